@@ -1,0 +1,66 @@
+"""bedplate: from raw files to a served and watched model, with a record that can be trusted.
+
+The public names are loaded when they are first used, so that `import bedplate` stays light.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .assembly import open
+    from .core.check import Check
+    from .core.context import Context
+    from .core.features import Features
+    from .core.kinds import Pickle
+    from .core.model import Model
+    from .core.parameters import Secret, daily, hourly, tune, use
+    from .core.project import Project
+    from .core.sources import Files, Package
+
+__version__ = "0.1.0"
+
+_HOME = {
+    "Check": "core.check",
+    "Context": "core.context",
+    "Features": "core.features",
+    "Files": "core.sources",
+    "Model": "core.model",
+    "Package": "core.sources",
+    "Pickle": "core.kinds",
+    "Project": "core.project",
+    "Secret": "core.parameters",
+    "daily": "core.parameters",
+    "hourly": "core.parameters",
+    "open": "assembly",
+    "tune": "core.parameters",
+    "use": "core.parameters",
+}
+
+__all__ = [
+    "Check",
+    "Context",
+    "Features",
+    "Files",
+    "Model",
+    "Package",
+    "Pickle",
+    "Project",
+    "Secret",
+    "daily",
+    "hourly",
+    "open",
+    "tune",
+    "use",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOME:
+        return getattr(importlib.import_module(f".{_HOME[name]}", __name__), name)
+    raise AttributeError(f"module 'bedplate' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*__all__, "__version__"])

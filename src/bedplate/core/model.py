@@ -1,0 +1,117 @@
+"""Model: what a train function returns, and what a consumer receives.
+
+A function returns `Model(booster, example=rows)`; bedplate finds the flavour from the native object, stores it in the
+framework's own open format with its input schema and example, and hands consumers a Model that predicts. A Model in a
+function's hands before it is stored has no predictor: in a unit test use `model.native`.
+
+An *absent* model (`use("late@production")` before the first promotion) is false: `if champion: ...`.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import msgspec
+
+from .errors import UserError
+
+
+class Field(msgspec.Struct, frozen=True):
+    """One input or output column: name, and type as Open Inference Protocol names it (FP64, INT64, BOOL, BYTES)."""
+
+    name: str
+    datatype: str
+    categories: tuple[str, ...] = ()
+
+
+class Signature(msgspec.Struct, frozen=True):
+    """What a model takes and gives, column by column, in order."""
+
+    inputs: tuple[Field, ...]
+    outputs: tuple[Field, ...]
+
+
+class Predictor(Protocol):
+    """A loaded model: the flavour's own code behind one call."""
+
+    signature: Signature
+
+    def predict(self, columns: dict[str, Any]) -> Any:
+        """Predict for named columns of equal length (lists or 1-d arrays); returns a 1-d or 2-d array, a row per row."""
+        ...
+
+
+class Model:
+    """A trained model of any framework.
+
+    `native` is the framework's object; `example` a frame, or a list of row mappings, of inputs in the order the model takes
+    them; `metrics` what is known of it; `ref` its identity once stored (`late@7`).
+    """
+
+    def __init__(
+        self,
+        native: Any = None,
+        *,
+        example: Any = None,
+        metrics: dict[str, float] | None = None,
+        flavour: str = "",
+        predictor: Predictor | None = None,
+        ref: str = "",
+    ) -> None:
+        self.native = native
+        self.example = example
+        self.metrics = metrics or {}
+        self.flavour = flavour
+        self.ref = ref
+        self._predictor = predictor
+
+    def __bool__(self) -> bool:
+        return self.native is not None or self._predictor is not None
+
+    def __repr__(self) -> str:
+        return f"Model({self.ref or type(self.native).__name__})"
+
+    @property
+    def signature(self) -> Signature:
+        """Inputs and outputs of a stored model. Raises UserError before it is stored."""
+        return self._loaded().signature
+
+    def predict(self, rows: Any) -> Any:
+        """Predict for a frame, a mapping of columns, a list of row mappings or one row mapping.
+
+        Returns a 1-d array (n rows), or 2-d (n rows, k classes) where the framework does; for one row mapping of
+        scalars, its single value. Raises UserError before the model is stored or where inputs are missing.
+        """
+        predictor = self._loaded()
+        columns, one = as_columns(rows, [field.name for field in predictor.signature.inputs])
+        result = predictor.predict(columns)
+        return result[0] if one else result
+
+    def _loaded(self) -> Predictor:
+        if self._predictor is None:
+            if self.native is None:
+                raise UserError(
+                    f"there is no model {self.ref or ''}".rstrip(),
+                    why="nothing has been promoted to that alias yet",
+                    next="test it first: `if champion:`",
+                )
+            raise UserError("this Model is not stored yet", why="a consumer reads committed bytes", next="use model.native here")
+        return self._predictor
+
+
+def as_columns(rows: Any, names: list[str]) -> tuple[dict[str, Any], bool]:
+    """Named columns of `rows`, and whether it was one row mapping of scalars. Raises UserError for missing names."""
+    if hasattr(rows, "collect"):
+        rows = rows.collect()
+    one = False
+    if isinstance(rows, list):
+        columns: dict[str, Any] = {name: [row.get(name) for row in rows] for name in names if all(name in r for r in rows)}
+    elif isinstance(rows, dict):
+        one = all(isinstance(rows.get(name), str | int | float | bool | type(None)) for name in names)
+        columns = {name: [rows[name]] if one else rows[name] for name in names if name in rows}
+    else:
+        columns = {name: rows[name] for name in names if name in list(rows.columns)}
+    missing = [name for name in names if name not in columns]
+    if missing:
+        raise UserError(f"the model needs {', '.join(missing)}", why="these inputs are not among the columns given")
+    return columns, one

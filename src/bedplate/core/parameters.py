@@ -1,0 +1,103 @@
+"""What a parameter's default may say: where its value comes from, when it is not the plain wiring.
+
+`tune` gives a setting its search range, `use` names another version than the head, `Secret` is text that never shows,
+`daily`/`hourly` are keys for `each=`.
+"""
+
+from __future__ import annotations
+
+from datetime import date, datetime, timedelta
+from typing import Any
+
+import msgspec
+
+from .errors import ProjectError
+
+
+class Tune(msgspec.Struct, frozen=True):
+    """A setting with a range to search: numbers from low to high, or one of choices."""
+
+    default: Any
+    low: float | None = None
+    high: float | None = None
+    choices: tuple[Any, ...] = ()
+    log: bool = False
+
+
+class Use(msgspec.Struct, frozen=True):
+    """Another version of an artifact than its head: `late@production`, `late@7`."""
+
+    ref: str
+
+
+def tune(*range_or_choices: Any, default: Any, log: bool = False) -> Any:
+    """A setting that `bedplate tune` may search: `tune(15, 127, default=31)` or `tune("gini", "entropy", default="gini")`.
+
+    Two numbers are a range from low to high; anything else is a list of choices. Raises ProjectError where the
+    default lies outside.
+    """
+    values = range_or_choices
+    if len(values) == 2 and all(isinstance(v, int | float) and not isinstance(v, bool) for v in values):
+        low, high = values
+        if not low <= default <= high:
+            raise ProjectError(f"tune({low}, {high}, default={default}): the default lies outside the range")
+        return Tune(default, low, high, (), log)
+    if default not in values:
+        raise ProjectError(f"tune{values!r}: the default {default!r} is not one of the choices")
+    return Tune(default, choices=tuple(values))
+
+
+def use(ref: str) -> Any:
+    """Receive another version than the head: `champion: Model = use("late@production")`."""
+    return Use(ref)
+
+
+class Secret:
+    """Text that never reaches a log, plan, cache key or page. `reveal()` gives it."""
+
+    __slots__ = ("_text",)
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def reveal(self) -> str:
+        """The text itself."""
+        return self._text
+
+    def __repr__(self) -> str:
+        return "Secret(****)"
+
+    __str__ = __repr__
+
+    def __reduce__(self) -> str:
+        raise TypeError("a Secret is not pickled")
+
+
+class Keys(msgspec.Struct, frozen=True):
+    """Keys by calendar for `each=`: one per period from `start` to the last whole period before now."""
+
+    name: str
+    start: str
+    step_s: float
+    end: str = ""
+
+    def until(self, now: datetime) -> tuple[str, ...]:
+        """The keys whose period has ended at `now` (days as `2025-01-31`, hours as `2025-01-31T07`)."""
+        at = datetime.fromisoformat(self.start).replace(tzinfo=now.tzinfo)
+        last = min(now, datetime.fromisoformat(self.end).replace(tzinfo=now.tzinfo)) if self.end else now
+        step = timedelta(seconds=self.step_s)
+        keys = []
+        while at + step <= last:
+            keys.append(at.date().isoformat() if self.step_s >= 86400 else at.strftime("%Y-%m-%dT%H"))
+            at += step
+        return tuple(keys)
+
+
+def daily(start: str | date, *, end: str = "", name: str = "day") -> Keys:
+    """One key a day, as the parameter `day`: `each=daily("2025-01-01")`. `end` is exclusive."""
+    return Keys(name, str(start), 86400.0, end)
+
+
+def hourly(start: str, *, end: str = "", name: str = "hour") -> Keys:
+    """One key an hour, as the parameter `hour`: `each=hourly("2025-01-01")`. `end` is exclusive."""
+    return Keys(name, start, 3600.0, end)

@@ -1,0 +1,102 @@
+"""Quantities with units: durations, bytes, power, energy, money.
+
+`"20 ms"`, `"1 day"`, `"2 GB"`, `"5 USD/month"` are read here and nowhere else. Numbers inside the program are
+plain floats in base units named in the field (`_s` seconds, `_bytes`, `_joules`); money is `Money`, exact.
+"""
+
+from __future__ import annotations
+
+import re
+from decimal import Decimal
+
+import msgspec
+
+from .errors import UserError
+
+_NUMBER = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([A-Za-z]+)\s*\Z")
+_SECONDS = {
+    "us": 1e-6, "ms": 1e-3, "s": 1.0, "second": 1.0, "m": 60.0, "min": 60.0, "minute": 60.0,
+    "h": 3600.0, "hour": 3600.0, "d": 86400.0, "day": 86400.0, "week": 604800.0, "month": 2629800.0,
+}  # fmt: skip
+_BYTES = {
+    "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12,
+    "kib": 2**10, "mib": 2**20, "gib": 2**30, "tib": 2**40,
+}  # fmt: skip
+
+
+class Money(msgspec.Struct, frozen=True, order=True):
+    """An exact amount of one currency (ISO 4217 code)."""
+
+    amount: Decimal
+    currency: str = "USD"
+
+    def __str__(self) -> str:
+        return f"{self.amount:f} {self.currency}"
+
+
+class Budget(msgspec.Struct, frozen=True):
+    """Money for a period: `5 USD/month`. `period_s` is the period in seconds."""
+
+    money: Money
+    period_s: float
+
+
+def seconds(text: str) -> float:
+    """Read a duration: `"20 ms"`, `"1 day"`, `"2 hours"`. Raises UserError."""
+    return _read(text, _SECONDS, "a duration", "'20 ms', '5 min' or '1 day'")
+
+
+def byte_count(text: str) -> int:
+    """Read a size in bytes: `"512 MB"` (10^6) or `"2 GiB"` (2^30). Raises UserError."""
+    return int(_read(text, {k: float(v) for k, v in _BYTES.items()}, "a size", "'512 MB' or '2 GiB'"))
+
+
+def money(text: str) -> Money:
+    """Read money: `"5 USD"`. Raises UserError."""
+    match = _NUMBER.match(text)
+    if not match or len(match[2]) != 3:
+        raise UserError(f"'{text}' is not money", why="write an amount and a currency code", next="'5 USD'")
+    return Money(Decimal(match[1]), match[2].upper())
+
+
+def budget(text: str) -> Budget:
+    """Read a budget: `"5 USD/month"`. Raises UserError."""
+    amount, _, period = text.partition("/")
+    if not period:
+        raise UserError(f"'{text}' is not a budget", why="a budget has a period", next="'5 USD/month'")
+    return Budget(money(amount), seconds(f"1 {period.strip()}"))
+
+
+def show_seconds(value: float) -> str:
+    """A duration for people."""
+    if value < 1e-3:
+        return f"{value * 1e6:.0f} us"
+    if value < 1:
+        return f"{value * 1e3:.0f} ms"
+    if value < 120:
+        return f"{value:.1f} s"
+    if value < 7200:
+        return f"{value / 60:.1f} min"
+    return f"{value / 3600:.1f} h"
+
+
+def show_bytes(value: float) -> str:
+    """A size for people, in powers of ten."""
+    for name, size in (("TB", 1e12), ("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if value >= size:
+            return f"{value / size:.1f} {name}"
+    return f"{value:.0f} B"
+
+
+def show_joules(value: float) -> str:
+    """Energy for people: joules below 3.6 kJ, else watt-hours."""
+    return f"{value:.0f} J" if value < 3600 else f"{value / 3600:.1f} Wh"
+
+
+def _read(text: str, table: dict[str, float], what: str, example: str) -> float:
+    match = _NUMBER.match(text)
+    unit = match[2].lower() if match else ""
+    factor = table.get(unit, table.get(unit.removesuffix("s")))
+    if match is None or factor is None:
+        raise UserError(f"'{text}' is not {what}", why="a number and a unit are needed", next=f"write {example}")
+    return float(match[1]) * factor
