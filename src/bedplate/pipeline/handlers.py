@@ -1,0 +1,102 @@
+"""What a stage gives the pipeline: one call shape, so that stages nest and swap.
+
+A handler runs in the worker (`call`) and, for what follows from a result, in the controller just before the commit (`conclude`).
+Assembly hands the pipeline a table of decorator -> handler; the pipeline never imports a stage.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import msgspec
+
+from ..core.context import Context
+from ..core.errors import UserError
+from ..core.kinds import Kind, is_scalar, kind_of
+from ..core.records import Draft, Input, Record, Task, Verdict
+from ..core.sources import Entry, Source
+
+if TYPE_CHECKING:
+    from ..storage.store import Store
+    from .graph import Node
+
+ListSource = Callable[[Source, Path], tuple[Entry, ...]]
+"""Lists what a source holds now, given the project's folder; raises UserError where there is nothing."""
+
+
+class Work(msgspec.Struct, frozen=True, kw_only=True):
+    """One call of a project's function in a worker: what was asked, and its arguments ready to hand over."""
+
+    task: Task
+    node: Node
+    arguments: dict[str, Any]
+    context: Context
+    store: Store
+    folder: Path
+    append: list[str] = msgspec.field(default_factory=list)
+    """Artifacts whose value continues the head instead of replacing it; a handler may add names."""
+
+
+class Conclusion(Record, frozen=True, kw_only=True):
+    """What follows from a result and is committed with it."""
+
+    verdict: Verdict | None = None
+
+
+class Handler(Protocol):
+    """A stage's way to run one kind of declaration."""
+
+    def call(self, work: Work) -> dict[str, Any]:
+        """Call the function; returns artifact name -> value. Raises UserError for a wrong result."""
+        ...
+
+    def conclude(self, node: Node, drafts: Sequence[Draft], inputs: Mapping[str, Input], attempt: str, at: datetime) -> Conclusion:
+        """What follows from the drafts: a check's verdict. Pure."""
+        ...
+
+
+def results(node: Node, value: Any) -> dict[str, Any]:
+    """The artifacts in a function's return value: itself, or the fields of its NamedTuple.
+
+    Raises UserError naming the step, the kind that it declares and the type that came.
+    """
+    named = len(node.outputs) > 1 or node.outputs[0].field is not None
+    values = {out.artifact: getattr(value, out.field or "", None) if named else value for out in node.outputs}
+    for out in node.outputs:
+        if not fits(out.kind, values[out.artifact]):
+            raise UserError(
+                f"{node.name} returned {_typename(values[out.artifact])} for '{out.artifact}', which is declared a {out.kind}",
+                why="the return annotation says what comes out",
+                next=f"return a {out.kind}, or change the annotation ({Path(node.declaration.file).name}:{node.declaration.line})",
+            )
+    return values
+
+
+def fits(kind: Kind, value: Any) -> bool:
+    """Whether a value can be stored as the kind its function declares."""
+    if kind == "pickle":
+        return True
+    if kind == "files":
+        return isinstance(value, Path | list | tuple | Source)
+    if kind == "scalar":
+        return value is None or is_scalar(type(value))
+    return kind_of(type(value)) == kind
+
+
+def _typename(value: Any) -> str:
+    return "nothing (None)" if value is None else f"a {type(value).__module__.split('.')[0]}.{type(value).__name__}"
+
+
+class Call:
+    """The handler of every stage that only calls: checks the kinds of what comes back."""
+
+    def call(self, work: Work) -> dict[str, Any]:
+        """Call the declared function with its arguments."""
+        return results(work.node, work.node.declaration.function(**work.arguments))
+
+    def conclude(self, node: Node, drafts: Sequence[Draft], inputs: Mapping[str, Input], attempt: str, at: datetime) -> Conclusion:
+        """Nothing follows."""
+        return Conclusion()
