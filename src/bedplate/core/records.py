@@ -13,6 +13,7 @@ import msgspec
 
 from .context import Noted
 from .kinds import Kind, View
+from .sources import Entry
 
 RunStatus = Literal["running", "done", "failed", "cancelled"]
 StepStatus = Literal["waiting", "running", "done", "skipped", "failed", "cancelled"]
@@ -170,7 +171,8 @@ class Task(Record, frozen=True, kw_only=True):
     project_file: str
     inputs: dict[str, Input] = msgspec.field(default_factory=dict)
     settings: dict[str, Any] = msgspec.field(default_factory=dict)
-    sources: dict[str, Any] = msgspec.field(default_factory=dict)
+    sources: dict[str, tuple[Entry, ...]] = msgspec.field(default_factory=dict)
+    seen: dict[str, tuple[Entry, ...]] = msgspec.field(default_factory=dict)
     prior: dict[str, Version] = msgspec.field(default_factory=dict)
     cache_key: str = ""
     seed: int = 0
@@ -180,10 +182,13 @@ class Task(Record, frozen=True, kw_only=True):
 class Outcome(Record, frozen=True, kw_only=True):
     """What a worker answers, written to the store before it is sent, so that a killed controller finds it again.
 
+    `task` is what it was asked: with it an outcome can be committed by whoever finds it.
+
     `opened` are files that the step read outside its inputs (invariant 2); `traceback` is of the user's own frames.
     """
 
     attempt: str
+    task: Task | None = None
     drafts: tuple[Draft, ...] = ()
     noted: tuple[Noted, ...] = ()
     cause: Cause = ""
