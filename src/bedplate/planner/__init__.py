@@ -1,0 +1,1 @@
+"""Arithmetic and decisions on records: forecasts, plans. Pure: no clock, file, socket or print."""
