@@ -87,13 +87,17 @@ class KeyParts(Record, frozen=True, kw_only=True):
 
 
 class Usage(Record, frozen=True, kw_only=True):
-    """What an attempt took. `energy_joules` carries its basis: `assumed` where no meter is readable."""
+    """What an attempt took. `energy_joules` carries its basis: `assumed` where no meter is readable.
+
+    `cost_usd` is the wall time at the target's price per hour; 0 where the target has none.
+    """
 
     wall_s: float = 0.0
     cpu_s: float = 0.0
     peak_bytes: int = 0
     energy_joules: float = 0.0
     energy_basis: Basis = "unknown"
+    cost_usd: float = 0.0
 
 
 class Run(Record, frozen=True, kw_only=True):
@@ -218,7 +222,10 @@ class Verdict(Record, frozen=True, kw_only=True):
 
 
 class Promotion(Record, frozen=True, kw_only=True):
-    """An alias moved: to `version` from `before`, by a verdict, a person or a rollback."""
+    """An alias moved: to `version` from `before`, by a verdict, a person or a rollback.
+
+    `check` and `check_version` name the verdict that moved it: a (version, verdict) promotes at most once (invariant 8).
+    """
 
     model: str
     alias: str
@@ -227,6 +234,8 @@ class Promotion(Record, frozen=True, kw_only=True):
     by: Literal["verdict", "person", "rollback"] = "verdict"
     reason: str = ""
     at: datetime
+    check: str = ""
+    check_version: int | None = None
 
 
 class Event(Record, frozen=True, kw_only=True):
