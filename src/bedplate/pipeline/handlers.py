@@ -13,14 +13,15 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 
-from ..core.context import Context
-from ..core.errors import UserError
-from ..core.kinds import Kind, is_scalar, kind_of
-from ..core.records import Draft, Input, Record, Task, Verdict
-from ..core.sources import Entry, Source
+from bedplate.core.context import Context
+from bedplate.core.errors import UserError
+from bedplate.core.kinds import Kind, is_scalar, kind_of
+from bedplate.core.records import Draft, Input, Record, Task, Verdict
+from bedplate.core.sources import Entry, Source
 
 if TYPE_CHECKING:
-    from ..storage.store import Store
+    from bedplate.storage.store import Store
+
     from .graph import Node
 
 ListSource = Callable[[Source, Path], tuple[Entry, ...]]

@@ -1,0 +1,1 @@
+"""Doors: the command line, HTTP, and the worker process. They translate and never decide."""

@@ -1,0 +1,93 @@
+"""The command line: a table of verbs, each loaded when it is used, and one place where errors become exit codes.
+
+Exit codes: 0 done, 1 a step failed, 2 wrong use, 3 the project file, 4 the world, 5 refused, 6 a check did not pass, 70 our bug,
+130 interrupted.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import sys
+import tempfile
+import traceback
+from pathlib import Path
+
+import click
+
+from bedplate import __version__
+from bedplate.core.errors import BedplateError
+
+from .verbs import VERBS, Verb
+
+
+class VerbGroup(click.Group):
+    """A group whose commands are rows of the table."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return [verb.name for verb in VERBS if not verb.hidden]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        verb = next((verb for verb in VERBS if verb.name == cmd_name), None)
+        return None if verb is None else load(verb)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        for group in dict.fromkeys(verb.group for verb in VERBS):
+            with formatter.section(group):
+                formatter.write_dl([(verb.name, verb.help) for verb in VERBS if verb.group == group and not verb.hidden])
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and not any(verb.name == args[0] for verb in VERBS) and not args[0].startswith("-"):
+            near = difflib.get_close_matches(args[0], self.list_commands(ctx), 1)
+            hint = f" Did you mean '{near[0]}'?" if near else " `bedplate --help` lists them."
+            ctx.fail(f"There is no verb '{args[0]}'.{hint}")
+        return super().resolve_command(ctx, args)
+
+
+def load(verb: Verb) -> click.Command:
+    """The click command of a verb."""
+    command = getattr(importlib.import_module(verb.module, __name__), verb.attribute)
+    assert isinstance(command, click.Command)
+    return command
+
+
+@click.group(cls=VerbGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(__version__, prog_name="bedplate")
+def cli() -> None:
+    """From raw files to a served and watched model, with a record that can be trusted.
+
+    Every verb takes an optional project file; without one it finds the only project in the folder. Add --json for programs.
+    """
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line and exit with the right code; no traceback for a user's mistake."""
+    try:
+        result = cli.main(args=arguments, prog_name="bedplate", standalone_mode=False)
+        sys.exit(result if isinstance(result, int) else 0)
+    except click.exceptions.Abort:
+        click.echo("interrupted", err=True)
+        sys.exit(130)
+    except KeyboardInterrupt:
+        click.echo("interrupted", err=True)
+        sys.exit(130)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except BedplateError as error:
+        click.echo(f"{click.style('error', fg='red', bold=True)}: {error}", err=True)
+        sys.exit(error.exit_code)
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(141)
+    except Exception:
+        click.echo(f"{click.style('bug', fg='red', bold=True)}: bedplate made a mistake; what it did is in {_report()}", err=True)
+        click.echo("  next: please send that file with what you typed", err=True)
+        sys.exit(70)
+
+
+def _report() -> Path:
+    """Write the traceback of our own bug to a file, not to the screen."""
+    with tempfile.NamedTemporaryFile("w", prefix="bedplate-bug-", suffix=".txt", delete=False) as file:
+        file.write(traceback.format_exc())
+        return Path(file.name)

@@ -1,0 +1,67 @@
+"""Cache keys: what a step's result depends on, gathered into KeyParts (invariant 2).
+
+Pure but for reading source files through `closure`. The key's digest is taken by `packages`' neighbour `closure.key`.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from bedplate.core.digests import of_json
+from bedplate.core.kinds import KIND_SCHEMA
+from bedplate.core.records import Input, KeyParts, Part
+from bedplate.core.sources import Entry
+
+from .closure import closure
+from .graph import Graph, Node
+from .load import Loaded
+from .packages import packages
+
+PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
+
+
+class Keyer:
+    """Makes the KeyParts of a project's steps; the code closure of each function is worked out once."""
+
+    def __init__(self, loaded: Loaded, graph: Graph, settings: Mapping[str, Mapping[str, Any]]) -> None:
+        self._roots: list[Path] = [loaded.file.parent]
+        self._graph = graph
+        self._settings = settings
+        self._code: dict[str, tuple[Part, ...]] = {}
+        self._packages: dict[str, dict[str, str]] = {}
+
+    def parts(self, node: Node, part: str, inputs: Mapping[str, Input], sources: Mapping[str, tuple[Entry, ...]]) -> KeyParts:
+        """What the result of `node` (for one part) depends on, given its input versions and source entries."""
+        code = self.code(node)
+        return KeyParts(
+            code=code,
+            inputs={name: given.version.digest if given.version else "" for name, given in inputs.items()},
+            versions={name: given.version.ref if given.version else "" for name, given in inputs.items()},
+            sources={name: fingerprint(entries) for name, entries in sources.items()},
+            settings=self.settings(node),
+            packages=self._packages[node.name],
+            python=PYTHON,
+            kinds={out.kind: KIND_SCHEMA[out.kind] for out in node.outputs},
+            part=part,
+        )
+
+    def settings(self, node: Node) -> dict[str, Any]:
+        """The step's settings: what was set for this run, else the defaults."""
+        given = self._settings.get(node.name, {})
+        return {wire.name: given.get(wire.name, wire.default) for wire in node.wires if wire.role == "setting"}
+
+    def code(self, node: Node) -> tuple[Part, ...]:
+        """The step's code closure."""
+        if node.name not in self._code:
+            code = closure(node.declaration.function, self._roots)
+            self._code[node.name] = code
+            self._packages[node.name] = packages(code, self._roots)
+        return self._code[node.name]
+
+
+def fingerprint(entries: tuple[Entry, ...]) -> str:
+    """A source's version: the digest of its entries (names, sizes, stamps)."""
+    return of_json([[entry.name, entry.size, entry.stamp] for entry in entries])

@@ -1,0 +1,154 @@
+"""Run or skip: what a step would be given now, and whether that has been made before.
+
+Reads the catalog and asks the store whether bytes are still there; decides nothing by itself beyond the rules of
+architecture's invariants 2 and 8. `plan` and `run` both ask here, so that what is planned is what happens.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from bedplate.catalog.catalog import Catalog
+from bedplate.core.clock import Clock
+from bedplate.core.errors import BedplateError, UserError
+from bedplate.core.parameters import Keys
+from bedplate.core.records import Input, KeyParts, Record, Step, Version
+from bedplate.core.sources import Entry
+from bedplate.storage.store import Store
+
+from .cache import Keyer
+from .closure import key
+from .graph import Graph, Node, Wire
+from .handlers import ListSource
+from .why import Reason, explain
+
+Made = Mapping[str, Version]
+"""Artifact name -> the version that this run made or found for it; with `each=`, also `name[part]`."""
+
+
+class Decision(Record, frozen=True, kw_only=True):
+    """What is to be done about a step (or one part of it), and why."""
+
+    name: str
+    part: str = ""
+    action: Literal["run", "skip", "maybe", "blocked"]
+    reasons: tuple[Reason, ...] = ()
+    cache_key: str = ""
+    key_parts: KeyParts | None = None
+    inputs: dict[str, Input] = msgspec.field(default_factory=dict)
+    sources: dict[str, tuple[Entry, ...]] = msgspec.field(default_factory=dict)
+    result: str = ""
+    versions: tuple[Version, ...] = ()
+
+
+class Decider:
+    """Decides for the steps of one graph; `forced` are the steps that run whatever the cache says."""
+
+    def __init__(
+        self, *, catalog: Catalog, store: Store, graph: Graph, keyer: Keyer, list_source: ListSource, folder: Path,
+        clock: Clock, forced: frozenset[str] = frozenset(),
+    ) -> None:  # fmt: skip
+        self._catalog = catalog
+        self._store = store
+        self._graph = graph
+        self._keyer = keyer
+        self._list_source = list_source
+        self._folder = folder
+        self._clock = clock
+        self._forced = forced
+
+    def parts(self, node: Node, made: Made) -> tuple[str, ...]:
+        """The keys of a step with `each=`; without, the one empty part."""
+        if node.each is None:
+            return ("",)
+        if isinstance(node.each, Keys):
+            return node.each.until(self._clock.now())
+        version = self._version(node.each, made)
+        if version is None:
+            raise UserError(f"{node.name} runs for each of '{node.each}', which has no version yet")
+        return self._store.keys(version)
+
+    def decide(self, node: Node, part: str, made: Made) -> Decision:
+        """Run or skip `node` (for one part), given what its inputs are now."""
+        try:
+            inputs = {wire.name: self._input(node, wire, part, made) for wire in node.wires if wire.role == "artifact"}
+            sources = self._sources(node)
+        except BedplateError as error:
+            return Decision(name=node.name, part=part, action="blocked", reasons=(Reason(what="input", text=error.what),))
+        parts = self._keyer.parts(node, part, inputs, sources)
+        cache_key = key(parts)
+        common = Decision(name=node.name, part=part, action="run", cache_key=cache_key, key_parts=parts, inputs=inputs, sources=sources)
+        attempt = None if node.name in self._forced else self._catalog.runs.cached(cache_key)
+        if attempt is not None:
+            versions = self._catalog.artifacts.by_attempt(attempt)
+            gone = [version.ref for version in versions if not self._store.exists(version)]
+            if not gone:
+                return msgspec.structs.replace(common, action="skip", result=attempt, versions=versions)
+            return msgspec.structs.replace(common, reasons=(Reason(what="bytes", text=f"the bytes of {', '.join(gone)} are gone"),))
+        return msgspec.structs.replace(common, reasons=self.reasons(node, part, parts))
+
+    def reasons(self, node: Node, part: str, parts: KeyParts) -> tuple[Reason, ...]:
+        """Why a step without a cached result has to run: what changed since it last ended."""
+        last: Step | None = self._catalog.runs.last_step(node.name, part)
+        if node.name in self._forced:
+            return (Reason(what="forced", text="asked for with --fresh"),)
+        reasons = explain(parts, last.key_parts if last else None)
+        return reasons or (Reason(what="first", text="its last result was not committed"),)
+
+    def _sources(self, node: Node) -> dict[str, tuple[Entry, ...]]:
+        found = {}
+        for wire in node.wires:
+            if wire.role != "source" or wire.source is None:
+                continue
+            fresh = self._still_fresh(node)
+            known = self._catalog.sources.entries(node.name, wire.name) if fresh else ()
+            found[wire.name] = known or self._list_source(wire.source, self._folder)
+        return found
+
+    def _still_fresh(self, node: Node) -> bool:
+        """Whether `every=` says that the last fingerprint still holds."""
+        if node.declaration.every_s is None or node.name in self._forced:
+            return False
+        last = self._catalog.runs.last_made(node.name)
+        return last is not None and self._clock.now() - last < timedelta(seconds=node.declaration.every_s)
+
+    def _input(self, node: Node, wire: Wire, part: str, made: Made) -> Input:
+        assert wire.view is not None or wire.kind is not None
+        version = self._version(self._keyed(node, wire, part), made)
+        if wire.is_use:
+            version = self._champion(node, wire, version, made)
+        elif version is None:
+            raise UserError(f"'{wire.artifact}' has no version yet")
+        view = wire.view or self._graph.default_view(wire)
+        return Input(artifact=wire.artifact, view=view, version=version, spec=self._graph.spec(wire))
+
+    def _keyed(self, node: Node, wire: Wire, part: str) -> str:
+        """`name[part]` where producer and consumer run for each of the same keys."""
+        maker = self._graph.nodes.get(self._graph.makers.get(wire.artifact, ""))
+        same = part and maker is not None and maker.each == node.each and maker.each is not None
+        return f"{wire.artifact}[{part}]" if same else wire.artifact
+
+    def _version(self, ref: str, made: Made) -> Version | None:
+        return made[ref] if ref in made else self._catalog.artifacts.find(ref)
+
+    def _champion(self, node: Node, wire: Wire, current: Version | None, made: Made) -> Version | None:
+        """The champion a candidate is compared with is the one before it.
+
+        A check that promotes to the alias it compares with would otherwise see a new champion, itself, and run again.
+        """
+        model, _, alias = wire.artifact.partition("@")
+        if current is None or node.declaration.promotes != alias:
+            return current
+        candidate = self._version(model, made)
+        if candidate is None or candidate.number != current.number:
+            return current
+        before = self._catalog.models.before(model, alias, current.number)
+        return None if before is None else self._catalog.artifacts.find(f"{model}@{before}")
+
+
+Emit = Callable[[str, str, dict[str, object]], None]

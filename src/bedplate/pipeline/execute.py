@@ -1,0 +1,182 @@
+"""The worker's half of a step: hand a function its inputs, store what it returns, answer with an Outcome.
+
+Bytes are stored first and the outcome is staged beside them before it is sent, so that a controller killed in between is
+followed by one that adopts it (invariant 3). Nothing here writes to the catalog.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+import traceback
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from bedplate.core.clock import Clock
+from bedplate.core.context import Context, Noted
+from bedplate.core.errors import BedplateError, UserError, WorldError
+from bedplate.core.model import Model
+from bedplate.core.parameters import Secret
+from bedplate.core.records import Cause, Draft, Input, Outcome, Task
+from bedplate.storage.shelf import Save
+from bedplate.storage.store import Store
+
+from .graph import Graph, Node, Wire
+from .handlers import Handler, Work
+from .load import Loaded
+from .opened import Opened
+
+_PROGRESS_EVERY_S = 0.1
+
+
+class Execution:
+    """Runs tasks of one loaded project; one instance lives as long as its worker."""
+
+    def __init__(
+        self, loaded: Loaded, graph: Graph, store: Store, handlers: Mapping[str, Handler], *,
+        clock: Clock, stopping: Callable[[], bool], keep_checkpoints: int, opened: Opened,
+    ) -> None:  # fmt: skip
+        self.loaded = loaded
+        self.graph = graph
+        self.store = store
+        self.handlers = handlers
+        self.clock = clock
+        self.stopping = stopping
+        self.keep_checkpoints = keep_checkpoints
+        self.opened = opened
+
+    def __call__(self, payload: bytes, report: Callable[[bytes], None]) -> bytes:
+        """Decode a Task, run it, return the encoded Outcome; `report` gets encoded Noted records as they come."""
+        task = msgspec.json.decode(payload, type=Task)
+        return msgspec.json.encode(self.run(task, Notes(report, self.clock)))
+
+    def run(self, task: Task, notes: Notes) -> Outcome:
+        """Run one task. Every failure is an Outcome that names its cause; only our own bugs escape."""
+        wall, cpu = time.perf_counter(), time.process_time()
+        drafts: tuple[Draft, ...] = ()
+        failure: tuple[Cause, str, str] = ("", "", "")
+        inputs = [entry.path for entries in task.sources.values() for entry in entries]
+        with self.opened.watching(self.store.root.parent, inputs):
+            try:
+                drafts = self._call(task, notes)
+                notes.files = tuple(self._keep(noted) for noted in notes.files)
+            except BaseException as error:
+                failure = self._failure(error)
+        outcome = Outcome(
+            attempt=task.attempt, task=task, drafts=drafts, noted=(*notes.kept, *notes.files),
+            cause=failure[0], message=failure[1], traceback=failure[2], opened=self.opened.found(),
+            cpu_s=time.process_time() - cpu, wall_s=time.perf_counter() - wall,
+        )  # fmt: skip
+        if outcome.ok:
+            self.store.stage(outcome)
+        return outcome
+
+    def _call(self, task: Task, notes: Notes) -> tuple[Draft, ...]:
+        node = self.graph.nodes[task.step]
+        context = self._context(task, notes)
+        arguments = {wire.name: self._argument(task, wire, context) for wire in node.wires}
+        work = Work(task=task, node=node, arguments=arguments, context=context, store=self.store, folder=self.loaded.file.parent)
+        values = self.handlers[node.declaration.decorator].call(work)
+        context.checkpoints.wait()
+        return tuple(self._save(task, node, work, artifact, value) for artifact, value in values.items())
+
+    def _save(self, task: Task, node: Node, work: Work, artifact: str, value: Any) -> Draft:
+        output = next(out for out in node.outputs if out.artifact == artifact)
+        return self.store.save(
+            Save(
+                kind=output.kind, artifact=artifact, value=value, attempt=task.attempt, prior=task.prior.get(artifact),
+                append=artifact in work.append, spec=node.declaration.features, part=task.part,
+            )
+        )  # fmt: skip
+
+    def _context(self, task: Task, notes: Notes) -> Context:
+        return Context(
+            emit=notes, run=task.run, step=task.step, attempt=task.attempt, seed=task.seed, deadline=task.deadline,
+            stopping=self.stopping, checkpoints=self.store.checkpoints(task.cache_key, self.keep_checkpoints),
+        )  # fmt: skip
+
+    def _argument(self, task: Task, wire: Wire, context: Context) -> Any:
+        match wire.role:
+            case "context":
+                return context
+            case "key":
+                return task.part
+            case "secret":
+                return _secret(wire.name)
+            case "source":
+                assert wire.source is not None
+                return wire.source.bind(task.sources[wire.name], task.seen.get(wire.name, ()))
+            case "setting":
+                return task.settings.get(wire.name, wire.default)
+            case _:
+                return self._artifact(task.inputs[wire.name], wire)
+
+    def _artifact(self, given: Input, wire: Wire) -> Any:
+        if given.version is None:
+            return Model(ref=given.artifact) if wire.view == "model" and not wire.optional else None
+        return self.store.load(given.version, given.view, given.spec)
+
+    def _keep(self, noted: Noted) -> Noted:
+        """A file that the step wants kept goes to the store; the note then carries its digest."""
+        path = Path(str(noted.value))
+        if not path.is_file():
+            raise UserError(f"context.artifact: there is no file {path}", why="it was not there when the step ended")
+        return msgspec.structs.replace(noted, value=self.store.keep(path))
+
+    def _failure(self, error: BaseException) -> tuple[Cause, str, str]:
+        if isinstance(error, KeyboardInterrupt | SystemExit) and self.stopping():
+            return "cancelled", "stopped on request", ""
+        if isinstance(error, UserError):
+            return "user", str(error), ""
+        if isinstance(error, BedplateError):
+            return ("world" if isinstance(error, WorldError) else "code"), str(error), ""
+        if isinstance(error, MemoryError):
+            return "memory", "the process ran out of memory", self._frames(error)
+        text = "".join(traceback.format_exception_only(error)).strip()
+        return "code", text, self._frames(error)
+
+    def _frames(self, error: BaseException) -> str:
+        """The traceback from the project's own first frame on: what the user can act on."""
+        frames = traceback.extract_tb(error.__traceback__)
+        folder = str(self.loaded.file.parent) + os.sep
+        first = next((i for i, frame in enumerate(frames) if frame.filename.startswith(folder)), len(frames))
+        return "".join(traceback.format_list(frames[first:]))
+
+
+class Notes:
+    """Collects what the Context says and passes it on: metrics at once, progress at most ten times a second."""
+
+    def __init__(self, report: Callable[[bytes], None], clock: Clock) -> None:
+        self.kept: list[Noted] = []
+        self.files: tuple[Noted, ...] = ()
+        self._report = report
+        self._clock = clock
+        self._next = 0.0
+
+    def __call__(self, noted: Noted) -> None:
+        if noted.what == "file":
+            self.files = (*self.files, noted)
+            return
+        if noted.what != "progress":
+            self.kept.append(noted)
+        elif self._clock.monotonic() < self._next and noted.value[0] != noted.value[1]:
+            return
+        else:
+            self._next = self._clock.monotonic() + _PROGRESS_EVERY_S
+        self._report(msgspec.json.encode(noted))
+
+
+def _secret(name: str) -> Secret:
+    text = os.environ.get(name.upper())
+    if text is None:
+        raise UserError(f"the secret '{name}' is not set", why="it is read from the environment", next=f"export {name.upper()}=...")
+    return Secret(text)
+
+
+def deadline(now: datetime, seconds: float | None) -> datetime | None:
+    """When a step that may take `seconds` has to be done."""
+    return None if seconds is None else datetime.fromtimestamp(now.timestamp() + seconds, tz=now.tzinfo)

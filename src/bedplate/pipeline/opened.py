@@ -1,0 +1,52 @@
+"""Files that a step opens outside its inputs: noticed by an audit hook, warned about (invariant 2).
+
+Covered: `open` and everything built on it, in the worker's own process. Not covered: native libraries that open files themselves
+(Polars scanning a path) and child processes.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+_QUIET = (sys.prefix, sys.base_prefix, "/proc", "/sys", "/dev", "/etc", "/usr", "/lib", "/run")
+_LIMIT = 20
+
+
+class Opened:
+    """One audit hook for the life of the process (they cannot be removed), listening only inside `watching`."""
+
+    def __init__(self) -> None:
+        self._watching = False
+        self._allowed: tuple[str, ...] = ()
+        self._found: dict[str, None] = {}
+        sys.addaudithook(self._hook)
+
+    @contextmanager
+    def watching(self, state: Path, inputs: Iterable[str]) -> Iterator[None]:
+        """Collect files that are read outside the state folder, the installation, Python files and the given inputs."""
+        self._found = {}
+        self._allowed = (*_QUIET, f"{state}{os.sep}", *inputs)
+        self._watching = True
+        try:
+            yield
+        finally:
+            self._watching = False
+
+    def found(self) -> tuple[str, ...]:
+        """The files seen, at most 20."""
+        return tuple(self._found)
+
+    def _hook(self, event: str, arguments: tuple[Any, ...]) -> None:
+        if not self._watching or event != "open" or len(self._found) >= _LIMIT:
+            return
+        path, _, flags = arguments
+        if not isinstance(path, str) or flags & (os.O_WRONLY | os.O_RDWR):
+            return
+        full = os.path.abspath(path)  # noqa: PTH100  a Path would raise inside the hook for odd names
+        if not full.startswith(self._allowed) and not full.endswith((".py", ".pyc", ".so")):
+            self._found[full] = None
