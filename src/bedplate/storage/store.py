@@ -1,0 +1,118 @@
+"""Store: where bytes are kept, on a local file system.
+
+Under the root:
+
+    blobs/sha256/ab/<digest>     content-addressed bytes: files, models, pickles, long values
+    tables/<artifact>/           one Delta table per artifact, a commit per version
+    logs/<name>/                 append-only Delta tables: predictions
+    views/<digest>/              folders of hard links that give files back under their own names
+    staged/<attempt>.json        what an attempt made and the catalog does not know of yet
+
+The store knows no kind: it finds the `Shelf` of a kind in the table that it is given. What it returns is pinned by the catalog; what the
+catalog does not name is invisible, and `gc` collects it. Nothing heavy is imported here: a hit costs a few `stat` calls.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from ..core.errors import InternalError, StoreError, UserError
+from ..core.kinds import KIND_SCHEMA, READABLE, Kind, View
+from ..core.records import Outcome, Version
+from . import gc, staging
+from .logs import Log
+from .shelf import Draft, Save, Shelf
+from .tables import TableShelf
+
+
+class Store:
+    """Saves and loads versions of every kind that it has a shelf for; safe for several processes."""
+
+    def __init__(self, root: Path, shelves: Mapping[Kind, Shelf]) -> None:
+        self.root = root
+        self._shelves = dict(shelves)
+
+    def save(self, request: Save) -> Draft:
+        """Put a value on disk. Its bytes are safe when this returns; the catalog makes them visible.
+
+        Raises UserError for a value that cannot be kept as its kind, StoreError for a bad disk.
+        """
+        return self._shelf(request.kind).save(request)
+
+    def load(self, version: Version, view: View, spec: dict[str, Any] | None = None) -> Any:
+        """The committed version as `view`. Raises UserError, StoreError or CorruptError."""
+        readable = READABLE.get(version.kind, frozenset())
+        if view not in readable and not (view == "features" and version.kind == "table"):
+            raise UserError(f"{version.ref} cannot be read as {view}", why=f"it is kept as {version.kind}: {', '.join(sorted(readable))}")
+        return self._shelf(version.kind).load(version, view, spec)
+
+    def exists(self, version: Version) -> bool:
+        """Whether every byte that the version needs is there (by `stat`, not by reading)."""
+        return not self.missing(version)
+
+    def missing(self, version: Version) -> list[str]:
+        """Which of the version's bytes are gone, by path relative to the root."""
+        return self._shelf(version.kind).missing(version)
+
+    def verify(self, version: Version) -> None:
+        """Read every byte of the version and compute its digest again. Raises CorruptError or StoreError."""
+        missing = self.missing(version)
+        if missing:
+            more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
+            raise StoreError(
+                f"{version.ref}: {missing[0]}{more} is gone",
+                why=f"it should lie under {self.root}",
+                next=f"run again: what made {version.artifact} runs again",
+            )
+        self._shelf(version.kind).verify(version)
+
+    def files(self, version: Version) -> list[Path]:
+        """The Parquet files of a table version, in stored order. Raises UserError for another kind."""
+        return self._tables(version.kind, version.ref).files(version)
+
+    def restore(self, artifact: str, pinned: Version | None, attempt: str) -> bool:
+        """Undo a table commit that the catalog never learnt of: whether there was one.
+
+        Where the table's last commit carries this attempt's id and is not the pinned version, the pinned version is made the table's
+        newest again (with nothing pinned, the table is removed).
+        """
+        return self._tables("table", artifact).restore(artifact, pinned, attempt)
+
+    def stage(self, outcome: Outcome) -> None:
+        """Keep what an attempt made until the catalog knows of it."""
+        staging.put(self.root, outcome)
+
+    def staged(self, attempt: str) -> Outcome | None:
+        """What the attempt staged; None where it did not get that far."""
+        return staging.get(self.root, attempt)
+
+    def unstage(self, attempts: Iterable[str]) -> None:
+        """Forget staged outcomes that the catalog knows of, or that nobody wants."""
+        staging.drop(self.root, attempts)
+
+    def log(self, name: str) -> Log:
+        """An append-only table, as `predictions/will_be_late`; it is made by the first append."""
+        return Log(self.root, name)
+
+    def gc(self, keep: Iterable[Version], older_than: datetime, dry_run: bool) -> gc.GcReport:
+        """Collect what no version in `keep` needs and is older than `older_than`, which lies before every live lease."""
+        kept: set[str] = set()
+        for version in keep:
+            kept.update(self._shelf(version.kind).keeps(version))
+        return gc.collect(self.root, kept, older_than, dry_run)
+
+    def _shelf(self, kind: Kind) -> Shelf:
+        shelf = self._shelves.get(kind)
+        if shelf is None:
+            known = ", ".join(sorted(self._shelves))
+            raise InternalError(f"this store has no shelf for kind '{kind}'", why=f"it has {known}; kinds are {', '.join(KIND_SCHEMA)}")
+        return shelf
+
+    def _tables(self, kind: Kind, name: str) -> TableShelf:
+        shelf = self._shelf(kind)
+        if not isinstance(shelf, TableShelf):
+            raise UserError(f"{name} is not a table", why=f"it is kept as {kind}")
+        return shelf
