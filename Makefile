@@ -1,0 +1,51 @@
+# One vocabulary for people, hooks and CI. `make` alone lists the verbs; a verb's line is the `##` behind it.
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-slow check bench docs lock clean
+SHELL := bash
+.SHELLFLAGS := -eu -o pipefail -c
+
+VENV := .venv
+BIN := $(CURDIR)/$(VENV)/bin
+export PATH := $(BIN):$(CURDIR)/$(VENV)/services/usr/bin:$(PATH)
+PINS := requirements/build.txt pyproject.toml scripts/setup
+
+help:
+	@echo "bedplate: make VERB"
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  %-10s %s\n", $$1, $$2}' Makefile
+
+demo: $(VENV)/.demo  ## From raw flights to a served and watched model, on this machine; again: what was skipped, and why.
+	@python examples/flights/demo.py
+
+test: $(VENV)/.test services  ## Everything but the slow suites: unit, contract, integration, journey, docs.
+	@pytest -n 2 --dist loadfile -m "not slow" $(ARGS)
+
+test-slow: $(VENV)/.test services  ## The slow suites: the kill matrix, the benchmarks' smoke.
+	@pytest -m slow $(ARGS)
+
+check: $(VENV)/.test  ## Format, lint, strict types, floors, documentation: about a minute.
+	@ruff format --check .
+	@ruff check .
+	@mypy
+	@lint-imports
+	@pytest -q tests/unit/house tests/docs
+
+bench: $(VENV)/.test  ## Measure this machine; results land in benchmarks/results with the date.
+	@python benchmarks/run.py $(ARGS)
+
+docs: $(VENV)/.test  ## Regenerate the reference pages that are made from the code.
+	@python docs/generate.py
+
+lock:  ## Renew requirements/ from a fresh environment with the newest versions that pyproject.toml allows.
+	@scripts/lock
+
+clean:  ## Remove the virtual environment, caches and the demo's state.
+	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist build
+	@rm -rf examples/*/.bedplate
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+.PHONY: services
+services:
+	@scripts/services
+
+$(VENV)/.%: requirements/%.txt $(PINS)
+	@scripts/setup $*
