@@ -1,0 +1,49 @@
+"""Staged outcomes: `staged/<attempt>.json`, what an attempt made and the catalog does not know of yet.
+
+A worker writes its Outcome here before it answers, so that a controller that was killed finds it, commits it, and does not run the step
+again. Deleted once the catalog has it; what nobody fetched is collected by age.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import msgspec
+
+from ..core.records import Outcome
+from . import disk
+from .blobs import corrupt
+
+FOLDER = "staged"
+
+
+def put(root: Path, outcome: Outcome) -> None:
+    """Keep the outcome, whole or not at all. What has no JSON form (a param of a strange type) is kept as its text."""
+    disk.write(_path(root, outcome.attempt), msgspec.json.encode(outcome, enc_hook=str))
+
+
+def get(root: Path, attempt: str) -> Outcome | None:
+    """The outcome that the attempt staged; None where there is none. Raises CorruptError."""
+    path = _path(root, attempt)
+    with disk.guard("read", path):
+        try:
+            content = path.read_bytes()
+        except FileNotFoundError:
+            return None
+    try:
+        return msgspec.json.decode(content, type=Outcome)
+    except msgspec.DecodeError as error:
+        raise corrupt(path, f"it is not an outcome: {error}") from error
+
+
+def drop(root: Path, attempts: Iterable[str]) -> None:
+    """Forget the outcomes of these attempts; one that is not there is no error."""
+    for attempt in attempts:
+        path = _path(root, attempt)
+        with disk.guard("delete", path):
+            path.unlink(missing_ok=True)
+
+
+def _path(root: Path, attempt: str) -> Path:
+    return root / FOLDER / f"{disk.name(attempt, 'the id of an attempt')}.json"
