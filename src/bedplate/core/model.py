@@ -4,11 +4,15 @@ A function returns `Model(booster, example=rows)`; bedplate finds the flavour fr
 framework's own open format with its input schema and example, and hands consumers a Model that predicts. A Model in a
 function's hands before it is stored has no predictor: in a unit test use `model.native`.
 
+A booster takes numbers, a request carries text: make text columns `Enum` (the categories are then part of the type), train on
+`Model.codes(frame)`, and the stored model takes the text itself, with equal results.
+
 An *absent* model (`use("late@production")` before the first promotion) is false: `if champion: ...`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 import msgspec
@@ -17,7 +21,10 @@ from .errors import UserError
 
 
 class Field(msgspec.Struct, frozen=True):
-    """One input or output column: name, and type as Open Inference Protocol names it (FP64, INT64, BOOL, BYTES)."""
+    """One input or output column: name, and type as Open Inference Protocol names it (FP64, INT64, BOOL, BYTES).
+
+    `categories` are the values of an input that the model knows, in the order of their codes, or the classes of an output.
+    """
 
     name: str
     datatype: str
@@ -45,7 +52,7 @@ class Model:
     """A trained model of any framework.
 
     `native` is the framework's object; `example` a frame, or a list of row mappings, of inputs in the order the model takes
-    them; `metrics` what is known of it; `ref` its identity once stored (`late@7`).
+    them; `metrics` what is known of it; `ref` its identity once stored (`late@7`); `function` what predicts for a `Model.of`.
     """
 
     def __init__(
@@ -57,13 +64,36 @@ class Model:
         flavour: str = "",
         predictor: Predictor | None = None,
         ref: str = "",
+        function: Callable[..., Any] | None = None,
     ) -> None:
         self.native = native
+        self.function = function
         self.example = example
         self.metrics = metrics or {}
         self.flavour = flavour
         self.ref = ref
         self._predictor = predictor
+
+    @classmethod
+    def of(
+        cls, function: Callable[..., Any], params: Mapping[str, Any], *, example: Any, metrics: dict[str, float] | None = None
+    ) -> Model:
+        """A model of the project's own: `function(params, columns)` returns an array with an item for each row.
+
+        `params` is JSON with numpy arrays in it; `columns` maps each input to a 1-d array. `function` is a plain function of the
+        project: it is stored by name and imported where the model is used, its code is never stored.
+        """
+        return cls(params, example=example, metrics=metrics, flavour="function", function=function)
+
+    @staticmethod
+    def codes(frame: Any) -> Any:
+        """A Polars frame as the numbers that a booster trains on: Enum columns become the position in their categories, nulls stay.
+
+        Raises UserError for text and Categorical columns, whose codes would differ from frame to frame, and for what is no number.
+        """
+        frame = frame.collect() if hasattr(frame, "collect") else frame
+        columns = {name: _codes(name, frame.get_column(name)) for name in frame.columns}
+        return frame.with_columns(**columns)
 
     def __bool__(self) -> bool:
         return self.native is not None or self._predictor is not None
@@ -115,3 +145,21 @@ def as_columns(rows: Any, names: list[str]) -> tuple[dict[str, Any], bool]:
     if missing:
         raise UserError(f"the model needs {', '.join(missing)}", why="these inputs are not among the columns given")
     return columns, one
+
+
+_NUMBERS = ("Int8", "Int16", "Int32", "Int64", "UInt8", "UInt16", "UInt32", "UInt64", "Float32", "Float64")
+
+
+def _codes(name: str, column: Any) -> Any:
+    dtype = type(column.dtype).__name__
+    if dtype in ("Enum", "Boolean"):
+        return column.to_physical().cast(int)
+    if dtype not in _NUMBERS:
+        raise UserError(
+            f"column '{name}' is {column.dtype}, and a booster takes numbers",
+            why="a text column's codes would differ from frame to frame" if dtype in ("String", "Categorical") else "",
+            next=f'frame.cast({{"{name}": pl.Enum([...])}}) with every value it may have'
+            if dtype in ("String", "Categorical")
+            else f"make '{name}' a number, or leave it out",
+        )
+    return column
