@@ -1,0 +1,90 @@
+"""The house rules that no linter knows: imports at the top, short files and functions, a sorted public list, a light import."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import bedplate
+
+ROOT = Path(__file__).parents[3]
+SOURCE = ROOT / "src" / "bedplate"
+FILES = sorted(path for path in SOURCE.rglob("*.py") if "starter" not in path.relative_to(SOURCE).parts)
+LONGEST_FILE = 400
+LONGEST_FUNCTION = 60
+HEAVY = {"polars", "numpy", "deltalake", "duckdb", "apsw", "starlette", "uvicorn", "click", "rich", "lightgbm", "pandas", "pyarrow"}
+
+
+def functions(path: Path) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
+    return (node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef))
+
+
+def place(path: Path, line: int = 1) -> str:
+    return f"{path.relative_to(ROOT)}:{line}"
+
+
+def test_no_function_imports() -> None:
+    """A circle dodged by an import inside a function would be invisible to the floors' contract."""
+    inside = {
+        place(path, node.lineno)
+        for path in FILES
+        for function in functions(path)
+        for node in ast.walk(function)
+        if isinstance(node, ast.Import | ast.ImportFrom)
+    }
+    assert inside == set()
+
+
+def test_files_stay_short() -> None:
+    """The tail separates good houses from bad ones: no file may grow without end."""
+    assert [place(path) for path in FILES if len(path.read_text().splitlines()) > LONGEST_FILE] == []
+
+
+def test_functions_stay_short() -> None:
+    """Nor may a function."""
+    spans = [(path, node, (node.end_lineno or 0) - node.lineno + 1) for path in FILES for node in functions(path)]
+    assert [f"{place(path, node.lineno)} {node.name}: {span}" for path, node, span in spans if span > LONGEST_FUNCTION] == []
+
+
+def test_every_module_says_what_it_is() -> None:
+    """A module opens with a docstring."""
+    assert [place(path) for path in FILES if not ast.get_docstring(ast.parse(path.read_text()))] == []
+
+
+def test_nothing_is_left_to_do() -> None:
+    """No to-do marks: what is not done is in the README, not in the code."""
+    lines = [(path, number, line) for path in FILES for number, line in enumerate(path.read_text().splitlines(), 1)]
+    assert [place(path, number) for path, number, line in lines if re.search(r"\b(TODO|FIXME|XXX)\b", line)] == []
+
+
+def test_a_silenced_checker_has_its_reason_on_the_line() -> None:
+    """`noqa` and `type: ignore` name the rule and say why."""
+    lines = [(path, number, line) for path in FILES for number, line in enumerate(path.read_text().splitlines(), 1)]
+    silenced = re.compile(r"#\s*(?:noqa(?::\s*[A-Z0-9, ]+)?|type:\s*ignore(?:\[[\w, -]+\])?)(.*)")
+    bare = [place(path, number) for path, number, line in lines if (m := silenced.search(line)) and len(m[1].strip(" -#:")) < 8]
+    assert bare == []
+
+
+def test_the_public_list_is_sorted_and_every_name_resolves() -> None:
+    """What a user may import is one sorted list, and all of it is there."""
+    assert bedplate.__all__ == sorted(bedplate.__all__)
+    assert [name for name in bedplate.__all__ if getattr(bedplate, name) is None] == []
+
+
+def test_importing_bedplate_stays_light() -> None:
+    """`import bedplate` and a Project load no heavy library."""
+    code = "import sys, bedplate; bedplate.Project('p'); print(*sorted({name.partition('.')[0] for name in sys.modules}))"
+    loaded = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout.split()
+    assert HEAVY & set(loaded) == set()
+
+
+def test_no_committed_file_names_a_machine_or_registry() -> None:
+    """Nothing that is committed names a path of one machine or the address of a package registry."""
+    names = subprocess.run(["git", "ls-files", "-z"], check=True, cwd=ROOT, capture_output=True, text=True).stdout.split("\0")
+    foreign = re.compile("|".join(("/wor[k]/", "/tmp/[w]/", "/opt/pyp[i]", "pypi[.]org", "pythonhosted[.]org", "--index-ur[l]")))
+    small = [path for path in (ROOT / name for name in names if name) if path.is_file() and path.stat().st_size < 1_000_000]
+    assert [place(path) for path in small if foreign.search(path.read_text(errors="ignore"))] == []
