@@ -1,0 +1,54 @@
+"""`bedplate lint`: every mistake of a project, and the class of every parameter."""
+
+from __future__ import annotations
+
+from bedplate.core.project import Project
+from bedplate.core.records import Record
+
+from .graph import Graph, wired
+from .nodes import NO_DEFAULT, Mistake, Wire
+
+__all__ = ["Mistake", "Row", "classes", "lint"]
+
+
+class Row(Record, frozen=True, kw_only=True):
+    """One parameter for the table: whose it is, where its value comes from, as what, and its default as text."""
+
+    node: str
+    stage: str
+    parameter: str
+    role: str
+    source: str
+    type: str
+    default: str = ""
+
+
+def lint(project: Project) -> tuple[Mistake, ...]:
+    """Everything found, errors and warnings, by file and line."""
+    return wired(project)[1]
+
+
+def classes(graph: Graph) -> tuple[Row, ...]:
+    """The class of each parameter, in the order of the graph."""
+    return tuple(_row(node.name, node.stage, wire) for node in graph.nodes.values() for wire in node.wires)
+
+
+def _row(node: str, stage: str, wire: Wire) -> Row:
+    kind = f"{wire.kind} as {wire.view}" if wire.view and wire.view != wire.kind else wire.view or wire.annotation
+    role = "predictions" if wire.kind == "service" else wire.role
+    return Row(node=node, stage=stage, parameter=wire.name, role=role, source=_from(wire), type=kind, default=_default(wire))
+
+
+def _from(wire: Wire) -> str:
+    if wire.source is not None:
+        return ", ".join(str(getattr(wire.source, name)) for name in ("name", "pattern") if getattr(wire.source, name, ""))
+    return wire.artifact
+
+
+def _default(wire: Wire) -> str:
+    if wire.default is NO_DEFAULT:
+        return "required" if wire.required else ""
+    if wire.tune is None:
+        return repr(wire.default)
+    span = f"{wire.tune.low:g} to {wire.tune.high:g}" if wire.tune.low is not None and wire.tune.high is not None else None
+    return f"{wire.default!r} (tune: {span or ', '.join(map(repr, wire.tune.choices))})"
