@@ -1,0 +1,1 @@
+"""Engines behind the port `Database`, loaded by name."""

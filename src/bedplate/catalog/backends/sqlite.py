@@ -1,0 +1,230 @@
+"""SQLite as the catalog's database, through apsw: many processes on one file, each an equal peer.
+
+Choices: write-ahead log only where the library has the fix for its reset bug (3.51.3), else a rollback journal; full sync either way,
+so that what was committed survives a power cut. Writers begin IMMEDIATE and wait with jitter inside SQLite's own busy handler. A new
+file is made whole under another name and then linked into place, so that an empty or foreign file is always damage, never a fresh start.
+Limits: one machine; a network file system without shared memory maps and locks is not for it.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import apsw
+
+from bedplate.catalog.database import Result, Row, Value
+from bedplate.catalog.queries import Query, load_queries
+from bedplate.core.clock import Clock
+from bedplate.core.errors import BedplateError, BusyError, CatalogError, InternalError
+
+APPLICATION_ID = 0x62656470
+"""`bedp`: marks the file as ours (shown by `file` and checked when opened)."""
+WAL_SAFE = (3, 51, 3)
+PATIENCE_S = 10.0
+_STATEMENTS = 256
+
+
+def journal_mode(version: str) -> str:
+    """`wal` where that SQLite has the WAL-reset fix, else `delete` (a rollback journal)."""
+    return "wal" if tuple(int(number) for number in version.split(".")) >= WAL_SAFE else "delete"
+
+
+class SqliteDatabase:
+    """One SQLite file. `random` gives numbers in [0, 1) for the jitter; `clock` waits and measures the waiting.
+
+    `waited_s` is the longest wait for another process so far. Opens on first use.
+    """
+
+    def __init__(self, path: Path, *, clock: Clock, random: Callable[[], float], queries: Mapping[str, Query] | None = None) -> None:
+        self.path = path
+        self.waited_s = 0.0
+        self._clock = clock
+        self._random = random
+        self._sql = {name: query.sql for name, query in (queries or load_queries()).items()}
+        self._connection: apsw.Connection | None = None
+        self._pid = 0
+        self._lock = threading.RLock()
+        self._left: list[apsw.Connection] = []
+        self._began = 0.0
+
+    @property
+    def location(self) -> str:
+        """The file."""
+        return str(self.path)
+
+    def rows(self, query: str, **values: Value) -> list[Row]:
+        with self._guard() as connection:
+            return connection.execute(self._sql[query], values).fetchall()
+
+    def one(self, query: str, **values: Value) -> Row | None:
+        found = self.rows(query, **values)
+        return found[0] if found else None
+
+    def value(self, query: str, **values: Value) -> Any:
+        found = self.rows(query, **values)
+        return found[0][0] if found else None
+
+    def run(self, query: str, **values: Value) -> int:
+        with self._guard() as connection:
+            connection.execute(self._sql[query], values)
+            return connection.changes()
+
+    def many(self, query: str, values: Iterable[Mapping[str, Value]]) -> None:
+        with self._guard() as connection:
+            if connection.in_transaction:
+                connection.executemany(self._sql[query], values)
+                return
+        self.transact(lambda: self.many(query, values))
+
+    def transact(self, work: Callable[[], Result]) -> Result:
+        return self._within("BEGIN IMMEDIATE", work)
+
+    def snapshot(self, work: Callable[[], Result]) -> Result:
+        return self._within("BEGIN", work)
+
+    def schema(self) -> int:
+        with self._guard() as connection:
+            return int(connection.pragma("user_version"))
+
+    def apply(self, number: int, script: str) -> bool:
+        def work() -> bool:
+            with self._guard() as connection:
+                if connection.pragma("user_version") >= number:
+                    return False
+                connection.execute(script)
+                connection.pragma("user_version", number)
+                return True
+
+        return self._within("BEGIN EXCLUSIVE", work)
+
+    def faults(self) -> list[str]:
+        with self._guard() as connection:
+            found = [str(row[0]) for row in connection.execute("PRAGMA quick_check")]
+            found += [f"{row[0]} row {row[1]} names a missing {row[2]}" for row in connection.execute("PRAGMA foreign_key_check")]
+            return [line for line in found if line != "ok"]
+
+    def close(self) -> None:
+        with self._guard(connect=False):
+            connection, self._connection = self._connection, None
+            if connection is not None and self._pid == os.getpid():
+                connection.close()
+
+    def _within(self, begin: str, work: Callable[[], Result]) -> Result:
+        with self._guard() as connection:
+            if connection.in_transaction:
+                return work()
+            connection.execute(begin)
+            try:
+                result = work()
+                connection.execute("COMMIT")
+            except BaseException:
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+                raise
+            return result
+
+    @contextmanager
+    def _guard(self, connect: bool = True) -> Iterator[apsw.Connection]:
+        """The connection of this process, one thread at a time, with the engine's errors in our words."""
+        if self._pid != os.getpid():
+            self._leave()
+        with self._lock:
+            try:
+                if self._connection is None and connect:
+                    self._connection = self._open()
+                yield self._connection  # type: ignore[misc]  # None only for close(), which looks for itself
+            except apsw.Error as error:
+                raise translated(error, self.path) from error
+
+    def _leave(self) -> None:
+        """After a fork the parent's connection is not ours: keep it unclosed (closing would touch the parent's files) and open anew."""
+        if self._connection is not None:
+            self._left.append(self._connection)
+        self._connection = None
+        self._lock = threading.RLock()
+        self._pid = os.getpid()
+
+    def _open(self) -> apsw.Connection:
+        self._found()
+        connection = apsw.Connection(
+            str(self.path), flags=apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_NOMUTEX, statementcachesize=_STATEMENTS
+        )
+        connection.set_busy_handler(self._wait)
+        if connection.pragma("application_id") != APPLICATION_ID:
+            raise damaged(self.path, "it is not a catalog of bedplate")
+        if connection.pragma("journal_mode") != journal_mode(apsw.sqlite_lib_version()):
+            connection.pragma("journal_mode", journal_mode(apsw.sqlite_lib_version()))
+        connection.pragma("synchronous", "FULL")
+        connection.pragma("foreign_keys", True)
+        return connection
+
+    def _found(self) -> None:
+        """See that the file is there: make it if not, refuse an empty one."""
+        try:
+            if not self.path.exists():
+                self._make()
+            elif self.path.stat().st_size == 0:
+                raise damaged(self.path, "it is empty")
+        except OSError as error:
+            raise CatalogError(
+                f"the catalog at {self.path} cannot be made",
+                why=f"{error.strerror or error}",
+                next="check the folder's rights and space, or set `state` in bedplate.toml to another place",
+            ) from error
+
+    def _make(self) -> None:
+        """A whole empty catalog, made aside and linked into place: of several processes that try, one wins."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        aside = self.path.with_name(f".{self.path.name}.{os.getpid()}.{int(self._random() * 1e9)}")
+        try:
+            connection = apsw.Connection(str(aside))
+            connection.pragma("journal_mode", journal_mode(apsw.sqlite_lib_version()))
+            connection.pragma("application_id", APPLICATION_ID)
+            connection.close()
+            os.link(aside, self.path)
+        except FileExistsError:
+            return
+        finally:
+            aside.unlink(missing_ok=True)
+
+    def _wait(self, tries: int) -> bool:
+        """SQLite's busy handler: sleep 0.2 to 10 ms with jitter; False gives up."""
+        now = self._clock.monotonic()
+        if tries == 0:
+            self._began = now
+        self.waited_s = max(self.waited_s, now - self._began)
+        if now - self._began > PATIENCE_S:
+            return False
+        self._clock.sleep(0.0002 + min(0.0005 * 1.5 ** min(tries, 20), 0.01) * self._random())
+        return True
+
+
+def damaged(path: Path, why: str) -> CatalogError:
+    """The file is not a whole catalog."""
+    return CatalogError(f"the catalog at {path} is damaged", why=why, next="bedplate doctor")
+
+
+def translated(error: apsw.Error, path: Path) -> BedplateError:
+    """What SQLite raised, in our words."""
+    if isinstance(error, apsw.CorruptError | apsw.NotADBError):
+        return damaged(path, str(error))
+    if isinstance(error, apsw.BusyError | apsw.LockedError):
+        return BusyError(
+            f"the catalog at {path} is busy", why=f"another process held it for over {PATIENCE_S:.0f} s", next="bedplate status"
+        )
+    if isinstance(error, apsw.FullError):
+        return CatalogError(
+            f"the catalog at {path} cannot be written", why="the disk is full", next="free some space (bedplate gc), then run again"
+        )
+    if isinstance(error, apsw.ReadOnlyError | apsw.CantOpenError | apsw.IOError | apsw.PermissionsError | apsw.ProtocolError):
+        return CatalogError(
+            f"the catalog at {path} cannot be opened or written",
+            why=str(error),
+            next="check the folder's rights and space, then: bedplate doctor",
+        )
+    return InternalError(f"the catalog's SQL failed: {error}", why=f"on {path}", next="please report this")

@@ -1,0 +1,84 @@
+"""Catalog: the one door to the record, with a small class for each thing in it.
+
+Every process opens its own and is an equal peer. Writes are short transactions; `commit` is the only one that makes versions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from bedplate.core.clock import Clock
+from bedplate.core.context import Noted
+from bedplate.core.records import Attempt, Event, Step, Version
+
+from .artifacts import Artifacts
+from .commit import Commit, write_commit, write_skip
+from .database import Database
+from .events import Events
+from .leases import Leases
+from .lineage import Lineage, lineage_of
+from .migration import migrate
+from .models import Models
+from .runs import Runs, write_attempt, write_steps
+from .services import Services
+from .sources import Sources
+
+
+class Catalog:
+    """What exists and how it came to be. Made by `Catalog.open`."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+        self.artifacts = Artifacts(database)
+        self.runs = Runs(database)
+        self.models = Models(database)
+        self.leases = Leases(database)
+        self.events = Events(database)
+        self.services = Services(database)
+        self.sources = Sources(database)
+
+    @classmethod
+    def open(cls, database: Database, clock: Clock) -> Catalog:
+        """Open the record, bringing an older one up to date. Raises Refused for a newer one, CatalogError for a damaged one."""
+        applied = migrate(database)
+        catalog = cls(database)
+        if applied:
+            catalog.events.add(Event(kind="catalog.migrated", subject=f"schema {applied[-1]}", at=clock.now()))
+        return catalog
+
+    def commit(self, commits: Sequence[Commit]) -> list[tuple[Version, ...]]:
+        """Commit finished attempts, all in one transaction; for each, a version per draft, in order.
+
+        Raises BusyError when a lease was lost: nothing of the batch is then committed.
+        """
+        return self.database.transact(lambda: [write_commit(self.database, commit) for commit in commits])
+
+    def skip(self, steps: Sequence[Step], *, moves_head: bool = True) -> None:
+        """Record steps answered by an earlier attempt (`result`), whose versions become the heads again; in one transaction."""
+
+        def work() -> None:
+            for step in steps:
+                write_skip(self.database, step, moves_head)
+
+        self.database.transact(work)
+
+    def fail(self, attempt: Attempt, step: Step, noted: tuple[Noted, ...] = ()) -> None:
+        """Record an attempt that failed or was cancelled, its step as it stands now, and what it had said; in one transaction."""
+
+        def work() -> None:
+            write_attempt(self.database, attempt, noted)
+            write_steps(self.database, [step])
+
+        self.database.transact(work)
+
+    def lineage(self, ref: str) -> Lineage:
+        """What is above and below a version, down to source files. Raises NotFound."""
+        return lineage_of(self.database, self.artifacts.get(ref))
+
+    def stamp(self) -> int:
+        """A number that grows whenever a head or an alias moves: cheap to poll."""
+        return int(self.database.value("stamp"))
+
+    def close(self) -> None:
+        """Let go of the database."""
+        self.database.close()

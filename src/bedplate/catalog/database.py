@@ -1,0 +1,74 @@
+"""The port to a database: named queries and short immediate transactions.
+
+A backend is done when `bedplate.testing.catalog_contract` passes against the real engine. What it owes:
+
+* `transact(work)` runs `work` alone among writers (SQLite: BEGIN IMMEDIATE; PostgreSQL: serializable), commits what it did or
+  undoes all of it, and may call `work` again after a conflict: `work` reads and writes the database and nothing else.
+  A `transact` inside a `transact` joins it. `snapshot(work)` is the same for reading one moment.
+* A query outside both is a transaction of its own.
+* It waits for other processes with jitter, and gives up with BusyError.
+* Whatever the engine raises comes out as CatalogError (the world's fault) or InternalError (our SQL).
+* It may be used by several threads (one at a time goes in) and after a fork (a child gets a connection of its own).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Protocol, TypeVar
+
+Row = tuple[Any, ...]
+Value = str | int | float | None
+Result = TypeVar("Result")
+
+
+class Database(Protocol):
+    """Where the record is kept; see the module for what a backend owes."""
+
+    @property
+    def location(self) -> str:
+        """Where it is, for messages: a path or an address without credentials."""
+        ...
+
+    def rows(self, query: str, **values: Value) -> list[Row]:
+        """Every row of a named query."""
+        ...
+
+    def one(self, query: str, **values: Value) -> Row | None:
+        """The first row, or None."""
+        ...
+
+    def value(self, query: str, **values: Value) -> Any:
+        """The first column of the first row, or None."""
+        ...
+
+    def run(self, query: str, **values: Value) -> int:
+        """Change something; returns how many rows changed."""
+        ...
+
+    def many(self, query: str, values: Iterable[Mapping[str, Value]]) -> None:
+        """Run a change once for each mapping."""
+        ...
+
+    def transact(self, work: Callable[[], Result]) -> Result:
+        """Run `work` as one transaction and return what it returns. Raises BusyError, CatalogError."""
+        ...
+
+    def snapshot(self, work: Callable[[], Result]) -> Result:
+        """Run `work`, which only reads, on one moment of the database."""
+        ...
+
+    def schema(self) -> int:
+        """The number of the last migration applied; 0 for a new database."""
+        ...
+
+    def apply(self, number: int, script: str) -> bool:
+        """Apply a migration alone, in one transaction; False where another process was first."""
+        ...
+
+    def faults(self) -> list[str]:
+        """What the engine's own check finds wrong; empty when whole. Reads everything: for `doctor`."""
+        ...
+
+    def close(self) -> None:
+        """Let go of the connection."""
+        ...

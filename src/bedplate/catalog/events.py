@@ -1,0 +1,42 @@
+"""Events: what happened, for people, the console and due work."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from bedplate.core.clock import iso
+from bedplate.core.records import Event
+
+from .database import Database
+from .rows import event_of, event_values
+
+
+class Events:
+    """An append-only list; each event has an id that grows."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def add(self, *events: Event) -> None:
+        """Record events, in one transaction."""
+        write_events(self._database, events)
+
+    def since(self, after: int | datetime = 0, limit: int = 1000) -> list[tuple[int, Event]]:
+        """Events after an id, or at or after a time, oldest first, each with its id (pass the last one next time)."""
+        if isinstance(after, datetime):
+            found = self._database.rows("events_since", since=iso(after), limit=limit)
+        else:
+            found = self._database.rows("events_after_id", after=after, limit=limit)
+        return [(row[0], event_of(row)) for row in found]
+
+    def last(self, kind: str, subject: str = "") -> Event | None:
+        """The newest event of a kind (about one subject)."""
+        row = self._database.one("event_last", kind=kind, subject=subject)
+        return None if row is None else event_of(row)
+
+
+def write_events(database: Database, events: Sequence[Event]) -> None:
+    """Record events."""
+    if events:
+        database.many("event_add", [event_values(event) for event in events])

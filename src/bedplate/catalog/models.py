@@ -1,0 +1,95 @@
+"""Models: aliases, who moved them and why, and what checks said. The rules are in `promotion.py`."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from bedplate.core.errors import NotFound, Refused
+from bedplate.core.records import Promotion, Verdict
+
+from . import rows
+from .database import Database
+from .promotion import barred_by, decide_promotion, rollback_target
+
+
+class Models:
+    """Aliases of model versions, with their whole history."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def aliases(self, model: str) -> dict[str, int]:
+        """Today's aliases with the version that each names."""
+        return dict(self._database.rows("promotions_last", model=model))
+
+    def alias(self, model: str, alias: str) -> int | None:
+        """The version that an alias names; None before the first promotion."""
+        found = self._database.value("promotion_alias", model=model, alias=alias)
+        return None if found is None else int(found)
+
+    def history(self, model: str, alias: str = "") -> list[Promotion]:
+        """Every move of a model's aliases (or of one), oldest first."""
+        moves = [rows.promotion_of(row) for row in self._database.rows("promotions_of_model", model=model)]
+        return [move for move in moves if not alias or move.alias == alias]
+
+    def barred(self, model: str) -> set[int]:
+        """Versions that no verdict may promote: rolled back from, and not promoted by a person since."""
+        return barred_by(self.history(model))
+
+    def verdicts(self, model: str, version: int | None = None) -> list[Verdict]:
+        """What checks said of a model (or one version), newest first."""
+        return [rows.verdict_of(row) for row in self._database.rows("verdicts_of_model", model=model, number=version)]
+
+    def promote(self, promotion: Promotion) -> Promotion:
+        """Move an alias; returns the move with `before` as the record has it.
+
+        A person's move frees a barred version. Raises NotFound for a version that does not exist, Refused where a verdict
+        would promote a barred one.
+        """
+        return self._database.transact(lambda: self._promote(promotion))
+
+    def judge(self, verdict: Verdict, *, promotes: bool = True) -> Promotion | None:
+        """Record a verdict and make the promotion that follows from it, if one does and `promotes`; in one transaction."""
+        return self._database.transact(lambda: self._judge(verdict, promotes))
+
+    def rollback(self, model: str, alias: str, at: datetime, reason: str = "") -> Promotion:
+        """Go to the version before and bar the one left. Raises NotFound without an alias, Refused with nothing to go to."""
+        return self._database.transact(lambda: self._rollback(model, alias, at, reason))
+
+    def _promote(self, promotion: Promotion) -> Promotion:
+        if self._database.one("version_by_number", artifact=promotion.model, number=promotion.version) is None:
+            raise NotFound(f"there is no '{promotion.model}@{promotion.version}'", next=f"bedplate show {promotion.model}")
+        if promotion.by == "verdict" and promotion.version in self.barred(promotion.model):
+            raise Refused(
+                f"{promotion.model}@{promotion.version} is barred",
+                why="it was rolled back from",
+                next=f"bedplate promote {promotion.model}@{promotion.version}",
+            )
+        values = rows.promotion_values(promotion)
+        before = self.alias(promotion.model, promotion.alias)
+        self._database.run("promotion_add", **{**values, "before": before})
+        self._database.run("stamp_grow")
+        return rows.replaced(promotion, before=before)
+
+    def _judge(self, verdict: Verdict, promotes: bool) -> Promotion | None:
+        self._database.run("verdict_add", **rows.verdict_values(verdict))
+        if not (promotes and verdict.passed and verdict.promotes):
+            return None
+        history = self.history(verdict.model)
+        current = next((move.version for move in reversed(history) if move.alias == verdict.promotes), None)
+        decided = decide_promotion(verdict, current, barred_by(history), history)
+        return None if decided is None else self._promote(decided)
+
+    def _rollback(self, model: str, alias: str, at: datetime, reason: str) -> Promotion:
+        history = self.history(model)
+        current = self.alias(model, alias)
+        if current is None:
+            raise NotFound(f"nothing is '{model}@{alias}'", why="it was never promoted", next=f"bedplate show {model}")
+        target = rollback_target(alias, history, barred_by(history))
+        if target is None:
+            raise Refused(
+                f"there is nothing to roll '{model}@{alias}' back to",
+                why=f"no version that is not barred stood before {model}@{current}",
+                next=f"bedplate promote {model}@VERSION",
+            )
+        return self._promote(Promotion(model=model, alias=alias, version=target, by="rollback", reason=reason, at=at))

@@ -1,0 +1,64 @@
+"""Who may have an alias: pure decisions on the history of its moves (invariant 8).
+
+A verdict promotes a version at most once; a version rolled back from is barred until a person promotes it; a rollback goes to
+the version that stood before the one now named, past barred ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from bedplate.core.records import Promotion, Verdict
+
+
+def barred_by(history: Iterable[Promotion]) -> set[int]:
+    """The versions of a model that no verdict may promote; `history` is every move of its aliases, oldest first."""
+    barred: set[int] = set()
+    for move in history:
+        if move.by == "rollback" and move.before is not None:
+            barred.add(move.before)
+        elif move.by == "person":
+            barred.discard(move.version)
+    return barred
+
+
+def decide_promotion(verdict: Verdict, current: int | None, barred: set[int], history: Sequence[Promotion]) -> Promotion | None:
+    """The move that a verdict asks for, or None: not passed, promotes nothing, already there, barred, or done once before."""
+    version = verdict.model_version
+    if not (verdict.passed and verdict.promotes) or version == current or version in barred:
+        return None
+    if any(is_of(move, verdict) for move in history):
+        return None
+    return Promotion(
+        model=verdict.model, alias=verdict.promotes, version=version, before=current, by="verdict", at=verdict.at,
+        reason=f"passed {verdict.check}", check=verdict.check, check_version=verdict.check_version,
+    )  # fmt: skip
+
+
+def is_of(move: Promotion, verdict: Verdict) -> bool:
+    """Whether this move was made by that verdict on that version."""
+    return (
+        move.by == "verdict"
+        and (move.alias, move.version) == (verdict.promotes, verdict.model_version)
+        and (move.check, move.check_version) == (verdict.check, verdict.check_version)
+    )
+
+
+def rollback_target(alias: str, history: Sequence[Promotion], barred: set[int]) -> int | None:
+    """The version to go back to, or None where there is none; `history` is every move of the model's aliases, oldest first."""
+    moves = [move for move in history if move.alias == alias]
+    if not moves:
+        return None
+    at = moves[-1].version
+    seen = {at}
+    while (before := _before(at, moves)) is not None and before not in seen:
+        if before not in barred:
+            return before
+        at = before
+        seen.add(at)
+    return None
+
+
+def _before(version: int, moves: Sequence[Promotion]) -> int | None:
+    """What stood there before that version was last promoted (not rolled back to)."""
+    return next((move.before for move in reversed(moves) if move.version == version and move.by != "rollback"), None)

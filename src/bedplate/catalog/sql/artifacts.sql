@@ -1,0 +1,123 @@
+-- Artifacts and their versions. Format: aiosql's (`^` one row, `$` one value, `!` a change, `*!` many changes, else rows).
+
+-- name: version_head^
+-- The version that an artifact's head names.
+SELECT v.artifact, v.number, v.kind, v.digest, v.uri, v.table_version, v.schema, v.value, v.rows, v.size_bytes, v.meta,
+       v.created_at, v.attempt, v.moved_head
+FROM artifacts AS a JOIN versions AS v ON v.artifact = a.name AND v.number = a.head
+WHERE a.name = :artifact;
+
+-- name: version_heads
+-- Every head.
+SELECT v.artifact, v.number, v.kind, v.digest, v.uri, v.table_version, v.schema, v.value, v.rows, v.size_bytes, v.meta,
+       v.created_at, v.attempt, v.moved_head
+FROM artifacts AS a JOIN versions AS v ON v.artifact = a.name AND v.number = a.head
+ORDER BY v.artifact;
+
+-- name: version_by_number^
+-- One version by its number.
+SELECT v.artifact, v.number, v.kind, v.digest, v.uri, v.table_version, v.schema, v.value, v.rows, v.size_bytes, v.meta,
+       v.created_at, v.attempt, v.moved_head
+FROM versions AS v
+WHERE v.artifact = :artifact AND v.number = :number;
+
+-- name: version_by_alias^
+-- The version that an alias names today.
+SELECT v.artifact, v.number, v.kind, v.digest, v.uri, v.table_version, v.schema, v.value, v.rows, v.size_bytes, v.meta,
+       v.created_at, v.attempt, v.moved_head
+FROM promotions AS p JOIN versions AS v ON v.artifact = p.model AND v.number = p.version
+WHERE p.model = :artifact AND p.alias = :alias
+ORDER BY p.id DESC LIMIT 1;
+
+-- name: version_by_digest
+-- Versions whose digest begins so (two are enough to know that it is ambiguous). `upto` is the prefix and a late character.
+SELECT v.artifact, v.number, v.kind, v.digest, v.uri, v.table_version, v.schema, v.value, v.rows, v.size_bytes, v.meta,
+       v.created_at, v.attempt, v.moved_head
+FROM versions AS v
+WHERE v.artifact = :artifact AND v.digest >= :digest AND v.digest < :upto
+ORDER BY v.number DESC LIMIT 2;
+
+-- name: version_equal^
+-- The version with just this content, if there is one (invariant 1: an equal digest makes no new version).
+SELECT v.artifact, v.number, v.kind, v.digest, v.uri, v.table_version, v.schema, v.value, v.rows, v.size_bytes, v.meta,
+       v.created_at, v.attempt, v.moved_head
+FROM versions AS v
+WHERE v.artifact = :artifact AND v.digest = :digest AND v.kind = :kind;
+
+-- name: versions_newest
+-- The newest versions of an artifact.
+SELECT v.artifact, v.number, v.kind, v.digest, v.uri, v.table_version, v.schema, v.value, v.rows, v.size_bytes, v.meta,
+       v.created_at, v.attempt, v.moved_head
+FROM versions AS v
+WHERE v.artifact = :artifact
+ORDER BY v.number DESC LIMIT :limit;
+
+-- name: versions_by_attempt
+-- What an attempt made, in the order in which its step returned them.
+SELECT v.artifact, v.number, v.kind, v.digest, v.uri, v.table_version, v.schema, v.value, v.rows, v.size_bytes, v.meta,
+       v.created_at, v.attempt, v.moved_head
+FROM outputs AS o JOIN versions AS v ON v.artifact = o.artifact AND v.number = o.number
+WHERE o.attempt = :attempt
+ORDER BY o.position;
+
+-- name: versions_referenced
+-- Every version that a head, alias move, verdict, input or output names; services are added by the caller.
+SELECT v.artifact, v.number, v.kind, v.digest, v.uri, v.table_version, v.schema, v.value, v.rows, v.size_bytes, v.meta,
+       v.created_at, v.attempt, v.moved_head
+FROM versions AS v
+WHERE EXISTS (SELECT 1 FROM outputs AS o WHERE o.artifact = v.artifact AND o.number = v.number)
+   OR EXISTS (SELECT 1 FROM inputs AS i WHERE i.artifact = v.artifact AND i.number = v.number)
+   OR EXISTS (SELECT 1 FROM artifacts AS a WHERE a.name = v.artifact AND a.head = v.number)
+   OR EXISTS (SELECT 1 FROM promotions AS p WHERE p.model = v.artifact AND (p.version = v.number OR p.before = v.number))
+   OR EXISTS (SELECT 1 FROM verdicts AS d WHERE (d.model = v.artifact AND d.model_version = v.number)
+                                            OR (d.check_name = v.artifact AND d.check_version = v.number))
+ORDER BY v.artifact, v.number;
+
+-- name: artifact_kinds
+-- Every artifact with the kind of its newest version.
+SELECT name, kind FROM artifacts ORDER BY name;
+
+-- name: artifact_next$
+-- Give an artifact its next number, making it known when it is new.
+INSERT INTO artifacts (name, kind, head, last) VALUES (:artifact, :kind, NULL, 1)
+ON CONFLICT (name) DO UPDATE SET last = artifacts.last + 1, kind = excluded.kind
+RETURNING last;
+
+-- name: artifact_head!
+-- Move a head; changes nothing where it already stands there.
+UPDATE artifacts SET head = :number WHERE name = :artifact AND head IS DISTINCT FROM :number;
+
+-- name: version_add!
+-- A new version.
+INSERT INTO versions (artifact, number, kind, digest, uri, table_version, schema, value, rows, size_bytes, meta, created_at, attempt, moved_head)
+VALUES (:artifact, :number, :kind, :digest, :uri, :table_version, :schema, :value, :rows, :size_bytes, :meta, :created_at, :attempt, :moved_head);
+
+-- name: version_moved_head!
+-- A version first made beside the head has now been it.
+UPDATE versions SET moved_head = 1 WHERE artifact = :artifact AND number = :number;
+
+-- name: version_place!
+-- Equal content was written again because the earlier bytes are gone: this is where they are now.
+UPDATE versions SET uri = :uri, table_version = :table_version WHERE artifact = :artifact AND number = :number;
+
+-- name: output_add!
+-- What an attempt made or made again.
+INSERT INTO outputs (attempt, position, artifact, number) VALUES (:attempt, :position, :artifact, :number);
+
+-- name: input_add*!
+-- What an attempt was handed.
+INSERT INTO inputs (attempt, parameter, artifact, number, view) VALUES (:attempt, :parameter, :artifact, :number, :view)
+ON CONFLICT (attempt, parameter) DO UPDATE SET artifact = excluded.artifact, number = excluded.number, view = excluded.view;
+
+-- name: heads_from_attempt
+-- Outputs of an attempt that are not their artifact's head.
+SELECT o.artifact, o.number FROM outputs AS o JOIN artifacts AS a ON a.name = o.artifact
+WHERE o.attempt = :attempt AND a.head IS DISTINCT FROM o.number;
+
+-- name: stamp$
+-- How often a head or an alias has moved.
+SELECT value FROM counters WHERE name = 'stamp';
+
+-- name: stamp_grow!
+-- A head or an alias has moved.
+UPDATE counters SET value = value + 1 WHERE name = 'stamp';

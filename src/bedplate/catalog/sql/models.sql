@@ -1,0 +1,31 @@
+-- Verdicts and moves of aliases.
+
+-- name: promotions_last
+-- Today's aliases of a model.
+SELECT p.alias, p.version FROM promotions AS p
+JOIN (SELECT max(id) AS id FROM promotions WHERE model = :model GROUP BY alias) AS l ON l.id = p.id
+ORDER BY p.alias;
+
+-- name: promotion_alias$
+-- The version that an alias names today.
+SELECT version FROM promotions WHERE model = :model AND alias = :alias ORDER BY id DESC LIMIT 1;
+
+-- name: promotions_of_model
+-- Every move of every alias of a model, oldest first.
+SELECT model, alias, version, before, moved_by, reason, at, check_name, check_version
+FROM promotions WHERE model = :model ORDER BY id;
+
+-- name: promotion_add!
+-- An alias moves.
+INSERT INTO promotions (model, alias, version, before, moved_by, reason, at, check_name, check_version)
+VALUES (:model, :alias, :version, :before, :moved_by, :reason, :at, :check_name, :check_version);
+
+-- name: verdict_add!
+-- What a check said of a model version.
+INSERT INTO verdicts (check_name, check_version, model, model_version, passed, promotes, at, attempt)
+VALUES (:check_name, :check_version, :model, :model_version, :passed, :promotes, :at, :attempt);
+
+-- name: verdicts_of_model
+-- Verdicts on a model, newest first; `number` null is every version.
+SELECT check_name, check_version, model, model_version, passed, promotes, at, attempt
+FROM verdicts WHERE model = :model AND (:number IS NULL OR model_version = :number) ORDER BY id DESC;

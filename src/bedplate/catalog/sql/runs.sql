@@ -1,0 +1,136 @@
+-- Runs, steps, attempts, the cache, what steps said, and forecasts.
+
+-- name: run_put!
+-- Begin a run.
+INSERT INTO runs (id, project, target, command, started_at, ended_at, status, settings, moves_heads, git_commit, git_dirty, host, pid, process_started)
+VALUES (:id, :project, :target, :command, :started_at, :ended_at, :status, :settings, :moves_heads, :git_commit, :git_dirty, :host, :pid, :process_started);
+
+-- name: run_end!
+-- End a run.
+UPDATE runs SET status = :status, ended_at = :ended_at WHERE id = :id;
+
+-- name: run_get^
+-- One run.
+SELECT id, project, target, command, started_at, ended_at, status, settings, moves_heads, git_commit, git_dirty, host, pid, process_started
+FROM runs WHERE id = :id;
+
+-- name: runs_last
+-- The newest runs, newest first.
+SELECT id, project, target, command, started_at, ended_at, status, settings, moves_heads, git_commit, git_dirty, host, pid, process_started
+FROM runs ORDER BY started_at DESC, id DESC LIMIT :limit;
+
+-- name: runs_running
+-- Runs that have not ended (or whose process died).
+SELECT id, project, target, command, started_at, ended_at, status, settings, moves_heads, git_commit, git_dirty, host, pid, process_started
+FROM runs WHERE status = 'running' ORDER BY started_at, id;
+
+-- name: run_ids
+-- Ids, to name near ones when one is not found.
+SELECT id FROM runs ORDER BY started_at DESC LIMIT 200;
+
+-- name: key_parts_put*!
+-- What a cache key was made of.
+INSERT INTO key_parts (digest, parts) VALUES (:digest, :parts) ON CONFLICT (digest) DO NOTHING;
+
+-- name: step_put*!
+-- A step as it stands now.
+INSERT INTO steps (run, name, part, stage, status, why, cache_key, key_parts, result, started_at, ended_at)
+VALUES (:run, :name, :part, :stage, :status, :why, :cache_key, :key_parts, :result, :started_at, :ended_at)
+ON CONFLICT (run, name, part) DO UPDATE SET stage = excluded.stage, status = excluded.status, why = excluded.why,
+    cache_key = excluded.cache_key, key_parts = excluded.key_parts, result = excluded.result,
+    started_at = excluded.started_at, ended_at = excluded.ended_at;
+
+-- name: steps_of_run
+-- The steps of a run, in the order in which they were planned.
+SELECT s.run, s.name, s.part, s.stage, s.status, s.why, s.cache_key, k.parts, s.result, s.started_at, s.ended_at
+FROM steps AS s LEFT JOIN key_parts AS k ON k.digest = s.key_parts
+WHERE s.run = :run ORDER BY s.id;
+
+-- name: step_last^
+-- The last step of that name (and part) that ended well and knows what its key was made of.
+SELECT s.run, s.name, s.part, s.stage, s.status, s.why, s.cache_key, k.parts, s.result, s.started_at, s.ended_at
+FROM steps AS s JOIN key_parts AS k ON k.digest = s.key_parts
+WHERE s.name = :name AND s.part = :part AND s.key_parts IS NOT NULL AND s.status IN ('done', 'skipped')
+ORDER BY s.id DESC LIMIT 1;
+
+-- name: steps_last
+-- The same for every name and part at once.
+SELECT s.run, s.name, s.part, s.stage, s.status, s.why, s.cache_key, k.parts, s.result, s.started_at, s.ended_at
+FROM (SELECT max(id) AS id FROM steps WHERE key_parts IS NOT NULL AND status IN ('done', 'skipped') GROUP BY name, part) AS l
+JOIN steps AS s ON s.id = l.id JOIN key_parts AS k ON k.digest = s.key_parts
+ORDER BY s.id;
+
+-- name: attempt_put*!
+-- An attempt as it stands now.
+INSERT INTO attempts (id, run, step, part, number, fence, started_at, ended_at, status, cause, message, log,
+    wall_s, cpu_s, peak_bytes, energy_joules, energy_basis, cost_usd)
+VALUES (:id, :run, :step, :part, :number, :fence, :started_at, :ended_at, :status, :cause, :message, :log,
+    :wall_s, :cpu_s, :peak_bytes, :energy_joules, :energy_basis, :cost_usd)
+ON CONFLICT (id) DO UPDATE SET fence = excluded.fence, ended_at = excluded.ended_at, status = excluded.status, cause = excluded.cause,
+    message = excluded.message, log = excluded.log, wall_s = excluded.wall_s, cpu_s = excluded.cpu_s,
+    peak_bytes = excluded.peak_bytes, energy_joules = excluded.energy_joules, energy_basis = excluded.energy_basis,
+    cost_usd = excluded.cost_usd;
+
+-- name: attempt_status$
+-- How an attempt stands.
+SELECT status FROM attempts WHERE id = :id;
+
+-- name: attempt_get^
+-- One attempt.
+SELECT id, run, step, part, number, fence, started_at, ended_at, status, cause, message, log,
+       wall_s, cpu_s, peak_bytes, energy_joules, energy_basis, cost_usd
+FROM attempts WHERE id = :id;
+
+-- name: attempts_open
+-- Attempts that have not ended, of any run: what recovery looks at.
+SELECT id, run, step, part, number, fence, started_at, ended_at, status, cause, message, log,
+       wall_s, cpu_s, peak_bytes, energy_joules, energy_basis, cost_usd
+FROM attempts WHERE status = 'running' ORDER BY started_at, id;
+
+-- name: attempts_of_run
+-- The attempts of a run, or of one of its steps.
+SELECT id, run, step, part, number, fence, started_at, ended_at, status, cause, message, log,
+       wall_s, cpu_s, peak_bytes, energy_joules, energy_basis, cost_usd
+FROM attempts WHERE run = :run AND (:step = '' OR step = :step) ORDER BY started_at, id;
+
+-- name: usages_of_step
+-- What the newest done attempts of a step took.
+SELECT wall_s, cpu_s, peak_bytes, energy_joules, energy_basis, cost_usd
+FROM attempts WHERE step = :step AND status = 'done' ORDER BY started_at DESC LIMIT :limit;
+
+-- name: cost_since$
+-- What all attempts since a time cost, in US dollars.
+SELECT coalesce(sum(cost_usd), 0.0) FROM attempts WHERE started_at >= :since;
+
+-- name: cache_put!
+-- This attempt answers this key now.
+INSERT INTO cache (cache_key, attempt) VALUES (:cache_key, :attempt)
+ON CONFLICT (cache_key) DO UPDATE SET attempt = excluded.attempt;
+
+-- name: cache_get$
+-- The attempt that answers a key.
+SELECT attempt FROM cache WHERE cache_key = :cache_key;
+
+-- name: noted_put*!
+-- One thing that a step said.
+INSERT INTO noted (attempt, position, what, name, at_step, number, value)
+VALUES (:attempt, :position, :what, :name, :at_step, :number, :value)
+ON CONFLICT (attempt, position) DO NOTHING;
+
+-- name: noted_of
+-- What an attempt said, in order.
+SELECT what, name, at_step, number, value FROM noted WHERE attempt = :attempt ORDER BY position;
+
+-- name: forecast_put*!
+-- What was predicted of a step of a run.
+INSERT INTO forecasts (run, step, part, quantity, middle, low, high, basis, samples)
+VALUES (:run, :step, :part, :quantity, :middle, :low, :high, :basis, :samples)
+ON CONFLICT (run, step, part, quantity) DO UPDATE SET middle = excluded.middle, low = excluded.low, high = excluded.high,
+    basis = excluded.basis, samples = excluded.samples;
+
+-- name: forecasts_of_step
+-- Predictions of a step beside what its done attempt then took, newest first.
+SELECT f.quantity, f.middle, f.low, f.high, f.basis, f.samples,
+       a.wall_s, a.cpu_s, a.peak_bytes, a.energy_joules, a.energy_basis, a.cost_usd
+FROM forecasts AS f JOIN attempts AS a ON a.run = f.run AND a.step = f.step AND a.part = f.part AND a.status = 'done'
+WHERE f.step = :step ORDER BY a.started_at DESC, f.quantity LIMIT :limit;
