@@ -1,0 +1,125 @@
+"""The shelf of models: each file a blob, and a description that says what the files are and what the model takes.
+
+A version's `schema` is that description as JSON (`flavours.Stored`), which is also kept as a blob, the version's `uri`: flavour,
+signature, example rows, and each file with its digest and size. `meta` holds what people ask about: flavour, describe, metrics.
+
+The digest is over flavour, signature and the flavour's own digest of parameters and text; the example's rows and the metrics are not
+part of it. An equal digest keeps the files of the prior version, byte for byte.
+
+A blob's digest is checked before its bytes are read as a model. Nothing is unpickled: flavours refuse what is not their own format.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from bedplate.core import digests
+from bedplate.core.errors import CorruptError, UserError
+from bedplate.core.kinds import View
+from bedplate.core.model import Model
+from bedplate.core.records import Draft, Version
+
+from . import disk, flavours, signatures
+from .blobs import FOLDER, Blobs
+from .flavours import File, Files, Flavour, Stored
+from .shelf import Save
+
+DIGEST_VERSION = 1
+
+
+class ModelShelf:
+    """Keeps the versions of kind `model`."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self._blobs = Blobs(root)
+
+    def save(self, request: Save) -> Draft:
+        """Store a trained model. Raises UserError for an object that no flavour keeps, or whose example does not fit it."""
+        model = request.value
+        if not isinstance(model, Model) or model.native is None:
+            raise UserError(f"{request.artifact} is not a trained model", next="return Model(native, example=x.head(5))")
+        name = flavours.flavour_of(model)
+        flavour = flavours.find(name)
+        stored = Stored(
+            flavour=name, library=signatures.library(model.example), signature=flavour.signature(model),
+            example=signatures.rows(model.example),
+        )  # fmt: skip
+        incoming = disk.make_folder(self.root / FOLDER / "incoming")
+        with disk.guard("write", incoming), tempfile.TemporaryDirectory(prefix=disk.TEMPORARY, dir=incoming) as folder:
+            flavour.save(model, Path(folder))
+            files = {str(path.relative_to(folder)): path for path in sorted(Path(folder).rglob("*")) if path.is_file()}
+            digest = _digest(flavour, stored, files)
+            prior = request.prior
+            if prior is not None and prior.digest == digest and not self.missing(prior):
+                stored = msgspec.structs.replace(stored, files=stored_of(prior).files)
+            else:
+                stored = msgspec.structs.replace(stored, files={at: self._keep(path) for at, path in files.items()})
+        return self._draft(request, stored, digest, flavour.describe(model))
+
+    def load(self, version: Draft, view: View, spec: dict[str, Any] | None) -> Model:
+        """A Model that predicts. Raises UserError where its library is not installed, StoreError or CorruptError for its bytes."""
+        stored = stored_of(version)
+        for file in stored.files.values():
+            self._blobs.check(file.digest)
+        predictor = flavours.find(stored.flavour).load(self._files(stored), stored)
+        ref = version.ref if isinstance(version, Version) else version.artifact
+        return Model(
+            predictor=predictor, ref=ref, flavour=stored.flavour, example=stored.example, metrics=dict(version.meta.get("metrics", {}))
+        )
+
+    def missing(self, version: Draft) -> list[str]:
+        """Which blobs are gone or of another size; imports nothing."""
+        stored = stored_of(version)
+        gone = [self._blobs.relative(file.digest) for file in stored.files.values() if not self._blobs.has(file.digest, file.size)]
+        return gone if (self.root / version.uri).exists() else [version.uri, *gone]
+
+    def verify(self, version: Draft) -> None:
+        """Read every blob, and compute the model's digest again. Raises StoreError or CorruptError."""
+        stored = stored_of(version)
+        for digest in (digests.of_bytes(version.schema.encode()), *(file.digest for file in stored.files.values())):
+            self._blobs.check(digest)
+        found = _digest(flavours.find(stored.flavour), stored, self._files(stored))
+        if found != version.digest:
+            raise CorruptError(f"{version.artifact}: its files are not the model that was stored", why=f"{found} is not {version.digest}")
+
+    def keeps(self, version: Draft) -> Iterable[str]:
+        """The description and every file."""
+        return [version.uri, *(self._blobs.relative(file.digest) for file in stored_of(version).files.values())]
+
+    def _keep(self, path: Path) -> File:
+        digest, size = self._blobs.put_file(path)
+        return File(digest=digest, size=size)
+
+    def _files(self, stored: Stored) -> Files:
+        return {name: self._blobs.path(file.digest) for name, file in stored.files.items()}
+
+    def _draft(self, request: Save, stored: Stored, digest: str, described: dict[str, Any]) -> Draft:
+        text = digests.canonical(stored)
+        metrics = {name: float(value) for name, value in request.value.metrics.items()}
+        return Draft(
+            artifact=request.artifact,
+            kind="model",
+            digest=digest,
+            uri=self._blobs.relative(self._blobs.put(text)),
+            schema=text.decode(),
+            size_bytes=sum(file.size for file in stored.files.values()),
+            meta={**request.meta, "flavour": stored.flavour, "describe": described, "metrics": metrics},
+        )
+
+
+def stored_of(version: Draft) -> Stored:
+    """The description of a model version: flavour, signature, example. Raises CorruptError for what is none."""
+    try:
+        return msgspec.json.decode(version.schema, type=Stored)
+    except msgspec.MsgspecError as error:
+        raise CorruptError(f"{version.artifact}: its description cannot be read", why=str(error)) from None
+
+
+def _digest(flavour: Flavour, described: Stored, files: Files) -> str:
+    return digests.of_json([DIGEST_VERSION, described.flavour, described.signature, flavour.digest(files)])
