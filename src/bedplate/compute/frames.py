@@ -18,6 +18,8 @@ JOB: Final = 1
 PROGRESS: Final = 2
 ANSWER: Final = 3
 FAILED: Final = 4
+BROKEN: Final = 0
+"""Never written: what a reader says of a stream that is no stream of frames."""
 _KINDS: Final = (JOB, PROGRESS, ANSWER, FAILED)
 _HEADER: Final = struct.Struct("!BQ")
 _LONGEST: Final = 1 << 32
@@ -32,7 +34,7 @@ class Spawn(Record, frozen=True, kw_only=True, tag="spawn"):
     """Controller to fork server: fork worker `number`, with these environment variables; its socket and log pipe come along."""
 
     number: int
-    environ: dict[str, str] = {}
+    environ: dict[str, str] = msgspec.field(default_factory=dict)
 
 
 class Kill(Record, frozen=True, kw_only=True, tag="kill"):

@@ -84,7 +84,10 @@ class InlineExecutor:
             message = f"{job.called} could not answer: {type(error).__name__}: {error}"
         cpu = time.process_time() - cpu
         usage = Usage(
-            wall_s=time.perf_counter() - wall, cpu_s=cpu, energy_joules=cpu * self._watts, energy_basis="assumed" if self._watts else "unknown",
+            wall_s=time.perf_counter() - wall,
+            cpu_s=cpu,
             peak_bytes=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
-        )  # fmt: skip
+            energy_joules=cpu * self._watts,
+            energy_basis="assumed" if self._watts else "unknown",
+        )
         self._events.append(Ended(id=job.id, cause="lost" if message else "", payload=answer, message=message, usage=usage))

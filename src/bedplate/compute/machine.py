@@ -61,10 +61,10 @@ def tree(pid: int, proc: Path = _PROC) -> list[int]:
 def children(pid: int, proc: Path = _PROC) -> list[int]:
     """The processes that a process's threads started and that have not been waited for."""
     try:
-        threads = os.listdir(proc / str(pid) / "task")
+        threads = list((proc / str(pid) / "task").iterdir())
     except OSError:
         return []
-    return [int(child) for thread in threads for child in _text(proc / str(pid) / "task" / thread / "children").split()]
+    return [int(child) for thread in threads for child in _text(thread / "children").split()]
 
 
 def tree_bytes(pid: int, limit_bytes: int, proc: Path = _PROC) -> int:

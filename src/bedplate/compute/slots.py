@@ -28,8 +28,9 @@ class Slots(Record, frozen=True, kw_only=True):
     def minus(self, needs: Needs) -> Slots:
         """What is left once a job with these needs runs."""
         return Slots(
-            cpu=self.cpu - needs.cpu, gpu=self.gpu - needs.gpu, memory_bytes=self.memory_bytes - (needs.memory_bytes or 0), busy=self.busy + 1
-        )
+            cpu=self.cpu - needs.cpu, gpu=self.gpu - needs.gpu,
+            memory_bytes=self.memory_bytes - (needs.memory_bytes or 0), busy=self.busy + 1,
+        )  # fmt: skip
 
     def holds(self, needs: Needs) -> bool:
         """Whether a job with these needs fits in."""
