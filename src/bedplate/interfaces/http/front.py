@@ -1,0 +1,57 @@
+"""Front: the one ASGI callable. It sorts requests: `POST /NAME` to the services, everything else to the pages.
+
+Services bypass the router: a dictionary look-up costs a twentieth of matching every route. A request must name this machine in its
+Host header; otherwise a web page elsewhere could reach a server on loopback under a name of its own (DNS rebinding).
+"""
+
+from __future__ import annotations
+
+import logging
+import traceback
+from collections.abc import Iterable
+from typing import Final
+
+from .body import header
+from .calls import Calls
+from .replies import App, Problem, Receive, Scope, Send, refuse
+
+_LOG: Final = logging.getLogger("bedplate.serve")
+_LOOPBACK: Final = ("localhost", "127.0.0.1", "[::1]")
+
+
+class Front:
+    """Sorts requests, and answers 500 for a mistake of our own."""
+
+    def __init__(self, calls: Calls, pages: App, hosts: Iterable[str] = _LOOPBACK) -> None:
+        self._calls = calls
+        self._pages = pages
+        self._hosts = frozenset(hosts)
+        self._known: set[bytes] = {b""}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] != "http":
+            return
+        host = header(scope, b"host")
+        if host not in self._known and not self._names_us(host):
+            await refuse(send, Problem(421, "this server does not answer under that name", next="ask http://localhost or http://127.0.0.1"))
+            return
+        try:
+            path: str = scope["path"]
+            if scope["method"] == "POST" and path.find("/", 1) < 0:
+                await self._calls(path[1:], scope, receive, send)
+            else:
+                await self._pages(scope, receive, send)
+        except Exception as error:  # our own mistake: the caller gets the house's error, the log the traceback
+            _LOG.error("a mistake of the server's own\n%s", "".join(traceback.format_exception(error)).rstrip())
+            await refuse(send, Problem(500, "the server made a mistake", why="it is bedplate's own", next="look in the server's log"))
+
+    def _names_us(self, host: bytes) -> bool:
+        """Whether a Host header names this machine; remembered, as callers repeat themselves."""
+        text = host.decode("latin-1").lower()
+        name = text if text.endswith("]") else text.rpartition(":")[0] or text
+        if name not in self._hosts:
+            return False
+        if len(self._known) < 64:
+            self._known.add(host)
+        return True

@@ -1,0 +1,83 @@
+"""Ledger: what every answer leaves behind, whichever protocol asked: identity, the prediction's record, metrics.
+
+Prediction ids sort by time and are unique within a batch: one random start, then counting.
+"""
+
+from __future__ import annotations
+
+import logging
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from typing import Any, Final
+
+from bedplate.core.clock import Clock
+from bedplate.core.ids import base32, new_id
+from bedplate.stages.deploy.recorder import Prediction, Recorder
+
+from .metrics import Metrics
+from .replies import Problem
+
+_LOG: Final = logging.getLogger("bedplate.serve")
+_ID_BITS: Final = 30
+_LONGEST_ID: Final = 128
+_LONGEST_ERROR: Final = 500
+_QUIET_S: Final = 10.0
+
+FeatureRows = Mapping[str, Mapping[str, Any]] | None
+
+
+class Ledger:
+    """Names and records answers."""
+
+    def __init__(self, recorder: Recorder, metrics: Metrics, clock: Clock, random_bits: Callable[[int], int]) -> None:
+        self.metrics = metrics
+        self.clock = clock
+        self._recorder = recorder
+        self._random_bits = random_bits
+        self._told: dict[tuple[str, str, int], float] = {}
+
+    def request_id(self, given: bytes, at: datetime) -> str:
+        """The caller's own X-Request-Id where it is short and plain, else a new one."""
+        text = given.decode("latin-1")
+        if text and len(text) <= _LONGEST_ID and text.isascii() and text.isprintable():
+            return text
+        return new_id("q", at, self._random_bits)
+
+    def prediction_ids(self, count: int, at: datetime) -> list[str]:
+        """Ids for the rows of one request."""
+        first = new_id("p", at, self._random_bits)
+        if count == 1:
+            return [first]
+        prefix, start = first[:-6], self._random_bits(_ID_BITS)
+        return [prefix + base32((start + row) % (1 << _ID_BITS), 6) for row in range(count)]
+
+    def record(self, log: str, predictions: Sequence[Prediction]) -> None:
+        """Queue the predictions for their log; never waits."""
+        self._recorder.offer(log, predictions)
+
+    def failure(self, name: str, error: BaseException, at: datetime) -> tuple[Problem, str]:
+        """What the caller is told when the project's own code raised, and what the record keeps.
+
+        The traceback goes to the server's log under the id that the caller is told, and nowhere else: in full at most every ten
+        seconds for one place in the code, else as one line.
+        """
+        error_id = new_id("e", at, self._random_bits)
+        lines = traceback.format_exception(error) if self._is_news(name, error) else traceback.format_exception_only(error)
+        _LOG.error("%s in %s: %s", error_id, name, "".join(lines).rstrip())
+        problem = Problem(
+            500,
+            f"{name} failed on this request ({error_id})",
+            why="its own code raised an error",
+            next=f"look for {error_id} in the server's log",
+        )
+        return problem, f"{type(error).__name__}: {error} ({error_id})"[:_LONGEST_ERROR]
+
+    def _is_news(self, name: str, error: BaseException) -> bool:
+        frames = traceback.extract_tb(error.__traceback__)
+        place = (name, type(error).__name__, (frames[-1].lineno or 0) if frames else 0)
+        now = self.clock.monotonic()
+        if now - self._told.get(place, -_QUIET_S) < _QUIET_S:
+            return False
+        self._told[place] = now
+        return True

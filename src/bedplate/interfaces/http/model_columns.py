@@ -1,0 +1,83 @@
+"""A model's columns and the protocol's tensors: which tensor is which column, and what the client may not send."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from bedplate.core.model import Field, Signature
+
+from .replies import Problem
+from .tensors import InferRequest, Output, Tensor
+
+
+def columns(inputs: Sequence[Field], given: Sequence[Tensor]) -> tuple[dict[str, Any], int]:
+    """The model's columns from the tensors of a request, and how many rows they have. Raises Problem 400."""
+    by_name = {tensor.name: tensor for tensor in given}
+    if len(by_name) != len(given):
+        raise Problem(400, "two inputs have the same name")
+    names = [one.name for one in inputs]
+    if len(given) == 1 and len(given[0].shape) == 2 and given[0].name not in names:
+        return _matrix(inputs, given[0])
+    if missing := [name for name in names if name not in by_name]:
+        raise Problem(400, f"input '{missing[0]}' is missing", why=f"the model takes {', '.join(names)}")
+    if extra := [name for name in by_name if name not in names]:
+        raise Problem(400, f"the model has no input '{extra[0]}'", why=f"it takes {', '.join(names)}")
+    made = {one.name: _column(one, by_name[one.name]) for one in inputs}
+    sizes = {name: len(values) for name, values in made.items()}
+    if len(set(sizes.values())) > 1:
+        raise Problem(400, "the inputs have different numbers of rows", why=", ".join(f"{name}: {size}" for name, size in sizes.items()))
+    rows = sizes[names[0]]
+    if not rows:
+        raise Problem(400, "the inputs have no rows")
+    return made, rows
+
+
+def _matrix(inputs: Sequence[Field], tensor: Tensor) -> tuple[dict[str, Any], int]:
+    if tensor.shape[1] != len(inputs):
+        raise Problem(400, f"input '{tensor.name}' has shape {list(tensor.shape)}, and the model takes {len(inputs)} columns")
+    if tensor.datatype == "BYTES" or any(one.datatype == "BYTES" for one in inputs):
+        raise Problem(400, "a single tensor holds numbers only", why="the model has text columns: send one tensor per column")
+    if not tensor.shape[0]:
+        raise Problem(400, "the inputs have no rows")
+    return {one.name: _part(one, tensor, tensor.values[:, at]) for at, one in enumerate(inputs)}, tensor.shape[0]
+
+
+def _part(wanted: Field, tensor: Tensor, values: Any) -> Any:
+    """One column of a matrix, whose numbers are all of one type: whole ones where the model takes whole ones."""
+    if wanted.datatype.startswith("FP"):
+        return values
+    whole = values.astype(np.int64)
+    if not np.array_equal(whole, values):
+        raise Problem(400, f"input '{tensor.name}': column '{wanted.name}' takes {wanted.datatype}, and its values are not whole")
+    return whole.astype(bool) if wanted.datatype == "BOOL" else whole
+
+
+def _column(wanted: Field, tensor: Tensor) -> Any:
+    if len(tensor.shape) > 2 or (len(tensor.shape) == 2 and tensor.shape[1] != 1):
+        raise Problem(400, f"input '{wanted.name}' has shape {list(tensor.shape)}", why="it is one column: [n] or [n, 1]")
+    text = (wanted.datatype == "BYTES", tensor.datatype == "BYTES")
+    whole = wanted.datatype.startswith("INT") and tensor.datatype.startswith("FP")
+    if text[0] != text[1] or whole or (wanted.datatype == "BOOL" and tensor.datatype != "BOOL"):
+        raise Problem(400, f"input '{wanted.name}' is {tensor.datatype}, and the model takes {wanted.datatype}")
+    return tensor.values if text[0] else tensor.values.reshape(-1)
+
+
+def wishes(asked: InferRequest, signature: Signature) -> dict[str, dict[str, Any]]:
+    """The outputs that the client wants, with the parameters of each; all where it names none. Raises Problem 400."""
+    names = [one.name for one in signature.outputs]
+    for wish in asked.outputs:
+        if wish.name not in names:
+            raise Problem(400, f"the model has no output '{wish.name}'", why=f"it gives {', '.join(names)}")
+        if "classification" in wish.parameters:
+            raise Problem(400, "classification of outputs is not supported", next=f"ask for '{wish.name}' itself")
+    return {wish.name: wish.parameters for wish in asked.outputs} or {name: {} for name in names}
+
+
+def outputs(fields: Sequence[Field], made: Any) -> list[Output]:
+    """A prediction as the model's named outputs: a column each, or the whole array where there is one output."""
+    if len(fields) > 1 and made.ndim == 2 and made.shape[1] == len(fields):
+        return [Output(one.name, one.datatype, made[:, at]) for at, one in enumerate(fields)]
+    return [Output(fields[0].name, fields[0].datatype, made)]

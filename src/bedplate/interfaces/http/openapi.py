@@ -1,0 +1,142 @@
+"""The OpenAPI 3.1 description of what serves now: a path per service, and the paths that every server has.
+
+Schemas come from the same types that decode a request, examples from the model's example rows where the field names agree.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import msgspec
+
+from bedplate.stages.deploy.deployment import Active, Deployment, LoadedModel
+from bedplate.stages.deploy.service import Service, column_type, plain
+
+_SAMPLES: Final = {"int": 1, "float": 1.0, "bool": True, "text": "text", "time": "2026-01-31T12:00:00Z", "date": "2026-01-31", "json": None}
+_ERROR: Final = {
+    "type": "object",
+    "required": ["error"],
+    "properties": {
+        "error": {
+            "type": "object",
+            "required": ["what", "why", "next"],
+            "properties": {name: {"type": "string"} for name in ("what", "why", "next")},
+        }
+    },
+}
+_STATUSES: Final = {
+    "400": "The body is not JSON.",
+    "413": "The body is too large.",
+    "415": "The body does not say that it is JSON.",
+    "422": "A field is missing, unknown or of the wrong type.",
+    "500": "The service's own code failed.",
+    "503": "The service is not ready; the error says why.",
+}
+
+
+def describe(deployment: Deployment, services: Mapping[str, Service], project: str, version: str) -> dict[str, Any]:
+    """The whole document."""
+    components: dict[str, Any] = {"Error": _ERROR}
+    paths: dict[str, Any] = {}
+    for service in services.values():
+        (request,), defined = msgspec.json.schema_components([service.request], ref_template="#/components/schemas/{name}")
+        components.update(defined)
+        paths[f"/{service.name}"] = {"post": _operation(service, request, components, deployment)}
+    paths.update(_fixed_paths())
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": project, "version": version, "description": f"The services of {project}, served by bedplate."},
+        "paths": paths,
+        "components": {"schemas": components},
+    }
+
+
+def _operation(service: Service, request: dict[str, Any], components: dict[str, Any], deployment: Deployment) -> dict[str, Any]:
+    result, defined = _result(service)
+    components.update(defined)
+    answer = {
+        "type": "object",
+        "required": ["result", "prediction_id"],
+        "properties": {"result": result, "prediction_id": {"type": "string"}},
+    }
+    active = deployment.services.get(service.name)
+    serving = active.versions if isinstance(active, Active) else {}
+    one_or_more = {"anyOf": [request, {"type": "array", "items": request}]}
+    return {
+        "operationId": service.name,
+        "summary": service.doc.partition("\n")[0] or service.name,
+        "description": service.doc,
+        "x-bedplate": {"ready": isinstance(active, Active), "serving": serving, "reason": getattr(active, "reason", "")},
+        "requestBody": {
+            "required": True,
+            "content": {"application/json": {"schema": one_or_more, "example": example(service, deployment)}},
+        },
+        "responses": {
+            "200": _response(
+                "The result, for one object or for each of an array.", {"anyOf": [answer, {"type": "array", "items": answer}]}
+            ),
+            **{status: _response(text, {"$ref": "#/components/schemas/Error"}) for status, text in _STATUSES.items()},
+        },
+    }
+
+
+def example(service: Service, deployment: Deployment) -> dict[str, Any]:
+    """A request that the service takes: from a model's example row, else the defaults, else a value of the field's type."""
+    row: dict[str, Any] = {}
+    for name in {wanted.artifact for wanted in service.wanted if wanted.view == "model"}:
+        loaded = deployment.models.get(name)
+        if isinstance(loaded, LoadedModel):
+            row = first_row(loaded.model.example)
+    made = {}
+    for field in msgspec.structs.fields(service.request):
+        if field.encode_name in row:
+            made[field.encode_name] = row[field.encode_name]
+        elif field.default is not msgspec.NODEFAULT:
+            made[field.encode_name] = field.default
+        elif field.default_factory is not msgspec.NODEFAULT:
+            made[field.encode_name] = field.default_factory()
+        else:
+            made[field.encode_name] = _sample(field.type)
+    return made
+
+
+def first_row(rows: Any) -> dict[str, Any]:
+    """The first of a model's example rows (a list of mappings, or a frame), as JSON can say it; empty where there is none."""
+    if isinstance(rows, list) and rows and isinstance(rows[0], Mapping):
+        return {str(name): plain(value) for name, value in rows[0].items()}
+    if hasattr(rows, "columns") and len(rows):
+        return {str(name): plain(rows[name])[0] for name in rows.columns}
+    return {}
+
+
+def _sample(annotation: Any) -> Any:
+    schema = msgspec.json.schema(annotation)
+    if schema.get("enum"):
+        return schema["enum"][0]
+    kind = column_type(annotation)
+    if kind != "json":
+        return _SAMPLES[kind]
+    return {"array": [], "object": {}, "string": "text"}.get(schema.get("type", ""))
+
+
+def _result(service: Service) -> tuple[dict[str, Any], dict[str, Any]]:
+    try:
+        (schema,), defined = msgspec.json.schema_components([service.returns], ref_template="#/components/schemas/{name}")
+    except TypeError:  # a return annotation that JSON schema has no word for (an array, a frame): any value
+        return {}, {}
+    return schema, defined
+
+
+def _response(text: str, schema: dict[str, Any]) -> dict[str, Any]:
+    return {"description": text, "content": {"application/json": {"schema": schema}}}
+
+
+def _fixed_paths() -> dict[str, Any]:
+    said = {
+        "/health/live": "200 while the process answers.",
+        "/health/ready": "200 where every service is ready; else 503, and what is missing.",
+        "/metrics": "Prometheus metrics.",
+        "/v2": "Open Inference Protocol v2: the models themselves, for Triton's and KServe's clients.",
+    }
+    return {path: {"get": {"summary": text, "responses": {"200": {"description": text}}}} for path, text in said.items()}

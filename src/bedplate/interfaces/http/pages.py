@@ -1,0 +1,125 @@
+"""The pages beside the services: description, health, metrics, the Open Inference Protocol, and errors for every other path."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from collections.abc import Sequence
+from importlib import resources
+from typing import Any, Final
+
+import msgspec
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.routing import Route
+
+from bedplate.stages.deploy.deployment import Active, LoadedModel
+from bedplate.stages.deploy.holder import Holder
+from bedplate.stages.deploy.recorder import Recorder
+from bedplate.stages.deploy.service import Service
+
+from .inference import Inference
+from .metrics import CONTENT_TYPE, Metrics
+from .openapi import describe
+from .replies import Problem
+
+_BLOCKS: Final = re.compile(r"<(script|style)>(.*?)</\1>", re.DOTALL)
+
+
+class Pages:
+    """Everything that is asked with GET."""
+
+    def __init__(
+        self, holder: Holder, recorder: Recorder, metrics: Metrics, services: Sequence[Service], project: str, version: str
+    ) -> None:
+        self._holder = holder
+        self._recorder = recorder
+        self._metrics = metrics
+        self._services = {service.name: service for service in services}
+        self._project = project
+        self._version = version
+        self._page = resources.files(__package__).joinpath("docs.html").read_text("utf-8")
+        self._policy = policy(self._page)
+
+    def app(self, inference: Inference) -> Starlette:
+        """The application that answers every path but a service's."""
+        return Starlette(
+            routes=[
+                Route("/", self.root),
+                Route("/docs", self.docs),
+                Route("/openapi.json", self.openapi),
+                Route("/health/live", self.live),
+                Route("/health/ready", self.ready),
+                Route("/metrics", self.metrics),
+                *inference.routes(),
+            ],
+            exception_handlers={HTTPException: self.no_page},
+        )
+
+    async def root(self, request: Request) -> Response:
+        """To the page for people."""
+        return RedirectResponse("/docs")
+
+    async def docs(self, request: Request) -> Response:
+        """The page that shows the services and tries a request; it loads nothing from elsewhere."""
+        return HTMLResponse(self._page, headers={"Content-Security-Policy": self._policy, "X-Content-Type-Options": "nosniff"})
+
+    async def openapi(self, request: Request) -> Response:
+        """What serves now, in OpenAPI 3.1."""
+        return _json(describe(self._holder.current, self._services, self._project, self._version))
+
+    async def live(self, request: Request) -> Response:
+        """The process answers."""
+        return _json({"live": True})
+
+    async def ready(self, request: Request) -> Response:
+        """Whether every service answers, which versions do, and what is wrong."""
+        current = self._holder.current
+        waiting = {name: one.reason for name, one in current.services.items() if not isinstance(one, Active)}
+        problems = dict(current.problems)
+        if self._recorder.problem:
+            problems["log"] = self._recorder.problem
+        body = {
+            "ready": not waiting,
+            "waiting": waiting,
+            "services": {name: one.versions for name, one in current.services.items() if isinstance(one, Active)},
+            "models": {name: one.version.number for name, one in current.models.items() if isinstance(one, LoadedModel)},
+            "problems": problems,
+        }
+        return _json(body, 503 if waiting else 200)
+
+    async def metrics(self, request: Request) -> Response:
+        """Prometheus' text form."""
+        return Response(self._metrics.text(), headers={"Content-Type": CONTENT_TYPE.decode()})
+
+    async def no_page(self, request: Request, error: Exception) -> Response:
+        """The error for a path that does not exist, or a method that it does not take."""
+        status = error.status_code if isinstance(error, HTTPException) else 500
+        path, method = request.url.path, request.method
+        if path.startswith("/v2"):
+            return _json({"error": f"{method} {path}: no such path in the protocol"}, status)
+        if path.lstrip("/") in self._services:
+            problem = Problem(405, f"{path} is asked with POST, not {method}", next="GET /docs shows how", headers=((b"allow", b"POST"),))
+        elif status == 405:
+            problem = Problem(405, f"{path} does not take {method}", next="GET /docs")
+        else:
+            problem = Problem(404, f"there is no page {path}", why=f"services: {', '.join(self._services) or 'none'}", next="GET /docs")
+        headers = {key.decode(): value.decode() for key, value in problem.headers}
+        return Response(problem.body(), problem.status, headers=headers, media_type="application/json")
+
+
+def policy(page: str) -> str:
+    """The Content-Security-Policy of a page: its own inline script and style by digest, requests to this server, nothing else."""
+    digests: dict[str, list[str]] = {"script": [], "style": []}
+    for kind, text in _BLOCKS.findall(page):
+        digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+        digests[kind].append(f"'sha256-{digest}'")
+    allowed = " ".join(f"{kind}-src {' '.join(found) or chr(39) + 'none' + chr(39)};" for kind, found in digests.items())
+    return f"default-src 'none'; {allowed} connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+
+
+def _json(value: Any, status: int = 200) -> Response:
+    return Response(msgspec.json.encode(value), status, media_type="application/json")

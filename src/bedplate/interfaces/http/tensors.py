@@ -1,0 +1,181 @@
+"""Tensors of the Open Inference Protocol v2, as JSON or in the binary form, to and from numpy.
+
+Binary: the JSON part comes first, as long as the header `Inference-Header-Content-Length` says; after it the raw bytes of each
+tensor that declares a `binary_data_size`, in order, little-endian; text as a 4-byte length and its UTF-8 bytes.
+"""
+
+from __future__ import annotations
+
+import math
+import struct
+from collections.abc import Sequence
+from typing import Any, Final
+
+import msgspec
+import numpy as np
+
+from .replies import Problem
+
+_NUMPY: Final = {
+    "BOOL": np.bool_, "INT8": np.int8, "INT16": np.int16, "INT32": np.int32, "INT64": np.int64, "UINT8": np.uint8,
+    "UINT16": np.uint16, "UINT32": np.uint32, "UINT64": np.uint64, "FP16": np.float16, "FP32": np.float32, "FP64": np.float64,
+}  # fmt: skip
+_LENGTH: Final = struct.Struct("<I")
+
+
+class Tensor(msgspec.Struct, frozen=True):
+    """One named tensor of a request; `values` has the declared shape, text as a flat list of str beside it."""
+
+    name: str
+    datatype: str
+    shape: tuple[int, ...]
+    values: Any
+
+
+class InputTensor(msgspec.Struct, frozen=True):
+    """An input as the request's JSON has it."""
+
+    name: str
+    shape: list[int]
+    datatype: str
+    parameters: dict[str, Any] = msgspec.field(default_factory=dict)
+    data: Any = None
+
+
+class OutputWish(msgspec.Struct, frozen=True):
+    """An output that the client asks for."""
+
+    name: str
+    parameters: dict[str, Any] = msgspec.field(default_factory=dict)
+
+
+class InferRequest(msgspec.Struct, frozen=True):
+    """The JSON part of an inference request."""
+
+    inputs: list[InputTensor]
+    id: str = ""
+    parameters: dict[str, Any] = msgspec.field(default_factory=dict)
+    outputs: list[OutputWish] = msgspec.field(default_factory=list)
+
+
+_DECODER: Final = msgspec.json.Decoder(InferRequest)
+
+
+def parse(body: bytes, json_length: bytes) -> tuple[InferRequest, list[Tensor]]:
+    """The request and its tensors; `json_length` is the header, empty where all is JSON. Raises Problem 400."""
+    if json_length and not (json_length.isdigit() and int(json_length) <= len(body)):
+        raise Problem(400, f"Inference-Header-Content-Length is {json_length.decode('latin-1')!r}, the body has {len(body)} bytes")
+    cut = int(json_length) if json_length else len(body)
+    try:
+        request = _DECODER.decode(body[:cut])
+    except (msgspec.MsgspecError, RecursionError, ValueError, OverflowError) as error:
+        raise Problem(400, f"the request is not of the protocol: {error}") from None
+    rest, tensors = memoryview(body)[cut:], []
+    for one in request.inputs:
+        size = one.parameters.get("binary_data_size")
+        if size is None:
+            tensors.append(_from_json(one))
+            continue
+        if not isinstance(size, int) or isinstance(size, bool) or not 0 <= size <= len(rest):
+            raise Problem(400, f"input '{one.name}': binary_data_size is {size!r}, and {len(rest)} bytes follow")
+        tensors.append(_from_bytes(one, rest[:size]))
+        rest = rest[size:]
+    if rest:
+        raise Problem(400, f"{len(rest)} bytes follow the last input that declares a binary_data_size")
+    return request, tensors
+
+
+def _count(one: InputTensor) -> int:
+    if not one.shape or any(size < 0 for size in one.shape):
+        raise Problem(400, f"input '{one.name}': the shape {one.shape} is not one of sizes")
+    if one.datatype != "BYTES" and one.datatype not in _NUMPY:
+        raise Problem(400, f"input '{one.name}': no datatype '{one.datatype}'", why=f"known: BYTES, {', '.join(_NUMPY)}")
+    return math.prod(one.shape)
+
+
+def _from_json(one: InputTensor) -> Tensor:
+    count, flat = _count(one), _flat(one.data)
+    if len(flat) != count:
+        raise Problem(400, f"input '{one.name}': {len(flat)} values for shape {one.shape}")
+    if one.datatype == "BYTES":
+        if not all(isinstance(value, str) for value in flat):
+            raise Problem(400, f"input '{one.name}': BYTES in JSON are texts")
+        return Tensor(one.name, one.datatype, tuple(one.shape), flat)
+    kinds = {bool} if one.datatype == "BOOL" else {int, float, type(None)} if one.datatype.startswith("FP") else {int}
+    if not {type(value) for value in flat} <= kinds:
+        raise Problem(400, f"input '{one.name}': the values are not of datatype {one.datatype}")
+    try:
+        values: Any = np.array(flat, dtype=_NUMPY[one.datatype]).reshape(one.shape)
+    except (ValueError, OverflowError) as error:
+        raise Problem(400, f"input '{one.name}': {error}") from None
+    return Tensor(one.name, one.datatype, tuple(one.shape), values)
+
+
+def _from_bytes(one: InputTensor, raw: memoryview) -> Tensor:
+    count = _count(one)
+    if one.datatype == "BYTES":
+        return Tensor(one.name, one.datatype, tuple(one.shape), _texts(one.name, raw, count))
+    dtype = np.dtype(_NUMPY[one.datatype]).newbyteorder("<")
+    if len(raw) != count * dtype.itemsize:
+        raise Problem(400, f"input '{one.name}': {len(raw)} bytes for shape {one.shape} of {one.datatype}")
+    return Tensor(one.name, one.datatype, tuple(one.shape), np.frombuffer(raw, dtype=dtype).reshape(one.shape))
+
+
+def _texts(name: str, raw: memoryview, count: int) -> list[str]:
+    texts, at = [], 0
+    while at + _LENGTH.size <= len(raw):
+        (length,) = _LENGTH.unpack_from(raw, at)
+        at += _LENGTH.size
+        if at + length > len(raw):
+            break
+        try:
+            texts.append(bytes(raw[at : at + length]).decode())
+        except UnicodeDecodeError:
+            raise Problem(400, f"input '{name}': text {len(texts)} is not UTF-8") from None
+        at += length
+    if at != len(raw) or len(texts) != count:
+        raise Problem(400, f"input '{name}': {len(texts)} texts in {len(raw)} bytes, and its shape has {count}")
+    return texts
+
+
+def _flat(data: Any) -> list[Any]:
+    if not isinstance(data, list):
+        return [] if data is None else [data]
+    flat = data
+    while flat and isinstance(flat[0], list):
+        if not all(isinstance(part, list) for part in flat):
+            return []
+        flat = [value for part in flat for value in part]
+    return flat
+
+
+class Output(msgspec.Struct, frozen=True):
+    """One named tensor of a response."""
+
+    name: str
+    datatype: str
+    values: Any
+
+
+def encode(head: dict[str, Any], outputs: Sequence[Output], binary: Sequence[bool]) -> tuple[bytes, int | None]:
+    """The response's body, and the length of its JSON part where binary tensors follow."""
+    described, raw = [], []
+    for output, as_bytes in zip(outputs, binary, strict=True):
+        one: dict[str, Any] = {"name": output.name, "datatype": output.datatype, "shape": list(np.shape(output.values))}
+        if as_bytes:
+            data = _to_bytes(output)
+            raw.append(data)
+            one["parameters"] = {"binary_data_size": len(data)}
+        else:
+            one["data"] = np.asarray(output.values).ravel().tolist()
+        described.append(one)
+    text = msgspec.json.encode({**head, "outputs": described})
+    return (b"".join([text, *raw]), len(text)) if raw else (text, None)
+
+
+def _to_bytes(output: Output) -> bytes:
+    if output.datatype == "BYTES":
+        encoded = [str(value).encode() for value in np.asarray(output.values, dtype=object).ravel()]
+        return b"".join(_LENGTH.pack(len(text)) + text for text in encoded)
+    dtype = np.dtype(_NUMPY[output.datatype]).newbyteorder("<")
+    return np.ascontiguousarray(output.values, dtype=dtype).tobytes()

@@ -1,0 +1,105 @@
+"""Deployment: what serves now, as one immutable value.
+
+A service is *active* (its artifacts are loaded) or *waiting* (and says why). Swapping a Deployment by reference is the whole
+roll-out: a request in flight keeps the arguments that it began with.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from bedplate.core.features import FeatureSpec
+from bedplate.core.model import Model
+from bedplate.core.records import Record, Version
+
+from .service import Service
+
+
+class Waiting(Record, frozen=True, kw_only=True):
+    """Something that cannot serve yet, and why."""
+
+    name: str
+    reason: str
+
+
+class Active(msgspec.Struct, frozen=True, kw_only=True, eq=False):
+    """A service with its loaded arguments, and the version of each; equal only to itself.
+
+    `versions` maps a parameter to `late@7`, `models` a model to the number that answers (`models_text` is that as JSON, `label` is that
+    for people), `features` are the parameters that look rows up.
+    """
+
+    service: Service
+    arguments: dict[str, Any]
+    versions: dict[str, str] = msgspec.field(default_factory=dict)
+    models: dict[str, int] = msgspec.field(default_factory=dict)
+    models_text: str = "{}"
+    label: str = ""
+    features: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """The service's name."""
+        return self.service.name
+
+    def call(self, fields: Mapping[str, Any]) -> tuple[Any, dict[str, dict[str, Any]] | None]:
+        """Call the function for one row: what it returned, and by parameter the feature rows that it looked at."""
+        if not self.features:
+            return self.service.function(**self.arguments, **fields), None
+        seen = {name: Looked(self.arguments[name]) for name in self.features}
+        result = self.service.function(**{**self.arguments, **seen, **fields})
+        return result, {name: one.row for name, one in seen.items() if one.row is not None} or None
+
+
+class LoadedModel(msgspec.Struct, frozen=True, kw_only=True, eq=False):
+    """A model in memory, by its committed version; equal only to itself."""
+
+    version: Version
+    model: Model
+
+    @property
+    def name(self) -> str:
+        """The model's name."""
+        return self.version.artifact
+
+
+class Deployment(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything that serves now. `number` grows with each swap; `problems` says what kept an older version in place."""
+
+    number: int
+    services: dict[str, Active | Waiting]
+    models: dict[str, LoadedModel | Waiting]
+    problems: dict[str, str] = msgspec.field(default_factory=dict)
+
+    @property
+    def waiting(self) -> dict[str, str]:
+        """What is not ready, by name, and why."""
+        return {name: one.reason for part in (self.services, self.models) for name, one in part.items() if isinstance(one, Waiting)}
+
+
+class Looked:
+    """A Features view for one call that remembers the last row it gave, for the prediction's record."""
+
+    __slots__ = ("_features", "row")
+
+    def __init__(self, features: Any) -> None:
+        self._features = features
+        self.row: dict[str, Any] | None = None
+
+    @property
+    def spec(self) -> FeatureSpec:
+        """How the features are keyed."""
+        spec: FeatureSpec = self._features.spec
+        return spec
+
+    def at(self, labels: Any) -> Any:
+        """The as-of join, as of the view itself."""
+        return self._features.at(labels)
+
+    def __getitem__(self, entity: Any) -> dict[str, Any]:
+        row: dict[str, Any] = self._features[entity]
+        self.row = row
+        return row

@@ -1,0 +1,183 @@
+"""Holder: keeps the current Deployment equal to what the record says should serve.
+
+A watcher thread asks the catalog for its stamp every quarter of a second. When it moved, versions are chosen anew; those not in
+memory are loaded and warmed beside the ones that serve, and only then is the Deployment swapped, by one reference. Where a version
+fails to load, the old one serves on until it succeeds, and health, metrics and an event say so.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any, Final, Protocol
+
+import msgspec
+
+from bedplate.core.clock import Clock
+from bedplate.core.records import Event
+
+from .choose import Record, choose
+from .deployment import Active, Deployment, LoadedModel, Waiting
+from .loader import Failure, Key, Load, Loader, reason
+from .service import Service, Wanted
+
+POLL_S: Final = 0.25
+
+
+class WatchedRecord(Record, Protocol):
+    """A record that says when it changed."""
+
+    def stamp(self) -> Any:
+        """A value that differs after any change of what serves."""
+        ...
+
+
+class Holder:
+    """Chooses, loads and swaps. `current` may be read from any thread; `refresh` runs in one."""
+
+    def __init__(
+        self,
+        services: Sequence[Service],
+        models: Sequence[Wanted],
+        record: WatchedRecord,
+        load: Load,
+        *,
+        clock: Clock,
+        emit: Callable[[Event], None],
+    ) -> None:
+        self.current = Deployment(number=0, services={}, models={})
+        self.swaps = 0
+        self.loader = Loader(load, clock)
+        self._services = tuple(services)
+        self._models = tuple(models)
+        self._record = record
+        self._clock = clock
+        self._emit = emit
+        self._stamp: Any = None
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._watch, name="bedplate-watcher", daemon=True)
+
+    def open(self) -> None:
+        """Load what should serve now, then keep watching."""
+        self.refresh()
+        self._thread.start()
+
+    def close(self) -> None:
+        """Stop watching."""
+        self._stop.set()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def refresh(self) -> bool:
+        """Look at the record once; whether another Deployment serves now."""
+        stamp = self._record.stamp()
+        if stamp == self._stamp and not self.loader.due():
+            return False
+        swapped = self._build()
+        self._stamp = stamp
+        return swapped
+
+    def _watch(self) -> None:
+        while not self._stop.wait(POLL_S):
+            try:
+                self.refresh()
+                self._note_catalog("")
+            except Exception as error:  # the watcher outlives whatever the record does; what serves goes on serving
+                self._note_catalog(reason(error))
+
+    def _note_catalog(self, problem: str) -> None:
+        if self.current.problems.get("catalog", "") == problem:
+            return
+        problems = {name: text for name, text in self.current.problems.items() if name != "catalog"}
+        if problem:
+            problems["catalog"] = problem
+        self.current = msgspec.structs.replace(self.current, problems=problems)
+
+    def _build(self) -> bool:
+        old, look = self.current, _Look()
+        services = {one.name: self._service(one, old.services.get(one.name), look) for one in self._services}
+        models = {one.artifact: self._model(one, old.models.get(one.artifact), look) for one in self._models}
+        swapped = services != old.services or models != old.models
+        self.current = Deployment(number=old.number + swapped, services=services, models=models, problems=look.problems)
+        self.loader.keep(look.used)
+        for ref in sorted(look.problems.keys() - old.problems.keys()):
+            self._tell("service.load_failed", ref, {"reason": look.problems[ref]})
+        if swapped and old.number:
+            self.swaps += 1
+            self._tell("service.swapped", "services", {"serving": _summary(self.current)})
+        return swapped
+
+    def _service(self, service: Service, before: Active | Waiting | None, look: _Look) -> Active | Waiting:
+        arguments: dict[str, Any] = dict(service.fixed)
+        versions: dict[str, str] = {}
+        models: dict[str, int] = {}
+        for wanted in service.wanted:
+            version = choose(wanted, self._record)
+            if isinstance(version, Waiting):
+                if not wanted.optional:
+                    return Waiting(name=service.name, reason=version.reason)
+                arguments[wanted.parameter] = None
+                continue
+            look.used.add((version.ref, wanted.view))
+            loaded = self.loader.get(version, wanted)
+            if isinstance(loaded, Failure):
+                return self._stay(service, before, loaded, look)
+            arguments[wanted.parameter] = loaded
+            versions[wanted.parameter] = version.ref
+            if wanted.view == "model":
+                models[wanted.artifact] = version.number
+        if isinstance(before, Active) and before.versions == versions:
+            return before
+        looked = tuple(w.parameter for w in service.wanted if w.view == "features" and w.parameter in versions)
+        return Active(
+            service=service,
+            arguments=arguments,
+            versions=versions,
+            models=models,
+            models_text=msgspec.json.encode(models).decode(),
+            label=", ".join(f"{name}@{number}" for name, number in models.items()),
+            features=looked,
+        )
+
+    def _stay(self, service: Service, before: Active | Waiting | None, failure: Failure, look: _Look) -> Active | Waiting:
+        """The service as it was, where a version that it should get does not load."""
+        look.problems[failure.ref] = failure.reason
+        if not isinstance(before, Active):
+            return Waiting(name=service.name, reason=_not_loaded(failure))
+        look.used.update((before.versions[w.parameter], w.view) for w in service.wanted if w.parameter in before.versions)
+        return before
+
+    def _model(self, wanted: Wanted, before: LoadedModel | Waiting | None, look: _Look) -> LoadedModel | Waiting:
+        version = choose(wanted, self._record)
+        if isinstance(version, Waiting):
+            return version
+        look.used.add((version.ref, wanted.view))
+        loaded = self.loader.get(version, wanted)
+        if isinstance(loaded, Failure):
+            look.problems[loaded.ref] = loaded.reason
+            if not isinstance(before, LoadedModel):
+                return Waiting(name=wanted.artifact, reason=_not_loaded(loaded))
+            look.used.add((before.version.ref, wanted.view))
+            return before
+        if isinstance(before, LoadedModel) and before.version.ref == version.ref:
+            return before
+        return LoadedModel(version=version, model=loaded)
+
+    def _tell(self, kind: str, subject: str, data: dict[str, Any]) -> None:
+        self._emit(Event(kind=kind, subject=subject, at=self._clock.now(), data=data))
+
+
+class _Look:
+    """What one look at the record found: which versions are in use, and which would not load."""
+
+    def __init__(self) -> None:
+        self.used: set[Key] = set()
+        self.problems: dict[str, str] = {}
+
+
+def _not_loaded(failure: Failure) -> str:
+    return f"{failure.ref} could not be loaded: {failure.reason}"
+
+
+def _summary(deployment: Deployment) -> dict[str, Any]:
+    return {name: one.models if isinstance(one, Active) else one.reason for name, one in deployment.services.items()}

@@ -1,0 +1,153 @@
+"""Recorder: every prediction is a record, written behind the reply's back.
+
+`offer` puts a prediction in a bounded queue and never waits: when the queue is full the prediction is counted as dropped and
+answered all the same. A writer thread appends what waits to each service's log every second, or sooner when 5,000 wait. An append
+that fails is tried again, after growing pauses, with its rows still in the queue; `close` writes what is left.
+
+Limits: a process that is killed loses what waited, at most a second's worth while the store keeps up.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from itertools import islice
+from typing import Any, Final
+
+import msgspec
+
+from bedplate.core.clock import Clock
+
+EVERY_S: Final = 1.0
+BATCH: Final = 5000
+_PAUSES_S: Final = (0.5, 1.0, 2.0, 5.0, 15.0)
+
+
+class Prediction(msgspec.Struct, frozen=True, gc=False):
+    """One answer: what was asked, which versions answered, what they looked up and said, and how long it took.
+
+    `request` is the service's own request record (or a mapping), `features` maps a parameter to the row it gave, `models` is JSON
+    text of model -> version number. `status` is the HTTP status; `error` is empty where the function returned.
+    """
+
+    prediction_id: str
+    request_id: str
+    at: datetime
+    latency_ms: float
+    status: int
+    error: str
+    models: str
+    request: Any
+    features: Mapping[str, Mapping[str, Any]] | None
+    result: Any
+
+
+Append = Callable[[Sequence[Prediction]], None]
+"""Writes a batch of one log: all of it, or it raises and nothing was written."""
+
+
+class _Queue:
+    """The predictions of one log that wait, and when to try again after a failure."""
+
+    def __init__(self, append: Append) -> None:
+        self.append = append
+        self.waiting: deque[Prediction] = deque()
+        self.failures = 0
+        self.again_at = 0.0
+
+
+class Recorder:
+    """Keeps predictions until they are written. `offer` may be called from any thread."""
+
+    def __init__(self, open_log: Callable[[str], Append], *, limit: int, clock: Clock) -> None:
+        self.dropped = 0
+        self.written = 0
+        self.problem = ""
+        self._open_log = open_log
+        self._limit = limit
+        self._clock = clock
+        self._queues: dict[str, _Queue] = {}
+        self._count = 0
+        self._lock = threading.Lock()
+        self._wake = threading.Event()
+        self._closing = False
+        self._thread = threading.Thread(target=self._run, name="bedplate-recorder", daemon=True)
+
+    @property
+    def waiting(self) -> int:
+        """How many predictions wait to be written."""
+        return self._count
+
+    def open(self) -> None:
+        """Start writing."""
+        self._thread.start()
+
+    def offer(self, log: str, predictions: Sequence[Prediction]) -> int:
+        """Queue predictions of one log; returns how many there was room for."""
+        with self._lock:
+            queue = self._queues.get(log)
+            if queue is None:
+                queue = self._queues[log] = _Queue(self._open_log(log))
+            room = min(len(predictions), max(0, self._limit - self._count))
+            queue.waiting.extend(predictions if room == len(predictions) else predictions[:room])
+            self._count += room
+            self.dropped += len(predictions) - room
+        if self._count >= BATCH:
+            self._wake.set()
+        return room
+
+    def flush(self) -> float:
+        """Write what waits and is due; returns the seconds until a failed log is due again (0: nothing failed)."""
+        pause = 0.0
+        for name, queue in list(self._queues.items()):
+            wait = queue.again_at - self._clock.monotonic()
+            while wait <= 0 and queue.waiting:
+                wait = self._write(name, queue)
+            if queue.waiting:
+                pause = max(pause, wait)
+        return pause
+
+    def close(self, patience_s: float = 10.0) -> int:
+        """Stop taking turns, write what is left, give up after `patience_s`; returns how many predictions were lost."""
+        self._closing = True
+        self._wake.set()
+        if self._thread.is_alive():
+            self._thread.join()
+        until = self._clock.monotonic() + patience_s
+        for queue in self._queues.values():
+            queue.again_at = 0.0
+        while (pause := self.flush()) and self._clock.monotonic() + pause < until:
+            self._clock.sleep(pause)
+        return self._count
+
+    def _run(self) -> None:
+        while not self._closing:
+            self._wake.wait(EVERY_S)
+            self._wake.clear()
+            pause = self.flush()
+            if pause and not self._closing and self._count >= BATCH:
+                self._clock.sleep(min(pause, EVERY_S))
+
+    def _write(self, name: str, queue: _Queue) -> float:
+        """Write one batch of a log; returns the seconds to wait before the next try (0: it was written)."""
+        with self._lock:
+            batch = list(islice(queue.waiting, BATCH))
+        try:
+            queue.append(batch)
+        except Exception as error:  # a full disk or a busy table must not end the thread that writes all logs
+            pause = _PAUSES_S[min(queue.failures, len(_PAUSES_S) - 1)]
+            queue.failures += 1
+            queue.again_at = self._clock.monotonic() + pause
+            self.problem = f"{name} cannot be written: {type(error).__name__}: {error}"
+            return pause
+        with self._lock:
+            for _ in batch:
+                queue.waiting.popleft()
+            self._count -= len(batch)
+            self.written += len(batch)
+        queue.failures = 0
+        if self.problem.startswith(f"{name} "):
+            self.problem = ""
+        return 0.0

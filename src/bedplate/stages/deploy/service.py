@@ -1,0 +1,192 @@
+"""Service: a decorated function as something that can be asked.
+
+Every parameter that is no artifact is a field of the request. The request is one JSON object by those fields; strict types, except
+that a whole number is taken for a float. The function is called once per row, with the loaded artifacts and the row's fields.
+What comes back is made plain (numpy scalars and arrays become numbers and lists) and held to the return annotation.
+
+Limits: a service function is `def`, not `async def`; an `int` field holds 64 bits, as the prediction log does; a result that is not
+a finite number is answered and logged as null.
+"""
+
+from __future__ import annotations
+
+import copy
+import enum
+import inspect
+import math
+import typing
+from collections.abc import Callable, Mapping, Sequence
+from datetime import date, datetime
+from functools import partial
+from typing import Annotated, Any, Final, Literal
+
+import msgspec
+
+from bedplate.core.errors import ProjectError, StepError
+from bedplate.core.kinds import View, optional
+from bedplate.core.parameters import Tune
+from bedplate.core.records import Record
+
+ColumnType = Literal["int", "float", "bool", "text", "time", "date", "json"]
+"""How a value is kept in the prediction log; `json` is the JSON text of anything else."""
+
+_INT64: Final = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
+_COLUMNS: Final[dict[Any, ColumnType]] = {bool: "bool", int: "int", float: "float", str: "text", datetime: "time", date: "date"}
+
+
+class Wanted(Record, frozen=True, kw_only=True):
+    """An artifact that a parameter receives: by head, or as `use("late@7")` says.
+
+    `gate` is the check that must promote it before it may serve (empty: none); `optional` says that the function takes None;
+    `spec` is how a features table is keyed.
+    """
+
+    parameter: str
+    artifact: str
+    view: View
+    selector: str = ""
+    gate: str = ""
+    optional: bool = False
+    spec: dict[str, Any] | None = None
+
+
+class Asked(Record, frozen=True, kw_only=True):
+    """A parameter that the caller gives: its type, and its default where it has one."""
+
+    name: str
+    annotation: Any
+    default: Any = msgspec.NODEFAULT
+
+
+class Service(msgspec.Struct, frozen=True, kw_only=True):
+    """A function ready to be deployed: what it wants, what it asks and what it gives.
+
+    `fixed` are arguments that never change (a Context).
+    """
+
+    name: str
+    function: Callable[..., Any]
+    wanted: tuple[Wanted, ...]
+    request: type[msgspec.Struct]
+    returns: Any
+    fixed: dict[str, Any] = msgspec.field(default_factory=dict)
+    doc: str = ""
+    p95_s: float | None = None
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """The names of the request's fields, in order."""
+        return self.request.__struct_fields__
+
+
+def service(
+    name: str,
+    function: Callable[..., Any],
+    wanted: Sequence[Wanted],
+    asked: Sequence[Asked],
+    returns: Any,
+    *,
+    fixed: Mapping[str, Any] | None = None,
+    p95_s: float | None = None,
+) -> Service:
+    """A Service of a plain function and its wiring. Raises ProjectError for an `async def`."""
+    if inspect.iscoroutinefunction(function):
+        raise ProjectError(f"{name} is an async function", why="a service is called from a thread or the loop itself", next="write `def`")
+    return Service(
+        name=name,
+        function=function,
+        wanted=tuple(wanted),
+        request=_request(name, asked),
+        returns=returns,
+        fixed=dict(fixed or {}),
+        doc=inspect.getdoc(function) or "",
+        p95_s=p95_s,
+    )
+
+
+def _request(name: str, asked: Sequence[Asked]) -> type[msgspec.Struct]:
+    fields: list[Any] = []
+    for one in asked:
+        annotation = _bounded(one.annotation)
+        default = one.default.default if isinstance(one.default, Tune) else one.default
+        if default is msgspec.NODEFAULT:
+            fields.append((one.name, annotation))
+        elif isinstance(default, list | dict | set):
+            fields.append((one.name, annotation, msgspec.field(default_factory=partial(copy.deepcopy, default))))
+        else:
+            fields.append((one.name, annotation, default))
+    title = "".join(word.capitalize() for word in name.split("_"))
+    return msgspec.defstruct(title, fields, frozen=True, kw_only=True, forbid_unknown_fields=True, module=__name__)
+
+
+def _bounded(annotation: Any) -> Any:
+    inner, is_optional = optional(annotation)
+    if inner is not int:
+        return annotation
+    return _INT64 | None if is_optional else _INT64
+
+
+def column_type(annotation: Any) -> ColumnType:
+    """How values of this annotation are kept in the log."""
+    inner, _ = optional(annotation)
+    if typing.get_origin(inner) is Annotated:
+        inner = typing.get_args(inner)[0]
+    if typing.get_origin(inner) is Literal:
+        kinds = {type(value) for value in typing.get_args(inner)}
+        inner = kinds.pop() if len(kinds) == 1 else Any
+    if isinstance(inner, type) and issubclass(inner, enum.Enum):
+        inner = str if issubclass(inner, str) else int if issubclass(inner, int) else Any
+    return _COLUMNS.get(inner, "json")
+
+
+def request_columns(request: type[msgspec.Struct]) -> dict[str, ColumnType]:
+    """The log's columns for a request, by field."""
+    return {field.encode_name: column_type(field.type) for field in msgspec.structs.fields(request)}
+
+
+def plain(value: Any) -> Any:
+    """A value as JSON can say it: numpy and polars values become numbers and lists, what is not finite becomes None."""
+    if type(value) is float:
+        return value if math.isfinite(value) else None
+    if hasattr(value, "tolist"):
+        return plain(value.tolist())
+    if hasattr(value, "to_list"):
+        return plain(value.to_list())
+    if isinstance(value, Mapping):
+        return {str(key): plain(one) for key, one in value.items()}
+    if isinstance(value, list | tuple) and not hasattr(value, "_fields"):
+        return [plain(one) for one in value]
+    if isinstance(value, tuple):
+        return {name: plain(getattr(value, name)) for name in value._fields}  # type: ignore[attr-defined]  # a NamedTuple
+    return value
+
+
+def reader(returns: Any) -> Callable[[Any], Any]:
+    """How a service's results are read: plain, and where a scalar is declared, of that type. It raises StepError."""
+    inner, is_optional = optional(returns)
+    if inner not in (bool, int, float, str):
+        return lambda value: msgspec.to_builtins(plain(value), enc_hook=_plainer)
+    declared = f"{inner.__name__} | None" if is_optional else inner.__name__
+
+    def read(value: Any) -> Any:
+        if type(value) is inner and inner is not float:
+            return value
+        made = plain(value)
+        if type(made) is inner or (made is None and (is_optional or (inner is float and value is not None))):
+            return made
+        if inner is float and type(made) is int:
+            return float(made)
+        raise StepError(f"the service returned {_typename(value)}, and its annotation says {declared}")
+
+    return read
+
+
+def _plainer(value: Any) -> Any:
+    made = plain(value)
+    if made is value:
+        raise StepError(f"the service returned {_typename(value)} inside its result, which JSON cannot say")
+    return made
+
+
+def _typename(value: Any) -> str:
+    return "None" if value is None else f"a {type(value).__name__}"
