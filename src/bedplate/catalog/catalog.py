@@ -53,7 +53,16 @@ class Catalog:
         """
         return self.database.transact(lambda: [write_commit(self.database, commit) for commit in commits])
 
-    def skip(self, steps: Sequence[Step], *, moves_head: bool = True) -> None:
+    def start(self, steps: Sequence[Step], attempts: Sequence[Attempt]) -> None:
+        """Record that attempts at these steps begin, in one transaction."""
+
+        def work() -> None:
+            write_steps(self.database, steps)
+            self.runs.begin_attempts(attempts)
+
+        self.database.transact(work)
+
+    def skip(self, steps: Sequence[Step], moves_head: bool = True) -> None:
         """Record steps answered by an earlier attempt (`result`), whose versions become the heads again; in one transaction."""
 
         def work() -> None:

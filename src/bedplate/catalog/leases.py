@@ -24,15 +24,17 @@ class Leases:
 
     def acquire(self, name: str, holder: str, now: datetime, ttl_s: float) -> Lease | None:
         """The lease for `ttl_s` seconds, or None where another holds it. The same holder keeps its fence."""
-        return self.acquire_many([name], holder, now, ttl_s).get(name)
+        got = self.acquire_many([name], holder, now, ttl_s)
+        return got[0] if got else None
 
-    def acquire_many(self, names: Iterable[str], holder: str, now: datetime, ttl_s: float) -> dict[str, Lease]:
-        """Those of the leases that could be had, by name, in one transaction."""
-        asked = sorted(set(names))
+    def acquire_many(self, names: Sequence[str], holder: str, now: datetime, ttl_s: float) -> list[Lease] | None:
+        """All of these leases in the order of the names, or None and none of them where another holds one."""
 
-        def work() -> dict[str, Lease]:
-            got = {name: self._take(name, holder, now, ttl_s) for name in asked}
-            return {name: lease for name, lease in got.items() if lease is not None}
+        def work() -> list[Lease] | None:
+            kept = {name: self._lease(name) for name in names}
+            if any(lease is not None and lease.holder not in ("", holder) and lease.expires_at > now for lease in kept.values()):
+                return None
+            return [self._give(name, holder, _fence(kept[name], holder), now, ttl_s) for name in names]
 
         return self._database.transact(work)
 
@@ -57,8 +59,8 @@ class Leases:
         """Take the lease of a holder that is known to be dead before it expires; None where it is no longer that holder's."""
 
         def work() -> Lease | None:
-            row = self._database.one("lease_get", name=dead.name)
-            if row is None or (row[1], row[2]) != (dead.holder, dead.fence):
+            kept = self._lease(dead.name)
+            if kept is None or (kept.holder, kept.fence) != (dead.holder, dead.fence):
                 return None
             return self._give(dead.name, holder, dead.fence + 1, now, ttl_s)
 
@@ -66,25 +68,25 @@ class Leases:
 
     def holder(self, name: str) -> Lease | None:
         """The lease as held now (it may have expired); None where nobody holds it."""
-        row = self._database.one("lease_get", name=name)
-        return None if row is None or not row[1] else lease_of(row)
+        lease = self._lease(name)
+        return lease if lease is not None and lease.holder else None
 
     def held(self) -> list[Lease]:
         """Every lease with a holder, expired or not."""
         return [lease_of(row) for row in self._database.rows("leases_held")]
 
-    def _take(self, name: str, holder: str, now: datetime, ttl_s: float) -> Lease | None:
+    def _lease(self, name: str) -> Lease | None:
         row = self._database.one("lease_get", name=name)
-        if row is None:
-            return self._give(name, holder, 1, now, ttl_s)
-        lease = lease_of(row)
-        if lease.holder == holder:
-            return self._give(name, holder, lease.fence, now, ttl_s)
-        if lease.holder and lease.expires_at > now:
-            return None
-        return self._give(name, holder, lease.fence + 1, now, ttl_s)
+        return None if row is None else lease_of(row)
 
     def _give(self, name: str, holder: str, fence: int, now: datetime, ttl_s: float) -> Lease:
         until = now + timedelta(seconds=ttl_s)
         self._database.run("lease_put", name=name, holder=holder, fence=fence, expires_at=iso(until))
         return Lease(name=name, holder=holder, fence=fence, expires_at=until)
+
+
+def _fence(kept: Lease | None, holder: str) -> int:
+    """The fence of a lease's next holder: its own again for who holds it now, else one more than ever given."""
+    if kept is None:
+        return 1
+    return kept.fence if kept.holder == holder else kept.fence + 1

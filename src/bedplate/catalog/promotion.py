@@ -60,5 +60,5 @@ def rollback_target(alias: str, history: Sequence[Promotion], barred: set[int]) 
 
 
 def _before(version: int, moves: Sequence[Promotion]) -> int | None:
-    """What stood there before that version was last promoted (not rolled back to)."""
+    """What an alias named before that version was last promoted (not rolled back to); `moves` are of one alias, oldest first."""
     return next((move.before for move in reversed(moves) if move.version == version and move.by != "rollback"), None)

@@ -9,6 +9,7 @@ Limits: one machine; a network file system without shared memory maps and locks 
 from __future__ import annotations
 
 import os
+import random
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -19,7 +20,7 @@ import apsw
 
 from bedplate.catalog.database import Result, Row, Value
 from bedplate.catalog.queries import Query, load_queries
-from bedplate.core.clock import Clock
+from bedplate.core.clock import Clock, SystemClock
 from bedplate.core.errors import BedplateError, BusyError, CatalogError, InternalError
 
 APPLICATION_ID = 0x62656470
@@ -34,17 +35,22 @@ def journal_mode(version: str) -> str:
     return "wal" if tuple(int(number) for number in version.split(".")) >= WAL_SAFE else "delete"
 
 
+def open_database(path: Path, *, clock: Clock | None = None, jitter: Callable[[], float] | None = None) -> SqliteDatabase:
+    """The database at a path, with the machine's clock and randomness unless others are given."""
+    return SqliteDatabase(path, clock=clock or SystemClock(), jitter=jitter or random.SystemRandom().random)
+
+
 class SqliteDatabase:
-    """One SQLite file. `random` gives numbers in [0, 1) for the jitter; `clock` waits and measures the waiting.
+    """One SQLite file. `jitter` gives random numbers in [0, 1); `clock` waits and measures the waiting.
 
     `waited_s` is the longest wait for another process so far. Opens on first use.
     """
 
-    def __init__(self, path: Path, *, clock: Clock, random: Callable[[], float], queries: Mapping[str, Query] | None = None) -> None:
+    def __init__(self, path: Path, *, clock: Clock, jitter: Callable[[], float], queries: Mapping[str, Query] | None = None) -> None:
         self.path = path
         self.waited_s = 0.0
         self._clock = clock
-        self._random = random
+        self._jitter = jitter
         self._sql = {name: query.sql for name, query in (queries or load_queries()).items()}
         self._connection: apsw.Connection | None = None
         self._pid = 0
@@ -180,7 +186,7 @@ class SqliteDatabase:
     def _make(self) -> None:
         """A whole empty catalog, made aside and linked into place: of several processes that try, one wins."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        aside = self.path.with_name(f".{self.path.name}.{os.getpid()}.{int(self._random() * 1e9)}")
+        aside = self.path.with_name(f".{self.path.name}.{os.getpid()}.{int(self._jitter() * 1e9)}")
         try:
             connection = apsw.Connection(str(aside))
             connection.pragma("journal_mode", journal_mode(apsw.sqlite_lib_version()))
@@ -200,7 +206,7 @@ class SqliteDatabase:
         self.waited_s = max(self.waited_s, now - self._began)
         if now - self._began > PATIENCE_S:
             return False
-        self._clock.sleep(0.0002 + min(0.0005 * 1.5 ** min(tries, 20), 0.01) * self._random())
+        self._clock.sleep(0.0002 + min(0.0005 * 1.5 ** min(tries, 20), 0.01) * self._jitter())
         return True
 
 
