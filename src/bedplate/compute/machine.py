@@ -50,6 +50,15 @@ def oom_kills(cgroup: Path = _CGROUP, proc: Path = _PROC) -> int:
     return 0
 
 
+def started(pid: int, proc: Path = _PROC) -> float | None:
+    """When a process started, in seconds since the epoch; None where there is none, or only its end waits to be collected."""
+    fields = _text(proc / str(pid) / "stat").rpartition(")")[2].split()
+    boot = next((line.split()[1] for line in _text(proc / "stat").splitlines() if line.startswith("btime ")), "")
+    if not fields or not boot or fields[0] in ("Z", "X"):
+        return None
+    return float(boot) + int(fields[19]) / os.sysconf("SC_CLK_TCK")
+
+
 def tree(pid: int, proc: Path = _PROC) -> list[int]:
     """A process and all that descend from it."""
     found = [pid]

@@ -6,16 +6,17 @@ architecture's invariants 2 and 8. `plan` and `run` both ask here, so that what 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
 from bedplate.catalog.catalog import Catalog
 from bedplate.core.clock import Clock
 from bedplate.core.errors import BedplateError, UserError
+from bedplate.core.kinds import KIND_SCHEMA, Kind, View
 from bedplate.core.parameters import Keys
 from bedplate.core.records import Input, KeyParts, Record, Step, Version
 from bedplate.core.sources import Entry
@@ -43,6 +44,8 @@ class Decision(Record, frozen=True, kw_only=True):
     inputs: dict[str, Input] = msgspec.field(default_factory=dict)
     sources: dict[str, tuple[Entry, ...]] = msgspec.field(default_factory=dict)
     result: str = ""
+    restores: bool = False
+    combine: dict[str, dict[str, Version]] = msgspec.field(default_factory=dict)
     versions: tuple[Version, ...] = ()
 
 
@@ -83,14 +86,33 @@ class Decider:
         parts = self._keyer.parts(node, part, inputs, sources)
         cache_key = key(parts)
         common = Decision(name=node.name, part=part, action="run", cache_key=cache_key, key_parts=parts, inputs=inputs, sources=sources)
-        attempt = None if node.name in self._forced else self._catalog.runs.cached(cache_key)
-        if attempt is not None:
-            versions = self._catalog.artifacts.by_attempt(attempt)
-            gone = [version.ref for version in versions if not self._store.exists(version)]
-            if not gone:
-                return msgspec.structs.replace(common, action="skip", result=attempt, versions=versions)
-            return msgspec.structs.replace(common, reasons=(Reason(what="bytes", text=f"the bytes of {', '.join(gone)} are gone"),))
+        remembered = common if node.name in self._forced else self._remembered(common)
+        if remembered.action == "skip" or remembered.reasons:
+            return remembered
         return msgspec.structs.replace(common, reasons=self.reasons(node, part, parts))
+
+    def _remembered(self, decision: Decision) -> Decision:
+        """Skip where the catalog knows the key and the bytes are there; run, with the reason, where they are gone."""
+        attempt = self._catalog.runs.cached(decision.cache_key)
+        if attempt is None:
+            return decision
+        versions = self._catalog.artifacts.by_attempt(attempt)
+        gone = [version.ref for version in versions if not self._store.exists(version)]
+        if gone:
+            reason = Reason(what="bytes", text=f"the bytes of {', '.join(gone)} are gone")
+            return msgspec.structs.replace(decision, restores=True, reasons=(reason,))
+        unchanged = Reason(what="same", text=f"unchanged since {', '.join(v.ref for v in versions) or 'its last run'}")
+        return msgspec.structs.replace(decision, action="skip", result=attempt, versions=versions, reasons=(unchanged,))
+
+    def combine(self, node: Node, parts: tuple[str, ...], made: Made) -> Decision:
+        """Put the parts of a step with `each=` together: one version, whose key is its parts' digests."""
+        together = {part: {out.artifact: made[f"{out.artifact}[{part}]"] for out in node.outputs} for part in parts}
+        inputs = {f"{name}[{part}]": v.digest for part, versions in together.items() for name, v in versions.items()}
+        key_parts = KeyParts(code=(), inputs=inputs, kinds={out.kind: KIND_SCHEMA[out.kind] for out in node.outputs})
+        decision = Decision(name=node.name, action="run", cache_key=key(key_parts), key_parts=key_parts, combine=together)
+        remembered = self._remembered(decision)
+        changed = Reason(what="input", text=f"{len(parts)} parts, of which some changed")
+        return remembered if remembered.reasons else msgspec.structs.replace(decision, reasons=(changed,))
 
     def reasons(self, node: Node, part: str, parts: KeyParts) -> tuple[Reason, ...]:
         """Why a step without a cached result has to run: what changed since it last ended."""
@@ -114,24 +136,25 @@ class Decider:
         """Whether `every=` says that the last fingerprint still holds."""
         if node.declaration.every_s is None or node.name in self._forced:
             return False
-        last = self._catalog.runs.last_made(node.name)
-        return last is not None and self._clock.now() - last < timedelta(seconds=node.declaration.every_s)
+        last = self._catalog.runs.last_step(node.name)
+        if last is None or not last.result:
+            return False
+        read_at = self._catalog.runs.attempt(last.result).started_at
+        return self._clock.now() - read_at < timedelta(seconds=node.declaration.every_s)
 
     def _input(self, node: Node, wire: Wire, part: str, made: Made) -> Input:
-        assert wire.view is not None or wire.kind is not None
-        version = self._version(self._keyed(node, wire, part), made)
+        version = self._version(f"{wire.artifact}[{part}]" if wire.partwise and part else wire.artifact, made)
         if wire.is_use:
             version = self._champion(node, wire, version, made)
         elif version is None:
             raise UserError(f"'{wire.artifact}' has no version yet")
-        view = wire.view or self._graph.default_view(wire)
-        return Input(artifact=wire.artifact, view=view, version=version, spec=self._graph.spec(wire))
+        return Input(artifact=wire.artifact, view=wire.view or default_view(wire.kind), version=version, spec=self._spec(wire))
 
-    def _keyed(self, node: Node, wire: Wire, part: str) -> str:
-        """`name[part]` where producer and consumer run for each of the same keys."""
-        maker = self._graph.nodes.get(self._graph.makers.get(wire.artifact, ""))
-        same = part and maker is not None and maker.each == node.each and maker.each is not None
-        return f"{wire.artifact}[{part}]" if same else wire.artifact
+    def _spec(self, wire: Wire) -> dict[str, Any]:
+        """How a features artifact is keyed, for its view."""
+        maker = self._graph.nodes.get(self._graph.makers.get(wire.base, ""))
+        features = maker.declaration.features if maker is not None else None
+        return msgspec.to_builtins(features) if features is not None and wire.view == "features" else {}
 
     def _version(self, ref: str, made: Made) -> Version | None:
         return made[ref] if ref in made else self._catalog.artifacts.find(ref)
@@ -147,8 +170,20 @@ class Decider:
         candidate = self._version(model, made)
         if candidate is None or candidate.number != current.number:
             return current
-        before = self._catalog.models.before(model, alias, current.number)
-        return None if before is None else self._catalog.artifacts.find(f"{model}@{before}")
+        moves = [m for m in self._catalog.models.history(model, alias) if m.version == current.number and m.by == "verdict"]
+        if not moves:
+            return current
+        return None if moves[-1].before is None else self._catalog.artifacts.find(f"{model}@{moves[-1].before}")
 
 
-Emit = Callable[[str, str, dict[str, object]], None]
+def default_view(kind: Kind | None) -> View:
+    """How a kind is handed over where the annotation does not say."""
+    views: dict[Kind, View] = {
+        "table": "polars.lazy",
+        "files": "files",
+        "model": "model",
+        "check": "check",
+        "pickle": "pickle",
+        "service": "polars.lazy",
+    }
+    return views.get(kind, "scalar") if kind else "scalar"

@@ -21,7 +21,7 @@ from bedplate.core.context import Context, Noted
 from bedplate.core.errors import BedplateError, UserError, WorldError
 from bedplate.core.model import Model
 from bedplate.core.parameters import Secret
-from bedplate.core.records import Cause, Draft, Input, Outcome, Task
+from bedplate.core.records import Cause, Draft, Input, Outcome, Task, Version
 from bedplate.storage.shelf import Save
 from bedplate.storage.store import Store
 
@@ -77,6 +77,10 @@ class Execution:
 
     def _call(self, task: Task, notes: Notes) -> tuple[Draft, ...]:
         node = self.graph.nodes[task.step]
+        if task.combine:
+            return tuple(
+                self.store.combine(out.artifact, out.kind, self._together(task, out.artifact), task.attempt) for out in node.outputs
+            )
         context = self._context(task, notes)
         arguments = {wire.name: self._argument(task, wire, context) for wire in node.wires}
         work = Work(task=task, node=node, arguments=arguments, context=context, store=self.store, folder=self.loaded.file.parent)
@@ -86,12 +90,16 @@ class Execution:
 
     def _save(self, task: Task, node: Node, work: Work, artifact: str, value: Any) -> Draft:
         output = next(out for out in node.outputs if out.artifact == artifact)
+        name = f"{artifact}[{task.part}]" if task.part else artifact
         return self.store.save(
             Save(
-                kind=output.kind, artifact=artifact, value=value, attempt=task.attempt, prior=task.prior.get(artifact),
-                append=artifact in work.append, spec=node.declaration.features, part=task.part,
+                kind=output.kind, artifact=name, value=value, attempt=task.attempt, prior=None if task.restores else task.prior.get(name),
+                append=artifact in work.append, spec=node.declaration.features, part=bool(task.part),
             )
         )  # fmt: skip
+
+    def _together(self, task: Task, artifact: str) -> dict[str, Version]:
+        return {part: versions[artifact] for part, versions in task.combine.items()}
 
     def _context(self, task: Task, notes: Notes) -> Context:
         return Context(

@@ -1,0 +1,184 @@
+"""The only file that picks concrete parts: `build(config)` makes a Workspace, `worker_handler` what a worker runs.
+
+Parts are chosen by the URLs in the configuration and loaded by module name, so that nothing heavy is imported before it is needed.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import random
+import sys
+import tomllib
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import msgspec
+
+from .catalog.catalog import Catalog
+from .compute import machine
+from .compute.executor import Executor, Handle, Spent
+from .core.clock import SystemClock
+from .core.config import Config, resolve
+from .core.errors import UserError
+from .core.kinds import Kind
+from .core.records import Outcome, Task
+from .core.units import byte_count
+from .pipeline.execute import Execution
+from .pipeline.graph import build as build_graph
+from .pipeline.handlers import Handler
+from .pipeline.load import Loaded, find_project, load_project
+from .pipeline.opened import Opened
+from .pipeline.workspace import Parts, Workspace
+from .stages.ingest import Ingest, list_source
+from .stages.monitor import Watch
+from .stages.prepare import Prepare
+from .stages.train import Train
+from .stages.validate import Validate
+from .storage.shelf import Shelf
+from .storage.store import Store
+
+CATALOGS = {"sqlite": "bedplate.catalog.backends.sqlite"}
+STORES = ("file",)
+_SETTINGS_PAGE = "see docs/reference/settings.md"
+EXECUTORS = {"local": "bedplate.compute.local", "inline": "bedplate.compute.inline"}
+
+
+def open(path: str | Path = ".", target: str = "") -> Workspace:
+    """The project in a folder (or a project file) on a target, for a notebook or a program.
+
+    Raises UserError where there is no project, ProjectError where it has mistakes.
+    """
+    given = Path(path)
+    folder = given if given.is_dir() else given.parent
+    return build(configure(find_project(folder, None if given.is_dir() else str(given)), target))
+
+
+def open_project(given: str | None, target: str = "") -> Workspace:
+    """The project that a verb is about: the file or folder given, else the only project in this folder."""
+    return build(configure(find_project(Path.cwd(), given), target))
+
+
+def configure(project_file: Path, target: str = "") -> Config:
+    """Settings of a project from the environment and `bedplate.toml` beside the project file."""
+    path = project_file.parent / "bedplate.toml"
+    try:
+        file = tomllib.loads(path.read_text()) if path.is_file() else {}
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UserError(f"{path} cannot be read", why=str(error)) from error
+    return resolve(project_file.resolve(), file, os.environ, target)
+
+
+def build(config: Config) -> Workspace:
+    """The workspace of a configured project."""
+    return assemble(config, load_project(config.project_file))
+
+
+def assemble(config: Config, loaded: Loaded) -> Workspace:
+    """The workspace of a project that is loaded already."""
+    clock = SystemClock()
+    rng = random.SystemRandom()
+    catalog = Catalog.open(open_database(config), clock)
+    store = open_store(config)
+    return Workspace(
+        Parts(
+            config=config, loaded=loaded, graph=build_graph(loaded.project), catalog=catalog, store=store, clock=clock,
+            random_bits=rng.getrandbits, handlers=handlers(), list_source=list_source,
+            executor=lambda: make_executor(config, loaded), process_started=machine.started,
+            warehouse=lambda query: _warehouse(config, catalog, store, query),
+        )
+    )  # fmt: skip
+
+
+def handlers() -> dict[str, Handler]:
+    """Decorator -> the stage that runs it."""
+    prepare = Prepare()
+    return {
+        "ingest": Ingest(), "prepare": prepare, "features": prepare, "step": prepare,
+        "train": Train(), "check": Validate(), "watch": Watch(),
+    }  # fmt: skip
+
+
+def open_database(config: Config) -> Any:
+    """The catalog's database by URL."""
+    scheme, _, place = config["catalog"].partition("://")
+    if scheme not in CATALOGS:
+        raise UserError(
+            f"catalog '{config['catalog']}' is not known", why=f"known: {', '.join(CATALOGS)}://", next="see docs/reference/settings.md"
+        )
+    path = Path(place.removeprefix("/") if place.startswith("//") else place)
+    return importlib.import_module(CATALOGS[scheme]).open_database(path)
+
+
+def open_store(config: Config) -> Store:
+    """The store by URL, with a shelf for each kind."""
+    scheme, _, place = config["store"].partition("://")
+    if scheme not in STORES:
+        raise UserError(
+            f"store '{config['store']}' is not known", why=f"known: {', '.join(STORES)}://", next="see docs/reference/settings.md"
+        )
+    root = Path(place)
+    return Store(root, shelves(root, config.folder))
+
+
+def shelves(root: Path, folder: Path) -> dict[Kind, Shelf]:
+    """How each kind is kept."""
+    raise NotImplementedError
+
+
+def make_executor(config: Config, loaded: Loaded) -> Executor:
+    """The executor of a target."""
+    kind = config["compute"]
+    if kind not in EXECUTORS:
+        raise UserError(f"compute '{kind}' is not known", why=f"known: {', '.join(EXECUTORS)}", next=_SETTINGS_PAGE)
+    module = importlib.import_module(EXECUTORS[kind])
+    if kind == "inline":
+        inline: Executor = module.InlineExecutor(worker_handler(lambda: False))
+        return inline
+    local: Executor = module.LocalExecutor(
+        [sys.executable, "-m", "bedplate.interfaces.worker"], cpu=float(config["cpu"]), memory_bytes=byte_count(config["memory"]),
+        log_limit_bytes=byte_count(config["log_limit"]), watts=float(config["watts"].split()[0]), preload=preload(loaded),
+    )  # fmt: skip
+    return local
+
+
+def preload(loaded: Loaded) -> list[str]:
+    """Modules that the fork server imports before it forks: what the project's file has imported, and what stores its tables."""
+    named = {value.__name__ for value in vars(loaded.module).values() if isinstance(value, ModuleType)}
+    return sorted(name for name in named if name.split(".")[0] not in ("bedplate", loaded.module.__name__))
+
+
+def worker_handler(stopping: Callable[[], bool]) -> Handle:
+    """What a worker does with a task: load the project once, run the step, answer with its outcome."""
+    return Worker(stopping)
+
+
+class Worker:
+    """Loads the project of its first task and keeps it for the rest."""
+
+    def __init__(self, stopping: Callable[[], bool]) -> None:
+        self._stopping = stopping
+        self._opened = Opened()
+        self._execution: Execution | None = None
+
+    def __call__(self, payload: bytes, report: Callable[[bytes], None]) -> bytes:
+        if self._execution is None:
+            self._execution = self._load(Path(msgspec.json.decode(payload, type=Task).project_file))
+        answer = self._execution(payload, report)
+        if not msgspec.json.decode(answer, type=Outcome).ok:
+            raise Spent(answer)
+        return answer
+
+    def _load(self, project_file: Path) -> Execution:
+        config = configure(project_file)
+        loaded = load_project(project_file)
+        return Execution(
+            loaded, build_graph(loaded.project), open_store(config), handlers(), clock=SystemClock(), stopping=self._stopping,
+            keep_checkpoints=int(config["checkpoints"]), opened=self._opened,
+        )  # fmt: skip
+
+
+def _warehouse(config: Config, catalog: Catalog, store: Store, query: str) -> Any:
+    raise NotImplementedError

@@ -1,0 +1,58 @@
+"""`bedplate plan`: what would run and why, and what it should take."""
+
+from __future__ import annotations
+
+import click
+
+from bedplate.assembly import open_project
+from bedplate.core.records import Forecast
+from bedplate.core.units import show_bytes, show_joules, show_seconds
+from bedplate.pipeline.plan import Planned
+from bedplate.planner.history import join
+
+from .common import console, project_options, put_json, split, table
+
+_MARKS = {
+    "run": "[green]+ run[/green]",
+    "skip": "[dim]= skip[/dim]",
+    "maybe": "[yellow]? maybe[/yellow]",
+    "blocked": "[red]x blocked[/red]",
+}
+_SHOW = {"wall_s": show_seconds, "peak_bytes": show_bytes, "energy_joules": show_joules}
+
+
+@click.command()
+@click.argument("names", nargs=-1)
+@click.option("--fresh", is_flag=True, help="Plan as if nothing had been made.")
+@project_options
+def command(names: tuple[str, ...], fresh: bool, project: str | None, target: str, as_json: bool) -> int:
+    """Say for each step whether it would run, why, and the time, memory and energy it should take, from its own history."""
+    project, names = split(names, project)
+    planned = open_project(project, target).plan(*names, fresh=fresh)
+    if as_json:
+        put_json(planned)
+        return 0
+    drawn = table("", "step", "why", "#time", "#memory", "#energy")
+    for one in planned:
+        by = {forecast.quantity: forecast for forecast in one.forecasts}
+        cells = [_range(by[q]) if q in by and one.action != "skip" else "" for q in ("wall_s", "peak_bytes", "energy_joules")]
+        drawn.add_row(_MARKS[one.action], f"{one.name}[{one.part}]" if one.part else one.name, one.why, *cells)
+    out = console()
+    out.print(drawn)
+    out.print(_record(planned))
+    return 0
+
+
+def _range(forecast: Forecast) -> str:
+    if forecast.basis == "unknown":
+        return "unknown"
+    show = _SHOW[forecast.quantity]
+    mark = " assumed" if forecast.basis == "assumed" else ""
+    return f"{show(forecast.low)} - {show(forecast.high)}{mark}"
+
+
+def _record(planned: tuple[Planned, ...]) -> str:
+    record = join([one.record for one in planned])
+    if not record.n:
+        return "\nranges are meant to hold 8 times in 10; nothing has been predicted here yet"
+    return f"\nranges are meant to hold 8 times in 10; so far {record.inside} of {record.n} did"
