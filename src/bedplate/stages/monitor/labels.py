@@ -1,0 +1,102 @@
+"""Labels: what really happened, read from a file and joined to the predictions.
+
+A labels file is CSV, Parquet or JSON lines with a column `label` and a column `prediction_id` or `request_id`; other columns are kept
+(a time column can slice the report). Where a prediction has several labels the latest counts: by the column `at` if there is one, else the
+last row. Rows without a label say nothing and are left out.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import polars as pl
+
+from bedplate.core.errors import UserError
+from bedplate.core.records import Record
+
+KEYS = ("prediction_id", "request_id")
+_FORMATS = ".csv, .parquet, .jsonl or .ndjson"
+
+
+class LabelCounts(Record, frozen=True, kw_only=True):
+    """What became of the labels: `given` rows, `empty` without a label, `duplicates` replaced by a later one, `unmatched` without a
+    prediction, and `predictions` that now have a label.
+    """
+
+    given: int = 0
+    empty: int = 0
+    duplicates: int = 0
+    unmatched: int = 0
+    predictions: int = 0
+
+
+def read_labels(path: Path) -> pl.DataFrame:
+    """The labels in a file, checked. Raises UserError for a missing, unreadable or wrongly shaped file."""
+    if not path.is_file():
+        raise UserError(f"there is no labels file '{path}'", why="nothing is at that path", next="bedplate labels FILE")
+    try:
+        frame = _read(path)
+    except (pl.exceptions.PolarsError, OSError, UnicodeDecodeError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise UserError(f"'{path.name}' cannot be read as {path.suffix[1:]}", why=reason, next=f"write {_FORMATS}") from error
+    return check_labels(frame, path.name)
+
+
+def check_labels(frame: pl.DataFrame, name: str = "the labels") -> pl.DataFrame:
+    """The frame with its key as text. Raises UserError where the columns are not those of labels."""
+    columns = ", ".join(frame.columns[:12]) or "none"
+    key = key_of(frame)
+    if "label" not in frame.columns:
+        raise UserError(f"{name} has no column 'label'", why=f"its columns are {columns}", next="name the column of the truth 'label'")
+    if key is None:
+        raise UserError(
+            f"{name} has neither 'prediction_id' nor 'request_id'",
+            why=f"its columns are {columns}; without one of them a label belongs to no prediction",
+            next="keep the request_id that the service answers (X-Request-Id), or send your own",
+        )
+    if isinstance(frame.schema["label"], pl.List | pl.Struct | pl.Array):
+        raise UserError(f"{name}: 'label' holds {frame.schema['label']}", why="a label is one number, text or true/false")
+    return frame.with_columns(pl.col(key).cast(pl.String))
+
+
+def key_of(frame: pl.DataFrame) -> str | None:
+    """The column that labels are joined on."""
+    return next((key for key in KEYS if key in frame.columns), None)
+
+
+def join_labels(predictions: pl.DataFrame, labels: pl.DataFrame) -> tuple[pl.DataFrame, LabelCounts]:
+    """Predictions with the labels' columns (nulls where there is none): same rows, same order.
+
+    A column that both have keeps the prediction's value; the label's is named `label.<column>`.
+    """
+    key = key_of(labels)
+    if key is None:
+        raise UserError("the labels have neither 'prediction_id' nor 'request_id'", next="bedplate labels FILE")
+    known = labels.filter(pl.col("label").is_not_null() & pl.col(key).is_not_null())
+    if "at" in known.columns:
+        known = known.sort("at", maintain_order=True)
+    latest = known.unique(key, keep="last", maintain_order=True)
+    clash = {c: f"label.{c}" for c in latest.columns if c != key and c in predictions.columns}
+    latest = latest.rename(clash)
+    joined = predictions.join(latest, on=key, how="left", maintain_order="left")
+    counts = LabelCounts(
+        given=labels.height,
+        empty=labels.height - known.height,
+        duplicates=known.height - latest.height,
+        unmatched=latest.join(predictions, on=key, how="anti").height,
+        predictions=joined.height - joined.get_column("label").null_count(),
+    )
+    return joined, counts
+
+
+def _read(path: Path) -> pl.DataFrame:
+    keys = dict.fromkeys(KEYS, pl.String)
+    match path.suffix.lower():
+        case ".csv":
+            return pl.read_csv(path, schema_overrides=keys, try_parse_dates=True, infer_schema_length=None)
+        case ".parquet":
+            return pl.read_parquet(path)
+        case ".jsonl" | ".ndjson" | ".json":
+            return pl.read_ndjson(path, infer_schema_length=None)
+        case other:
+            raise UserError(f"'{path.name}' is no labels file", why=f"its name ends in '{other}'", next=f"write {_FORMATS}")
