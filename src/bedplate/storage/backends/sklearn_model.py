@@ -95,7 +95,7 @@ class Estimator:
     def __init__(self, native: Any, signature: Signature, library: str) -> None:
         self.signature = signature
         self._native = native
-        self._library = library if _feature_names(native) is not None else "rows"
+        self._library = library if _fitted_on_a_frame(native) else "rows"
         self._probabilities = hasattr(native, "predict_proba")
 
     def predict(self, columns: dict[str, Any]) -> npt.NDArray[Any]:
@@ -130,6 +130,11 @@ def _classes(native: Any) -> Any:
 def _feature_names(native: Any) -> list[str] | None:
     names = getattr(native, "feature_names_in_", None)
     return None if names is None else [str(name) for name in names]
+
+
+def _fitted_on_a_frame(native: Any) -> bool:
+    """Whether it, or a step of it, knows the names of columns."""
+    return any(_feature_names(part) is not None for part in (native, *(step for _, step in getattr(native, "steps", ()))))
 
 
 def _trusted(path: Path) -> list[str]:

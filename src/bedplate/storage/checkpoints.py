@@ -1,0 +1,128 @@
+"""Checkpoints of a training step: atomic, asynchronous, kept by count, found again on resume.
+
+    checkpoints/<step key>/000000000120       a whole checkpoint of training step 120, as its author wrote it
+    checkpoints/<step key>/000000000120.1     the same training step written again, after a resume
+    checkpoints/<step key>/.new-<...>         one being written, one being removed, or what a killed process left
+
+The key is the step's cache key: a later attempt at equal work finds what an earlier one kept, and changed work finds nothing. `clear`
+forgets a key whose step is done; whoever runs it again on purpose then begins at the beginning.
+
+One background thread writes, one checkpoint at a time: `save` returns at once, and waits only for the one before. Its files are flushed
+to the disk, then the folder gets its name by one rename: killed anywhere, a reader sees whole checkpoints only, and never fewer than
+before. What `write` captures is the caller's matter: state that the training loop goes on changing has to be copied before `save`.
+
+A write that failed is raised by the next `save`, `latest` or `wait`, once. Limit: one process writes a key at a time (the step's lease
+sees to it).
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+
+from bedplate.core.errors import UserError
+
+from . import disk
+
+FOLDER = "checkpoints"
+_NAME = re.compile(r"(\d{12})(?:\.(\d+))?\Z")
+
+
+class FolderCheckpoints:
+    """The checkpoints of one step's key under a store's root (the `Checkpoints` of `core.context`)."""
+
+    def __init__(self, root: Path, key: str, keep: int = 3) -> None:
+        self.folder = root / FOLDER / disk.name(key.replace(":", "-"), "a step's key")
+        self.keep = max(1, keep)
+        self._writer: ThreadPoolExecutor | None = None
+        self._pending: Future[None] | None = None
+
+    def save(self, at_step: int, write: Callable[[Path], None]) -> None:
+        """Have `write(folder)` fill a new checkpoint in the background; once it is whole, the oldest beyond `keep` go.
+
+        Raises UserError for a negative step, and whatever the write before raised.
+        """
+        if not 0 <= at_step < 10**12:
+            raise UserError(f"a checkpoint at step {at_step}", why="training steps count from 0")
+        self.wait()
+        self._writer = self._writer or ThreadPoolExecutor(1, thread_name_prefix="checkpoint")
+        self._pending = self._writer.submit(self._put, at_step, write)
+
+    def latest(self) -> tuple[int, Path] | None:
+        """The newest whole checkpoint and its training step; None where there is none. Waits for the one being written."""
+        self.wait()
+        whole = self._whole()
+        return (whole[-1][0], whole[-1][2]) if whole else None
+
+    def wait(self) -> None:
+        """Until everything saved is on disk. Raises what a write raised; StoreError for the disk's own errors."""
+        pending, self._pending = self._pending, None
+        if pending is not None:
+            pending.result()
+
+    def clear(self) -> None:
+        """Remove every checkpoint of the key."""
+        self.wait()
+        for *_, path in self._whole():
+            self._discard(path)
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _put(self, at_step: int, write: Callable[[Path], None]) -> None:
+        disk.make_folder(self.folder)
+        self._sweep()
+        temporary = self._aside(str(at_step))
+        with disk.guard("write", self.folder):
+            try:
+                temporary.mkdir()
+                write(temporary)
+                flush_tree(temporary)
+                temporary.rename(self._free_name(at_step))
+                disk.flush_folder(self.folder)
+            finally:
+                shutil.rmtree(temporary, ignore_errors=True)
+            for path in self._surplus():
+                self._discard(path)
+
+    def _free_name(self, at_step: int) -> Path:
+        again = [number for step, number, _ in self._whole() if step == at_step]
+        return self.folder / (f"{at_step:012d}.{max(again) + 1}" if again else f"{at_step:012d}")
+
+    def _surplus(self) -> list[Path]:
+        """Whole checkpoints beyond the newest of each of the `keep` newest steps."""
+        newest = {step: path for step, _, path in self._whole()}
+        kept = set(sorted(newest)[-self.keep :])
+        return [path for step, _, path in self._whole() if step not in kept or newest[step] != path]
+
+    def _discard(self, whole: Path) -> None:
+        """Out of sight by one rename before its files go: a reader never sees half of it."""
+        gone = self._aside("old")
+        whole.rename(gone)
+        shutil.rmtree(gone, ignore_errors=True)
+
+    def _aside(self, what: str) -> Path:
+        return self.folder / f"{disk.TEMPORARY}{what}-{os.urandom(4).hex()}"
+
+    def _sweep(self) -> None:
+        """Remove what a killed process left."""
+        for left in self.folder.glob(f"{disk.TEMPORARY}*"):
+            shutil.rmtree(left, ignore_errors=True)
+
+    def _whole(self) -> list[tuple[int, int, Path]]:
+        """Training step, how often it was written, and folder, oldest first."""
+        try:
+            named = [(_NAME.match(path.name), path) for path in self.folder.iterdir()]
+        except FileNotFoundError:
+            return []
+        return sorted((int(match[1]), int(match[2] or 0), path) for match, path in named if match)
+
+
+def flush_tree(folder: Path) -> None:
+    """Flush every file and folder below, and the folder itself, to the disk."""
+    for path in folder.rglob("*"):
+        if not path.is_symlink():
+            disk.flush(path)
+    disk.flush(folder)
