@@ -6,6 +6,7 @@ message borders by itself (SEQPACKET) and carries one JSON message a packet, wit
 
 from __future__ import annotations
 
+import signal
 import socket
 import struct
 from typing import Final
@@ -20,6 +21,8 @@ ANSWER: Final = 3
 FAILED: Final = 4
 BROKEN: Final = 0
 """Never written: what a reader says of a stream that is no stream of frames."""
+WHERE_ARE_YOU: Final = signal.SIGUSR1
+"""The signal that makes a worker print where each of its threads is, even inside a native call."""
 _KINDS: Final = (JOB, PROGRESS, ANSWER, FAILED)
 _HEADER: Final = struct.Struct("!BQ")
 _LONGEST: Final = 1 << 32

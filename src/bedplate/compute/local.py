@@ -27,11 +27,10 @@ from bedplate.core.units import show_bytes, show_seconds
 from . import machine
 from .ends import ServerEnd, WorkerEnd, environment, how_it_ended
 from .executor import Ended, Job, Progress
-from .frames import ANSWER, BROKEN, FAILED, JOB, PROGRESS, Exited, Spawned, pack, split_account
+from .frames import ANSWER, BROKEN, FAILED, JOB, PROGRESS, WHERE_ARE_YOU, Exited, Spawned, pack, split_account
 from .joblog import JobLog
 from .meter import Meter, Reading
 from .slots import Slots
-from .worker import WHERE_ARE_YOU
 
 _LOOK_S = 0.05
 _GRACE_S = 2.0

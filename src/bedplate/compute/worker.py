@@ -22,11 +22,8 @@ from typing import Final, NoReturn, TextIO
 
 from . import machine
 from .executor import Handle, MakeHandle, Spent
-from .frames import ANSWER, FAILED, JOB, PROGRESS, Account, account_bytes, pack, receive
+from .frames import ANSWER, FAILED, JOB, PROGRESS, WHERE_ARE_YOU, Account, account_bytes, pack, receive
 from .system import become_subreaper, die_with_parent, flush_c_streams
-
-WHERE_ARE_YOU: Final = signal.SIGUSR1
-"""Makes a worker print where each of its threads is, even inside a native call."""
 
 _BROKEN: Final = 70
 
