@@ -20,12 +20,16 @@ class Stamp(Record, frozen=True, kw_only=True):
 
 
 class Source(Record, frozen=True, kw_only=True):
-    """A parsed file; `defs` maps (name, first line, decorators included) to its function or class, nested ones too."""
+    """A parsed file; `defs` maps (name, first line, decorators included) to its function or class, nested ones too.
+
+    `says_global`: the word is somewhere in its text, so that a `global` statement may be.
+    """
 
     path: Path
     stamp: Stamp
     tree: ast.Module
     defs: dict[tuple[str, int], ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef]
+    says_global: bool
 
 
 _parsed: dict[Path, Source] = {}
@@ -38,8 +42,9 @@ def parse(path: Path) -> Source:
     known = _parsed.get(path)
     if known is not None and known.stamp == stamp:
         return known
-    tree = ast.parse(path.read_bytes(), filename=str(path))
-    _parsed[path] = Source(path=path, stamp=stamp, tree=tree, defs=_defs(tree))
+    text = path.read_bytes()
+    tree = ast.parse(text, filename=str(path))
+    _parsed[path] = Source(path=path, stamp=stamp, tree=tree, defs=_defs(tree), says_global=b"global" in text)
     return _parsed[path]
 
 

@@ -1,0 +1,203 @@
+"""The code closure of a step: every piece of project code that its result can depend on, each with a digest.
+
+From the step's function the names that it reads are followed, file by file, through functions, classes, constants and imports of
+project code; each piece is digested by its shape (no comments, formatting or docstrings). What cannot be followed pulls in its whole
+module: a name bound several times or by `global`, a star import, `eval`, a dynamic import, a module handed around as a value.
+What a reached module does when it is imported, besides binding names, counts too. An import of something installed is a part of its
+own: what is imported, not how; `packages` adds its version.
+
+Decorators of the project are left out: needs (cpu, memory, ...) change no result. Limits: an object that another module changes
+after import, and attributes set by name on an instance, are followed only as far as their names are. What is read is kept until
+`forget` (a project being loaded calls it).
+"""
+
+from __future__ import annotations
+
+import ast
+import copy
+import functools
+import inspect
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import FunctionType, ModuleType
+from typing import Any
+
+import msgspec
+
+from bedplate.core.digests import PREFIX, canonical, of_bytes, of_json
+from bedplate.core.errors import ProjectError
+from bedplate.core.project import Project
+from bedplate.core.records import KeyParts, Part
+
+from .modules import Module, Shelf
+from .nodes import Node
+from .reach import WHOLE, Piece, Reader, Spot
+
+Definition = ast.FunctionDef | ast.AsyncFunctionDef
+
+
+def closure(function: Callable[..., Any], roots: Sequence[Path], given: frozenset[str] = frozenset()) -> tuple[Part, ...]:
+    """The parts that `function` reaches: itself first, then the others by name.
+
+    `roots` are the project's folders; `given` names parameters whose default is never used, so that it does not count. Raises
+    ProjectError where the source cannot be read.
+    """
+    reader = reader_of(tuple(roots))
+    trail = _Trail(reader)
+    trail.function(function, given)
+    return trail.parts()
+
+
+def step_code(node: Node, roots: Sequence[Path]) -> tuple[Part, ...]:
+    """The closure of a node's function, and what its decorator says that changes results.
+
+    Left out are the defaults of settings (their values are in the key) and of `use` (the version received is).
+    """
+    given = frozenset(wire.name for wire in node.wires if wire.role == "setting" or wire.is_use)
+    parts = closure(node.declaration.function, roots, given)
+    declared = node.declaration
+    said = {"features": declared.features, "promotes": declared.promotes or None}
+    if not any(said.values()):
+        return parts
+    first = parts[0]
+    return (*parts, Part(name=f"{first.name}<decorator>", digest=of_json(said), file=first.file, line=declared.line))
+
+
+def key(parts: KeyParts) -> str:
+    """The cache key: the digest of all that can change the result; places and version numbers cannot."""
+    return of_json(
+        {
+            "code": sorted((part.name, part.digest) for part in parts.code),
+            "inputs": parts.inputs,
+            "sources": parts.sources,
+            "settings": parts.settings,
+            "packages": parts.packages,
+            "python": parts.python,
+            "kinds": parts.kinds,
+            "part": parts.part,
+        }
+    )
+
+
+def seed(cache_key: str) -> int:
+    """The step's seed, 31 bits of its cache key: equal work draws equal numbers."""
+    return int(cache_key.removeprefix(PREFIX)[:8], 16) & 0x7FFFFFFF
+
+
+@functools.cache
+def reader_of(roots: tuple[Path, ...]) -> Reader:
+    """The reader of these roots, kept until `forget`."""
+    return Reader(Shelf(roots))
+
+
+def forget() -> None:
+    """Read code anew from now on."""
+    reader_of.cache_clear()
+
+
+class _Trail:
+    """One walk from a function: the pieces that it has reached."""
+
+    def __init__(self, reader: Reader) -> None:
+        self._reader = reader
+        self._pieces: dict[Spot, Piece] = {}
+        self._values: dict[str, Part] = {}
+        self._first = ""
+
+    def parts(self) -> tuple[Part, ...]:
+        found = {piece.part.name: piece.part for piece in self._pieces.values()} | self._values
+        rest = sorted(name for name in found if name != self._first)
+        return (found[self._first], *(found[name] for name in rest))
+
+    def function(self, function: Callable[..., Any], given: frozenset[str] = frozenset()) -> None:
+        """Read a function by its place in the file, with the values that it closes over."""
+        plain = inspect.unwrap(function)
+        code = plain.__code__
+        module = self._module(plain)
+        found = module.source.defs.get((code.co_name, code.co_firstlineno))
+        name = plain.__qualname__
+        spot = Spot(module.path, module.dotted, name)
+        if spot in self._pieces:
+            return
+        hidden = frozenset(code.co_freevars)
+        if isinstance(found, Definition):
+            bare = self._reader.plain(module, found, declared=not self._first)
+            piece = self._reader.read(module, [_without(bare, given)], name, hidden)
+        else:
+            # A lambda, or a file that changed since its import: the place says nothing.
+            piece = self._reader.piece(Spot(module.path, module.dotted, WHOLE))
+        self._first = self._first or piece.part.name
+        self._pieces[spot] = piece
+        self._follow(piece)
+        for variable, cell in zip(code.co_freevars, plain.__closure__ or (), strict=False):
+            self._closed_over(module, f"{name}<{variable}>", cell)
+
+    def _follow(self, piece: Piece) -> None:
+        waiting = list(piece.leads)
+        while waiting:
+            spot = waiting.pop()
+            if spot not in self._pieces:
+                self._pieces[spot] = self._reader.piece(spot)
+                waiting.extend(self._pieces[spot].leads)
+
+    def _spot(self, spot: Spot) -> None:
+        if spot not in self._pieces:
+            self._pieces[spot] = self._reader.piece(spot)
+            self._follow(self._pieces[spot])
+
+    def _closed_over(self, module: Module, name: str, cell: Any) -> None:
+        try:
+            value = cell.cell_contents
+        except ValueError:
+            # Not bound yet.
+            return
+        if isinstance(value, Project):
+            return
+        if isinstance(value, FunctionType | type | ModuleType):
+            self._object(module, value)
+            return
+        try:
+            digest = of_bytes(canonical(msgspec.to_builtins(value)))
+        except (TypeError, ValueError):
+            self._spot(Spot(module.path, module.dotted, WHOLE))
+            return
+        part = self._reader.part(module, name, digest, 1)
+        self._values[part.name] = part
+
+    def _object(self, module: Module, value: FunctionType | type | ModuleType) -> None:
+        """A function, class or module that was closed over."""
+        dotted = value.__name__ if isinstance(value, ModuleType) else value.__module__
+        owner = self._reader.shelf.named(dotted)
+        if owner is None:
+            self._spot(Spot(module.path, module.dotted, f"import {dotted}"))
+        elif isinstance(value, FunctionType):
+            self.function(value)
+        else:
+            name = getattr(value, "__qualname__", WHOLE)
+            self._spot(Spot(owner.path, owner.dotted, name if name in owner.bindings else WHOLE))
+
+    def _module(self, function: FunctionType) -> Module:
+        path = Path(function.__code__.co_filename)
+        try:
+            return self._reader.shelf.at(path.resolve(), function.__module__)
+        except (OSError, SyntaxError, ValueError) as error:
+            raise ProjectError(
+                f"the source of {function.__qualname__} cannot be read: {error}",
+                why="a step is known by its code",
+                next=f"put it in a file ({path})",
+            ) from None
+
+
+def _without(statement: ast.stmt, given: frozenset[str]) -> ast.stmt:
+    """A definition in which the defaults of `given` parameters are `...`."""
+    if not given or not isinstance(statement, Definition):
+        return statement
+    bare, arguments = copy.copy(statement), copy.copy(statement.args)
+    gone = ast.Constant(...)
+    names = [arg.arg for arg in (*arguments.posonlyargs, *arguments.args)]
+    with_default = names[len(names) - len(arguments.defaults) :]
+    arguments.defaults = [gone if name in given else value for name, value in zip(with_default, arguments.defaults, strict=True)]
+    pairs = zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True)
+    arguments.kw_defaults = [gone if value is not None and arg.arg in given else value for arg, value in pairs]
+    bare.args = arguments
+    return bare

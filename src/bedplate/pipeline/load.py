@@ -1,0 +1,175 @@
+"""Loading a project: its file is imported by path, with its folder first on `sys.path`, and its one Project is found.
+
+The module is named after the file, so that pickles and type hints find it again. Modules of project folders are imported anew at
+every load: a changed helper is seen, and two projects may both have a `helpers.py`. Nothing is run but the import itself.
+
+Limits: not for two threads at once; a helper edited twice within a second, to the same length, may be read from Python's own
+byte-code cache (the project file itself never is).
+"""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import re
+import sys
+import traceback
+from pathlib import Path
+from types import ModuleType
+
+from bedplate.core.errors import BedplateError, NotFound, ProjectError, UserError
+from bedplate.core.project import Project
+from bedplate.core.records import Record
+
+from .closure import forget
+from .origin import is_installed
+from .syntax import Source, parse
+
+_TESTS = re.compile(r"(.*\.)?(__main__|conftest|test_\w+)\Z")
+"""Modules of a project folder that are not the project's: whoever runs the tests keeps them."""
+_MENTION = re.compile(rb"\bProject\s*\(")
+
+
+class Loaded(Record, frozen=True, kw_only=True):
+    """A project, the file that declares it (absolute), and the module that the file became."""
+
+    project: Project
+    file: Path
+    module: ModuleType
+
+
+def load_project(path: Path) -> Loaded:
+    """Import the project file `path`.
+
+    Raises NotFound without the file, and ProjectError with file and line for whatever the file does wrong.
+    """
+    file = path.resolve()
+    if not file.is_file():
+        raise NotFound(f"there is no project file {path}", next="bedplate new NAME makes one")
+    source = _parsed(file)
+    module = _imported(file, source)
+    found = {id(value): value for value in vars(module).values() if isinstance(value, Project)}
+    if not found:
+        raise ProjectError(f"{file}: no Project in it", next=f'add: {_identifier(file)} = Project("{_identifier(file)}")')
+    if len(found) > 1:
+        names = sorted(name for name, value in vars(module).items() if isinstance(value, Project))
+        raise ProjectError(f"{file}: {len(found)} Projects in it: {', '.join(names)}", next="one file declares one: move the others out")
+    return Loaded(project=next(iter(found.values())), file=file, module=module)
+
+
+def find_project(folder: Path, given: str | None = None) -> Path:
+    """The project file: the one given (a file or a folder), else the only one in `folder`.
+
+    A candidate is found by its text: a Project made at the top level. Raises NotFound without one, UserError with several.
+    """
+    where = folder / given if given else folder
+    if where.is_file():
+        return where.resolve()
+    if not where.is_dir():
+        raise NotFound(f"there is no project file {where}", next="bedplate new NAME makes one")
+    candidates = [file for file in sorted(where.glob("*.py")) if _declares(file)]
+    if len(candidates) == 1:
+        return candidates[0].resolve()
+    if not candidates:
+        raise NotFound(f"no project file in {where}", why="a project file makes a Project", next="bedplate new NAME makes one")
+    names = ", ".join(file.name for file in candidates)
+    raise UserError(f"{len(candidates)} project files in {where}: {names}", next=f"name one: bedplate ... {candidates[0].name}")
+
+
+def _declares(file: Path) -> bool:
+    try:
+        if not _MENTION.search(file.read_bytes()):
+            return False
+        body = parse(file).tree.body
+    except SyntaxError:
+        # It says Project(: its own error is what the user wants to see.
+        return True
+    except (OSError, ValueError):
+        return False
+    values = (node.value for node in body if isinstance(node, ast.Assign | ast.AnnAssign))
+    return any(isinstance(value, ast.Call) and ast.unparse(value.func).split(".")[-1] == "Project" for value in values)
+
+
+def _parsed(file: Path) -> Source:
+    try:
+        return parse(file)
+    except SyntaxError as error:
+        raise _syntax(error, file) from None
+    except (OSError, ValueError) as error:
+        raise ProjectError(f"{file}: cannot be read: {error}") from None
+
+
+def _syntax(error: SyntaxError, file: Path) -> ProjectError:
+    text = (error.text or "").strip()
+    return ProjectError(f"{error.filename or file}:{error.lineno or 1}: {error.msg}", why=text and f"Python cannot read: {text}")
+
+
+def _imported(file: Path, source: Source) -> ModuleType:
+    name = _module_name(file)
+    folder = str(file.parent)
+    if folder in sys.path:
+        sys.path.remove(folder)
+    sys.path.insert(0, folder)
+    _forget(file.parent, name)
+    importlib.invalidate_caches()
+    forget()
+    module = ModuleType(name)
+    module.__file__ = str(file)
+    sys.modules[name] = module
+    try:
+        exec(compile(source.tree, str(file), "exec", dont_inherit=True), vars(module))
+    except (Exception, SystemExit) as error:  # the import runs the user's code, which may raise anything
+        sys.modules.pop(name, None)
+        raise _failed(error, file) from None
+    return module
+
+
+def _failed(error: BaseException, file: Path) -> ProjectError:
+    """The user's mistake at import, placed at the last line of the project's own code."""
+    if isinstance(error, SyntaxError) and error.filename:
+        return _syntax(error, file)
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if _is_own(Path(frame.filename), file.parent)]
+    where = f"{frames[-1].filename}:{frames[-1].lineno}" if frames else str(file)
+    if isinstance(error, BedplateError):
+        return ProjectError(f"{where}: {error.what}", why=error.why, next=error.next)
+    if isinstance(error, SystemExit):
+        return ProjectError(f"{where}: the file ends the program when it is imported", next='move that under `if __name__ == "__main__":`')
+    if isinstance(error, ModuleNotFoundError) and error.name:
+        top = error.name.partition(".")[0]
+        return ProjectError(f"{where}: no module '{error.name}'", next=f"pip install {top}, or put {top}.py beside {file.name}")
+    line = frames[-1].line if frames else ""
+    return ProjectError(f"{where}: {type(error).__name__}: {error}", why=f"importing the project raised it: {line}" if line else "")
+
+
+def _is_own(frame: Path, folder: Path) -> bool:
+    return frame.is_relative_to(folder) and not is_installed(frame)
+
+
+def _identifier(file: Path) -> str:
+    return re.sub(r"\W|^(?=\d)", "_", file.stem)
+
+
+def _module_name(file: Path) -> str:
+    name = _identifier(file)
+    loaded = sys.modules.get(name)
+    hides = name == "bedplate" or name in sys.stdlib_module_names or (loaded is not None and _is_foreign(loaded))
+    if hides:
+        raise ProjectError(f"{file}: its name hides the package '{name}'", next=f"rename it, as {name}_project.py")
+    return name
+
+
+def _is_foreign(module: ModuleType) -> bool:
+    file = getattr(module, "__file__", None)
+    return file is not None and is_installed(Path(file))
+
+
+def _forget(folder: Path, name: str) -> None:
+    """Drop modules of this folder, and other projects' modules that this folder's would be mistaken for."""
+    inside = f"{folder}/"
+    own = {path.stem if path.suffix == ".py" else path.name for path in folder.iterdir()} | {name}
+    for key, module in list(sys.modules.items()):
+        file = getattr(module, "__file__", None)
+        if not isinstance(file, str) or _TESTS.match(key):
+            continue
+        if (file.startswith(inside) or key.partition(".")[0] in own) and not is_installed(Path(file)):
+            del sys.modules[key]
