@@ -12,7 +12,7 @@ from bedplate.core.digests import short
 from bedplate.core.records import KeyParts, Part, Record
 from bedplate.core.sources import Entry
 
-What = Literal["code", "input", "source", "setting", "package", "python", "kind", "first", "bytes", "forced"]
+What = Literal["code", "input", "source", "setting", "package", "python", "kind", "first", "bytes", "forced", "same"]
 Entries = Mapping[str, tuple[Sequence[Entry], Sequence[Entry]]]
 """Source parameter -> its entries now and before."""
 
