@@ -111,7 +111,7 @@ def test_a_shift_is_drift_and_the_worst_column_comes_first() -> None:
     assert [d.drifted for d in drifts] == [True, True, False]
     c, b, _ = drifts
     assert (c.new, c.vanished, c.outside) == (("new",), ("y", "z"), pytest.approx(1 / 3))
-    assert "1 new category" in c.reasons
+    assert "33.3% of values are of new categories" in c.reasons
     assert b.ks == pytest.approx(0.383, abs=0.03)
     assert b.outside < 0.02
     for one in drifts:
@@ -128,6 +128,14 @@ def test_more_missing_values_are_drift_even_where_the_values_are_as_before() -> 
 def test_values_beyond_the_range_are_counted() -> None:
     one = drift_of(pl.Series([float(i) for i in range(100)]), pl.Series([-5.0, 50.0, 120.0, 99.0]))
     assert one.outside == 0.5
+
+
+def test_the_drawn_shape_reaches_to_what_lies_beyond_the_range_and_whole_numbers_get_a_bin_each() -> None:
+    one = drift_of(pl.Series([1, 2, 3, 4, 5] * 200), pl.Series([11, 12] * 300))
+    bars = {bar.label: (bar.before, bar.now) for bar in one.shape}
+    assert [bars[str(i)][0] for i in range(1, 6)] == pytest.approx([0.2] * 5)
+    assert sum(bar.now for bar in one.shape) == pytest.approx(1.0)
+    assert sum(now for label, (_, now) in bars.items() if float(label) <= 5) == 0
 
 
 def test_time_always_moves_and_is_no_alarm() -> None:

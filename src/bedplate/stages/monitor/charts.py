@@ -166,7 +166,7 @@ def calibration(bins: Sequence[CalibrationBin]) -> str:
 def _category_bars(bars: Sequence[Bar], wide: float) -> str:
     row, left = 22.0, 92.0
     most = max(max(bar.before, bar.now) for bar in bars) or 1.0
-    x = _scale(0, most, left, wide - 84)
+    x = _scale(0, most, left, wide - 96)
     parts = []
     for i, bar in enumerate(bars):
         y = row * i + 2

@@ -188,7 +188,7 @@ def _category(name: str, before: CategorySketch, now: CategorySketch, threshold:
     if some and value > alarm:
         reasons = (f"PSI {value:.2f} is above {alarm:.2g}", *reasons)
     if some and sum(now.extra[c] for c in new) > 0.01 * m:
-        reasons = (*reasons, f"{len(new)} new categor{'y' if len(new) == 1 else 'ies'}")
+        reasons = (*reasons, f"{sum(now.extra[c] for c in new) / m:.1%} of values are of new categories")
     return Drift(
         column=name, kind=before.kind, rows_before=before.rows, rows_now=now.rows, psi=value if some else None,
         psi_expected=psi_expected(int(used.sum()), n, m) if some else 0.0, psi_alarm=alarm if some else threshold,
@@ -224,19 +224,32 @@ def _null_reason(shares: tuple[float, float], n: int, m: int) -> tuple[str, ...]
 
 
 def _numeric_shape(before: NumericSketch, now: NumericSketch) -> tuple[Bar, ...]:
-    """Shares in bins of equal width over the middle 99 % of both, read off the fine histograms."""
-    edges = np.asarray(before.edges)
-    below = [np.concatenate([np.cumsum(s.counts)[:-1] / s.count]) for s in (before, now)]
-    lows, highs = [], []
-    for one, share in zip((before, now), below, strict=True):
-        lows.append(max(one.low or 0.0, float(edges[min(int(np.searchsorted(share, 0.005)), len(edges) - 1)])))
-        highs.append(min(one.high or 0.0, float(edges[min(int(np.searchsorted(share, 0.995)), len(edges) - 1)])))
-    low, high = min(lows), max(highs)
+    """Shares in bins of equal width over the middle 99 % of both, read off the fine histograms.
+
+    Whole numbers get bins of whole width, so that no bin is emptier than its neighbour for holding fewer of them.
+    """
+    curves = [_curve(one) for one in (before, now)]
+    low = min(float(xs[min(int(np.searchsorted(share, 0.005)), len(xs) - 1)]) for xs, share in curves)
+    high = max(float(xs[min(int(np.searchsorted(share, 0.995)), len(xs) - 1)]) for xs, share in curves)
     if high <= low:
         return (Bar(label=f"{low:.6g}", before=1.0, now=1.0),)
     cuts = np.linspace(low, high, _SHAPE_BINS + 1)
-    shares = [np.diff(np.interp(cuts[1:], edges, share, right=1.0), prepend=0.0) for share in below]
-    return tuple(Bar(label=f"{cuts[i]:.6g}", before=float(shares[0][i]), now=float(shares[1][i])) for i in range(_SHAPE_BINS))
+    edges = np.asarray(before.edges)
+    if np.all(np.abs(edges - np.rint(edges)) <= 1e-9 * np.maximum(np.abs(edges), 1.0)) and before.kind == "number":
+        width = max(1.0, math.ceil((high - low + 1) / _SHAPE_BINS))
+        cuts = np.arange(np.rint(low) - 0.5, high + width, width)
+    shares = [np.diff(np.interp(cuts[1:], xs, share, right=1.0), prepend=0.0) for xs, share in curves]
+    labels = cuts[:-1] + 0.5 if cuts[0] % 1 == 0.5 and cuts[1] % 1 == 0.5 else cuts[:-1]
+    return tuple(Bar(label=f"{labels[i]:.10g}", before=float(shares[0][i]), now=float(shares[1][i])) for i in range(len(labels)))
+
+
+def _curve(one: NumericSketch) -> tuple[Floats, Floats]:
+    """The distribution function: rising values, and the share at or below each; it begins and ends at the extremes seen."""
+    low, high = one.low or 0.0, one.high or 0.0
+    xs = np.concatenate([one.edges, [np.nextafter(low, -np.inf), high]])
+    share = np.concatenate([np.cumsum(one.counts)[:-1] / one.count, [0.0, 1.0]])
+    order = np.lexsort((share, xs))
+    return np.asarray(xs[order], dtype=np.float64), np.asarray(share[order], dtype=np.float64)
 
 
 def _category_shape(names: Sequence[str], p: Floats, q: Floats) -> tuple[Bar, ...]:

@@ -17,6 +17,7 @@ from .report import Report
 
 _CSS = Path(__file__).with_name("page.css")
 _BARS, _SHAPES = 25, 6
+_PERIODS = {1: "second", 60: "minute", 3600: "hour", 86400: "day", 7 * 86400: "week", 28 * 86400: "four weeks"}
 _NAMES = {"auc": "AUC", "log_loss": "Log loss", "mae": "MAE", "rmse": "RMSE", "accuracy": "Accuracy", "brier": "Brier score"}
 
 
@@ -42,7 +43,8 @@ def _head(report: Report) -> str:
 
 
 def _tiles(report: Report) -> str:
-    tiles = [_tile(f"{report.requests:,}", "requests", f"{report.per_hour:,.0f} an hour" if report.per_hour else "")]
+    rate = f"{report.per_hour / 3600:,.0f} a second" if report.per_hour >= 36_000 else f"{report.per_hour:,.0f} an hour"
+    tiles = [_tile(f"{report.requests:,}", "requests", rate if report.per_hour else "")]
     failed = report.refused + report.failed
     tiles.append(_tile(f"{report.error_share:.2%}", "errors", f"{report.failed:,} failed, {report.refused:,} refused", bad=failed > 0))
     if report.latency:
@@ -76,7 +78,7 @@ def _findings(report: Report) -> str:
 
 def _served(report: Report) -> str:
     key = _key(("now", "answered"), ("refused", "refused (middle)"), ("failed", "failed (top)"))
-    width = show_seconds(report.bucket_s) if report.bucket_s < 86400 else f"{report.bucket_s // 86400} d"
+    width = _PERIODS.get(report.bucket_s) or show_seconds(report.bucket_s)
     traffic = charts.traffic(report.traffic, report.bucket_s)
     left = f'<section><h2>Traffic</h2><p class="soft">requests per {width}</p>{traffic}{key}</section>'
     if report.latency is None:
@@ -161,7 +163,8 @@ def _quality(report: Report) -> str:
         parts.append(f'<section><h2>Calibration</h2><p class="soft">does what is predicted at 30 % happen in 30 %?</p>{drawn}</section>')
     for name in HEADLINE[report.quality.kind]:
         if sum(name in one.metrics for one in report.slices) > 1:
-            said = f"by {escape(report.sliced_by)}, {'higher' if name in ('auc', 'accuracy') else 'lower'} is better"
+            when = "time served" if report.sliced_by == "at" else escape(report.sliced_by)
+            said = f"by {when}, {'higher' if name in ('auc', 'accuracy') else 'lower'} is better"
             drawn = charts.over_time(report.slices, name, report.slice_s)
             parts.append(f'<section><h2>{_NAMES[name]} over time</h2><p class="soft">{said}</p>{drawn}</section>')
     return f'<div class="pair">{"".join(parts)}</div>'
