@@ -16,6 +16,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
+import bedplate
 from bedplate.stages.deploy.deployment import Active, LoadedModel
 from bedplate.stages.deploy.holder import Holder
 from bedplate.stages.deploy.recorder import Recorder
@@ -32,15 +33,12 @@ _BLOCKS: Final = re.compile(r"<(script|style)>(.*?)</\1>", re.DOTALL)
 class Pages:
     """Everything that is asked with GET."""
 
-    def __init__(
-        self, holder: Holder, recorder: Recorder, metrics: Metrics, services: Sequence[Service], project: str, version: str
-    ) -> None:
+    def __init__(self, holder: Holder, recorder: Recorder, metrics: Metrics, services: Sequence[Service], project: str) -> None:
         self._holder = holder
         self._recorder = recorder
         self._metrics = metrics
         self._services = {service.name: service for service in services}
         self._project = project
-        self._version = version
         self._page = resources.files(__package__).joinpath("docs.html").read_text("utf-8")
         self._policy = policy(self._page)
 
@@ -69,7 +67,7 @@ class Pages:
 
     async def openapi(self, request: Request) -> Response:
         """What serves now, in OpenAPI 3.1."""
-        return _json(describe(self._holder.current, self._services, self._project, self._version))
+        return _json(describe(self._holder.current, self._services, self._project, bedplate.__version__))
 
     async def live(self, request: Request) -> Response:
         """The process answers."""

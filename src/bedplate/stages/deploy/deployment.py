@@ -15,7 +15,7 @@ from bedplate.core.features import FeatureSpec
 from bedplate.core.model import Model
 from bedplate.core.records import Record, Version
 
-from .service import Service
+from .service import ColumnType, Service
 
 
 class Waiting(Record, frozen=True, kw_only=True):
@@ -29,7 +29,7 @@ class Active(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     """A service with its loaded arguments, and the version of each; equal only to itself.
 
     `versions` maps a parameter to `late@7`, `models` a model to the number that answers (`models_text` is that as JSON, `label` is that
-    for people), `features` are the parameters that look rows up.
+    for people), `features` are the parameters that look rows up, with the columns that they give.
     """
 
     service: Service
@@ -38,7 +38,7 @@ class Active(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     models: dict[str, int] = msgspec.field(default_factory=dict)
     models_text: str = "{}"
     label: str = ""
-    features: tuple[str, ...] = ()
+    features: dict[str, dict[str, ColumnType]] = msgspec.field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -55,10 +55,11 @@ class Active(msgspec.Struct, frozen=True, kw_only=True, eq=False):
 
 
 class LoadedModel(msgspec.Struct, frozen=True, kw_only=True, eq=False):
-    """A model in memory, by its committed version; equal only to itself."""
+    """A model in memory, by its committed version; equal only to itself. `wide`: it gives several values per row."""
 
     version: Version
     model: Model
+    wide: bool = False
 
     @property
     def name(self) -> str:

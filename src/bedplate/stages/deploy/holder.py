@@ -18,8 +18,8 @@ from bedplate.core.records import Event
 
 from .choose import Record, choose
 from .deployment import Active, Deployment, LoadedModel, Waiting
-from .loader import Failure, Key, Load, Loader, reason
-from .service import Service, Wanted
+from .loader import Describe, Failure, Key, Load, Loader, reason
+from .service import ColumnType, Service, Wanted
 
 POLL_S: Final = 0.25
 
@@ -42,12 +42,13 @@ class Holder:
         record: WatchedRecord,
         load: Load,
         *,
+        describe: Describe,
         clock: Clock,
         emit: Callable[[Event], None],
     ) -> None:
         self.current = Deployment(number=0, services={}, models={})
         self.swaps = 0
-        self.loader = Loader(load, clock)
+        self.loader = Loader(load, describe, clock)
         self._services = tuple(services)
         self._models = tuple(models)
         self._record = record
@@ -111,6 +112,7 @@ class Holder:
         arguments: dict[str, Any] = dict(service.fixed)
         versions: dict[str, str] = {}
         models: dict[str, int] = {}
+        features: dict[str, dict[str, ColumnType]] = {}
         for wanted in service.wanted:
             version = choose(wanted, self._record)
             if isinstance(version, Waiting):
@@ -122,13 +124,14 @@ class Holder:
             loaded = self.loader.get(version, wanted)
             if isinstance(loaded, Failure):
                 return self._stay(service, before, loaded, look)
-            arguments[wanted.parameter] = loaded
+            arguments[wanted.parameter] = loaded.value
             versions[wanted.parameter] = version.ref
             if wanted.view == "model":
                 models[wanted.artifact] = version.number
+            elif wanted.view == "features":
+                features[wanted.parameter] = loaded.columns
         if isinstance(before, Active) and before.versions == versions:
             return before
-        looked = tuple(w.parameter for w in service.wanted if w.view == "features" and w.parameter in versions)
         return Active(
             service=service,
             arguments=arguments,
@@ -136,7 +139,7 @@ class Holder:
             models=models,
             models_text=msgspec.json.encode(models).decode(),
             label=", ".join(f"{name}@{number}" for name, number in models.items()),
-            features=looked,
+            features=features,
         )
 
     def _stay(self, service: Service, before: Active | Waiting | None, failure: Failure, look: _Look) -> Active | Waiting:
@@ -161,7 +164,7 @@ class Holder:
             return before
         if isinstance(before, LoadedModel) and before.version.ref == version.ref:
             return before
-        return LoadedModel(version=version, model=loaded)
+        return LoadedModel(version=version, model=loaded.value, wide=loaded.wide)
 
     def _tell(self, kind: str, subject: str, data: dict[str, Any]) -> None:
         self._emit(Event(kind=kind, subject=subject, at=self._clock.now(), data=data))

@@ -16,13 +16,23 @@ from bedplate.core.kinds import View
 from bedplate.core.model import Model
 from bedplate.core.records import Version
 
-from .service import Wanted
+from .service import ColumnType, Wanted
 
 _PAUSES_S: Final = (1.0, 2.0, 5.0, 15.0, 60.0)
 
 Key = tuple[str, View]
 Load = Callable[[Version, View, dict[str, Any] | None], Any]
 """Gives a committed version as a view: `store.load`."""
+Describe = Callable[[Version, Wanted], dict[str, ColumnType]]
+"""Gives the columns of a features version, without its keys."""
+
+
+class Held(msgspec.Struct, frozen=True, eq=False):
+    """A version in memory: the view of it, the columns that a features view gives, and whether a model gives several values per row."""
+
+    value: Any
+    columns: dict[str, ColumnType]
+    wide: bool
 
 
 class Failure(msgspec.Struct, frozen=True):
@@ -37,14 +47,15 @@ class Failure(msgspec.Struct, frozen=True):
 class Loader:
     """Keeps what it loaded until `keep` says what is still used."""
 
-    def __init__(self, load: Load, clock: Clock) -> None:
+    def __init__(self, load: Load, describe: Describe, clock: Clock) -> None:
         self.failures = 0
         self._load = load
+        self._describe = describe
         self._clock = clock
-        self._held: dict[Key, Any] = {}
+        self._held: dict[Key, Held] = {}
         self._failed: dict[Key, Failure] = {}
 
-    def get(self, version: Version, wanted: Wanted) -> Any | Failure:
+    def get(self, version: Version, wanted: Wanted) -> Held | Failure:
         """The version as the parameter wants it, or why it cannot be had now."""
         key = (version.ref, wanted.view)
         if key in self._held:
@@ -53,7 +64,7 @@ class Loader:
         if failure is not None and failure.again_at > self._clock.monotonic():
             return failure
         try:
-            held = _warm(self._load(version, wanted.view, wanted.spec))
+            held = self._hold(version, wanted)
         except Exception as error:  # a framework may raise anything while it loads; the version that serves is kept
             return self._fail(key, error, failure.tries + 1 if failure else 1)
         self._failed.pop(key, None)
@@ -70,6 +81,17 @@ class Loader:
         now = self._clock.monotonic()
         return any(failure.again_at <= now for failure in self._failed.values())
 
+    def _hold(self, version: Version, wanted: Wanted) -> Held:
+        """Load and warm: a first use that fails here is a failure to load, and the first request is not the slow one."""
+        value = self._load(version, wanted.view, wanted.spec)
+        if isinstance(value, Model) and value.example is not None:
+            return Held(value, {}, len(getattr(value.predict(value.example), "shape", ())) > 1)
+        if wanted.view == "features":
+            keys = len(value.spec.entity)
+            value["" if keys == 1 else ("",) * keys]
+            return Held(value, self._describe(version, wanted), False)
+        return Held(value, {}, False)
+
     def _fail(self, key: Key, error: Exception, tries: int) -> Failure:
         self.failures += 1
         pause = _PAUSES_S[min(tries, len(_PAUSES_S)) - 1]
@@ -80,10 +102,3 @@ class Loader:
 def reason(error: Exception) -> str:
     """One line of what went wrong."""
     return error.what if isinstance(error, BedplateError) else f"{type(error).__name__}: {error}"
-
-
-def _warm(loaded: Any) -> Any:
-    """Predict for the model's example, so that the first request is not the slow one and a broken model never serves."""
-    if isinstance(loaded, Model) and loaded.example is not None:
-        loaded.predict(loaded.example)
-    return loaded

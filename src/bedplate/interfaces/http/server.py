@@ -1,0 +1,214 @@
+"""The server: one process, one event loop, on loopback.
+
+`serve` binds, loads what should serve, answers until SIGTERM or Ctrl-C, then stops accepting, finishes what is in flight, writes the
+prediction log and takes itself off the list of services.
+
+Limits: one process; no credentials yet, hence no other address than loopback.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import gc
+import ipaddress
+import os
+import platform
+import signal
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any, Final
+
+import msgspec
+import uvicorn
+
+import bedplate
+from bedplate.catalog.services import Service as Listed
+from bedplate.core.errors import Refused, UserError, WorldError
+from bedplate.core.records import Record
+from bedplate.stages.deploy.holder import Holder
+from bedplate.stages.deploy.logs import Logs
+from bedplate.stages.deploy.presence import Presence
+from bedplate.stages.deploy.recorder import Recorder
+from bedplate.stages.deploy.site import Site
+
+from .calls import Calls
+from .front import Front
+from .inference import Inference
+from .lanes import Pool
+from .ledger import Ledger
+from .metrics import Metrics
+from .pages import Pages
+
+PATIENCE_S: Final = 30
+_KEEP_ALIVE_S: Final = 65
+_BACKLOG: Final = 2048
+
+
+class Ready(Record, frozen=True, kw_only=True):
+    """What a server says when it begins to answer: its address, and the names of what it serves."""
+
+    url: str
+    models: list[str]
+    services: list[str]
+    waiting: dict[str, str] = msgspec.field(default_factory=dict)
+
+
+class Serving:
+    """A server's parts, built and wired; `open` and `close` are its life, `app` what answers."""
+
+    def __init__(self, site: Site) -> None:
+        self.site = site
+        self.holder = Holder(site.services, site.models, site.record, site.load, describe=site.describe, clock=site.clock, emit=site.emit)
+        self.recorder = Recorder(Logs(self.holder, site.services, site.append).open, limit=site.queue, clock=site.clock)
+        self._pool = Pool()
+        metrics = Metrics(self.holder, self.recorder, site.project, bedplate.__version__)
+        ledger = Ledger(self.recorder, metrics, site.clock, site.random_bits)
+        inference = Inference(self.holder, ledger, self._pool, bedplate.__version__, site.body_limit)
+        pages = Pages(self.holder, self.recorder, metrics, site.services, site.project)
+        self.app = Front(Calls(site.services, self.holder, ledger, self._pool, site.body_limit), pages.app(inference))
+
+    def open(self) -> None:
+        """Load what should serve, watch the record, write the log."""
+        self.holder.open()
+        self.recorder.open()
+        gc.collect()
+        gc.freeze()
+
+    def close(self) -> int:
+        """Stop; returns how many predictions could not be logged."""
+        self.holder.close()
+        self._pool.close()
+        return self.recorder.close()
+
+    def ready(self, url: str) -> Ready:
+        """What this server says when it begins to answer."""
+        current = self.holder.current
+        return Ready(url=url, models=list(current.models), services=list(current.services), waiting=current.waiting)
+
+
+class Listener(uvicorn.Server):
+    """Uvicorn's server, which says when it listens and ends quietly on a signal."""
+
+    def __init__(self, config: uvicorn.Config, listening: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._listening = listening
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Listen, then say so."""
+        await super().startup(sockets)
+        self._listening()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Stop on SIGINT and SIGTERM. They are not raised again afterwards: a stop that was asked for is a success."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        before = {number: signal.signal(number, self.handle_exit) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
+def serve(site: Site, host: str, port: int, announce: Callable[[Ready], None]) -> int:
+    """Serve until told to stop; returns how many predictions could not be logged.
+
+    Port 0 takes any free one. Raises Refused for an address beyond this machine, WorldError where the port cannot be had, UserError
+    for a project without services and models.
+    """
+    if not site.services and not site.models:
+        raise UserError(
+            "there is nothing to serve", why="the project has no service and no model", next="decorate a function: @project.service"
+        )
+    with bind(host, port) as listening:
+        serving = Serving(site)
+        serving.open()
+        url = address(listening)
+        presence = Presence(site.directory, serving.holder, site.clock, _listed(site, url))
+
+        def begin() -> None:
+            presence.open()
+            announce(serving.ready(url))
+
+        try:
+            Listener(_config(serving.app), begin).run(sockets=[listening])
+        finally:
+            presence.close()
+            lost = serving.close()
+    return lost
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """A socket bound to a loopback address. Raises Refused, UserError, WorldError."""
+    name = "127.0.0.1" if host == "localhost" else host
+    try:
+        place = ipaddress.ip_address(name.strip("[]"))
+    except ValueError:
+        raise UserError(f"'{host}' is not an address", next="bedplate serve --host 127.0.0.1") from None
+    if not place.is_loopback:
+        raise Refused(
+            f"serving on {host} is refused",
+            why="others could reach it, and this version has no credentials to ask them for",
+            next="serve on 127.0.0.1 behind a proxy that asks for credentials",
+        )
+    listening = socket.socket(socket.AF_INET6 if place.version == 6 else socket.AF_INET, socket.SOCK_STREAM)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind((str(place), port))
+        listening.listen(_BACKLOG)
+    except (OSError, OverflowError) as error:
+        listening.close()
+        raise _no_port(host, port, error) from error
+    return listening
+
+
+def address(listening: socket.socket) -> str:
+    """The URL of a bound socket."""
+    host, port = listening.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def _no_port(host: str, port: int, error: OSError | OverflowError) -> UserError | WorldError:
+    free = "bedplate serve --port 0 takes any free one"
+    if isinstance(error, OverflowError):
+        return UserError(f"there is no port {port}", why="ports are 0 to 65535", next=free)
+    if error.errno == errno.EADDRINUSE:
+        return WorldError(f"port {port} is in use", why=f"another program listens on {host}:{port}", next=free)
+    if error.errno == errno.EACCES:
+        return WorldError(f"port {port} may not be used", why="ports below 1024 need rights", next="bedplate serve --port 8000")
+    return WorldError(f"{host}:{port} cannot be listened on", why=error.strerror or str(error), next=free)
+
+
+def _config(app: Any) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,
+        loop="uvloop",
+        http="httptools",
+        ws="none",
+        lifespan="off",
+        interface="asgi3",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        backlog=_BACKLOG,
+        timeout_keep_alive=_KEEP_ALIVE_S,
+        timeout_graceful_shutdown=PATIENCE_S,
+    )
+
+
+def _listed(site: Site, url: str) -> Listed:
+    now = site.clock.now()
+    return Listed(
+        name="",
+        url=url,
+        pid=os.getpid(),
+        host=platform.node(),
+        process_started=site.process_started,
+        started_at=now,
+        heartbeat=now,
+    )

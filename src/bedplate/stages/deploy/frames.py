@@ -1,0 +1,129 @@
+"""Frames: a batch of predictions as a Polars frame whose types come from the service, so that every batch has equal types.
+
+    prediction_id request_id error models   text (`models` is JSON: model -> version number; `error` is null where there is none)
+    at                                      time in UTC, microseconds
+    latency_ms status                       float, int
+    request                                 struct of the request's fields; null where the request could not be read
+    features                                struct of the rows looked up, by parameter; null where nothing was
+    result                                  by the return annotation; JSON text for what is no scalar
+
+A column that could hold nothing (`request` of a service without fields) is left out.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import msgspec
+import polars as pl
+
+from bedplate.core.model import Field, Signature
+from bedplate.core.records import Record
+
+from .recorder import Prediction
+from .service import ColumnType, Service, column_type, plain, request_columns
+
+_TYPES: Final[dict[ColumnType, pl.DataType]] = {
+    "int": pl.Int64(), "float": pl.Float64(), "bool": pl.Boolean(), "text": pl.String(), "time": pl.Datetime("us", "UTC"),
+    "date": pl.Date(), "json": pl.String(),
+}  # fmt: skip
+_FIELD_TYPES: Final[dict[str, ColumnType]] = {"BOOL": "bool", "BYTES": "text"}
+
+Columns = Mapping[str, ColumnType]
+
+
+class Shape(Record, frozen=True, kw_only=True):
+    """The types of one log: of the request's fields, of the feature rows by parameter, and of the result."""
+
+    request: dict[str, ColumnType] = msgspec.field(default_factory=dict)
+    features: dict[str, dict[str, ColumnType]] = msgspec.field(default_factory=dict)
+    result: ColumnType = "json"
+
+
+def service_shape(service: Service, features: Mapping[str, Columns]) -> Shape:
+    """The shape of a service's log; `features` are the columns of each view that it looks rows up in."""
+    looked = {name: dict(columns) for name, columns in features.items()}
+    return Shape(request=request_columns(service.request), features=looked, result=column_type(service.returns))
+
+
+def model_shape(signature: Signature, wide: bool) -> Shape:
+    """The shape of a model's own log (Open Inference Protocol); `wide` models give several values per row, kept as JSON."""
+    request: dict[str, ColumnType] = {field.name: _field_type(field) for field in signature.inputs}
+    return Shape(request=request, result="json" if wide else _field_type(signature.outputs[0]))
+
+
+def feature_columns(schema: pl.Schema, keys: Sequence[str]) -> dict[str, ColumnType]:
+    """The columns of a features table without its keys; every number is kept as a float, as versions may differ in that."""
+    return {name: _column(dtype) for name, dtype in schema.items() if name not in keys}
+
+
+def frame(batch: Sequence[Prediction], shape: Shape) -> pl.DataFrame:
+    """The batch as a frame, a row per prediction, in order."""
+    columns = [
+        pl.Series("prediction_id", [one.prediction_id for one in batch], pl.String),
+        pl.Series("request_id", [one.request_id for one in batch], pl.String),
+        _series("at", "time", [one.at for one in batch]),
+        pl.Series("latency_ms", [one.latency_ms for one in batch], pl.Float64),
+        pl.Series("status", [one.status for one in batch], pl.Int64),
+        pl.Series("error", [one.error or None for one in batch], pl.String),
+        pl.Series("models", [one.models for one in batch], pl.String),
+    ]
+    if shape.request:
+        columns.append(_struct("request", shape.request, [_mapping(one.request) for one in batch]))
+    if shape.features:
+        rows = [one.features for one in batch]
+        views = [_struct(name, types, [None if row is None else row.get(name) for row in rows]) for name, types in shape.features.items()]
+        columns.append(_masked(pl.DataFrame(views).to_struct("features"), [row is not None for row in rows]))
+    columns.append(_series("result", shape.result, [one.result for one in batch]))
+    return pl.DataFrame(columns)
+
+
+def _mapping(request: Any) -> Mapping[str, Any] | None:
+    return msgspec.structs.asdict(request) if isinstance(request, msgspec.Struct) else request
+
+
+def _struct(name: str, types: Columns, rows: Sequence[Mapping[str, Any] | None]) -> pl.Series:
+    fields = [_series(field, kind, [None if row is None else row.get(field) for row in rows]) for field, kind in types.items()]
+    return _masked(pl.DataFrame(fields).to_struct(name), [row is not None for row in rows])
+
+
+def _masked(series: pl.Series, present: list[bool]) -> pl.Series:
+    """The structs, null where there is none."""
+    if all(present):
+        return series
+    mask = pl.Series("present", present)
+    return pl.select(pl.when(mask).then(series).otherwise(None).alias(series.name)).to_series()
+
+
+def _series(name: str, kind: ColumnType, values: Sequence[Any]) -> pl.Series:
+    if kind == "json":
+        values = [None if value is None else msgspec.json.encode(value, enc_hook=plain).decode() for value in values]
+    elif kind == "time":
+        values = [_in_utc(value) for value in values]
+    elif kind in ("int", "text"):
+        values = [value.value if isinstance(value, enum.Enum) else value for value in values]
+    return pl.Series(name, values, _TYPES[kind], strict=False)
+
+
+def _in_utc(value: Any) -> Any:
+    """A time in UTC; one without a zone is taken to be."""
+    return value.replace(tzinfo=UTC) if isinstance(value, datetime) and value.tzinfo is None else value
+
+
+def _field_type(field: Field) -> ColumnType:
+    return _FIELD_TYPES.get(field.datatype, "float" if field.datatype.startswith("FP") else "int")
+
+
+def _column(dtype: pl.DataType) -> ColumnType:
+    if dtype.is_numeric():
+        return "float"
+    if dtype == pl.Date:
+        return "date"
+    if isinstance(dtype, pl.Datetime):
+        return "time"
+    if dtype == pl.Boolean:
+        return "bool"
+    return "text" if dtype in (pl.String, pl.Categorical, pl.Enum) else "json"

@@ -1,0 +1,46 @@
+"""Logs: opens the log of a service or a model, whose rows are typed by what is deployed when they are written."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Final
+
+import polars as pl
+
+from .deployment import Active, LoadedModel
+from .frames import Shape, frame, model_shape, service_shape
+from .holder import Holder
+from .recorder import Append, Prediction
+from .service import Service
+
+SERVICES: Final = "predictions/"
+MODELS: Final = "predictions/model/"
+
+AppendFrame = Callable[[str, pl.DataFrame], None]
+"""Appends a frame to the log of that name: `store.log(name).append(frame)`."""
+
+
+class Logs:
+    """Opens logs by name: `predictions/SERVICE` and `predictions/model/MODEL`."""
+
+    def __init__(self, holder: Holder, services: Iterable[Service], append: AppendFrame) -> None:
+        self._holder = holder
+        self._services = {service.name: service for service in services}
+        self._append = append
+
+    def open(self, name: str) -> Append:
+        """What writes batches of that log."""
+
+        def append(batch: Sequence[Prediction]) -> None:
+            self._append(name, frame(batch, self._shape(name)))
+
+        return append
+
+    def _shape(self, name: str) -> Shape:
+        current = self._holder.current
+        if name.startswith(MODELS):
+            model = current.models[name.removeprefix(MODELS)]
+            return model_shape(model.model.signature, model.wide) if isinstance(model, LoadedModel) else Shape()
+        service = self._services[name.removeprefix(SERVICES)]
+        active = current.services.get(service.name)
+        return service_shape(service, active.features if isinstance(active, Active) else {})

@@ -1,0 +1,95 @@
+"""Site: everything that a server of this project is given, so that it is built from values and knows no assembly.
+
+`site_of` makes one from the parts of a workspace. This module and `frames` import Polars: a server writes tables.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from bedplate.catalog.catalog import Catalog
+from bedplate.core.clock import Clock
+from bedplate.core.features import FeatureSpec
+from bedplate.core.records import Event, Version
+from bedplate.core.units import byte_count
+from bedplate.pipeline.workspace import Parts
+
+from . import declared
+from .frames import feature_columns
+from .holder import WatchedRecord
+from .loader import Describe, Load
+from .logs import AppendFrame
+from .presence import Directory
+from .service import ColumnType, Service, Wanted
+
+
+class Site(msgspec.Struct, frozen=True, kw_only=True):
+    """What a server needs: what to serve, the record, the bytes, where to log and to register, time and chance.
+
+    `process_started` is when this process did (seconds since the epoch), `queue` is how many predictions may wait to be logged, `body_limit` the largest request body in bytes.
+    """
+
+    project: str
+    services: tuple[Service, ...]
+    models: tuple[Wanted, ...]
+    record: WatchedRecord
+    load: Load
+    describe: Describe
+    append: AppendFrame
+    directory: Directory
+    emit: Callable[[Event], None]
+    clock: Clock
+    random_bits: Callable[[int], int]
+    process_started: float = 0.0
+    queue: int = 20_000
+    body_limit: int = 16_000_000
+
+
+class CatalogRecord:
+    """The catalog as the holder asks it."""
+
+    def __init__(self, catalog: Catalog) -> None:
+        self._catalog = catalog
+
+    def find(self, ref: str) -> Version | None:
+        """The version that a reference names now."""
+        return self._catalog.artifacts.find(ref)
+
+    def alias(self, model: str, alias: str) -> int | None:
+        """The version number that an alias names."""
+        return self._catalog.models.alias(model, alias)
+
+    def stamp(self) -> Any:
+        """Grows whenever a head or an alias moves."""
+        return self._catalog.stamp()
+
+
+def site_of(parts: Parts) -> Site:
+    """The site of a workspace. Raises ProjectError for a service that cannot be deployed."""
+    store, catalog = parts.store, parts.catalog
+
+    def describe(version: Version, wanted: Wanted) -> dict[str, ColumnType]:
+        spec = msgspec.convert(wanted.spec, FeatureSpec, strict=False)
+        schema = store.load(version, "polars.lazy").collect_schema()
+        return feature_columns(schema, (*spec.entity, spec.time, spec.created))
+
+    return Site(
+        project=parts.graph.project_name,
+        services=declared.services(parts.graph),
+        models=declared.models(parts.graph),
+        record=CatalogRecord(catalog),
+        load=store.load,
+        describe=describe,
+        append=lambda name, frame: store.log(name).append(frame),
+        directory=catalog.services,
+        emit=catalog.events.add,
+        clock=parts.clock,
+        random_bits=parts.random_bits,
+        process_started=parts.process_started(os.getpid()) or 0.0,
+        queue=int(parts.config["queue"]),
+        body_limit=byte_count(parts.config["body_limit"]),
+    )
