@@ -39,6 +39,10 @@ _LONGEST_S = 3600.0
 _Key = tuple[str, int, tuple[int, ...]]
 
 
+def _threads(cpu: float) -> int:
+    return max(1, math.ceil(cpu))
+
+
 class _Running:
     """A job on a worker, as it goes."""
 
@@ -103,12 +107,16 @@ class LocalExecutor:
             free = free.minus(running.job.needs)
         return free
 
+    def warm(self, cpu: float = 1.0) -> None:
+        """Start the fork server for jobs that need `cpu` processors now, so that it preloads while the caller still plans."""
+        self._server_for(_threads(cpu))
+
     def start(self, job: Job) -> None:
         """Give a job to an idle worker of its fingerprint, or to a new one. Raises WorldError where no fork server starts."""
         if job.id in self._running:
             raise InternalError(f"job {job.id} is running already", next="report this: an id was started twice")
         gpus = tuple(self._free_gpus[: job.needs.gpu])
-        key = (job.fingerprint, max(1, math.ceil(job.needs.cpu)), gpus)
+        key = (job.fingerprint, _threads(job.needs.cpu), gpus)
         running = _Running(job, self._worker_for(key), key, JobLog(job.log, self._log_limit))
         del self._free_gpus[: job.needs.gpu]
         self._enter(running)
