@@ -1,7 +1,7 @@
 """Check: a gate's verdict, a value that a function returns.
 
 Built with `Check.at_least`, `at_most`, `compare`, joined with `Check.all`. A value may be a mapping: each entry is a slice and
-every slice must pass. Not-a-number never passes.
+every slice must pass. Not-a-number never passes, and is kept as None (JSON has no such number).
 """
 
 from __future__ import annotations
@@ -13,19 +13,24 @@ import msgspec
 
 
 class Finding(msgspec.Struct, frozen=True):
-    """One comparison: `value` against `bound`, on the slice named (empty: all rows)."""
+    """One comparison: `value` (None: not a finite number) against `bound`, on the slice named (empty: all rows)."""
 
     name: str
-    value: float
+    value: float | None
     rule: str
     bound: float | None
     passed: bool
     slice: str = ""
 
     def __str__(self) -> str:
-        where = f"[{self.slice}]" if self.slice else ""
         bound = "no champion yet" if self.bound is None else f"{self.rule} {self.bound:.4g}"
-        return f"{'pass' if self.passed else 'FAIL'} {self.name}{where} = {self.value:.4g} ({bound})"
+        value = "not a number" if self.value is None else f"{self.value:.4g}"
+        return f"{'pass' if self.passed else 'FAIL'} {self.label} = {value} ({bound})"
+
+    @property
+    def label(self) -> str:
+        """Name and slice, as a metric is named: `auc[EWR]`."""
+        return f"{self.name}[{self.slice}]" if self.slice else self.name
 
 
 Values = float | Mapping[str, float]
@@ -41,31 +46,33 @@ class Check(msgspec.Struct, frozen=True):
         """Whether every finding passed."""
         return bool(self.findings) and all(finding.passed for finding in self.findings)
 
+    def figures(self) -> dict[str, float]:
+        """What was measured, by label, for the record of metrics."""
+        return {finding.label: finding.value for finding in self.findings if finding.value is not None}
+
     @classmethod
     def at_least(cls, name: str, value: Values, bound: float) -> Check:
         """Every value is `bound` or more."""
-        return cls(tuple(Finding(name, v, ">=", bound, v >= bound, s) for s, v in _slices(value)))
+        return cls(tuple(Finding(name, _finite(v), ">=", bound, v >= bound, s) for s, v in _slices(value)))
 
     @classmethod
     def at_most(cls, name: str, value: Values, bound: float) -> Check:
         """Every value is `bound` or less."""
-        return cls(tuple(Finding(name, v, "<=", bound, v <= bound, s) for s, v in _slices(value)))
+        return cls(tuple(Finding(name, _finite(v), "<=", bound, v <= bound, s) for s, v in _slices(value)))
 
     @classmethod
     def compare(cls, name: str, value: Values, champion: Values | None, *, margin: float = 0.0, lower_is_better: bool = False) -> Check:
         """No slice is worse than the champion's by more than `margin`; without a champion it passes."""
-        if champion is None:
-            return cls(tuple(Finding(name, v, "vs champion", None, not math.isnan(v), s) for s, v in _slices(value)))
-        before = dict(_slices(champion))
+        before = dict(_slices(champion)) if champion is not None else {}
         findings = []
         for slice_name, v in _slices(value):
             bound = before.get(slice_name)
-            if bound is None:
-                findings.append(Finding(name, v, "vs champion", None, not math.isnan(v), slice_name))
+            if bound is None or math.isnan(bound):
+                findings.append(Finding(name, _finite(v), "vs champion", None, not math.isnan(v), slice_name))
             elif lower_is_better:
-                findings.append(Finding(name, v, "<=", bound + margin, v <= bound + margin, slice_name))
+                findings.append(Finding(name, _finite(v), "<=", _finite(bound + margin), v <= bound + margin, slice_name))
             else:
-                findings.append(Finding(name, v, ">=", bound - margin, v >= bound - margin, slice_name))
+                findings.append(Finding(name, _finite(v), ">=", _finite(bound - margin), v >= bound - margin, slice_name))
         return cls(tuple(findings))
 
     @classmethod
@@ -78,3 +85,7 @@ def _slices(value: Values) -> list[tuple[str, float]]:
     if isinstance(value, Mapping):
         return [(str(name), float(v)) for name, v in value.items()]
     return [("", float(value))]
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None

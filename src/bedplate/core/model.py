@@ -5,13 +5,14 @@ framework's own open format with its input schema and example, and hands consume
 function's hands before it is stored has no predictor: in a unit test use `model.native`.
 
 A booster takes numbers, a request carries text: make text columns `Enum` (the categories are then part of the type), train on
-`Model.codes(frame)`, and the stored model takes the text itself, with equal results.
+`Model.codes(frame)` and `Model.labels(column)`, and the stored model takes the text itself, with equal results.
 
 An *absent* model (`use("late@production")` before the first promotion) is false: `if champion: ...`.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
@@ -75,9 +76,7 @@ class Model:
         self._predictor = predictor
 
     @classmethod
-    def of(
-        cls, function: Callable[..., Any], params: Mapping[str, Any], *, example: Any, metrics: dict[str, float] | None = None
-    ) -> Model:
+    def of(cls, function: Callable[..., Any], params: Mapping[str, Any], *, example: Any, metrics: dict[str, float] | None = None) -> Model:
         """A model of the project's own: `function(params, columns)` returns an array with an item for each row.
 
         `params` is JSON with numpy arrays in it; `columns` maps each input to a 1-d array. `function` is a plain function of the
@@ -94,6 +93,20 @@ class Model:
         frame = frame.collect() if hasattr(frame, "collect") else frame
         columns = {name: _codes(name, frame.get_column(name)) for name in frame.columns}
         return frame.with_columns(**columns)
+
+    @staticmethod
+    def labels(column: Any) -> Any:
+        """A column of labels to train on, as an array. Raises UserError where some are missing: a trainer may take them for zeros."""
+        values = column.to_numpy() if hasattr(column, "to_numpy") else column
+        items = values.tolist() if hasattr(values, "tolist") else list(values)
+        missing = sum(1 for item in items if _is_missing(item))
+        if missing:
+            raise UserError(
+                f"{missing} of {len(items)} labels are missing{f' in {column.name!r}' if hasattr(column, 'name') else ''}",
+                why="a model would learn from them as if they were known",
+                next="leave those rows out before training: frame.drop_nulls(...), and drop_nans(...) for numbers",
+            )
+        return values
 
     def __bool__(self) -> bool:
         return self.native is not None or self._predictor is not None
@@ -148,6 +161,10 @@ def as_columns(rows: Any, names: list[str]) -> tuple[dict[str, Any], bool]:
     if missing:
         raise UserError(f"the model needs {', '.join(missing)}", why="these inputs are not among the columns given")
     return columns, one
+
+
+def _is_missing(value: Any) -> bool:
+    return value is None or (isinstance(value, float) and math.isnan(value)) or type(value).__name__ in ("NAType", "NaTType")
 
 
 _NUMBERS = ("Int8", "Int16", "Int32", "Int64", "UInt8", "UInt16", "UInt32", "UInt64", "Float32", "Float64")

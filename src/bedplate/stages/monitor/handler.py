@@ -19,7 +19,6 @@ class Watch(Call):
         """Call the watch; returns artifact name -> value. Raises UserError for a wrong result."""
         values = super().call(work)
         for check in values.values():
-            for finding in check.findings if isinstance(check, Check) else ():
-                name = f"{finding.name}[{finding.slice}]" if finding.slice else finding.name
-                work.context.metric(name, finding.value)
+            for name, value in check.figures().items() if isinstance(check, Check) else ():
+                work.context.metric(name, value)
         return values
