@@ -23,21 +23,22 @@ from .compute.executor import Executor, Handle, Spent
 from .core.clock import SystemClock
 from .core.config import Config, resolve
 from .core.errors import UserError
-from .core.kinds import Kind
 from .core.records import Outcome, Task
 from .core.units import byte_count
+from .pipeline.ask import known
+from .pipeline.ask import tables as ask_tables
 from .pipeline.execute import Execution
+from .pipeline.graph import Graph
 from .pipeline.graph import build as build_graph
 from .pipeline.handlers import Handler
 from .pipeline.load import Loaded, find_project, load_project
 from .pipeline.opened import Opened
 from .pipeline.workspace import Parts, Workspace
 from .stages.ingest import Ingest, list_source
-from .stages.monitor import Watch
+from .stages.monitor.handler import Watch
 from .stages.prepare import Prepare
-from .stages.train import Train
-from .stages.validate import Validate
-from .storage.shelf import Shelf
+from .storage.local import local_store
+from .storage.models import ModelShelf
 from .storage.store import Store
 
 CATALOGS = {"sqlite": "bedplate.catalog.backends.sqlite"}
@@ -82,12 +83,13 @@ def assemble(config: Config, loaded: Loaded) -> Workspace:
     rng = random.SystemRandom()
     catalog = Catalog.open(open_database(config), clock)
     store = open_store(config)
+    graph = build_graph(loaded.project)
     return Workspace(
         Parts(
-            config=config, loaded=loaded, graph=build_graph(loaded.project), catalog=catalog, store=store, clock=clock,
+            config=config, loaded=loaded, graph=graph, catalog=catalog, store=store, clock=clock,
             random_bits=rng.getrandbits, handlers=handlers(), list_source=list_source,
             executor=lambda: make_executor(config, loaded), process_started=machine.started,
-            warehouse=lambda query: _warehouse(config, catalog, store, query),
+            warehouse=lambda query: _ask(catalog, store, graph, query),
         )
     )  # fmt: skip
 
@@ -97,7 +99,7 @@ def handlers() -> dict[str, Handler]:
     prepare = Prepare()
     return {
         "ingest": Ingest(), "prepare": prepare, "features": prepare, "step": prepare,
-        "train": Train(), "check": Validate(), "watch": Watch(),
+        "train": prepare, "check": prepare, "watch": Watch(),
     }  # fmt: skip
 
 
@@ -112,20 +114,15 @@ def open_database(config: Config) -> Any:
     return importlib.import_module(CATALOGS[scheme]).open_database(path)
 
 
-def open_store(config: Config) -> Store:
-    """The store by URL, with a shelf for each kind."""
+def open_store(config: Config, *, pickles: bool = True) -> Store:
+    """The store by URL, with a shelf for each kind; a server has none for pickles."""
     scheme, _, place = config["store"].partition("://")
     if scheme not in STORES:
         raise UserError(
             f"store '{config['store']}' is not known", why=f"known: {', '.join(STORES)}://", next="see docs/reference/settings.md"
         )
     root = Path(place)
-    return Store(root, shelves(root, config.folder))
-
-
-def shelves(root: Path, folder: Path) -> dict[Kind, Shelf]:
-    """How each kind is kept."""
-    raise NotImplementedError
+    return local_store(root, {"model": ModelShelf(root)}, pickles=pickles)
 
 
 def make_executor(config: Config, loaded: Loaded) -> Executor:
@@ -180,5 +177,14 @@ class Worker:
         )  # fmt: skip
 
 
-def _warehouse(config: Config, catalog: Catalog, store: Store, query: str) -> Any:
-    raise NotImplementedError
+def _ask(catalog: Catalog, store: Store, graph: Graph, query: str) -> Any:
+    """The warehouse's answer to a query, as a Polars frame; an empty query lists what can be asked."""
+    module = importlib.import_module("bedplate.storage.backends.warehouse")
+    services = [node.name for node in graph.nodes.values() if node.declaration.decorator == "service"]
+    if not query:
+        tables: dict[str, Any] = {"known": known(catalog, services)}
+        query = "SELECT * FROM known"
+    else:
+        tables = ask_tables(module.asked(query), catalog, store, services)
+    with module.Warehouse(tables) as warehouse:
+        return warehouse.frame(query)

@@ -15,7 +15,7 @@ from bedplate.core.kinds import KIND_SCHEMA
 from bedplate.core.records import Input, KeyParts, Part
 from bedplate.core.sources import Entry
 
-from .closure import closure
+from .closure import step_code
 from .graph import Graph, Node
 from .load import Loaded
 from .packages import packages
@@ -56,7 +56,7 @@ class Keyer:
     def code(self, node: Node) -> tuple[Part, ...]:
         """The step's code closure."""
         if node.name not in self._code:
-            code = closure(node.declaration.function, self._roots)
+            code = step_code(node, self._roots)
             self._code[node.name] = code
             self._packages[node.name] = packages(code, self._roots)
         return self._code[node.name]

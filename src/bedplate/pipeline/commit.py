@@ -62,10 +62,19 @@ class Committer:
         concluded = handler.conclude(done.node, done.outcome.drafts, task.inputs, done.attempt.id, now)
         events = (Event(kind="check.failed", subject=done.node.name, at=now),) if _failed(done.outcome) else ()
         return Commit(
-            step=done.step, attempt=done.attempt, drafts=done.outcome.drafts, noted=done.outcome.noted,
-            lease=done.leases[0] if done.leases else None, moves_head=moves_head, restores=done.restores, inputs=task.inputs, source_entries=task.sources,
-            verdict=concluded.verdict if moves_head else None, forecasts=done.forecasts, events=events,
-        )  # fmt: skip
+            step=done.step,
+            attempt=done.attempt,
+            drafts=done.outcome.drafts,
+            noted=done.outcome.noted,
+            lease=done.leases[0] if done.leases else None,
+            moves_head=moves_head,
+            restores=done.restores,
+            inputs=task.inputs,
+            source_entries=task.sources,
+            verdict=concluded.verdict if moves_head else None,
+            forecasts=done.forecasts,
+            events=events,
+        )
 
 
 def lease_names(node: Node, part: str) -> list[str]:

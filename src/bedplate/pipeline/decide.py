@@ -18,6 +18,7 @@ from bedplate.core.clock import Clock
 from bedplate.core.errors import BedplateError, UserError
 from bedplate.core.kinds import KIND_SCHEMA, Kind, View
 from bedplate.core.parameters import Keys
+from bedplate.core.project import Needs
 from bedplate.core.records import Input, KeyParts, Record, Step, Version
 from bedplate.core.sources import Entry
 from bedplate.storage.store import Store
@@ -45,6 +46,7 @@ class Decision(Record, frozen=True, kw_only=True):
     sources: dict[str, tuple[Entry, ...]] = msgspec.field(default_factory=dict)
     result: str = ""
     restores: bool = False
+    needs: Needs | None = None
     combine: dict[str, dict[str, Version]] = msgspec.field(default_factory=dict)
     versions: tuple[Version, ...] = ()
 
@@ -53,9 +55,17 @@ class Decider:
     """Decides for the steps of one graph; `forced` are the steps that run whatever the cache says."""
 
     def __init__(
-        self, *, catalog: Catalog, store: Store, graph: Graph, keyer: Keyer, list_source: ListSource, folder: Path,
-        clock: Clock, forced: frozenset[str] = frozenset(),
-    ) -> None:  # fmt: skip
+        self,
+        *,
+        catalog: Catalog,
+        store: Store,
+        graph: Graph,
+        keyer: Keyer,
+        list_source: ListSource,
+        folder: Path,
+        clock: Clock,
+        forced: frozenset[str] = frozenset(),
+    ) -> None:
         self._catalog = catalog
         self._store = store
         self._graph = graph
@@ -89,7 +99,7 @@ class Decider:
         remembered = common if node.name in self._forced else self._remembered(common)
         if remembered.action == "skip" or remembered.reasons:
             return remembered
-        return msgspec.structs.replace(common, reasons=self.reasons(node, part, parts))
+        return msgspec.structs.replace(common, reasons=self.reasons(node, part, parts, sources))
 
     def _remembered(self, decision: Decision) -> Decision:
         """Skip where the catalog knows the key and the bytes are there; run, with the reason, where they are gone."""
@@ -114,12 +124,13 @@ class Decider:
         changed = Reason(what="input", text=f"{len(parts)} parts, of which some changed")
         return remembered if remembered.reasons else msgspec.structs.replace(decision, reasons=(changed,))
 
-    def reasons(self, node: Node, part: str, parts: KeyParts) -> tuple[Reason, ...]:
+    def reasons(self, node: Node, part: str, parts: KeyParts, sources: Mapping[str, tuple[Entry, ...]]) -> tuple[Reason, ...]:
         """Why a step without a cached result has to run: what changed since it last ended."""
-        last: Step | None = self._catalog.runs.last_step(node.name, part)
         if node.name in self._forced:
             return (Reason(what="forced", text="asked for with --fresh"),)
-        reasons = explain(parts, last.key_parts if last else None)
+        last: Step | None = self._catalog.runs.last_step(node.name, part)
+        entries = {name: (now, self._catalog.sources.entries(node.name, name)) for name, now in sources.items()}
+        reasons = explain(parts, last.key_parts if last else None, entries)
         return reasons or (Reason(what="first", text="its last result was not committed"),)
 
     def _sources(self, node: Node) -> dict[str, tuple[Entry, ...]]:

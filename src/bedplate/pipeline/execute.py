@@ -37,9 +37,17 @@ class Execution:
     """Runs tasks of one loaded project; one instance lives as long as its worker."""
 
     def __init__(
-        self, loaded: Loaded, graph: Graph, store: Store, handlers: Mapping[str, Handler], *,
-        clock: Clock, stopping: Callable[[], bool], keep_checkpoints: int, opened: Opened,
-    ) -> None:  # fmt: skip
+        self,
+        loaded: Loaded,
+        graph: Graph,
+        store: Store,
+        handlers: Mapping[str, Handler],
+        *,
+        clock: Clock,
+        stopping: Callable[[], bool],
+        keep_checkpoints: int,
+        opened: Opened,
+    ) -> None:
         self.loaded = loaded
         self.graph = graph
         self.store = store
@@ -67,10 +75,17 @@ class Execution:
             except BaseException as error:
                 failure = self._failure(error)
         outcome = Outcome(
-            attempt=task.attempt, task=task, drafts=drafts, noted=(*notes.kept, *notes.files),
-            cause=failure[0], message=failure[1], traceback=failure[2], opened=self.opened.found(),
-            cpu_s=time.process_time() - cpu, wall_s=time.perf_counter() - wall,
-        )  # fmt: skip
+            attempt=task.attempt,
+            task=task,
+            drafts=drafts,
+            noted=(*notes.kept, *notes.files),
+            cause=failure[0],
+            message=failure[1],
+            traceback=failure[2],
+            opened=self.opened.found(),
+            cpu_s=time.process_time() - cpu,
+            wall_s=time.perf_counter() - wall,
+        )
         if outcome.ok:
             self.store.stage(outcome)
         return outcome
@@ -93,19 +108,31 @@ class Execution:
         name = f"{artifact}[{task.part}]" if task.part else artifact
         return self.store.save(
             Save(
-                kind=output.kind, artifact=name, value=value, attempt=task.attempt, prior=None if task.restores else task.prior.get(name),
-                append=artifact in work.append, spec=node.declaration.features, part=bool(task.part),
+                kind=output.kind,
+                artifact=name,
+                value=value,
+                attempt=task.attempt,
+                prior=None if task.restores else task.prior.get(name),
+                append=artifact in work.append,
+                spec=node.declaration.features,
+                part=bool(task.part),
             )
-        )  # fmt: skip
+        )
 
     def _together(self, task: Task, artifact: str) -> dict[str, Version]:
         return {part: versions[artifact] for part, versions in task.combine.items()}
 
     def _context(self, task: Task, notes: Notes) -> Context:
         return Context(
-            emit=notes, run=task.run, step=task.step, attempt=task.attempt, seed=task.seed, deadline=task.deadline,
-            stopping=self.stopping, checkpoints=self.store.checkpoints(task.cache_key, self.keep_checkpoints),
-        )  # fmt: skip
+            emit=notes,
+            run=task.run,
+            step=task.step,
+            attempt=task.attempt,
+            seed=task.seed,
+            deadline=task.deadline,
+            stopping=self.stopping,
+            checkpoints=self.store.checkpoints(task.cache_key, self.keep_checkpoints),
+        )
 
     def _argument(self, task: Task, wire: Wire, context: Context) -> Any:
         match wire.role:

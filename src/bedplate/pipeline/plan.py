@@ -59,7 +59,7 @@ def plan(catalog: Catalog, graph: Graph, decider: Decider, chosen: Iterable[str]
                 name=name, stage=node.stage, part=d.part, action=d.action, why=why or sentence(d.reasons), forecasts=history, record=record
             )
             for d in decisions
-        ]  # fmt: skip
+        ]
     return tuple(planned)
 
 

@@ -26,9 +26,14 @@ _SAME_START_S = 2.0
 
 
 def recover(
-    catalog: Catalog, store: Store, committer: Committer, graph: Graph, clock: Clock,
-    process_started: Callable[[int], float | None], emit: Callable[[Any], None],
-) -> list[str]:  # fmt: skip
+    catalog: Catalog,
+    store: Store,
+    committer: Committer,
+    graph: Graph,
+    clock: Clock,
+    process_started: Callable[[int], float | None],
+    emit: Callable[[Any], None],
+) -> list[str]:
     """Adopt or give up what dead controllers left; returns the attempts that were adopted."""
     adopted = []
     runs: dict[str, Run] = {}

@@ -72,9 +72,10 @@ class Runner:
         self._stopping = True
         self._site.executor.wake()
 
-    def run(self, names: Iterable[str]) -> Summary:
-        """Run the named steps (already closed over what they need) in order."""
+    def run(self, names: Iterable[str], given: Mapping[str, Version]) -> Summary:
+        """Run the named steps (already closed over what they need) in order; `given` are versions to use instead of the heads."""
         chosen = set(names)
+        self._made = dict(given)
         self._flow = Flow({name: self._graph.parents[name] for name in self._graph.nodes if name in chosen})
         self._site.catalog.runs.begin(self._run)
         self._say("run.started", data={"run": self._run.id, "steps": len(chosen)})
@@ -162,7 +163,7 @@ class Runner:
     def _start(self) -> None:
         if not self._queue:
             return
-        ready = [(_unit(d), self._graph.nodes[d.name].declaration.needs) for d in self._queue]
+        ready = [(_unit(d), d.needs or self._graph.nodes[d.name].declaration.needs) for d in self._queue]
         chosen = set(pick(ready, self._site.executor.free(), self._site.executor.total))
         starting = [d for d in self._queue if _unit(d) in chosen]
         self._queue = [d for d in self._queue if _unit(d) not in chosen]
@@ -210,9 +211,14 @@ class Runner:
         attempt = self._end(doing, "done", outcome, usage)
         step = self._step(doing.decision, "done", sentence(doing.decision.reasons), result=attempt.id, at=self._site.clock.now())
         return Done(
-            node=doing.node, attempt=attempt, step=step, outcome=outcome, leases=doing.leases, forecasts=doing.forecasts,
+            node=doing.node,
+            attempt=attempt,
+            step=step,
+            outcome=outcome,
+            leases=doing.leases,
+            forecasts=doing.forecasts,
             restores=doing.decision.restores,
-        )  # fmt: skip
+        )
 
     def _commit(self, done: list[tuple[Doing, Done]]) -> None:
         try:
@@ -252,14 +258,14 @@ class Runner:
     def _ended_badly(self, doing: Doing, outcome: Outcome, usage: Usage) -> None:
         decision, attempt = doing.decision, doing.attempt
         self._site.store.unstage([attempt.id])
-        again = decide(attempt.number, outcome.cause, doing.node.declaration.needs, usage.peak_bytes)
+        again = decide(attempt.number, outcome.cause, decision.needs or doing.node.declaration.needs, usage.peak_bytes)
         status: Literal["failed", "cancelled"] = "cancelled" if outcome.cause == "cancelled" else "failed"
         step = self._step(decision, status, outcome.message, at=self._site.clock.now())
         self._site.catalog.fail(self._end(doing, status, outcome, usage), step, outcome.noted)
         self._site.catalog.leases.release(doing.leases)
         if isinstance(again, Retry) and not self._stopping:
             self._say("step.retried", decision.name, decision.part, f"{outcome.message}; again in {show_seconds(again.wait_s)}")
-            self._later.append((self._site.clock.monotonic() + again.wait_s, decision))
+            self._later.append((self._site.clock.monotonic() + again.wait_s, msgspec.structs.replace(decision, needs=again.needs)))
             return
         data = {"traceback": outcome.traceback, "cause": outcome.cause, "log": str(self._site.logs / attempt.log)}
         self._fail(doing.node, decision.part, outcome.message, data)
@@ -274,10 +280,16 @@ class Runner:
         self._later = [entry for entry in self._later if entry[1].name != node.name]
         now = self._site.clock.now()
         held = [
-            Step(run=self._run.id, name=name, stage=self._graph.nodes[name].stage, status="cancelled", ended_at=now,
-                 why=f"it needs {node.name}, which did not get through")
+            Step(
+                run=self._run.id,
+                name=name,
+                stage=self._graph.nodes[name].stage,
+                status="cancelled",
+                ended_at=now,
+                why=f"it needs {node.name}, which did not get through",
+            )
             for name in self._flow.fail(node.name)
-        ]  # fmt: skip
+        ]
         self._site.catalog.runs.put_steps(held)
         for step in held:
             self._steps[step.name, ""] = step
@@ -286,9 +298,13 @@ class Runner:
     def _end(self, doing: Doing, status: Literal["done", "failed", "cancelled"], outcome: Outcome, usage: Usage) -> Attempt:
         cost = usage.wall_s / 3600 * self._site.price_per_hour
         return msgspec.structs.replace(
-            doing.attempt, status=status, cause=outcome.cause, message=outcome.message, ended_at=self._site.clock.now(),
+            doing.attempt,
+            status=status,
+            cause=outcome.cause,
+            message=outcome.message,
+            ended_at=self._site.clock.now(),
             usage=msgspec.structs.replace(usage, cost_usd=cost),
-        )  # fmt: skip
+        )
 
     def _report(self, event: Progress) -> None:
         doing = self._doing.get(event.id)
@@ -307,10 +323,18 @@ class Runner:
     def _step(self, decision: Decision, status: StepStatus, why: str, *, at: datetime, result: str = "") -> Step:
         before = self._steps.get((decision.name, decision.part))
         step = Step(
-            run=self._run.id, name=decision.name, part=decision.part, stage=self._graph.nodes[decision.name].stage, status=status, why=why,
-            cache_key=decision.cache_key, key_parts=decision.key_parts, result=result,
-            started_at=before.started_at if before else at, ended_at=None if status == "running" else at,
-        )  # fmt: skip
+            run=self._run.id,
+            name=decision.name,
+            part=decision.part,
+            stage=self._graph.nodes[decision.name].stage,
+            status=status,
+            why=why,
+            cache_key=decision.cache_key,
+            key_parts=decision.key_parts,
+            result=result,
+            started_at=before.started_at if before else at,
+            ended_at=None if status == "running" else at,
+        )
         self._steps[decision.name, decision.part] = step
         return step
 

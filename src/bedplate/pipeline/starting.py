@@ -82,24 +82,39 @@ class Starter:
         now = self._site.clock.now()
         label = f"{decision.name}.{decision.part}" if decision.part else decision.name
         attempt = Attempt(
-            id=new_id("a", now, self._site.random_bits), run=self._run.id, step=decision.name, part=decision.part,
-            number=self._numbers[unit], fence=leases[0].fence if leases else 0, started_at=now,
+            id=new_id("a", now, self._site.random_bits),
+            run=self._run.id,
+            step=decision.name,
+            part=decision.part,
+            number=self._numbers[unit],
+            fence=leases[0].fence if leases else 0,
+            started_at=now,
             log=f"{self._run.id}/{label.replace('/', '_')}.{self._numbers[unit]}.log",
-        )  # fmt: skip
+        )
         return Doing(decision=decision, attempt=attempt, node=node, leases=tuple(leases), forecasts=self._forecasts[decision.name])
 
     def launch(self, doing: Doing) -> None:
         """Hand the attempt to the executor."""
-        decision, attempt, needs = doing.decision, doing.attempt, doing.node.declaration.needs
+        decision, attempt, needs = doing.decision, doing.attempt, doing.decision.needs or doing.node.declaration.needs
         names = lease_names(doing.node, decision.part)
         heads = {name: head for name in names if (head := self._site.catalog.artifacts.head(name)) is not None}
         task = Task(
-            attempt=attempt.id, run=self._run.id, step=decision.name, part=decision.part, project_file=str(self._project_file),
-            inputs=decision.inputs, settings=decision.key_parts.settings if decision.key_parts else {}, sources=decision.sources, prior=heads,
+            attempt=attempt.id,
+            run=self._run.id,
+            step=decision.name,
+            part=decision.part,
+            project_file=str(self._project_file),
+            inputs=decision.inputs,
+            settings=decision.key_parts.settings if decision.key_parts else {},
+            sources=decision.sources,
+            prior=heads,
             seen={name: self._site.catalog.sources.entries(decision.name, name) for name in decision.sources},
-            cache_key=decision.cache_key, seed=seed(decision.cache_key), combine=decision.combine, restores=decision.restores,
+            cache_key=decision.cache_key,
+            seed=seed(decision.cache_key),
+            combine=decision.combine,
+            restores=decision.restores,
             deadline=deadline(attempt.started_at, needs.time_s),
-        )  # fmt: skip
+        )
         job = Job(id=attempt.id, payload=msgspec.json.encode(task), needs=needs, log=self._site.logs / attempt.log, name=decision.name)
         self._site.executor.start(job)
 

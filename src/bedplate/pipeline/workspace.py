@@ -10,6 +10,7 @@ import os
 import platform
 import subprocess
 from collections.abc import Callable, Iterable, Mapping
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -24,10 +25,12 @@ from bedplate.core.ids import new_id
 from bedplate.core.kinds import View
 from bedplate.core.records import Record, Run, Step, Version
 from bedplate.core.units import seconds
+from bedplate.storage.gc import GcReport
 from bedplate.storage.store import Store
 
 from .cache import Keyer
 from .commit import Committer
+from .compare import Difference, Made, Rerun, diff, notes, step_of
 from .decide import Decider
 from .graph import Graph, Node
 from .handlers import Handler, ListSource
@@ -61,12 +64,16 @@ class Parts(Record, frozen=True, kw_only=True):
 
 
 class Request(Record, frozen=True, kw_only=True):
-    """What to run: `names` (empty: everything), `settings` by step, `fresh` to ignore the cache, `only` to leave out what they need."""
+    """What to run: `names` (empty: everything), `settings` by step, `fresh` to ignore the cache, `only` to leave out what they need.
+
+    `side`: heads do not move.
+    """
 
     names: tuple[str, ...] = ()
     settings: dict[str, dict[str, Any]] = msgspec.field(default_factory=dict)
     fresh: bool = False
     only: bool = False
+    side: bool = False
     command: str = ""
 
 
@@ -99,9 +106,14 @@ class Workspace:
         return Held(self, name)
 
     def run(
-        self, *names: str, settings: Mapping[str, Any] | None = None, fresh: bool = False, only: bool = False,
-        command: str = "bedplate.open().run()", emit: Callable[[Said], None] = lambda _: None,
-    ) -> Summary:  # fmt: skip
+        self,
+        *names: str,
+        settings: Mapping[str, Any] | None = None,
+        fresh: bool = False,
+        only: bool = False,
+        command: str = "bedplate.open().run()",
+        emit: Callable[[Said], None] = lambda _: None,
+    ) -> Summary:
         """Make what is out of date, or only `names` and what they need.
 
         `settings` maps `step.setting` to a value (then the versions are side versions: heads do not move). Failures of steps are in the
@@ -128,22 +140,68 @@ class Workspace:
         """A Polars frame of what the warehouse answers (`bedplate sql`)."""
         return self.parts.warehouse(query)
 
-    def start(self, request: Request, emit: Callable[[Said], None]) -> Summary:
-        """Run a request; what it says goes to `emit`."""
+    def diff(self, before: str, after: str) -> tuple[Difference, ...]:
+        """What differs between two versions of an artifact, or two runs."""
+        return diff(self.catalog, before, after)
+
+    def rerun(self, ref: str, emit: Callable[[Said], None] = lambda _: None) -> Rerun:
+        """Run an attempt (or what made a version) again on the inputs it had; heads do not move. Raises NotFound."""
+        attempt = self.catalog.runs.attempt(ref if ref.startswith("a-") else self.catalog.artifacts.get(ref).attempt)
+        before = step_of(self.catalog, attempt.id)
+        given = before.key_parts if before is not None else None
+        node = self.graph.node(attempt.step)
+        pinned = {node_input: v for node_input, v in (given.versions if given else {}).items() if v}
+        made = {w.artifact: self.catalog.artifacts.get(pinned[w.name]) for w in node.by_role("artifact") if w.name in pinned}
+        request = Request(
+            names=(node.name,),
+            settings={node.name: given.settings if given else {}},
+            fresh=True,
+            only=True,
+            side=True,
+            command=f"bedplate rerun {ref}",
+        )
+        summary = self.start(request, emit, made)
+        outputs = tuple(
+            Made(artifact=v.artifact, before=v.digest, after=summary.versions[v.artifact].digest)
+            for v in self.catalog.artifacts.by_attempt(attempt.id)
+            if v.artifact in summary.versions
+        )
+        now = next((step for step in summary.steps if step.name == node.name), None)
+        return Rerun(attempt=attempt.id, outputs=outputs, notes=(*notes(now, before), *summary.failures.values()))
+
+    def gc(self, older: timedelta, *, dry_run: bool = False) -> GcReport:
+        """Collect bytes that nothing refers to and that are older than `older`, never younger than a live lease."""
+        now = self.clock.now()
+        lease = timedelta(seconds=seconds(self.config["lease"]))
+        return self.store.gc(self.catalog.artifacts.referenced(), now - max(older, 2 * lease), dry_run)
+
+    def is_running(self, run: Run) -> bool:
+        """Whether the controller of a run of this machine is alive."""
+        return not dead(run, self.parts.process_started)
+
+    def start(self, request: Request, emit: Callable[[Said], None], given: Mapping[str, Version] | None = None) -> Summary:
+        """Run a request; what it says goes to `emit`. `given` are versions to use instead of the heads."""
         chosen = self.chosen(request)
         committer = Committer(self.catalog, self.store, self.parts.handlers, self.clock)
         recover(self.catalog, self.store, committer, self.graph, self.clock, self.parts.process_started, emit)
         executor = self.parts.executor()
         site = Site(
-            catalog=self.catalog, store=self.store, executor=executor, clock=self.clock, random_bits=self.parts.random_bits, emit=emit,
-            logs=self.config.state / "logs", lease_s=seconds(self.config["lease"]), price_per_hour=_price(self.config["price"]),
-        )  # fmt: skip
+            catalog=self.catalog,
+            store=self.store,
+            executor=executor,
+            clock=self.clock,
+            random_bits=self.parts.random_bits,
+            emit=emit,
+            logs=self.config.state / "logs",
+            lease_s=seconds(self.config["lease"]),
+            price_per_hour=_price(self.config["price"]),
+        )
         run = self._new_run(request)
         starter = Starter(site, self.graph, run, self.config.project_file, self._is_dead)
         runner = Runner(site, self.graph, self.decider(request, chosen), committer, starter, run)
         self._runner = runner
         try:
-            return runner.run(chosen)
+            return runner.run(chosen, given or {})
         finally:
             self._runner = None
             executor.close()
@@ -172,9 +230,15 @@ class Workspace:
         forced = frozenset(self.graph.node(name).name for name in request.names or chosen) if request.fresh else frozenset[str]()
         keyer = Keyer(self.parts.loaded, self.graph, request.settings)
         return Decider(
-            catalog=self.catalog, store=self.store, graph=self.graph, keyer=keyer, list_source=self.parts.list_source,
-            folder=self.config.folder, clock=self.clock, forced=forced,
-        )  # fmt: skip
+            catalog=self.catalog,
+            store=self.store,
+            graph=self.graph,
+            keyer=keyer,
+            list_source=self.parts.list_source,
+            folder=self.config.folder,
+            clock=self.clock,
+            forced=forced,
+        )
 
     def read_settings(self, given: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
         """`{"late.num_leaves": 63}` by step, each value converted to the setting's type. Raises UserError."""
@@ -191,18 +255,26 @@ class Workspace:
 
     def _is_dead(self, run_id: str) -> bool:
         """Whether the controller of a run is known to be gone."""
-        return dead(self.catalog.runs.get(run_id), self.parts.process_started)
+        return not self.is_running(self.catalog.runs.get(run_id))
 
     def _new_run(self, request: Request) -> Run:
         now = self.clock.now()
         commit, dirty = git_state(self.config.folder)
         pid = os.getpid()
         return Run(
-            id=new_id("r", now, self.parts.random_bits), project=self.graph.project_name, target=self.config.target, command=request.command,
-            started_at=now, settings={f"{s}.{k}": v for s, values in request.settings.items() for k, v in values.items()},
-            moves_heads=not request.settings, git_commit=commit, git_dirty=dirty, host=platform.node(), pid=pid,
+            id=new_id("r", now, self.parts.random_bits),
+            project=self.graph.project_name,
+            target=self.config.target,
+            command=request.command,
+            started_at=now,
+            settings={f"{s}.{k}": v for s, values in request.settings.items() for k, v in values.items()},
+            moves_heads=not request.settings and not request.side,
+            git_commit=commit,
+            git_dirty=dirty,
+            host=platform.node(),
+            pid=pid,
             process_started=self.parts.process_started(pid) or 0.0,
-        )  # fmt: skip
+        )
 
 
 class Held:
@@ -227,8 +299,14 @@ class Held:
 def default_view(version: Version) -> View:
     """How a kind is handed over where nothing else is asked for."""
     views: dict[str, View] = {
-        "table": "polars", "files": "files", "model": "model", "check": "check", "scalar": "scalar", "pickle": "pickle", "service": "polars",
-    }  # fmt: skip
+        "table": "polars",
+        "files": "files",
+        "model": "model",
+        "check": "check",
+        "scalar": "scalar",
+        "pickle": "pickle",
+        "service": "polars",
+    }
     return views[version.kind]
 
 
@@ -242,8 +320,13 @@ def git_state(folder: Path) -> tuple[str, bool]:
     """The commit that a folder is at, and whether its files differ from it; empty outside a repository."""
     try:
         done = subprocess.run(
-            ["git", "status", "--porcelain=v2", "--branch", "--untracked-files=no"], cwd=folder, capture_output=True, text=True, timeout=5, check=True,
-        )  # fmt: skip
+            ["git", "status", "--porcelain=v2", "--branch", "--untracked-files=no"],
+            cwd=folder,
+            capture_output=True,
+            text=True,
+            timeout=5,
+            check=True,
+        )
     except (OSError, subprocess.SubprocessError):
         return "", False
     lines = done.stdout.splitlines()

@@ -15,16 +15,16 @@ from typing import Any, Protocol
 
 import msgspec
 
-from ..core.features import FeatureSpec
-from ..core.kinds import Kind, View
-from ..core.records import Draft, Record, Version
+from bedplate.core.features import FeatureSpec
+from bedplate.core.kinds import Kind, View
+from bedplate.core.records import Draft, Record, Version
 
 
 class Save(Record, frozen=True, kw_only=True):
     """What is to be kept: `value` as kind `kind`, under the artifact's name, by an attempt.
 
     `prior` is the version that the catalog pins now: an equal digest makes no new bytes, and with `append` the rows of `value` are added
-    after its rows. `spec` is checked for a features table. `meta` is put into the draft's.
+    after its rows. `part`: the value is one part of an artifact made `each=`, put together with the others later. `spec` is checked for a features table. `meta` is put into the draft's.
     """
 
     kind: Kind
@@ -33,6 +33,7 @@ class Save(Record, frozen=True, kw_only=True):
     attempt: str
     prior: Version | None = None
     append: bool = False
+    part: bool = False
     spec: FeatureSpec | None = None
     meta: dict[str, Any] = msgspec.field(default_factory=dict)
 

@@ -19,13 +19,16 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from ..core.errors import InternalError, StoreError, UserError
-from ..core.kinds import KIND_SCHEMA, READABLE, Kind, View
-from ..core.records import Outcome, Version
+from bedplate.core.errors import InternalError, StoreError, UserError
+from bedplate.core.kinds import KIND_SCHEMA, READABLE, Kind, View
+from bedplate.core.records import Draft, Outcome, Version
+
 from . import gc, staging
+from .blobs import Blobs
+from .checkpoints import FolderCheckpoints
 from .logs import Log
-from .shelf import Draft, Save, Shelf
-from .tables import TableShelf
+from .shelf import Save, Shelf
+from .tables import Pinned, TableShelf
 
 
 class Store:
@@ -73,6 +76,10 @@ class Store:
         """The Parquet files of a table version, in stored order. Raises UserError for another kind."""
         return self._tables(version.kind, version.ref).files(version)
 
+    def pinned(self, version: Version) -> Pinned:
+        """A table version's files and types, for DuckDB and other readers. Raises UserError for another kind."""
+        return Pinned(paths=tuple(self.files(version)), schema=version.schema)
+
     def restore(self, artifact: str, pinned: Version | None, attempt: str) -> bool:
         """Undo a table commit that the catalog never learnt of: whether there was one.
 
@@ -92,6 +99,14 @@ class Store:
     def unstage(self, attempts: Iterable[str]) -> None:
         """Forget staged outcomes that the catalog knows of, or that nobody wants."""
         staging.drop(self.root, attempts)
+
+    def keep(self, path: Path) -> str:
+        """Keep a file beside a step's record (a plot, a note): its digest. Raises StoreError."""
+        return Blobs(self.root).put_file(path)[0]
+
+    def checkpoints(self, key: str, count: int) -> FolderCheckpoints:
+        """The checkpoints of a step's cache key, of which the newest `count` are kept."""
+        return FolderCheckpoints(self.root, key, count)
 
     def log(self, name: str) -> Log:
         """An append-only table, as `predictions/will_be_late`; it is made by the first append."""

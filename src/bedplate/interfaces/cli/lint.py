@@ -35,6 +35,6 @@ def command(names: tuple[str, ...], project: str | None, target: str, as_json: b
     if rows:
         drawn = table("function", "parameter", "is a", "of type", "default")
         for row in rows:
-            drawn.add_row(*(str(cell) for cell in row))
+            drawn.add_row(row.node, row.parameter, f"{row.role} {row.source}".strip(), row.type, row.default)
         out.print(drawn)
     return ProjectError.exit_code if graph is None else 0

@@ -1,0 +1,43 @@
+"""`bedplate cancel`: stop a run that is going on."""
+
+from __future__ import annotations
+
+import os
+import platform
+import signal
+
+import click
+
+from bedplate.assembly import open_project
+from bedplate.core.errors import UserError
+
+from .common import console, project_options, put_json, split
+
+
+@click.command()
+@click.argument("names", nargs=-1)
+@project_options
+def command(names: tuple[str, ...], project: str | None, target: str, as_json: bool) -> int:
+    """Ask the run with this ID (or the only one going on) to checkpoint and stop."""
+    project, names = split(names, project)
+    workspace = open_project(project, target)
+    going = [run for run in workspace.catalog.runs.running() if not names or run.id == names[0]]
+    if not going:
+        raise UserError("no such run is going on" if names else "no run is going on", next="bedplate status")
+    if len(going) > 1:
+        raise UserError(f"{len(going)} runs are going on", why=", ".join(run.id for run in going), next="bedplate cancel RUN")
+    run = going[0]
+    if run.host != platform.node():
+        raise UserError(
+            f"{run.id} runs on {run.host}", why="a run is stopped where it runs", next=f"on {run.host}: bedplate cancel {run.id}"
+        )
+    alive = workspace.is_running(run)
+    if alive:
+        os.kill(run.pid, signal.SIGTERM)
+    if as_json:
+        put_json({"run": run.id, "asked": alive})
+    elif alive:
+        console().print(f"asked {run.id} to stop; it checkpoints first")
+    else:
+        console().print(f"{run.id} is dead already; the next run takes up what it left")
+    return 0

@@ -1,0 +1,61 @@
+"""`bedplate lineage`: what a version was made from, down to the source files, and what was made from it."""
+
+from __future__ import annotations
+
+import click
+from rich.markup import escape
+from rich.tree import Tree
+
+from bedplate.assembly import open_project
+from bedplate.catalog.lineage import Lineage
+from bedplate.core.units import show_bytes
+
+from .common import console, project_options, put_json, split
+
+_FILES = 8
+
+
+@click.command()
+@click.argument("names", nargs=-1, required=True)
+@project_options
+def command(names: tuple[str, ...], project: str | None, target: str, as_json: bool) -> int:
+    """Show the lineage of ARTIFACT or ARTIFACT@VERSION."""
+    project, names = split(names, project)
+    lineage = open_project(project, target).catalog.lineage(names[0])
+    if as_json:
+        put_json(lineage)
+        return 0
+    out = console()
+    out.print(_above(lineage, lineage.version.ref))
+    if lineage.downstream:
+        out.print(_below(lineage, lineage.version.ref))
+    return 0
+
+
+def _above(lineage: Lineage, ref: str) -> Tree:
+    """What a version was made from, and so on down to files."""
+    tree = Tree(f"[bold]{escape(ref)}[/bold] was made from")
+    _branch(tree, lineage, ref, {ref})
+    return tree
+
+
+def _branch(tree: Tree, lineage: Lineage, ref: str, seen: set[str]) -> None:
+    for edge in (edge for edge in lineage.upstream if edge.downstream == ref):
+        again = edge.upstream in seen
+        branch = tree.add(f"{escape(edge.upstream)} [dim]as {edge.parameter}{', above' if again else ''}[/dim]")
+        if not again:
+            seen.add(edge.upstream)
+            _branch(branch, lineage, edge.upstream, seen)
+    for source in (source for source in lineage.sources if source.downstream == ref):
+        files = tree.add(f"[dim]{source.parameter}:[/dim] {len(source.entries)} files")
+        for entry in source.entries[:_FILES]:
+            files.add(f"{escape(entry.name)} [dim]{show_bytes(entry.size)}[/dim]")
+        if len(source.entries) > _FILES:
+            files.add(f"[dim]and {len(source.entries) - _FILES} more[/dim]")
+
+
+def _below(lineage: Lineage, ref: str) -> Tree:
+    tree = Tree(f"[bold]{escape(ref)}[/bold] was used for")
+    for edge in lineage.downstream:
+        tree.add(f"{escape(edge.downstream)} [dim]as {edge.parameter} ({escape(edge.upstream)})[/dim]")
+    return tree

@@ -1,0 +1,110 @@
+"""`bedplate show`: one artifact, version, model (its card), run or attempt."""
+
+from __future__ import annotations
+
+import click
+import msgspec
+from rich.console import Console
+from rich.markdown import Markdown
+from rich.markup import escape
+
+from bedplate.assembly import open_project
+from bedplate.core.digests import short
+from bedplate.core.records import Version
+from bedplate.core.units import show_bytes, show_joules, show_seconds
+from bedplate.pipeline.commit import check_of
+from bedplate.pipeline.workspace import Workspace
+
+from .common import ago, as_of, console, project_options, put_json, split, table
+
+
+@click.command()
+@click.argument("names", nargs=-1, required=True)
+@project_options
+def command(names: tuple[str, ...], project: str | None, target: str, as_json: bool) -> int:
+    """Show ARTIFACT, ARTIFACT@VERSION, a run (r-...) or an attempt (a-...)."""
+    project, names = split(names, project)
+    workspace = open_project(project, target)
+    name = names[0]
+    if name.startswith("r-"):
+        return _run(workspace, name, as_json)
+    if name.startswith("a-"):
+        return _attempt(workspace, name, as_json)
+    version = workspace.catalog.artifacts.get(name)
+    if as_json:
+        put_json(
+            {
+                "version": version,
+                "versions": workspace.catalog.artifacts.versions(version.artifact),
+                "metrics": _metrics(workspace, version),
+            }
+        )
+        return 0
+    out = console()
+    _version(out, workspace, version)
+    if version.kind == "model":
+        out.print(Markdown(workspace.card(version)))
+    elif (check := check_of(version)) is not None:
+        for finding in check.findings:
+            out.print(f"  {escape(str(finding))}")
+    elif version.kind == "table":
+        out.print(workspace.store.load(version, "polars.lazy").head(8).collect())
+    elif version.value is not None:
+        out.print(escape(version.value[:2000]))
+    if "@" not in name:
+        _versions(out, workspace, version)
+    return 0
+
+
+def _metrics(workspace: Workspace, version: Version) -> dict[str, float]:
+    return workspace.catalog.runs.metrics(version.attempt)
+
+
+def _version(out: Console, workspace: Workspace, version: Version) -> None:
+    rows = f", {version.rows:,} rows" if version.rows is not None else ""
+    out.print(f"[bold]{version.ref}[/bold]  {version.kind}{rows}, {show_bytes(version.size_bytes)}, {version.digest}")
+    out.print(f"  made {as_of(version.created_at)} UTC by {version.attempt}; bytes at {workspace.store.root / version.uri}")
+    metrics = _metrics(workspace, version)
+    if metrics:
+        out.print("  " + ", ".join(f"{name} {value:.6g}" for name, value in metrics.items()))
+
+
+def _versions(out: Console, workspace: Workspace, version: Version) -> None:
+    drawn = table("version", "digest", "#rows", "#size", "made", "", title="\nversions")
+    for one in workspace.catalog.artifacts.versions(version.artifact):
+        aliases = [a for a, number in workspace.catalog.models.aliases(one.artifact).items() if number == one.number]
+        marks = ", ".join([*(["head"] if one.number == version.number else []), *aliases, *([] if one.head else ["side"])])
+        rows = f"{one.rows:,}" if one.rows is not None else ""
+        drawn.add_row(one.ref, short(one.digest), rows, show_bytes(one.size_bytes), ago(one.created_at, workspace.clock.now()), marks)
+    out.print(drawn)
+
+
+def _run(workspace: Workspace, run_id: str, as_json: bool) -> int:
+    run, steps = workspace.catalog.runs.get(run_id), workspace.catalog.runs.steps(run_id)
+    if as_json:
+        put_json({"run": run, "steps": [msgspec.structs.replace(step, key_parts=None) for step in steps]})
+        return 0
+    out = console()
+    commit = f", commit {run.git_commit[:10]}{' with changes' if run.git_dirty else ''}" if run.git_commit else ""
+    out.print(f"[bold]{run.id}[/bold] {run.status}: {escape(run.command)}  ({as_of(run.started_at)} UTC{commit})")
+    drawn = table("step", "stage", "status", "result", "why")
+    for step in steps:
+        drawn.add_row(f"{step.name}[{step.part}]" if step.part else step.name, step.stage, step.status, step.result, escape(step.why))
+    out.print(drawn)
+    return 0
+
+
+def _attempt(workspace: Workspace, attempt_id: str, as_json: bool) -> int:
+    attempt, noted = workspace.catalog.runs.attempt(attempt_id), workspace.catalog.runs.noted(attempt_id)
+    if as_json:
+        put_json({"attempt": attempt, "noted": noted})
+        return 0
+    out, usage = console(), attempt.usage
+    out.print(f"[bold]{attempt.id}[/bold] {attempt.step} {attempt.status} {escape(attempt.message)}")
+    out.print(
+        f"  {show_seconds(usage.wall_s)}, {show_seconds(usage.cpu_s)} of processor, {show_bytes(usage.peak_bytes)} at most, "
+        f"{show_joules(usage.energy_joules)} ({usage.energy_basis})"
+    )
+    for one in noted:
+        out.print(f"  {one.what} {escape(one.name)} = {escape(str(one.value))}" + (f" at {one.at_step}" if one.at_step is not None else ""))
+    return 0

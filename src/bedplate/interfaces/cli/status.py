@@ -1,0 +1,85 @@
+"""`bedplate status`: what exists, what runs, what is promoted and what is served."""
+
+from __future__ import annotations
+
+import click
+from rich.console import Console
+
+from bedplate.assembly import open_project
+from bedplate.core.units import show_bytes
+from bedplate.pipeline.workspace import Workspace
+
+from .common import ago, console, project_options, put_json, split, table
+
+
+@click.command()
+@click.argument("names", nargs=-1)
+@project_options
+def command(names: tuple[str, ...], project: str | None, target: str, as_json: bool) -> int:
+    """Show the project's artifacts, models, runs and services."""
+    project, _ = split(names, project)
+    workspace = open_project(project, target)
+    catalog = workspace.catalog
+    heads = catalog.artifacts.heads()
+    if as_json:
+        models = {name: catalog.models.aliases(name) for name, version in heads.items() if version.kind == "model"}
+        put_json({"artifacts": heads, "models": models, "runs": catalog.runs.last(10), "services": catalog.services.list()})
+        return 0
+    out = console()
+    out.print(f"[bold]{workspace.graph.project_name}[/bold] on target {workspace.config.target}, state in {workspace.config.state}\n")
+    _artifacts(out, workspace)
+    _models(out, workspace)
+    _runs(out, workspace)
+    _services(out, workspace)
+    return 0
+
+
+def _artifacts(out: Console, workspace: Workspace) -> None:
+    heads = workspace.catalog.artifacts.heads()
+    drawn = table("artifact", "stage", "kind", "version", "#rows", "#size", "made")
+    for name, maker in workspace.graph.makers.items():
+        node, head = workspace.graph.nodes[maker], heads.get(name)
+        if node.declaration.decorator == "service":
+            continue
+        kind = next(output.kind for output in node.outputs if output.artifact == name)
+        if head is None:
+            drawn.add_row(name, node.stage, kind, "[yellow]not yet[/yellow]", "", "", "")
+        else:
+            rows = f"{head.rows:,}" if head.rows is not None else ""
+            drawn.add_row(
+                name, node.stage, kind, str(head.number), rows, show_bytes(head.size_bytes), ago(head.created_at, workspace.clock.now())
+            )
+    out.print(drawn)
+
+
+def _models(out: Console, workspace: Workspace) -> None:
+    heads = workspace.catalog.artifacts.heads()
+    for name in (name for name, head in heads.items() if head.kind == "model"):
+        aliases = workspace.catalog.models.aliases(name)
+        said = ", ".join(f"{alias} = {name}@{number}" for alias, number in aliases.items()) or "no alias yet"
+        barred = workspace.catalog.models.barred(name)
+        out.print(f"\nmodel [bold]{name}[/bold]: {said}" + (f"; barred: {sorted(barred)}" if barred else ""))
+
+
+def _runs(out: Console, workspace: Workspace) -> None:
+    runs = workspace.catalog.runs.last(5)
+    if not runs:
+        out.print("\nnothing has run yet; next: [bold]bedplate run[/bold]")
+        return
+    drawn = table("run", "status", "started", "command")
+    for run in runs:
+        status = run.status if run.status != "running" or workspace.is_running(run) else "died"
+        drawn.add_row(run.id, status, ago(run.started_at, workspace.clock.now()), run.command)
+    out.print()
+    out.print(drawn)
+
+
+def _services(out: Console, workspace: Workspace) -> None:
+    served = workspace.catalog.services.list()
+    declared = [node.name for node in workspace.graph.nodes.values() if node.declaration.decorator == "service"]
+    out.print()
+    for service in served:
+        models = ", ".join(f"{name}@{number}" for name, number in service.models.items())
+        out.print(f"service [bold]{service.name}[/bold] at {service.url} serves {models or 'no model'}")
+    if declared and not served:
+        out.print(f"services declared: {', '.join(declared)}; next: [bold]bedplate serve[/bold]")

@@ -1,0 +1,53 @@
+"""What a warehouse query may name: artifacts by name or version, what services predicted, and the tables of the record."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from bedplate.catalog.catalog import Catalog
+from bedplate.catalog.export import TABLES, export
+from bedplate.core.records import Version
+from bedplate.storage.store import Store
+
+PREDICTIONS = "predictions"
+
+
+def tables(names: Iterable[str], catalog: Catalog, store: Store, services: Iterable[str]) -> dict[str, Any]:
+    """Name -> what the warehouse takes, for the names that a query asks for and that exist here.
+
+    A table artifact is its pinned version's files, any other artifact one row with its value; a service's name is what it predicted.
+    An artifact named like a table of the record hides it; `record.` is not needed otherwise.
+    """
+    served = set(services)
+    found: dict[str, Any] = {}
+    for name in names:
+        if name in served:
+            log = store.log(f"{PREDICTIONS}/{name}")
+            if files := log.files():
+                found[name] = files
+        elif (version := _version(catalog, name)) is not None:
+            found[name] = store.pinned(version) if version.kind == "table" else _row(version)
+        elif name in TABLES:
+            found[name] = export(catalog.database, name)
+    return found
+
+
+def known(catalog: Catalog, services: Iterable[str]) -> dict[str, list[str]]:
+    """Every name that a query may use, with what it is."""
+    names = catalog.artifacts.names()
+    rows = [*((n, f"{kind} artifact") for n, kind in names.items() if "[" not in n), *((n, "predictions") for n in services)]
+    rows += [(name, "record") for name in TABLES if name not in names]
+    return {"table": [name for name, _ in rows], "what": [what for _, what in rows]}
+
+
+def _version(catalog: Catalog, name: str) -> Version | None:
+    base = name.partition("@")[0]
+    return catalog.artifacts.find(name) if base in catalog.artifacts.names() else None
+
+
+def _row(version: Version) -> dict[str, list[Any]]:
+    return {
+        "artifact": [version.artifact], "number": [version.number], "kind": [version.kind], "digest": [version.digest],
+        "value": [version.value], "created_at": [version.created_at],
+    }  # fmt: skip

@@ -1,0 +1,116 @@
+"""Comparing: two versions or two runs beside each other, and an attempt with what it makes when it is run again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from bedplate.catalog.catalog import Catalog
+from bedplate.core.digests import short
+from bedplate.core.errors import UserError
+from bedplate.core.records import Record, Step, Version
+
+from .why import explain
+
+
+class Difference(Record, frozen=True, kw_only=True):
+    """One thing that differs, with both values as text."""
+
+    what: str
+    before: str
+    after: str
+
+
+class Made(Record, frozen=True, kw_only=True):
+    """An artifact's digest before and now."""
+
+    artifact: str
+    before: str
+    after: str
+
+
+class Rerun(Record, frozen=True, kw_only=True):
+    """What came of running an attempt again; `notes` say what is not as it was (code, packages)."""
+
+    attempt: str
+    outputs: tuple[Made, ...]
+    notes: tuple[str, ...] = ()
+
+    @property
+    def equal(self) -> bool:
+        """Whether every output is bit-equal to what it was."""
+        return bool(self.outputs) and all(one.before == one.after for one in self.outputs)
+
+
+def diff(catalog: Catalog, before: str, after: str) -> tuple[Difference, ...]:
+    """What differs between two versions of an artifact, or between two runs. Raises NotFound, UserError for unlike things."""
+    if before.startswith("r-") and after.startswith("r-"):
+        return diff_runs(catalog, before, after)
+    old, new = catalog.artifacts.get(before), catalog.artifacts.get(after)
+    if old.artifact != new.artifact:
+        raise UserError(f"{old.ref} and {new.ref} are versions of two artifacts", next=f"bedplate diff {old.ref} {old.artifact}")
+    rows = [
+        *_pairs(
+            {"digest": short(old.digest), "rows": old.rows, "bytes": old.size_bytes, "value": old.value},
+            {"digest": short(new.digest), "rows": new.rows, "bytes": new.size_bytes, "value": new.value},
+        ),
+        *_pairs(_columns(old), _columns(new), "column "),
+        *_pairs(catalog.runs.metrics(old.attempt), catalog.runs.metrics(new.attempt), "metric "),
+        *_pairs(catalog.runs.params(old.attempt), catalog.runs.params(new.attempt), "param "),
+    ]
+    return (*rows, *_causes(step_of(catalog, old.attempt), step_of(catalog, new.attempt)))
+
+
+def diff_runs(catalog: Catalog, before: str, after: str) -> tuple[Difference, ...]:
+    """Settings, commits, and per step: how it ended and what it stands for."""
+    old, new = catalog.runs.get(before), catalog.runs.get(after)
+    rows = _pairs(
+        {"commit": old.git_commit, "target": old.target, **old.settings}, {"commit": new.git_commit, "target": new.target, **new.settings}
+    )
+    steps = [{_unit(s): f"{s.status} ({s.result or 'nothing'})" for s in catalog.runs.steps(run)} for run in (before, after)]
+    return (*rows, *_pairs(steps[0], steps[1], "step "))
+
+
+def step_of(catalog: Catalog, attempt_id: str) -> Step | None:
+    """The step that an attempt was a try at."""
+    attempt = catalog.runs.attempt(attempt_id)
+    return next((s for s in catalog.runs.steps(attempt.run) if (s.name, s.part) == (attempt.step, attempt.part)), None)
+
+
+def notes(now: Step | None, before: Step | None) -> tuple[str, ...]:
+    """What has changed between two steps' keys, in words."""
+    if now is None or before is None or now.key_parts is None:
+        return ()
+    return tuple(reason.text for reason in explain(now.key_parts, before.key_parts))
+
+
+def _causes(old: Step | None, new: Step | None) -> Sequence[Difference]:
+    return [Difference(what="because", before="", after=text) for text in notes(new, old)]
+
+
+def _pairs(old: Mapping[str, Any], new: Mapping[str, Any], label: str = "") -> list[Difference]:
+    names = dict.fromkeys([*old, *new])
+    return [
+        Difference(what=f"{label}{name}", before=_text(old.get(name)), after=_text(new.get(name)))
+        for name in names
+        if old.get(name) != new.get(name)
+    ]
+
+
+def _columns(version: Version) -> dict[str, str]:
+    """Column -> type, where the version's schema lists them."""
+    try:
+        schema = msgspec.json.decode(version.schema)
+        return {str(name): str(dtype) for name, dtype in schema["columns"]}
+    except (msgspec.DecodeError, KeyError, TypeError, ValueError):
+        return {}
+
+
+def _unit(step: Step) -> str:
+    return f"{step.name}[{step.part}]" if step.part else step.name
+
+
+def _text(value: Any) -> str:
+    return "" if value is None else f"{value:.6g}" if isinstance(value, float) else str(value)
