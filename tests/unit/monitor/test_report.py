@@ -60,13 +60,13 @@ def test_request_fields_and_features_are_named_as_the_training_table_names_them(
 
 def test_a_quiet_window_says_so_and_names_its_reference() -> None:
     found = watch_report(served(), service="will_be_late", reference=profile(training()), reference_name="departures@3")
-    assert (found.requests, found.answered, found.failed, found.error_share) == (3000, 3000, 0, 0.0)
+    assert (found.predictions, found.answered, found.failed, found.error_share) == (3000, 3000, 0, 0.0)
     assert found.reference == "departures@3"
     assert {one.column for one in found.drift} == {"carrier", "distance", "delay"}
     assert found.drifted == ()
     assert found.findings[0].startswith("Nothing stands out")
     assert found.versions == {"late@7": 1500, "late@8": 1500}
-    assert sum(bucket.requests for bucket in found.traffic) == 3000
+    assert sum(bucket.predictions for bucket in found.traffic) == 3000
     assert found.latency is not None
     assert found.latency.p50 == pytest.approx(np.e, rel=0.1)
     assert sum(found.latency.counts) == 3000
@@ -100,7 +100,7 @@ def test_failed_and_refused_requests_are_counted_apart_and_carry_no_distribution
     assert (found.refused, found.failed, found.answered) == (30, 60, 2910)
     assert found.drift[0].rows_now == 2910
     assert found.messages == {"ValueError: no <carrier>": 90}
-    assert found.findings[0].startswith("60 requests of 3,000 failed (2.0%), most often: ValueError")
+    assert found.findings[0].startswith("60 predictions of 3,000 failed (2.0%), most often: ValueError")
 
 
 def test_quality_is_judged_by_labels_and_sliced_by_time() -> None:
@@ -144,6 +144,30 @@ def test_objects_with_one_number_are_judged_by_it_and_lists_are_noted() -> None:
     lists = watch_report(frame.with_columns(result=pl.lit("[1, 2]")), service="s")
     assert lists.prediction is None
     assert any("lists" in note for note in lists.notes)
+
+
+def test_text_that_only_looks_like_json_is_a_category() -> None:
+    found = watch_report(served(400).with_columns(result=pl.lit("{late")), service="s")
+    assert found.prediction is not None
+    assert found.prediction.kind == "text"
+
+
+def test_the_rows_of_one_request_are_predictions_of_their_own() -> None:
+    frame = served(400).with_columns(request_id=pl.format("r{}", pl.int_range(pl.len()) // 4))
+    found = watch_report(frame, service="s")
+    assert (found.predictions, found.requests) == (400, 100)
+    assert "in 100 requests" in page(found)
+
+
+@pytest.mark.parametrize("column", ["error", "features", "models", "request"])
+def test_a_log_whose_column_is_empty_or_left_out_is_read(column: str) -> None:
+    for frame in (
+        served(300).with_columns(pl.lit(None).alias(column)),
+        served(300).drop(column) if column in ("features", "request") else served(300),
+    ):
+        found = watch_report(frame, service="s", reference=profile(training()))
+        assert found.predictions == 300
+        assert page(found)
 
 
 def test_an_empty_window_is_a_report_too() -> None:

@@ -19,11 +19,11 @@ _WIDE, _LEFT, _RIGHT = 520.0, 46.0, 10.0
 
 
 def traffic(buckets: Sequence[Bucket], width_s: int) -> str:
-    """Requests over time: answered, refused and failed on top of each other."""
+    """Predictions over time: answered, refused and failed on top of each other."""
     top, bottom = 10.0, 150.0
     first = buckets[0].at
     slots = max(int((buckets[-1].at - first).total_seconds() // width_s) + 1, 1)
-    most = max(bucket.requests for bucket in buckets)
+    most = max(bucket.predictions for bucket in buckets)
     ticks = _ticks(most)
     y = _scale(0, ticks[-1], bottom, top)
     step = (_WIDE - _LEFT - _RIGHT) / slots
@@ -31,8 +31,8 @@ def traffic(buckets: Sequence[Bucket], width_s: int) -> str:
     for bucket in buckets:
         x = _LEFT + step * ((bucket.at - first).total_seconds() // width_s)
         base = 0
-        answered = bucket.requests - bucket.refused - bucket.failed
-        told = f"{_when(bucket.at, width_s)}: {bucket.requests:,} requests, {bucket.refused:,} refused, {bucket.failed:,} failed"
+        answered = bucket.predictions - bucket.refused - bucket.failed
+        told = f"{_when(bucket.at, width_s)}: {bucket.predictions:,} predictions, {bucket.refused:,} refused, {bucket.failed:,} failed"
         parts.append(f"<g><title>{told}</title>")
         for n, style in ((answered, "bar-now"), (bucket.refused, "bar-refused"), (bucket.failed, "bar-failed")):
             if n:
@@ -40,7 +40,7 @@ def traffic(buckets: Sequence[Bucket], width_s: int) -> str:
                 base += n
         parts.append("</g>")
     parts += _time_axis([first, buckets[len(buckets) // 2].at, buckets[-1].at], bottom, width_s)
-    return _svg(_WIDE, 172, parts, f"Requests over time, at most {most:,} in one bucket")
+    return _svg(_WIDE, 172, parts, f"Predictions over time, at most {most:,} in one bucket")
 
 
 def latency(one: Latency, goal_ms: float | None) -> str:

@@ -24,7 +24,7 @@ _NAMES = {"auc": "AUC", "log_loss": "Log loss", "mae": "MAE", "rmse": "RMSE", "a
 def page(report: Report) -> str:
     """The whole HTML page."""
     sections = [_head(report), _tiles(report), _findings(report)]
-    if report.requests:
+    if report.predictions:
         sections += [_served(report), _drift(report), _shapes(report), _quality(report), _notes(report)]
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'
@@ -44,7 +44,10 @@ def _head(report: Report) -> str:
 
 def _tiles(report: Report) -> str:
     rate = f"{report.per_hour / 3600:,.0f} a second" if report.per_hour >= 36_000 else f"{report.per_hour:,.0f} an hour"
-    tiles = [_tile(f"{report.requests:,}", "requests", rate if report.per_hour else "")]
+    many = [rate] if report.per_hour else []
+    if report.requests < report.predictions:
+        many.append(f"in {report.requests:,} requests")
+    tiles = [_tile(f"{report.predictions:,}", "predictions", ", ".join(many))]
     failed = report.refused + report.failed
     tiles.append(_tile(f"{report.error_share:.2%}", "errors", f"{report.failed:,} failed, {report.refused:,} refused", bad=failed > 0))
     if report.latency:
@@ -71,7 +74,7 @@ def _tile(value: str, what: str, more: str, bad: bool = False) -> str:
 
 
 def _findings(report: Report) -> str:
-    calm = ("Nothing stands out", "No request failed")
+    calm = ("Nothing stands out", "Nothing failed")
     items = [f"<li{' class=calm' if line.startswith(calm) else ''}>{escape(line)}</li>" for line in report.findings]
     return f'<section><h2>What stands out</h2><ul class="findings">{"".join(items)}</ul></section>'
 
@@ -80,10 +83,10 @@ def _served(report: Report) -> str:
     key = _key(("now", "answered"), ("refused", "refused (middle)"), ("failed", "failed (top)"))
     width = _PERIODS.get(report.bucket_s) or show_seconds(report.bucket_s)
     traffic = charts.traffic(report.traffic, report.bucket_s)
-    left = f'<section><h2>Traffic</h2><p class="soft">requests per {width}</p>{traffic}{key}</section>'
+    left = f'<section><h2>Traffic</h2><p class="soft">predictions per {width}</p>{traffic}{key}</section>'
     if report.latency is None:
         return f'<div class="pair">{left}</div>'
-    about = f"answered requests by latency, longest {report.latency.most:.3g} ms"
+    about = f"answered predictions by latency, longest {report.latency.most:.3g} ms"
     drawn = charts.latency(report.latency, report.goal_p95_ms)
     return f'<div class="pair">{left}<section><h2>Latency</h2><p class="soft">{about}</p>{drawn}</section></div>'
 

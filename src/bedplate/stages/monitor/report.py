@@ -30,12 +30,14 @@ class Report(Record, frozen=True, kw_only=True):
     """What was served in a window, beside its references. Times UTC, latency ms, shares 0 to 1.
 
     `reference` and `prediction_reference` say in words what the inputs and the predictions are compared with (empty: nothing). `findings`
-    are the sentences on what stands out, worst first; `notes` what could not be done.
+    are the sentences on what stands out, worst first; `notes` what could not be done. One request may ask for many `predictions`: all
+    counts but `requests` are of predictions.
     """
 
     service: str
     start: datetime | None = None
     end: datetime | None = None
+    predictions: int = 0
     requests: int = 0
     answered: int = 0
     refused: int = 0
@@ -108,10 +110,11 @@ def report(
     hours = (window.end - window.start).total_seconds() / 3600 if window.start and window.end else 0.0
     first = "the first fifth of this window (no reference was kept with the model)"
     drawn = Report(
-        service=service, start=window.start, end=window.end, requests=window.requests, answered=window.answered,
+        service=service, start=window.start, end=window.end,
+        predictions=window.predictions, requests=window.requests, answered=window.answered,
         refused=window.refused, failed=window.failed,
-        error_share=(window.refused + window.failed) / window.requests if window.requests else 0.0,
-        per_hour=window.requests / hours if hours else 0.0, bucket_s=window.bucket_s, traffic=window.traffic, latency=window.latency,
+        error_share=(window.refused + window.failed) / window.predictions if window.predictions else 0.0,
+        per_hour=window.predictions / hours if hours else 0.0, bucket_s=window.bucket_s, traffic=window.traffic, latency=window.latency,
         goal_p95_ms=goal_p95_s * 1000 if goal_p95_s is not None else None, statuses=window.statuses, messages=window.messages,
         versions=window.versions, threshold=threshold, reference=reference_name if reference else "",
         drift=compare(reference, window.inputs, threshold=threshold) if reference else (),
@@ -125,7 +128,7 @@ def report(
 
 def _notes(window: Window, reference: Profile | None) -> list[str]:
     notes = [f"{name}: {why}" for name, why in window.inputs.skipped.items()]
-    if reference is None and window.requests:
+    if reference is None and window.predictions:
         notes.append("no reference was kept with the model, so its inputs have nothing to be compared with")
     elif reference is not None and window.answered and not window.inputs.columns:
         notes.append("no request field or feature has the name of a column of the reference")
@@ -134,13 +137,13 @@ def _notes(window: Window, reference: Profile | None) -> list[str]:
 
 def _findings(drawn: Report) -> list[str]:
     """The sentences on what stands out, worst first; one that all is well where nothing does."""
-    if not drawn.requests:
+    if not drawn.predictions:
         return ["Nothing was served in this window."]
     found = [*_about_errors(drawn), *_about_latency(drawn), *_about_drift(drawn), *_about_quality(drawn)]
     if not found and (drawn.drift or drawn.quality):
-        found.append("Nothing stands out: no failed request, no drift beyond chance, no loss of quality.")
+        found.append("Nothing stands out: no failure, no drift beyond chance, no loss of quality.")
     if not found:
-        found.append("No request failed; there is no reference and no label to judge the predictions by.")
+        found.append("Nothing failed; there is no reference and no label to judge the predictions by.")
     if len(drawn.versions) > 1:
         found.append(f"{len(drawn.versions)} model versions served: {_listed([f'{v} ({n:,})' for v, n in drawn.versions.items()])}.")
     return found
@@ -151,10 +154,12 @@ def _about_errors(drawn: Report) -> list[str]:
     if drawn.failed:
         message = next(iter(drawn.messages), "")
         most = f", most often: {message}" if message else ""
-        found.append(f"{_count(drawn.failed, 'request')} of {drawn.requests:,} failed ({_share(drawn.failed / drawn.requests)}){most}.")
+        found.append(
+            f"{_count(drawn.failed, 'prediction')} of {drawn.predictions:,} failed ({_share(drawn.failed / drawn.predictions)}){most}."
+        )
     if drawn.refused:
-        share = _share(drawn.refused / drawn.requests)
-        found.append(f"{_count(drawn.refused, 'request')} of {drawn.requests:,} were refused as wrong ({share}).")
+        share = _share(drawn.refused / drawn.predictions)
+        found.append(f"{_count(drawn.refused, 'prediction')} of {drawn.predictions:,} were refused as wrong ({share}).")
     return found
 
 

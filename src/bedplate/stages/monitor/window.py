@@ -32,10 +32,10 @@ _FIRST_LEAST: Final = 50
 
 
 class Bucket(Record, frozen=True, kw_only=True):
-    """Traffic of one stretch of time: requests, those refused (4xx) and failed (5xx or error), and the p95 of latency in ms."""
+    """Traffic of one stretch of time: predictions, those refused (4xx) and failed (5xx or error), and the p95 of latency in ms."""
 
     at: datetime
-    requests: int
+    predictions: int
     refused: int
     failed: int
     p95_ms: float | None
@@ -52,7 +52,10 @@ class Slice(Record, frozen=True, kw_only=True):
 
 
 class Latency(Record, frozen=True, kw_only=True):
-    """Latency in ms of answered requests: percentiles, and a histogram with bins evenly spaced in logarithm (edges: one more)."""
+    """Latency in ms of answered predictions: percentiles, and a histogram with bins evenly spaced in logarithm (edges: one more).
+
+    Predictions of one request share its latency.
+    """
 
     p50: float
     p95: float
@@ -71,6 +74,7 @@ class Window(Record, frozen=True, kw_only=True):
 
     start: datetime | None = None
     end: datetime | None = None
+    predictions: int = 0
     requests: int = 0
     refused: int = 0
     failed: int = 0
@@ -93,8 +97,8 @@ class Window(Record, frozen=True, kw_only=True):
 
     @property
     def answered(self) -> int:
-        """Requests that got a result."""
-        return self.requests - self.refused - self.failed
+        """Predictions that got a result."""
+        return self.predictions - self.refused - self.failed
 
 
 def summarise(
@@ -121,7 +125,8 @@ def summarise(
     inputs = served_inputs(answered)
     width = bucket_width(_span(rows.get_column("at")), _BUCKETS)
     window = Window(
-        start=rows.get_column("at")[0], end=rows.get_column("at")[-1], requests=rows.height,
+        start=rows.get_column("at")[0], end=rows.get_column("at")[-1], predictions=rows.height,
+        requests=rows.get_column("request_id").n_unique(),
         refused=int(rows.get_column("refused").sum()), failed=int(rows.get_column("failed").sum()),
         bucket_s=width, traffic=_traffic(rows, width), latency=_latency(answered), statuses=_counted(rows.get_column("status")),
         messages=_messages(rows), versions=_versions(answered.get_column("models")),
@@ -156,15 +161,27 @@ def results(answered: pl.DataFrame) -> tuple[pl.Series | None, str]:
     """
     series = answered.get_column("result")
     some = series.drop_nulls()
-    if series.dtype != pl.String or not len(some) or some[0][:1] not in ("{", "["):
-        return series, ""
-    if some[0][0] == "[":
+    first = _decoded(some[0]) if series.dtype == pl.String and len(some) else None
+    if isinstance(first, list):
         return None, "results are lists: no drift or quality is computed for them"
-    objects = [msgspec.json.decode(text) if text else {} for text in series.to_list()]
-    fields = [name for name, value in msgspec.json.decode(some[0]).items() if isinstance(value, int | float)]
+    if not isinstance(first, dict):
+        return series, ""
+    objects = [_decoded(text) for text in series.to_list()]
+    fields = [name for name, value in first.items() if isinstance(value, int | float)]
     if len(fields) != 1:
         return None, f"results are objects with {len(fields)} numbers, not one: no drift or quality is computed for them"
-    return pl.Series("result", [one.get(fields[0]) for one in objects], dtype=pl.Float64), f"the prediction is the field '{fields[0]}'"
+    values = [one.get(fields[0]) if isinstance(one, dict) else None for one in objects]
+    return pl.Series("result", values, dtype=pl.Float64, strict=False), f"the prediction is the field '{fields[0]}'"
+
+
+def _decoded(text: str | None) -> Any:
+    """The list or object in JSON text; None for anything else."""
+    if not text or text[0] not in "{[":
+        return None
+    try:
+        return msgspec.json.decode(text)
+    except msgspec.DecodeError:
+        return None
 
 
 def _with_predictions(window: Window, answered: pl.DataFrame, before: ColumnSketch | None) -> Window:
@@ -243,7 +260,7 @@ def _traffic(rows: pl.DataFrame, width: int) -> tuple[Bucket, ...]:
     grouped = (
         rows.group_by(at=_slot("at", width))
         .agg(
-            requests=pl.len(),
+            predictions=pl.len(),
             refused=pl.col("refused").sum(),
             failed=pl.col("failed").sum(),
             p95_ms=pl.col("latency_ms").quantile(0.95, "linear"),
