@@ -107,7 +107,7 @@ def _drift(report: Report) -> str:
     more = f" The worst {_BARS} of {len(columns)} are drawn." if len(columns) > _BARS else ""
     drawn = charts.drift_bars(columns[:_BARS], report.threshold)
     about = f"Population stability index: {'; '.join(against)}. The dark tick is what chance alone gives.{more}"
-    return f'<section><h2>Drift</h2><p class="soft">{about}</p>{drawn}{_drift_table(columns)}</section>'
+    return f'<section><h2>Drift</h2><p class="soft">{about}</p><div class="scroll bars">{drawn}</div>{_drift_table(columns)}</section>'
 
 
 def _drift_table(columns: list[Drift]) -> str:
