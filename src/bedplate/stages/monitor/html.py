@@ -124,13 +124,13 @@ def _drift_table(columns: list[Drift]) -> str:
 
 
 def _what(one: Drift) -> str:
-    said = ['<span class="tag bad">drifted</span>'] if one.drifted else []
-    said += [escape(reason) for reason in one.reasons if not reason.startswith("PSI")]
+    tag = '<span class="tag bad">drifted</span> ' if one.drifted else ""
+    said = [escape(reason) for reason in one.reasons if not reason.startswith("PSI")]
     if one.new:
         said.append(f"new: {escape(', '.join(one.new[:5]))}")
     if one.vanished:
         said.append(f"gone: {escape(', '.join(one.vanished[:5]))}")
-    return " ".join(said)
+    return tag + "; ".join(said)
 
 
 def _shapes(report: Report) -> str:
