@@ -14,8 +14,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-from ..core import digests
-from ..core.errors import CorruptError, InternalError, StoreError
+from bedplate.core import digests
+from bedplate.core.errors import CorruptError, InternalError, StoreError
+
 from . import disk
 
 _CHUNK = 1 << 20
@@ -58,7 +59,7 @@ class Blobs:
                 if not self._renew(sink.digest):
                     target = self.path(sink.digest)
                     disk.make_folder(target.parent)
-                    os.replace(temporary, target)
+                    temporary.replace(target)
                     disk.flush_folder(target.parent)
                     self._seal(sink.digest)
             finally:

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import IO
 
-from ..core.errors import StoreError, UserError
+from bedplate.core.errors import StoreError, UserError
 
 TEMPORARY = ".new-"
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -103,7 +103,7 @@ def new_file(path: Path) -> Iterator[IO[bytes]]:
                 yield file
                 file.flush()
                 os.fsync(file.fileno())
-            os.replace(temporary, path)
+            Path(temporary).replace(path)
             flush_folder(path.parent)
         except BaseException:
             Path(temporary).unlink(missing_ok=True)

@@ -24,7 +24,8 @@ class Save(Record, frozen=True, kw_only=True):
     """What is to be kept: `value` as kind `kind`, under the artifact's name, by an attempt.
 
     `prior` is the version that the catalog pins now: an equal digest makes no new bytes, and with `append` the rows of `value` are added
-    after its rows. `part`: the value is one part of an artifact made `each=`, put together with the others later. `spec` is checked for a features table. `meta` is put into the draft's.
+    after its rows. `part`: the value is one part of an artifact made `each=`, put together with the others later (`Store.combine`).
+    `spec` is checked for a features table. `meta` is put into the draft's.
     """
 
     kind: Kind

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import msgspec
 
-from ..core.records import Outcome
+from bedplate.core.records import Outcome
+
 from . import disk
 from .blobs import corrupt
 

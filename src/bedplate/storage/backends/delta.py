@@ -1,0 +1,174 @@
+"""Delta commits of tables.
+
+We write the Parquet files ourselves, in order and in exact types, and commit their names; a version of a table is the list of files that
+the catalog pins, so nothing is read through Delta here. The table's own clean-up of its log is off and its retention a century: what is
+collected is decided by `gc` alone. A commit carries the attempt's id and the content digest, and is flushed to the disk afterwards, as
+the library does not.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import polars as pl
+from arro3.core import RecordBatchReader
+from deltalake import DeltaTable, Schema, TableFeatures
+from deltalake.exceptions import CommitFailedError, DeltaError
+from deltalake.transaction import AddAction, CommitProperties, PostCommitHookProperties, RemoveAction, create_table_with_add_actions
+
+from bedplate.core.errors import StoreError
+from bedplate.storage import disk
+
+ATTEMPT = "bedplate.attempt"
+DIGEST = "bedplate.digest"
+_CENTURY = "interval 36500 days"
+CONFIGURATION = {
+    "delta.enableExpiredLogCleanup": "false",
+    "delta.logRetentionDuration": _CENTURY,
+    "delta.deletedFileRetentionDuration": _CENTURY,
+}
+HOOKS = PostCommitHookProperties(create_checkpoint=True, cleanup_expired_logs=False)
+
+
+class PartFile(msgspec.Struct, frozen=True, array_like=True):
+    """One Parquet file of a version: its name in the table's folder, size in bytes, rows."""
+
+    name: str
+    size: int
+    rows: int
+
+
+def replace(folder: Path, schema: pl.Schema, files: list[PartFile], marks: dict[str, str]) -> int:
+    """Commit a version that has just these files; the Delta version. The table is made when it is not there."""
+    actions = [_add(file) for file in files]
+    arrow = arrow_schema(schema)
+    with errors("commit to", folder):
+        if not DeltaTable.is_deltatable(str(folder)):
+            create_table_with_add_actions(
+                str(folder), arrow, actions, mode="error", configuration=CONFIGURATION,
+                commit_properties=CommitProperties(custom_metadata=marks), post_commithook_properties=HOOKS,
+            )  # fmt: skip
+            return _flushed(folder, 0)
+        table = DeltaTable(str(folder))
+        allow(table, arrow)
+        return _write(table, folder, "overwrite", list(actions), arrow, marks)
+
+
+def extend(folder: Path, schema: pl.Schema, base: int, added: list[PartFile], removed: list[PartFile], marks: dict[str, str]) -> int:
+    """Commit a version that has the files of Delta version `base`, without `removed`, and `added`; the new Delta version."""
+    with errors("commit to", folder):
+        table = DeltaTable(str(folder))
+        if table.version() != base:
+            table.restore(base, ignore_missing_files=True, commit_properties=CommitProperties(custom_metadata={"bedplate.base": str(base)}))
+        arrow = arrow_schema(schema)
+        allow(table, arrow)
+        actions: list[AddAction | RemoveAction] = [_add(file) for file in added]
+        actions += _removed(removed)
+        return _write(table, folder, "append", actions, arrow, marks)
+
+
+def undo(folder: Path, pinned: int | None, attempt: str) -> bool:
+    """Where the newest commit of rows is this attempt's and not the pinned one, go back to the pinned version; whether it was so."""
+    with errors("restore", folder):
+        if not DeltaTable.is_deltatable(str(folder)):
+            return False
+        table = DeltaTable(str(folder))
+        newest = table.history(1)[0]
+        if newest.get(ATTEMPT) != attempt or newest["version"] == pinned:
+            return False
+        if pinned is not None:
+            table.restore(
+                pinned, ignore_missing_files=True, commit_properties=CommitProperties(custom_metadata={"bedplate.undone": attempt})
+            )
+            _flushed(folder, table.version())
+        elif newest["version"] == 0:
+            shutil.rmtree(folder)
+            disk.flush_folder(folder.parent)
+        return True
+
+
+def active(folder: Path) -> set[str]:
+    """The names of the files in the table's newest version; empty where there is no table."""
+    with errors("read", folder):
+        if not DeltaTable.is_deltatable(str(folder)):
+            return set()
+        return {Path(uri).name for uri in DeltaTable(str(folder)).file_uris()}
+
+
+def listed(table: DeltaTable) -> list[PartFile]:
+    """The files of an open table, by name."""
+    actions = pl.DataFrame(table.get_add_actions(flatten=True)).select("path", "size_bytes", "num_records")
+    return sorted((PartFile(*row) for row in actions.rows()), key=lambda file: file.name)
+
+
+def exchange(table: DeltaTable, folder: Path, added: list[PartFile], removed: list[PartFile]) -> None:
+    """Commit other files with the same rows."""
+    actions = [_add(file, data_change=False) for file in added]
+    _write(
+        table,
+        folder,
+        "append",
+        [*actions, *_removed(removed, data_change=False)],
+        table.schema(),
+        {"bedplate.compacted": str(len(removed))},
+    )
+
+
+def _write(
+    table: DeltaTable, folder: Path, mode: Any, actions: list[AddAction | RemoveAction], arrow: Schema, marks: dict[str, str]
+) -> int:
+    properties = CommitProperties(custom_metadata=marks)
+    table.create_write_transaction(actions, mode, arrow, commit_properties=properties, post_commithook_properties=HOOKS)
+    table.update_incremental()
+    return _flushed(folder, table.version())
+
+
+def allow(table: DeltaTable, arrow: Schema) -> None:
+    """Times without a zone need a table feature; committed without it, the table could not be opened again."""
+    features = table.protocol().reader_features or []
+    if "timestamp_ntz" in arrow.to_json() and "timestampNtz" not in features:
+        table.alter.add_feature(TableFeatures.TimestampWithoutTimezone, allow_protocol_versions_increase=True)
+
+
+def _add(file: PartFile, data_change: bool = True) -> AddAction:
+    return AddAction(file.name, file.size, {}, int(time.time() * 1000), data_change, json.dumps({"numRecords": file.rows}))
+
+
+def _removed(files: list[PartFile], data_change: bool = True) -> list[RemoveAction]:
+    now = int(time.time() * 1000)
+    return [RemoveAction(file.name, data_change, now, file.size, {}) for file in files]
+
+
+def arrow_schema(schema: pl.Schema) -> Schema:
+    """The Delta schema of stored types."""
+    return Schema.from_arrow(RecordBatchReader.from_arrow(pl.DataFrame(schema=schema)).schema)
+
+
+def _flushed(folder: Path, version: int) -> int:
+    log = folder / "_delta_log"
+    disk.flush(log / f"{version:020}.json")
+    disk.flush_folder(log)
+    disk.flush_folder(folder)
+    return version
+
+
+@contextmanager
+def errors(doing: str, folder: Path) -> Iterator[None]:
+    """Turn what the library and the disk say inside the block into a StoreError; a lost race for a commit passes through."""
+    try:
+        yield
+    except CommitFailedError:
+        raise
+    except OSError as error:
+        raise disk.store_error(error, doing, folder) from error
+    except DeltaError as error:
+        if disk.is_disk_error(error):
+            raise disk.store_error(error, doing, folder) from error
+        raise StoreError(f"cannot {doing} the table {folder}", why=str(error), next="bedplate doctor") from error

@@ -1,0 +1,197 @@
+"""Saving tables: rows pass once through digest, encoding and files, then one commit makes them a version.
+
+Overwriting writes all rows anew. Appending adds rows after the prior version's: the digest is that of the whole, as if it had been
+written at once, for which the rows after the prior's last full block are read again; and small files at the end are written
+together with the new rows, so that a table appended to n times has about log(n) small files.
+
+Where the digest is that of the prior version nothing is committed and the draft names the prior's own bytes; files of it that are gone
+are made again under their names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from bedplate.core.errors import CorruptError, UserError
+from bedplate.core.records import Draft, Version
+from bedplate.storage import folders, tables
+from bedplate.storage.shelf import Save
+
+from . import delta, parquet
+from .delta import PartFile
+from .features_view import check_rows, check_spec
+from .table_digest import ALGORITHM, Mark, TableDigest
+from .table_source import source
+from .table_types import Codec, describe
+
+
+def save(root: Path, request: Save) -> Draft:
+    """Write the request's frame as a version; see `TableShelf.save`."""
+    schema, batches = source(request.value)
+    codec = Codec.of(schema)
+    if request.spec is not None:
+        check_spec(request.artifact, schema, request.spec)
+        batches = (check_rows(request.artifact, batch, request.spec) for batch in batches)
+    if request.append and request.prior is not None:
+        return _Appending(root, request, codec, request.prior).run(batches)
+    return _Saving(root, request, codec).run(batches)
+
+
+def digest_of(version: Draft, paths: list[Path]) -> str:
+    """The digest of a committed version's rows, read again. Raises CorruptError where they cannot be."""
+    codec = Codec.read(version.schema)
+    digest = TableDigest(codec.schema)
+    try:
+        for frame in parquet.frames(paths):
+            digest.update(codec.decode(frame.lazy()).collect())
+    except pl.exceptions.PolarsError as error:
+        raise CorruptError(f"the files of table {version.artifact} cannot be read", why=str(error), next="bedplate doctor") from error
+    return digest.finish()[0]
+
+
+class _Saving:
+    """One overwrite."""
+
+    def __init__(self, root: Path, request: Save, codec: Codec, mark: Mark | None = None, first: int = 0) -> None:
+        self.uri = f"{tables.FOLDER}/{request.artifact}"
+        self.folder = root / self.uri
+        self.request = request
+        self.codec = codec
+        self.digest = TableDigest(codec.schema, mark)
+        self.writer = parquet.Writer(self.folder, request.attempt, codec.stored, first)
+
+    def run(self, batches: Iterator[pl.DataFrame]) -> Draft:
+        try:
+            self.write(batches)
+            files = self.writer.finish()
+            digest, mark = self.digest.finish()
+            prior = self.request.prior
+            if prior is not None and prior.digest == digest and prior.uri == self.uri and self.stands(prior, files):
+                self.writer.discard()
+                return self.draft(prior.digest, prior.table_version, kept(prior), mark)
+            marks = {delta.ATTEMPT: self.request.attempt, delta.DIGEST: digest}
+            return self.commit(digest, mark, files, marks)
+        except BaseException:
+            self.writer.discard()
+            raise
+
+    def write(self, batches: Iterator[pl.DataFrame]) -> None:
+        for batch in batches:
+            self.digest.update(batch)
+            self.writer.add(self.codec.encode(batch))
+
+    def commit(self, digest: str, mark: Mark, files: list[PartFile], marks: dict[str, str]) -> Draft:
+        version = delta.replace(self.folder, self.codec.stored, files, marks)
+        return self.draft(digest, version, files, mark)
+
+    def draft(self, digest: str, table_version: int | None, files: list[PartFile], mark: Mark) -> Draft:
+        meta = {
+            **self.request.meta,
+            "files": [[file.name, file.size, file.rows] for file in files],
+            "digest": ALGORITHM,
+            "chain": [mark.chain, mark.rows],
+        }
+        return Draft(
+            artifact=self.request.artifact, kind="table", digest=digest, uri=self.uri, table_version=table_version,
+            schema=self.codec.text(), rows=self.digest.rows, size_bytes=sum(file.size for file in files), meta=meta,
+        )  # fmt: skip
+
+    def stands(self, prior: Version, files: list[PartFile]) -> bool:
+        """Whether the prior version's bytes are there, made again from the new files where they were not."""
+        start, whole = 0, True
+        new = parquet.scan(self.folder / file.name for file in files)
+        for file in kept(prior):
+            path = self.folder / file.name
+            if not folders.is_there(path, file.size):
+                whole &= parquet.write(path, new.slice(start, file.rows).collect()) == file.size
+            start += file.rows
+        return whole
+
+
+class _Appending(_Saving):
+    """One append to a prior version."""
+
+    def __init__(self, root: Path, request: Save, codec: Codec, prior: Version) -> None:
+        _check_same(request.artifact, Codec.read(prior.schema), codec)
+        self.prior = prior
+        self.before = kept(prior)
+        self.mark = Mark(*prior.meta["chain"])
+        super().__init__(root, request, codec, self.mark, len(self.before))
+
+    def write(self, batches: Iterator[pl.DataFrame]) -> None:
+        paths = [self.folder / file.name for file in self.before]
+        start = self.mark.rows
+        with parquet.guard("read", self.folder):
+            for tail in _from_row(paths, self.before, start):
+                self.digest.update(self.codec.decode(tail.lazy()).collect())
+        super().write(batches)
+
+    def commit(self, digest: str, mark: Mark, files: list[PartFile], marks: dict[str, str]) -> Draft:
+        merged = _small_tail(self.before, sum(file.rows for file in files))
+        stay = self.before[: len(self.before) - len(merged)]
+        if merged:
+            files = self._together(len(stay), merged, files)
+        version = delta.extend(self.folder, self.codec.stored, self.prior.table_version or 0, files, merged, marks)
+        return self.draft(digest, version, stay + files, mark)
+
+    def _together(self, first: int, merged: list[PartFile], files: list[PartFile]) -> list[PartFile]:
+        """The prior's small last files and the new ones as files of better size; the new ones are deleted."""
+        apart = self.writer
+        self.writer = parquet.Writer(self.folder, self.request.attempt, self.codec.stored, first)
+        try:
+            for frame in parquet.frames(self.folder / file.name for file in merged + files):
+                self.writer.add(frame)
+            return self.writer.finish()
+        finally:
+            apart.discard()
+
+
+def kept(version: Draft) -> list[PartFile]:
+    """The files of a committed version, in order."""
+    return [PartFile(*entry) for entry in tables.entries(version)]
+
+
+def _small_tail(files: list[PartFile], rows: int) -> list[PartFile]:
+    """The last files that hold no more rows than what comes after them: as a binary counter carries, each row is moved log(n) times."""
+    count = 0
+    for file in reversed(files):
+        if file.rows > rows or rows + file.rows > parquet.MOST_ROWS or file.size > parquet.MOST_BYTES // 8:
+            break
+        rows += file.rows
+        count += 1
+    return files[len(files) - count :]
+
+
+def _from_row(paths: list[Path], files: list[PartFile], start: int) -> Iterator[pl.DataFrame]:
+    """The stored rows from row `start` on."""
+    for path, file in zip(paths, files, strict=True):
+        if file.rows > start:
+            yield parquet.scan([path]).slice(start).collect()
+        start = max(start - file.rows, 0)
+
+
+def _check_same(artifact: str, before: Codec, now: Codec) -> None:
+    """Rows can only be appended to rows of the same columns."""
+    if before.schema == now.schema and list(before.schema) == list(now.schema):
+        return
+    changes: list[str] = []
+    for name in {**before.schema, **now.schema}:
+        old, new = before.schema.get(name), now.schema.get(name)
+        if old is None:
+            changes.append(f"'{name}' is new")
+        elif new is None:
+            changes.append(f"'{name}' is gone")
+        elif describe(old) != describe(new):
+            changes.append(f"'{name}' was {old} and is {new}")
+    raise UserError(
+        f"{artifact}: the new rows have other columns than the table",
+        why="; ".join(changes) or "their order differs",
+        next="return the same columns, or read everything (source.paths) to write the table anew",
+    )
+
+
+__all__: Any = ["digest_of", "kept", "save"]

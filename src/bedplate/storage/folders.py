@@ -1,0 +1,82 @@
+"""View folders: `views/<digest>/`, kept bytes under their own names, as hard links that cost no bytes.
+
+A folder is built beside its place and renamed, so that it is whole when it is seen; it is derived, and may be deleted at any time.
+Where the file system has no hard links the bytes are copied.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+from bedplate.core import digests
+
+from . import disk
+
+FOLDER = "views"
+
+
+def relative(digest: str) -> str:
+    """The folder of a version, relative to the store."""
+    return f"{FOLDER}/{digest.removeprefix(digests.PREFIX)}"
+
+
+def linked(root: Path, digest: str, entries: list[tuple[str, Path]]) -> Path:
+    """The folder with a link for each (name, kept file), names relative and with `/`; made when it is not there or not whole."""
+    folder = root / relative(digest)
+    if stands(root, digest, entries):
+        with disk.guard("read", folder):
+            os.utime(folder)
+        return folder
+    disk.make_folder(folder.parent)
+    with disk.guard("make", folder):
+        fresh = Path(tempfile.mkdtemp(prefix=disk.TEMPORARY, dir=folder.parent))
+        try:
+            for name, source in entries:
+                target = disk.inside(fresh, name)
+                target.parent.mkdir(parents=True, exist_ok=True)
+                _link(source, target)
+            _swap(fresh, folder)
+        finally:
+            shutil.rmtree(fresh, ignore_errors=True)
+    return folder
+
+
+def is_there(path: Path, size: int) -> bool:
+    """Whether the file is there with `size` bytes."""
+    try:
+        return path.stat().st_size == size
+    except OSError:
+        return False
+
+
+def stands(root: Path, digest: str, entries: list[tuple[str, Path]]) -> bool:
+    """Whether the folder is there and whole."""
+    folder = root / relative(digest)
+    try:
+        return folder.is_dir() and all((folder / name).stat().st_size == source.stat().st_size for name, source in entries)
+    except OSError:
+        return False
+
+
+def _link(source: Path, target: Path) -> None:
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copyfile(source, target)
+
+
+def _swap(fresh: Path, folder: Path) -> None:
+    """Give the new folder its name; another process may have been first, with the same content."""
+    fresh.chmod(0o755)
+    if folder.exists():
+        old = Path(tempfile.mkdtemp(prefix=disk.TEMPORARY, dir=folder.parent))
+        folder.replace(old / "old")
+        shutil.rmtree(old, ignore_errors=True)
+    try:
+        fresh.replace(folder)
+    except OSError:
+        if not folder.is_dir():
+            raise

@@ -1,0 +1,50 @@
+"""Logs: append-only tables, as the predictions of a service, under `logs/<name>/`.
+
+Each append is one Parquet file and one Delta commit, safe for several writers at once; rows of different appends have no order but the
+one of their columns. Columns may be added by any append, and are null in older rows; a column keeps the stored type that it began with.
+Types are the stored ones of `backends/table_types.py` (an enum comes back as text, a UInt8 as Int16). `compact` puts many small files
+together; nothing but `gc` deletes what it leaves behind.
+"""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+from typing import Any
+
+from . import disk
+
+FOLDER = "logs"
+
+
+class Log:
+    """One append-only table; light until it is used."""
+
+    def __init__(self, root: Path, name: str) -> None:
+        for part in name.split("/"):
+            disk.name(part, "the name of a log")
+        self.name = name
+        self.folder = root / FOLDER / name
+
+    def append(self, rows: Any) -> int:
+        """Add rows: a frame, or a mapping of column names to lists. Returns how many. Raises UserError for a column of another type."""
+        added: int = self._backend().append(self.folder, rows)
+        return added
+
+    def files(self) -> list[Path]:
+        """The Parquet files of the log as it is now; empty before the first append."""
+        found: list[Path] = self._backend().files(self.folder)
+        return found
+
+    def scan(self) -> Any:
+        """The log as it is now, a Polars LazyFrame; without columns before the first append."""
+        return self._backend().scan(self.folder)
+
+    def compact(self) -> int:
+        """Put small files together; how many files fewer there are. Appends go on meanwhile."""
+        fewer: int = self._backend().compact(self.folder)
+        return fewer
+
+    @staticmethod
+    def _backend() -> Any:
+        return importlib.import_module(".backends.log_table", __package__)

@@ -1,0 +1,113 @@
+"""Tables: one Delta table per artifact at `tables/<artifact>`, a commit per version. This is the light half.
+
+A version's `meta["files"]` lists its Parquet files in stored order as [name, size, rows], and everything is read through that list: a
+glob over the folder would read other versions too. What needs Polars or deltalake is in `backends/`, loaded when a table is first saved
+or loaded, so that asking whether a version is there costs a `stat` per file.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from bedplate.core.errors import CorruptError
+from bedplate.core.kinds import View
+from bedplate.core.records import Draft, Record, Version
+
+from . import disk, folders
+from .blobs import corrupt, gone
+from .shelf import Save
+
+FOLDER = "tables"
+
+
+class Pinned(Record, frozen=True, kw_only=True):
+    """What a reader outside needs of a table version: its files in stored order, and the schema text that gives their types."""
+
+    paths: tuple[Path, ...]
+    schema: str = ""
+
+
+class TableShelf:
+    """Keeps tables."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def save(self, request: Save) -> Draft:
+        """Write a frame (Polars, pandas, Arrow, DuckDB; lazy frames as a stream) as the table's next version."""
+        disk.name(request.artifact, "the name of an artifact")
+        disk.name(request.attempt, "the id of an attempt")
+        draft: Draft = self._backend("table_save").save(self.root, request)
+        return draft
+
+    def load(self, version: Draft, view: View, spec: dict[str, Any] | None) -> Any:
+        """The table as `view`; for `features`, `spec` says how it is keyed."""
+        paths = self.files(version)
+        for path, (_, size, _) in zip(paths, entries(version), strict=True):
+            _look(path, size)
+        if view == "path":
+            names = [f"part-{number:05}.parquet" for number in range(len(paths))]
+            return folders.linked(self.root, version.digest, list(zip(names, paths, strict=True)))
+        return self._backend("table_views").load(version, paths, view, spec)
+
+    def missing(self, version: Draft) -> list[str]:
+        """The files of the version that are gone or of another size."""
+        folder = self.root / version.uri
+        return [f"{version.uri}/{name}" for name, size, _ in entries(version) if not folders.is_there(folder / name, size)]
+
+    def verify(self, version: Draft) -> None:
+        """Read the table and compute its digest again. Raises CorruptError."""
+        paths = self.files(version)
+        found = self._backend("table_save").digest_of(version, paths)
+        if found != version.digest:
+            raise corrupt(self.root / version.uri, f"the rows of {version.artifact} have the digest {found}, not {version.digest}")
+
+    def keeps(self, version: Draft) -> Iterable[str]:
+        """Its Parquet files and the folder that shows them under plain names."""
+        return [*(f"{version.uri}/{name}" for name, _, _ in entries(version)), folders.relative(version.digest)]
+
+    def files(self, version: Draft) -> list[Path]:
+        """Its Parquet files, in stored order."""
+        folder = disk.inside(self.root, version.uri)
+        return [folder / name for name, _, _ in entries(version)]
+
+    def restore(self, artifact: str, pinned: Version | None, attempt: str) -> bool:
+        """Undo the attempt's commit where the catalog does not pin it; see `Store.restore`."""
+        folder = self.root / FOLDER / disk.name(artifact, "the name of an artifact")
+        if not folder.is_dir():
+            return False
+        undone: bool = self._backend("delta").undo(folder, pinned.table_version if pinned else None, attempt)
+        return undone
+
+    @staticmethod
+    def _backend(name: str) -> Any:
+        return importlib.import_module(f".backends.{name}", __package__)
+
+
+def entries(version: Draft) -> list[tuple[str, int, int]]:
+    """Name, size in bytes and rows of each of a version's files. Raises CorruptError."""
+    try:
+        return [(str(name), int(size), int(rows)) for name, size, rows in version.meta["files"]]
+    except (KeyError, TypeError, ValueError) as error:
+        raise CorruptError(
+            f"the record of table {version.artifact} does not list its files", why=repr(error), next="bedplate doctor"
+        ) from error
+
+
+def _look(path: Path, size: int) -> None:
+    """Notice a file that is gone, cut off or overwritten, before a lazy frame meets it in the user's own code."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(4)
+            end = file.seek(0, 2)
+            file.seek(max(end - 4, 0))
+            tail = file.read(4)
+    except FileNotFoundError:
+        raise gone(path) from None
+    except OSError as error:
+        raise disk.store_error(error, "read", path) from error
+    if end != size or head != b"PAR1" or tail != b"PAR1":
+        raise corrupt(path, f"it is not the Parquet file of {size} bytes that was written")
