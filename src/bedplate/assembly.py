@@ -57,9 +57,12 @@ def open(path: str | Path = ".", target: str = "") -> Workspace:
     return build(configure(find_project(folder, None if given.is_dir() else str(given)), target))
 
 
-def open_project(given: str | None, target: str = "") -> Workspace:
-    """The project that a verb is about: the file or folder given, else the only project in this folder."""
-    return build(configure(find_project(Path.cwd(), given), target))
+def open_project(given: str | None, target: str = "", *, pickles: bool = True) -> Workspace:
+    """The project that a verb is about: the file or folder given, else the only project in this folder.
+
+    A server passes `pickles=False`: it never loads one.
+    """
+    return build(configure(find_project(Path.cwd(), given), target), pickles=pickles)
 
 
 def configure(project_file: Path, target: str = "") -> Config:
@@ -72,17 +75,17 @@ def configure(project_file: Path, target: str = "") -> Config:
     return resolve(project_file.resolve(), file, os.environ, target)
 
 
-def build(config: Config) -> Workspace:
+def build(config: Config, *, pickles: bool = True) -> Workspace:
     """The workspace of a configured project."""
-    return assemble(config, load_project(config.project_file))
+    return assemble(config, load_project(config.project_file), pickles=pickles)
 
 
-def assemble(config: Config, loaded: Loaded) -> Workspace:
+def assemble(config: Config, loaded: Loaded, *, pickles: bool = True) -> Workspace:
     """The workspace of a project that is loaded already."""
     clock = SystemClock()
     rng = random.SystemRandom()
     catalog = Catalog.open(open_database(config), clock)
-    store = open_store(config)
+    store = open_store(config, pickles=pickles)
     graph = build_graph(loaded.project)
     return Workspace(
         Parts(
