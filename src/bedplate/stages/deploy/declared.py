@@ -11,7 +11,7 @@ import msgspec
 
 from bedplate.core.context import Context
 from bedplate.core.errors import ProjectError
-from bedplate.pipeline.graph import NO_DEFAULT, Graph, Node, Wire
+from bedplate.pipeline.graph import Graph, Node, Wire
 
 from .service import Asked, Service, Wanted, service
 
@@ -35,11 +35,10 @@ def _gates(graph: Graph) -> dict[str, str]:
 
 
 def _service(graph: Graph, node: Node, gates: dict[str, str]) -> Service:
+    if node.name == "model":
+        raise ProjectError("a service cannot be called 'model'", why="predictions/model/ holds what models were asked directly")
     wanted = [_wanted(graph, wire, gates) for wire in node.by_role("artifact")]
-    asked = [
-        Asked(name=wire.name, annotation=wire.hint, default=msgspec.NODEFAULT if wire.default is NO_DEFAULT else wire.default)
-        for wire in node.by_role("request")
-    ]
+    asked = [Asked(name=wire.name, annotation=wire.hint, default=wire.default) for wire in node.by_role("request")]
     fixed: dict[str, Any] = {wire.name: Context(emit=lambda noted: None, step=node.name) for wire in node.by_role("context")}
     for wire in node.by_role("source", "key", "secret", "setting"):
         raise ProjectError(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Final
+from typing import Any, Final
 
 import polars as pl
 
@@ -16,7 +16,7 @@ from .service import Service
 SERVICES: Final = "predictions/"
 MODELS: Final = "predictions/model/"
 
-AppendFrame = Callable[[str, pl.DataFrame], None]
+AppendFrame = Callable[[str, pl.DataFrame], Any]
 """Appends a frame to the log of that name: `store.log(name).append(frame)`."""
 
 

@@ -51,11 +51,11 @@ class Wanted(Record, frozen=True, kw_only=True):
 
 
 class Asked(Record, frozen=True, kw_only=True):
-    """A parameter that the caller gives: its type, and its default where it has one."""
+    """A parameter that the caller gives: its type, and its default (UNSET: it has none)."""
 
     name: str
     annotation: Any
-    default: Any = msgspec.NODEFAULT
+    default: Any = msgspec.UNSET
 
 
 class Service(msgspec.Struct, frozen=True, kw_only=True):
@@ -109,7 +109,7 @@ def _request(name: str, asked: Sequence[Asked]) -> type[msgspec.Struct]:
     for one in asked:
         annotation = _bounded(one.annotation)
         default = one.default.default if isinstance(one.default, Tune) else one.default
-        if default is msgspec.NODEFAULT:
+        if default is msgspec.UNSET:
             fields.append((one.name, annotation))
         elif isinstance(default, list | dict | set):
             fields.append((one.name, annotation, msgspec.field(default_factory=partial(copy.deepcopy, default))))

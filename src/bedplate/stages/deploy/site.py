@@ -30,7 +30,8 @@ from .service import ColumnType, Service, Wanted
 class Site(msgspec.Struct, frozen=True, kw_only=True):
     """What a server needs: what to serve, the record, the bytes, where to log and to register, time and chance.
 
-    `process_started` is when this process did (seconds since the epoch), `queue` is how many predictions may wait to be logged, `body_limit` the largest request body in bytes.
+    `process_started` is when this process did (seconds since the epoch), `queue` is how many predictions may wait to be logged,
+    `body_limit` the largest request body in bytes.
     """
 
     project: str

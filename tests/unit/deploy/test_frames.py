@@ -1,0 +1,65 @@
+"""Batches of predictions as frames: types come from the service, never from the values."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+import polars as pl
+
+from bedplate.stages.deploy.frames import feature_columns, frame, service_shape
+from bedplate.stages.deploy.recorder import Prediction
+from bedplate.stages.deploy.service import Asked, service
+from bedplate.testing.serving import START
+
+
+def late(**fields: Any) -> float:
+    return 0.5
+
+
+SERVICE = service(
+    "late",
+    late,
+    [],
+    [
+        Asked(name="carrier", annotation=str),
+        Asked(name="at", annotation=datetime | None, default=None),
+        Asked(name="via", annotation=list[str], default=[]),
+    ],
+    float,
+)
+SHAPE = service_shape(SERVICE, {"delays": {"mean": "float", "name": "text"}})
+
+
+def prediction(request: Any, features: Any, result: Any, error: str = "") -> Prediction:
+    return Prediction("p-1", "q-1", START, 0.25, 500 if error else 200, error, '{"late":3}', request, features, result)
+
+
+def test_every_batch_of_a_service_has_the_same_types_even_one_of_nulls() -> None:
+    empty = frame([prediction(None, None, None, "ValueError")], SHAPE)
+    request = SERVICE.request(carrier="UA", at=datetime(2026, 1, 1), via=["JFK"])
+    whole = frame([prediction(request, {"delays": {"mean": 1, "name": "x"}}, 0.5)], SHAPE)
+    assert empty.schema == whole.schema
+    assert whole.schema["request"] == pl.Struct({"carrier": pl.String, "at": pl.Datetime("us", "UTC"), "via": pl.String})
+    assert whole.schema["features"] == pl.Struct({"delays": pl.Struct({"mean": pl.Float64, "name": pl.String})})
+    assert whole.schema["result"] == pl.Float64
+    assert whole.schema["at"] == pl.Datetime("us", "UTC")
+
+
+def test_values_come_back_as_they_were_and_absent_structs_are_null() -> None:
+    rows = frame(
+        [
+            prediction(SERVICE.request(carrier="UA", via=["JFK"]), {"delays": {"mean": 1.5, "name": None}}, 0.5),
+            prediction(None, None, None, "ValueError: x"),
+        ],
+        SHAPE,
+    ).rows(named=True)
+    assert rows[0]["request"] == {"carrier": "UA", "at": None, "via": '["JFK"]'}
+    assert rows[0]["features"] == {"delays": {"mean": 1.5, "name": None}}
+    assert (rows[0]["error"], rows[0]["models"], rows[0]["result"]) == (None, '{"late":3}', 0.5)
+    assert (rows[1]["request"], rows[1]["features"], rows[1]["error"], rows[1]["result"]) == (None, None, "ValueError: x", None)
+
+
+def test_feature_columns_leave_out_the_keys_and_keep_numbers_as_floats() -> None:
+    schema = pl.Schema({"carrier": pl.String, "at": pl.Datetime("us"), "flights": pl.Int32, "mean": pl.Float32, "name": pl.Enum(["a"])})
+    assert feature_columns(schema, ("carrier", "at")) == {"flights": "float", "mean": "float", "name": "text"}
