@@ -7,7 +7,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,8 @@ class Driver:
         os.environ["PYTHONPATH"] = HERE
         self.folder = folder
         self.executor = LocalExecutor(COMMAND, **{"cpu": 2, **options})
-        self.said: list[Progress] = []
+        self._said: list[Progress] = []
+        self._ends: dict[str, Ended] = {}
         self._numbers = itertools.count()
 
     def start(self, *action: Any, fingerprint: str = "", **needs: Any) -> str:
@@ -40,38 +41,29 @@ class Driver:
 
     def ended(self, *names: str) -> list[Ended]:
         """The ends of these jobs, in the order of their names."""
-        ends: dict[str, Ended] = {}
-        deadline = time.monotonic() + PATIENCE_S
-        while set(names) - set(ends):
-            assert time.monotonic() < deadline, f"no end of {set(names) - set(ends)}"
-            for event in self.executor.wait(1.0):
-                if isinstance(event, Ended):
-                    assert event.id not in ends
-                    ends[event.id] = event
-                else:
-                    self.said.append(event)
-        return [ends[name] for name in names]
+        self._until(lambda: set(names) <= set(self._ends), f"no end of {names}")
+        return [self._ends.pop(name) for name in names]
 
     def run(self, *action: Any, **options: Any) -> Ended:
         return self.ended(self.start(*action, **options))[0]
 
-    def heard(self) -> bytes:
-        """Wait for the next progress."""
-        deadline = time.monotonic() + PATIENCE_S
-        while not self.said:
-            assert time.monotonic() < deadline, "no progress"
-            events = self.executor.wait(1.0)
-            assert not any(isinstance(event, Ended) for event in events), events
-            self.said += [event for event in events if isinstance(event, Progress)]
-        return self.said.pop(0).payload
-
-    def heard_from(self, name: str) -> bytes:
-        """Wait for this job's next progress."""
-        while not any(said.id == name for said in self.said):
-            self.said += [event for event in self.executor.wait(1.0) if isinstance(event, Progress)]
-        found = next(said for said in self.said if said.id == name)
-        self.said.remove(found)
+    def heard(self, name: str = "") -> bytes:
+        """Wait for the next progress, of this job or of any."""
+        self._until(lambda: any(name in ("", said.id) for said in self._said), f"no progress of {name or 'any job'}")
+        found = next(said for said in self._said if name in ("", said.id))
+        self._said.remove(found)
         return found.payload
+
+    def _until(self, done: Callable[[], bool], trouble: str) -> None:
+        deadline = time.monotonic() + PATIENCE_S
+        while not done():
+            assert time.monotonic() < deadline, f"{trouble}; ended: {self._ends}"
+            for event in self.executor.wait(1.0):
+                if isinstance(event, Progress):
+                    self._said.append(event)
+                else:
+                    assert event.id not in self._ends, "one end a job"
+                    self._ends[event.id] = event
 
     def worker_pid(self, name: str) -> int:
         pid = self.executor._running[name].worker.pid
@@ -114,8 +106,21 @@ def gone_within(pids: list[int], seconds: float) -> bool:
     return False
 
 
+def children(pid: int) -> list[int]:
+    """A process's own children."""
+    return [child for child, parent in _parents().items() if parent == pid]
+
+
 def tree_of(pid: int) -> list[int]:
     """A process's descendants, by the parents that /proc names."""
+    parents = _parents()
+    found = [pid]
+    for parent in found:
+        found += [child for child, its in parents.items() if its == parent and child not in found]
+    return found[1:]
+
+
+def _parents() -> dict[int, int]:
     parents = {}
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
@@ -123,7 +128,4 @@ def tree_of(pid: int) -> list[int]:
                 parents[int(entry.name)] = int((entry / "stat").read_text().rsplit(")", 1)[1].split()[1])
             except OSError:
                 continue
-    found = [pid]
-    for parent in found:
-        found += [child for child, its in parents.items() if its == parent and child not in found]
-    return found[1:]
+    return parents

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -11,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from compute_driver import HERE, Driver, drivers, gone_within, tree_of
+from compute_driver import HERE, Driver, children, drivers, gone_within, tree_of
 
 
 @pytest.fixture
@@ -43,7 +44,7 @@ def test_a_segfault_leaves_its_place_in_the_log(driver):
 
 def test_a_killed_worker_is_one_lost_job_and_its_cpu_is_counted(driver):
     names = [driver.start("burn", 0.2), driver.start("pause", 0.5)]
-    pid = int(driver.heard_from(names[0]))
+    pid = int(driver.heard(names[0]))
     os.kill(pid, signal.SIGKILL)
     lost, other = driver.ended(*names)
     assert (lost.cause, lost.message) == ("lost", "the worker of burn was killed by SIGKILL")
@@ -79,7 +80,17 @@ def test_a_killed_fork_server_loses_its_jobs_and_the_next_one_serves(driver):
 
 def test_a_server_killed_between_jobs_is_not_noticed(driver):
     driver.run("echo", "warm")
+    family = [driver.server_pid(), *tree_of(driver.server_pid())]
     os.kill(driver.server_pid(), signal.SIGKILL)
+    assert gone_within(family, 2)
+    assert driver.run("echo", "on").payload == b"on"
+
+
+def test_a_worker_killed_between_jobs_is_not_noticed(driver):
+    pid = int(driver.run("pid").payload)
+    os.kill(pid, signal.SIGKILL)
+    assert gone_within([pid], 2)
+    driver.executor.wait(0.1)
     assert driver.run("echo", "on").payload == b"on"
 
 
@@ -111,6 +122,27 @@ def test_a_dead_controller_leaves_no_process(tmp_path, how):
         controller.send_signal(how)
         controller.wait(10)
     assert gone_within(family, 2)
+
+
+def test_workers_end_when_controller_and_fork_server_are_killed_together(tmp_path):
+    """No one is left to kill them: the kernel does."""
+    with subprocess.Popen(
+        [sys.executable, "-c", CONTROLLER, str(tmp_path)], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+    ) as controller:
+        assert controller.stdout is not None
+        assert controller.stdout.readline() == b"ready\n"
+        (server,) = children(controller.pid)
+        family = tree_of(server)
+        workers = children(server)
+        assert len(workers) == 2
+        for pid in (controller.pid, server):
+            os.kill(pid, signal.SIGSTOP)
+        for pid in (server, controller.pid):
+            os.kill(pid, signal.SIGKILL)
+    assert gone_within(workers, 2)
+    for pid in family:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
 
 
 def test_ctrl_c_in_the_terminal_reaches_the_controller_alone(tmp_path):

@@ -115,6 +115,8 @@ class LocalExecutor:
         """Give a job to an idle worker of its fingerprint, or to a new one. Raises WorldError where no fork server starts."""
         if job.id in self._running:
             raise InternalError(f"job {job.id} is running already", next="report this: an id was started twice")
+        if self._idle:
+            self._turn(0.0)
         gpus = tuple(self._free_gpus[: job.needs.gpu])
         key = (job.fingerprint, _threads(job.needs.cpu), gpus)
         running = _Running(job, self._worker_for(key), key, JobLog(job.log, self._log_limit))
@@ -131,10 +133,7 @@ class LocalExecutor:
                 self._woken = False
                 events, self._events = self._events, []
                 return events
-            for ready, mask in self._selector.select(max(0.0, min(deadline, next_look, now + _LONGEST_S) - now)):
-                current = self._selector.get_map().get(ready.fd)
-                if current is not None and current.data == ready.data:
-                    ready.data(mask)
+            self._turn(max(0.0, min(deadline, next_look, now + _LONGEST_S) - now))
 
     def wake(self) -> None:
         """Make a wait that is going on return at once."""
@@ -350,6 +349,13 @@ class LocalExecutor:
         running.worker.signal(signal.SIGTERM)
 
     # The event loop
+
+    def _turn(self, timeout_s: float) -> None:
+        """React to what is ready; a reaction may forget descriptors that were ready too."""
+        for ready, mask in self._selector.select(timeout_s):
+            current = self._selector.get_map().get(ready.fd)
+            if current is not None and current.data == ready.data:
+                ready.data(mask)
 
     def _watch(self, fd: int, events: int, react: Callable[[int], None]) -> None:
         known = fd in self._selector.get_map()

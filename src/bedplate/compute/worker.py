@@ -2,8 +2,8 @@
 
 Choices: it leads a session of its own (Ctrl-C in the terminal does not reach it; all that it starts can be killed with it) and dies
 with the fork server. SIGTERM only sets the flag behind `stopping()`. It ends by `os._exit`, because some native libraries abort
-in their exit handlers. It says that it is spent, and is not used again, where a job left processes behind, a handle raised, or it was
-asked to stop.
+in their exit handlers. It says that it is spent, and is not used again, where a job left processes behind or its handle raised;
+the controller lets go of those that it asked to stop.
 """
 
 from __future__ import annotations
@@ -105,7 +105,7 @@ class _Worker:
             answer = f"{type(error).__name__}: {error}".encode()
             traceback.print_exc()
         _flush()
-        account = account_bytes(Account(cpu_s=_cpu_s(), peak_bytes=_peak_bytes(), spent=spent or self._stopping or _left_children()))
+        account = account_bytes(Account(cpu_s=_cpu_s(), peak_bytes=_peak_bytes(), spent=spent or _left_children()))
         with self._sending:
             self._connection.sendall(pack(kind, account, answer))
 
