@@ -35,7 +35,7 @@ _PYTHON: Final = ((bool, "BOOL"), (int, "INT64"), (float, "FP64"), (str, "BYTES"
 def library(example: Any) -> str:
     """What the example is: `polars`, `pandas` or `rows` (a list of row mappings). Raises UserError for anything else."""
     home = type(example).__module__.split(".")[0]
-    if home in ("polars", "pandas") and hasattr(example, "columns"):
+    if home in ("polars", "pandas") and type(example).__name__ in ("DataFrame", "LazyFrame"):
         return home
     if isinstance(example, list) and example and all(isinstance(row, Mapping) for row in example):
         return "rows"

@@ -1,32 +1,28 @@
 """A project's own model: parameters as JSON and numpy arrays, and a function of the project that predicts with them.
 
 `params.json` holds the parameters, each array in it replaced by `{"$array": "0.npy"}` naming a `.npy` file beside it; `function.json`
-names the function (`module`, `qualname`) and the digest of its code (syntax without comments, docstrings and formatting).
+names the function and the digest of its code (`storage.function_code`).
 
 Nothing stored is ever run: loading imports the project's function by its name, and refuses where it is gone or has changed since, as
-the predictions would no longer be those that were validated. Limit: what the function calls is not compared, only the function itself
-(the cache key of the step that trained it covers both).
+the predictions would no longer be those that were validated.
 """
 
 from __future__ import annotations
 
-import ast
-import importlib
-import inspect
 import json
 import math
-import textwrap
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
 from bedplate.core import digests
 from bedplate.core.errors import CorruptError, UserError
 from bedplate.core.model import Field, Model, Predictor, Signature
-from bedplate.storage import signatures
+from bedplate.storage import function_code, signatures
 from bedplate.storage.flavours import Files, Stored
 
 from . import columns as cols
@@ -41,34 +37,32 @@ class FunctionModel:
     name = "function"
 
     def signature(self, model: Model) -> Signature:
+        function_code.named(model.function)
         inputs = signatures.fields(model.example)
         output = _answer(model.function, model.native, inputs, _example_columns(inputs, model.example))
         return Signature(inputs, (Field("prediction", _DATATYPES.get(output.dtype.kind, "BYTES")),))
 
     def save(self, model: Model, folder: Path) -> None:
-        module, qualname = _name_of(model.function)
         arrays: list[npt.NDArray[Any]] = []
         text = json.dumps(_plain("params", model.native, arrays), sort_keys=True, allow_nan=False, ensure_ascii=False)
         (folder / PARAMS).write_text(text, encoding="utf-8")
         for at, array in enumerate(arrays):
             np.save(folder / f"{at}.npy", array, allow_pickle=False)
-        named = {"module": module, "qualname": qualname, "code": code_digest(model.function)}
-        (folder / FUNCTION).write_text(json.dumps(named, sort_keys=True), encoding="utf-8")
+        (folder / FUNCTION).write_bytes(digests.canonical(function_code.named(model.function)))
 
     def digest(self, files: Files) -> str:
         return digests.of_parts((name, digests.of_file(path)) for name, path in files.items())
 
     def load(self, files: Files, stored: Stored) -> Predictor:
-        function = _function(json.loads(files[FUNCTION].read_text(encoding="utf-8")))
+        function = function_code.found(msgspec.json.decode(files[FUNCTION].read_bytes(), type=function_code.Named))
         params = _filled(json.loads(files[PARAMS].read_text(encoding="utf-8")), files)
         return Called(function, params, stored.signature)
 
     def describe(self, model: Model) -> dict[str, Any]:
-        module, qualname = _name_of(model.function)
         arrays: list[npt.NDArray[Any]] = []
         params = _plain("params", model.native, arrays)
         return {
-            "function": f"{module}:{qualname}",
+            "function": str(function_code.named(model.function)),
             "arrays": {f"{at}.npy": [str(array.dtype), *array.shape] for at, array in enumerate(arrays)},
             "params": {k: v for k, v in params.items() if isinstance(v, str | int | float | bool)},
         }
@@ -106,51 +100,6 @@ def _answer(function: Any, params: Any, inputs: tuple[Field, ...], columns: dict
 def _example_columns(inputs: tuple[Field, ...], example: Any) -> dict[str, Any]:
     rows = signatures.rows(example)
     return {field.name: [row.get(field.name) for row in rows] for field in inputs}
-
-
-def _name_of(function: Any) -> tuple[str, str]:
-    """Module and qualified name of a function that can be found again. Raises UserError for a lambda or a nested one."""
-    name = getattr(function, "__qualname__", "")
-    if not inspect.isfunction(function) or "<" in name:
-        raise UserError(
-            f"{name or type(function).__name__} cannot be found again by its name",
-            why="a model of your own is stored with its function's name, never with its code",
-            next="write the function at the top level of the project file: def predict(params, columns): ...",
-        )
-    return function.__module__, name
-
-
-def code_digest(function: Any) -> str:
-    """The digest of a function's syntax, without comments, docstrings and formatting."""
-    try:
-        source = textwrap.dedent(inspect.getsource(function))
-    except OSError:
-        raise UserError(f"the source of {function.__qualname__} cannot be read", why="its file is gone") from None
-    tree = ast.parse(source)
-    for node in ast.walk(tree):
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) and ast.get_docstring(node, clean=False) is not None:
-            node.body = node.body[1:] or [ast.Pass()]
-    return digests.of_bytes(ast.dump(tree).encode())
-
-
-def _function(named: dict[str, str]) -> Callable[..., Any]:
-    """The project's function as it is now. Raises UserError where it is gone or is not the one that was stored."""
-    where = f"{named['module']}.{named['qualname']}"
-    try:
-        found: Any = importlib.import_module(named["module"])
-        for part in named["qualname"].split("."):
-            found = getattr(found, part)
-    except (ModuleNotFoundError, AttributeError):
-        raise UserError(
-            f"{where} is gone", why="a stored model predicts with it", next="put it back, or run again to train a new one"
-        ) from None
-    if not inspect.isfunction(found) or code_digest(found) != named["code"]:
-        raise UserError(
-            f"{where} has changed since the model was stored",
-            why="its predictions would not be those that were validated",
-            next="bedplate run (trains and validates with the new function), or put the old one back",
-        )
-    return found
 
 
 def _plain(path: str, value: Any, arrays: list[npt.NDArray[Any]]) -> Any:
