@@ -72,7 +72,7 @@ def media_type(scope: Scope) -> str:
 
 
 def need_json(scope: Scope) -> None:
-    """Raise Problem 415 unless the body says that it is JSON.
+    """Raise Problem 415 unless the body says that it is JSON, and not compressed.
 
     It is demanded, not guessed: a web page elsewhere can make a browser send plain text to this address, but not JSON.
     """
@@ -83,4 +83,14 @@ def need_json(scope: Scope) -> None:
             f"the body is {kind}, not JSON" if kind else "the body does not say what it is",
             why="a service reads JSON",
             next="send the header Content-Type: application/json",
+        )
+    need_plain(scope)
+
+
+def need_plain(scope: Scope) -> None:
+    """Raise Problem 415 for a compressed body."""
+    coding = header(scope, b"content-encoding")
+    if coding not in (b"", b"identity"):
+        raise Problem(
+            415, f"the body is compressed ({coding.decode('latin-1')})", why="this server reads it as it is", next="send it plain"
         )

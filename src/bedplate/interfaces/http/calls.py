@@ -4,7 +4,8 @@ The body is one JSON object by the function's own request fields, or an array of
 answered with `{"result": ..., "prediction_id": ...}`, an array with an array of those. The headers `X-Prediction-Id`,
 `X-Request-Id` and `X-Model-Version` say what answered.
 
-A row on which the function raises fails its whole request: the caller gets 500 with an id, and the record keeps the row.
+A row on which the function raises fails its whole request: the caller gets 500 with an id, and the record keeps the row. A request
+that is refused is one row in the record, without its fields.
 """
 
 from __future__ import annotations
@@ -96,6 +97,8 @@ class Calls:
             return
         except Problem as problem:
             status = problem.status
+            if desk is not None and status != 500:
+                self._record_refusal(desk, problem, scope, started)
             await refuse(send, problem)
         self._ledger.metrics.request(name if desk else "", status, time.perf_counter() - started, rows)
 
@@ -106,6 +109,16 @@ class Calls:
         return Problem(
             404, f"there is no service '{name}'", why=f"services: {names}", next=f"did you mean '{near[0]}'?" if near else "GET /docs"
         )
+
+    def _record_refusal(self, desk: Desk, problem: Problem, scope: Scope, started: float) -> None:
+        """A request that did not reach the function is in the record too, without its fields."""
+        at = self._ledger.clock.now()
+        (prediction_id,) = self._ledger.prediction_ids(1, at)
+        request_id = self._ledger.request_id(header(scope, b"x-request-id"), at)
+        latency_ms = (time.perf_counter() - started) * 1e3
+        error = f"{problem.what}: {problem.why}" if problem.status == 503 else problem.what
+        refused = Prediction(prediction_id, request_id, at, latency_ms, problem.status, error, "{}", None, None, None)
+        self._ledger.record(desk.log, [refused])
 
     async def _answer(self, desk: Desk, scope: Scope, body: bytes, send: Send, started: float) -> tuple[int, int]:
         active = self._holder.current.services[desk.name]

@@ -114,8 +114,7 @@ class Inference:
         known = name in self._holder.current.models
         try:
             loaded = self._find(request)
-            if body.header(request.scope, b"content-encoding") not in (b"", b"identity"):
-                raise Problem(415, "the body is compressed", why="this server reads it as it is")
+            body.need_plain(request.scope)
             raw = await body.read(request.scope, request.receive, self._limit)
             started = time.perf_counter()
             response, rows = await self._predict(loaded, raw, request, started)

@@ -55,6 +55,10 @@ class Ready(Record, frozen=True, kw_only=True):
     waiting: dict[str, str] = msgspec.field(default_factory=dict)
 
 
+Announce = Callable[[Ready, Callable[[], None]], None]
+"""Hears that a server answers, and gets what stops it."""
+
+
 class Serving:
     """A server's parts, built and wired; `open` and `close` are its life, `app` what answers."""
 
@@ -95,6 +99,10 @@ class Listener(uvicorn.Server):
         super().__init__(config)
         self._listening = listening
 
+    def stop(self) -> None:
+        """Stop as SIGTERM does; from any thread."""
+        self.should_exit = True
+
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Listen, then say so."""
         await super().startup(sockets)
@@ -114,31 +122,31 @@ class Listener(uvicorn.Server):
                 signal.signal(number, handler)
 
 
-def serve(site: Site, host: str, port: int, announce: Callable[[Ready], None]) -> int:
+def serve(site: Site, host: str, port: int, announce: Announce) -> int:
     """Serve until told to stop; returns how many predictions could not be logged.
 
-    Port 0 takes any free one. Raises Refused for an address beyond this machine, WorldError where the port cannot be had, UserError
-    for a project without services and models.
+    `announce` hears when it answers, and gets what stops it (SIGTERM and Ctrl-C do the same). Port 0 takes any free one. Raises Refused
+    for an address beyond this machine, WorldError where the port cannot be had, UserError for a project with nothing to serve.
     """
     if not site.services and not site.models:
-        raise UserError(
-            "there is nothing to serve", why="the project has no service and no model", next="decorate a function: @project.service"
-        )
+        why = "the project has no service and no model"
+        raise UserError("there is nothing to serve", why=why, next="decorate a function with @project.service")
     with bind(host, port) as listening:
         serving = Serving(site)
-        serving.open()
         url = address(listening)
         presence = Presence(site.directory, serving.holder, site.clock, _listed(site, url))
 
         def begin() -> None:
             presence.open()
-            announce(serving.ready(url))
+            announce(serving.ready(url), listener.stop)
 
+        listener = Listener(_config(serving.app), begin)
+        serving.open()
         try:
-            Listener(_config(serving.app), begin).run(sockets=[listening])
+            listener.run(sockets=[listening])
         finally:
-            presence.close()
             lost = serving.close()
+            presence.close()
     return lost
 
 
