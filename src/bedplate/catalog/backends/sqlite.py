@@ -3,7 +3,8 @@
 Choices: write-ahead log only where the library has the fix for its reset bug (3.51.3), else a rollback journal; full sync either way,
 so that what was committed survives a power cut. Writers begin IMMEDIATE and wait with jitter inside SQLite's own busy handler. A new
 file is made whole under another name and then linked into place, so that an empty or foreign file is always damage, never a fresh start.
-Limits: one machine; a network file system without shared memory maps and locks is not for it.
+SQLite's locks do not outlive a fork (a child that opens the file anew believes that it holds its parent's), so the connection is
+closed before every fork of this process, and each side opens its own on next use. Limits: one machine; a network file system without shared memory maps and locks is not for it.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import os
 import random
 import threading
+import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -53,10 +55,10 @@ class SqliteDatabase:
         self._jitter = jitter
         self._sql = {name: query.sql for name, query in (queries or load_queries()).items()}
         self._connection: apsw.Connection | None = None
-        self._pid = 0
+        self._orphan: apsw.Connection | None = None
         self._lock = threading.RLock()
-        self._left: list[apsw.Connection] = []
         self._began = 0.0
+        _close_at_fork(self)
 
     @property
     def location(self) -> str:
@@ -102,7 +104,7 @@ class SqliteDatabase:
             with self._guard() as connection:
                 if connection.pragma("user_version") >= number:
                     return False
-                connection.execute(script)
+                connection.execute(script).fetchall()
                 connection.pragma("user_version", number)
                 return True
 
@@ -115,10 +117,25 @@ class SqliteDatabase:
             return [line for line in found if line != "ok"]
 
     def close(self) -> None:
-        with self._guard(connect=False):
+        with self._lock:
             connection, self._connection = self._connection, None
-            if connection is not None and self._pid == os.getpid():
+            if connection is not None:
                 connection.close()
+
+    def before_fork(self) -> None:
+        """Wait for this process's other threads, then close, unless this very thread is inside a transaction."""
+        self._lock.acquire()
+        if self._connection is not None and not self._connection.in_transaction:
+            self.close()
+
+    def after_fork_in_parent(self) -> None:
+        """Let the other threads in again."""
+        self._lock.release()
+
+    def after_fork_in_child(self) -> None:
+        """Start afresh; a child born inside a transaction cannot."""
+        self._lock = threading.RLock()
+        self._orphan = self._connection
 
     def _within(self, begin: str, work: Callable[[], Result]) -> Result:
         with self._guard() as connection:
@@ -135,31 +152,21 @@ class SqliteDatabase:
             return result
 
     @contextmanager
-    def _guard(self, connect: bool = True) -> Iterator[apsw.Connection]:
+    def _guard(self) -> Iterator[apsw.Connection]:
         """The connection of this process, one thread at a time, with the engine's errors in our words."""
-        if self._pid != os.getpid():
-            self._leave()
         with self._lock:
             try:
-                if self._connection is None and connect:
+                if self._connection is None:
                     self._connection = self._open()
-                yield self._connection  # type: ignore[misc]  # None only for close(), which looks for itself
+                if self._orphan is not None:
+                    raise InternalError("this process was forked inside a catalog transaction", why="it has no connection of its own")
+                yield self._connection
             except apsw.Error as error:
                 raise translated(error, self.path) from error
 
-    def _leave(self) -> None:
-        """After a fork the parent's connection is not ours: keep it unclosed (closing would touch the parent's files) and open anew."""
-        if self._connection is not None:
-            self._left.append(self._connection)
-        self._connection = None
-        self._lock = threading.RLock()
-        self._pid = os.getpid()
-
     def _open(self) -> apsw.Connection:
         self._found()
-        connection = apsw.Connection(
-            str(self.path), flags=apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_NOMUTEX, statementcachesize=_STATEMENTS
-        )
+        connection = apsw.Connection(str(self.path), flags=apsw.SQLITE_OPEN_READWRITE, statementcachesize=_STATEMENTS)
         connection.set_busy_handler(self._wait)
         if connection.pragma("application_id") != APPLICATION_ID:
             raise damaged(self.path, "it is not a catalog of bedplate")
@@ -208,6 +215,22 @@ class SqliteDatabase:
             return False
         self._clock.sleep(0.0002 + min(0.0005 * 1.5 ** min(tries, 20), 0.01) * self._jitter())
         return True
+
+
+def _close_at_fork(database: SqliteDatabase) -> None:
+    """Have a database closed around every fork of this process, for as long as it lives."""
+    alive = weakref.ref(database)
+
+    def call(name: str) -> None:
+        found = alive()
+        if found is not None:
+            getattr(found, name)()
+
+    os.register_at_fork(
+        before=lambda: call("before_fork"),
+        after_in_parent=lambda: call("after_fork_in_parent"),
+        after_in_child=lambda: call("after_fork_in_child"),
+    )
 
 
 def damaged(path: Path, why: str) -> CatalogError:
