@@ -20,7 +20,7 @@ import msgspec
 
 from bedplate.core.records import Record
 
-from . import blobs, disk, folders, logs, staging, tables
+from . import blobs, checkpoints, disk, folders, logs, staging, tables
 
 
 class Freed(msgspec.Struct, frozen=True):
@@ -31,7 +31,7 @@ class Freed(msgspec.Struct, frozen=True):
 
 
 class GcReport(Record, frozen=True, kw_only=True):
-    """What was collected (or would be, in a dry run), by place: blobs, tables, logs, views, staged."""
+    """What was collected (or would be, in a dry run), by place: blobs, tables, logs, views, checkpoints, staged."""
 
     freed: dict[str, Freed]
     dry_run: bool
@@ -55,6 +55,7 @@ def collect(root: Path, kept: set[str], older_than: datetime, dry_run: bool) -> 
         tables.FOLDER: _collect_tables(root, kept, before, dry_run),
         logs.FOLDER: _collect_logs(root, before, dry_run),
         folders.FOLDER: _collect_views(root, kept, before, dry_run),
+        checkpoints.FOLDER: _collect_checkpoints(root, before, dry_run),
         staging.FOLDER: _sweep(_old(root, _files(root / staging.FOLDER), kept, before), before, dry_run),
     }
     return GcReport(freed=freed, dry_run=dry_run)
@@ -86,6 +87,15 @@ def _collect_views(root: Path, kept: set[str], before: float, dry_run: bool) -> 
     for view in _folders(root / folders.FOLDER):
         if str(view.relative_to(root)) not in kept and _age(view) < before:
             total = _sum(total, _remove_tree(view, dry_run))
+    return total
+
+
+def _collect_checkpoints(root: Path, before: float, dry_run: bool) -> Freed:
+    """The checkpoints of a step that nobody resumed."""
+    total = Freed()
+    for step in _folders(root / checkpoints.FOLDER):
+        if all(_age(path) < before for path in (step, *step.iterdir())):
+            total = _sum(total, _remove_tree(step, dry_run))
     return total
 
 

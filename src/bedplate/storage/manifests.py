@@ -9,7 +9,7 @@ Refused: links to folders, names that would leave the folder, two files of one n
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ import msgspec
 from bedplate.core import digests
 from bedplate.core.errors import CorruptError, UserError
 from bedplate.core.kinds import View
-from bedplate.core.records import Draft
+from bedplate.core.records import Draft, Version
 from bedplate.core.sources import Entry, Files
 
 from . import disk, folders
@@ -76,6 +76,25 @@ class FilesShelf:
         entries = [Entry(member.name, str(folder / member.name), member.size, member.digest) for member in manifest.members]
         return Files(pattern=version.artifact).bind(tuple(entries))
 
+    def combine(self, artifact: str, parts: Mapping[str, Version], attempt: str) -> Draft:
+        """One version with a folder per part, named by its key; no byte is copied."""
+        members: list[Member] = []
+        for key in sorted(parts):
+            disk.inside(Path(), key)
+            for member in get(self.blobs, parts[key].uri).members:
+                members.append(msgspec.structs.replace(member, name=f"{key}/{member.name}"))
+        manifest = Manifest(tuple(sorted(members, key=lambda member: member.name)))
+        digest = digests.of_parts((key, version.digest) for key, version in parts.items())
+        meta = {"files": len(members), "parts": [[key, parts[key].digest] for key in sorted(parts)], "manifest": manifest.digest}
+        uri = put(self.blobs, manifest)
+        return Draft(artifact=artifact, kind="files", digest=digest, uri=uri, size_bytes=manifest.size, meta=meta)
+
+    def keys(self, version: Draft) -> tuple[str, ...]:
+        """The keys of its parts, or the names of its files."""
+        if "parts" in version.meta:
+            return tuple(key for key, _ in version.meta["parts"])
+        return tuple(member.name for member in get(self.blobs, version.uri).members)
+
     def missing(self, version: Draft) -> list[str]:
         """The manifest or the blobs that are gone."""
         digest = digest_at(version.uri)
@@ -87,7 +106,7 @@ class FilesShelf:
     def verify(self, version: Draft) -> None:
         """Read every blob. Raises CorruptError."""
         manifest = get(self.blobs, version.uri)
-        if manifest.digest != version.digest:
+        if manifest.digest != version.meta.get("manifest", version.digest):
             raise CorruptError(f"the manifest of {version.artifact} is not the one that was kept", next="bedplate doctor")
         for member in manifest.members:
             self.blobs.check(member.digest)
@@ -95,7 +114,7 @@ class FilesShelf:
     def keeps(self, version: Draft) -> Iterable[str]:
         """The manifest, its blobs and the view folder; of a version whose manifest is gone, what is known."""
         yield version.uri
-        yield folders.relative(version.digest)
+        yield folders.relative(version.meta.get("manifest", version.digest))
         if self.blobs.has(digest_at(version.uri)):
             yield from (self.blobs.relative(member.digest) for member in get(self.blobs, version.uri).members)
 

@@ -10,8 +10,8 @@ Obligations of a shelf:
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any, Protocol
+from collections.abc import Iterable, Mapping
+from typing import Any, Protocol, runtime_checkable
 
 import msgspec
 
@@ -60,4 +60,17 @@ class Shelf(Protocol):
 
     def keeps(self, version: Draft) -> Iterable[str]:
         """Every file that the version needs, by path relative to the store."""
+        ...
+
+
+@runtime_checkable
+class Parted(Protocol):
+    """A shelf whose kind has a form for all parts of an artifact made `each=` at once."""
+
+    def combine(self, artifact: str, parts: Mapping[str, Version], attempt: str) -> Draft:
+        """One version of all parts, whose digest is that of the sorted (key, part digest) list. Raises UserError where they do not fit."""
+        ...
+
+    def keys(self, version: Draft) -> tuple[str, ...]:
+        """The keys that a consumer with `each=` of this artifact runs for. Raises UserError where it has none."""
         ...

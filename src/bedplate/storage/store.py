@@ -27,7 +27,8 @@ from . import gc, staging
 from .blobs import Blobs
 from .checkpoints import FolderCheckpoints
 from .logs import Log
-from .shelf import Save, Shelf
+from .parts import Apart
+from .shelf import Parted, Save, Shelf
 from .tables import Pinned, TableShelf
 
 
@@ -50,7 +51,24 @@ class Store:
         readable = READABLE.get(version.kind, frozenset())
         if view not in readable and not (view == "features" and version.kind == "table"):
             raise UserError(f"{version.ref} cannot be read as {view}", why=f"it is kept as {version.kind}: {', '.join(sorted(readable))}")
-        return self._shelf(version.kind).load(version, view, spec)
+        return self._of(version).load(version, view, spec)
+
+    def combine(self, artifact: str, kind: Kind, parts: Mapping[str, Version], attempt: str) -> Draft:
+        """One version of an artifact made `each=`, from the versions of its parts by key; a table's parts become one commit.
+
+        Raises UserError without parts, or where their columns differ.
+        """
+        if not parts:
+            raise UserError(f"{artifact} has no parts yet", why="each= found no keys", next="run again when there are some")
+        shelf = self._shelf(kind)
+        return shelf.combine(artifact, parts, attempt) if isinstance(shelf, Parted) else Apart().combine(artifact, kind, parts)
+
+    def keys(self, version: Version) -> tuple[str, ...]:
+        """The keys that `each=` of this artifact runs for: its parts, its files, its items. Raises UserError where it has none."""
+        shelf = self._shelf(version.kind)
+        if isinstance(shelf, Parted):
+            return shelf.keys(version)
+        return tuple(key for key, _ in version.meta.get("parts", []))
 
     def exists(self, version: Version) -> bool:
         """Whether every byte that the version needs is there (by `stat`, not by reading)."""
@@ -58,7 +76,7 @@ class Store:
 
     def missing(self, version: Version) -> list[str]:
         """Which of the version's bytes are gone, by path relative to the root."""
-        return self._shelf(version.kind).missing(version)
+        return self._of(version).missing(version)
 
     def verify(self, version: Version) -> None:
         """Read every byte of the version and compute its digest again. Raises CorruptError or StoreError."""
@@ -70,7 +88,7 @@ class Store:
                 why=f"it should lie under {self.root}",
                 next=f"run again: what made {version.artifact} runs again",
             )
-        self._shelf(version.kind).verify(version)
+        self._of(version).verify(version)
 
     def files(self, version: Version) -> list[Path]:
         """The Parquet files of a table version, in stored order. Raises UserError for another kind."""
@@ -112,12 +130,19 @@ class Store:
         """An append-only table, as `predictions/will_be_late`; it is made by the first append."""
         return Log(self.root, name)
 
-    def gc(self, keep: Iterable[Version], older_than: datetime, dry_run: bool) -> gc.GcReport:
-        """Collect what no version in `keep` needs and is older than `older_than`, which lies before every live lease."""
-        kept: set[str] = set()
+    def gc(self, keep: Iterable[Version], older_than: datetime, dry_run: bool, blobs: Iterable[str] = ()) -> gc.GcReport:
+        """Collect what no version in `keep` needs and is older than `older_than`, which lies before every live lease.
+
+        `blobs` are digests of files kept beside steps' records (`Store.keep`). Raises StoreError where the store cannot be read.
+        """
+        kept = {Blobs.relative(digest) for digest in blobs}
         for version in keep:
-            kept.update(self._shelf(version.kind).keeps(version))
+            kept.update(self._of(version).keeps(version))
         return gc.collect(self.root, kept, older_than, dry_run)
+
+    def _of(self, version: Draft) -> Shelf:
+        shelf = self._shelf(version.kind)
+        return Apart() if "parts" in version.meta and not isinstance(shelf, Parted) else shelf
 
     def _shelf(self, kind: Kind) -> Shelf:
         shelf = self._shelves.get(kind)

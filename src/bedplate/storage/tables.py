@@ -8,11 +8,11 @@ or loaded, so that asking whether a version is there costs a `stat` per file.
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from bedplate.core.errors import CorruptError
+from bedplate.core.errors import CorruptError, UserError
 from bedplate.core.kinds import View
 from bedplate.core.records import Draft, Record, Version
 
@@ -38,7 +38,7 @@ class TableShelf:
 
     def save(self, request: Save) -> Draft:
         """Write a frame (Polars, pandas, Arrow, DuckDB; lazy frames as a stream) as the table's next version."""
-        disk.name(request.artifact, "the name of an artifact")
+        uri_of(request.artifact)
         disk.name(request.attempt, "the id of an attempt")
         draft: Draft = self._backend("table_save").save(self.root, request)
         return draft
@@ -76,15 +76,36 @@ class TableShelf:
 
     def restore(self, artifact: str, pinned: Version | None, attempt: str) -> bool:
         """Undo the attempt's commit where the catalog does not pin it; see `Store.restore`."""
-        folder = self.root / FOLDER / disk.name(artifact, "the name of an artifact")
+        folder = self.root / uri_of(artifact)
         if not folder.is_dir():
             return False
         undone: bool = self._backend("delta").undo(folder, pinned.table_version if pinned else None, attempt)
         return undone
 
+    def combine(self, artifact: str, parts: Mapping[str, Version], attempt: str) -> Draft:
+        """One version of all parts' rows, in the order of their keys: one commit. Raises UserError where their columns differ."""
+        disk.name(attempt, "the id of an attempt")
+        draft: Draft = self._backend("table_save").combine(self.root, artifact, parts, attempt)
+        return draft
+
+    def keys(self, version: Draft) -> tuple[str, ...]:
+        """The keys of a table made of parts. Raises UserError for another."""
+        if "parts" not in version.meta:
+            raise UserError(
+                f"{version.artifact} has no parts",
+                why="a table has keys only when it was itself made each=",
+                next="each= takes keys by calendar (daily, hourly), files, a list, a mapping, or what was made each=",
+            )
+        return tuple(key for key, *_ in version.meta["parts"])
+
     @staticmethod
     def _backend(name: str) -> Any:
         return importlib.import_module(f".backends.{name}", __package__)
+
+
+def uri_of(artifact: str) -> str:
+    """The folder of an artifact's table, relative to the store; a part (`late[2025-01-31]`) lies in its artifact's. Raises UserError."""
+    return f"{FOLDER}/{disk.name(artifact.partition('[')[0], 'the name of an artifact')}"
 
 
 def entries(version: Draft) -> list[tuple[str, int, int]]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import pickle
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +18,8 @@ import msgspec
 from bedplate.core import digests
 from bedplate.core.check import Check
 from bedplate.core.errors import CorruptError, UserError
-from bedplate.core.kinds import View
-from bedplate.core.records import Draft
+from bedplate.core.kinds import Kind, View
+from bedplate.core.records import Draft, Version
 
 from . import manifests
 from .blobs import Blobs
@@ -45,16 +45,23 @@ class ScalarShelf:
                 why=str(error),
                 next="return numbers, text, lists or mappings; for any Python object annotate the return as Pickle[...]",
             ) from error
-        draft = Draft(
-            artifact=request.artifact, kind="scalar", digest=digests.of_bytes(b"s1\n", text), size_bytes=len(text), meta=dict(request.meta)
-        )
-        if len(text) <= MOST_INLINE:
-            return msgspec.structs.replace(draft, value=text.decode())
-        return msgspec.structs.replace(draft, uri=self.blobs.relative(self.blobs.put(text)))
+        return self._kept(Draft(artifact=request.artifact, kind="scalar", digest=_scalar_digest(text), meta=dict(request.meta)), text)
 
     def load(self, version: Draft, view: View, spec: dict[str, Any] | None) -> Any:
-        """The value, as JSON types."""
+        """The value, as JSON types; of a value made of parts, a mapping of their keys to their values."""
         return _inward(_decoded(version, self._text(version)))
+
+    def combine(self, artifact: str, parts: Mapping[str, Version], attempt: str) -> Draft:
+        """One mapping of the parts' keys to their values."""
+        values = {key: _decoded(version, self._text(version)) for key, version in sorted(parts.items())}
+        return self._kept(_together(artifact, "scalar", parts), digests.canonical(values))
+
+    def keys(self, version: Draft) -> tuple[str, ...]:
+        """The keys of a mapping, or the items of a list, as text. Raises UserError for another value."""
+        value = self.load(version, "scalar", None)
+        if not isinstance(value, dict | list):
+            raise UserError(f"{version.artifact} has no keys", why=f"it is a {type(value).__name__}", next="return a list or a mapping")
+        return tuple(str(key) for key in value)
 
     def missing(self, version: Draft) -> list[str]:
         """The blob of a long value, when it is gone."""
@@ -62,11 +69,16 @@ class ScalarShelf:
 
     def verify(self, version: Draft) -> None:
         """Compute the digest again. Raises CorruptError."""
-        _compare(version, digests.of_bytes(b"s1\n", self._text(version)))
+        _compare(version, _digest(version, self._text(version), _scalar_digest))
 
     def keeps(self, version: Draft) -> Iterable[str]:
         """The blob of a long value."""
         return [version.uri] if version.uri else []
+
+    def _kept(self, draft: Draft, text: bytes) -> Draft:
+        if len(text) <= MOST_INLINE:
+            return msgspec.structs.replace(draft, value=text.decode(), size_bytes=len(text))
+        return msgspec.structs.replace(draft, uri=self.blobs.relative(self.blobs.put(text)), size_bytes=len(text))
 
     def _text(self, version: Draft) -> bytes:
         return self.blobs.get(manifests.digest_at(version.uri)) if version.uri else (version.value or "").encode()
@@ -85,16 +97,29 @@ class CheckShelf:
             )
         text = digests.canonical(_outward(msgspec.to_builtins(request.value)))
         meta = {**request.meta, "passed": request.value.passed}
-        digest = digests.of_bytes(b"c1\n", text)
-        return Draft(artifact=request.artifact, kind="check", digest=digest, value=text.decode(), size_bytes=len(text), meta=meta)
+        return Draft(
+            artifact=request.artifact, kind="check", digest=_check_digest(text), value=text.decode(), size_bytes=len(text), meta=meta
+        )
 
     def load(self, version: Draft, view: View, spec: dict[str, Any] | None) -> Any:
-        """The Check."""
+        """The Check; of one made of parts, all their findings."""
         found = _inward(_decoded(version, (version.value or "").encode()))
         try:
-            return msgspec.convert(found, Check)
+            return (
+                Check.all(*msgspec.convert(found, dict[str, Check]).values()) if "parts" in version.meta else msgspec.convert(found, Check)
+            )
         except msgspec.ValidationError as error:
             raise CorruptError(f"the record of {version.artifact} is not a check", why=str(error), next="bedplate doctor") from error
+
+    def combine(self, artifact: str, parts: Mapping[str, Version], attempt: str) -> Draft:
+        """One check of the findings of all parts."""
+        values = {key: _decoded(version, (version.value or "").encode()) for key, version in sorted(parts.items())}
+        text = digests.canonical(values).decode()
+        return msgspec.structs.replace(_together(artifact, "check", parts), value=text, size_bytes=len(text))
+
+    def keys(self, version: Draft) -> tuple[str, ...]:
+        """The keys of its parts."""
+        return tuple(key for key, _ in version.meta.get("parts", []))
 
     def missing(self, version: Draft) -> list[str]:
         """Nothing: it is in the record."""
@@ -102,7 +127,7 @@ class CheckShelf:
 
     def verify(self, version: Draft) -> None:
         """Compute the digest again. Raises CorruptError."""
-        _compare(version, digests.of_bytes(b"c1\n", (version.value or "").encode()))
+        _compare(version, _digest(version, (version.value or "").encode(), _check_digest))
 
     def keeps(self, version: Draft) -> Iterable[str]:
         """Nothing: it is in the record."""
@@ -149,6 +174,26 @@ class PickleShelf:
     def keeps(self, version: Draft) -> Iterable[str]:
         """The blob."""
         return [version.uri]
+
+
+def _scalar_digest(text: bytes) -> str:
+    return digests.of_bytes(b"s1\n", text)
+
+
+def _check_digest(text: bytes) -> str:
+    return digests.of_bytes(b"c1\n", text)
+
+
+def _together(artifact: str, kind: Kind, parts: Mapping[str, Version]) -> Draft:
+    listed = [[key, parts[key].digest] for key in sorted(parts)]
+    return Draft(artifact=artifact, kind=kind, digest=digests.of_parts((key, digest) for key, digest in listed), meta={"parts": listed})
+
+
+def _digest(version: Draft, text: bytes, one: Callable[[bytes], str]) -> str:
+    """The digest of a value as it is; of one made of parts, from the digests of their values."""
+    if "parts" not in version.meta:
+        return one(text)
+    return digests.of_parts((key, one(digests.canonical(value))) for key, value in _decoded(version, text).items())
 
 
 def _missing_blob(blobs: Blobs, version: Draft) -> list[str]:

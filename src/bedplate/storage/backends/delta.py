@@ -45,33 +45,27 @@ class PartFile(msgspec.Struct, frozen=True, array_like=True):
     rows: int
 
 
-def replace(folder: Path, schema: pl.Schema, files: list[PartFile], marks: dict[str, str]) -> int:
-    """Commit a version that has just these files; the Delta version. The table is made when it is not there."""
-    actions = [_add(file) for file in files]
+def commit(folder: Path, schema: pl.Schema, files: list[PartFile], marks: dict[str, str]) -> int:
+    """Commit a version that has just these files, of which some may be in earlier versions; the Delta version.
+
+    The table is made when it is not there.
+    """
     arrow = arrow_schema(schema)
     with errors("commit to", folder):
         if not DeltaTable.is_deltatable(str(folder)):
             create_table_with_add_actions(
-                str(folder), arrow, actions, mode="error", configuration=CONFIGURATION,
+                str(folder), arrow, [_add(file) for file in files], mode="error", configuration=CONFIGURATION,
                 commit_properties=CommitProperties(custom_metadata=marks), post_commithook_properties=HOOKS,
             )  # fmt: skip
-            return _flushed(folder, 0)
+            return flushed(folder, 0)
         table = DeltaTable(str(folder))
         allow(table, arrow)
-        return _write(table, folder, "overwrite", list(actions), arrow, marks)
-
-
-def extend(folder: Path, schema: pl.Schema, base: int, added: list[PartFile], removed: list[PartFile], marks: dict[str, str]) -> int:
-    """Commit a version that has the files of Delta version `base`, without `removed`, and `added`; the new Delta version."""
-    with errors("commit to", folder):
-        table = DeltaTable(str(folder))
-        if table.version() != base:
-            table.restore(base, ignore_missing_files=True, commit_properties=CommitProperties(custom_metadata={"bedplate.base": str(base)}))
-        arrow = arrow_schema(schema)
-        allow(table, arrow)
-        actions: list[AddAction | RemoveAction] = [_add(file) for file in added]
-        actions += _removed(removed)
-        return _write(table, folder, "append", actions, arrow, marks)
+        before, after = listed(table), {file.name for file in files}
+        added: list[AddAction | RemoveAction] = [_add(file) for file in files if file.name not in {old.name for old in before}]
+        if len(added) == len(files):
+            return _write(table, folder, "overwrite", added, arrow, marks)
+        removed = _removed([file for file in before if file.name not in after])
+        return _write(table, folder, "append", [*added, *removed], arrow, marks)
 
 
 def undo(folder: Path, pinned: int | None, attempt: str) -> bool:
@@ -87,7 +81,7 @@ def undo(folder: Path, pinned: int | None, attempt: str) -> bool:
             table.restore(
                 pinned, ignore_missing_files=True, commit_properties=CommitProperties(custom_metadata={"bedplate.undone": attempt})
             )
-            _flushed(folder, table.version())
+            flushed(folder, table.version())
         elif newest["version"] == 0:
             shutil.rmtree(folder)
             disk.flush_folder(folder.parent)
@@ -127,7 +121,7 @@ def _write(
     properties = CommitProperties(custom_metadata=marks)
     table.create_write_transaction(actions, mode, arrow, commit_properties=properties, post_commithook_properties=HOOKS)
     table.update_incremental()
-    return _flushed(folder, table.version())
+    return flushed(folder, table.version())
 
 
 def allow(table: DeltaTable, arrow: Schema) -> None:
@@ -151,7 +145,8 @@ def arrow_schema(schema: pl.Schema) -> Schema:
     return Schema.from_arrow(RecordBatchReader.from_arrow(pl.DataFrame(schema=schema)).schema)
 
 
-def _flushed(folder: Path, version: int) -> int:
+def flushed(folder: Path, version: int) -> int:
+    """Have the commit of this version, and the names of its files, on the disk; the version."""
     log = folder / "_delta_log"
     disk.flush(log / f"{version:020}.json")
     disk.flush_folder(log)

@@ -3,10 +3,12 @@
 An append writes one file and commits its name; Delta numbers commits, so of two writers at once one goes again with the next number
 (the library does). A new column is added to the table's schema by a commit of its own before rows with it are appended; of two writers
 that add the same one, the second finds it there. A column that is all null has no type yet and waits for a row that gives it one.
+Every hundredth commit compacts, and the log of commits is cleaned after a week: nobody travels in time in a log.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import time
@@ -28,6 +30,8 @@ from .table_types import Codec
 
 _TRIES = 20
 _SMALL = 100_000
+_COMPACTED_EVERY = 100
+_CONFIGURATION = {"delta.enableExpiredLogCleanup": "true", "delta.logRetentionDuration": "interval 7 days"}
 
 
 def append(folder: Path, rows: Any) -> int:
@@ -43,7 +47,9 @@ def append(folder: Path, rows: Any) -> int:
             with delta.errors("append to", folder):
                 table = _grown(folder, frame.schema)
                 fitted = _fitted(frame, _schema(table), folder.name)
-                _commit(table, folder, name, fitted)
+                version = _commit(table, folder, name, fitted)
+            if version % _COMPACTED_EVERY == 0:
+                _compact_if_free(folder)
             return frame.height
         except (_AgainError, CommitFailedError) as error:
             last = error
@@ -89,6 +95,12 @@ def compact(folder: Path) -> int:
         return len(small) - len(writer.files)
 
 
+def _compact_if_free(folder: Path) -> None:
+    """Compact, unless another writer was first: then it will be done at another time."""
+    with contextlib.suppress(CommitFailedError):
+        compact(folder)
+
+
 class _AgainError(Exception):
     """Another writer was first; look at the table again."""
 
@@ -125,19 +137,19 @@ def _grown(folder: Path, schema: pl.Schema) -> DeltaTable:
 
 def _made(folder: Path, schema: pl.Schema) -> None:
     try:
-        create_table_with_add_actions(str(folder), delta.arrow_schema(schema), [], mode="error", configuration=delta.CONFIGURATION)
+        create_table_with_add_actions(str(folder), delta.arrow_schema(schema), [], mode="error", configuration=_CONFIGURATION)
     except DeltaError as error:
         if not DeltaTable.is_deltatable(str(folder)):
             raise
         raise _AgainError(str(error)) from error
 
 
-def _commit(table: DeltaTable, folder: Path, name: str, frame: pl.DataFrame) -> None:
+def _commit(table: DeltaTable, folder: Path, name: str, frame: pl.DataFrame) -> int:
     size = parquet.write(folder / name, frame)
     action = AddAction(name, size, {}, int(time.time() * 1000), True, json.dumps({"numRecords": frame.height}))
-    table.create_write_transaction([action], "append", table.schema(), post_commithook_properties=delta.HOOKS)
-    disk.flush_folder(folder)
-    disk.flush_folder(folder / "_delta_log")
+    table.create_write_transaction([action], "append", table.schema())
+    table.update_incremental()
+    return delta.flushed(folder, table.version())
 
 
 def _schema(table: DeltaTable) -> pl.Schema:

@@ -4,18 +4,21 @@ Overwriting writes all rows anew. Appending adds rows after the prior version's:
 written at once, for which the rows after the prior's last full block are read again; and small files at the end are written
 together with the new rows, so that a table appended to n times has about log(n) small files.
 
+A part of a table made `each=` is written but not committed; `combine` commits the files of all parts at once.
+
 Where the digest is that of the prior version nothing is committed and the draft names the prior's own bytes; files of it that are gone
 are made again under their names.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
+from bedplate.core import digests
 from bedplate.core.errors import CorruptError, UserError
 from bedplate.core.records import Draft, Version
 from bedplate.storage import folders, tables
@@ -41,15 +44,46 @@ def save(root: Path, request: Save) -> Draft:
     return _Saving(root, request, codec).run(batches)
 
 
+def combine(root: Path, artifact: str, parts: Mapping[str, Version], attempt: str) -> Draft:
+    """One version of the rows of all parts, in the order of their keys, without writing a row again."""
+    keys = sorted(parts)
+    codec = Codec.read(parts[keys[0]].schema)
+    for key in keys[1:]:
+        _check_same(f"{artifact}[{key}]", codec, Codec.read(parts[key].schema), f"{artifact}[{keys[0]}]")
+    folder = root / tables.uri_of(artifact)
+    files = [file for key in keys for file in kept(parts[key])]
+    digest = digests.of_parts((key, parts[key].digest) for key in keys)
+    version = delta.commit(folder, codec.stored, files, {delta.ATTEMPT: attempt, delta.DIGEST: digest})
+    return Draft(
+        artifact=artifact, kind="table", digest=digest, uri=tables.uri_of(artifact), table_version=version, schema=codec.text(),
+        rows=sum(parts[key].rows or 0 for key in keys), size_bytes=sum(file.size for file in files),
+        meta={
+            "files": _listed(files),
+            "digest": ALGORITHM,
+            "parts": [[key, parts[key].digest, len(kept(parts[key]))] for key in keys],
+        },
+    )  # fmt: skip
+
+
 def digest_of(version: Draft, paths: list[Path]) -> str:
     """The digest of a committed version's rows, read again. Raises CorruptError where they cannot be."""
     codec = Codec.read(version.schema)
-    digest = TableDigest(codec.schema)
     try:
-        for frame in parquet.frames(paths):
-            digest.update(codec.decode(frame.lazy()).collect())
+        if "parts" not in version.meta:
+            return _read(codec, paths)
+        found, start = [], 0
+        for key, _, count in version.meta["parts"]:
+            found.append((key, _read(codec, paths[start : start + count])))
+            start += count
+        return digests.of_parts(found)
     except pl.exceptions.PolarsError as error:
         raise CorruptError(f"the files of table {version.artifact} cannot be read", why=str(error), next="bedplate doctor") from error
+
+
+def _read(codec: Codec, paths: list[Path]) -> str:
+    digest = TableDigest(codec.schema)
+    for frame in parquet.frames(paths):
+        digest.update(codec.decode(frame.lazy()).collect())
     return digest.finish()[0]
 
 
@@ -57,7 +91,7 @@ class _Saving:
     """One overwrite."""
 
     def __init__(self, root: Path, request: Save, codec: Codec, mark: Mark | None = None, first: int = 0) -> None:
-        self.uri = f"{tables.FOLDER}/{request.artifact}"
+        self.uri = tables.uri_of(request.artifact)
         self.folder = root / self.uri
         self.request = request
         self.codec = codec
@@ -85,13 +119,16 @@ class _Saving:
             self.writer.add(self.codec.encode(batch))
 
     def commit(self, digest: str, mark: Mark, files: list[PartFile], marks: dict[str, str]) -> Draft:
-        version = delta.replace(self.folder, self.codec.stored, files, marks)
-        return self.draft(digest, version, files, mark)
+        return self.draft(digest, self.committed(files, marks), files, mark)
+
+    def committed(self, files: list[PartFile], marks: dict[str, str]) -> int | None:
+        """The Delta version of these files; None for a part, which is committed with the others."""
+        return None if self.request.part else delta.commit(self.folder, self.codec.stored, files, marks)
 
     def draft(self, digest: str, table_version: int | None, files: list[PartFile], mark: Mark) -> Draft:
         meta = {
             **self.request.meta,
-            "files": [[file.name, file.size, file.rows] for file in files],
+            "files": _listed(files),
             "digest": ALGORITHM,
             "chain": [mark.chain, mark.rows],
         }
@@ -135,8 +172,7 @@ class _Appending(_Saving):
         stay = self.before[: len(self.before) - len(merged)]
         if merged:
             files = self._together(len(stay), merged, files)
-        version = delta.extend(self.folder, self.codec.stored, self.prior.table_version or 0, files, merged, marks)
-        return self.draft(digest, version, stay + files, mark)
+        return self.draft(digest, self.committed(stay + files, marks), stay + files, mark)
 
     def _together(self, first: int, merged: list[PartFile], files: list[PartFile]) -> list[PartFile]:
         """The prior's small last files and the new ones as files of better size; the new ones are deleted."""
@@ -153,6 +189,10 @@ class _Appending(_Saving):
 def kept(version: Draft) -> list[PartFile]:
     """The files of a committed version, in order."""
     return [PartFile(*entry) for entry in tables.entries(version)]
+
+
+def _listed(files: list[PartFile]) -> list[list[Any]]:
+    return [[file.name, file.size, file.rows] for file in files]
 
 
 def _small_tail(files: list[PartFile], rows: int) -> list[PartFile]:
@@ -174,8 +214,8 @@ def _from_row(paths: list[Path], files: list[PartFile], start: int) -> Iterator[
         start = max(start - file.rows, 0)
 
 
-def _check_same(artifact: str, before: Codec, now: Codec) -> None:
-    """Rows can only be appended to rows of the same columns."""
+def _check_same(artifact: str, before: Codec, now: Codec, other: str = "the table") -> None:
+    """Rows can only be put to rows of the same columns."""
     if before.schema == now.schema and list(before.schema) == list(now.schema):
         return
     changes: list[str] = []
@@ -188,10 +228,10 @@ def _check_same(artifact: str, before: Codec, now: Codec) -> None:
         elif describe(old) != describe(new):
             changes.append(f"'{name}' was {old} and is {new}")
     raise UserError(
-        f"{artifact}: the new rows have other columns than the table",
+        f"{artifact}: the rows have other columns than {other}",
         why="; ".join(changes) or "their order differs",
         next="return the same columns, or read everything (source.paths) to write the table anew",
     )
 
 
-__all__: Any = ["digest_of", "kept", "save"]
+__all__: Any = ["combine", "digest_of", "kept", "save"]

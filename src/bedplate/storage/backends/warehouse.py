@@ -106,7 +106,8 @@ def relation(name: str, paths: Sequence[Path], schema: str) -> Any:
 
 def select(paths: Sequence[Path], schema: str) -> str:
     """The SELECT that reads these files with the types of the schema; without a schema, as they are stored."""
-    files = f"read_parquet([{', '.join(_text(str(path)) for path in paths)}], hive_partitioning = false, union_by_name = {str(not schema).lower()})"
+    listed = ", ".join(_text(str(path)) for path in paths)
+    files = f"read_parquet([{listed}], hive_partitioning = false, union_by_name = {str(not schema).lower()})"
     if not schema:
         return f"SELECT * FROM {files}"
     logical = Codec.read(schema).schema
