@@ -1,0 +1,161 @@
+"""The model card: what a model is, what it takes, how well it does, how it came to be, and what is not known. Markdown.
+
+A pure function of the record. Nothing is claimed that the record does not hold: what is missing is listed under its own heading, as a
+reader takes silence for a yes.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from bedplate.core.digests import short
+from bedplate.core.model import Field
+from bedplate.core.records import KeyParts, Promotion, Verdict
+from bedplate.core.units import show_bytes, show_joules, show_seconds
+
+from .facts import Facts
+
+_SHOWN = 8
+
+
+def card(facts: Facts) -> str:
+    """The card of a model version as Markdown, ending with a newline."""
+    sections = [_head(facts), _takes(facts), _quality(facts), _made(facts), _stands(facts), _took(facts), _unknown(facts)]
+    return "\n\n".join(section for section in sections if section) + "\n"
+
+
+def _head(facts: Facts) -> str:
+    version, described = facts.version, facts.version.meta.get("describe", {})
+    where = f", now `{'`, `'.join(facts.aliases)}`" if facts.aliases else ""
+    git = facts.run.git_commit[:12] + (" with uncommitted changes" if facts.run.git_dirty else "") if facts.run.git_commit else ""
+    rows = {
+        "Framework": facts.stored.flavour,
+        "Class": described.get("class") or described.get("function", ""),
+        "Trees": described.get("trees", ""),
+        "Digest": version.digest,
+        "Size": show_bytes(version.size_bytes),
+        "Made": f"{_day(version.created_at)} by `{facts.attempt.step}`, run {facts.run.id}, attempt {facts.attempt.id}",
+        "Command": f"`{facts.run.command}`" if facts.run.command else "",
+        "Code": git,
+    }
+    said = f"\n\n{facts.description.strip()}" if facts.description.strip() else ""
+    return f"# {version.ref}\n\nA model of the project {facts.run.project}{where}.{said}\n\n{_pairs(rows)}"
+
+
+def _takes(facts: Facts) -> str:
+    signature = facts.stored.signature
+    inputs = _table(("input", "type", "known values"), ((field.name, field.datatype, _categories(field)) for field in signature.inputs))
+    outputs = _table(("output", "type", "classes"), ((field.name, field.datatype, _categories(field)) for field in signature.outputs))
+    if not facts.stored.example:
+        return f"## What it takes and gives\n\n{inputs}\n\n{outputs}"
+    example = json.dumps(facts.stored.example[0], ensure_ascii=False)
+    call = f'model = bedplate.open(".")["{facts.version.artifact}"].load(version={facts.version.number})'
+    return f"## What it takes and gives\n\n{inputs}\n\n{outputs}\n\n```python\n{call}\nmodel.predict({example})\n```"
+
+
+def _quality(facts: Facts) -> str:
+    metrics = {**facts.version.meta.get("metrics", {}), **facts.metrics}
+    parts = [_table(("metric", "value"), ((name, f"{value:.6g}") for name, value in metrics.items()))]
+    for verdict in facts.verdicts:
+        check = facts.checks.get(f"{verdict.check}@{verdict.check_version}")
+        lines = [f"- {finding}" for finding in check.findings] if check else []
+        parts.append("\n".join([f"**{_verdict(verdict)}**, {_day(verdict.at)}", *([""] if lines else []), *lines]))
+    parts = [part for part in parts if part]
+    return "## How well it does\n\n" + "\n\n".join(parts) if parts else ""
+
+
+def _made(facts: Facts) -> str:
+    keys = facts.step.key_parts if facts.step else None
+    direct = [edge for edge in facts.lineage.upstream if edge.downstream == facts.version.ref] if facts.lineage else []
+    parts = [
+        _table(("input", "version"), dict.fromkeys((edge.parameter, edge.upstream) for edge in direct)),
+        _table(("source of", "parameter", "files", "size"), _sources(facts)),
+        _table(("setting", "value"), ((name, value) for name, value in {**(keys.settings if keys else {}), **facts.params}.items())),
+        _code(keys) if keys else "",
+    ]
+    return "## How it was made\n\n" + "\n\n".join(part for part in parts if part)
+
+
+def _code(keys: KeyParts) -> str:
+    parts = _table(("code", "place", "digest"), ((part.name, f"{part.file}:{part.line}", short(part.digest)) for part in keys.code))
+    packages = ", ".join(f"{name} {version}" for name, version in sorted(keys.packages.items()))
+    return f"{parts}\n\nPython {keys.python or 'unknown'}; {packages or 'no packages recorded'}."
+
+
+def _sources(facts: Facts) -> list[tuple[str, ...]]:
+    edges = facts.lineage.sources if facts.lineage else ()
+    return [(e.downstream, e.parameter, str(len(e.entries)), show_bytes(sum(entry.size for entry in e.entries))) for e in edges]
+
+
+def _stands(facts: Facts) -> str:
+    moves = [move for move in facts.history if facts.version.number in (move.version, move.before)]
+    if not moves:
+        return ""
+    return "## Where it stands\n\n" + _table(("when", "alias", "what", "why"), ((_day(m.at), m.alias, _move(m), m.reason) for m in moves))
+
+
+def _took(facts: Facts) -> str:
+    usage = facts.attempt.usage
+    rows = {
+        "Time": show_seconds(usage.wall_s),
+        "Processor": show_seconds(usage.cpu_s),
+        "Memory": show_bytes(usage.peak_bytes) if usage.peak_bytes else "",
+        "Energy": f"{show_joules(usage.energy_joules)} ({usage.energy_basis})" if usage.energy_basis != "unknown" else "",
+        "Cost": f"{usage.cost_usd:.4f} USD" if usage.cost_usd else "",
+        "On": f"{facts.run.host}, target {facts.run.target}" if facts.run.host else f"target {facts.run.target}",
+    }
+    return f"## What making it took\n\n{_pairs(rows)}"
+
+
+def _unknown(facts: Facts) -> str:
+    checks = [check for check in facts.checks.values() if check.findings]
+    sliced = any(finding.slice for check in checks for finding in check.findings)
+    basis = facts.attempt.usage.energy_basis
+    gaps = {
+        f"What it is for, and what not: `{facts.attempt.step}` has no docstring.": not facts.description.strip(),
+        "Whether it is good enough: no check has judged this version.": not facts.verdicts,
+        "How it does on parts of the data: no check compared slices.": bool(facts.verdicts) and not sliced,
+        "How well it did in training: no metric was recorded.": not facts.metrics and not facts.version.meta.get("metrics"),
+        "The exact code in version control: it was not in git.": not facts.run.git_commit,
+        "The exact code in version control: there were uncommitted changes (the digests above are of what ran).": facts.run.git_dirty,
+        "Its energy: no meter was read.": basis == "unknown",
+        "Its energy as measured: the figure is an assumed power times the time.": basis == "assumed",
+        "Where its data came from: no source file is in its lineage.": not (facts.lineage and facts.lineage.sources),
+        "Whom the data describes, and whether they agreed: the record does not say.": True,
+        "How it does on inputs unlike its training data: see `bedplate watch` for what it has served.": True,
+    }
+    return "## What is not known\n\n" + "\n".join(f"- {gap}" for gap, holds in gaps.items() if holds)
+
+
+def _categories(field: Field) -> str:
+    more = len(field.categories) - _SHOWN
+    return ", ".join(field.categories[:_SHOWN]) + (f" and {more} more" if more > 0 else "")
+
+
+def _verdict(verdict: Verdict) -> str:
+    return f"{verdict.check}@{verdict.check_version} {'passed' if verdict.passed else 'did not pass'}"
+
+
+def _move(move: Promotion) -> str:
+    before = f" from {move.before}" if move.before is not None else ""
+    return f"{'rolled back' if move.by == 'rollback' else 'promoted'} to {move.version}{before} by {move.by}"
+
+
+def _day(at: datetime) -> str:
+    return at.strftime("%Y-%m-%d %H:%M UTC")
+
+
+def _pairs(rows: Mapping[str, Any]) -> str:
+    return "\n".join(f"- {name}: {_cell(value)}" for name, value in rows.items() if value != "")
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
+    lines = [f"| {' | '.join(_cell(cell) for cell in row)} |" for row in rows]
+    return "\n".join([f"| {' | '.join(head)} |", f"|{'|'.join('---' for _ in head)}|", *lines]) if lines else ""
+
+
+def _cell(value: Any) -> str:
+    return str(value).replace("|", "\\|").replace("\n", " ")

@@ -1,0 +1,61 @@
+"""What the record knows of a model version, gathered once from the catalog for its card."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from bedplate.catalog.catalog import Catalog
+from bedplate.catalog.lineage import Lineage
+from bedplate.core.check import Check
+from bedplate.core.errors import UserError
+from bedplate.core.records import Attempt, Promotion, Record, Run, Step, Verdict, Version
+from bedplate.storage.flavours import Stored
+from bedplate.storage.models import stored_of
+
+
+class Facts(Record, frozen=True, kw_only=True):
+    """Everything a model card is written from. `checks` maps `check@version` to what that check found.
+
+    `description` is the docstring of the function that made it; `aliases` are those that name this version now; `history` holds every
+    move of the model's aliases, oldest first.
+    """
+
+    version: Version
+    stored: Stored
+    run: Run
+    attempt: Attempt
+    step: Step | None = None
+    description: str = ""
+    metrics: dict[str, float] = msgspec.field(default_factory=dict)
+    params: dict[str, Any] = msgspec.field(default_factory=dict)
+    tags: dict[str, str] = msgspec.field(default_factory=dict)
+    lineage: Lineage | None = None
+    verdicts: tuple[Verdict, ...] = ()
+    checks: dict[str, Check] = msgspec.field(default_factory=dict)
+    aliases: tuple[str, ...] = ()
+    history: tuple[Promotion, ...] = ()
+
+
+def gather(catalog: Catalog, ref: str, description: str = "") -> Facts:
+    """The facts of a model version (`late`, `late@7`, `late@production`). Raises NotFound, UserError for what is no model."""
+    version = catalog.artifacts.get(ref)
+    if version.kind != "model":
+        raise UserError(f"{version.ref} is no model", why=f"it is kept as {version.kind}", next=f"bedplate show {version.artifact}")
+    attempt = catalog.runs.attempt(version.attempt)
+    verdicts = tuple(catalog.models.verdicts(version.artifact, version.number))
+    steps = (step for step in catalog.runs.steps(attempt.run) if (step.name, step.part) == (attempt.step, attempt.part))
+    return Facts(
+        version=version, stored=stored_of(version), run=catalog.runs.get(attempt.run), attempt=attempt, step=next(steps, None),
+        description=description, metrics=catalog.runs.metrics(attempt.id), params=catalog.runs.params(attempt.id),
+        tags=catalog.runs.tags(attempt.id), lineage=catalog.lineage(version.ref), verdicts=verdicts,
+        checks=_checks(catalog, verdicts),
+        aliases=tuple(alias for alias, number in catalog.models.aliases(version.artifact).items() if number == version.number),
+        history=tuple(catalog.models.history(version.artifact)),
+    )  # fmt: skip
+
+
+def _checks(catalog: Catalog, verdicts: tuple[Verdict, ...]) -> dict[str, Check]:
+    found = (catalog.artifacts.find(f"{verdict.check}@{verdict.check_version}") for verdict in verdicts)
+    return {check.ref: msgspec.json.decode(check.value, type=Check) for check in found if check is not None and check.value}
