@@ -106,9 +106,10 @@ def say_much(stopping, report, size):
 
 
 def start_children(stopping, report, escape):
-    """A child in the group, and one that leaves it; both outlive the job unless they are killed."""
+    """A child in the group, one that may leave it, and an orphan; all outlive the job unless they are killed."""
     code = "import time; time.sleep(60)"
     pids = [subprocess.Popen([sys.executable, "-c", code], start_new_session=new).pid for new in (False, escape)]
+    here, there = os.pipe()
     middle = os.fork()
     if middle == 0:
         if escape:
@@ -116,9 +117,11 @@ def start_children(stopping, report, escape):
         orphan = os.fork()
         if orphan == 0:
             time.sleep(60)
-        os.write(1, b"")
+        else:
+            os.write(there, b"%d" % orphan)
         os._exit(0)
     os.waitpid(middle, 0)
+    pids.append(int(os.read(here, 100)))
     return json.dumps(pids).encode()
 
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from compute_driver import HERE, Driver, children, drivers, gone_within, tree_of
+from compute_driver import HERE, Driver, alive, children, drivers, gone_within, tree_of
 
 
 @pytest.fixture
@@ -62,6 +62,15 @@ def test_a_killed_worker_takes_what_it_started_with_it(driver, escape):
     os.kill(worker, signal.SIGKILL)
     assert driver.ended(name)[0].cause == "lost"
     assert gone_within(family, 2)
+
+
+def test_a_lost_worker_takes_nothing_of_another_worker(driver):
+    """What left its process group still belongs to the worker that started it."""
+    driver.start("start_children_and_wait", True)
+    children = json.loads(driver.heard())
+    assert driver.run("end", 3).cause == "lost"
+    assert driver.run("echo", "on").payload == b"on"
+    assert all(map(alive, children))
 
 
 def test_a_killed_fork_server_loses_its_jobs_and_the_next_one_serves(driver):

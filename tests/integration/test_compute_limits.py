@@ -114,3 +114,22 @@ def test_waiting_costs_nothing(driver):
     assert driver.executor.wait(1.0) == []
     assert time.process_time() - began < 0.02
     driver.ended(name)
+
+
+def test_a_kill_by_the_kernel_for_lack_of_memory_is_named(driver):
+    """The kernel's own count of such kills has grown since the last look."""
+    name = driver.start("pause", 30)
+    pid = int(driver.heard())
+    driver.executor._oom_kills = -1
+    os.kill(pid, signal.SIGKILL)
+    ended = driver.ended(name)[0]
+    assert (ended.cause, ended.message) == ("memory", "pause was killed by the kernel: this machine ran out of memory")
+
+
+def test_accelerators_are_handed_out_one_by_one(tmp_path):
+    """Each job sees its own, and one that asks for none sees none."""
+    for driver in drivers(tmp_path, gpu=3):
+        names = [driver.start("environ", "CUDA_VISIBLE_DEVICES", gpu=count, cpu=0.5) for count in (1, 2, 0)]
+        assert driver.executor.free().gpu == 0
+        assert [end.payload for end in driver.ended(*names)] == [b"0", b"1,2", b""]
+        assert driver.run("environ", "CUDA_VISIBLE_DEVICES", gpu=3).payload == b"0,1,2"
