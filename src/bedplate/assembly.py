@@ -37,6 +37,8 @@ from .pipeline.workspace import Parts, Workspace
 from .stages.ingest import Ingest, list_source
 from .stages.monitor.handler import Watch
 from .stages.prepare import Prepare
+from .stages.train.handler import Train
+from .stages.validate.handler import Validate
 from .storage.local import local_store
 from .storage.models import ModelShelf
 from .storage.store import Store
@@ -102,7 +104,7 @@ def handlers() -> dict[str, Handler]:
     prepare = Prepare()
     return {
         "ingest": Ingest(), "prepare": prepare, "features": prepare, "step": prepare,
-        "train": prepare, "check": prepare, "watch": Watch(),
+        "train": Train(), "check": Validate(), "watch": Watch(),
     }  # fmt: skip
 
 

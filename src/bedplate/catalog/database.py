@@ -29,6 +29,11 @@ class Database(Protocol):
         """Where it is, for messages: a path or an address without credentials."""
         ...
 
+    @property
+    def engine(self) -> str:
+        """What it is and how it keeps commits safe, for people."""
+        ...
+
     def rows(self, query: str, **values: Value) -> list[Row]:
         """Every row of a named query."""
         ...

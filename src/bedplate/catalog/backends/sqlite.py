@@ -3,8 +3,9 @@
 Choices: write-ahead log only where the library has the fix for its reset bug (3.51.3), else a rollback journal; full sync either way,
 so that what was committed survives a power cut. Writers begin IMMEDIATE and wait with jitter inside SQLite's own busy handler. A new
 file is made whole under another name and then linked into place, so that an empty or foreign file is always damage, never a fresh start.
-SQLite's locks do not outlive a fork (a child that opens the file anew believes that it holds its parent's), so the connection is
-closed before every fork of this process, and each side opens its own on next use. Limits: one machine; a network file system without shared memory maps and locks is not for it.
+SQLite's locks do not outlive a fork: a child that opens the file anew believes that it holds its parent's, and what it commits is lost
+when the parent closes (seen). So the connection is closed before every fork of this process, and each side opens its own on next use.
+Limits: one machine; a network file system without shared memory maps and locks is not for it.
 """
 
 from __future__ import annotations
@@ -64,6 +65,13 @@ class SqliteDatabase:
     def location(self) -> str:
         """The file."""
         return str(self.path)
+
+    @property
+    def engine(self) -> str:
+        """The library's version and how it keeps commits safe."""
+        version = apsw.sqlite_lib_version()
+        wal = "write-ahead log" if journal_mode(version) == "wal" else "rollback journal, for it has the WAL-reset bug"
+        return f"SQLite {version}, {wal}"
 
     def rows(self, query: str, **values: Value) -> list[Row]:
         with self._guard() as connection:

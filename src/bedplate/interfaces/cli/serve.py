@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import click
 
 from bedplate.assembly import open_project
+from bedplate.core.errors import StoreError
 from bedplate.interfaces.http.server import Ready, serve
 from bedplate.stages.deploy.site import site_of
 
@@ -24,7 +27,7 @@ def command(names: tuple[str, ...], host: str, port: int, project: str | None, t
     project, _ = split(names, project)
     workspace = open_project(project, target, pickles=False)
 
-    def announce(ready: Ready) -> None:
+    def announce(ready: Ready, _stop: Callable[[], None]) -> None:
         if as_json:
             put_line({"url": ready.url, "models": ready.models, "services": ready.services})
             return
@@ -34,4 +37,7 @@ def command(names: tuple[str, ...], host: str, port: int, project: str | None, t
             out.print(f"  POST {ready.url}/{service}")
         out.print(f"  try it in a browser: {ready.url}/docs   metrics: {ready.url}/metrics   stop: Ctrl-C")
 
-    return serve(site_of(workspace.parts), host, port, announce)
+    lost = serve(site_of(workspace.parts), host, port, announce)
+    if lost:
+        raise StoreError(f"{lost} predictions could not be logged", why="the store did not take them", next="bedplate doctor")
+    return 0

@@ -1,0 +1,149 @@
+"""Doctor: what is wrong with a project's state, versions and machine, and how to mend it.
+
+Each probe looks and returns findings; none changes anything. `deep` also reads every byte that the record names and checks its
+digest.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Iterable, Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Literal
+
+from bedplate.compute.accelerators import cuda_of, installed_driver, installed_versions, mismatches
+from bedplate.core.errors import BedplateError
+from bedplate.core.records import Record
+from bedplate.core.units import show_bytes
+
+from .workspace import Workspace
+
+_LOW_DISK = 1_000_000_000
+
+
+class Finding(Record, frozen=True, kw_only=True):
+    """One thing looked at: well, worth knowing, or wrong; and what to do about it."""
+
+    level: Literal["ok", "warning", "wrong"]
+    area: str
+    what: str
+    next: str = ""
+
+
+def examine(workspace: Workspace, *, deep: bool = False) -> tuple[Finding, ...]:
+    """Everything there is to say, in the order of the areas."""
+    probes = (
+        _python(),
+        _disk(workspace),
+        _database(workspace),
+        _clock(workspace),
+        _runs(workspace),
+        _bytes(workspace, deep),
+        _accelerators(),
+    )
+    return tuple(finding for probe in probes for finding in probe)
+
+
+def _python() -> Iterator[Finding]:
+    yield Finding(level="ok", area="python", what=f"Python {sys.version.split()[0]} at {sys.executable}")
+
+
+def _disk(workspace: Workspace) -> Iterator[Finding]:
+    state = workspace.config.state
+    usage = shutil.disk_usage(_nearest(state))
+    free = f"{show_bytes(usage.free)} free where the state lies ({state})"
+    if usage.free < _LOW_DISK:
+        yield Finding(level="wrong", area="disk", what=f"only {free}", next="bedplate gc, or make room")
+    else:
+        yield Finding(level="ok", area="disk", what=free)
+
+
+def _database(workspace: Workspace) -> Iterator[Finding]:
+    database = workspace.catalog.database
+    if "bug" in database.engine:
+        yield Finding(level="warning", area="catalog", what=database.engine, next="pip install --upgrade apsw")
+    problems = database.faults()
+    for problem in problems[:5]:
+        yield Finding(level="wrong", area="catalog", what=f"the database is damaged: {problem}", next="restore it from a backup")
+    if not problems:
+        yield Finding(level="ok", area="catalog", what=f"{database.engine}; quick check passed")
+
+
+def _clock(workspace: Workspace) -> Iterator[Finding]:
+    now = workspace.clock.now()
+    ahead = [run.id for run in workspace.catalog.runs.last(5) if run.started_at > now + timedelta(minutes=1)]
+    if ahead:
+        yield Finding(
+            level="wrong", area="clock", what=f"{ahead[0]} started in the future: this machine's clock has gone back", next="set the clock"
+        )
+    else:
+        yield Finding(level="ok", area="clock", what=f"{now:%Y-%m-%d %H:%M:%S} UTC, after every recorded run")
+
+
+def _runs(workspace: Workspace) -> Iterator[Finding]:
+    running = workspace.catalog.runs.running()
+    died = [run.id for run in running if not workspace.is_running(run)]
+    if died:
+        yield Finding(level="warning", area="runs", what=f"{', '.join(died)} died; the next run takes up what is left", next="bedplate run")
+    else:
+        yield Finding(level="ok", area="runs", what=f"{len(running)} running, none died")
+    for service in workspace.catalog.services.list():
+        if workspace.parts.process_started(service.pid) is None:
+            yield Finding(
+                level="warning",
+                area="services",
+                what=f"{service.name} at {service.url} is registered, but its process is gone",
+                next="bedplate serve",
+            )
+
+
+def _bytes(workspace: Workspace, deep: bool) -> Iterator[Finding]:
+    heads = workspace.catalog.artifacts.heads().values()
+    versions = workspace.catalog.artifacts.referenced() if deep else list(heads)
+    wrong = 0
+    for version in versions:
+        try:
+            if deep:
+                workspace.store.verify(version)
+            elif missing := workspace.store.missing(version):
+                wrong += 1
+                yield Finding(
+                    level="wrong", area="bytes", what=f"{version.ref}: {missing[0]} is gone", next=f"bedplate run {version.artifact}"
+                )
+        except BedplateError as error:
+            wrong += 1
+            yield Finding(level="wrong", area="bytes", what=f"{version.ref}: {error.what}", next=f"bedplate run {version.artifact}")
+    if not wrong:
+        read = "read and their digests agree" if deep else "are all there (--deep reads them)"
+        yield Finding(level="ok", area="bytes", what=f"{len(versions)} versions {read}")
+
+
+def _accelerators() -> Iterator[Finding]:
+    driver = installed_driver()
+    wrong = mismatches(driver, cuda_of(installed_versions()))
+    for one in wrong:
+        yield Finding(
+            level="wrong",
+            area="accelerator",
+            what=f"{one.framework} is built for CUDA {one.cuda}, which needs driver {one.needs}; this is {one.driver}",
+            next=f"install driver {one.needs} or newer, or a {one.framework} for CUDA {one.cuda - 1}",
+        )
+    if not wrong:
+        yield Finding(
+            level="ok",
+            area="accelerator",
+            what="no NVIDIA driver: steps run on the processor" if driver is None else f"NVIDIA driver {driver}",
+        )
+
+
+def _nearest(path: Path) -> Path:
+    """The path, or the nearest folder above it that exists."""
+    return next(folder for folder in (path, *path.parents) if folder.exists())
+
+
+def worst(findings: Iterable[Finding]) -> Literal["ok", "warning", "wrong"]:
+    """The worst level among the findings."""
+    levels = {finding.level for finding in findings}
+    return "wrong" if "wrong" in levels else "warning" if "warning" in levels else "ok"
