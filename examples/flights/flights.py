@@ -127,7 +127,7 @@ def known(rows: Rows, *views: Features) -> Rows:
     return rows
 
 
-@flights.train(cpu=2)
+@flights.train
 def late(labelled: pl.LazyFrame, context: Context, num_leaves: int = tune(15, 127, default=31), rounds: int = 200) -> Model:
     """Boosted trees on January to September."""
     past = labelled.filter(pl.col("time") < OCTOBER).collect()
@@ -135,7 +135,7 @@ def late(labelled: pl.LazyFrame, context: Context, num_leaves: int = tune(15, 12
     data = lgb.Dataset(inputs.to_numpy(), past["late"].to_numpy(), feature_name=INPUTS, categorical_feature=["carrier", "origin"])
     params = {
         "objective": "binary", "learning_rate": 0.05, "num_leaves": num_leaves, "min_data_in_leaf": 100,
-        "num_threads": 2, "seed": context.seed % 2**31, "deterministic": True, "force_row_wise": True, "verbose": -1,
+        "num_threads": 1, "seed": context.seed % 2**31, "deterministic": True, "force_row_wise": True, "verbose": -1,
     }  # fmt: skip
     booster = lgb.train(params, data, rounds, callbacks=[lambda at: context.report(at.iteration + 1, rounds, "trees")])
     return Model(booster, example=past.select(INPUTS).head(5))

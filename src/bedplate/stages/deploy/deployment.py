@@ -97,8 +97,11 @@ class Looked:
         return spec
 
     def at(self, labels: Any) -> Any:
-        """The as-of join, as of the view itself."""
-        return self._features.at(labels)
+        """The as-of join of the view itself; what it adds to one row mapping is remembered."""
+        found = self._features.at(labels)
+        if isinstance(labels, Mapping):
+            self.row = {name: value for name, value in found.items() if name not in labels}
+        return found
 
     def __getitem__(self, entity: Any) -> dict[str, Any]:
         row: dict[str, Any] = self._features[entity]

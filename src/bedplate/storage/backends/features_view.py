@@ -10,6 +10,7 @@ Limits: the features table is held in memory while it is used. Time zones must m
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any, TypeVar
 
@@ -17,6 +18,8 @@ import polars as pl
 
 from bedplate.core.errors import UserError
 from bedplate.core.features import FeatureSpec
+
+from .features_rows import RowLookup
 
 Frame = TypeVar("Frame", pl.DataFrame, pl.LazyFrame)
 _KNOWN, _BEST, _ROW, _AT, _TIME = "__known", "__best", "__row", "__at", "__time"
@@ -34,13 +37,16 @@ class TableFeatures:
         self.names = [name for name in self._schema if name not in keys]
         self._sorted: pl.DataFrame | None = None
         self._latest: tuple[dict[Any, int], pl.DataFrame] | None = None
+        self._lookup: RowLookup | None = None
 
     def at(self, labels: Any) -> Any:
         """`labels` (Polars frame with the entity columns and `time`) with the features known then; the same rows in the same order.
 
-        Lazy labels give a lazy frame. Rows without known features, and labels whose key is null, have nulls. Raises UserError where
-        a key column is missing or of another sort, or a feature has the name of a label column.
+        Lazy labels give a lazy frame, one row mapping a mapping. Rows without known features, and labels whose key is null, have
+        nulls. Raises UserError where a key column is missing or of another sort, or a feature has the name of a label column.
         """
+        if isinstance(labels, Mapping):
+            return self._at_row(labels)
         if not isinstance(labels, pl.DataFrame | pl.LazyFrame):
             raise UserError(f"{self.artifact}.at() takes a Polars frame, not a {type(labels).__name__}", next="pl.from_pandas(labels)")
         lazy = labels.lazy()
@@ -55,6 +61,18 @@ class TableFeatures:
         if row is None:
             return dict.fromkeys(self.names)
         return values.row(row, named=True)
+
+    def _at_row(self, label: Mapping[str, Any]) -> dict[str, Any]:
+        """One row with its features; the index is built when it is first asked for."""
+        if clash := [name for name in self.names if name in label]:
+            raise UserError(f"both the row and {self.artifact} have '{clash[0]}'", why="the features are added under their own names")
+        if self._lookup is None:
+            zone = getattr(self._schema[self.spec.time], "time_zone", None)
+            moment = self._moment(pl.Datetime("us", zone) if self._schema[self.spec.time].is_temporal() else pl.Int64())
+            self._lookup = RowLookup(
+                self._by_moment(moment).select(*self.spec.entity, _KNOWN, _TIME, _BEST), self._values(), self.spec, moment
+            )
+        return {**label, **self._lookup.find(label)}
 
     def _join(self, labels: pl.LazyFrame, moment: pl.DataType) -> pl.LazyFrame:
         entity = [f"__entity{number}" for number in range(len(self.spec.entity))]
