@@ -290,3 +290,12 @@ except UserError as error:
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert f"needs the package {blocked}" in said
     assert f"pip install 'bedplate[{flavour}]'" in said
+
+
+def test_missing_labels_are_refused_where_lightgbm_would_take_them_for_zeros():
+    """Why `Model.labels` is there: without it a booster learns the same from a missing label as from a zero."""
+    x, y = table(), labels(table()).astype(float)
+    y[::7] = np.nan
+    assert booster(x, y).model_to_string() == booster(x, np.nan_to_num(y)).model_to_string()
+    with pytest.raises(UserError, match="72 of 500 labels are missing"):
+        booster(x, Model.labels(pl.Series("late", y)))

@@ -21,6 +21,7 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from bedplate import Model
 from bedplate.core.errors import CorruptError, UserError
+from bedplate.stages.train import handler
 from bedplate.storage import flavours
 from bedplate.storage.models import ModelShelf, stored_of
 from bedplate.storage.shelf import Save
@@ -197,3 +198,13 @@ def test_an_example_with_other_columns_is_refused(shelf):
     x = table()[["distance", "hour"]]
     with pytest.raises(UserError, match="not those that the estimator was fitted on"):
         save(shelf, Model(LogisticRegression().fit(x, labels(table())), example=x[["hour", "distance"]].head(5)))
+
+
+def test_missing_labels_are_said_in_scikit_learns_words_that_the_train_handler_knows():
+    """The handler turns exactly this into the user's own mistake."""
+    x = table()[["distance", "hour"]]
+    y = labels(table()).astype(float)
+    y[0] = np.nan
+    with pytest.raises(ValueError, match=handler._MISSING[0]) as caught:
+        LogisticRegression().fit(x, y)
+    assert "labels" in handler._unfit("late", str(caught.value)).what
