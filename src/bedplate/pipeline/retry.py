@@ -2,7 +2,7 @@
 
     cause      tries again            waits            with
     code       `retries` times        2, 4, 8, ... s   the same needs
-    memory     `retries` times        not              twice the memory it had
+    memory     `retries` times        not              twice, 4, 8, ... times the memory declared
     time       `retries` times        2, 4, 8, ... s   the same needs
     lost       at least once          1, 2, 4, ... s   the same needs
     world      at least once          1, 2, 4, ... s   the same needs
@@ -40,8 +40,8 @@ class Stop(Record, frozen=True, kw_only=True):
 def decide(attempt_number: int, cause: Cause, needs: Needs, memory_used: int = 0) -> Retry | Stop:
     """What follows an attempt that failed.
 
-    `attempt_number` counts from 1, `needs` are those that the attempt had, `memory_used` is its peak in bytes, of which a step without
-    a limit gets twice as much. A step that succeeded (cause "") stops.
+    `attempt_number` counts from 1, `needs` are those that the step declares, `memory_used` is the attempt's peak in bytes, of which a
+    step without a limit gets twice as much. A step that succeeded (cause "") stops.
     """
     if cause in ("", "user", "cancelled"):
         return Stop(reason={"": "it is done", "user": "trying again would make the same mistake"}.get(cause, "it was cancelled"))
@@ -58,7 +58,7 @@ def decide(attempt_number: int, cause: Cause, needs: Needs, memory_used: int = 0
 def _memory(attempt_number: int, needs: Needs, memory_used: int) -> Retry | Stop:
     if attempt_number > needs.retries:
         return Stop(reason=f"out of memory {attempt_number} times" if needs.retries else "it declares no retries")
-    doubled = 2 * (needs.memory_bytes or memory_used)
+    doubled = 2**attempt_number * needs.memory_bytes if needs.memory_bytes else 2 * memory_used
     more = msgspec.structs.replace(needs, memory_bytes=doubled) if doubled else needs
     told = f", with {show_bytes(doubled)} of memory" if doubled else ""
     return Retry(wait_s=0.0, needs=more, reason=f"try {attempt_number + 1} of {needs.retries + 1}{told}")

@@ -7,6 +7,9 @@ read again. Trees are shared: nobody changes them.
 from __future__ import annotations
 
 import ast
+import contextlib
+import gc
+from collections.abc import Iterator
 from pathlib import Path
 
 from bedplate.core.records import Record
@@ -43,9 +46,22 @@ def parse(path: Path) -> Source:
     if known is not None and known.stamp == stamp:
         return known
     text = path.read_bytes()
-    tree = ast.parse(text, filename=str(path))
+    with _uncollected():
+        tree = ast.parse(text, filename=str(path))
     _parsed[path] = Source(path=path, stamp=stamp, tree=tree, defs=_defs(tree), says_global=b"global" in text)
     return _parsed[path]
+
+
+@contextlib.contextmanager
+def _uncollected() -> Iterator[None]:
+    """Without garbage collection: a big tree holds no garbage, and walking it over and over costs more than parsing it."""
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was:
+            gc.enable()
 
 
 def first_line(node: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) -> int:

@@ -21,7 +21,7 @@ from bedplate.core.project import Declaration, Project
 from bedplate.core.records import Record
 from bedplate.core.sources import Source
 
-from .near import nearest
+from .near import Near
 from .nodes import Mistake, Node, Output, Wire
 from .report import Report
 from .results import outputs_of
@@ -65,9 +65,10 @@ def wire_all(project: Project) -> tuple[dict[str, Node], list[Mistake]]:
         signs[at] = signed(declaration)
         outputs[at] = outputs_of(declaration, signs[at], report)
     made = _made(project, outputs, report)
+    near = Near(made)
     nodes: dict[str, Node] = {}
     for at, declaration in enumerate(project.declarations):
-        wires = Wiring(declaration, signs[at], made, report.about(declaration)).wires()
+        wires = Wiring(declaration, signs[at], made, near, report.about(declaration)).wires()
         node = Node(
             name=declaration.name, declaration=declaration, wires=wires, outputs=outputs[at], stage=declaration.stage, each=declaration.each
         )
@@ -106,10 +107,11 @@ def _made(project: Project, outputs: Mapping[int, tuple[Output, ...]], report: R
 class Wiring:
     """Wires one function."""
 
-    def __init__(self, declaration: Declaration, sign: Signed, made: Mapping[str, Made], report: Report) -> None:
+    def __init__(self, declaration: Declaration, sign: Signed, made: Mapping[str, Made], near: Near, report: Report) -> None:
         self.declaration = declaration
         self.sign = sign
         self.made = made
+        self.near = near
         self.report = report
         each = declaration.each
         self.key = each.name if isinstance(each, Keys) else each or ""
@@ -171,7 +173,7 @@ class Wiring:
                 self._instead(name) or "name it like an artifact, or use int, float, str, bool, list, dict, a dataclass, ...",
             )  # fmt: skip
             return None
-        if near := nearest(name, [*self.made, *([self.key] if self.key else [])]):
+        if near := self.near(name):
             self._warning(parameter, f"'{name}' is {self._caller()}, but it is nearly '{near}'", f"did you mean '{near}'?")
         return asked(parameter, absent, self.declaration, self.report)
 
@@ -282,7 +284,7 @@ class Wiring:
         return Wire(name=parameter.name, annotation=parameter.text, hint=None if parameter.hint is MISSING else parameter.hint, **rest)
 
     def _instead(self, name: str) -> str:
-        near = nearest(name, self.made)
+        near = self.near(name)
         return f"did you mean '{near}'?" if near else ""
 
     def _caller(self) -> str:
