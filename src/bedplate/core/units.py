@@ -90,7 +90,9 @@ def show_bytes(value: float) -> str:
 
 def show_joules(value: float) -> str:
     """Energy for people: joules below 3.6 kJ, else watt-hours."""
-    return f"{value:.0f} J" if value < 3600 else f"{value / 3600:.1f} Wh"
+    if value >= 3600:
+        return f"{value / 3600:.1f} Wh"
+    return f"{value:.0f} J" if value >= 10 else f"{value:.1f} J"
 
 
 def _read(text: str, table: dict[str, float], what: str, example: str) -> float:

@@ -10,14 +10,16 @@ from typing import Any, TypeVar
 import click
 import msgspec
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
 def console() -> Console:
-    """Where people read: colours on a terminal, plain text in a pipe."""
-    return Console(highlight=False)
+    """Where people read: colours on a terminal, plain text in a pipe (wide: nothing there breaks lines for the eye)."""
+    drawn = Console(highlight=False)
+    return drawn if drawn.is_terminal else Console(highlight=False, width=160)
 
 
 def project_options(command: Command) -> Command:
@@ -46,6 +48,11 @@ def table(*columns: str, title: str = "") -> Table:
     for column in columns:
         drawn.add_column(column.removeprefix("#"), justify="right" if column.startswith("#") else "left", overflow="fold")
     return drawn
+
+
+def unit(name: str, part: str) -> str:
+    """A step, or one part of it, safe to print: `raw[2026-01-31]`."""
+    return escape(f"{name}[{part}]" if part else name)
 
 
 def ago(at: datetime | None, now: datetime) -> str:

@@ -92,7 +92,7 @@ def _line(said: Said, console: Console) -> None:
     text = escape(said.text)
     if said.kind == "step.done":
         text += f"  [dim]{show_seconds(said.data['wall_s'])}, {show_bytes(said.data['peak_bytes'])}[/dim]"
-    console.print(f" [{style}]{mark}[/{style}] {escape(_name(said)):<22} {text}", soft_wrap=True)
+    console.print(f" [{style}]{mark}[/{style}] {escape(f'{_name(said):<22}')} {text}", soft_wrap=True)
     if said.kind == "step.failed" and said.data.get("traceback"):
         console.print(escape(said.data["traceback"].rstrip()), style="dim", soft_wrap=True)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import click
+from rich.markup import escape
 
 from bedplate.core.errors import ProjectError
 from bedplate.pipeline.graph import wired
@@ -29,12 +30,12 @@ def command(names: tuple[str, ...], project: str | None, target: str, as_json: b
     out = console()
     for mistake in mistakes:
         style = "bold red" if mistake.severity == "error" else "yellow"
-        out.print(f"[{style}]{mistake.severity}[/{style}] {mistake.file}:{mistake.line}: {mistake.message}", soft_wrap=True)
+        out.print(f"[{style}]{mistake.severity}[/{style}] {mistake.file}:{mistake.line}: {escape(mistake.message)}", soft_wrap=True)
         if mistake.suggestion:
-            out.print(f"  next: {mistake.suggestion}", soft_wrap=True)
+            out.print(f"  next: {escape(mistake.suggestion)}", soft_wrap=True)
     if rows:
         drawn = table("function", "parameter", "is a", "of type", "default")
         for row in rows:
-            drawn.add_row(row.node, row.parameter, f"{row.role} {row.source}".strip(), row.type, row.default)
+            drawn.add_row(row.node, row.parameter, f"{row.role} {row.source}".strip(), escape(row.type), escape(row.default))
         out.print(drawn)
     return ProjectError.exit_code if graph is None else 0

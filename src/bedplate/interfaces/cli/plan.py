@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import click
+from rich.markup import escape
 
 from bedplate.assembly import open_project
 from bedplate.core.records import Forecast
@@ -10,7 +11,7 @@ from bedplate.core.units import show_bytes, show_joules, show_seconds
 from bedplate.pipeline.plan import Planned
 from bedplate.planner.history import join
 
-from .common import console, project_options, put_json, split, table
+from .common import console, project_options, put_json, split, table, unit
 
 _MARKS = {
     "run": "[green]+ run[/green]",
@@ -36,7 +37,7 @@ def command(names: tuple[str, ...], fresh: bool, project: str | None, target: st
     for one in planned:
         by = {forecast.quantity: forecast for forecast in one.forecasts}
         cells = [_range(by[q]) if q in by and one.action != "skip" else "" for q in ("wall_s", "peak_bytes", "energy_joules")]
-        drawn.add_row(_MARKS[one.action], f"{one.name}[{one.part}]" if one.part else one.name, one.why, *cells)
+        drawn.add_row(_MARKS[one.action], unit(one.name, one.part), escape(one.why), *cells)
     out = console()
     out.print(drawn)
     out.print(_record(planned))

@@ -15,7 +15,7 @@ from bedplate.pipeline.commit import check_of
 from bedplate.pipeline.run import Summary
 from bedplate.pipeline.workspace import Workspace
 
-from .common import console, project_options, put_line, split, table
+from .common import console, project_options, put_line, split, table, unit
 from .following import follower
 
 CHECK_FAILED = 6
@@ -101,7 +101,7 @@ def _report(workspace: Workspace, summary: Summary) -> None:
             attempt = workspace.catalog.runs.attempt(step.result)
             usage = attempt.usage
             drawn.add_row(
-                f"{step.name}[{step.part}]" if step.part else step.name, step.stage, show_seconds(usage.wall_s), show_seconds(usage.cpu_s),
+                unit(step.name, step.part), step.stage, show_seconds(usage.wall_s), show_seconds(usage.cpu_s),
                 show_bytes(usage.peak_bytes), show_joules(usage.energy_joules), usage.energy_basis,
             )  # fmt: skip
         out.print(drawn)

@@ -14,8 +14,10 @@ from bedplate.core.records import Version
 from bedplate.core.units import show_bytes, show_joules, show_seconds
 from bedplate.pipeline.commit import check_of
 from bedplate.pipeline.workspace import Workspace
+from bedplate.stages.train.card import card
+from bedplate.stages.train.facts import gather
 
-from .common import ago, as_of, console, project_options, put_json, split, table
+from .common import ago, as_of, console, project_options, put_json, split, table, unit
 
 
 @click.command()
@@ -43,7 +45,8 @@ def command(names: tuple[str, ...], project: str | None, target: str, as_json: b
     out = console()
     _version(out, workspace, version)
     if version.kind == "model":
-        out.print(Markdown(workspace.card(version)))
+        node = workspace.graph.nodes[workspace.graph.makers[version.artifact]]
+        out.print(Markdown(card(gather(workspace.catalog, version.ref, node.declaration.function.__doc__ or ""))))
     elif (check := check_of(version)) is not None:
         for finding in check.findings:
             out.print(f"  {escape(str(finding))}")
@@ -62,7 +65,7 @@ def _metrics(workspace: Workspace, version: Version) -> dict[str, float]:
 
 def _version(out: Console, workspace: Workspace, version: Version) -> None:
     rows = f", {version.rows:,} rows" if version.rows is not None else ""
-    out.print(f"[bold]{version.ref}[/bold]  {version.kind}{rows}, {show_bytes(version.size_bytes)}, {version.digest}")
+    out.print(f"[bold]{escape(version.ref)}[/bold]  {version.kind}{rows}, {show_bytes(version.size_bytes)}, {version.digest}")
     out.print(f"  made {as_of(version.created_at)} UTC by {version.attempt}; bytes at {workspace.store.root / version.uri}")
     metrics = _metrics(workspace, version)
     if metrics:
@@ -75,7 +78,9 @@ def _versions(out: Console, workspace: Workspace, version: Version) -> None:
         aliases = [a for a, number in workspace.catalog.models.aliases(one.artifact).items() if number == one.number]
         marks = ", ".join([*(["head"] if one.number == version.number else []), *aliases, *([] if one.head else ["side"])])
         rows = f"{one.rows:,}" if one.rows is not None else ""
-        drawn.add_row(one.ref, short(one.digest), rows, show_bytes(one.size_bytes), ago(one.created_at, workspace.clock.now()), marks)
+        drawn.add_row(
+            escape(one.ref), short(one.digest), rows, show_bytes(one.size_bytes), ago(one.created_at, workspace.clock.now()), marks
+        )
     out.print(drawn)
 
 
@@ -89,7 +94,7 @@ def _run(workspace: Workspace, run_id: str, as_json: bool) -> int:
     out.print(f"[bold]{run.id}[/bold] {run.status}: {escape(run.command)}  ({as_of(run.started_at)} UTC{commit})")
     drawn = table("step", "stage", "status", "result", "why")
     for step in steps:
-        drawn.add_row(f"{step.name}[{step.part}]" if step.part else step.name, step.stage, step.status, step.result, escape(step.why))
+        drawn.add_row(unit(step.name, step.part), step.stage, step.status, step.result, escape(step.why))
     out.print(drawn)
     return 0
 

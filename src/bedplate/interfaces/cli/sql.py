@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import click
+from rich.markup import escape
 
 from bedplate.assembly import open_project
 
@@ -24,7 +25,7 @@ def command(query: tuple[str, ...], limit: int, project: str | None, target: str
     shown = frame.head(limit) if limit else frame
     drawn = table(*(f"#{name}" if dtype.is_numeric() else name for name, dtype in frame.schema.items()))
     for row in shown.iter_rows():
-        drawn.add_row(*("" if cell is None else f"{cell:.6g}" if isinstance(cell, float) else str(cell) for cell in row))
+        drawn.add_row(*("" if cell is None else f"{cell:.6g}" if isinstance(cell, float) else escape(str(cell)) for cell in row))
     out = console()
     out.print(drawn)
     if len(shown) < len(frame):

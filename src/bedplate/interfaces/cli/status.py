@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 from rich.console import Console
+from rich.markup import escape
 
 from bedplate.assembly import open_project
 from bedplate.core.units import show_bytes
@@ -69,7 +70,7 @@ def _runs(out: Console, workspace: Workspace) -> None:
     drawn = table("run", "status", "started", "command")
     for run in runs:
         status = run.status if run.status != "running" or workspace.is_running(run) else "died"
-        drawn.add_row(run.id, status, ago(run.started_at, workspace.clock.now()), run.command)
+        drawn.add_row(run.id, status, ago(run.started_at, workspace.clock.now()), escape(run.command))
     out.print()
     out.print(drawn)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import click
+from rich.markup import escape
 
 from bedplate.assembly import open_project
 
@@ -26,6 +27,6 @@ def command(names: tuple[str, ...], project: str | None, target: str, as_json: b
             out.print(f"[bold]{answer.name}[/bold] has not run yet")
         else:
             did = {"done": "ran", "skipped": "was skipped"}.get(answer.last.status, answer.last.status)
-            out.print(f"[bold]{answer.name}[/bold] {did} in {answer.last.run} ({as_of(answer.last.ended_at)}): {answer.last.why}")
-        out.print(f"  now: {answer.now.action} - {answer.now.why}")
+            out.print(f"[bold]{answer.name}[/bold] {did} in {answer.last.run} ({as_of(answer.last.ended_at)}): {escape(answer.last.why)}")
+        out.print(f"  now: {answer.now.action} - {escape(answer.now.why)}")
     return 0
