@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bedplate.stages.monitor.drift import Drift, coarse, column_drift, compare, js, ks, psi, psi_chance, psi_expected
-from bedplate.stages.monitor.profile import profile
-from bedplate.stages.monitor.sketch import NumericSketch, category, numeric
+from bedplate.storage.backends.profile import numeric, profile
+from bedplate.storage.sketch import NumericSketch, category
 
 counts = st.integers(2, 12).flatmap(lambda k: st.tuples(*[st.lists(st.integers(0, 500), min_size=k, max_size=k)] * 2))
 samples = st.lists(st.one_of(st.floats(-100, 100), st.sampled_from([0.0, 1.0])), min_size=1, max_size=80)

@@ -12,9 +12,9 @@ import pytest
 
 from bedplate.core.errors import UserError
 from bedplate.stages.monitor.html import page
-from bedplate.stages.monitor.profile import profile, sketch
 from bedplate.stages.monitor.report import Report, watch_report
 from bedplate.stages.monitor.window import bucket_width, served_inputs
+from bedplate.storage.backends.profile import profile, sketch
 
 START = datetime(2026, 11, 1, tzinfo=UTC)
 

@@ -24,9 +24,10 @@ import numpy as np
 import numpy.typing as npt
 
 from bedplate.core.records import Record
+from bedplate.storage.backends.profile import Floats
+from bedplate.storage.sketch import CategorySketch, ColumnSketch, NumericSketch, Profile
 
-from .profile import Profile
-from .sketch import CategorySketch, ColumnSketch, Counts, Floats, NumericSketch
+Counts = npt.NDArray[np.int64]
 
 COARSE: Final = 20
 """Bins of a numeric column for PSI and JS."""

@@ -21,8 +21,7 @@ import numpy.typing as npt
 import polars as pl
 
 from bedplate.core.records import Record
-
-from .sketch import Floats
+from bedplate.storage.backends.profile import Floats
 
 QualityKind = Literal["binary", "number", "class"]
 HEADLINE: Final[dict[QualityKind, tuple[str, ...]]] = {

@@ -13,12 +13,11 @@ import msgspec
 import polars as pl
 
 from bedplate.core.records import Record
+from bedplate.storage.sketch import ColumnSketch, Profile
 
 from .drift import THRESHOLD, Drift, column_drift, compare
 from .labels import LabelCounts
-from .profile import Profile
 from .quality import HEADLINE, Quality
-from .sketch import ColumnSketch
 from .window import Bucket, Latency, Slice, Window, summarise
 
 _LOWER_IS_BETTER: Final = {"log_loss", "mae", "rmse", "brier", "calibration_error"}

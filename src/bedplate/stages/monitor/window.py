@@ -18,11 +18,11 @@ import polars as pl
 
 from bedplate.core.errors import UserError
 from bedplate.core.records import Record
+from bedplate.storage.backends.profile import Floats, open_structs, profile, sketch
+from bedplate.storage.sketch import ColumnSketch, Profile
 
 from .labels import LabelCounts, join_labels
-from .profile import Profile, open_structs, profile, sketch
 from .quality import Quality, kind_of, quality
-from .sketch import ColumnSketch, Floats
 
 _WIDTHS: Final = (1, 2, 5, 10, 30, 60, 300, 900, 3600, 6 * 3600, 86400, 7 * 86400, 28 * 86400)
 """Widths of a bucket of time, in seconds, to choose from."""

@@ -8,18 +8,19 @@ and of the rest.
 For given edges (or categories) counts, extremes and nulls of `merge(a, b)` are exactly those of the joined rows, and moments are
 equal up to rounding: so a window is sketched once, and history never read again.
 
+Nothing heavy is imported here: sketches are made by `backends/profile.py`.
+
 Limits: times are sketched as seconds since 1970, whole numbers above 2^53 as the nearest float; `distinct` of merged sketches
 with more categories than are kept is a lower bound; more than `EXTRA` unknown categories in one sketch lose their names.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Final, Literal
 
 import msgspec
-import numpy as np
-import numpy.typing as npt
 
 from bedplate.core.records import Record
 
@@ -27,9 +28,6 @@ FINE: Final = 512
 """Quantiles of the reference that become edges: a bin holds at most 2 / 512 of its rows, 1 / 512 where values do not repeat."""
 TOP: Final = 100
 EXTRA: Final = 1000
-
-Floats = npt.NDArray[np.float64]
-Counts = npt.NDArray[np.int64]
 
 
 class NumericSketch(Record, frozen=True, kw_only=True, tag="numeric"):
@@ -58,7 +56,7 @@ class NumericSketch(Record, frozen=True, kw_only=True, tag="numeric"):
     @property
     def deviation(self) -> float:
         """The standard deviation (of the sample; 0 for fewer than two values)."""
-        return float(np.sqrt(self.m2 / (self.count - 1))) if self.count > 1 else 0.0
+        return math.sqrt(self.m2 / (self.count - 1)) if self.count > 1 else 0.0
 
 
 class CategorySketch(Record, frozen=True, kw_only=True, tag="category"):
@@ -85,33 +83,25 @@ class CategorySketch(Record, frozen=True, kw_only=True, tag="category"):
 ColumnSketch = NumericSketch | CategorySketch
 
 
-def edges_of(ordered: Floats) -> Floats:
-    """Edges for sorted finite values (n): at most 2 * FINE + 2 of them, rising."""
-    n = len(ordered)
-    if n == 0:
-        return np.empty(0)
-    ranks = np.maximum(np.ceil(np.arange(0, FINE + 1) * (n / FINE)).astype(np.int64) - 1, 0)
-    grid = ordered[ranks]
-    heavy = grid[1:][np.diff(grid) == 0]
-    below = np.nextafter(np.concatenate([grid[:1], heavy]), -np.inf)
-    return np.unique(np.concatenate([grid, below]))
+class Profile(Record, frozen=True, kw_only=True):
+    """The sketches of a frame: by column name, and why a column has none."""
+
+    rows: int
+    columns: dict[str, ColumnSketch]
+    skipped: dict[str, str] = msgspec.field(default_factory=dict)
 
 
-def numeric(
-    values: Floats, *, nulls: int = 0, odd: int = 0, edges: Floats | None = None, kind: Literal["number", "time"] = "number"
-) -> NumericSketch:
-    """The sketch of finite values (n), in any order; without `edges` they are taken from the values themselves."""
-    ordered = np.sort(values)
-    edges = edges_of(ordered) if edges is None else edges
-    below = np.searchsorted(ordered, edges, side="right")
-    counts = np.diff(below, prepend=0, append=len(ordered))
-    some = len(ordered) > 0
-    mean = float(ordered.mean()) if some else 0.0
-    return NumericSketch(
-        kind=kind, count=len(ordered), nulls=nulls, odd=odd, mean=mean, m2=float(np.square(ordered - mean).sum()) if some else 0.0,
-        low=float(ordered[0]) if some else None, high=float(ordered[-1]) if some else None,
-        edges=tuple(edges.tolist()), counts=tuple(counts.tolist()),
-    )  # fmt: skip
+class Reference(Record, frozen=True, kw_only=True):
+    """What a model was trained on, to compare with what it is served: kept beside the model.
+
+    `prediction` sketches what the model says of `predicted` of these rows, evenly spaced; None where that has no distribution in one
+    dimension, or could not be had (`unpredicted` says why).
+    """
+
+    profile: Profile
+    prediction: ColumnSketch | None = None
+    predicted: int = 0
+    unpredicted: str = ""
 
 
 def category(
@@ -137,6 +127,12 @@ def merge(a: ColumnSketch, b: ColumnSketch) -> ColumnSketch:
     if isinstance(a, CategorySketch) and isinstance(b, CategorySketch) and a.counts.keys() == b.counts.keys():
         return _merge_category(a, b)
     raise ValueError("sketches merge only where they were taken with the same edges")
+
+
+def join(a: Profile, b: Profile) -> Profile:
+    """The profile of both frames' rows; columns that only one has are left out. Raises ValueError for other edges."""
+    columns = {name: merge(one, b.columns[name]) for name, one in a.columns.items() if name in b.columns}
+    return Profile(rows=a.rows + b.rows, columns=columns, skipped={**a.skipped, **b.skipped})
 
 
 def _merge_numeric(a: NumericSketch, b: NumericSketch) -> NumericSketch:

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bedplate.stages.monitor.profile import Profile, join, open_structs, profile
-from bedplate.stages.monitor.sketch import FINE, CategorySketch, NumericSketch, category, merge, numeric
+from bedplate.storage.backends.profile import numeric, open_structs, profile
+from bedplate.storage.sketch import FINE, CategorySketch, NumericSketch, Profile, category, join, merge
 
 numbers = st.lists(st.one_of(st.floats(-1e6, 1e6), st.sampled_from([0.0, 1.0, 2.0])), max_size=60)
 words = st.lists(st.sampled_from([*"abcdefgh", None]), max_size=60)

@@ -10,23 +10,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal
 
-import msgspec
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 
-from bedplate.core.records import Record
-
-from .sketch import CategorySketch, ColumnSketch, Floats, NumericSketch, category, merge, numeric
+from bedplate.storage.sketch import FINE, CategorySketch, ColumnSketch, NumericSketch, Profile, category, join
 
 _BATCH = 262_144
 
-
-class Profile(Record, frozen=True, kw_only=True):
-    """The sketches of a frame: by column name, and why a column has none."""
-
-    rows: int
-    columns: dict[str, ColumnSketch]
-    skipped: dict[str, str] = msgspec.field(default_factory=dict)
+Floats = npt.NDArray[np.float64]
 
 
 def profile(frame: pl.DataFrame | pl.LazyFrame, edges: Profile | None = None, columns: Sequence[str] | None = None) -> Profile:
@@ -64,10 +56,33 @@ def whole_edges(edges: Profile, so_far: Profile | None) -> Profile:
     return Profile(rows=0, columns={**so_far.columns, **edges.columns})
 
 
-def join(a: Profile, b: Profile) -> Profile:
-    """The profile of both frames' rows; columns that only one has are left out. Raises ValueError for other edges."""
-    columns = {name: merge(one, b.columns[name]) for name, one in a.columns.items() if name in b.columns}
-    return Profile(rows=a.rows + b.rows, columns=columns, skipped={**a.skipped, **b.skipped})
+def edges_of(ordered: Floats) -> Floats:
+    """Edges for sorted finite values (n): at most 2 * FINE + 2 of them, rising."""
+    n = len(ordered)
+    if n == 0:
+        return np.empty(0)
+    ranks = np.maximum(np.ceil(np.arange(0, FINE + 1) * (n / FINE)).astype(np.int64) - 1, 0)
+    grid = ordered[ranks]
+    heavy = grid[1:][np.diff(grid) == 0]
+    below = np.nextafter(np.concatenate([grid[:1], heavy]), -np.inf)
+    return np.unique(np.concatenate([grid, below]))
+
+
+def numeric(
+    values: Floats, *, nulls: int = 0, odd: int = 0, edges: Floats | None = None, kind: Literal["number", "time"] = "number"
+) -> NumericSketch:
+    """The sketch of finite values (n), in any order; without `edges` they are taken from the values themselves."""
+    ordered = np.sort(values)
+    edges = edges_of(ordered) if edges is None else edges
+    below = np.searchsorted(ordered, edges, side="right")
+    counts = np.diff(below, prepend=0, append=len(ordered))
+    some = len(ordered) > 0
+    mean = float(ordered.mean()) if some else 0.0
+    return NumericSketch(
+        kind=kind, count=len(ordered), nulls=nulls, odd=odd, mean=mean, m2=float(np.square(ordered - mean).sum()) if some else 0.0,
+        low=float(ordered[0]) if some else None, high=float(ordered[-1]) if some else None,
+        edges=tuple(edges.tolist()), counts=tuple(counts.tolist()),
+    )  # fmt: skip
 
 
 def open_structs(frame: pl.DataFrame) -> pl.DataFrame:
