@@ -49,6 +49,7 @@ def test_a_killed_worker_is_one_lost_job_and_its_cpu_is_counted(driver):
     lost, other = driver.ended(*names)
     assert (lost.cause, lost.message) == ("lost", "the worker of burn was killed by SIGKILL")
     assert lost.usage.cpu_s > 0.15
+    assert lost.usage.peak_bytes > 1_000_000
     assert other.payload == b"slept"
 
 

@@ -115,6 +115,18 @@ def test_a_preload_that_ends_the_server_is_left_out(tmp_path):
         assert (ended.cause, ended.payload) == ("", b"hi")
 
 
+def test_a_worker_that_cannot_be_forked_is_one_lost_job(tmp_path):
+    """`compute_no_fork` makes the second fork fail: its job is told why, and the worker that runs goes on."""
+    for driver in drivers(tmp_path, preload=("compute_no_fork",)):
+        names = [driver.start("until_stopped")]
+        driver.heard()
+        lost = driver.run("echo", "hi")
+        assert (lost.cause, lost.message) == ("lost", "the worker of echo could not be forked: Resource temporarily unavailable")
+        assert driver.run("echo", "on").payload == b"on"
+        driver.executor.cancel(names[0], 5.0)
+        assert driver.ended(*names)[0].payload == b"checkpointed"
+
+
 def test_a_command_that_is_no_fork_server_is_told(tmp_path):
     for driver in drivers(tmp_path):
         driver.executor._command = ("/no/such/python",)

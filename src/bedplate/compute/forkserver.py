@@ -105,20 +105,33 @@ class _Server:
         return True
 
     def _spawn(self, message: Spawn, fds: list[int]) -> None:
+        try:
+            pid = self._fork(message, fds)
+        except OSError as error:
+            self._tell(Exited(number=message.number, trouble=f"could not be forked: {error.strerror}"))
+        else:
+            self._workers[message.number] = pid
+            self._tell(Spawned(number=message.number, pid=pid))
+        finally:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGTERM, signal.SIGCHLD))
+            for fd in fds:
+                os.close(fd)
+
+    def _fork(self, message: Spawn, fds: list[int]) -> int:
+        """The new worker's pid. SIGTERM waits until the worker can take it."""
         signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGTERM, signal.SIGCHLD))
         server = os.getpid()
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)
             pid = os.fork()
         if pid == 0:
-            self._leave()
-            be_worker(fds[0], fds[1], server, message.environ, self._make_handle)
-        self._workers[message.number] = pid
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGTERM, signal.SIGCHLD))
-        for fd in fds:
-            os.close(fd)
+            be_worker(fds[0], fds[1], server, message.environ, self._make_handle, self._leave)
+        return pid
+
+    def _tell(self, message: Spawned | Exited) -> None:
+        """A controller that is gone is noticed where it is heard."""
         with contextlib.suppress(OSError):
-            tell_controller(self._control, Spawned(number=message.number, pid=pid))
+            tell_controller(self._control, message)
 
     def _leave(self) -> None:
         """In a new worker: let go of what is the server's."""
@@ -141,9 +154,8 @@ class _Server:
             if pid in numbers:
                 _kill_group(pid)
                 del self._workers[numbers[pid]]
-                with contextlib.suppress(OSError):
-                    exited = Exited(number=numbers[pid], status=status, cpu_s=usage.ru_utime + usage.ru_stime)
-                    tell_controller(self._control, exited)
+                cpu_s, peak_bytes = usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024
+                self._tell(Exited(number=numbers[pid], status=status, cpu_s=cpu_s, peak_bytes=peak_bytes))
         self._sweep()
 
     def _sweep(self) -> None:

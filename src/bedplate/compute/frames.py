@@ -54,11 +54,16 @@ class Spawned(Record, frozen=True, kw_only=True, tag="spawned"):
 
 
 class Exited(Record, frozen=True, kw_only=True, tag="exited"):
-    """Fork server to controller: a worker's process ended, with its `waitpid` status and all the CPU it took."""
+    """Fork server to controller: a worker's process ended, with its `waitpid` status, all the CPU it took and its peak memory.
+
+    `trouble` instead where it could not be forked.
+    """
 
     number: int
-    status: int
-    cpu_s: float
+    status: int = 0
+    cpu_s: float = 0.0
+    peak_bytes: int = 0
+    trouble: str = ""
 
 
 class Account(Record, frozen=True, kw_only=True):

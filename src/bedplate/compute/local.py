@@ -6,59 +6,41 @@ threads asked for, because native libraries size their pools when they are impor
 is begun again on the next one, once.
 
 Limits: `cpu=` shares out slots and sizes thread pools, but a step that starts more processes than it asked for is not held back.
-Memory is watched every 50 ms, so a limit can be overrun for that long. Not for use from two threads, nor after a fork.
+Memory is watched every 50 ms (less often where looking itself takes long), so a limit can be overrun for that long. Not for use
+from two threads, nor after a fork.
 """
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 import math
 import os
-import selectors
 import signal
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from bedplate.core.clock import Clock, SystemClock
-from bedplate.core.errors import InternalError
-from bedplate.core.records import Cause, Usage
+from bedplate.core.errors import InternalError, WorldError
+from bedplate.core.records import Cause
 from bedplate.core.units import show_bytes, show_seconds
 
 from . import machine
 from .ends import ServerEnd, WorkerEnd, environment, how_it_ended
+from .eventloop import EventLoop
 from .executor import Ended, Job, Progress
 from .frames import ANSWER, BROKEN, FAILED, JOB, PROGRESS, WHERE_ARE_YOU, Exited, Spawned, pack, split_account
 from .joblog import JobLog
-from .meter import Meter, Reading
+from .meter import Meter
+from .running import Key, Running
 from .slots import Slots
 
 _LOOK_S = 0.05
+_LOOK_SHARE = 20
 _GRACE_S = 2.0
 _PATIENCE_S = 6.0
-_LONGEST_S = 3600.0
-_Key = tuple[str, int, tuple[int, ...]]
 
 
 def _threads(cpu: float) -> int:
     return max(1, math.ceil(cpu))
-
-
-class _Running:
-    """A job on a worker, as it goes."""
-
-    def __init__(self, job: Job, worker: WorkerEnd, key: _Key, log: JobLog) -> None:
-        self.job = job
-        self.worker = worker
-        self.key = key
-        self.log = log
-        self.tried_again = False
-        self.began: float | None = None
-        self.cpu_before = worker.cpu_s
-        self.peak_bytes = 0
-        self.energy_before = Reading()
-        self.cause: Cause = ""
-        self.message = ""
-        self.kill_at: float | None = None
 
 
 class LocalExecutor:
@@ -82,18 +64,15 @@ class LocalExecutor:
         self._numbers = itertools.count()
         self._servers: dict[int, ServerEnd] = {}
         self._workers: dict[int, WorkerEnd] = {}
-        self._running: dict[str, _Running] = {}
-        self._by_worker: dict[int, _Running] = {}
-        self._idle: list[tuple[_Key, WorkerEnd]] = []
+        self._running: dict[str, Running] = {}
+        self._by_worker: dict[int, Running] = {}
+        self._idle: list[tuple[Key, WorkerEnd]] = []
         self._free_gpus = list(range(gpu))
         self._events: list[Progress | Ended] = []
         self._look_at = 0.0
         self._oom_kills = machine.oom_kills()
-        self._selector = selectors.DefaultSelector()
-        self._bell = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
-        self._woken = False
+        self._loop = EventLoop()
         self._closed = False
-        self._watch(self._bell, selectors.EVENT_READ, self._on_bell)
 
     @property
     def total(self) -> Slots:
@@ -116,10 +95,10 @@ class LocalExecutor:
         if job.id in self._running:
             raise InternalError(f"job {job.id} is running already", next="report this: an id was started twice")
         if self._idle:
-            self._turn(0.0)
+            self._loop.turn(0.0)
         gpus = tuple(self._free_gpus[: job.needs.gpu])
         key = (job.fingerprint, _threads(job.needs.cpu), gpus)
-        running = _Running(job, self._worker_for(key), key, JobLog(job.log, self._log_limit))
+        running = Running(job, self._worker_for(key), key, JobLog(job.log, self._log_limit))
         del self._free_gpus[: job.needs.gpu]
         self._enter(running)
 
@@ -129,16 +108,14 @@ class LocalExecutor:
         while True:
             now = self._clock.monotonic()
             next_look = self._enforce(now)
-            if self._events or self._woken or now >= deadline:
-                self._woken = False
+            if self._loop.was_rung() or self._events or now >= deadline:
                 events, self._events = self._events, []
                 return events
-            self._turn(max(0.0, min(deadline, next_look, now + _LONGEST_S) - now))
+            self._loop.turn(min(deadline, next_look) - now)
 
     def wake(self) -> None:
         """Make a wait that is going on return at once."""
-        if not self._closed:
-            os.eventfd_write(self._bell, 1)
+        self._loop.ring()
 
     def cancel(self, job_id: str, grace_s: float) -> None:
         """Ask a job to stop; kill it after the grace."""
@@ -164,12 +141,11 @@ class LocalExecutor:
             server.close(_PATIENCE_S)
         for known in (self._running, self._by_worker, self._workers, self._servers, self._idle):
             known.clear()
-        self._selector.close()
-        os.close(self._bell)
+        self._loop.close()
 
     # Workers and servers
 
-    def _worker_for(self, key: _Key) -> WorkerEnd:
+    def _worker_for(self, key: Key) -> WorkerEnd:
         for at, (had, worker) in enumerate(self._idle):
             if had == key:
                 del self._idle[at]
@@ -177,7 +153,13 @@ class LocalExecutor:
         while self._idle and len(self._workers) >= math.ceil(self._total.cpu):
             self._let_go(self._idle.pop(0)[1])
         environ = {"CUDA_VISIBLE_DEVICES": ",".join(map(str, key[2]))} if self._total.gpu else {}
-        worker = WorkerEnd(next(self._numbers), self._server_for(key[1]), environ, self._watch, self._on_frame, self._on_output)
+        server = self._server_for(key[1])
+        try:
+            worker = WorkerEnd(next(self._numbers), server, environ, self._loop.watch, self._on_frame, self._on_output)
+        except OSError as error:
+            raise WorldError(
+                f"a worker could not be started: {error.strerror}", why="it needs a socket and a pipe", next="bedplate doctor"
+            ) from error
         self._workers[worker.number] = worker
         return worker
 
@@ -185,7 +167,7 @@ class LocalExecutor:
         if threads not in self._servers:
             preload = ("--preload", ",".join(self._preload)) if self._preload else ()
             environ = environment(os.environ, threads)
-            self._servers[threads] = ServerEnd((*self._command, *preload), environ, self._watch, self._on_server)
+            self._servers[threads] = ServerEnd((*self._command, *preload), environ, self._loop.watch, self._on_server)
         return self._servers[threads]
 
     def _let_go(self, worker: WorkerEnd) -> None:
@@ -208,7 +190,15 @@ class LocalExecutor:
                 self._begin(running)
             return
         worker.drain_frames()
-        self._on_worker_lost(worker, heard.cpu_s, how_it_ended(heard.status), killed=heard.status & 0x7F == 9)
+        self._on_worker_exit(worker, heard)
+
+    def _on_worker_exit(self, worker: WorkerEnd, exited: Exited) -> None:
+        running = self._by_worker.get(worker.number)
+        if running is not None and running.first:
+            running.peak_bytes = max(running.peak_bytes, exited.peak_bytes)
+        if running is not None and exited.status & 0x7F == signal.SIGKILL and not running.cause and self._kernel_killed():
+            running.end_as("memory", f"{running.job.called} was killed by the kernel: this machine ran out of memory")
+        self._on_worker_lost(worker, exited.cpu_s, exited.trouble or how_it_ended(exited.status))
 
     def _on_server_lost(self, server: ServerEnd) -> None:
         self._servers = {threads: one for threads, one in self._servers.items() if one is not server}
@@ -221,26 +211,24 @@ class LocalExecutor:
             if running is not None and running.began is None and not running.tried_again and not running.cause:
                 self._try_again(running)
             else:
-                self._on_worker_lost(worker, worker.cpu_s, f"went down with its fork server, which {how}", killed=False)
+                self._on_worker_lost(worker, worker.cpu_s, f"went down with its fork server, which {how}")
 
-    def _try_again(self, running: _Running) -> None:
+    def _try_again(self, running: Running) -> None:
         """A server that died before the job began (while it imported, say): the next one goes without preloading."""
         self._preload = () if not running.worker.server.proved else self._preload
         self._by_worker.pop(running.worker.number)
         self._let_go(running.worker)
         running.tried_again = True
-        running.worker = self._worker_for(running.key)
-        running.cpu_before = running.worker.cpu_s
+        running.put_on(self._worker_for(running.key))
         self._enter(running)
 
-    def _on_worker_lost(self, worker: WorkerEnd, cpu_s: float, how: str, *, killed: bool) -> None:
+    def _on_worker_lost(self, worker: WorkerEnd, cpu_s: float, how: str) -> None:
         self._idle = [(key, one) for key, one in self._idle if one is not worker]
         running = self._by_worker.get(worker.number)
         if running is not None:
             worker.cpu_s = max(cpu_s, worker.cpu_s)
-            if not running.cause and killed and self._kernel_killed():
-                running.cause, running.message = "memory", f"{running.job.called} was killed by the kernel: this machine ran out of memory"
-            self._finish(running, running.cause or "lost", running.message or f"the worker of {running.job.called} {how}")
+            running.end_as("lost", f"the worker of {running.job.called} {how}")
+            self._finish(running)
         worker.close()
         self._workers.pop(worker.number, None)
 
@@ -250,17 +238,16 @@ class LocalExecutor:
 
     # Jobs
 
-    def _enter(self, running: _Running) -> None:
+    def _enter(self, running: Running) -> None:
         self._running[running.job.id] = running
         self._by_worker[running.worker.number] = running
         if running.worker.pid is not None:
             self._begin(running)
         running.worker.send(pack(JOB, running.job.payload))
 
-    def _begin(self, running: _Running) -> None:
+    def _begin(self, running: Running) -> None:
         """The worker is there: its time counts from now."""
-        running.began = self._clock.monotonic()
-        running.energy_before = self._meter.read()
+        running.begin(self._clock.monotonic(), self._meter)
         if running.cause:
             running.worker.signal(signal.SIGTERM)
 
@@ -276,36 +263,26 @@ class LocalExecutor:
         if kind == PROGRESS:
             self._events.append(Progress(id=running.job.id, payload=payload))
         elif kind == BROKEN:
-            running.cause, running.message = "lost", f"the worker of {running.job.called} sent what is no answer: {payload.decode()}"
+            running.end_as("lost", f"the worker of {running.job.called} sent what is no answer: {payload.decode()}")
             worker.kill()
         elif kind in (ANSWER, FAILED):
             account, answer = split_account(payload)
             worker.cpu_s = account.cpu_s
             running.peak_bytes = max(running.peak_bytes, account.peak_bytes)
-            if kind == FAILED and not running.cause:
-                running.cause = "lost"
-                running.message = f"{running.job.called} could not answer: {answer.decode(errors='replace')}"
-            self._finish(running, running.cause, running.message, b"" if kind == FAILED else answer)
+            if kind == FAILED:
+                running.end_as("lost", f"{running.job.called} could not answer: {answer.decode(errors='replace')}")
+            self._finish(running, b"" if kind == FAILED else answer)
             if account.spent or running.cause:
                 self._let_go(worker)
             else:
                 self._idle.append((running.key, worker))
 
-    def _finish(self, running: _Running, cause: Cause, message: str, payload: bytes = b"") -> None:
-        worker, job = running.worker, running.job
-        worker.drain_output()
+    def _finish(self, running: Running, payload: bytes = b"") -> None:
+        running.worker.drain_output()
         running.log.close()
-        del self._running[job.id], self._by_worker[worker.number]
+        del self._running[running.job.id], self._by_worker[running.worker.number]
         self._free_gpus = sorted({*self._free_gpus, *running.key[2]})
-        now = self._clock.monotonic()
-        cpu_s = max(0.0, worker.cpu_s - running.cpu_before)
-        joules, basis = self._meter.energy(running.energy_before, self._meter.read(), cpu_s)
-        usage = Usage(
-            wall_s=now - (running.began if running.began is not None else now), cpu_s=cpu_s, peak_bytes=running.peak_bytes,
-            energy_joules=joules, energy_basis=basis,
-        )  # fmt: skip
-        message = "; ".join(part for part in (message, running.log.trouble) if part)
-        self._events.append(Ended(id=job.id, cause=cause, payload=payload, message=message, usage=usage))
+        self._events.append(running.ended(self._clock.monotonic(), self._meter, payload))
 
     # Limits
 
@@ -321,52 +298,30 @@ class LocalExecutor:
             if needs.time_s is not None and running.began is not None and not running.cause:
                 self._check_time(running, now, needs.time_s)
                 next_look = min(next_look, running.began + needs.time_s if not running.cause else math.inf)
-            if needs.memory_bytes is not None and running.began is not None and running.cause in ("", "time", "cancelled"):
+            if needs.memory_bytes is not None and running.began is not None:
                 if looking:
                     self._check_memory(running, needs.memory_bytes)
-                    self._look_at = now + _LOOK_S
+                    took = self._clock.monotonic() - now
+                    self._look_at = now + took + max(_LOOK_S, took * _LOOK_SHARE)
                 next_look = min(next_look, self._look_at)
             next_look = min(next_look, running.kill_at or math.inf)
         return next_look
 
-    def _check_time(self, running: _Running, now: float, limit_s: float) -> None:
+    def _check_time(self, running: Running, now: float, limit_s: float) -> None:
         if running.began is not None and now >= running.began + limit_s:
             running.worker.signal(WHERE_ARE_YOU)
             self._end_early(running, "time", f"{running.job.called} ran longer than its limit of {show_seconds(limit_s)}", _GRACE_S)
 
-    def _check_memory(self, running: _Running, limit_bytes: int) -> None:
+    def _check_memory(self, running: Running, limit_bytes: int) -> None:
         assert running.worker.pid is not None
         taken = machine.tree_bytes(running.worker.pid, limit_bytes)
         running.peak_bytes = max(running.peak_bytes, taken)
         if taken > limit_bytes:
-            running.cause = "memory"
-            running.message = f"{running.job.called} took {show_bytes(taken)} of memory, more than its limit of {show_bytes(limit_bytes)}"
+            message = f"{running.job.called} took {show_bytes(taken)} of memory, more than its limit of {show_bytes(limit_bytes)}"
+            running.end_as("memory", message)
             running.worker.kill()
 
-    def _end_early(self, running: _Running, cause: Cause, message: str, grace_s: float) -> None:
-        running.cause, running.message = cause, message
+    def _end_early(self, running: Running, cause: Cause, message: str, grace_s: float) -> None:
+        running.end_as(cause, message)
         running.kill_at = self._clock.monotonic() + grace_s
         running.worker.signal(signal.SIGTERM)
-
-    # The event loop
-
-    def _turn(self, timeout_s: float) -> None:
-        """React to what is ready; a reaction may forget descriptors that were ready too."""
-        for ready, mask in self._selector.select(timeout_s):
-            current = self._selector.get_map().get(ready.fd)
-            if current is not None and current.data == ready.data:
-                ready.data(mask)
-
-    def _watch(self, fd: int, events: int, react: Callable[[int], None]) -> None:
-        known = fd in self._selector.get_map()
-        if not events and known:
-            self._selector.unregister(fd)
-        elif events and known:
-            self._selector.modify(fd, events, react)
-        elif events:
-            self._selector.register(fd, events, react)
-
-    def _on_bell(self, events: int) -> None:
-        with contextlib.suppress(BlockingIOError):
-            os.eventfd_read(self._bell)
-        self._woken = True

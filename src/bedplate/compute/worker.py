@@ -17,6 +17,7 @@ import socket
 import sys
 import threading
 import traceback
+from collections.abc import Callable
 from types import FrameType
 from typing import Final, NoReturn, TextIO
 
@@ -28,10 +29,13 @@ from .system import become_subreaper, die_with_parent, flush_c_streams
 _BROKEN: Final = 70
 
 
-def be_worker(connection: int, output: int, parent: int, environ: dict[str, str], make_handle: MakeHandle) -> NoReturn:
-    """Run in a fresh fork: take the two descriptors, work until the connection ends, never return."""
+def be_worker(
+    connection: int, output: int, parent: int, environ: dict[str, str], make_handle: MakeHandle, leave: Callable[[], None],
+) -> NoReturn:  # fmt: skip
+    """Run in a fresh fork: let go of what is the server's, work on the two descriptors until the connection ends, never return."""
     code = _BROKEN
     try:
+        leave()
         os.setsid()
         die_with_parent(signal.SIGKILL)
         if os.getppid() == parent:
