@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import sys
 import time
 from pathlib import Path
 
 from serve_site import Place
 
-from bedplate.interfaces.http import serve_site
+from bedplate.interfaces.http import Ready, serve
 from bedplate.stages.deploy.service import Asked, service
 
 
@@ -18,8 +19,13 @@ def nap(seconds: float) -> float:
     return seconds
 
 
+def tell(ready: Ready, _: object) -> None:
+    """One line for the test."""
+    print(json.dumps({"url": ready.url, "models": ready.models, "services": ready.services}), flush=True)
+
+
 if __name__ == "__main__":
     place = Place(Path(sys.argv[1]))
     place.fill()
     napping = service("nap", nap, [], [Asked(name="seconds", annotation=float)], float, p95_s=1.0)
-    sys.exit(serve_site(place.site([napping]), "127.0.0.1", int(sys.argv[2]), json_line=True))
+    sys.exit(serve(place.site([napping]), "127.0.0.1", int(sys.argv[2]), tell))

@@ -71,7 +71,7 @@ class Rows:
         self._rows = rows
 
     def at(self, labels: Any) -> Any:
-        return labels
+        return {**labels, **self[labels[self.spec.entity[0]]]}
 
     def __getitem__(self, entity: Any) -> dict[str, Any]:
         names = next(iter(self._rows.values()))

@@ -35,7 +35,13 @@ class Case:
         one = service("will_be_late", function, wanted, [Asked(name="distance", annotation=float)], float)
         models = [want for want in wanted if want.view == "model" and not want.selector]
         self.holder = Holder(
-            [one], models, self.record, self.record.load, describe=lambda version, wanted: {}, clock=self.clock, emit=self.events.append
+            [one],
+            models,
+            self.record,
+            self.record.load,
+            describe=lambda version, wanted: {"mean": "float"},
+            clock=self.clock,
+            emit=self.events.append,
         )
 
     @property
@@ -177,11 +183,17 @@ def test_models_are_held_by_themselves_and_shared_with_the_services() -> None:
     assert case.record.loads == ["late@1"]
 
 
-def test_the_feature_rows_that_were_looked_at_come_with_the_result() -> None:
-    def delayed(delays: Any, distance: float) -> float:
-        return float(delays["UA"]["mean"] or 0) + distance
+def by_name(delays: Any, distance: float) -> float:
+    return float(delays["UA"]["mean"] or 0) + distance
 
-    case = Case(Wanted(parameter="delays", artifact="delays", view="features"), function=delayed)
+
+def by_moment(delays: Any, distance: float) -> float:
+    return float(delays.at({"carrier": "UA", "at": None, "seats": 9})["mean"]) + distance
+
+
+@pytest.mark.parametrize("function", [by_name, by_moment])
+def test_the_feature_rows_that_were_looked_at_come_with_the_result(function: Any) -> None:
+    case = Case(Wanted(parameter="delays", artifact="delays", view="features"), function=function)
     case.record.add("delays", Rows({"UA": {"mean": 4.0}}, FeatureSpec(("carrier",), "at")), kind="table")
     case.holder.refresh()
     assert isinstance(case.now, Active)

@@ -6,7 +6,7 @@ roll-out: a request in flight keeps the arguments that it began with.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import msgspec
@@ -49,7 +49,7 @@ class Active(msgspec.Struct, frozen=True, kw_only=True, eq=False):
         """Call the function for one row: what it returned, and by parameter the feature rows that it looked at."""
         if not self.features:
             return self.service.function(**self.arguments, **fields), None
-        seen = {name: Looked(self.arguments[name]) for name in self.features}
+        seen = {name: Looked(self.arguments[name], columns) for name, columns in self.features.items()}
         result = self.service.function(**{**self.arguments, **seen, **fields})
         return result, {name: one.row for name, one in seen.items() if one.row is not None} or None
 
@@ -82,12 +82,16 @@ class Deployment(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Looked:
-    """A Features view for one call that remembers the last row it gave, for the prediction's record."""
+    """A Features view for one call that remembers the last row it gave, for the prediction's record.
 
-    __slots__ = ("_features", "row")
+    Limits: rows that the function asks for as a frame (`at(frame)`) are not remembered.
+    """
 
-    def __init__(self, features: Any) -> None:
+    __slots__ = ("_columns", "_features", "row")
+
+    def __init__(self, features: Any, columns: Iterable[str]) -> None:
         self._features = features
+        self._columns = columns
         self.row: dict[str, Any] | None = None
 
     @property
@@ -97,10 +101,10 @@ class Looked:
         return spec
 
     def at(self, labels: Any) -> Any:
-        """The as-of join of the view itself; what it adds to one row mapping is remembered."""
+        """The as-of join, as of the view itself."""
         found = self._features.at(labels)
-        if isinstance(labels, Mapping):
-            self.row = {name: value for name, value in found.items() if name not in labels}
+        if isinstance(found, dict):
+            self.row = {name: found.get(name) for name in self._columns}
         return found
 
     def __getitem__(self, entity: Any) -> dict[str, Any]:

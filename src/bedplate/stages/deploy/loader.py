@@ -87,8 +87,8 @@ class Loader:
         if isinstance(value, Model) and value.example is not None:
             return Held(value, {}, len(getattr(value.predict(value.example), "shape", ())) > 1)
         if wanted.view == "features":
-            keys = len(value.spec.entity)
-            value["" if keys == 1 else ("",) * keys]
+            value.at(dict.fromkeys((*value.spec.entity, value.spec.time)))
+            value["" if len(value.spec.entity) == 1 else ("",) * len(value.spec.entity)]
             return Held(value, self._describe(version, wanted), False)
         return Held(value, {}, False)
 
