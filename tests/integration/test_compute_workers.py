@@ -137,3 +137,10 @@ def test_a_command_that_is_no_fork_server_is_told(tmp_path):
         ended = driver.run("echo", "hi")
         assert ended.cause == "lost"
         assert "ended with exit code 9 (cannot do this)" in ended.message
+
+
+def test_a_warmed_server_is_the_one_that_serves(driver):
+    driver.executor.warm(cpu=2)
+    server = driver.server_pid()
+    assert driver.run("echo", "hi", cpu=1.5).payload == b"hi"
+    assert driver.server_pid() == server
