@@ -86,6 +86,14 @@ def test_one_tensor_of_all_columns_is_taken_where_every_column_is_a_number(clien
     assert client.infer("wide", [one]).as_numpy("prediction").tolist() == [[3.0, 3.0], [9.0, 6.0]]
 
 
+def test_a_missing_number_is_sent_as_not_a_number_even_where_the_model_takes_whole_ones(client: Any) -> None:
+    one = tritonclient.InferInput("stops", [2], "FP64")
+    one.set_data_from_numpy(np.array([2.0, np.nan]))
+    result = client.infer("late", [late_inputs(2)[0], one, late_inputs(2)[2]]).as_numpy("prediction")
+    assert result[0] == 2.0
+    assert np.isnan(result[1])
+
+
 def wrong_rows() -> list[Any]:
     return [late_inputs(3)[0], *late_inputs(2)[1:]]
 
@@ -102,11 +110,18 @@ def another_name() -> list[Any]:
     return [*late_inputs(3), one]
 
 
+def text_for_a_number() -> list[Any]:
+    one = tritonclient.InferInput("stops", [3], "BYTES")
+    one.set_data_from_numpy(np.array(["1", "2", "3"], dtype=object))
+    return [late_inputs(3)[0], one, late_inputs(3)[2]]
+
+
 WRONG = [
+    (text_for_a_number, "input 'stops' is BYTES, and the model takes INT64"),
     (lambda: late_inputs(3)[:2], "input 'carrier' is missing"),
     (another_name, "the model has no input 'colour'"),
     (wrong_rows, "different numbers of rows"),
-    (wrong_type, "input 'stops' is FP64, and the model takes INT64"),
+    (wrong_type, "input 'stops' takes INT64, and its values are not whole"),
     (lambda: late_inputs(4, shape=(2, 2)), "it is one column"),
     (lambda: late_inputs(0), "no rows"),
 ]

@@ -42,27 +42,33 @@ def _matrix(inputs: Sequence[Field], tensor: Tensor) -> tuple[dict[str, Any], in
         raise Problem(400, "a single tensor holds numbers only", why="the model has text columns: send one tensor per column")
     if not tensor.shape[0]:
         raise Problem(400, "the inputs have no rows")
-    return {one.name: _part(one, tensor, tensor.values[:, at]) for at, one in enumerate(inputs)}, tensor.shape[0]
+    return {one.name: _part(one, tensor.values[:, at]) for at, one in enumerate(inputs)}, tensor.shape[0]
 
 
-def _part(wanted: Field, tensor: Tensor, values: Any) -> Any:
-    """One column of a matrix, whose numbers are all of one type: whole ones where the model takes whole ones."""
-    if wanted.datatype.startswith("FP"):
-        return values
-    whole = values.astype(np.int64)
-    if not np.array_equal(whole, values):
-        raise Problem(400, f"input '{tensor.name}': column '{wanted.name}' takes {wanted.datatype}, and its values are not whole")
-    return whole.astype(bool) if wanted.datatype == "BOOL" else whole
+def _part(wanted: Field, values: Any) -> Any:
+    """One column of a matrix, whose numbers are all of one type."""
+    if wanted.datatype == "BOOL":
+        return values.astype(bool)
+    return values if wanted.datatype.startswith("FP") else _whole(wanted, values)
 
 
 def _column(wanted: Field, tensor: Tensor) -> Any:
     if len(tensor.shape) > 2 or (len(tensor.shape) == 2 and tensor.shape[1] != 1):
         raise Problem(400, f"input '{wanted.name}' has shape {list(tensor.shape)}", why="it is one column: [n] or [n, 1]")
     text = (wanted.datatype == "BYTES", tensor.datatype == "BYTES")
-    whole = wanted.datatype.startswith("INT") and tensor.datatype.startswith("FP")
-    if text[0] != text[1] or whole or (wanted.datatype == "BOOL" and tensor.datatype != "BOOL"):
+    if text[0] != text[1] or (wanted.datatype == "BOOL" and tensor.datatype != "BOOL"):
         raise Problem(400, f"input '{wanted.name}' is {tensor.datatype}, and the model takes {wanted.datatype}")
-    return tensor.values if text[0] else tensor.values.reshape(-1)
+    if text[0]:
+        return tensor.values
+    values = tensor.values.reshape(-1)
+    return values if wanted.datatype.startswith(("FP", "BOOL")) else _whole(wanted, values)
+
+
+def _whole(wanted: Field, values: Any) -> Any:
+    """Whole numbers; as floats, which say with not-a-number that a value is missing, where the client sends them so."""
+    if values.dtype.kind == "f" and not np.array_equal(np.floor(values), values, equal_nan=True):
+        raise Problem(400, f"input '{wanted.name}' takes {wanted.datatype}, and its values are not whole")
+    return values
 
 
 def wishes(asked: InferRequest, signature: Signature) -> dict[str, dict[str, Any]]:

@@ -98,8 +98,8 @@ def _from_json(one: InputTensor) -> Tensor:
     if len(flat) != count:
         raise Problem(400, f"input '{one.name}': {len(flat)} values for shape {one.shape}")
     if one.datatype == "BYTES":
-        if not all(isinstance(value, str) for value in flat):
-            raise Problem(400, f"input '{one.name}': BYTES in JSON are texts")
+        if not all(isinstance(value, str | None) for value in flat):
+            raise Problem(400, f"input '{one.name}': BYTES in JSON are texts, or null")
         return Tensor(one.name, one.datatype, tuple(one.shape), flat)
     kinds = {bool} if one.datatype == "BOOL" else {int, float, type(None)} if one.datatype.startswith("FP") else {int}
     if not {type(value) for value in flat} <= kinds:
