@@ -20,6 +20,7 @@ from bedplate.core.project import Project
 from bedplate.core.records import Record
 
 from .nodes import NO_DEFAULT, Mistake, Node, Output, Role, Wire
+from .syntax import line_of
 from .wiring import DEFAULT_VIEW, wire_all
 
 __all__ = ["NO_DEFAULT", "Graph", "Mistake", "Node", "Output", "Role", "Wire", "build", "wired"]
@@ -175,7 +176,7 @@ def _circle(nodes: Mapping[str, Node]) -> list[Mistake]:
         Mistake(
             severity="error",
             file=declared.file,
-            line=declared.line,
+            line=line_of(declared.file, declared.name, declared.line),
             message=f"a circle: {' -> '.join(path)}",
             suggestion=f'break it: rename a parameter, or read an earlier version with `use("{path[0]}@...")`',
         )

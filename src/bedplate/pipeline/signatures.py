@@ -12,6 +12,7 @@ import typing
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from bedplate.core.kinds import view_of
 from bedplate.core.project import Declaration
 from bedplate.core.records import Record
 
@@ -67,13 +68,14 @@ def fields_of(result: Any) -> dict[str, Any] | None:
 
 
 def show(given: Any, hint: Any) -> str:
-    """An annotation for people: as written where it is text, else the type's short name."""
+    """An annotation for people: as written where it is text, else the type's name, with its package for a frame, which several packages have."""
     if given is MISSING:
         return ""
     if isinstance(given, str):
         return given
     if isinstance(hint, type) and typing.get_origin(hint) is None:
-        return hint.__name__
+        top = hint.__module__.partition(".")[0]
+        return f"{top}.{hint.__name__}" if view_of(hint) and top != "bedplate" else hint.__name__
     return str(hint).replace("typing.", "").replace("NoneType", "None")
 
 

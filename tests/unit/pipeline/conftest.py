@@ -1,0 +1,45 @@
+"""Projects written as text, loaded as a user's file is; what loading changes of this process is put back."""
+
+from __future__ import annotations
+
+import sys
+import textwrap
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from bedplate.pipeline.load import Loaded, load_project
+
+Write = Callable[..., Loaded]
+HEAD = """\
+from typing import Any, Literal, NamedTuple
+from pathlib import Path
+import polars as pl
+from bedplate import Check, Context, Features, Files, Model, Package, Pickle, Project, Secret, daily, tune, use
+
+p = Project("p")
+"""
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Iterator[Write]:
+    """`project(text, helpers=text, ...)` writes `flow.py` (with the usual imports) and other files, and loads it."""
+    path, modules = list(sys.path), set(sys.modules)
+    edits = 0
+
+    def write(text: str, *, head: str = HEAD, **others: str) -> Loaded:
+        nonlocal edits
+        edits += 1
+        for name, content in {"flow": head + textwrap.dedent(text), **others}.items():
+            file = tmp_path / f"{name.replace('__', '/')}.py"
+            file.parent.mkdir(exist_ok=True)
+            # A comment of another length every time, so that no stale byte code is taken for a helper.
+            file.write_text(textwrap.dedent(content) + f"\n#{'.' * edits}\n")
+        return load_project(tmp_path / "flow.py")
+
+    yield write
+    sys.path[:] = path
+    for name in set(sys.modules) - modules:
+        if str(getattr(sys.modules[name], "__file__", None) or "").startswith(str(tmp_path)):
+            del sys.modules[name]
