@@ -118,9 +118,12 @@ def _made(database: Database, commit: Commit, draft: Draft) -> Version:
 
 
 def _made_again(database: Database, commit: Commit, draft: Draft, version: Version) -> Version:
-    if commit.restores and (draft.uri, draft.table_version) != (version.uri, version.table_version):
-        database.run("version_place", artifact=draft.artifact, number=version.number, uri=draft.uri, table_version=draft.table_version)
-        version = msgspec.structs.replace(version, uri=draft.uri, table_version=draft.table_version)
+    if commit.restores and (draft.uri, draft.table_version, draft.meta) != (version.uri, version.table_version, version.meta):
+        database.run(
+            "version_place", artifact=draft.artifact, number=version.number, uri=draft.uri, table_version=draft.table_version,
+            schema=draft.schema, meta=text(draft.meta),
+        )  # fmt: skip
+        version = msgspec.structs.replace(version, uri=draft.uri, table_version=draft.table_version, schema=draft.schema, meta=draft.meta)
     if commit.moves_head and not version.head:
         database.run("version_moved_head", artifact=draft.artifact, number=version.number)
         version = msgspec.structs.replace(version, head=True)

@@ -88,6 +88,7 @@ class Execution:
         )
         if outcome.ok:
             self.store.stage(outcome)
+            self.store.checkpoints(task.cache_key, self.keep_checkpoints).clear()
         return outcome
 
     def _call(self, task: Task, notes: Notes) -> tuple[Draft, ...]:

@@ -98,7 +98,7 @@ UPDATE versions SET moved_head = 1 WHERE artifact = :artifact AND number = :numb
 
 -- name: version_place!
 -- Equal content was written again because the earlier bytes are gone: this is where they are now.
-UPDATE versions SET uri = :uri, table_version = :table_version WHERE artifact = :artifact AND number = :number;
+UPDATE versions SET uri = :uri, table_version = :table_version, schema = :schema, meta = :meta WHERE artifact = :artifact AND number = :number;
 
 -- name: output_add!
 -- What an attempt made or made again.

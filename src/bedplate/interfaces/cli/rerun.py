@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import click
+import msgspec
 
 from bedplate.assembly import open_project
 
-from .common import console, project_options, put_json, split
+from .common import console, project_options, put_line, split
 from .following import follower
 
 
@@ -20,7 +21,7 @@ def command(names: tuple[str, ...], project: str | None, target: str, as_json: b
     with follower(as_json) as follow:
         compared = workspace.rerun(names[0], follow)
     if as_json:
-        put_json(compared)
+        put_line({"kind": "rerun.summary", "equal": compared.equal, **msgspec.to_builtins(compared)})
     else:
         out = console()
         for note in compared.notes:

@@ -73,7 +73,15 @@ def _run(workspace: Workspace, names: tuple[str, ...], sets: tuple[str, ...], *,
             signal.signal(number, handler)
     failed_checks = [v.artifact for v in summary.versions.values() if (check := check_of(v)) is not None and not check.passed]
     if as_json:
-        put_line({"run": summary.run.id, "status": summary.run.status, "failures": summary.failures, "checks_failed": failed_checks})
+        put_line(
+            {
+                "kind": "run.summary",
+                "run": summary.run.id,
+                "status": summary.run.status,
+                "failures": summary.failures,
+                "checks_failed": failed_checks,
+            }
+        )
     else:
         _report(workspace, summary)
     return exit_code(summary, failed_checks)

@@ -1,0 +1,64 @@
+"""Journeys drive the installed command as a person would, each in a folder of its own."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+PROJECTS = Path(__file__).parent / "projects"
+TIMEOUT_S = 120
+
+
+class Person:
+    """Somebody at a terminal in a project's folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def types(self, *words: str, code: int | None = 0, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+        """Run `bedplate` with these words; fails the test where the exit code is another (None: any)."""
+        done = subprocess.run(
+            [sys.executable, "-m", "bedplate", *words], cwd=self.folder, capture_output=True, text=True, timeout=TIMEOUT_S, env=env, check=False
+        )  # fmt: skip
+        if code is not None and done.returncode != code:
+            pytest.fail(f"bedplate {' '.join(words)}: exit {done.returncode}, not {code}\n{done.stdout}\n{done.stderr}")
+        assert "Traceback" not in done.stdout + done.stderr or code == 1
+        return done
+
+    def reads(self, *words: str, code: int = 0) -> Any:
+        """The JSON that the command prints with --json."""
+        return json.loads(self.types(*words, "--json", code=code).stdout)
+
+    def events(self, *words: str, code: int = 0) -> list[dict[str, Any]]:
+        """What a run says, one object a line."""
+        return [json.loads(line) for line in self.types(*words, "--json", code=code).stdout.splitlines()]
+
+    def ran(self, *words: str, code: int = 0) -> dict[str, str]:
+        """Step -> `done` or `skipped`, of a run."""
+        said = self.events("run", *words, code=code)
+        return {e["step"]: e["kind"].removeprefix("step.") for e in said if e.get("kind") in ("step.done", "step.skipped", "step.failed")}
+
+    def edits(self, name: str, before: str, after: str) -> None:
+        """Replace text in a file of the project; fails where it is not there."""
+        path = self.folder / name
+        text = path.read_text()
+        assert before in text
+        path.write_text(text.replace(before, after))
+
+
+@pytest.fixture
+def person(tmp_path: Path) -> Callable[[str], Person]:
+    """Somebody with a copy of one of the projects beside this file."""
+
+    def make(project: str) -> Person:
+        shutil.copy(PROJECTS / f"{project}.py", tmp_path)
+        return Person(tmp_path)
+
+    return make
