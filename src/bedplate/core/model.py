@@ -1,8 +1,12 @@
 """Model: what a train function returns, and what a consumer receives.
 
-A function returns `Model(booster, example=rows)`; bedplate finds the flavour from the native object, stores it in the
+A function returns `Model(booster, example=inputs)`; bedplate finds the flavour from the native object, stores it in the
 framework's own open format with its input schema and example, and hands consumers a Model that predicts. A Model in a
 function's hands before it is stored has no predictor: in a unit test use `model.native`.
+
+The example may be the whole training table: its first rows are kept as the example, and from a hundred rows on its distribution, and that
+of what the model says of it, are kept as the reference that `bedplate watch` finds drift by. Give it: a watch without one can only
+compare what is served with itself.
 
 A booster takes numbers, a request carries text: make text columns `Enum` (the categories are then part of the type), train on
 `Model.codes(frame)` and `Model.labels(column)`, and the stored model takes the text itself, with equal results.
@@ -52,8 +56,9 @@ class Predictor(Protocol):
 class Model:
     """A trained model of any framework.
 
-    `native` is the framework's object; `example` a frame, or a list of row mappings, of inputs in the order the model takes
-    them; `metrics` what is known of it; `ref` its identity once stored (`late@7`); `function` what predicts for a `Model.of`.
+    `native` is the framework's object; `example` a frame (best the training table itself), or a list of row mappings, of inputs in the
+    order the model takes them; `metrics` what is known of it; `ref` its identity once stored (`late@7`); `function` what predicts for
+    a `Model.of`.
     """
 
     def __init__(

@@ -31,7 +31,8 @@ class File(Record, frozen=True, kw_only=True):
 class Stored(Record, frozen=True, kw_only=True):
     """Everything about a stored model but its bytes: this is a model version's schema, and the blob that its uri names.
 
-    `library` is what its example was (`polars`, `pandas`, `rows`); `example` the first rows of it.
+    `library` is what its example was (`polars`, `pandas`, `rows`); `example` the first rows of it; `reference` is the blob of its
+    `sketch.Reference`, where the example was the training table.
     """
 
     version: int = 1
@@ -40,6 +41,7 @@ class Stored(Record, frozen=True, kw_only=True):
     signature: Signature
     files: dict[str, File] = msgspec.field(default_factory=dict)
     example: list[dict[str, Any]] = msgspec.field(default_factory=list)
+    reference: File | None = None
 
 
 class Flavour(Protocol):

@@ -3,14 +3,19 @@
 A version's `schema` is that description as JSON (`flavours.Stored`), which is also kept as a blob, the version's `uri`: flavour,
 signature, example rows, and each file with its digest and size. `meta` holds what people ask about: flavour, describe, metrics.
 
-The digest is over flavour, signature and the flavour's own digest of parameters and text; the example's rows and the metrics are not
-part of it. An equal digest keeps the files of the prior version, byte for byte.
+An example of a hundred rows or more is taken to be the training table: how it is distributed, and what the model says of it, is kept as
+one more blob, the reference that `watch` finds drift by.
+
+The digest is over flavour, signature and the flavour's own digest of parameters and text; the example's rows, the reference and the metrics
+are not part of it. An equal digest keeps the files of the prior version, byte for byte.
 
 A blob's digest is checked before its bytes are read as a model. Nothing is unpickled: flavours refuse what is not their own format.
 """
 
 from __future__ import annotations
 
+import copy
+import importlib
 import tempfile
 from collections.abc import Iterable
 from pathlib import Path
@@ -28,6 +33,7 @@ from . import disk, flavours, signatures
 from .blobs import FOLDER, Blobs
 from .flavours import File, Files, Flavour, Stored
 from .shelf import Save
+from .sketch import Reference
 
 DIGEST_VERSION = 1
 
@@ -43,7 +49,9 @@ class ModelShelf:
         """Store a trained model. Raises UserError for an object that no flavour keeps, or whose example does not fit it."""
         model = request.value
         if not isinstance(model, Model) or model.native is None:
-            raise UserError(f"{request.artifact} is not a trained model", next="return Model(native, example=x.head(5))")
+            raise UserError(f"{request.artifact} is not a trained model", next="return Model(native, example=x)")
+        model = copy.copy(model)
+        model.example = signatures.collected(model.example)
         name = flavours.flavour_of(model)
         flavour = flavours.find(name)
         stored = Stored(
@@ -60,6 +68,7 @@ class ModelShelf:
                 stored = msgspec.structs.replace(stored, files=stored_of(prior).files)
             else:
                 stored = msgspec.structs.replace(stored, files={at: self._keep(path) for at, path in files.items()})
+            stored = self._with_reference(stored, model.example, flavour, files)
         return self._draft(request, stored, digest, flavour.describe(model))
 
     def load(self, version: Draft, view: View, spec: dict[str, Any] | None) -> Model:
@@ -73,28 +82,45 @@ class ModelShelf:
             predictor=predictor, ref=ref, flavour=stored.flavour, example=stored.example, metrics=dict(version.meta.get("metrics", {}))
         )
 
+    def reference(self, version: Draft) -> Reference | None:
+        """The distribution of the table that the model was trained on; None where only an example of it is known."""
+        kept = stored_of(version).reference
+        if kept is None:
+            return None
+        try:
+            return msgspec.json.decode(self._blobs.get(kept.digest), type=Reference)
+        except msgspec.MsgspecError as error:
+            raise CorruptError(f"the reference of {version.artifact} cannot be read", why=str(error)) from None
+
     def missing(self, version: Draft) -> list[str]:
         """Which blobs are gone or of another size; imports nothing."""
         stored = stored_of(version)
-        gone = [self._blobs.relative(file.digest) for file in stored.files.values() if not self._blobs.has(file.digest, file.size)]
+        gone = [self._blobs.relative(file.digest) for file in _blobs_of(stored) if not self._blobs.has(file.digest, file.size)]
         return gone if (self.root / version.uri).exists() else [version.uri, *gone]
 
     def verify(self, version: Draft) -> None:
         """Read every blob, and compute the model's digest again. Raises StoreError or CorruptError."""
         stored = stored_of(version)
-        for digest in (digests.of_bytes(version.schema.encode()), *(file.digest for file in stored.files.values())):
+        for digest in (digests.of_bytes(version.schema.encode()), *(file.digest for file in _blobs_of(stored))):
             self._blobs.check(digest)
         found = _digest(flavours.find(stored.flavour), stored, self._files(stored))
         if found != version.digest:
             raise CorruptError(f"{version.artifact}: its files are not the model that was stored", why=f"{found} is not {version.digest}")
 
     def keeps(self, version: Draft) -> Iterable[str]:
-        """The description and every file."""
-        return [version.uri, *(self._blobs.relative(file.digest) for file in stored_of(version).files.values())]
+        """The description, every file and the reference."""
+        return [version.uri, *(self._blobs.relative(file.digest) for file in _blobs_of(stored_of(version)))]
 
     def _keep(self, path: Path) -> File:
         digest, size = self._blobs.put_file(path)
         return File(digest=digest, size=size)
+
+    def _with_reference(self, stored: Stored, example: Any, flavour: Flavour, files: Files) -> Stored:
+        if len(example) < signatures.REFERENCE_ROWS:
+            return stored
+        backend = importlib.import_module(".backends.reference", __package__)
+        text = digests.canonical(backend.reference(example, flavour.load(files, stored)))
+        return msgspec.structs.replace(stored, reference=File(digest=self._blobs.put(text), size=len(text)))
 
     def _files(self, stored: Stored) -> Files:
         return {name: self._blobs.path(file.digest) for name, file in stored.files.items()}
@@ -111,6 +137,10 @@ class ModelShelf:
             size_bytes=sum(file.size for file in stored.files.values()),
             meta={**request.meta, "flavour": stored.flavour, "describe": described, "metrics": metrics},
         )
+
+
+def _blobs_of(stored: Stored) -> list[File]:
+    return [*stored.files.values(), *([stored.reference] if stored.reference else [])]
 
 
 def stored_of(version: Draft) -> Stored:

@@ -16,6 +16,8 @@ from bedplate.core.model import Field
 
 EXAMPLE_ROWS: Final = 5
 """How many rows of the example are kept."""
+REFERENCE_ROWS: Final = 100
+"""An example of at least so many rows is the training table: its distribution is kept, for drift."""
 
 _POLARS: Final = {
     "Boolean": "BOOL", "String": "BYTES", "Enum": "BYTES", "Categorical": "BYTES",
@@ -42,15 +44,20 @@ def library(example: Any) -> str:
     raise UserError(
         "a model needs an example of its inputs" if example is None else f"a {type(example).__name__} is no example of a model's inputs",
         why="from it come the names and types of what the model takes",
-        next="Model(native, example=x.head(5)) with a frame, or a list of row mappings, in the order that the model takes them",
+        next="Model(native, example=x) with a frame, or a list of row mappings, in the order that the model takes them",
     )
+
+
+def collected(example: Any) -> Any:
+    """The example in memory: a lazy frame is run, once."""
+    return example.collect() if hasattr(example, "collect") else example
 
 
 def fields(example: Any) -> tuple[Field, ...]:
     """The columns of the example as input fields. Raises UserError, naming the column that no model can take."""
     match library(example):
         case "polars":
-            return tuple(_polars(name, dtype) for name, dtype in _collected(example).schema.items())
+            return tuple(_polars(name, dtype) for name, dtype in collected(example).schema.items())
         case "pandas":
             return tuple(_pandas(str(name), example.dtypes[name]) for name in example.columns)
         case _:
@@ -61,16 +68,12 @@ def rows(example: Any) -> list[dict[str, Any]]:
     """The first rows of the example, as JSON: not-a-number and missing values are null."""
     match library(example):
         case "polars":
-            found = _collected(example).head(EXAMPLE_ROWS).to_dicts()
+            found = collected(example).head(EXAMPLE_ROWS).to_dicts()
         case "pandas":
             found = example.head(EXAMPLE_ROWS).to_dict("records")
         case _:
             found = [dict(row) for row in example[:EXAMPLE_ROWS]]
     return [{str(name): _plain(value) for name, value in row.items()} for row in found]
-
-
-def _collected(example: Any) -> Any:
-    return example.collect() if hasattr(example, "collect") else example
 
 
 def _polars(name: str, dtype: Any) -> Field:

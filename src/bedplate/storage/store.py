@@ -27,8 +27,10 @@ from . import gc, staging
 from .blobs import Blobs
 from .checkpoints import FolderCheckpoints
 from .logs import Log
+from .models import ModelShelf
 from .parts import Apart
 from .shelf import Parted, Save, Shelf
+from .sketch import Reference
 from .tables import Pinned, TableShelf
 
 
@@ -117,6 +119,13 @@ class Store:
     def unstage(self, attempts: Iterable[str]) -> None:
         """Forget staged outcomes that the catalog knows of, or that nobody wants."""
         staging.drop(self.root, attempts)
+
+    def reference(self, version: Version) -> Reference | None:
+        """What a model version was trained on, as sketches; None where only a few rows of it are known. Raises UserError, CorruptError."""
+        shelf = self._shelf(version.kind)
+        if not isinstance(shelf, ModelShelf):
+            raise UserError(f"{version.ref} has no reference", why=f"it is kept as {version.kind}, and only a model has one")
+        return shelf.reference(version)
 
     def keep(self, path: Path) -> str:
         """Keep a file beside a step's record (a plot, a note): its digest. Raises StoreError."""

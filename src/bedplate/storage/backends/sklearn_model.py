@@ -52,7 +52,7 @@ class SklearnModel:
             raise UserError(
                 "the example's columns are not those that the estimator was fitted on",
                 why=f"fitted on {', '.join(trained)}; the example has {', '.join(field.name for field in inputs)}"[:400],
-                next="Model(estimator, example=x.head(5)), where x is the frame that it was fitted on",
+                next="Model(estimator, example=x), where x is the frame that it was fitted on",
             )
         rows = signatures.rows(model.example)
         columns = {field.name: [row.get(field.name) for row in rows] for field in inputs}
