@@ -138,7 +138,7 @@ def late(labelled: pl.LazyFrame, context: Context, num_leaves: int = tune(15, 12
         "num_threads": 1, "seed": context.seed % 2**31, "deterministic": True, "force_row_wise": True, "verbose": -1,
     }  # fmt: skip
     booster = lgb.train(params, data, rounds, callbacks=[lambda at: context.report(at.iteration + 1, rounds, "trees")])
-    return Model(booster, example=past.select(INPUTS).head(5))
+    return Model(booster, example=past.select(INPUTS))
 
 
 @flights.check(promotes="production")
