@@ -44,7 +44,7 @@ class Codec:
     def __init__(self, schema: pl.Schema) -> None:
         self.schema = schema
         self.stored = pl.Schema({name: _stored(dtype, name) for name, dtype in schema.items()})
-        self._risky = [name for name, dtype in schema.items() if _holds(dtype, _in_milliseconds)]
+        self._risky = [name for name, dtype in schema.items() if self.stored[name] != dtype and _is_risky(dtype)]
 
     @classmethod
     def of(cls, schema: pl.Schema) -> Codec:
@@ -83,12 +83,8 @@ class Codec:
         )
         stored = frame.with_columns(stored.get_columns()).select(list(self.schema))
         for name in self._risky:
-            if not stored.select(self._decoder(name)).to_series().equals(frame[name], null_equal=True):
-                raise UserError(
-                    f"column '{name}' has times too far away to be kept",
-                    why="milliseconds are stored as microseconds, which end in the year 294247",
-                    next=f"clip or drop them, or keep '{name}' as an integer",
-                )
+            if not stored.select(self._decoder(name)).to_series().equals(frame.get_column(name), null_equal=True):
+                raise _unkept(name, self.schema[name])
         return stored
 
     def decode(self, frame: pl.LazyFrame) -> pl.LazyFrame:
@@ -101,7 +97,7 @@ class Codec:
             return column
         if _holds(dtype, lambda inner: isinstance(inner, pl.Null)):
             return column.map_batches(lambda values: _with_nulls(values, dtype), return_dtype=dtype)
-        return column.cast(dtype)
+        return column.cast(dtype, strict=not children(dtype))
 
 
 def describe(dtype: pl.DataType) -> Any:
@@ -212,8 +208,23 @@ def _holds(dtype: pl.DataType, wanted: Any) -> bool:
     return bool(wanted(dtype)) or any(_holds(inner, wanted) for inner in children(dtype))
 
 
-def _in_milliseconds(dtype: pl.DataType) -> bool:
-    return isinstance(dtype, pl.Datetime) and dtype.time_unit == "ms"
+def _is_risky(dtype: pl.DataType) -> bool:
+    """Whether values may not survive: milliseconds can be too far away, and casts of nested types are not trusted but looked at."""
+    return bool(children(dtype)) or (isinstance(dtype, pl.Datetime) and dtype.time_unit == "ms")
+
+
+def _unkept(name: str, dtype: pl.DataType) -> UserError:
+    if isinstance(dtype, pl.Datetime):
+        return UserError(
+            f"column '{name}' has times too far away to be kept",
+            why="milliseconds are stored as microseconds, which end in the year 294247",
+            next=f"clip or drop them, or keep '{name}' as an integer",
+        )
+    return UserError(
+        f"column '{name}' cannot be kept",
+        why=f"its values do not come back equal from storage as {dtype}",
+        next=f"cast '{name}' to a type of lists and structs of plain values",
+    )
 
 
 def _with_nulls(values: pl.Series, dtype: pl.DataType) -> pl.Series:
