@@ -31,7 +31,8 @@ class Commit(Record, frozen=True, kw_only=True):
     parameters to what they received, `source_entries` to what their source held. A `verdict` is recorded, with the number of the
     check's version filled in, and makes the promotion that the rules allow (never for a side version); a `promotion` without
     a verdict is made as it is. `restores` True says that earlier bytes of equal content are gone: the earlier
-    version then lies where the draft does.
+    version then lies where the draft does. It does so too where the draft's description says something else of the same content (a
+    model's reference and example are not part of its identity).
     """
 
     step: Step
@@ -118,7 +119,8 @@ def _made(database: Database, commit: Commit, draft: Draft) -> Version:
 
 
 def _made_again(database: Database, commit: Commit, draft: Draft, version: Version) -> Version:
-    if commit.restores and (draft.uri, draft.table_version, draft.meta) != (version.uri, version.table_version, version.meta):
+    moved = commit.restores and (draft.uri, draft.table_version, draft.meta) != (version.uri, version.table_version, version.meta)
+    if moved or (commit.moves_head and draft.schema != version.schema):
         database.run(
             "version_place", artifact=draft.artifact, number=version.number, uri=draft.uri, table_version=draft.table_version,
             schema=draft.schema, meta=text(draft.meta),
