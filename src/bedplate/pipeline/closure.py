@@ -19,7 +19,7 @@ import functools
 import inspect
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from types import FunctionType, ModuleType
+from types import BuiltinFunctionType, FunctionType, ModuleType
 from typing import Any
 
 import msgspec
@@ -153,28 +153,34 @@ class _Trail:
             return
         if isinstance(value, Project):
             return
-        if isinstance(value, FunctionType | type | ModuleType):
-            self._object(module, value)
+        if isinstance(value, FunctionType | BuiltinFunctionType | type | ModuleType):
+            self._object(module, name, value)
             return
         try:
             digest = of_bytes(canonical(msgspec.to_builtins(value)))
         except (TypeError, ValueError):
             self._spot(Spot(module.path, module.dotted, WHOLE))
             return
+        self._value(module, name, digest)
+        if type(value).__module__ != "builtins":
+            self._object(module, f"{name}.__class__", type(value))
+
+    def _value(self, module: Module, name: str, digest: str) -> None:
         part = self._reader.part(module, name, digest, 1)
         self._values[part.name] = part
 
-    def _object(self, module: Module, value: FunctionType | type | ModuleType) -> None:
-        """A function, class or module that was closed over."""
-        dotted = value.__name__ if isinstance(value, ModuleType) else value.__module__
+    def _object(self, module: Module, name: str, value: FunctionType | BuiltinFunctionType | type | ModuleType) -> None:
+        """A function, class or module that was closed over as `name`."""
+        dotted = value.__name__ if isinstance(value, ModuleType) else value.__module__ or "builtins"
+        called = getattr(value, "__qualname__", WHOLE)
         owner = self._reader.shelf.named(dotted)
         if owner is None:
+            self._value(module, name, of_json([dotted, called]))
             self._spot(Spot(module.path, module.dotted, f"import {dotted}"))
         elif isinstance(value, FunctionType):
             self.function(value)
         else:
-            name = getattr(value, "__qualname__", WHOLE)
-            self._spot(Spot(owner.path, owner.dotted, name if name in owner.bindings else WHOLE))
+            self._spot(Spot(owner.path, owner.dotted, called if called in owner.bindings else WHOLE))
 
     def _module(self, function: FunctionType) -> Module:
         path = Path(function.__code__.co_filename)

@@ -18,8 +18,8 @@ def asked(parameter: Parameter, optional: bool, declaration: Declaration, report
     """The wire of a setting or request field; what is wrong with its default goes to `report`."""
     role: Role = "request" if declaration.decorator == "service" else "setting"
     tune = parameter.default if isinstance(parameter.default, Tune) else None
-    default = NO_DEFAULT if parameter.default is MISSING else tune.default if tune else parameter.default
-    if tune and role == "request":
+    default = NO_DEFAULT if parameter.default is MISSING else tune.default if tune is not None else parameter.default
+    if tune is not None and role == "request":
         report.error(
             f"'{parameter.name}' is asked of the client, so it cannot be tuned", "give it a plain default", parameter=parameter.name
         )

@@ -68,7 +68,7 @@ def fields_of(result: Any) -> dict[str, Any] | None:
 
 
 def show(given: Any, hint: Any) -> str:
-    """An annotation for people: as written where it is text, else the type's name, with its package for a frame, which several packages have."""
+    """An annotation for people: as written where it is text, else the type's name, of a frame with its package."""
     if given is MISSING:
         return ""
     if isinstance(given, str):

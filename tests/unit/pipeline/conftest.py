@@ -24,7 +24,7 @@ p = Project("p")
 
 @pytest.fixture
 def project(tmp_path: Path) -> Iterator[Write]:
-    """`project(text, helpers=text, ...)` writes `flow.py` (with the usual imports) and other files, and loads it."""
+    """`project(text, helpers=text, **{"lib/deep": text})` writes `flow.py` (with the usual imports) and other files, and loads it."""
     path, modules = list(sys.path), set(sys.modules)
     edits = 0
 
@@ -32,7 +32,7 @@ def project(tmp_path: Path) -> Iterator[Write]:
         nonlocal edits
         edits += 1
         for name, content in {"flow": head + textwrap.dedent(text), **others}.items():
-            file = tmp_path / f"{name.replace('__', '/')}.py"
+            file = tmp_path / f"{name}.py"
             file.parent.mkdir(exist_ok=True)
             # A comment of another length every time, so that no stale byte code is taken for a helper.
             file.write_text(textwrap.dedent(content) + f"\n#{'.' * edits}\n")
