@@ -177,6 +177,8 @@ class SqliteDatabase:
         self._found()
         connection = apsw.Connection(str(self.path), flags=apsw.SQLITE_OPEN_READWRITE, statementcachesize=_STATEMENTS)
         connection.set_busy_handler(self._wait)
+        # Without it this build plans a query anew for every value bound to it: 20 us a query instead of 6.
+        connection.config(apsw.SQLITE_DBCONFIG_ENABLE_QPSG, 1)
         if connection.pragma("application_id") != APPLICATION_ID:
             raise damaged(self.path, "it is not a catalog of bedplate")
         if connection.pragma("journal_mode") != journal_mode(apsw.sqlite_lib_version()):
