@@ -22,10 +22,19 @@ p = Project("p")
 """
 
 
-@pytest.fixture
-def project(tmp_path: Path) -> Iterator[Write]:
-    """`project(text, helpers=text, **{"lib/deep": text})` writes `flow.py` (with the usual imports) and other files, and loads it."""
+@pytest.fixture(autouse=True)
+def _imports(tmp_path: Path) -> Iterator[None]:
     path, modules = list(sys.path), set(sys.modules)
+    yield
+    sys.path[:] = path
+    for name in set(sys.modules) - modules:
+        if str(getattr(sys.modules[name], "__file__", None) or "").startswith(str(tmp_path)):
+            del sys.modules[name]
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Write:
+    """`project(text, helpers=text, **{"lib/deep": text})` writes `flow.py` (with the usual imports) and other files, and loads it."""
     edits = 0
 
     def write(text: str, *, head: str = HEAD, **others: str) -> Loaded:
@@ -38,8 +47,4 @@ def project(tmp_path: Path) -> Iterator[Write]:
             file.write_text(textwrap.dedent(content) + f"\n#{'.' * edits}\n")
         return load_project(tmp_path / "flow.py")
 
-    yield write
-    sys.path[:] = path
-    for name in set(sys.modules) - modules:
-        if str(getattr(sys.modules[name], "__file__", None) or "").startswith(str(tmp_path)):
-            del sys.modules[name]
+    return write
