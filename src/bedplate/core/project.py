@@ -7,8 +7,8 @@ wiring, kinds and mistakes are worked out by `pipeline.graph` when the project i
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
-from typing import Any, TypeVar
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol, TypedDict, TypeVar, Unpack, overload
 
 import msgspec
 
@@ -18,6 +18,29 @@ from .parameters import Keys
 from .units import Budget, budget, byte_count, seconds
 
 Function = TypeVar("Function", bound=Callable[..., Any])
+Each = str | Keys | None
+
+
+class Decorator(Protocol):
+    """What a decorator with keywords returns: it gives the function back as it was."""
+
+    def __call__(self, function: Function, /) -> Function: ...
+
+
+class GivenFeatures(TypedDict, total=False):
+    """The needs that every decorator takes, as written: `cpu=2`, `memory="2 GB"`, `retries=1`."""
+
+    cpu: float
+    gpu: int
+    memory: str | int
+    retries: int
+
+
+class Given(GivenFeatures, total=False):
+    """Needs with a time limit: `time="10 min"` (a features decorator's `time` is its event time)."""
+
+    time: str | float
+
 
 STAGE_OF = {
     "ingest": "ingest", "prepare": "prepare", "features": "prepare", "train": "train", "check": "validate",
@@ -73,44 +96,83 @@ class Project:
     def __repr__(self) -> str:
         return f"Project({self.name!r}, {len(self.declarations)} functions)"
 
-    def ingest(self, function: Any = None, /, *, every: str = "", each: str | Keys | None = None, **needs: Any) -> Any:
+    @overload
+    def ingest(self, function: Function, /) -> Function: ...
+    @overload
+    def ingest(self, function: None = None, /, *, every: str = "", each: Each = None, **needs: Unpack[Given]) -> Decorator: ...
+    def ingest(self, function: Function | None = None, /, *, every: str = "", each: Each = None, **needs: Unpack[Given]) -> Any:
         """Raw data from typed sources into the store; `every` says how long a fingerprint of a source holds."""
         return self._declare("ingest", function, needs, every_s=_seconds(every), each=each)
 
-    def prepare(self, function: Any = None, /, *, each: str | Keys | None = None, **needs: Any) -> Any:
+    @overload
+    def prepare(self, function: Function, /) -> Function: ...
+    @overload
+    def prepare(self, function: None = None, /, *, each: Each = None, **needs: Unpack[Given]) -> Decorator: ...
+    def prepare(self, function: Function | None = None, /, *, each: Each = None, **needs: Unpack[Given]) -> Any:
         """Clean, join, normalise."""
         return self._declare("prepare", function, needs, each=each)
 
     def features(
-        self, function: Any = None, /, *, entity: str | tuple[str, ...], time: str, created: str = "", ttl: str = "",
+        self, function: Any = None, /, *, entity: str | tuple[str, ...] = (), time: str = "", created: str = "", ttl: str = "",
         online: bool = False, **needs: Any,
-    ) -> Any:  # fmt: skip
-        """Values by entity over time: `time` when a row holds, `created` when it became known, `ttl` how long."""
-        names = (entity,) if isinstance(entity, str) else tuple(entity)
-        spec = FeatureSpec(names, time, created, _seconds(ttl) or 0.0, online)
-        return self._declare("features", function, needs, features=spec)
+    ) -> Decorator:  # fmt: skip
+        """Values by entity over time: `time` when a row holds, `created` when it became known, `ttl` how long.
 
-    def train(self, function: Any = None, /, **needs: Any) -> Any:
+        Raises ProjectError without an entity or a time.
+        """
+        names = (entity,) if isinstance(entity, str) else tuple(entity)
+        for keyword, given in (("entity", names), ("time", time)):
+            if not given:
+                raise ProjectError(
+                    f"features without {keyword}=",
+                    why="a feature is an entity's value at a time: without it, nothing says which row was known when",
+                    next='features(entity="carrier", time="departed")',
+                )
+        spec = FeatureSpec(names, time, created, _seconds(ttl) or 0.0, online)
+        declare: Decorator = self._declare("features", function, needs, features=spec)
+        return declare
+
+    @overload
+    def train(self, function: Function, /) -> Function: ...
+    @overload
+    def train(self, function: None = None, /, **needs: Unpack[Given]) -> Decorator: ...
+    def train(self, function: Function | None = None, /, **needs: Unpack[Given]) -> Any:
         """Make a Model."""
         return self._declare("train", function, needs)
 
-    def check(self, function: Any = None, /, *, promotes: str = "", **needs: Any) -> Any:
+    @overload
+    def check(self, function: Function, /) -> Function: ...
+    @overload
+    def check(self, function: None = None, /, *, promotes: str = "", **needs: Unpack[Given]) -> Decorator: ...
+    def check(self, function: Function | None = None, /, *, promotes: str = "", **needs: Unpack[Given]) -> Any:
         """A gate: returns a Check; when it passes, the model it received gets the alias `promotes`."""
         return self._declare("check", function, needs, promotes=promotes)
 
-    def service(self, function: Any = None, /, *, p95: str = "", **needs: Any) -> Any:
+    @overload
+    def service(self, function: Function, /) -> Function: ...
+    @overload
+    def service(self, function: None = None, /, *, p95: str = "", **needs: Unpack[Given]) -> Decorator: ...
+    def service(self, function: Function | None = None, /, *, p95: str = "", **needs: Unpack[Given]) -> Any:
         """What is deployed: artifacts by name, everything else is the request."""
         return self._declare("service", function, needs, p95_s=_seconds(p95))
 
-    def watch(self, function: Any = None, /, *, every: str = "", **needs: Any) -> Any:
+    @overload
+    def watch(self, function: Function, /) -> Function: ...
+    @overload
+    def watch(self, function: None = None, /, *, every: str = "", **needs: Unpack[Given]) -> Decorator: ...
+    def watch(self, function: Function | None = None, /, *, every: str = "", **needs: Unpack[Given]) -> Any:
         """A check of what a service served: a parameter named like a service receives its predictions with their labels."""
         return self._declare("watch", function, needs, every_s=_seconds(every))
 
-    def step(self, function: Any = None, /, *, each: str | Keys | None = None, every: str = "", **needs: Any) -> Any:
+    @overload
+    def step(self, function: Function, /) -> Function: ...
+    @overload
+    def step(self, function: None = None, /, *, each: Each = None, every: str = "", **needs: Unpack[Given]) -> Decorator: ...
+    def step(self, function: Function | None = None, /, *, each: Each = None, every: str = "", **needs: Unpack[Given]) -> Any:
         """Any other function worth recording."""
         return self._declare("step", function, needs, each=each, every_s=_seconds(every))
 
-    def _declare(self, decorator: str, function: Any, needs: dict[str, Any], **rest: Any) -> Any:
+    def _declare(self, decorator: str, function: Any, needs: Mapping[str, Any], **rest: Any) -> Any:
         def declare(function: Function) -> Function:
             where = inspect.unwrap(function).__code__
             declared = Declaration(
@@ -123,7 +185,7 @@ class Project:
         return declare if function is None else declare(function)
 
 
-def _needs(name: str, given: dict[str, Any]) -> Needs:
+def _needs(name: str, given: Mapping[str, Any]) -> Needs:
     known = {"cpu", "gpu", "memory", "time", "retries"}
     if unknown := sorted(set(given) - known):
         raise ProjectError(f"{name}: no keyword '{unknown[0]}'", why=f"a function's needs are {', '.join(sorted(known))}")
