@@ -14,20 +14,61 @@ import msgspec
 from .errors import ProjectError
 
 
-class Tune(msgspec.Struct, frozen=True):
-    """A setting with a range to search: numbers from low to high, or one of choices."""
+class Tune:
+    """A setting with a range to search: numbers from `low` to `high`, or one of `choices`.
 
-    default: Any
+    Numbers and texts are made as numbers and texts that carry their range, so that in a plain call of the function (a unit test) the
+    setting is its default.
+    """
+
+    default: Any = None
     low: float | None = None
     high: float | None = None
     choices: tuple[Any, ...] = ()
     log: bool = False
 
+    def __bool__(self) -> bool:
+        return bool(self.default)
+
+
+class _Whole(int, Tune):
+    __bool__ = int.__bool__
+
+
+class _Number(float, Tune):
+    __bool__ = float.__bool__
+
+
+class _Text(str, Tune):
+    def __bool__(self) -> bool:
+        return len(self) > 0
+
+
+def _tune(default: Any, **given: Any) -> Tune:
+    made: Tune
+    match default:
+        case bool() | None:
+            made = Tune()
+        case int():
+            made = _Whole(default)
+        case float():
+            made = _Number(default)
+        case str():
+            made = _Text(default)
+        case _:
+            made = Tune()
+    for name, value in {"default": default, **given}.items():
+        setattr(made, name, value)
+    return made
+
 
 class Use(msgspec.Struct, frozen=True):
-    """Another version of an artifact than its head: `late@production`, `late@7`."""
+    """Another version of an artifact than its head: `late@production`, `late@7`. In a plain call it is false, as an absent model."""
 
     ref: str
+
+    def __bool__(self) -> bool:
+        return False
 
 
 def tune(*range_or_choices: Any, default: Any, log: bool = False) -> Any:
@@ -41,10 +82,10 @@ def tune(*range_or_choices: Any, default: Any, log: bool = False) -> Any:
         low, high = values
         if not low <= default <= high:
             raise ProjectError(f"tune({low}, {high}, default={default}): the default lies outside the range")
-        return Tune(default, low, high, (), log)
+        return _tune(default, low=low, high=high, log=log)
     if default not in values:
         raise ProjectError(f"tune{values!r}: the default {default!r} is not one of the choices")
-    return Tune(default, choices=tuple(values))
+    return _tune(default, choices=tuple(values))
 
 
 def use(ref: str) -> Any:
