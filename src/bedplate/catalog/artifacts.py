@@ -19,6 +19,7 @@ from .rows import version_of
 from .services import Services
 
 _LATE = "~"
+_LONGEST = 18
 _SHORTEST = len(PREFIX) + 6
 
 
@@ -44,7 +45,7 @@ class Artifacts:
             return self.head(ref)
         if which.startswith(PREFIX):
             return self._by_digest(name, which)
-        if which.isdigit():
+        if which.isdecimal() and len(which) <= _LONGEST:
             row = self._database.one("version_by_number", artifact=name, number=int(which))
         else:
             row = self._database.one("version_by_alias", artifact=name, alias=which)

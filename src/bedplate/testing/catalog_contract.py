@@ -149,11 +149,14 @@ class CatalogContract(ABC):
         catalog.models.promote(Promotion(model="late", alias="production", version=1, by="person", at=clock.now()))
         assert [catalog.artifacts.get(ref) for ref in ("late", "late@1", "late@production")] == [second, first, first]
         assert catalog.artifacts.get(f"late@{second.digest[:15]}") == second
-        assert catalog.artifacts.find("late@9") is None
+        for ref in ("late@9", "late@", "late@" + "9" * 30, "late@\u00b2", "", "@", "late@sha256:000000"):
+            assert catalog.artifacts.find(ref) is None
         with pytest.raises(NotFound, match="did you mean 'late'"):
             catalog.artifacts.get("lote")
         with pytest.raises(NotFound, match="late@2"):
             catalog.artifacts.get("late@staging")
+        with pytest.raises(UserError, match="not text"):
+            catalog.artifacts.get("\udcff")
         with pytest.raises(UserError, match="too short"):
             catalog.artifacts.get("late@sha256:12")
 

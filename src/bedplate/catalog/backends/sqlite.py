@@ -24,7 +24,7 @@ import apsw
 from bedplate.catalog.database import Result, Row, Value
 from bedplate.catalog.queries import Query, load_queries
 from bedplate.core.clock import Clock, SystemClock
-from bedplate.core.errors import BedplateError, BusyError, CatalogError, InternalError
+from bedplate.core.errors import BedplateError, BusyError, CatalogError, InternalError, UserError
 
 APPLICATION_ID = 0x62656470
 """`bedp`: marks the file as ours (shown by `file` and checked when opened)."""
@@ -170,6 +170,8 @@ class SqliteDatabase:
                 if self._orphan is not None:
                     raise InternalError("this process was forked inside a catalog transaction", why="it has no connection of its own")
                 yield self._connection
+            except UnicodeEncodeError as error:
+                raise UserError("a name given is not text", why=str(error)) from error
             except apsw.Error as error:
                 raise translated(error, self.path) from error
 
