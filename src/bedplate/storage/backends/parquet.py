@@ -33,14 +33,15 @@ class Writer:
 
     def add(self, frame: pl.DataFrame) -> None:
         """Take the next rows, in stored types."""
-        start = 0
+        start, row = 0, frame.estimated_size() / max(frame.height, 1)
         while start < frame.height:
-            part = frame.slice(start, MOST_ROWS - self._rows)
+            room = min(MOST_ROWS - self._rows, int((MOST_BYTES - self._bytes) / row) if row else MOST_ROWS)
+            part = frame.slice(start, max(room, 1))
             self._waiting.append(part)
             self._rows += part.height
-            self._bytes += part.estimated_size()
+            self._bytes += part.height * row
             start += part.height
-            if self._rows == MOST_ROWS or self._bytes >= MOST_BYTES:
+            if self._rows >= MOST_ROWS or self._bytes + row > MOST_BYTES:
                 self._put()
 
     def finish(self) -> list[PartFile]:

@@ -35,6 +35,8 @@ from .table_types import Codec, describe
 def save(root: Path, request: Save) -> Draft:
     """Write the request's frame as a version; see `TableShelf.save`."""
     schema, batches = source(request.value)
+    if request.append and request.prior is not None:
+        schema, batches = _aligned(schema, batches, Codec.read(request.prior.schema).schema)
     codec = Codec.of(schema)
     if request.spec is not None:
         check_spec(request.artifact, schema, request.spec)
@@ -214,6 +216,14 @@ def _from_row(paths: list[Path], files: list[PartFile], start: int) -> Iterator[
         start = max(start - file.rows, 0)
 
 
+def _aligned(schema: pl.Schema, batches: Iterator[pl.DataFrame], before: pl.Schema) -> tuple[pl.Schema, Iterator[pl.DataFrame]]:
+    """New rows with their columns in the table's order; a column of nothing but nulls takes the table's type."""
+    if set(schema) != set(before):
+        return schema, batches
+    now = pl.Schema({name: dtype if schema[name] == pl.Null else schema[name] for name, dtype in before.items()})
+    return now, (batch.select(pl.col(name).cast(now[name]) if schema[name] == pl.Null else name for name in now) for batch in batches)
+
+
 def _check_same(artifact: str, before: Codec, now: Codec, other: str = "the table") -> None:
     """Rows can only be put to rows of the same columns."""
     if before.schema == now.schema and list(before.schema) == list(now.schema):
@@ -229,7 +239,7 @@ def _check_same(artifact: str, before: Codec, now: Codec, other: str = "the tabl
             changes.append(f"'{name}' was {old} and is {new}")
     raise UserError(
         f"{artifact}: the rows have other columns than {other}",
-        why="; ".join(changes) or "their order differs",
+        why="; ".join(changes) or "they are in another order",
         next="return the same columns, or read everything (source.paths) to write the table anew",
     )
 

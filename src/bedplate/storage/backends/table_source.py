@@ -15,7 +15,7 @@ import polars as pl
 
 from bedplate.core.errors import UserError
 
-_ROWS = 4 * 65_536
+_ROWS = 65_536
 
 
 def source(value: Any) -> tuple[pl.Schema, Iterator[pl.DataFrame]]:
