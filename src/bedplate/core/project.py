@@ -118,16 +118,9 @@ class Project:
     ) -> Decorator:  # fmt: skip
         """Values by entity over time: `time` when a row holds, `created` when it became known, `ttl` how long.
 
-        Raises ProjectError without an entity or a time.
+        Entity and time are needed; `lint` says so, with the line, where one is missing.
         """
         names = (entity,) if isinstance(entity, str) else tuple(entity)
-        for keyword, given in (("entity", names), ("time", time)):
-            if not given:
-                raise ProjectError(
-                    f"features without {keyword}=",
-                    why="a feature is an entity's value at a time: without it, nothing says which row was known when",
-                    next='features(entity="carrier", time="departed")',
-                )
         spec = FeatureSpec(names, time, created, _seconds(ttl) or 0.0, online)
         declare: Decorator = self._declare("features", function, needs, features=spec)
         return declare

@@ -54,7 +54,7 @@ class RowLookup:
         at = bisect_right(self._known, asked, *span) - 1
         if at < span[0] or (self._ttl and asked - self._time[at] > self._ttl):
             return None
-        return self._best[at]
+        return int(self._best[at])
 
     def _whole(self, time: Any) -> int:
         """A moment as a whole number. Raises UserError where it cannot be compared with the table's."""
