@@ -10,6 +10,7 @@ from typing import Literal
 
 from bedplate.catalog.catalog import Catalog
 from bedplate.core.records import Forecast, Record, Usage, Version
+from bedplate.planner.critical import WallTime, wall_time
 from bedplate.planner.history import TrackRecord, coverage, forecast
 
 from .decide import Decider, Decision
@@ -61,6 +62,21 @@ def plan(catalog: Catalog, graph: Graph, decider: Decider, chosen: Iterable[str]
             for d in decisions
         ]
     return tuple(planned)
+
+
+def total(planned: Sequence[Planned], graph: Graph, slots: float) -> WallTime:
+    """The wall time of what would run, as the graph and the processors allow; `maybe` steps count as if they ran."""
+    walls = {_unit(one): one.forecasts[0] for one in planned if one.action in ("run", "maybe") and one.forecasts}
+    units: dict[str, list[str]] = {}
+    for one in planned:
+        units.setdefault(one.name, []).append(_unit(one))
+    after = {_unit(one): [unit for up in graph.parents[one.name] for unit in units.get(up, ())] for one in planned}
+    cpu = {_unit(one): graph.nodes[one.name].declaration.needs.cpu for one in planned}
+    return wall_time(walls, after, cpu=cpu, slots=slots)
+
+
+def _unit(planned: Planned) -> str:
+    return f"{planned.name}[{planned.part}]" if planned.part else planned.name
 
 
 def forecasts(catalog: Catalog, name: str) -> tuple[Forecast, ...]:

@@ -146,8 +146,15 @@ class Runner:
         steps = [self._step(d, "skipped", sentence(d.reasons), result=d.result, at=now) for d in decisions]
         self._site.catalog.skip(steps, moves_head=self._run.moves_heads)
         for decision in decisions:
-            self._say("step.skipped", decision.name, decision.part, sentence(decision.reasons))
+            self._say("step.skipped", decision.name, decision.part, sentence(decision.reasons) + self._figures(decision))
             self._finish(self._graph.nodes[decision.name], decision, decision.versions)
+
+    def _figures(self, decision: Decision) -> str:
+        """A hit shows the metrics of the attempt that made it (models and checks, where they are what one looks for)."""
+        if self._graph.nodes[decision.name].stage not in ("train", "validate"):
+            return ""
+        metrics = self._site.catalog.runs.metrics(decision.result)
+        return "".join(f", {name} {value:.4g}" for name, value in list(metrics.items())[:4])
 
     def _release_due(self) -> None:
         """Look again at steps that another run was making, and at retries whose wait is over."""

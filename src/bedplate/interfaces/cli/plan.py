@@ -6,9 +6,11 @@ import click
 from rich.markup import escape
 
 from bedplate.assembly import open_project
+from bedplate.compute.machine import cpu_count
 from bedplate.core.records import Forecast
 from bedplate.core.units import show_bytes, show_joules, show_seconds
-from bedplate.pipeline.plan import Planned
+from bedplate.pipeline.plan import Planned, total
+from bedplate.planner.critical import WallTime
 from bedplate.planner.history import join
 
 from .common import console, project_options, put_json, split, table, unit
@@ -29,7 +31,8 @@ _SHOW = {"wall_s": show_seconds, "peak_bytes": show_bytes, "energy_joules": show
 def command(names: tuple[str, ...], fresh: bool, project: str | None, target: str, as_json: bool) -> int:
     """Say for each step whether it would run, why, and the time, memory and energy it should take, from its own history."""
     project, names = split(names, project)
-    planned = open_project(project, target).plan(*names, fresh=fresh)
+    workspace = open_project(project, target)
+    planned = workspace.plan(*names, fresh=fresh)
     if as_json:
         put_json(planned)
         return 0
@@ -40,6 +43,8 @@ def command(names: tuple[str, ...], fresh: bool, project: str | None, target: st
         drawn.add_row(_MARKS[one.action], unit(one.name, one.part), escape(one.why), *cells)
     out = console()
     out.print(drawn)
+    if any(one.action in ("run", "maybe") for one in planned):
+        out.print(_total(total(planned, workspace.graph, float(workspace.config["cpu"]) or cpu_count())))
     out.print(_record(planned))
     return 0
 
@@ -50,6 +55,14 @@ def _range(forecast: Forecast) -> str:
     show = _SHOW[forecast.quantity]
     mark = " assumed" if forecast.basis == "assumed" else ""
     return f"{show(forecast.low)} - {show(forecast.high)}{mark}"
+
+
+def _total(wall: WallTime) -> str:
+    if not wall.path or wall.total.high <= 0:
+        return "\nhow long it will take is unknown: none of these steps has run here yet"
+    without = f", without {', '.join(wall.unknown)} (unknown)" if wall.unknown else ""
+    said = f"{show_seconds(wall.total.low)} - {show_seconds(wall.total.high)}"
+    return f"\nin all [bold]{said}[/bold]{without}; the longest chain is {' -> '.join(wall.path)}"
 
 
 def _record(planned: tuple[Planned, ...]) -> str:
