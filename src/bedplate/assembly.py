@@ -36,6 +36,7 @@ from .pipeline.opened import Opened
 from .pipeline.workspace import Parts, Workspace
 from .stages.ingest import Ingest, list_source
 from .stages.monitor.handler import Watch
+from .stages.monitor.shelf import ServiceShelf
 from .stages.prepare import Prepare
 from .stages.train.handler import Train
 from .stages.validate.handler import Validate
@@ -127,7 +128,7 @@ def open_store(config: Config, *, pickles: bool = True) -> Store:
             f"store '{config['store']}' is not known", why=f"known: {', '.join(STORES)}://", next="see docs/reference/settings.md"
         )
     root = Path(place)
-    return local_store(root, {"model": ModelShelf(root)}, pickles=pickles)
+    return local_store(root, {"model": ModelShelf(root), "service": ServiceShelf(root)}, pickles=pickles)
 
 
 def make_executor(config: Config, loaded: Loaded) -> Executor:

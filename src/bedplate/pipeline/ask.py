@@ -10,7 +10,7 @@ from bedplate.catalog.export import TABLES, export
 from bedplate.core.records import Version
 from bedplate.storage.store import Store
 
-PREDICTIONS = "predictions"
+from .served import PREDICTIONS, log_name
 
 
 def tables(names: Iterable[str], catalog: Catalog, store: Store, services: Iterable[str]) -> dict[str, Any]:
@@ -23,7 +23,7 @@ def tables(names: Iterable[str], catalog: Catalog, store: Store, services: Itera
     found: dict[str, Any] = {}
     for name in names:
         if name in served:
-            log = store.log(f"{PREDICTIONS}/{name}")
+            log = store.log(log_name(PREDICTIONS, name))
             if files := log.files():
                 found[name] = files
         elif (version := _version(catalog, name)) is not None:

@@ -27,6 +27,7 @@ from .cache import Keyer
 from .closure import key
 from .graph import Graph, Node, Wire
 from .handlers import ListSource
+from .served import served
 from .why import Reason, explain
 
 Made = Mapping[str, Version]
@@ -158,7 +159,8 @@ class Decider:
         if wire.is_use:
             version = self._champion(node, wire, version, made)
         elif version is None:
-            raise UserError(f"'{wire.artifact}' has no version yet")
+            gap = "has predicted nothing yet (bedplate serve)" if wire.kind == "service" else "has no version yet"
+            raise UserError(f"'{wire.artifact}' {gap}")
         return Input(artifact=wire.artifact, view=wire.view or default_view(wire.kind), version=version, spec=self._spec(wire))
 
     def _spec(self, wire: Wire) -> dict[str, Any]:
@@ -168,7 +170,12 @@ class Decider:
         return msgspec.to_builtins(features) if features is not None and wire.view == "features" else {}
 
     def _version(self, ref: str, made: Made) -> Version | None:
-        return made[ref] if ref in made else self._catalog.artifacts.find(ref)
+        if ref in made:
+            return made[ref]
+        maker = self._graph.nodes.get(self._graph.makers.get(ref, ""))
+        if maker is not None and maker.declaration.decorator == "service":
+            return served(self._store, ref, self._clock.now())
+        return self._catalog.artifacts.find(ref)
 
     def _champion(self, node: Node, wire: Wire, current: Version | None, made: Made) -> Version | None:
         """The champion a candidate is compared with is the one before it.

@@ -20,7 +20,7 @@ from bedplate.catalog.catalog import Catalog
 from bedplate.compute.executor import Executor
 from bedplate.core.clock import Clock
 from bedplate.core.config import Config
-from bedplate.core.errors import UserError
+from bedplate.core.errors import NotFound, UserError
 from bedplate.core.ids import new_id
 from bedplate.core.kinds import View
 from bedplate.core.records import Record, Run, Step, Version
@@ -38,6 +38,7 @@ from .load import Loaded
 from .plan import Planned, plan
 from .recover import dead, recover
 from .run import Runner, Summary
+from .served import served
 from .starting import Said, Site, Starter
 
 RUNS = ("ingest", "prepare", "features", "train", "check", "step")
@@ -151,7 +152,8 @@ class Workspace:
         given = before.key_parts if before is not None else None
         node = self.graph.node(attempt.step)
         pinned = {node_input: v for node_input, v in (given.versions if given else {}).items() if v}
-        made = {w.artifact: self.catalog.artifacts.get(pinned[w.name]) for w in node.by_role("artifact") if w.name in pinned}
+        kept = [wire for wire in node.by_role("artifact") if wire.name in pinned and wire.kind != "service"]
+        made = {wire.artifact: self.catalog.artifacts.get(pinned[wire.name]) for wire in kept}
         request = Request(
             names=(node.name,),
             settings={node.name: given.settings if given else {}},
@@ -290,10 +292,23 @@ class Held:
         return self._workspace.catalog.artifacts.versions(self.name)
 
     def load(self, version: int | str | None = None, view: View | None = None) -> Any:
-        """A version (the head without one; a number, alias or digest) as `view`, by default the kind's own."""
+        """A version (the head without one; a number, alias or digest) as `view`, by default the kind's own.
+
+        Of a service: everything that it has predicted, with the labels that are known. Raises NotFound.
+        """
         ref = self.name if version is None else f"{self.name}@{version}"
-        found = self._workspace.catalog.artifacts.get(ref)
+        found = self._predictions() or self._workspace.catalog.artifacts.get(ref)
         return self._workspace.store.load(found, view or default_view(found), feature_spec(self._workspace.graph, self.name))
+
+    def _predictions(self) -> Version | None:
+        """The logs of a service; None for what is none. Raises NotFound where it has predicted nothing."""
+        workspace = self._workspace
+        if workspace.graph.node(self.name).declaration.decorator != "service":
+            return None
+        found = served(workspace.store, self.name, workspace.clock.now())
+        if found is None:
+            raise NotFound(f"'{self.name}' has predicted nothing yet", next=f"bedplate serve {self.name}")
+        return found
 
 
 def default_view(version: Version) -> View:

@@ -9,6 +9,7 @@ together; nothing but `gc` deletes what it leaves behind.
 from __future__ import annotations
 
 import importlib
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -36,9 +37,9 @@ class Log:
         found: list[Path] = self._backend().files(self.folder)
         return found
 
-    def scan(self) -> Any:
-        """The log as it is now, a Polars LazyFrame; without columns before the first append."""
-        return self._backend().scan(self.folder)
+    def scan(self, names: Iterable[str] | None = None) -> Any:
+        """The log as it is now, a Polars LazyFrame; without columns before the first append. `names`: of its files only these."""
+        return self._backend().scan(self.folder, names)
 
     def compact(self) -> int:
         """Put small files together; how many files fewer there are. Appends go on meanwhile."""

@@ -67,26 +67,40 @@ def key_of(frame: pl.DataFrame) -> str | None:
 def join_labels(predictions: pl.DataFrame, labels: pl.DataFrame) -> tuple[pl.DataFrame, LabelCounts]:
     """Predictions with the labels' columns (nulls where there is none): same rows, same order.
 
-    A column that both have keeps the prediction's value; the label's is named `label.<column>`.
+    A label belongs to its `prediction_id`, and without one to every prediction of its `request_id`; where a prediction has both, that of
+    the prediction counts. A column that both have keeps the prediction's value; the label's is named `label.<column>`.
     """
-    key = key_of(labels)
-    if key is None:
+    if key_of(labels) is None:
         raise UserError("the labels have neither 'prediction_id' nor 'request_id'", next="bedplate labels FILE")
-    known = labels.filter(pl.col("label").is_not_null() & pl.col(key).is_not_null())
-    if "at" in known.columns:
-        known = known.sort("at", maintain_order=True)
-    latest = known.unique(key, keep="last", maintain_order=True)
-    clash = {c: f"label.{c}" for c in latest.columns if c != key and c in predictions.columns}
-    latest = latest.rename(clash)
-    joined = predictions.join(latest, on=key, how="left", maintain_order="left")
+    known, latest = _latest(labels)
+    ids = predictions.select(KEYS).with_row_index("place")
+    found = [ids.join(part, on=key, how="inner", maintain_order="right").drop(*KEYS, strict=False) for key, part in latest.items()]
+    placed = pl.concat(found).unique("place", keep="last")
+    clash = {c: f"label.{c}" for c in placed.columns if c != "place" and c in predictions.columns}
+    rows = predictions.with_row_index("place").join(placed.rename(clash), on="place", how="left", maintain_order="left").drop("place")
     counts = LabelCounts(
         given=labels.height,
-        empty=labels.height - known.height,
-        duplicates=known.height - latest.height,
-        unmatched=latest.join(predictions, on=key, how="anti").height,
-        predictions=joined.height - joined.get_column("label").null_count(),
+        empty=labels.height - known,
+        duplicates=known - sum(part.height for part in latest.values()),
+        unmatched=sum(part.join(ids, on=key, how="anti").height for key, part in latest.items()),
+        predictions=rows.height - rows.get_column("label").null_count(),
     )
-    return joined, counts
+    return rows, counts
+
+
+def _latest(labels: pl.DataFrame) -> tuple[int, dict[str, pl.DataFrame]]:
+    """How many rows say something, and the latest of each: by key, those of a `request_id` first."""
+    keys = [key for key in KEYS if key in labels.columns]
+    known = labels.filter(pl.col("label").is_not_null() & pl.any_horizontal(pl.col(keys).is_not_null()))
+    if "at" in known.columns:
+        known = known.sort("at", maintain_order=True)
+    found = {}
+    rest = known
+    for key in keys:
+        mine = rest.filter(pl.col(key).is_not_null()).drop([other for other in keys if other != key])
+        found[key] = mine.unique(key, keep="last", maintain_order=True)
+        rest = rest.filter(pl.col(key).is_null())
+    return known.height, dict(reversed(found.items()))
 
 
 def _read(path: Path) -> pl.DataFrame:

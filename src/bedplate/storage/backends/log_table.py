@@ -12,7 +12,7 @@ import contextlib
 import json
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -63,9 +63,9 @@ def files(folder: Path) -> list[Path]:
     return [folder / name for name in sorted(delta.active(folder))]
 
 
-def scan(folder: Path) -> pl.LazyFrame:
-    """The newest version; columns that a file lacks are null."""
-    paths = files(folder)
+def scan(folder: Path, names: Iterable[str] | None = None) -> pl.LazyFrame:
+    """The newest version, or only the files named; columns that a file lacks are null."""
+    paths = files(folder) if names is None else [folder / name for name in names]
     if not paths:
         return pl.LazyFrame()
     with delta.errors("read", folder):

@@ -18,6 +18,7 @@ from typing import Any
 
 import duckdb
 import polars as pl
+from arro3.core import Table
 
 from bedplate.core.errors import CorruptError, UserError
 from bedplate.storage.tables import Pinned
@@ -102,6 +103,11 @@ def asked(sql: str) -> list[str]:
 def relation(name: str, paths: Sequence[Path], schema: str) -> Any:
     """A `DuckDBPyRelation` over these files, in stored order and saved types, on a connection of its own."""
     return _connected().sql(select(paths, schema)).set_alias(name)
+
+
+def relation_of(name: str, frame: pl.DataFrame) -> Any:
+    """A `DuckDBPyRelation` over a frame in memory, on a connection of its own."""
+    return _connected().from_arrow(Table.from_arrow(frame)).set_alias(name)
 
 
 def select(paths: Sequence[Path], schema: str) -> str:

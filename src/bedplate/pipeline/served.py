@@ -1,0 +1,34 @@
+"""What a service has predicted, as an input of a step: a version of kind `service`, known by its logs.
+
+The version pins the files of the prediction log and of the labels that people brought, so that a step reads what it was decided on while
+both logs grow; its digest is that of the files' names, which are never used twice. Its number is how many files there are: it is
+shown, and names nothing in the catalog. Putting small files together makes another digest of the same rows.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Final
+
+from bedplate.core.digests import of_json
+from bedplate.core.records import Version
+from bedplate.storage.store import Store
+
+PREDICTIONS: Final = "predictions"
+LABELS: Final = "labels"
+
+
+def log_name(what: str, service: str) -> str:
+    """The log of a service's predictions or labels: `predictions/will_be_late`."""
+    return f"{what}/{service}"
+
+
+def served(store: Store, service: str, at: datetime) -> Version | None:
+    """What the service has predicted until now, and the labels known; None where it has predicted nothing yet."""
+    files = {what: [path.name for path in store.log(log_name(what, service)).files()] for what in (PREDICTIONS, LABELS)}
+    if not files[PREDICTIONS]:
+        return None
+    return Version(
+        artifact=service, kind="service", digest=of_json(files), uri=log_name(PREDICTIONS, service), meta=files,
+        number=sum(len(names) for names in files.values()), created_at=at, attempt="",
+    )  # fmt: skip
