@@ -94,19 +94,21 @@ class Recorder:
             queue.waiting.extend(predictions if room == len(predictions) else predictions[:room])
             self._count += room
             self.dropped += len(predictions) - room
-        if self._count >= BATCH:
+        if self._count >= BATCH and not self._wake.is_set():
             self._wake.set()
         return room
 
     def flush(self) -> float:
-        """Write what waits and is due; returns the seconds until a failed log is due again (0: nothing failed)."""
+        """Write what waits now and is due; returns the seconds until a failed log is due again (0: nothing failed).
+
+        What arrives meanwhile is left for the next turn: an append costs much the same for one row and for thousands.
+        """
         pause = 0.0
         for name, queue in list(self._queues.items()):
             wait = queue.again_at - self._clock.monotonic()
-            while wait <= 0 and queue.waiting:
-                wait = self._write(name, queue)
-            if queue.waiting:
-                pause = max(pause, wait)
+            for _ in range(0, len(queue.waiting), BATCH):
+                wait = self._write(name, queue) if wait <= 0 else wait
+            pause = max(pause, wait)
         return pause
 
     def close(self, patience_s: float = 10.0) -> int:
@@ -124,10 +126,11 @@ class Recorder:
 
     def _run(self) -> None:
         while not self._closing:
-            self._wake.wait(EVERY_S)
-            self._wake.clear()
+            if self._count < BATCH:
+                self._wake.wait(EVERY_S)
             pause = self.flush()
-            if pause and not self._closing and self._count >= BATCH:
+            self._wake.clear()
+            if pause and not self._closing:
                 self._clock.sleep(min(pause, EVERY_S))
 
     def _write(self, name: str, queue: _Queue) -> float:
