@@ -94,9 +94,9 @@ class Shelf:
         file = getattr(sys.modules.get(dotted), "__file__", None)
         if file is None and dotted.partition(".")[0] not in sys.stdlib_module_names:
             file = _origin(dotted)
-        if file is None or not file.endswith(".py") or is_installed(path := Path(file)):
+        if file is None or not file.endswith(".py") or is_installed(Path(file)):
             return None
-        return path
+        return Path(file).resolve()
 
 
 def _origin(dotted: str) -> str | None:

@@ -7,6 +7,7 @@ reference to it. A class body is read generously: what it reads counts as global
 from __future__ import annotations
 
 import ast
+import copy
 from collections.abc import Iterator
 from typing import Final
 
@@ -54,6 +55,8 @@ class References:
                 self._add((node.id,))
         elif isinstance(node, ast.Attribute):
             self._attribute(node)
+        elif getattr(node, "type_params", None):
+            self._generic(node)
         elif isinstance(node, _FUNCTIONS):
             self._function(node)
         elif isinstance(node, _COMPREHENSIONS):
@@ -108,6 +111,17 @@ class References:
         self._scopes.append(scope - outer)
         for statement in body:
             self.read(statement)
+        self._scopes.pop()
+
+    def _generic(self, node: ast.AST) -> None:
+        """`def f[T](...)`, `class C[T]`, `type A[T] = ...`: what T is bound to counts, T itself is local."""
+        parameters: list[ast.AST] = node.type_params  # type: ignore[attr-defined]  # Python 3.12's
+        self._scopes.append({getattr(parameter, "name", "") for parameter in parameters})
+        for parameter in parameters:
+            self._all([getattr(parameter, "bound", None), getattr(parameter, "default_value", None)])
+        bare = copy.copy(node)
+        bare.type_params = []  # type: ignore[attr-defined]  # as above
+        self.read(bare)
         self._scopes.pop()
 
     def _comprehension(self, node: ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp) -> None:

@@ -25,7 +25,7 @@ WHOLE: Final = "*"
 EFFECTS: Final = "<import>"
 _OPAQUE: Final = frozenset({"eval", "exec", "globals", "__import__"})
 _ADDERS: Final = frozenset({"add", "append", "extend", "insert", "register", "setdefault", "update"})
-_NEVER: Final = frozenset({"__name__", "__file__", "__doc__", "__package__", "__spec__", "__annotations__", "__builtins__"})
+_NEVER: Final = frozenset({"__class__", "__name__", "__file__", "__doc__", "__package__", "__spec__", "__annotations__", "__builtins__"})
 
 
 class Spot(NamedTuple):

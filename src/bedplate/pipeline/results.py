@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import Any
 
 from bedplate.core.kinds import kind_of
@@ -17,6 +18,7 @@ STORABLE = "a frame, Files or Path, Model, Check, a JSON type, Pickle[T], or a N
 def outputs_of(declaration: Declaration, sign: Signed, report: Report) -> tuple[Output, ...]:
     """The artifacts that a function makes; mistakes go to `report`."""
     name = declaration.name
+    _called_plainly(declaration, report)
     if declaration.decorator == "service":
         return (Output(artifact=name, kind="service", hint=sign.result),)
     if "return" in sign.unresolved:
@@ -32,6 +34,14 @@ def outputs_of(declaration: Declaration, sign: Signed, report: Report) -> tuple[
     if outputs:
         _by_decorator(declaration, outputs, report)
     return outputs
+
+
+def _called_plainly(declaration: Declaration, report: Report) -> None:
+    function = inspect.unwrap(declaration.function)
+    if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
+        report.error(f"{declaration.name} is `async def`, but a step is called plainly", "make it `def`, with asyncio.run(...) inside")
+    elif inspect.isgeneratorfunction(function):
+        report.error(f"{declaration.name} yields, but what it returns is stored whole", "return a frame, a list or Files")
 
 
 def _outputs(name: str, result: Any, text: str, report: Report) -> tuple[Output, ...]:

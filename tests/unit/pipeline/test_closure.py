@@ -212,6 +212,30 @@ def test_packages_and_relative_imports_are_followed(project: Write) -> None:
     assert keys(project(flow, **(files | {"lib/__init__": "print", "lib/base": "def g():\n    return 2\n"}))) != before
 
 
+def test_what_is_on_the_path_but_not_installed_is_project_code(
+    project: Write, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An editable package, or a folder on PYTHONPATH: its code counts, not a version."""
+    place = tmp_path_factory.mktemp("elsewhere") / "ours_elsewhere.py"
+    monkeypatch.syspath_prepend(place.parent)
+    flow = "import ours_elsewhere\n\n@p.step\ndef s() -> int:\n    return ours_elsewhere.f()\n"
+    found = []
+    for text in ("def f():\n    return 1\n", "def f():\n    return 20\n"):
+        place.write_text(text)
+        loaded = project(flow)
+        found.append(keys(loaded))
+        parts = step_code(build(loaded.project).nodes["s"], [loaded.file.parent])
+        assert ("ours_elsewhere.py:f", str(place)) in [(part.name, part.file) for part in parts]
+        assert packages(parts, [loaded.file.parent]) == {}
+    assert found[0] != found[1]
+
+
+def test_one_of_two_imports_counts_with_both(project: Write) -> None:
+    flow = "try:\n    import nosuchpackage as lib\nexcept ImportError:\n    import {} as lib\n\n"
+    flow += "@p.step\ndef s() -> str:\n    return str(lib)\n"
+    assert keys(project(flow.format("json"))) != keys(project(flow.format("pickle")))
+
+
 def test_an_import_inside_a_function_is_followed(project: Write) -> None:
     flow = "@p.step\ndef s() -> int:\n    from tools import scale\n    return scale(1)\n"
     before = keys(project(flow, tools=TOOLS))
