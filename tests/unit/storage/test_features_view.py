@@ -1,0 +1,202 @@
+"""The as-of join is exact: compared row by row with the definition, for late, early, doubled and outdated rows."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+import hypothesis.strategies as st
+import msgspec
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from polars.testing import assert_frame_equal
+
+from bedplate.core.errors import UserError
+from bedplate.core.features import FeatureSpec
+from bedplate.storage.backends.features_view import TableFeatures
+from bedplate.storage.local import local_store
+from bedplate.storage.store import Store
+from bedplate.testing.store_contract import save
+
+START = datetime(2025, 1, 1)
+PLAIN = FeatureSpec(("key",), "time")
+LATE = FeatureSpec(("key",), "time", "created")
+
+Row = tuple[str | None, int, int | None, int]
+"""Entity, time, created and value; times in hours after START."""
+
+
+def table(rows: list[Row]) -> pl.DataFrame:
+    frame = pl.DataFrame(rows, schema={"key": pl.String, "time": pl.Int64, "created": pl.Int64, "value": pl.Int64}, orient="row")
+    return frame.with_columns(hour("time"), hour("created"))
+
+
+def labels(asked: list[tuple[str | None, int | None]]) -> pl.DataFrame:
+    return pl.DataFrame(asked, schema={"key": pl.String, "time": pl.Int64}, orient="row").with_columns(
+        hour("time"), n=pl.int_range(pl.len())
+    )
+
+
+def hour(name: str) -> pl.Expr:
+    return (pl.lit(START) + pl.duration(hours=name)).cast(pl.Datetime("us")).alias(name)
+
+
+def expected(rows: list[Row], key: str | None, at: int | None, spec: FeatureSpec) -> int | None:
+    """The definition, in words of its own: of the entity's rows known then, the one with the latest (time, created, place)."""
+    if key is None or at is None:
+        return None
+    known = [
+        (time, created or 0, place, value)
+        for place, (entity, time, created, value) in enumerate(rows)
+        if entity == key and time <= at and (not spec.created or (created is not None and created <= at))
+    ]
+    known = [row for row in known if not spec.ttl_s or row[0] >= at - spec.ttl_s / 3600]
+    if not spec.created:
+        known = [(time, 0, place, value) for time, _, place, value in known]
+    return max(known)[3] if known else None
+
+
+small = st.integers(0, 6)
+keys = st.sampled_from(["a", "b", None])
+
+
+@given(
+    rows=st.lists(st.tuples(keys, small, st.one_of(st.none(), small), st.integers(0, 99)), max_size=12),
+    asked=st.lists(st.tuples(keys, st.one_of(st.none(), small)), max_size=8),
+    created=st.booleans(),
+    ttl_h=st.sampled_from([0, 1, 3]),
+)
+@settings(max_examples=150, deadline=None, derandomize=True)
+def test_each_label_gets_what_was_known_then(
+    rows: list[Row], asked: list[tuple[str | None, int | None]], created: bool, ttl_h: int
+) -> None:
+    """Every label once, in order, with the value that the definition gives; lazily and one row at a time as well."""
+    spec = FeatureSpec(("key",), "time", "created" if created else "", ttl_h * 3600.0)
+    frame = table(rows) if created else table(rows).drop("created")
+    features = TableFeatures(frame.lazy(), spec)
+    given_labels = labels(asked)
+    joined = features.at(given_labels)
+    assert_frame_equal(joined.drop("value"), given_labels)
+    values = [expected(rows, key, at, spec) for key, at in asked]
+    assert joined["value"].to_list() == values
+    lazily = features.at(given_labels.lazy())
+    assert isinstance(lazily, pl.LazyFrame)
+    assert_frame_equal(lazily.collect(), joined)
+    assert [features.at(row)["value"] for row in given_labels.select("key", "time").rows(named=True)] == values
+
+
+def test_a_late_row_does_not_hide_an_older_known_one() -> None:
+    """The trap of a plain as-of join: the newest row by time is not known yet, the one before is."""
+    features = TableFeatures(table([("a", 1, 1, 10), ("a", 3, 9, 30)]).lazy(), LATE)
+    assert features.at(labels([("a", 5), ("a", 9)]))["value"].to_list() == [10, 30]
+
+
+def test_a_correction_of_the_past_does_not_replace_the_present() -> None:
+    """A row that arrives later about an earlier time is not the latest."""
+    features = TableFeatures(table([("a", 5, 5, 50), ("a", 1, 8, 10)]).lazy(), LATE)
+    assert features.at(labels([("a", 9)]))["value"].to_list() == [50]
+    assert features["a"] == {"value": 50}
+
+
+def test_several_entity_columns() -> None:
+    """Rows match on all of them; the entity of a look-up is a tuple."""
+    spec = FeatureSpec(("key", "n"), "time")
+    frame = table([("a", 1, 1, 10), ("a", 2, 2, 20), ("b", 1, 1, 30)]).drop("created").with_columns(n=pl.Series([0, 1, 0]))
+    features = TableFeatures(frame.lazy(), spec)
+    assert features.at(labels([("a", 5), ("a", 5), ("b", 5)]))["value"].to_list() == [10, 20, None]
+    assert (features["a", 1], features["a", 7]) == ({"value": 20}, {"value": None})
+
+
+@pytest.mark.parametrize(
+    ("kept", "asked"),
+    [
+        (pl.Datetime("ms"), pl.Datetime("ns")),
+        (pl.Datetime("ns"), pl.Datetime("ms")),
+        (pl.Datetime("us", "UTC"), pl.Datetime("ms", "Europe/Berlin")),
+        (pl.Date(), pl.Datetime("us")),
+        (pl.Datetime("us"), pl.Date()),
+        (pl.Date(), pl.Date()),
+        (pl.Int32(), pl.Int64()),
+    ],
+)
+def test_times_of_other_units_compare(kept: pl.DataType, asked: pl.DataType) -> None:
+    """Units, zones and dates compare exactly; the labels' own column keeps its type."""
+
+    def moments(dtype: pl.DataType, day: int) -> pl.Series:
+        if dtype.is_integer():
+            return pl.Series("time", [day], dtype=dtype)
+        zone = getattr(dtype, "time_zone", None)
+        return pl.Series("time", [datetime(2025, 1, day, tzinfo=UTC if zone else None)]).cast(dtype)
+
+    frame = pl.DataFrame([pl.Series("key", ["a"]), moments(kept, 2), pl.Series("value", [1])])
+    asked_for = pl.DataFrame([pl.Series("key", ["a", "a"]), pl.concat([moments(asked, 1), moments(asked, 2)])])
+    joined = TableFeatures(frame.lazy(), PLAIN).at(asked_for)
+    assert joined["value"].to_list() == [None, 1]
+    assert joined.schema["time"] == asked
+
+
+def test_a_row_created_within_the_day_of_a_date() -> None:
+    """Time is a date, created a moment: the row is known from that moment on, not from midnight."""
+    frame = pl.DataFrame({"key": ["a"], "time": [date(2025, 1, 1)], "created": [datetime(2025, 1, 1, 15)], "value": [1]})
+    asked = pl.DataFrame({"key": ["a", "a"], "time": [datetime(2025, 1, 1, 14), datetime(2025, 1, 1, 15)]})
+    assert TableFeatures(frame.lazy(), LATE).at(asked)["value"].to_list() == [None, 1]
+
+
+def test_columns_that_are_no_keys_of_the_labels_stay() -> None:
+    """`created` of the features is not added, and may be a column of the labels."""
+    features = TableFeatures(table([("a", 1, 1, 10)]).lazy(), LATE)
+    joined = features.at(labels([("a", 2)]).with_columns(created=pl.lit("mine")))
+    assert joined.drop("time").rows() == [("a", 0, "mine", 10)]
+
+
+WRONG: list[tuple[Any, str]] = [
+    (labels([("a", 1)]).drop("key"), "no column 'key'"),
+    (labels([("a", 1)]).drop("time"), "no column 'time'"),
+    (labels([("a", 1)]).with_columns(value=1), "both the labels and late have a column 'value'"),
+    (labels([("a", 1)]).with_columns(pl.col("time").dt.replace_time_zone("UTC")), "'time' is Datetime"),
+    (labels([("a", 1)]).with_columns(time=pl.lit("2025")), "'time' is String"),
+    ([1, 2], "takes a Polars frame"),
+]
+
+
+@pytest.mark.parametrize(("asked", "words"), WRONG, ids=[words for _, words in WRONG])
+def test_labels_that_do_not_fit_are_refused(asked: Any, words: str) -> None:
+    """Each with what is wrong and what to do."""
+    features = TableFeatures(table([("a", 1, 1, 10)]).lazy(), PLAIN, "late")
+    with pytest.raises(UserError, match=words):
+        features.at(asked)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return local_store(tmp_path / "store")
+
+
+def test_features_come_from_a_committed_version(store: Store) -> None:
+    """The view `features` of a table, keyed by the spec that the pipeline passes along."""
+    version = save(store, "table", table([("a", 1, 1, 10), ("b", 1, 1, 20)]).lazy(), spec=LATE)
+    features = store.load(version, "features", msgspec.to_builtins(LATE))
+    assert features.spec == LATE
+    assert (features["b"], features["none"]) == ({"value": 20}, {"value": None})
+    assert features.at(labels([("b", 1)]))["value"].to_list() == [20]
+
+
+BAD: list[tuple[pl.DataFrame, FeatureSpec, str]] = [
+    (table([]), FeatureSpec(("carrier",), "time"), "the entity column 'carrier' is not in the frame"),
+    (table([]), FeatureSpec(("key",), "when"), "the time column 'when' is not in the frame"),
+    (table([]), FeatureSpec(("key",), "time", "landed"), "the created column 'landed' is not in the frame"),
+    (table([]), FeatureSpec(("key",), "key"), "the time column 'key' is String"),
+    (table([]).with_columns(time=pl.lit(1)), FeatureSpec(("key",), "time", ttl_s=5), "ttl needs a time column"),
+    (table([]).with_columns(created=pl.lit(1)), LATE, "cannot be compared"),
+    (table([("a", 1, 1, 1)]).with_columns(time=pl.lit(None, pl.Datetime("us"))), PLAIN, "1 rows have no 'time'"),
+]
+
+
+@pytest.mark.parametrize(("frame", "spec", "words"), BAD, ids=[words for *_, words in BAD])
+def test_a_features_table_without_its_keys_is_refused(store: Store, frame: pl.DataFrame, spec: FeatureSpec, words: str) -> None:
+    """When it is saved, not when it is used, and nothing is left behind."""
+    with pytest.raises(UserError, match=words):
+        save(store, "table", frame, spec=spec)
+    assert not [path for path in store.root.rglob("*") if path.is_file()]
