@@ -53,12 +53,13 @@ class Person:
         path.write_text(text.replace(before, after))
 
 
-@pytest.fixture
-def person(tmp_path: Path) -> Callable[[str], Person]:
-    """Somebody with a copy of one of the projects beside this file."""
+@pytest.fixture(scope="session")
+def person(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Person]:
+    """Somebody with a copy of one of the projects beside this file, in a folder of their own or the one given."""
 
-    def make(project: str) -> Person:
-        shutil.copy(PROJECTS / f"{project}.py", tmp_path)
-        return Person(tmp_path)
+    def make(project: str, folder: Path | None = None) -> Person:
+        folder = folder or tmp_path_factory.mktemp(project)
+        shutil.copy(PROJECTS / f"{project}.py", folder)
+        return Person(folder)
 
     return make
