@@ -25,6 +25,8 @@ from bedplate.core.ids import new_id
 from bedplate.core.kinds import View
 from bedplate.core.records import Record, Run, Step, Version
 from bedplate.core.units import seconds
+from bedplate.planner.budget import standing
+from bedplate.planner.history import cost
 from bedplate.storage.gc import GcReport
 from bedplate.storage.store import Store
 
@@ -184,6 +186,7 @@ class Workspace:
     def start(self, request: Request, emit: Callable[[Said], None], given: Mapping[str, Version] | None = None) -> Summary:
         """Run a request; what it says goes to `emit`. `given` are versions to use instead of the heads."""
         chosen = self.chosen(request)
+        self._within_budget(request, chosen)
         committer = Committer(self.catalog, self.store, self.parts.handlers, self.clock)
         recover(self.catalog, self.store, committer, self.graph, self.clock, self.parts.process_started, emit)
         executor = self.parts.executor()
@@ -254,6 +257,22 @@ class Workspace:
                 raise UserError(f"{node.name} has no setting '{setting}'", why=f"its settings: {known}", next="bedplate lint")
             found.setdefault(node.name, {})[setting] = _convert(name, value, wire.hint)
         return found
+
+    def _within_budget(self, request: Request, chosen: Iterable[str]) -> None:
+        """Raises Refused where the project's budget does not allow the plan; a target without a price costs nothing."""
+        budget, price = self.parts.loaded.project.budget, _price(self.config["price"])
+        if budget is None or price <= 0:
+            return
+        planned = plan(self.catalog, self.graph, self.decider(request, chosen), chosen)
+        costs = [cost(one.forecasts[0], price) for one in planned if one.action == "run" and one.forecasts]
+        since = self.clock.now() - timedelta(seconds=budget.period_s)
+        stands = standing(budget, self.catalog.runs.cost_since(since), costs)
+        if costs and stands.refusal:
+            raise Refused(
+                f"the budget of {self.graph.project_name} does not allow this",
+                why=stands.refusal,
+                next="raise budget= in Project(...), or wait: bedplate sql 'select * from costs'",
+            )
 
     def _is_dead(self, run_id: str) -> bool:
         """Whether the controller of a run is known to be gone."""
