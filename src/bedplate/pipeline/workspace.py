@@ -20,7 +20,7 @@ from bedplate.catalog.catalog import Catalog
 from bedplate.compute.executor import Executor
 from bedplate.core.clock import Clock
 from bedplate.core.config import Config
-from bedplate.core.errors import Refused, UserError
+from bedplate.core.errors import NotFound, Refused, UserError
 from bedplate.core.ids import new_id
 from bedplate.core.kinds import View
 from bedplate.core.records import Record, Run, Step, Version
