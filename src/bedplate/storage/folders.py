@@ -16,6 +16,8 @@ from bedplate.core import digests
 from . import disk
 
 FOLDER = "views"
+_COPIED = 1_000_000_000
+"""The time (ns) that a copy is given, so that a write to it shows."""
 
 
 def relative(digest: str) -> str:
@@ -56,9 +58,15 @@ def stands(root: Path, digest: str, entries: list[tuple[str, Path]]) -> bool:
     """Whether the folder is there and whole."""
     folder = root / relative(digest)
     try:
-        return folder.is_dir() and all((folder / name).stat().st_size == source.stat().st_size for name, source in entries)
+        return folder.is_dir() and all(_same(folder / name, source) for name, source in entries)
     except OSError:
         return False
+
+
+def _same(view: Path, source: Path) -> bool:
+    """The same file, or where there are no hard links a copy that nobody has written to since."""
+    one, other = view.stat(), source.stat()
+    return (one.st_dev, one.st_ino) == (other.st_dev, other.st_ino) or (one.st_size == other.st_size and one.st_mtime_ns == _COPIED)
 
 
 def _link(source: Path, target: Path) -> None:
@@ -66,6 +74,8 @@ def _link(source: Path, target: Path) -> None:
         os.link(source, target)
     except OSError:
         shutil.copyfile(source, target)
+        target.chmod(0o444)
+        os.utime(target, ns=(_COPIED, _COPIED))
 
 
 def _swap(fresh: Path, folder: Path) -> None:

@@ -2,7 +2,7 @@
 
 A step returns a Path (a file or a folder) or `Files`; the bytes are copied into the store, so that the step may reuse its folder. The
 version's digest is over names and content, never over times or modes. A consumer gets the files under their own names, read-only, in a
-folder of hard links; each file's digest is checked when that folder is made.
+folder of hard links; each file's digest is checked whenever they are handed out.
 
 Refused: links to folders, names that would leave the folder, two files of one name. Empty folders inside are not kept.
 """
@@ -150,11 +150,10 @@ def digest_at(uri: str) -> str:
 
 
 def unfolded(root: Path, blobs: Blobs, manifest: Manifest) -> Path:
-    """The folder with the manifest's files under their names; their digests are checked when it is made."""
+    """The folder with the manifest's files under their names, each read and checked. Raises StoreError or CorruptError."""
+    for member in manifest.members:
+        blobs.check(member.digest)
     entries = [(member.name, blobs.path(member.digest)) for member in manifest.members]
-    if not folders.stands(root, manifest.digest, entries):
-        for digest in {member.digest for member in manifest.members}:
-            blobs.check(digest)
     return folders.linked(root, manifest.digest, entries)
 
 
