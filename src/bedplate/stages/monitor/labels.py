@@ -72,23 +72,23 @@ def join_labels(predictions: pl.DataFrame, labels: pl.DataFrame) -> tuple[pl.Dat
     """
     if key_of(labels) is None:
         raise UserError("the labels have neither 'prediction_id' nor 'request_id'", next="bedplate labels FILE")
-    known, latest = _latest(labels)
+    known, parts = latest(labels)
     ids = predictions.select(KEYS).with_row_index("place")
-    found = [ids.join(part, on=key, how="inner", maintain_order="right").drop(*KEYS, strict=False) for key, part in latest.items()]
+    found = [ids.join(part, on=key, how="inner", maintain_order="right").drop(*KEYS, strict=False) for key, part in parts.items()]
     placed = pl.concat(found).unique("place", keep="last")
     clash = {c: f"label.{c}" for c in placed.columns if c != "place" and c in predictions.columns}
     rows = predictions.with_row_index("place").join(placed.rename(clash), on="place", how="left", maintain_order="left").drop("place")
     counts = LabelCounts(
         given=labels.height,
         empty=labels.height - known,
-        duplicates=known - sum(part.height for part in latest.values()),
-        unmatched=sum(part.join(ids, on=key, how="anti").height for key, part in latest.items()),
+        duplicates=known - sum(part.height for part in parts.values()),
+        unmatched=sum(part.join(ids, on=key, how="anti").height for key, part in parts.items()),
         predictions=rows.height - rows.get_column("label").null_count(),
     )
     return rows, counts
 
 
-def _latest(labels: pl.DataFrame) -> tuple[int, dict[str, pl.DataFrame]]:
+def latest(labels: pl.DataFrame) -> tuple[int, dict[str, pl.DataFrame]]:
     """How many rows say something, and the latest of each: by key, those of a `request_id` first."""
     keys = [key for key in KEYS if key in labels.columns]
     known = labels.filter(pl.col("label").is_not_null() & pl.any_horizontal(pl.col(keys).is_not_null()))

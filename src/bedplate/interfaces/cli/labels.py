@@ -1,0 +1,60 @@
+"""`bedplate labels`: bring the truth about what was predicted."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+from rich.markup import escape
+
+from bedplate.assembly import open_project
+from bedplate.stages.monitor.bring import Brought, bring
+
+from .common import console, project_options, put_json, split
+from .services import only_service
+
+
+@click.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("names", nargs=-1, metavar="[SERVICE]")
+@project_options
+def command(file: Path, names: tuple[str, ...], project: str | None, target: str, as_json: bool) -> int:
+    """Read FILE (CSV, Parquet or JSON lines) and add its labels to those of SERVICE.
+
+    FILE has a column `label` and a column `prediction_id` or `request_id`. The same file may come twice; of several labels for one
+    prediction the latest counts.
+    """
+    project, names = split(names, project)
+    workspace = open_project(project, target)
+    found = bring(workspace.store, only_service(workspace.graph, names).name, file, workspace.clock.now())
+    if as_json:
+        put_json(found)
+    else:
+        _print(found, file.name)
+    return 0
+
+
+def _print(found: Brought, file: str) -> None:
+    out, counts = console(), found.counts
+    out.print(f"[bold]{found.service}[/bold]  {counts.given:,} rows in {escape(file)}")
+    lines = [
+        (found.matched, "belong to what was served"),
+        (counts.unmatched, "name no prediction that is known (they wait for it)"),
+        (counts.duplicates, "were replaced by a later row"),
+        (counts.empty, "say nothing: no label, or no id"),
+    ]
+    for number, what in lines:
+        if number or what == lines[0][1]:
+            out.print(f"  {number:>9,}  {what}")
+    out.print(f"{found.added:,} labels are new, {found.known:,} were known already.")
+    if not found.predictions:
+        out.print(f"{found.service} has predicted nothing yet; next: bedplate serve")
+        return
+    share = found.labelled / found.predictions
+    out.print(f"{found.labelled:,} of {found.predictions:,} predictions have a label now ({share:.1%}).")
+    if not found.matched:
+        out.print(
+            "[yellow]none of them belongs to a prediction[/yellow]: are they for this service, and are the ids those it answered with?"
+        )
+    else:
+        out.print(f"next: [bold]bedplate watch {found.service}[/bold]")
