@@ -23,7 +23,7 @@ from bedplate.core.records import Record
 
 from .closure import forget
 from .origin import is_installed
-from .syntax import Source, parse
+from .syntax import Source, parse, uncollected
 
 _TESTS = re.compile(r"(.*\.)?(__main__|conftest|test_\w+)\Z")
 """Modules of a project folder that are not the project's: whoever runs the tests keeps them."""
@@ -117,7 +117,9 @@ def _imported(file: Path, source: Source) -> ModuleType:
     module.__file__ = str(file)
     sys.modules[name] = module
     try:
-        exec(compile(source.tree, str(file), "exec", dont_inherit=True), vars(module))
+        with uncollected():
+            code = compile(source.tree, str(file), "exec", dont_inherit=True)
+        exec(code, vars(module))
     except (Exception, SystemExit) as error:  # the import runs the user's code, which may raise anything
         sys.modules.pop(name, None)
         raise _failed(error, file) from None

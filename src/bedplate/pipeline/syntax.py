@@ -46,15 +46,15 @@ def parse(path: Path) -> Source:
     if known is not None and known.stamp == stamp:
         return known
     text = path.read_bytes()
-    with _uncollected():
+    with uncollected():
         tree = ast.parse(text, filename=str(path))
-    _parsed[path] = Source(path=path, stamp=stamp, tree=tree, defs=_defs(tree), says_global=b"global" in text)
+        _parsed[path] = Source(path=path, stamp=stamp, tree=tree, defs=_defs(tree), says_global=b"global" in text)
     return _parsed[path]
 
 
 @contextlib.contextmanager
-def _uncollected() -> Iterator[None]:
-    """Without garbage collection: a big tree holds no garbage, and walking it over and over costs more than parsing it."""
+def uncollected() -> Iterator[None]:
+    """Without garbage collection: a big syntax tree holds no garbage, and walking it over and over costs more than parsing it."""
     was = gc.isenabled()
     gc.disable()
     try:
