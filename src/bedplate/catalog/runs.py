@@ -7,6 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+import msgspec
+
 from bedplate.core.clock import iso
 from bedplate.core.context import Noted
 from bedplate.core.errors import NotFound
@@ -132,6 +134,10 @@ class Runs:
     def cost_since(self, since: datetime) -> float:
         """What all attempts begun since then cost, in US dollars."""
         return float(self._database.value("cost_since", since=iso(since)))
+
+    def kept_files(self) -> set[str]:
+        """The digests of every file kept beside a step's record: `gc` keeps their bytes."""
+        return {msgspec.json.decode(value) for (value,) in self._database.rows("files_kept")}
 
     def _said(self, attempt: str, what: str) -> dict[str, Any]:
         return {noted.name: noted.value for noted in self.noted(attempt) if noted.what == what}

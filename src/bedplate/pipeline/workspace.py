@@ -174,10 +174,11 @@ class Workspace:
         return Rerun(attempt=attempt.id, outputs=outputs, notes=(*notes(now, before), *summary.failures.values()))
 
     def gc(self, older: timedelta, *, dry_run: bool = False) -> GcReport:
-        """Collect bytes that nothing refers to and that are older than `older`, never younger than a live lease."""
-        now = self.clock.now()
+        """Collect bytes that nothing refers to and that are older than `older` and than every attempt that may still commit them."""
         lease = timedelta(seconds=seconds(self.config["lease"]))
-        return self.store.gc(self.catalog.artifacts.referenced(), now - max(older, 2 * lease), dry_run)
+        begun = [attempt.started_at for attempt in self.catalog.runs.open_attempts()]
+        older_than = min([self.clock.now() - max(older, 2 * lease), *begun])
+        return self.store.gc(self.catalog.artifacts.referenced(), older_than, dry_run, self.catalog.runs.kept_files())
 
     def is_running(self, run: Run) -> bool:
         """Whether the controller of a run of this machine is alive."""

@@ -121,6 +121,10 @@ ON CONFLICT (attempt, position) DO NOTHING;
 -- What an attempt said, in order.
 SELECT what, name, at_step, number, value FROM noted WHERE attempt = :attempt ORDER BY position;
 
+-- name: files_kept
+-- The digest of every file that a step kept.
+SELECT DISTINCT value FROM noted WHERE what = 'file';
+
 -- name: forecast_put*!
 -- What was predicted of a step of a run.
 INSERT INTO forecasts (run, step, part, quantity, middle, low, high, basis, samples)
