@@ -18,7 +18,7 @@ import polars as pl
 import pytest
 from serve_site import Place, late_model, serving_at
 
-from bedplate.core.errors import Refused, UserError, WorldError
+from bedplate.core.errors import CatalogError, Refused, UserError, WorldError
 from bedplate.interfaces.http import server
 from bedplate.storage.local import local_store
 
@@ -178,6 +178,24 @@ def test_a_version_that_does_not_load_is_in_health_and_the_old_one_serves_on(tmp
         assert place.ask("/will_be_late", {"carrier": "ZZ", "distance": 1000}).json["result"] == 1.0
         assert b"bedplate_load_failures_total 1.0" in place.ask("/metrics").body
     assert [event.kind for event in place.events] == ["service.load_failed"]
+
+
+def test_a_record_that_cannot_be_read_is_in_health_and_what_serves_goes_on(tmp_path: Path) -> None:
+    place = Place(tmp_path)
+    place.fill()
+    with serving_at(place):
+        asked = place.record.stamp
+
+        def unreadable() -> int:
+            raise CatalogError("the record is locked")
+
+        place.record.stamp = unreadable  # type: ignore[method-assign]  # the fault that is tested
+        until(lambda: "catalog" in place.ask("/health/ready").json["problems"], 3)
+        health = place.ask("/health/ready")
+        assert (health.status, health.json["problems"]) == (200, {"catalog": "the record is locked"})
+        assert place.ask("/will_be_late", {"carrier": "ZZ", "distance": 1000}).status == 200
+        place.record.stamp = asked  # type: ignore[method-assign]
+        until(lambda: not place.ask("/health/ready").json["problems"], 3)
 
 
 def test_a_service_waits_for_its_promotion_and_then_answers_without_a_restart(tmp_path: Path) -> None:

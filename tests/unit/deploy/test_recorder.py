@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from bedplate.core.errors import UserError
 from bedplate.stages.deploy.recorder import BATCH, Prediction, Recorder
 from bedplate.testing.serving import START, ManualClock
 
@@ -13,16 +14,19 @@ def prediction(number: int) -> Prediction:
 
 
 class Case:
-    """A recorder whose logs are lists; `broken` logs refuse."""
+    """A recorder whose logs are lists; `broken` logs fail, `closed` ones refuse for good."""
 
     def __init__(self, limit: int = 100) -> None:
         self.clock, self.logs, self.broken = ManualClock(), dict[str, list[list[Prediction]]](), set[str]()
+        self.closed = set[str]()
         self.recorder = Recorder(self.open, limit=limit, clock=self.clock)
 
     def open(self, name: str):
         def append(batch: Sequence[Prediction]) -> None:
             if name in self.broken:
                 raise OSError("the disk is full")
+            if name in self.closed:
+                raise UserError("'result' is of another type")
             self.logs.setdefault(name, []).append(list(batch))
 
         return append
@@ -65,6 +69,16 @@ def test_one_log_that_cannot_be_written_does_not_hold_up_another() -> None:
     case.recorder.flush()
     assert case.written("b") == [2]
     assert case.recorder.waiting == 1
+
+
+def test_what_a_log_refuses_for_good_is_dropped_and_counted_and_leaves_its_room_to_others() -> None:
+    case = Case(limit=2)
+    case.closed.add("a")
+    case.recorder.offer("a", [prediction(1), prediction(2)])
+    assert case.recorder.flush() == 0.0
+    assert (case.recorder.waiting, case.recorder.dropped, case.recorder.written) == (0, 2, 0)
+    assert case.recorder.problem == "a cannot be written: 'result' is of another type"
+    assert case.recorder.offer("b", [prediction(3)]) == 1
 
 
 def test_a_batch_has_at_most_its_size_and_all_are_written_in_one_flush() -> None:

@@ -113,8 +113,7 @@ class Calls:
     def _record_refusal(self, desk: Desk, problem: Problem, scope: Scope, started: float) -> None:
         """A request that did not reach the function is in the record too, without its fields."""
         at = self._ledger.clock.now()
-        (prediction_id,) = self._ledger.prediction_ids(1, at)
-        request_id = self._ledger.request_id(header(scope, b"x-request-id"), at)
+        request_id, (prediction_id,) = self._ledger.names(1, header(scope, b"x-request-id"), at)
         latency_ms = (time.perf_counter() - started) * 1e3
         error = f"{problem.what}: {problem.why}" if problem.status == 503 else problem.what
         refused = Prediction(prediction_id, request_id, at, latency_ms, problem.status, error, "{}", None, None, None)
@@ -126,8 +125,7 @@ class Calls:
             raise Problem(503, f"{desk.name} is not ready", why=active.reason, next="GET /health/ready", headers=((b"retry-after", b"1"),))
         requests, one = desk.decode(body)
         at = self._ledger.clock.now()
-        request_id = self._ledger.request_id(header(scope, b"x-request-id"), at)
-        ids = self._ledger.prediction_ids(len(requests), at)
+        request_id, ids = self._ledger.names(len(requests), header(scope, b"x-request-id"), at)
         try:
             made = await desk.lane.run(len(requests), lambda: _rows(active, desk.read, requests))
         except RowFailed as failed:

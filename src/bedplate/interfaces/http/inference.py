@@ -143,7 +143,8 @@ class Inference:
         columns, rows = model_columns.columns(loaded.model.signature.inputs, given)
         wishes = model_columns.wishes(asked, loaded.model.signature)
         at = self._ledger.clock.now()
-        request_id = self._ledger.request_id(body.header(request.scope, b"x-request-id") or asked.id.encode("latin-1", "ignore"), at)
+        given_id = body.header(request.scope, b"x-request-id") or asked.id.encode("latin-1", "ignore")
+        request_id, ids = self._ledger.names(rows, given_id, at)
         lane = self._lanes.setdefault(loaded.name, Lane(self._pool))
         try:
             made = np.asarray(await lane.run(rows, lambda: loaded.model.predict(columns)))
@@ -152,9 +153,9 @@ class Inference:
             raise Problem(400, error.what, why=error.why) from None
         except Exception as error:  # whatever a framework raises; the server goes on
             problem, kept = self._ledger.failure(loaded.name, error, at)
-            self._record(loaded, columns, [None] * rows, request_id, at, started, kept)
+            self._record(loaded, columns, [None] * rows, ids, request_id, at, started, kept)
             raise problem from None
-        self._record(loaded, columns, plain(made), request_id, at, started, "")
+        self._record(loaded, columns, plain(made), ids, request_id, at, started, "")
         wished = [one for one in outputs if one.name in wishes]
         everything = asked.parameters.get("binary_data_output") is True
         head = {"model_name": loaded.name, "model_version": str(loaded.version.number), "id": asked.id}
@@ -165,12 +166,19 @@ class Inference:
         return Response(text, media_type="application/octet-stream", headers={**headers, _JSON_LENGTH: str(json_length)}), rows
 
     def _record(
-        self, loaded: LoadedModel, columns: Mapping[str, Any], results: list[Any], request_id: str, at: datetime, started: float, error: str
+        self,
+        loaded: LoadedModel,
+        columns: Mapping[str, Any],
+        results: list[Any],
+        ids: list[str],
+        request_id: str,
+        at: datetime,
+        started: float,
+        error: str,
     ) -> None:
         latency_ms = (time.perf_counter() - started) * 1e3
         models = msgspec.json.encode({loaded.name: loaded.version.number}).decode()
         lists = {name: plain(values) for name, values in columns.items()}
-        ids = self._ledger.prediction_ids(len(results), at)
         status = 500 if error else 200
         rows = ({name: values[row] for name, values in lists.items()} for row in range(len(results)))
         self._ledger.record(

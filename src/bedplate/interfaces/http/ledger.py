@@ -37,20 +37,17 @@ class Ledger:
         self._random_bits = random_bits
         self._told: dict[tuple[str, str, int], float] = {}
 
-    def request_id(self, given: bytes, at: datetime) -> str:
-        """The caller's own X-Request-Id where it is short and plain, else a new one."""
-        text = given.decode("latin-1")
-        if text and len(text) <= _LONGEST_ID and text.isascii() and text.isprintable():
-            return text
-        return new_id("q", at, self._random_bits)
+    def names(self, rows: int, given: bytes, at: datetime) -> tuple[str, list[str]]:
+        """The id of a request, and of each of its rows.
 
-    def prediction_ids(self, count: int, at: datetime) -> list[str]:
-        """Ids for the rows of one request."""
+        The request's is the caller's own X-Request-Id where that is short and plain, else that of the first row with another letter.
+        """
         first = new_id("p", at, self._random_bits)
-        if count == 1:
-            return [first]
-        prefix, start = first[:-6], self._random_bits(_ID_BITS)
-        return [prefix + base32((start + row) % (1 << _ID_BITS), 6) for row in range(count)]
+        start = self._random_bits(_ID_BITS) if rows > 1 else 0
+        ids = [first] if rows == 1 else [first[:-6] + base32((start + row) % (1 << _ID_BITS), 6) for row in range(rows)]
+        text = given.decode("latin-1")
+        plain = text and len(text) <= _LONGEST_ID and text.isascii() and text.isprintable()
+        return text if plain else f"q{first[1:]}", ids
 
     def record(self, log: str, predictions: Sequence[Prediction]) -> None:
         """Queue the predictions for their log; never waits."""

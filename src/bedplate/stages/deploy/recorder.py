@@ -2,7 +2,8 @@
 
 `offer` puts a prediction in a bounded queue and never waits: when the queue is full the prediction is counted as dropped and
 answered all the same. A writer thread appends what waits to each service's log every second, or sooner when 5,000 wait. An append
-that fails is tried again, after growing pauses, with its rows still in the queue; `close` writes what is left.
+that fails is tried again, after growing pauses, with its rows still in the queue; one that the log refuses for good (a column of
+another type) is counted as dropped, so that it takes no other log's room. `close` writes what is left.
 
 Limits: a process that is killed loses what waited, at most a second's worth while the store keeps up.
 """
@@ -19,6 +20,7 @@ from typing import Any, Final
 import msgspec
 
 from bedplate.core.clock import Clock
+from bedplate.core.errors import UserError
 
 EVERY_S: Final = 1.0
 BATCH: Final = 5000
@@ -139,18 +141,26 @@ class Recorder:
             batch = list(islice(queue.waiting, BATCH))
         try:
             queue.append(batch)
+        except UserError as error:
+            self.problem = f"{name} cannot be written: {error.what}"
+            self._take(queue, len(batch))
+            self.dropped += len(batch)
+            return 0.0
         except Exception as error:  # a full disk or a busy table must not end the thread that writes all logs
             pause = _PAUSES_S[min(queue.failures, len(_PAUSES_S) - 1)]
             queue.failures += 1
             queue.again_at = self._clock.monotonic() + pause
             self.problem = f"{name} cannot be written: {type(error).__name__}: {error}"
             return pause
-        with self._lock:
-            for _ in batch:
-                queue.waiting.popleft()
-            self._count -= len(batch)
-            self.written += len(batch)
+        self._take(queue, len(batch))
+        self.written += len(batch)
         queue.failures = 0
         if self.problem.startswith(f"{name} "):
             self.problem = ""
         return 0.0
+
+    def _take(self, queue: _Queue, count: int) -> None:
+        with self._lock:
+            for _ in range(count):
+                queue.waiting.popleft()
+            self._count -= count
