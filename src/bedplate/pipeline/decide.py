@@ -102,6 +102,10 @@ class Decider:
             return remembered
         return msgspec.structs.replace(common, reasons=self.reasons(node, part, parts, sources))
 
+    def again(self, decision: Decision) -> Decision:
+        """The decision now, with the inputs that it was made for: another run may have made the same since."""
+        return decision if decision.name in self._forced else self._remembered(decision)
+
     def _remembered(self, decision: Decision) -> Decision:
         """Skip where the catalog knows the key and the bytes are there; run, with the reason, where they are gone."""
         attempt = self._catalog.runs.cached(decision.cache_key)
@@ -158,7 +162,7 @@ class Decider:
         version = self._version(f"{wire.artifact}[{part}]" if wire.partwise and part else wire.artifact, made)
         if wire.is_use:
             version = self._champion(node, wire, version, made)
-        elif version is None:
+        elif version is None and not (wire.optional and wire.kind == "service"):
             gap = "has predicted nothing yet (bedplate serve)" if wire.kind == "service" else "has no version yet"
             raise UserError(f"'{wire.artifact}' {gap}")
         return Input(artifact=wire.artifact, view=wire.view or default_view(wire.kind), version=version, spec=self._spec(wire))

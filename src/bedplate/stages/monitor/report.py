@@ -6,6 +6,7 @@ show. `watch_report` is the whole way from a prediction log.
 
 from __future__ import annotations
 
+import math
 from datetime import datetime
 from typing import Final
 
@@ -107,7 +108,7 @@ def report(
     if window.prediction is not None and window.prediction_before is not None:
         prediction = column_drift("prediction", window.prediction_before, window.prediction, threshold=threshold)
     hours = (window.end - window.start).total_seconds() / 3600 if window.start and window.end else 0.0
-    first = "the first fifth of this window (no reference was kept with the model)"
+    first = "the first fifth of this window"
     drawn = Report(
         service=service, start=window.start, end=window.end,
         predictions=window.predictions, requests=window.requests, answered=window.answered,
@@ -204,10 +205,19 @@ def _about_quality(drawn: Report) -> list[str]:
     if len(judged) >= 3:
         worst = (max if name in _LOWER_IS_BETTER else min)(judged, key=lambda one: one.metrics[name])
         whole, there = known.metrics.get(name, 0.0), worst.metrics[name]
-        if abs(there - whole) > (0.05 if name in ("auc", "accuracy") else 0.25 * abs(whole)):
+        if abs(there - whole) > max(0.05 if name in ("auc", "accuracy") else 0.25 * abs(whole), _chance(name, whole, worst)):
             when = worst.at.strftime("%Y-%m-%d" if drawn.slice_s >= 86400 else "%Y-%m-%d %H:%M:%S")
             found.append(f"{name.upper()} was worst from {when}: {there:.3g}, against {whole:.3g} overall.")
     return found
+
+
+def _chance(name: str, whole: float, one: Slice) -> float:
+    """What chance alone may move a share in a slice: three standard errors (an upper bound for AUC, by the rarer class)."""
+    if name not in ("auc", "accuracy"):
+        return 0.0
+    rate = one.metrics.get("actual_rate", 0.5) if name == "auc" else 0.5
+    rows = one.labelled * min(rate, 1 - rate) if name == "auc" else one.labelled
+    return 3 * math.sqrt(max(whole * (1 - whole), 0.0) / max(rows, 1.0))
 
 
 def _means(one: Drift) -> str:

@@ -19,7 +19,7 @@ import polars as pl
 from bedplate.core.errors import UserError
 from bedplate.core.records import Record
 from bedplate.storage.backends.profile import Floats, open_structs, profile, sketch
-from bedplate.storage.sketch import ColumnSketch, Profile
+from bedplate.storage.sketch import ColumnSketch, NumericSketch, Profile
 
 from .labels import LabelCounts, join_labels
 from .quality import Quality, kind_of, quality
@@ -27,6 +27,8 @@ from .quality import Quality, kind_of, quality
 _WIDTHS: Final = (1, 2, 5, 10, 30, 60, 300, 900, 3600, 6 * 3600, 86400, 7 * 86400, 28 * 86400)
 """Widths of a bucket of time, in seconds, to choose from."""
 _BUCKETS, _SLICES, _LATENCY_BINS = 60, 12, 28
+_FOREIGN: Final = 0.5
+"""Share of results beyond the model's own predictions from which they are taken for something else than the model's."""
 _FIRST_LEAST: Final = 50
 """Rows below which the beginning of a window is no reference for the rest."""
 
@@ -68,8 +70,9 @@ class Latency(Record, frozen=True, kw_only=True):
 class Window(Record, frozen=True, kw_only=True):
     """What was served from `start` to `end`.
 
-    `prediction` is the sketch of the results, taken with `prediction_before`'s edges; that is the given reference, or else the
-    sketch of the window's first fifth (then `prediction_first` is true, and `prediction` holds the rest).
+    `prediction` is the sketch of the results, taken with `prediction_before`'s edges; that is the given reference, or else (also where
+    most results lie beyond the reference) the sketch of the window's first fifth: then `prediction_first` is true, and `prediction`
+    holds the rest.
     """
 
     start: datetime | None = None
@@ -114,10 +117,10 @@ def summarise(
     `reference` gives the edges of the inputs; `by` is the time column that slices quality: `at`, a column of the labels, or a request
     field or feature. Raises UserError where `by` is not a time column.
     """
-    rows = (predictions.collect() if isinstance(predictions, pl.LazyFrame) else predictions).sort("at", maintain_order=True)
+    rows = predictions.collect() if isinstance(predictions, pl.LazyFrame) else predictions
     if not rows.height:
         return Window()
-    rows = rows.with_columns(
+    rows = rows.sort("at", maintain_order=True).with_columns(
         failed=(pl.col("status") >= 500) | ((pl.col("status") < 400) & pl.col("error").is_not_null()),
         refused=pl.col("status").is_between(400, 499),
     )
@@ -129,7 +132,7 @@ def summarise(
         requests=rows.get_column("request_id").n_unique(),
         refused=int(rows.get_column("refused").sum()), failed=int(rows.get_column("failed").sum()),
         bucket_s=width, traffic=_traffic(rows, width), latency=_latency(answered), statuses=_counted(rows.get_column("status")),
-        messages=_messages(rows), versions=_versions(answered.get_column("models")),
+        messages=_messages(rows), versions=answered_by(answered),
         inputs=profile(inputs, reference, [c for c in reference.columns if c in inputs.columns] if reference else None),
     )  # fmt: skip
     window = _with_predictions(window, answered, prediction_reference)
@@ -189,14 +192,25 @@ def _with_predictions(window: Window, answered: pl.DataFrame, before: ColumnSket
     notes = (note,) if note else ()
     if series is None:
         return msgspec.structs.replace(window, notes=notes)
-    if before is not None:
-        return msgspec.structs.replace(window, prediction=sketch(series, before), prediction_before=before, notes=notes)
+    now = sketch(series, before) if before is not None else None
+    if now is not None:
+        beyond = _beyond(now)
+        if beyond <= _FOREIGN:
+            return msgspec.structs.replace(window, prediction=now, prediction_before=before, notes=notes)
+        notes = (*notes, f"{beyond:.0%} of the results lie beyond what the model said in training: the service gives something else")
     first = max(_FIRST_LEAST, len(series) // 5)
     if len(series) < 2 * first:
         return msgspec.structs.replace(window, prediction=sketch(series), notes=notes)
     before = sketch(series.head(first))
     now = sketch(series.slice(first), before)
     return msgspec.structs.replace(window, prediction=now, prediction_before=before, prediction_first=before is not None, notes=notes)
+
+
+def _beyond(now: ColumnSketch) -> float:
+    """The share of values outside the range, or the categories, of the reference that they were sketched with."""
+    if isinstance(now, NumericSketch):
+        return (now.counts[0] + now.counts[-1] + now.odd) / max(now.count + now.odd, 1) if now.counts else 1.0
+    return (now.other + sum(now.extra.values())) / max(now.count, 1)
 
 
 def _with_quality(window: Window, answered: pl.DataFrame, inputs: pl.DataFrame, labels: pl.DataFrame | None, by: str) -> Window:
@@ -287,9 +301,12 @@ def _messages(rows: pl.DataFrame) -> dict[str, int]:
     return {str(text)[:200]: int(n) for text, n in counted.iter_rows()}
 
 
-def _versions(models: pl.Series) -> dict[str, int]:
+def answered_by(predictions: pl.DataFrame) -> dict[str, int]:
+    """How many predictions each model version took part in: `late@7` -> number."""
     found: dict[str, int] = {}
-    for text, n in models.drop_nulls().value_counts().iter_rows():
+    if not predictions.height:
+        return found
+    for text, n in predictions.get_column("models").drop_nulls().value_counts().iter_rows():
         for name, number in msgspec.json.decode(text).items():
             found[f"{name}@{number}"] = found.get(f"{name}@{number}", 0) + n
     return dict(sorted(found.items()))

@@ -1,0 +1,152 @@
+"""`bedplate watch`: what was served, beside what the model was trained on and what really happened; then the project's own watches."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.markup import escape
+
+from bedplate.assembly import open_project
+from bedplate.core.errors import BusyError, UserError, WorldError
+from bedplate.core.units import seconds
+from bedplate.pipeline.commit import check_of
+from bedplate.pipeline.graph import Node
+from bedplate.pipeline.run import Summary
+from bedplate.pipeline.served import LABELS, PREDICTIONS, log_name, served
+from bedplate.pipeline.workspace import Workspace
+from bedplate.stages.monitor.html import page
+from bedplate.stages.monitor.report import Report
+from bedplate.stages.monitor.watched import Asked, note_drift, watched
+
+from .common import console, project_options, put_json, split
+from .following import follower
+from .run import exit_code
+from .services import services
+from .watch_view import draw
+
+_MANY_FILES = 200
+"""Files of a log from which small ones are put together before it is read."""
+
+
+@click.command()
+@click.argument("names", nargs=-1, metavar="[SERVICE]...")
+@click.option(
+    "--by", default="at", metavar="COLUMN", help="The time that slices quality: of the labels or the request. [default: when served]"
+)
+@click.option("--since", default="", metavar="WHEN", help="Only what was served since: '2 days', '2026-11-01' or a time.")
+@click.option("--html", type=click.Path(path_type=Path, dir_okay=False), default=None, help="Where to write the page.")
+@project_options
+def command(
+    names: tuple[str, ...], by: str, since: str, html: Path | None, project: str | None, target: str, as_json: bool
+) -> int:  # fmt: skip
+    """Report traffic, errors, latency, drift and quality of what each SERVICE served, and run the project's watches.
+
+    Exit code 6 where a watch's check did not pass, 1 where one failed.
+    """
+    project, names = split(names, project)
+    workspace = open_project(project, target)
+    chosen, watches = _chosen(workspace, names)
+    if html is not None and len(chosen) > 1:
+        raise UserError(f"--html {html} is one page, and there are {len(chosen)} services", next=f"name one: {chosen[0].name}")
+    now = workspace.clock.now()
+    start = _since(since, now)
+    reports, pages = [], {}
+    for node in chosen:
+        report = _report(workspace, node, start, by)
+        note_drift(workspace.catalog, report, now)
+        pages[node.name] = _write(html or workspace.config.state / "reports" / f"{node.name}.html", page(report))
+        reports.append(report)
+        if not as_json:
+            draw(console(), report)
+            console().print(f"\nthe page: [bold]{escape(str(pages[node.name]))}[/bold]", soft_wrap=True)
+    summary = _run(workspace, watches, as_json) if watches else None
+    failed = _failed(summary)
+    if as_json:
+        put_json({"reports": reports, "pages": pages, "watches": _told(summary), "failures": summary.failures if summary else {}})
+    return exit_code(summary, failed) if summary else 0
+
+
+def _chosen(workspace: Workspace, names: tuple[str, ...]) -> tuple[list[Node], list[str]]:
+    """The services that have served something, and the watches about them; a watch may be named too. Raises UserError, NotFound."""
+    nodes = workspace.graph.nodes
+    named = [name for name in names if name in nodes and nodes[name].declaration.decorator == "watch"]
+    of_watches = tuple(dict.fromkeys(wire.artifact for name in named for wire in _served_by(nodes[name])))
+    wanted = tuple(dict.fromkeys([*(name for name in names if name not in named), *of_watches]))
+    found = services(workspace.graph, wanted)
+    now = workspace.clock.now()
+    chosen = [node for node in found if served(workspace.store, node.name, now) is not None]
+    if not chosen:
+        which = " and ".join(node.name for node in found)
+        raise UserError(f"{which} served nothing yet", why="a watch is about what was served", next=f"bedplate serve {found[0].name}")
+    about = {node.name for node in chosen}
+    watches = [name for name in named or nodes if nodes[name].declaration.decorator == "watch"]
+    return chosen, [name for name in watches if all(wire.artifact in about or wire.optional for wire in _served_by(nodes[name]))]
+
+
+def _served_by(node: Node) -> list[Any]:
+    """The wires of a watch through which it receives what a service predicted."""
+    return [wire for wire in node.by_role("artifact") if wire.kind == "service"]
+
+
+def _report(workspace: Workspace, node: Node, since: datetime | None, by: str) -> Report:
+    for what in (PREDICTIONS, LABELS):
+        log = workspace.store.log(log_name(what, node.name))
+        if len(log.files()) > _MANY_FILES:
+            with suppress(BusyError):  # the server is writing: the report reads the small files as they are
+                log.compact()
+    asked = Asked(
+        service=node.name, since=since, by=by, threshold=float(workspace.config["drift_psi"]), goal_p95_s=node.declaration.p95_s
+    )  # fmt: skip
+    return watched(workspace.store, workspace.catalog, asked)
+
+
+def _run(workspace: Workspace, watches: list[str], as_json: bool) -> Summary:
+    if as_json:
+        return workspace.run(*watches, only=True, command=" ".join(["bedplate", *sys.argv[1:]]))
+    console().print()
+    with follower(False) as follow:
+        return workspace.run(*watches, only=True, command=" ".join(["bedplate", *sys.argv[1:]]), emit=follow)
+
+
+def _failed(summary: Summary | None) -> list[str]:
+    checks = [(v.artifact, check_of(v)) for v in (summary.versions.values() if summary else ())]
+    return [name for name, check in checks if check is not None and not check.passed]
+
+
+def _told(summary: Summary | None) -> list[dict[str, Any]]:
+    """The watches' checks, for programs."""
+    if summary is None:
+        return []
+    checks = {version.artifact: check_of(version) for version in summary.versions.values()}
+    return [
+        {"name": step.name, "status": step.status, "why": step.why, "check": checks.get(step.name)} for step in summary.steps
+    ]  # fmt: skip
+
+
+def _since(text: str, now: datetime) -> datetime | None:
+    if not text:
+        return None
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        try:
+            return now - timedelta(seconds=seconds(text))
+        except UserError as error:
+            raise UserError(
+                f"--since {text} is neither a time nor a duration", next="write --since '2 days' or --since 2026-11-01"
+            ) from error
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
+
+
+def _write(path: Path, text: str) -> Path:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise WorldError(f"the page {path} cannot be written", why=str(error), next="--html FILE writes it elsewhere") from error
+    return path
