@@ -162,8 +162,9 @@ class Runner:
         due = [decision for at, decision in self._later if at <= now]
         self._later = [entry for entry in self._later if entry[0] > now]
         held, self._held = self._held, []
-        again = [d if d.combine else self._decider.decide(self._graph.nodes[d.name], d.part, self._made) for d in held]
-        self._skip(self._sort([*due, *again]))
+        decide = self._decider.decide
+        anew = [self._decider.again(d) if d.combine else decide(self._graph.nodes[d.name], d.part, self._made) for d in held]
+        self._skip(self._sort([*due, *anew]))
 
     # Starting
 
@@ -190,6 +191,11 @@ class Runner:
         if doing is None:
             self._say("step.held", decision.name, decision.part, "another run is making it")
             self._held.append(decision)
+        elif self._decider.again(decision).action == "skip":
+            # Between our decision and our lease another run has made it: it is looked at again, as what another run holds is.
+            self._site.catalog.leases.release(doing.leases)
+            self._held.append(decision)
+            return None
         return doing
 
     # What comes back
