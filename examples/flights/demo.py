@@ -1,0 +1,139 @@
+"""The whole way in one go: run, serve, replay two months of traffic, bring the truth, watch. `make demo` calls this.
+
+Each step is a bedplate command that is printed before it runs; what is printed at the end is read from the record. Run again, it
+re-makes nothing, and asks the service nothing that this model has answered already.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from replay import Traffic, held_out, replay
+from rich.console import Console
+from rich.table import Table
+
+import bedplate
+from bedplate.compute.meter import Meter
+from bedplate.core.units import show_bytes, show_joules, show_seconds
+
+HERE = Path(__file__).parent
+BEDPLATE = [sys.executable, "-m", "bedplate"]
+OUT = Console(highlight=False)
+
+COSTS = """
+    SELECT s.stage, sum(c.wall_s) AS wall_s, max(c.peak_bytes) AS peak_bytes, sum(c.energy_joules) AS energy_joules,
+           string_agg(DISTINCT c.energy_basis) AS basis
+    FROM steps s JOIN costs c ON c.attempt = s.result WHERE s.run = (SELECT max(id) FROM runs) GROUP BY s.stage
+"""
+
+
+class Served(msgspec.Struct, frozen=True):
+    """What the model was asked, and what serving it took: CPU seconds, bytes at the most, joules and on what they are based."""
+
+    model: str
+    traffic: Traffic
+    peak_bytes: float
+    joules: float
+    basis: str
+
+
+def main() -> None:
+    """Every stage in order, then what came of it."""
+    begun = time.perf_counter()
+    command("run")
+    workspace = bedplate.open(HERE)
+    model = f"late@{workspace.catalog.models.alias('late', 'production')}"
+    kept = workspace.config.state / "replayed.json"
+    served = msgspec.json.decode(kept.read_bytes(), type=Served) if kept.exists() else None
+    if served is not None and served.model == model:
+        OUT.print(f"\n[bold]serve, replay, labels[/bold]: skipped, {model} has answered these {served.traffic.flights:,} flights already")
+    else:
+        served = serve_and_replay(workspace, model)
+        kept.write_bytes(msgspec.json.encode(served))
+    command("watch", "will_be_late", "--by", "due")
+    show(workspace, served)
+    OUT.print(f"\nall of it in {time.perf_counter() - begun:.1f} s. Next, in {os.path.relpath(HERE)}:")
+    for line in ("bedplate why late", 'bedplate sql "SELECT airline, avg(late) FROM departures GROUP BY 1 ORDER BY 2"', "bedplate serve"):
+        OUT.print(f"  [bold]{line}[/bold]")
+
+
+def command(*words: str) -> None:
+    """Run one bedplate command here, printed as a person would type it. Ends the demo where it fails."""
+    OUT.print(f"\n[bold]$ bedplate {' '.join(words)}[/bold]")
+    if ended := subprocess.run([*BEDPLATE, *words], cwd=HERE, check=False).returncode:
+        sys.exit(ended)
+
+
+def serve_and_replay(workspace: Any, model: str) -> Served:
+    """Serve, send the held-out flights, stop the server, and bring the truth of those that landed."""
+    meter = Meter(float(workspace.config["watts"].split()[0]) / (os.cpu_count() or 1))
+    flights, truth, before = held_out(), workspace.config.state / "truth.csv", meter.read()
+    with server() as url:
+        traffic = replay(url, truth, flights)
+        with urllib.request.urlopen(f"{url}/metrics", timeout=10) as page:
+            lines = page.read().decode().splitlines()
+    process = {name: float(value) for name, value in (line.split(" ", 1) for line in lines if line.startswith("process_"))}
+    joules, basis = meter.energy(before, meter.read(), process["process_cpu_seconds_total"])
+    command("labels", os.path.relpath(truth, HERE))
+    return Served(model, traffic, process["process_resident_memory_bytes"], joules, basis)
+
+
+@contextmanager
+def server() -> Iterator[str]:
+    """`bedplate serve` in the background; gives its address once it is ready, and stops it at the end."""
+    OUT.print("\n[bold]$ bedplate serve --port 0 --json &[/bold]")
+    with subprocess.Popen([*BEDPLATE, "serve", "--port", "0", "--json"], cwd=HERE, stdout=subprocess.PIPE, text=True) as process:
+        line = process.stdout.readline() if process.stdout else ""
+        if not line:
+            sys.exit(process.wait())
+        OUT.print(line, end="", markup=False)
+        try:
+            yield json.loads(line)["url"]
+        finally:
+            process.terminate()
+
+
+def show(workspace: Any, served: Served) -> None:
+    """What was made and what it took, from the record."""
+    costs = {row["stage"]: row for row in workspace.sql(COSTS).to_dicts()}
+    costs["deploy"] = {
+        "wall_s": served.traffic.seconds,
+        "peak_bytes": served.peak_bytes,
+        "energy_joules": served.joules,
+        "basis": served.basis,
+    }
+    check = workspace["good_enough"].load()
+    gate = next(finding for finding in check.findings if finding.name == "auc" and not finding.slice)
+    heads = workspace.sql("SELECT artifact, rows FROM versions WHERE is_head AND kind = 'table'").to_dicts()
+    traffic = served.traffic
+    made = {
+        "train": served.model,
+        "validate": f"AUC {gate.value:.3f}, the gate asks for {gate.bound:g}",
+        "deploy": f"{traffic.flights:,} predictions, {traffic.flights / traffic.seconds:,.0f} a second, "
+        f"p50 {show_seconds(traffic.p50)}, p99 {show_seconds(traffic.p99)}",
+    }
+    for stage in ("ingest", "prepare"):
+        rows = [head["rows"] for head in heads if workspace.graph.node(head["artifact"]).declaration.stage == stage]
+        made[stage] = f"{len(rows)} tables, {sum(rows):,} rows"
+    table = Table("stage", "made", "time", "memory", "energy", title="flights, from raw files to a watched model")
+    for stage in ("ingest", "prepare", "train", "validate", "deploy"):
+        cost = costs[stage]
+        energy = f"{show_joules(cost['energy_joules'])} ({cost['basis']})"
+        table.add_row(stage, made[stage], show_seconds(cost["wall_s"]), show_bytes(cost["peak_bytes"]), energy)
+    OUT.print("\n", table, sep="")
+    size = sum(path.stat().st_size for path in workspace.config.state.rglob("*") if path.is_file())
+    OUT.print(f"on disk: {show_bytes(size)} in {os.path.relpath(workspace.config.state)}")
+
+
+if __name__ == "__main__":
+    main()
