@@ -30,11 +30,9 @@ HERE = Path(__file__).parent
 BEDPLATE = [sys.executable, "-m", "bedplate"]
 OUT = Console(highlight=False)
 
-COSTS = """
-    SELECT s.stage, sum(c.wall_s) AS wall_s, max(c.peak_bytes) AS peak_bytes, sum(c.energy_joules) AS energy_joules,
-           string_agg(DISTINCT c.energy_basis) AS basis
-    FROM steps s JOIN costs c ON c.attempt = s.result WHERE s.run = (SELECT max(id) FROM runs) GROUP BY s.stage
-"""
+STAGES = ("ingest", "prepare", "train", "validate", "deploy", "monitor")
+COSTS = "SELECT DISTINCT c.* FROM versions v JOIN costs c ON c.attempt = v.attempt WHERE v.is_head"
+TABLES = "SELECT artifact, rows FROM versions WHERE is_head AND kind = 'table'"
 
 
 class Served(msgspec.Struct, frozen=True):
@@ -62,7 +60,9 @@ def main() -> None:
         kept.write_bytes(msgspec.json.encode(served))
     command("watch", "will_be_late", "--by", "due")
     show(workspace, served)
-    OUT.print(f"\nall of it in {time.perf_counter() - begun:.1f} s. Next, in {os.path.relpath(HERE)}:")
+    OUT.print(
+        f"\nall of it in {time.perf_counter() - begun:.1f} s. Next, after `. {os.path.relpath(sys.prefix)}/bin/activate; cd {os.path.relpath(HERE)}`:"
+    )
     for line in ("bedplate why late", 'bedplate sql "SELECT airline, avg(late) FROM departures GROUP BY 1 ORDER BY 2"', "bedplate serve"):
         OUT.print(f"  [bold]{line}[/bold]")
 
@@ -105,34 +105,43 @@ def server() -> Iterator[str]:
 
 def show(workspace: Any, served: Served) -> None:
     """What was made and what it took, from the record."""
-    costs = {row["stage"]: row for row in workspace.sql(COSTS).to_dicts()}
-    costs["deploy"] = {
-        "wall_s": served.traffic.seconds,
-        "peak_bytes": served.peak_bytes,
-        "energy_joules": served.joules,
-        "basis": served.basis,
-    }
-    check = workspace["good_enough"].load()
-    gate = next(finding for finding in check.findings if finding.name == "auc" and not finding.slice)
-    heads = workspace.sql("SELECT artifact, rows FROM versions WHERE is_head AND kind = 'table'").to_dicts()
-    traffic = served.traffic
-    made = {
-        "train": served.model,
-        "validate": f"AUC {gate.value:.3f}, the gate asks for {gate.bound:g}",
-        "deploy": f"{traffic.flights:,} predictions, {traffic.flights / traffic.seconds:,.0f} a second, "
-        f"p50 {show_seconds(traffic.p50)}, p99 {show_seconds(traffic.p99)}",
-    }
-    for stage in ("ingest", "prepare"):
-        rows = [head["rows"] for head in heads if workspace.graph.node(head["artifact"]).declaration.stage == stage]
-        made[stage] = f"{len(rows)} tables, {sum(rows):,} rows"
     table = Table("stage", "made", "time", "memory", "energy", title="flights, from raw files to a watched model")
-    for stage in ("ingest", "prepare", "train", "validate", "deploy"):
-        cost = costs[stage]
-        energy = f"{show_joules(cost['energy_joules'])} ({cost['basis']})"
-        table.add_row(stage, made[stage], show_seconds(cost["wall_s"]), show_bytes(cost["peak_bytes"]), energy)
+    made, took = what_was_made(workspace, served), what_it_took(workspace, served)
+    for stage in STAGES:
+        table.add_row(stage, made[stage], *took[stage])
     OUT.print("\n", table, sep="")
     size = sum(path.stat().st_size for path in workspace.config.state.rglob("*") if path.is_file())
     OUT.print(f"on disk: {show_bytes(size)} in {os.path.relpath(workspace.config.state)}")
+
+
+def what_was_made(workspace: Any, served: Served) -> dict[str, str]:
+    """A line for each stage."""
+    rows: dict[str, list[int]] = {}
+    for head in workspace.sql(TABLES).to_dicts():
+        rows.setdefault(workspace.graph.node(head["artifact"]).declaration.stage, []).append(head["rows"])
+    traffic, gate, watched = served.traffic, workspace["good_enough"].load().findings[0], workspace["still_right"].load().findings[0]
+    rate = f"{traffic.flights / traffic.seconds:,.0f} a second, p50 {show_seconds(traffic.p50)}, p99 {show_seconds(traffic.p99)}"
+    return {
+        **{stage: f"{len(given)} tables, {sum(given):,} rows" for stage, given in rows.items()},
+        "train": f"{served.model}, in production",
+        "validate": f"AUC {gate.value:.3f}, gate {gate.bound:g}",
+        "deploy": f"{traffic.flights:,} predictions, {rate}",
+        "monitor": f"AUC {watched.value:.3f} as served",
+    }
+
+
+def what_it_took(workspace: Any, served: Served) -> dict[str, tuple[str, str, str]]:
+    """Time, memory and energy of each stage, the energy with its basis."""
+    stages: dict[str, list[dict[str, Any]]] = {}
+    for cost in workspace.sql(COSTS).to_dicts():
+        stages.setdefault(workspace.graph.node(cost["step"]).declaration.stage, []).append(cost)
+    took = {}
+    for stage, costs in stages.items():
+        seconds, joules = sum(cost["wall_s"] for cost in costs), sum(cost["energy_joules"] for cost in costs)
+        energy = f"{show_joules(joules)} ({costs[0]['energy_basis']})"
+        took[stage] = (show_seconds(seconds), show_bytes(max(cost["peak_bytes"] for cost in costs)), energy)
+    energy = f"{show_joules(served.joules)} ({served.basis})"
+    return {**took, "deploy": (show_seconds(served.traffic.seconds), show_bytes(served.peak_bytes), energy)}
 
 
 if __name__ == "__main__":
