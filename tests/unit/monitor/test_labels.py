@@ -65,3 +65,18 @@ def test_the_prediction_is_a_finer_key_than_the_request_and_time_decides_which_l
     labels = pl.DataFrame({"prediction_id": ["p2", "p2"], "request_id": ["r3", "r3"], "label": ["new", "old"], "at": [late, early]})
     joined, _ = join_labels(SERVED, labels)
     assert joined["label"].to_list() == [None, "new", None]
+
+
+def test_a_label_of_a_prediction_counts_before_that_of_its_request() -> None:
+    predictions = pl.DataFrame({"prediction_id": ["p1", "p2", "p3"], "request_id": ["r1", "r1", "r2"]})
+    labels = pl.DataFrame(
+        {
+            "prediction_id": ["p2", None, None, "p9", None],
+            "request_id": ["r1", "r1", "r9", None, "r1"],
+            "label": [20, 10, 90, 99, 11],
+        }
+    )
+    joined, counts = join_labels(predictions, labels)
+    assert joined["label"].to_list() == [11, 20, None]
+    assert joined.columns == ["prediction_id", "request_id", "label"]
+    assert (counts.given, counts.duplicates, counts.unmatched, counts.predictions) == (5, 1, 2, 2)

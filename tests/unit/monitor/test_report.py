@@ -13,6 +13,7 @@ import pytest
 from bedplate.core.errors import UserError
 from bedplate.stages.monitor.html import page
 from bedplate.stages.monitor.report import Report, watch_report
+from bedplate.stages.monitor.watched import drift_event
 from bedplate.stages.monitor.window import bucket_width, served_inputs
 from bedplate.storage.backends.profile import profile, sketch
 
@@ -92,6 +93,38 @@ def test_without_a_reference_of_predictions_the_beginning_of_the_window_serves_a
     assert found.prediction is not None
     assert found.prediction.drifted
     assert any("no reference was kept" in note for note in found.notes)
+
+
+def test_results_that_are_not_the_models_own_are_compared_with_the_beginning_of_the_window() -> None:
+    minutes = served().with_columns(result=pl.col("result") * 60 + 5)
+    found = watch_report(minutes, service="s", prediction_reference=sketch(served(seed=9)["result"]), prediction_reference_name="late@7")
+    assert found.prediction_reference == "the first fifth of this window"
+    assert any("the service gives something else" in note for note in found.notes)
+    texts = served().with_columns(result=pl.when(pl.col("result") > 0.5).then(pl.lit("late")).otherwise(pl.lit("not")))
+    found = watch_report(texts, service="s", prediction_reference=sketch(served(seed=9)["result"]))
+    assert found.prediction is not None
+    assert (found.prediction.kind, found.prediction_reference) == ("text", "the first fifth of this window")
+
+
+def test_a_slice_is_called_worst_only_beyond_chance() -> None:
+    few = served(420, days=14)
+    assert not any("was worst" in line for line in watch_report(few, truth(few, seed=5), service="s").findings)
+    many = served(6000, days=28)
+    flipped = truth(many).with_columns(label=pl.when(pl.int_range(pl.len()) < 1400).then(~pl.col("label")).otherwise(pl.col("label")))
+    assert any("AUC was worst from 2026-10" in line for line in watch_report(many, flipped, service="s").findings)
+
+
+def test_drift_is_an_event_that_due_work_can_read() -> None:
+    at = START + timedelta(days=15)
+    calm = watch_report(served(), service="s", reference=profile(training()))
+    assert drift_event(calm, at) is None
+    moved = watch_report(served(shift=6), service="s", reference=profile(training()), reference_name="late@7's table")
+    event = drift_event(moved, at)
+    assert event is not None
+    assert (event.kind, event.subject, event.at) == ("drift.found", "s", at)
+    assert set(event.data["columns"]) == {"delay"}
+    assert (event.data["reference"], event.data["window"]["predictions"]) == ("late@7's table", 3000)
+    assert msgspec.json.decode(msgspec.json.encode(event.data)) == event.data
 
 
 def test_failed_and_refused_requests_are_counted_apart_and_carry_no_distribution() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -12,12 +11,12 @@ import click
 from rich.markup import escape
 
 from bedplate.assembly import open_project
-from bedplate.core.errors import BusyError, UserError, WorldError
+from bedplate.core.errors import UserError, WorldError
 from bedplate.core.units import seconds
 from bedplate.pipeline.commit import check_of
 from bedplate.pipeline.graph import Node
 from bedplate.pipeline.run import Summary
-from bedplate.pipeline.served import LABELS, PREDICTIONS, log_name, served
+from bedplate.pipeline.served import served
 from bedplate.pipeline.workspace import Workspace
 from bedplate.stages.monitor.html import page
 from bedplate.stages.monitor.report import Report
@@ -28,9 +27,6 @@ from .following import follower
 from .run import exit_code
 from .services import services
 from .watch_view import draw
-
-_MANY_FILES = 200
-"""Files of a log from which small ones are put together before it is read."""
 
 
 @click.command()
@@ -94,11 +90,6 @@ def _served_by(node: Node) -> list[Any]:
 
 
 def _report(workspace: Workspace, node: Node, since: datetime | None, by: str) -> Report:
-    for what in (PREDICTIONS, LABELS):
-        log = workspace.store.log(log_name(what, node.name))
-        if len(log.files()) > _MANY_FILES:
-            with suppress(BusyError):  # the server is writing: the report reads the small files as they are
-                log.compact()
     asked = Asked(
         service=node.name, since=since, by=by, threshold=float(workspace.config["drift_psi"]), goal_p95_s=node.declaration.p95_s
     )  # fmt: skip
