@@ -60,9 +60,8 @@ def main() -> None:
         kept.write_bytes(msgspec.json.encode(served))
     command("watch", "will_be_late", "--by", "due")
     show(workspace, served)
-    OUT.print(
-        f"\nall of it in {time.perf_counter() - begun:.1f} s. Next, after `. {os.path.relpath(sys.prefix)}/bin/activate; cd {os.path.relpath(HERE)}`:"
-    )
+    here = f". {os.path.relpath(sys.prefix)}/bin/activate; cd {os.path.relpath(HERE)}"
+    OUT.print(f"\nall of it in {time.perf_counter() - begun:.1f} s. Next, after `{here}`:")
     for line in ("bedplate why late", 'bedplate sql "SELECT airline, avg(late) FROM departures GROUP BY 1 ORDER BY 2"', "bedplate serve"):
         OUT.print(f"  [bold]{line}[/bold]")
 
