@@ -39,8 +39,8 @@ class Blobs:
 
     def put_file(self, source: Path) -> tuple[str, int]:
         """Keep a copy of a file; its digest and size in bytes. Read once, hashed while it is copied."""
-        with self.writer() as sink, disk.guard("read", source), source.open("rb") as file:
-            while piece := file.read(_CHUNK):
+        with self.writer() as sink:
+            for piece in _pieces(source):
                 sink.write(piece)
         return sink.digest, sink.size
 
@@ -123,6 +123,18 @@ class Blobs:
 
     def _seal(self, digest: str) -> None:
         self.path(digest).chmod(0o444)
+
+
+def _pieces(source: Path) -> Iterator[bytes]:
+    with disk.guard("read", source):
+        file = source.open("rb")
+    with file:
+        while True:
+            with disk.guard("read", source):
+                piece = file.read(_CHUNK)
+            if not piece:
+                return
+            yield piece
 
 
 class Sink:

@@ -88,6 +88,14 @@ def undo(folder: Path, pinned: int | None, attempt: str) -> bool:
         return True
 
 
+def carries(folder: Path, attempt: str) -> bool:
+    """Whether the newest commit is this attempt's, as far as can be seen: then its files stay for recovery to decide about."""
+    try:
+        return DeltaTable.is_deltatable(str(folder)) and DeltaTable(str(folder)).history(1)[0].get(ATTEMPT) == attempt
+    except (DeltaError, OSError):
+        return True
+
+
 def active(folder: Path) -> set[str]:
     """The names of the files in the table's newest version; empty where there is no table."""
     with errors("read", folder):

@@ -12,7 +12,10 @@ from bedplate.core.errors import UserError
 
 
 def to_polars(frame: Any) -> pl.DataFrame:
-    """A pandas frame as Polars. A named index becomes columns; an unnamed one (row numbers) is dropped. Raises UserError."""
+    """A pandas frame as Polars. A named index becomes columns; an unnamed one (row numbers) is dropped.
+
+    Not-a-number becomes null, as it is what pandas writes for a missing value. Raises UserError.
+    """
     _need("pyarrow", "keep a pandas frame")
     if any(name is not None for name in frame.index.names):
         frame = frame.reset_index()
@@ -23,7 +26,7 @@ def to_polars(frame: Any) -> pl.DataFrame:
     columns: list[pl.Series] = []
     for number, name in enumerate(names):
         try:
-            columns.append(pl.Series(name, pl.from_pandas(frame.iloc[:, number], nan_to_null=False)))
+            columns.append(pl.Series(name, pl.from_pandas(frame.iloc[:, number], nan_to_null=True)))
         except (TypeError, ValueError, OverflowError, pl.exceptions.PolarsError) as error:
             raise UserError(
                 f"column '{name}' cannot be kept", why=f"its values have no common type: {error}", next=f"convert '{name}' to one type"

@@ -99,6 +99,7 @@ class _Saving:
         self.codec = codec
         self.digest = TableDigest(codec.schema, mark)
         self.writer = parquet.Writer(self.folder, request.attempt, codec.stored, first)
+        self.committing = False
 
     def run(self, batches: Iterator[pl.DataFrame]) -> Draft:
         try:
@@ -112,7 +113,8 @@ class _Saving:
             marks = {delta.ATTEMPT: self.request.attempt, delta.DIGEST: digest}
             return self.commit(digest, mark, files, marks)
         except BaseException:
-            self.writer.discard()
+            if not self.committing or not delta.carries(self.folder, self.request.attempt):
+                self.writer.discard()
             raise
 
     def write(self, batches: Iterator[pl.DataFrame]) -> None:
@@ -125,7 +127,10 @@ class _Saving:
 
     def committed(self, files: list[PartFile], marks: dict[str, str]) -> int | None:
         """The Delta version of these files; None for a part, which is committed with the others."""
-        return None if self.request.part else delta.commit(self.folder, self.codec.stored, files, marks)
+        if self.request.part:
+            return None
+        self.committing = True
+        return delta.commit(self.folder, self.codec.stored, files, marks)
 
     def draft(self, digest: str, table_version: int | None, files: list[PartFile], mark: Mark) -> Draft:
         meta = {
