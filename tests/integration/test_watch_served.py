@@ -202,6 +202,7 @@ def test_a_watch_whose_check_does_not_pass_ends_with_6_and_runs_again_only_for_n
     assert "FAIL error = 2 (<= 0.5)" in text
     code, said = person.reads("watch", "quote")
     assert (code, said["watches"][0]["status"]) == (6, "skipped")
+    assert "FAIL error = 2 (<= 0.5)" in person.types("watch", "quote")[1]
     person.types("labels", person.writes("better.csv", person.truth()), "quote")
     code, said = person.reads("watch", "quote")
     assert (code, said["watches"][0]["status"]) == (0, "done")

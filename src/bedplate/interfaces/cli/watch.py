@@ -101,7 +101,13 @@ def _run(workspace: Workspace, watches: list[str], as_json: bool) -> Summary:
         return workspace.run(*watches, only=True, command=" ".join(["bedplate", *sys.argv[1:]]))
     console().print()
     with follower(False) as follow:
-        return workspace.run(*watches, only=True, command=" ".join(["bedplate", *sys.argv[1:]]), emit=follow)
+        summary = workspace.run(*watches, only=True, command=" ".join(["bedplate", *sys.argv[1:]]), emit=follow)
+    skipped = {step.name for step in summary.steps if step.status == "skipped"}
+    for version in summary.versions.values():  # a hit says what the run that made it said
+        check = check_of(version) if version.artifact in skipped else None
+        for finding in check.findings if check is not None else ():
+            console().print(f" [cyan]?[/cyan] {version.artifact:<22} {escape(str(finding))}", soft_wrap=True)
+    return summary
 
 
 def _failed(summary: Summary | None) -> list[str]:

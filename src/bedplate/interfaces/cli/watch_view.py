@@ -19,7 +19,9 @@ from bedplate.stages.monitor.window import Bucket
 from .blocks import bar, sparkline
 from .common import table
 
-_BAR, _SPARK, _COLUMNS, _SLICES = 24, 60, 16, 12
+_BAR, _SHORT_BAR, _SPARK, _COLUMNS, _SLICES = 24, 12, 60, 16, 12
+_WIDE = 108
+"""Columns of a terminal from which everything has room; a narrower one gets short bars and fewer figures (the page has all)."""
 
 
 def draw(out: Console, report: Report) -> None:
@@ -54,7 +56,7 @@ def _head(out: Console, report: Report) -> None:
     errors = f"{report.failed:,} failed, {report.refused:,} refused"
     facts.add_row("errors", f"[{style or 'bold'}]{report.error_share:.2%}[/]", errors)
     if report.latency is not None:
-        facts.add_row("latency p95", f"[bold]{report.latency.p95:.3g} ms[/bold]", _latency(report))
+        facts.add_row("latency p95", f"[bold]{report.latency.p95:.3g} ms[/bold]", _latency(report, out.width >= _WIDE))
     if report.labels.given:
         facts.add_row("labels", f"[bold]{report.labels.predictions:,}[/bold]", f"{report.labelled_share:.1%} of what was answered")
     facts.show_header = False
@@ -63,15 +65,15 @@ def _head(out: Console, report: Report) -> None:
     out.print(f"traffic  [cyan]{sparkline(counts, _SPARK)}[/cyan]  [dim]{per}[/dim]")
 
 
-def _latency(report: Report) -> str:
+def _latency(report: Report, wide: bool) -> str:
     found, goal = report.latency, report.goal_p95_ms
     assert found is not None
-    rest = f"p50 {found.p50:.3g}, p99 {found.p99:.3g}, most {found.most:.3g} ms"
+    rest = f"p50 {found.p50:.3g}, p99 {found.p99:.3g}{f', most {found.most:.3g}' if wide else ''} ms"
     if goal is None:
         return rest
     met = found.p95 <= goal
     colour = "green" if met else "red"
-    drawn = bar(found.p95, goal * 1.25, _BAR, goal)
+    drawn = bar(found.p95, goal * 1.25, _BAR if wide else _SHORT_BAR, goal)
     return f"[{colour}]{drawn}[/] goal {goal:.3g} ms [{colour}]{'+ met' if met else 'x missed'}[/]; {rest}"
 
 
@@ -91,24 +93,27 @@ def _drift(out: Console, report: Report) -> None:
         out.print(f"[dim]inputs against {escape(report.reference)}[/dim]")
     if report.prediction_reference:
         out.print(f"[dim]predictions against {escape(report.prediction_reference)}[/dim]")
-    drawn = table("", "column", "#PSI", f"│ is {report.threshold:g}", "#chance", "#KS", "#missing", "then and now")
+    wide = out.width >= _WIDE
+    more = ("#chance", "#KS", "#missing") if wide else ()
+    drawn = table("", "column", "#PSI", f"│ is {report.threshold:g}", *more, "then and now")
     for one in every[:_COLUMNS]:
-        drawn.add_row(*_row(one, report.threshold))
+        drawn.add_row(*_row(one, report.threshold, wide))
     out.print(drawn)
     if len(every) > _COLUMNS:
-        more = len(every) - _COLUMNS
-        out.print(f"[dim]and {more} column{'s' if more > 1 else ''} that moved less: see the page[/dim]")
+        left = len(every) - _COLUMNS
+        out.print(f"[dim]and {left} column{'s' if left > 1 else ''} that moved less: see the page[/dim]")
 
 
-def _row(one: Drift, threshold: float) -> tuple[str, ...]:
+def _row(one: Drift, threshold: float, wide: bool) -> tuple[str, ...]:
     mark = "[bold red]x[/bold red]" if one.drifted else ""
     colour = "red" if one.drifted else "cyan"
     psi = "" if one.psi is None else f"{one.psi:.3f}"
-    drawn = f"[{colour}]{bar(one.psi or 0.0, threshold * 2.5, _BAR, threshold)}[/]"
+    drawn = f"[{colour}]{bar(one.psi or 0.0, threshold * 2.5, _BAR if wide else _SHORT_BAR, threshold)}[/]"
     missing = f"{one.nulls_before:.1%} -> {one.nulls_now:.1%}" if max(one.nulls_before, one.nulls_now) >= 0.0005 else ""
     ks = "" if one.ks is None else f"{one.ks:.3f}"
     name = f"[bold]{escape(one.column)}[/bold]" if one.drifted or one.column == "prediction" else escape(one.column)
-    return mark, name, psi, drawn, f"{one.psi_expected:.3f}" if one.psi is not None else "", ks, missing, _change(one)
+    more = (f"{one.psi_expected:.3f}" if one.psi is not None else "", ks, missing) if wide else ()
+    return mark, name, psi, drawn, *more, _change(one)
 
 
 def _change(one: Drift) -> str:
@@ -145,7 +150,7 @@ def _quality(out: Console, report: Report) -> None:
     for one in report.slices[-_SLICES:]:
         figures = [f"{one.metrics[name]:.4g}" if name in one.metrics else "" for name in names]
         mean = "" if one.predicted is None else f"{one.predicted:.4g}"
-        lines = f"[cyan]{bar(one.metrics.get(first, 0.0), most, _BAR)}[/]"
+        lines = f"[cyan]{bar(one.metrics.get(first, 0.0), most, _BAR if out.width >= _WIDE else _SHORT_BAR)}[/]"
         drawn.add_row(_moment(one.at, report.slice_s), f"{one.n:,}", f"{one.labelled:,}", mean, *figures, lines)
     out.print(drawn)
 
