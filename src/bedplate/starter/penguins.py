@@ -37,18 +37,18 @@ def adults(measured: pl.LazyFrame) -> pl.LazyFrame:
 def mass(adults: pl.DataFrame, context: Context, strength: float = tune(0.01, 100.0, default=1.0, log=True)) -> Model:
     """Ridge regression on the birds before the gate's year; `strength` pulls the weights towards zero."""
     past = adults.filter(pl.col("year") < GATE_YEAR)
-    inputs = past.select("species", *LENGTHS)
+    inputs, masses = past.select("species", *LENGTHS), past["body_mass_g"].to_numpy()
     lengths = inputs.select(LENGTHS).to_numpy()
-    params: dict[str, Any] = {"mean": lengths.mean(axis=0), "scale": lengths.std(axis=0)}
-    x, y = design(params, inputs.to_dict(as_series=False)), past["body_mass_g"].to_numpy()
+    params: dict[str, Any] = {"mean": lengths.mean(axis=0), "scale": lengths.std(axis=0), "average": masses.mean()}
+    x, y = design(params, inputs.to_dict(as_series=False)), masses - params["average"]
     params["weights"] = np.linalg.solve(x.T @ x + strength * np.eye(x.shape[1]), x.T @ y)
     context.metric("birds", past.height)
-    return Model.of(predict, params, example=inputs.head(5))
+    return Model.of(predict, params, example=inputs)
 
 
 def predict(params: dict[str, Any], columns: dict[str, Any]) -> Any:
     """Mass in grams, one for each row of the columns."""
-    return design(params, columns) @ params["weights"]
+    return params["average"] + design(params, columns) @ params["weights"]
 
 
 def design(params: dict[str, Any], columns: dict[str, Any]) -> Any:
