@@ -2,7 +2,7 @@
 
 Choices: it leads a session of its own (Ctrl-C in the terminal does not reach it; all that it starts can be killed with it) and dies
 with the fork server. SIGTERM only sets the flag behind `stopping()`. It ends by `os._exit`, because some native libraries abort
-in their exit handlers. It says that it is spent, and is not used again, where a job left processes behind or its handle raised;
+in their exit handlers. It says that it is spent, and is not used again, where a job left processes or threads behind or its handle raised;
 the controller lets go of those that it asked to stop.
 """
 
@@ -109,7 +109,7 @@ class _Worker:
             answer = f"{type(error).__name__}: {error}".encode()
             traceback.print_exc()
         _flush()
-        account = account_bytes(Account(cpu_s=_cpu_s(), peak_bytes=_peak_bytes(), spent=spent or _left_children()))
+        account = account_bytes(Account(cpu_s=_cpu_s(), peak_bytes=_peak_bytes(), spent=spent or _left_something()))
         with self._sending:
             self._connection.sendall(pack(kind, account, answer))
 
@@ -130,6 +130,13 @@ def _flush() -> None:
         with contextlib.suppress(OSError, ValueError, AttributeError):
             stream.flush()
     flush_c_streams()
+
+
+def _left_something() -> bool:
+    """Whether the job left a process or thread of its own running, or closed what the next job prints to."""
+    own = threading.current_thread()
+    threads = any(not thread.daemon for thread in threading.enumerate() if thread is not own)
+    return threads or sys.stdout.closed or sys.stderr.closed or _left_children()
 
 
 def _left_children() -> bool:

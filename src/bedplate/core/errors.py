@@ -38,6 +38,11 @@ class BedplateError(Exception):
             lines.append(f"  next: {self.next}")
         return "\n".join(lines)
 
+    @property
+    def line(self) -> str:
+        """What happened and what to do about it, on one line."""
+        return f"{self.what}: {self.next}" if self.next else self.what
+
 
 class UserError(BedplateError):
     """Something asked for cannot be done as asked."""

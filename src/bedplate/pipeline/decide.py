@@ -93,7 +93,7 @@ class Decider:
             inputs = {wire.name: self._input(node, wire, part, made) for wire in node.wires if wire.role == "artifact"}
             sources = self._sources(node)
         except BedplateError as error:
-            return Decision(name=node.name, part=part, action="blocked", reasons=(Reason(what="input", text=error.what),))
+            return Decision(name=node.name, part=part, action="blocked", reasons=(Reason(what="input", text=error.line),))
         parts = self._keyer.parts(node, part, inputs, sources)
         cache_key = key(parts)
         common = Decision(name=node.name, part=part, action="run", cache_key=cache_key, key_parts=parts, inputs=inputs, sources=sources)

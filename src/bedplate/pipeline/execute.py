@@ -9,7 +9,8 @@ from __future__ import annotations
 import os
 import time
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,8 @@ from .load import Loaded
 from .opened import Opened
 
 _PROGRESS_EVERY_S = 0.1
+_MESSAGE = 2_000
+_TRACEBACK = 20_000
 
 
 class Execution:
@@ -68,7 +71,7 @@ class Execution:
         drafts: tuple[Draft, ...] = ()
         failure: tuple[Cause, str, str] = ("", "", "")
         inputs = [entry.path for entries in task.sources.values() for entry in entries]
-        with self.opened.watching(self.store.root.parent, inputs):
+        with _put_back(), self.opened.watching(self.store.root.parent, inputs):
             try:
                 drafts = self._call(task, notes)
                 notes.files = tuple(self._keep(noted) for noted in notes.files)
@@ -80,8 +83,8 @@ class Execution:
             drafts=drafts,
             noted=(*notes.kept, *notes.files),
             cause=failure[0],
-            message=failure[1],
-            traceback=failure[2],
+            message=_plain(self._without_secrets(task, failure[1]), _MESSAGE),
+            traceback=_plain(self._without_secrets(task, failure[2]), _TRACEBACK),
             opened=self.opened.found(),
             cpu_s=time.process_time() - cpu,
             wall_s=time.perf_counter() - wall,
@@ -175,6 +178,13 @@ class Execution:
         text = "".join(traceback.format_exception_only(error)).strip()
         return "code", text, self._frames(error)
 
+    def _without_secrets(self, task: Task, text: str) -> str:
+        """A library may put what it was given into its errors."""
+        for wire in self.graph.nodes[task.step].by_role("secret"):
+            if secret := os.environ.get(wire.name.upper()):
+                text = text.replace(secret, "****")
+        return text
+
     def _frames(self, error: BaseException) -> str:
         """The traceback from the project's own first frame on: what the user can act on."""
         frames = traceback.extract_tb(error.__traceback__)
@@ -204,6 +214,26 @@ class Notes:
         else:
             self._next = self._clock.monotonic() + _PROGRESS_EVERY_S
         self._report(msgspec.json.encode(noted))
+
+
+@contextmanager
+def _put_back() -> Iterator[None]:
+    """A step may change folder and environment for itself, not for the next one in this worker."""
+    folder, environ = Path.cwd(), dict(os.environ)
+    try:
+        yield
+    finally:
+        with suppress(OSError):
+            os.chdir(folder)
+        if dict(os.environ) != environ:
+            os.environ.clear()
+            os.environ.update(environ)
+
+
+def _plain(text: str, longest: int) -> str:
+    """Text that every record and terminal can hold, whatever a step raised: no lone surrogates, no megabytes."""
+    plain = text.encode("utf-8", "backslashreplace").decode()
+    return plain if len(plain) <= longest else f"{plain[:longest]}... ({len(plain):,} characters)"
 
 
 def _secret(name: str) -> Secret:

@@ -14,6 +14,7 @@ import importlib
 import re
 import sys
 import traceback
+from contextlib import redirect_stdout
 from pathlib import Path
 from types import ModuleType
 
@@ -119,7 +120,8 @@ def _imported(file: Path, source: Source) -> ModuleType:
     try:
         with uncollected():
             code = compile(source.tree, str(file), "exec", dont_inherit=True)
-        exec(code, vars(module))
+        with redirect_stdout(sys.stderr):  # standard output is for what a verb answers, which may be JSON
+            exec(code, vars(module))
     except (Exception, SystemExit) as error:  # the import runs the user's code, which may raise anything
         sys.modules.pop(name, None)
         raise _failed(error, file) from None

@@ -119,7 +119,7 @@ class Runner:
         try:
             parts = self._decider.parts(node, self._made)
         except BedplateError as error:
-            self._fail(node, "", error.what)
+            self._fail(node, "", error.line)
             return []
         self._parts[node.name] = parts
         self._flow.expand(node.name, parts)
@@ -291,22 +291,17 @@ class Runner:
         self._say("step.failed", node.name, part, message, data or {})
         self._queue = [d for d in self._queue if d.name != node.name]
         self._later = [entry for entry in self._later if entry[1].name != node.name]
-        now = self._site.clock.now()
-        held = [
-            Step(
-                run=self._run.id,
-                name=name,
-                stage=self._graph.nodes[name].stage,
-                status="cancelled",
-                ended_at=now,
-                why=f"it needs {node.name}, which did not get through",
-            )
-            for name in self._flow.fail(node.name)
-        ]
-        self._site.catalog.runs.put_steps(held)
+        never = [] if (node.name, part) in self._steps else [self._unstarted(node.name, part, "failed", message)]
+        why = f"it needs {node.name}, which did not get through"
+        held = [self._unstarted(name, "", "cancelled", why) for name in self._flow.fail(node.name)]
+        self._site.catalog.runs.put_steps([*never, *held])
+        self._steps.update({(step.name, step.part): step for step in (*never, *held)})
         for step in held:
-            self._steps[step.name, ""] = step
             self._say("step.cancelled", step.name, text=step.why)
+
+    def _unstarted(self, name: str, part: str, status: StepStatus, why: str) -> Step:
+        stage = self._graph.nodes[name].stage
+        return Step(run=self._run.id, name=name, part=part, stage=stage, status=status, ended_at=self._site.clock.now(), why=why)
 
     def _end(self, doing: Doing, status: Literal["done", "failed", "cancelled"], outcome: Outcome, usage: Usage) -> Attempt:
         cost = usage.wall_s / 3600 * self._site.price_per_hour

@@ -10,6 +10,7 @@ import os
 import platform
 import subprocess
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -370,10 +371,14 @@ def git_state(folder: Path) -> tuple[str, bool]:
 
 
 def _convert(name: str, value: Any, hint: Any) -> Any:
+    """The value as the setting's type; text from the command line may be its JSON (`{"a": 1}`, `[1, 2]`)."""
     try:
         return msgspec.convert(value, hint, strict=False) if hint is not None else value
     except msgspec.ValidationError as error:
-        raise UserError(f"{name}={value!r} is not right", why=str(error)) from error
+        with suppress(msgspec.DecodeError):
+            if isinstance(value, str):
+                return msgspec.json.decode(value, type=hint)
+        raise UserError(f"{name}={value!r} is not right", why=str(error), next="bedplate lint shows each setting and its type") from error
 
 
 def _price(text: str) -> float:

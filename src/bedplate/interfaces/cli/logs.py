@@ -26,7 +26,8 @@ def command(names: tuple[str, ...], run_id: str, project: str | None, target: st
     attempts = (a for run in runs for a in reversed(workspace.catalog.runs.attempts(run, node.name)) if not part or a.part == part)
     attempt = next(attempts, None)
     if attempt is None:
-        raise NotFound(f"{node.name} has not run", next="bedplate run")
+        why = next((s.why for run in runs for s in workspace.catalog.runs.steps(run) if s.name == node.name and s.status == "failed"), "")
+        raise NotFound(f"{node.name} has not run", why=why, next="bedplate run")
     path = workspace.config.state / "logs" / attempt.log
     text = path.read_text(errors="replace") if path.is_file() else ""
     if as_json:
