@@ -187,15 +187,16 @@ class Decider:
         A check that promotes to the alias it compares with would otherwise see a new champion, itself, and run again.
         """
         model, _, alias = wire.artifact.partition("@")
-        if current is None or node.declaration.promotes != alias:
+        if current is None or node.declaration.promotes != alias or wire.artifact in made:
             return current
         candidate = self._version(model, made)
         if candidate is None or candidate.number != current.number:
             return current
-        moves = [m for m in self._catalog.models.history(model, alias) if m.version == current.number and m.by == "verdict"]
+        moves = [m for m in self._catalog.models.history(model, alias) if m.version == current.number and m.by != "rollback"]
         if not moves:
             return current
-        return None if moves[-1].before is None else self._catalog.artifacts.find(f"{model}@{moves[-1].before}")
+        move = next((m for m in reversed(moves) if m.by == "verdict"), moves[0])
+        return None if move.before is None else self._catalog.artifacts.find(f"{model}@{move.before}")
 
 
 def default_view(kind: Kind | None) -> View:
