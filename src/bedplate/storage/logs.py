@@ -26,26 +26,28 @@ class Log:
             disk.name(part, "the name of a log")
         self.name = name
         self.folder = root / FOLDER / name
+        self._table: Any = None
 
     def append(self, rows: Any) -> int:
         """Add rows: a frame, or a mapping of column names to lists. Returns how many. Raises UserError for a column of another type."""
-        added: int = self._backend().append(self.folder, rows)
+        added: int = self._backend().append(rows)
         return added
 
     def files(self) -> list[Path]:
         """The Parquet files of the log as it is now; empty before the first append."""
-        found: list[Path] = self._backend().files(self.folder)
+        found: list[Path] = self._backend().files()
         return found
 
     def scan(self, names: Iterable[str] | None = None) -> Any:
         """The log as it is now, a Polars LazyFrame; without columns before the first append. `names`: of its files only these."""
-        return self._backend().scan(self.folder, names)
+        return self._backend().scan(names)
 
     def compact(self) -> int:
         """Put small files together; how many files fewer there are. Appends go on meanwhile."""
-        fewer: int = self._backend().compact(self.folder)
+        fewer: int = self._backend().compact()
         return fewer
 
-    @staticmethod
-    def _backend() -> Any:
-        return importlib.import_module(".backends.log_table", __package__)
+    def _backend(self) -> Any:
+        if self._table is None:
+            self._table = importlib.import_module(".backends.log_table", __package__).LogTable(self.folder)
+        return self._table

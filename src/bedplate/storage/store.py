@@ -7,6 +7,7 @@ Under the root:
     logs/<name>/                 append-only Delta tables: predictions
     views/<digest>/              folders of hard links that give files back under their own names
     staged/<attempt>.json        what an attempt made and the catalog does not know of yet
+    checkpoints/<step key>/      states that a training step resumes from
 
 The store knows no kind: it finds the `Shelf` of a kind in the table that it is given. What it returns is pinned by the catalog; what the
 catalog does not name is invisible, and `gc` collects it. Nothing heavy is imported here: a hit costs a few `stat` calls.
@@ -40,6 +41,7 @@ class Store:
     def __init__(self, root: Path, shelves: Mapping[Kind, Shelf]) -> None:
         self.root = root
         self._shelves = dict(shelves)
+        self._logs: dict[str, Log] = {}
 
     def save(self, request: Save) -> Draft:
         """Put a value on disk. Its bytes are safe when this returns; the catalog makes them visible.
@@ -137,7 +139,7 @@ class Store:
 
     def log(self, name: str) -> Log:
         """An append-only table, as `predictions/will_be_late`; it is made by the first append."""
-        return Log(self.root, name)
+        return self._logs.setdefault(name, Log(self.root, name))
 
     def gc(self, keep: Iterable[Version], older_than: datetime, dry_run: bool, blobs: Iterable[str] = ()) -> gc.GcReport:
         """Collect what no version in `keep` needs and is older than `older_than`, which lies before every live lease.

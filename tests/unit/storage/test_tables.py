@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from polars.testing import assert_frame_equal
 from bedplate.core.errors import CorruptError, StoreError, UserError
 from bedplate.core.records import Version
 from bedplate.storage import disk
-from bedplate.storage.backends import parquet, table_digest
+from bedplate.storage.backends import log_table, parquet, table_digest
 from bedplate.storage.local import local_store
 from bedplate.storage.shelf import Save
 from bedplate.storage.store import Store
@@ -272,6 +273,17 @@ def test_old_versions_open_after_many_commits(store: Store) -> None:
     assert any(name.name.endswith(".checkpoint.parquet") for name in (Path(path) / "_delta_log").iterdir())
     for version in versions[::40]:
         assert pl.scan_delta(path, version=version.table_version).collect()["n"].to_list() == [version.number]
+
+
+def test_a_log_compacts_itself(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every so many commits; no row is lost, and `gc` then deletes the small files, but no row."""
+    monkeypatch.setattr(log_table, "_COMPACTED_EVERY", 5)
+    for number in range(23):
+        store.log("predictions/svc").append({"n": [number]})
+    log = store.log("predictions/svc")
+    assert len(log.files()) < 8
+    assert store.gc([], datetime.now(UTC) + timedelta(minutes=1), False).files > 15
+    assert sorted(log.scan().collect()["n"]) == list(range(23))
 
 
 def test_temporary_names_are_hidden() -> None:

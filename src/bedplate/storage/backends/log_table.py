@@ -3,7 +3,7 @@
 An append writes one file and commits its name; Delta numbers commits, so of two writers at once one goes again with the next number
 (the library does). A new column is added to the table's schema by a commit of its own before rows with it are appended; of two writers
 that add the same one, the second finds it there. A column that is all null has no type yet and waits for a row that gives it one.
-Every hundredth commit compacts, and the log of commits is cleaned after a week: nobody travels in time in a log.
+Every hundredth commit compacts, and commits are forgotten after an hour: nobody travels in time in a log.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import threading
 import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -18,7 +19,7 @@ from typing import Any
 
 import polars as pl
 from deltalake import DeltaTable
-from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
+from deltalake.exceptions import CommitFailedError, DeltaError
 from deltalake.transaction import AddAction, create_table_with_add_actions
 
 from bedplate.core.errors import BusyError, UserError
@@ -31,74 +32,95 @@ from .table_types import Codec
 _TRIES = 20
 _SMALL = 100_000
 _COMPACTED_EVERY = 100
-_CONFIGURATION = {"delta.enableExpiredLogCleanup": "true", "delta.logRetentionDuration": "interval 7 days"}
+_CONFIGURATION = {"delta.enableExpiredLogCleanup": "true", "delta.logRetentionDuration": "interval 1 hours"}
 
 
-def append(folder: Path, rows: Any) -> int:
-    """Add rows; how many. See `Log.append`."""
-    frame = _stored(pl.DataFrame(rows, strict=False) if isinstance(rows, Mapping) else rows)
-    if not frame.height or not frame.width:
-        return 0
-    disk.make_folder(folder)
-    name = f"part-{time.time_ns():020}-{os.urandom(4).hex()}.parquet"
-    last: Exception | None = None
-    for tried in range(_TRIES):
-        try:
-            with delta.errors("append to", folder):
-                table = _grown(folder, frame.schema)
-                fitted = _fitted(frame, _schema(table), folder.name)
-                version = _commit(table, folder, name, fitted)
+class LogTable:
+    """One log. It keeps the table open: what others committed since is met by the commit itself, and read before the next one."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._table: DeltaTable | None = None
+        self._lock = threading.Lock()
+
+    def append(self, rows: Any) -> int:
+        """Add rows; how many. See `Log.append`."""
+        frame = _stored(pl.DataFrame(rows, strict=False) if isinstance(rows, Mapping) else rows)
+        if not frame.height or not frame.width:
+            return 0
+        name = f"part-{time.time_ns():020}-{os.urandom(4).hex()}.parquet"
+        disk.make_folder(self._folder)
+        last: Exception | None = None
+        for tried in range(_TRIES):
+            try:
+                with self._lock:
+                    self._append(name, frame)
+                return frame.height
+            except (_AgainError, CommitFailedError) as error:
+                last, self._table = error, None
+                time.sleep(0.005 * (tried + 1))
+        (self._folder / name).unlink(missing_ok=True)
+        raise BusyError(
+            f"the log {self._folder} could not be appended to", why=f"others write to it all the time: {last}", next="try again"
+        )
+
+    def files(self) -> list[Path]:
+        """The files of the newest version, oldest first."""
+        with self._lock, delta.errors("read", self._folder):
+            table = self._newest()
+            return [] if table is None else sorted(self._folder / file.name for file in delta.listed(table))
+
+    def scan(self, names: Iterable[str] | None = None) -> pl.LazyFrame:
+        """The newest version, or only the files named; columns that a file lacks are null."""
+        paths = self.files() if names is None else [self._folder / name for name in names]
+        if not paths:
+            return pl.LazyFrame()
+        with self._lock, delta.errors("read", self._folder):
+            schema = _schema(self._newest() or DeltaTable(str(self._folder)))
+        return pl.scan_parquet(paths, glob=False, hive_partitioning=False, schema=schema, missing_columns="insert")
+
+    def compact(self) -> int:
+        """Put small files together, in order; how many files fewer there are."""
+        with self._lock, delta.errors("compact", self._folder):
+            table = self._newest()
+            return 0 if table is None else _compacted(table, self._folder)
+
+    def _append(self, name: str, frame: pl.DataFrame) -> None:
+        with delta.errors("append to", self._folder):
+            table = _grown(self._table or self._newest(), self._folder, frame.schema)
+            version = _commit(table, self._folder, name, _fitted(frame, _schema(table), self._folder.name))
+            self._table = table
             if version % _COMPACTED_EVERY == 0:
-                _compact_if_free(folder)
-            return frame.height
-        except (_AgainError, CommitFailedError) as error:
-            last = error
-            time.sleep(0.005 * (tried + 1))
-    (folder / name).unlink(missing_ok=True)
-    raise BusyError(f"the log {folder} could not be appended to", why=f"others write to it all the time: {last}", next="try again")
+                with contextlib.suppress(CommitFailedError):  # another writer was first: then it will be done at another time
+                    _compacted(table, self._folder)
+
+    def _newest(self) -> DeltaTable | None:
+        """The table as it is now; None where there is none yet."""
+        if self._table is not None:
+            try:
+                self._table.update_incremental()
+            except DeltaError:  # its log was cleaned since
+                self._table = None
+        if self._table is None and DeltaTable.is_deltatable(str(self._folder)):
+            self._table = DeltaTable(str(self._folder))
+        return self._table
 
 
-def files(folder: Path) -> list[Path]:
-    """The files of the newest version, oldest first."""
-    return [folder / name for name in sorted(delta.active(folder))]
-
-
-def scan(folder: Path, names: Iterable[str] | None = None) -> pl.LazyFrame:
-    """The newest version, or only the files named; columns that a file lacks are null."""
-    paths = files(folder) if names is None else [folder / name for name in names]
-    if not paths:
-        return pl.LazyFrame()
-    with delta.errors("read", folder):
-        schema = _schema(DeltaTable(str(folder)))
-    return pl.scan_parquet(paths, glob=False, hive_partitioning=False, schema=schema, missing_columns="insert")
-
-
-def compact(folder: Path) -> int:
-    """Put small files together, in order; how many files fewer there are."""
-    with delta.errors("compact", folder):
-        if not DeltaTable.is_deltatable(str(folder)):
-            return 0
-        table = DeltaTable(str(folder))
-        small = [file for file in delta.listed(table) if file.rows < _SMALL]
-        if len(small) < 2:
-            return 0
-        schema = _schema(table)
-        writer = parquet.Writer(folder, f"{time.time_ns():020}-{os.urandom(4).hex()}", schema)
-        try:
-            for file in small:
-                frame = pl.read_parquet(folder / file.name, glob=False, hive_partitioning=False, schema=schema, missing_columns="insert")
-                writer.add(frame)
-            delta.exchange(table, folder, writer.finish(), small)
-        except BaseException:
-            writer.discard()
-            raise
-        return len(small) - len(writer.files)
-
-
-def _compact_if_free(folder: Path) -> None:
-    """Compact, unless another writer was first: then it will be done at another time."""
-    with contextlib.suppress(CommitFailedError):
-        compact(folder)
+def _compacted(table: DeltaTable, folder: Path) -> int:
+    small = [file for file in delta.listed(table) if file.rows < _SMALL]
+    if len(small) < 2:
+        return 0
+    schema = _schema(table)
+    writer = parquet.Writer(folder, f"{time.time_ns():020}-{os.urandom(4).hex()}", schema)
+    try:
+        for file in small:
+            frame = pl.read_parquet(folder / file.name, glob=False, hive_partitioning=False, schema=schema, missing_columns="insert")
+            writer.add(frame)
+        delta.exchange(table, folder, writer.finish(), small)
+    except BaseException:
+        writer.discard()
+        raise
+    return len(small) - len(writer.files)
 
 
 class _AgainError(Exception):
@@ -115,11 +137,9 @@ def _stored(rows: Any) -> pl.DataFrame:
     return pl.concat(frames) if frames else pl.DataFrame(schema=codec.stored)
 
 
-def _grown(folder: Path, schema: pl.Schema) -> DeltaTable:
+def _grown(table: DeltaTable | None, folder: Path, schema: pl.Schema) -> DeltaTable:
     """The table, having at least these columns; made, or given new columns, where it lacks them."""
-    try:
-        table = DeltaTable(str(folder))
-    except TableNotFoundError:
+    if table is None:
         _made(folder, schema)
         table = DeltaTable(str(folder))
     known = _schema(table)
