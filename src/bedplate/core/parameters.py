@@ -72,7 +72,7 @@ class Use(msgspec.Struct, frozen=True):
 
 
 def tune(*range_or_choices: Any, default: Any, log: bool = False) -> Any:
-    """A setting that `bedplate tune` may search: `tune(15, 127, default=31)` or `tune("gini", "entropy", default="gini")`.
+    """A setting with a range to search: `tune(15, 127, default=31)` or `tune("gini", "entropy", default="gini")`.
 
     Two numbers are a range from low to high; anything else is a list of choices. Raises ProjectError where the
     default lies outside.
