@@ -19,7 +19,7 @@ PAGES = sorted(
     if ".bedplate" not in path.parts
 )
 LINK = re.compile(r"\[[^\]]*\]\(([^)#\s]+)(?:#[^)]*)?\)")
-COMMAND = re.compile(r"(?:^ {4,}|`|\$ )bedplate ([a-z]+)", re.MULTILINE)
+COMMAND = re.compile(r"(?:^ {4,}|`|\$ )bedplate ([a-z]+)\b", re.MULTILINE)
 MAKE = re.compile(r"(?:`|^ +)make ([a-z-]+)", re.MULTILINE)
 
 
