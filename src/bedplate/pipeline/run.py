@@ -60,6 +60,7 @@ class Runner:
         self._parts: dict[str, tuple[str, ...]] = {}
         self._queue: list[Decision] = []
         self._held: list[Decision] = []
+        self._waited: set[str] = set()
         self._later: list[tuple[float, Decision]] = []
         self._doing: dict[str, Doing] = {}
         self._steps: dict[tuple[str, str], Step] = {}
@@ -189,7 +190,9 @@ class Runner:
     def _prepare(self, decision: Decision) -> Doing | None:
         doing = self._starter.prepare(decision)
         if doing is None:
-            self._say("step.held", decision.name, decision.part, "another run is making it")
+            if _unit(decision) not in self._waited:
+                self._say("step.held", decision.name, decision.part, "another run is making it")
+            self._waited.add(_unit(decision))
             self._held.append(decision)
         elif self._decider.again(decision).action == "skip":
             # Between our decision and our lease another run has made it: it is looked at again, as what another run holds is.
@@ -230,7 +233,6 @@ class Runner:
             outcome=outcome,
             leases=doing.leases,
             forecasts=doing.forecasts,
-            restores=doing.decision.restores,
         )
 
     def _commit(self, done: list[tuple[Doing, Done]]) -> None:
@@ -271,7 +273,7 @@ class Runner:
     def _ended_badly(self, doing: Doing, outcome: Outcome, usage: Usage) -> None:
         decision, attempt = doing.decision, doing.attempt
         self._site.store.unstage([attempt.id])
-        again = decide(attempt.number, outcome.cause, decision.needs or doing.node.declaration.needs, usage.peak_bytes)
+        again = decide(attempt.number, outcome.cause, doing.node.declaration.needs, usage.peak_bytes)
         status: Literal["failed", "cancelled"] = "cancelled" if outcome.cause == "cancelled" else "failed"
         step = self._step(decision, status, outcome.message, at=self._site.clock.now())
         self._site.catalog.fail(self._end(doing, status, outcome, usage), step, outcome.noted)
@@ -279,6 +281,9 @@ class Runner:
         if isinstance(again, Retry) and not self._stopping:
             self._say("step.retried", decision.name, decision.part, f"{outcome.message}; again in {show_seconds(again.wait_s)}")
             self._later.append((self._site.clock.monotonic() + again.wait_s, msgspec.structs.replace(decision, needs=again.needs)))
+            return
+        if status == "cancelled" and self._stopping:
+            self._say("step.cancelled", decision.name, decision.part, outcome.message)
             return
         data = {"traceback": outcome.traceback, "cause": outcome.cause, "log": str(self._site.logs / attempt.log)}
         self._fail(doing.node, decision.part, outcome.message, data)
@@ -290,6 +295,7 @@ class Runner:
         self._failures[node.name] = message
         self._say("step.failed", node.name, part, message, data or {})
         self._queue = [d for d in self._queue if d.name != node.name]
+        self._held = [d for d in self._held if d.name != node.name]
         self._later = [entry for entry in self._later if entry[1].name != node.name]
         never = [] if (node.name, part) in self._steps else [self._unstarted(node.name, part, "failed", message)]
         why = f"it needs {node.name}, which did not get through"

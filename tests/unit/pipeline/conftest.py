@@ -6,7 +6,9 @@ A `house` runs them: SQLite and the local store in a folder of its own, steps in
 from __future__ import annotations
 
 import os
+import platform
 import random
+import shutil
 import sys
 import textwrap
 from collections.abc import Callable, Iterator, Mapping
@@ -17,10 +19,11 @@ import msgspec
 import pytest
 
 from bedplate.assembly import assemble, handlers, open_store
-from bedplate.compute.executor import Executor
+from bedplate.compute.executor import Ended, Executor, Job, Progress
 from bedplate.compute.inline import InlineExecutor
+from bedplate.compute.slots import Slots
 from bedplate.core.config import resolve
-from bedplate.core.records import Outcome, Task
+from bedplate.core.records import Lease, Outcome, Run, Task
 from bedplate.pipeline.execute import Execution
 from bedplate.pipeline.load import Loaded, load_project
 from bedplate.pipeline.opened import Opened
@@ -79,6 +82,26 @@ OPENED = Opened()
 Before = Callable[[Task], Outcome | None]
 
 
+class Together(InlineExecutor):
+    """Has room for any number of jobs; one `wait` runs all that were started, so that they come back together, or else only one."""
+
+    jobs: list[Job]
+    together: bool
+
+    def free(self) -> Slots:
+        return self.total
+
+    def start(self, job: Job) -> None:
+        self.jobs.append(job)
+        super().start(job)
+
+    def wait(self, timeout_s: float) -> list[Progress | Ended]:
+        events = super().wait(timeout_s)
+        while self.together and any(isinstance(event, Ended) for event in events) and self._queue:
+            events += super().wait(0.0)
+        return events
+
+
 class House:
     """Somebody's project, its record and its bytes; `open(text)` is what an edit and a new command do."""
 
@@ -91,6 +114,12 @@ class House:
         self.processes: dict[int, float] = {os.getpid(): 1.0}
         self.before: Before = lambda _task: None
         """Called with each task before it is run; an Outcome is the answer instead."""
+        self.after: Callable[[Task], None] = lambda _task: None
+        """Called when a step is done and its outcome staged, before the run loop hears of it."""
+        self.asleep: Callable[[], None] = lambda: None
+        """Called when the run loop waits for something else than a step."""
+        self.together = True
+        self.jobs: list[Job] = []
         self._write = write
         self._random = random.Random(7)
         self.loaded: Loaded | None = None
@@ -120,14 +149,25 @@ class House:
             task = msgspec.json.decode(payload, type=Task)
             self.tasks.append(task)
             answer = self.before(task)
-            return execution(payload, report) if answer is None else msgspec.json.encode(answer)
+            if answer is not None:
+                return msgspec.json.encode(answer)
+            encoded = execution(payload, report)
+            self.after(task)
+            return encoded
 
-        return InlineExecutor(handle, sleep=self.clock.sleep)
+        def sleep(seconds: float) -> None:
+            self.clock.sleep(seconds)
+            self.asleep()
+
+        made = Together(handle, sleep=sleep)
+        made.jobs, made.together = self.jobs, self.together
+        return made
 
     def run(self, text: str = "", *names: str, settings: Mapping[str, Any] | None = None, **options: Any) -> Summary:
         """`bedplate run`; what it said is in `said`."""
         self.said.clear()
         self.tasks.clear()
+        self.jobs.clear()
         self.clock.forward(1.0)
         return self.open(text).run(*names, settings=settings, emit=self.said.append, **options)
 
@@ -138,6 +178,28 @@ class House:
     def told(self, kind: str) -> list[str]:
         """The texts of one kind of what the last run said."""
         return [said.text for said in self.said if said.kind == kind]
+
+    def another(self, run: str, *names: str, host: str = "") -> list[Lease]:
+        """Another run that is alive and holds the leases on `names`."""
+        catalog, now = self.open().catalog, self.clock.now()
+        begun = Run(
+            id=run, project="p", target="local", command="", started_at=now, host=host or platform.node(), pid=99, process_started=1.0
+        )
+        catalog.runs.begin(begun)
+        self.processes[99] = 1.0
+        leases = catalog.leases.acquire_many(names, run, now, 15.0)
+        assert leases is not None
+        return leases
+
+    def keep(self) -> None:
+        """Remember the state folder as it is at this moment."""
+        shutil.copytree(self.folder / ".bedplate", self.folder / "kept")
+
+    def killed(self) -> None:
+        """As if the power had failed at the moment of `keep`: that state, and the process that made it is gone."""
+        shutil.rmtree(self.folder / ".bedplate")
+        (self.folder / "kept").rename(self.folder / ".bedplate")
+        self.dies()
 
     def dies(self) -> None:
         """The process that ran last is gone, and this one is another."""
