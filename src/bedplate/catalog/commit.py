@@ -30,9 +30,7 @@ class Commit(Record, frozen=True, kw_only=True):
     `lease`: refused with BusyError when another holder has it now. `moves_head` False makes side versions. `inputs` maps
     parameters to what they received, `source_entries` to what their source held. A `verdict` is recorded, with the number of the
     check's version filled in, and makes the promotion that the rules allow (never for a side version); a `promotion` without
-    a verdict is made as it is. `restores` True says that earlier bytes of equal content are gone: the earlier
-    version then lies where the draft does. It does so too where the draft's description says something else of the same content (a
-    model's reference and example are not part of its identity).
+    a verdict is made as it is.
     """
 
     step: Step
@@ -41,7 +39,6 @@ class Commit(Record, frozen=True, kw_only=True):
     noted: tuple[Noted, ...] = ()
     lease: Lease | None = None
     moves_head: bool = True
-    restores: bool = False
     inputs: dict[str, Input] = msgspec.field(default_factory=dict)
     source_entries: dict[str, tuple[Entry, ...]] = msgspec.field(default_factory=dict)
     verdict: Verdict | None = None
@@ -119,8 +116,8 @@ def _made(database: Database, commit: Commit, draft: Draft) -> Version:
 
 
 def _made_again(database: Database, commit: Commit, draft: Draft, version: Version) -> Version:
-    moved = commit.restores and (draft.uri, draft.table_version, draft.meta) != (version.uri, version.table_version, version.meta)
-    if moved or (commit.moves_head and draft.schema != version.schema):
+    """Equal content: the version lies where the draft does, whose bytes are there, and has its description."""
+    if (draft.uri, draft.table_version, draft.schema, draft.meta) != (version.uri, version.table_version, version.schema, version.meta):
         database.run(
             "version_place", artifact=draft.artifact, number=version.number, uri=draft.uri, table_version=draft.table_version,
             schema=draft.schema, meta=text(draft.meta),

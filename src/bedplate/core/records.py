@@ -169,7 +169,6 @@ class Task(Record, frozen=True, kw_only=True):
     """What a worker is asked: call one function of the project with these inputs and settings, store what comes out.
 
     With `combine` (part -> artifact -> version) nothing is called: the parts are put together as one version of each artifact.
-    `restores`: the bytes of an equal earlier version are gone, so they are written even where the digest is the same.
     """
 
     attempt: str
@@ -186,7 +185,6 @@ class Task(Record, frozen=True, kw_only=True):
     seed: int = 0
     deadline: datetime | None = None
     combine: dict[str, dict[str, Version]] = msgspec.field(default_factory=dict)
-    restores: bool = False
 
 
 class Outcome(Record, frozen=True, kw_only=True):

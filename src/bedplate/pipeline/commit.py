@@ -31,7 +31,6 @@ class Done(Record, frozen=True, kw_only=True):
     outcome: Outcome
     leases: tuple[Lease, ...] = ()
     forecasts: tuple[Forecast, ...] = ()
-    restores: bool = False
 
 
 class Committer:
@@ -44,12 +43,19 @@ class Committer:
         self._clock = clock
 
     def commit(self, done: Sequence[Done], moves_head: bool) -> list[tuple[Version, ...]]:
-        """Commit all of them in one transaction, give back their leases, forget what was staged.
+        """Commit all of them and give back their leases in one transaction, then forget what was staged.
 
         Raises BusyError where a lease was lost meanwhile (then nothing is committed).
         """
-        versions = self._catalog.commit([self._commit(one, moves_head) for one in done])
-        self._catalog.leases.release([lease for one in done for lease in one.leases])
+        commits = [self._commit(one, moves_head) for one in done]
+        leases = [lease for one in done for lease in one.leases]
+
+        def work() -> list[tuple[Version, ...]]:
+            versions = self._catalog.commit(commits)
+            self._catalog.leases.release(leases)
+            return versions
+
+        versions = self._catalog.together(work)
         self._store.unstage([one.attempt.id for one in done])
         return versions
 
@@ -68,7 +74,6 @@ class Committer:
             noted=done.outcome.noted,
             lease=done.leases[0] if done.leases else None,
             moves_head=moves_head,
-            restores=done.restores,
             inputs=task.inputs,
             source_entries=task.sources,
             verdict=concluded.verdict if moves_head else None,

@@ -46,7 +46,6 @@ class Decision(Record, frozen=True, kw_only=True):
     inputs: dict[str, Input] = msgspec.field(default_factory=dict)
     sources: dict[str, tuple[Entry, ...]] = msgspec.field(default_factory=dict)
     result: str = ""
-    restores: bool = False
     needs: Needs | None = None
     combine: dict[str, dict[str, Version]] = msgspec.field(default_factory=dict)
     versions: tuple[Version, ...] = ()
@@ -115,7 +114,7 @@ class Decider:
         gone = [version.ref for version in versions if not self._store.exists(version)]
         if gone:
             reason = Reason(what="bytes", text=f"the bytes of {', '.join(gone)} are gone")
-            return msgspec.structs.replace(decision, restores=True, reasons=(reason,))
+            return msgspec.structs.replace(decision, reasons=(reason,))
         unchanged = Reason(what="same", text=f"unchanged since {', '.join(v.ref for v in versions) or 'its last run'}")
         return msgspec.structs.replace(decision, action="skip", result=attempt, versions=versions, reasons=(unchanged,))
 

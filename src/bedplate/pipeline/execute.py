@@ -116,7 +116,7 @@ class Execution:
                 artifact=name,
                 value=value,
                 attempt=task.attempt,
-                prior=None if task.restores else task.prior.get(name),
+                prior=task.prior.get(name),
                 append=artifact in work.append,
                 spec=node.declaration.features,
                 part=bool(task.part),

@@ -70,13 +70,12 @@ class Starter:
         self._forecasts: dict[str, tuple[Forecast, ...]] = {}
 
     def prepare(self, decision: Decision) -> Doing | None:
-        """An attempt with its leases; None where another run is making the same."""
+        """An attempt with its leases; None where another run is making the same. Changes nothing but the catalog."""
         node = self._graph.nodes[decision.name]
         leases = self._lease(lease_names(node, decision.part))
         if leases is None:
             return None
-        unit = (decision.name, decision.part)
-        self._numbers[unit] = self._numbers.get(unit, 0) + 1
+        number = self._numbers.get((decision.name, decision.part), 0) + 1
         if decision.name not in self._forecasts:
             self._forecasts[decision.name] = forecasts(self._site.catalog, decision.name)
         now = self._site.clock.now()
@@ -86,16 +85,17 @@ class Starter:
             run=self._run.id,
             step=decision.name,
             part=decision.part,
-            number=self._numbers[unit],
+            number=number,
             fence=leases[0].fence if leases else 0,
             started_at=now,
-            log=f"{self._run.id}/{label.replace('/', '_')}.{self._numbers[unit]}.log",
+            log=f"{self._run.id}/{label.replace('/', '_')}.{number}.log",
         )
         return Doing(decision=decision, attempt=attempt, node=node, leases=tuple(leases), forecasts=self._forecasts[decision.name])
 
     def launch(self, doing: Doing) -> None:
         """Hand the attempt to the executor."""
         decision, attempt, needs = doing.decision, doing.attempt, doing.decision.needs or doing.node.declaration.needs
+        self._numbers[decision.name, decision.part] = attempt.number
         names = lease_names(doing.node, decision.part)
         heads = {name: head for name in names if (head := self._site.catalog.artifacts.head(name)) is not None}
         task = Task(
@@ -112,7 +112,6 @@ class Starter:
             cache_key=decision.cache_key,
             seed=seed(decision.cache_key),
             combine=decision.combine,
-            restores=decision.restores,
             deadline=deadline(attempt.started_at, needs.time_s),
         )
         job = Job(id=attempt.id, payload=msgspec.json.encode(task), needs=needs, log=self._site.logs / attempt.log, name=decision.name)
