@@ -62,7 +62,11 @@ def main() -> None:
     show(workspace, served)
     here = f". {os.path.relpath(sys.prefix)}/bin/activate; cd {os.path.relpath(HERE)}"
     OUT.print(f"\nall of it in {time.perf_counter() - begun:.1f} s. Next, after `{here}`:")
-    for line in ("bedplate why late", 'bedplate sql "SELECT airline, avg(late::INT) FROM departures GROUP BY 1 ORDER BY 2"', "bedplate serve"):
+    for line in (
+        "bedplate why late",
+        'bedplate sql "SELECT airline, avg(late::INT) FROM departures GROUP BY 1 ORDER BY 2"',
+        "bedplate serve",
+    ):
         OUT.print(f"  [bold]{line}[/bold]")
 
 
