@@ -5,7 +5,7 @@ Every process opens its own and is an equal peer. Writes are short transactions;
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from bedplate.core.clock import Clock
 from bedplate.core.context import Noted
@@ -13,7 +13,7 @@ from bedplate.core.records import Attempt, Event, Step, Version
 
 from .artifacts import Artifacts
 from .commit import Commit, write_commit, write_skip
-from .database import Database
+from .database import Database, Result
 from .events import Events
 from .leases import Leases
 from .lineage import Lineage, lineage_of
@@ -45,6 +45,13 @@ class Catalog:
         if applied:
             catalog.events.add(Event(kind="catalog.migrated", subject=f"schema {applied[-1]}", at=clock.now()))
         return catalog
+
+    def together(self, work: Callable[[], Result]) -> Result:
+        """Do what `work` asks of this catalog as one transaction.
+
+        It is undone where `work` raises, and may be called again after a conflict.
+        """
+        return self.database.transact(work)
 
     def commit(self, commits: Sequence[Commit]) -> list[tuple[Version, ...]]:
         """Commit finished attempts, all in one transaction; for each, a version per draft, in order.

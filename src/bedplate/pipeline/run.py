@@ -6,8 +6,10 @@ otherwise only moves records: what to do is decided by `decide`, `flow`, `retry`
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections import OrderedDict
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from itertools import islice
 from typing import Any, Literal
 
 import msgspec
@@ -27,6 +29,8 @@ from .retry import Retry, decide
 from .starting import Doing, Said, Site, Starter
 from .why import sentence
 
+_AHEAD = 64
+"""How many waiting steps are looked at for one that fits now: a turn costs the same however many wait."""
 _HELD_S = 0.25
 _GRACE_S = 10.0
 
@@ -58,7 +62,7 @@ class Runner:
         self._flow = Flow({})
         self._made: dict[str, Version] = {}
         self._parts: dict[str, tuple[str, ...]] = {}
-        self._queue: list[Decision] = []
+        self._queue: OrderedDict[str, Decision] = OrderedDict()
         self._held: list[Decision] = []
         self._waited: set[str] = set()
         self._later: list[tuple[float, Decision]] = []
@@ -96,7 +100,7 @@ class Runner:
         told = False
         while True:
             if self._stopping:
-                self._queue, self._held, self._later = [], [], []
+                self._queue, self._held, self._later = OrderedDict(), [], []
                 if not told:
                     self._site.executor.stop(_GRACE_S)
                 told = True
@@ -137,7 +141,7 @@ class Runner:
             elif decision.action == "blocked":
                 self._fail(self._graph.nodes[decision.name], decision.part, sentence(decision.reasons))
             else:
-                self._queue.append(decision)
+                self._queue[_unit(decision)] = decision
         return skipped
 
     def _skip(self, decisions: list[Decision]) -> None:
@@ -172,32 +176,41 @@ class Runner:
     def _start(self) -> None:
         if not self._queue:
             return
-        ready = [(_unit(d), d.needs or self._graph.nodes[d.name].declaration.needs) for d in self._queue]
-        chosen = set(pick(ready, self._site.executor.free(), self._site.executor.total))
-        starting = [d for d in self._queue if _unit(d) in chosen]
-        self._queue = [d for d in self._queue if _unit(d) not in chosen]
-        doing = [one for decision in starting if (one := self._prepare(decision)) is not None]
-        if not doing:
+        waiting = islice(self._queue.items(), _AHEAD)
+        ready = [(unit, d.needs or self._graph.nodes[d.name].declaration.needs) for unit, d in waiting]
+        starting = [self._queue.pop(unit) for unit in pick(ready, self._site.executor.free(), self._site.executor.total)]
+        if not starting:
             return
-        now = self._site.clock.now()
-        steps = [self._step(d.decision, "running", sentence(d.decision.reasons), at=now) for d in doing]
-        self._site.catalog.start(steps, [d.attempt for d in doing])
-        for one in doing:
-            self._doing[one.attempt.id] = one
-            self._say("step.started", one.node.name, one.decision.part, steps[0].why, {"attempt": one.attempt.number})
-            self._starter.launch(one)
+        for decision, doing in zip(starting, self._site.catalog.together(lambda: self._begin(starting)), strict=True):
+            if doing is None:
+                self._hold(decision)
+                continue
+            self._doing[doing.attempt.id] = doing
+            said = {"attempt": doing.attempt.number}
+            self._say("step.started", decision.name, decision.part, sentence(decision.reasons), said)
+            self._starter.launch(doing)
 
-    def _prepare(self, decision: Decision) -> Doing | None:
+    def _hold(self, decision: Decision) -> None:
+        if _unit(decision) not in self._waited:
+            self._say("step.held", decision.name, decision.part, "another run is making it")
+        self._waited.add(_unit(decision))
+        self._held.append(decision)
+
+    def _begin(self, starting: Sequence[Decision]) -> list[Doing | None]:
+        """Record that attempts begin; None for what another run is making or has made. Inside a transaction."""
+        begun = [self._claim(decision) for decision in starting]
+        now = self._site.clock.now()
+        doing = [one for one in begun if one is not None]
+        steps = [self._step(one.decision, "running", sentence(one.decision.reasons), at=now) for one in doing]
+        self._site.catalog.start(steps, [one.attempt for one in doing])
+        return begun
+
+    def _claim(self, decision: Decision) -> Doing | None:
+        """An attempt under its leases; None where it will be looked at again, as what another run holds is."""
         doing = self._starter.prepare(decision)
-        if doing is None:
-            if _unit(decision) not in self._waited:
-                self._say("step.held", decision.name, decision.part, "another run is making it")
-            self._waited.add(_unit(decision))
-            self._held.append(decision)
-        elif self._decider.again(decision).action == "skip":
-            # Between our decision and our lease another run has made it: it is looked at again, as what another run holds is.
+        if doing is not None and self._decider.again(decision).action == "skip":
+            # Between our decision and our lease another run has made it.
             self._site.catalog.leases.release(doing.leases)
-            self._held.append(decision)
             return None
         return doing
 
@@ -294,7 +307,7 @@ class Runner:
             return
         self._failures[node.name] = message
         self._say("step.failed", node.name, part, message, data or {})
-        self._queue = [d for d in self._queue if d.name != node.name]
+        self._queue = OrderedDict((unit, d) for unit, d in self._queue.items() if d.name != node.name)
         self._held = [d for d in self._held if d.name != node.name]
         self._later = [entry for entry in self._later if entry[1].name != node.name]
         never = [] if (node.name, part) in self._steps else [self._unstarted(node.name, part, "failed", message)]
