@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from pathlib import Path
 
@@ -23,9 +24,26 @@ def test_jobs_run_one_at_a_time_in_the_order_of_their_start():
     for name in "abc":
         executor.start(job(name, name.encode()))
     assert ran == [], "start only queues"
-    assert [event.id for event in executor.wait(0)] == ["a"]
-    assert ran == [b"a"]
-    assert [event.id for _ in "bc" for event in executor.wait(0)] == ["b", "c"]
+    assert [event.id for event in executor.wait(0)] == ["a", "b", "c"]
+    assert ran == [b"a", b"b", b"c"]
+
+
+def test_short_jobs_are_taken_many_at_once_and_a_long_one_ends_the_turn():
+    short = InlineExecutor(lambda payload, report: payload, turn_s=math.inf)
+    long = InlineExecutor(lambda payload, report: payload, turn_s=0.0)
+    ready = [(str(number), Needs()) for number in range(200)]
+    taken = []
+    for _ in range(8):
+        chosen = pick(ready, short.free(), short.total)
+        taken.append(len(chosen))
+        for name in chosen:
+            short.start(job(name))
+        assert len(short.wait(0)) == len(chosen), "each of these ends within the turn"
+    assert taken == [1, 2, 4, 8, 16, 32, 64, 64]
+    for name in "ab":
+        long.start(job(name))
+    assert [event.id for event in long.wait(0)] == ["a"]
+    assert pick(ready, long.free(), long.total) == ["0"], "one runs, one waits: no more than that"
 
 
 def test_a_job_of_any_size_is_picked_and_then_no_other():

@@ -159,7 +159,7 @@ class House:
             self.clock.sleep(seconds)
             self.asleep()
 
-        made = Together(handle, sleep=sleep)
+        made = Together(handle, sleep=sleep, turn_s=0.0)
         made.jobs, made.together = self.jobs, self.together
         return made
 
