@@ -1,0 +1,84 @@
+"""The example is true: flights.py runs whole, its tables open without bedplate, and what it serves is what it was trained on."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import duckdb
+import pandas as pd
+import polars as pl
+import pytest
+
+import bedplate
+
+EXAMPLE = Path(__file__).parents[2] / "examples" / "flights"
+
+
+@pytest.fixture(scope="module")
+def flights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the example, run once."""
+    folder = tmp_path_factory.mktemp("flights")
+    shutil.copy(EXAMPLE / "flights.py", folder)
+    done = subprocess.run([sys.executable, "-m", "bedplate", "run"], cwd=folder, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return folder
+
+
+def test_the_gate_passed_with_the_figures_that_the_readme_gives(flights: Path) -> None:
+    """Equal data and settings train an equal model on every machine of one kind; elsewhere the last digits may differ."""
+    check = bedplate.open(flights)["good_enough"].load()
+    assert check.passed
+    assert check.findings[0].value == pytest.approx(0.725, abs=0.01)
+
+
+def test_a_second_run_makes_nothing(flights: Path) -> None:
+    said = subprocess.run([sys.executable, "-m", "bedplate", "run", "--json"], cwd=flights, capture_output=True, text=True, check=True)
+    events = [json.loads(line) for line in said.stdout.splitlines()]
+    assert {event["kind"] for event in events if event.get("step")} == {"step.skipped"}
+
+
+def test_the_tables_open_without_bedplate(flights: Path) -> None:
+    """By path in Polars and pandas, by the listed files in DuckDB."""
+    folder = flights / ".bedplate" / "store" / "tables" / "flown"
+    shown = subprocess.run(
+        [sys.executable, "-m", "bedplate", "show", "flown@1", "--json"], cwd=flights, capture_output=True, text=True, check=True
+    )
+    listed = [str(folder / name) for name, *_ in json.loads(shown.stdout)["version"]["meta"]["files"]]
+    late = "arr_delay > 15"
+    by_duckdb = duckdb.sql(f"SELECT count(*), count(*) FILTER ({late}) FROM read_parquet({listed})").fetchone()
+    by_polars = pl.read_delta(str(folder))
+    by_pandas = pd.read_parquet(folder)
+    assert by_duckdb == (336_776, 77_630)
+    assert (by_polars.height, by_polars.filter(pl.col("arr_delay") > 15).height) == by_duckdb
+    assert (len(by_pandas), int((by_pandas["arr_delay"] > 15).sum())) == by_duckdb
+
+
+@pytest.fixture(scope="module")
+def served(flights: Path) -> Iterator[str]:
+    """The address of the example's server."""
+    command = [sys.executable, "-m", "bedplate", "serve", "--port", "0", "--json"]
+    with subprocess.Popen(command, cwd=flights, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        ready = json.loads(process.stdout.readline())
+        try:
+            yield ready["url"]
+        finally:
+            process.terminate()
+
+
+def test_what_is_served_is_what_was_trained_on(flights: Path, served: str) -> None:
+    """For flights of November the service answers what the model says of the row that the as-of join made: no skew, no looking ahead."""
+    workspace = bedplate.open(flights)
+    rows = workspace["labelled"].load(view="polars").filter(pl.col("time") >= pl.datetime(2013, 11, 5, time_zone="UTC")).head(200)
+    said = workspace["late"].load("production").predict(rows)
+    asked = rows.select(pl.col("time").dt.strftime("%Y-%m-%dT%H:%M:%SZ"), "carrier", "origin", "distance", "sched_dep_time", "tailnum")
+    request = urllib.request.Request(f"{served}/will_be_late", json.dumps(asked.to_dicts()).encode(), {"content-type": "application/json"})
+    with urllib.request.urlopen(request, timeout=30) as reply:
+        answers = [answer["result"] for answer in json.load(reply)]
+    assert answers == pytest.approx(said.tolist(), abs=1e-12)
