@@ -66,8 +66,11 @@ BAD: list[tuple[str, Any, int, str]] = [
 ]
 
 
+@pytest.mark.bad_input("a request with missing fields", "a request with extra fields", "a request with wrong-typed fields")
+@pytest.mark.bad_input("a huge request", "a request that is not JSON")
 @pytest.mark.parametrize(("name", "body", "status", "says"), BAD, ids=[case[0] for case in BAD])
 def test_a_bad_body_gets_one_clear_error_and_no_traceback(place: Place, name: str, body: Any, status: int, says: str) -> None:
+    """422 with the field where it does not fit, 400 where it is no JSON, 413 over the limit; what, why and next, in one JSON shape."""
     answer = place.ask("/will_be_late", body)
     assert answer.status == status, answer.body
     error = answer.json["error"]
