@@ -6,6 +6,7 @@ import ast
 import re
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -80,6 +81,20 @@ def test_importing_bedplate_stays_light() -> None:
     code = "import sys, bedplate; bedplate.Project('p'); print(*sorted({name.partition('.')[0] for name in sys.modules}))"
     loaded = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout.split()
     assert HEAVY & set(loaded) == set()
+
+
+def test_every_dependency_is_pinned_and_named_without_an_address() -> None:
+    """The pinned lists hold what pyproject.toml asks for, as `name==version` and nothing else; next when this fails: `make lock`."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    extras = project["optional-dependencies"]
+    core = project["dependencies"]
+    wanted = {"demo": core + extras["lightgbm"] + extras["flights"], "test": core + [one for extra in extras.values() for one in extra]}
+    for name, asked in wanted.items():
+        lines = (ROOT / "requirements" / f"{name}.txt").read_text().splitlines()
+        assert [line for line in lines if not re.fullmatch(r"[a-z0-9-]+==[0-9a-z.]+", line)] == []
+        pinned = {line.partition("==")[0] for line in lines}
+        names = {re.split(r"[^A-Za-z0-9_.-]", one)[0].lower().replace("_", "-") for one in asked} - {"bedplate"}
+        assert names - pinned == set(), name
 
 
 def test_no_committed_file_names_a_machine_or_registry() -> None:
