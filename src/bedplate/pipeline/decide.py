@@ -9,14 +9,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import msgspec
 
 from bedplate.catalog.catalog import Catalog
 from bedplate.core.clock import Clock
-from bedplate.core.errors import BedplateError, UserError
-from bedplate.core.kinds import KIND_SCHEMA, Kind, View
+from bedplate.core.errors import BedplateError, CorruptError, StoreError, UserError
+from bedplate.core.kinds import KIND_SCHEMA
 from bedplate.core.parameters import Keys
 from bedplate.core.project import Needs
 from bedplate.core.records import Input, KeyParts, Record, Step, Version
@@ -35,7 +35,10 @@ Made = Mapping[str, Version]
 
 
 class Decision(Record, frozen=True, kw_only=True):
-    """What is to be done about a step (or one part of it), and why."""
+    """What is to be done about a step (or one part of it), and why.
+
+    `seen` are the entries of each source that the head has, where the step may go on from it (`source.new()`); empty where it begins anew.
+    """
 
     name: str
     part: str = ""
@@ -45,14 +48,20 @@ class Decision(Record, frozen=True, kw_only=True):
     key_parts: KeyParts | None = None
     inputs: dict[str, Input] = msgspec.field(default_factory=dict)
     sources: dict[str, tuple[Entry, ...]] = msgspec.field(default_factory=dict)
+    seen: dict[str, tuple[Entry, ...]] = msgspec.field(default_factory=dict)
     result: str = ""
     needs: Needs | None = None
     combine: dict[str, dict[str, Version]] = msgspec.field(default_factory=dict)
     versions: tuple[Version, ...] = ()
+    spoilt: tuple[Version, ...] = ()
 
 
 class Decider:
-    """Decides for the steps of one graph; `forced` are the steps that run whatever the cache says."""
+    """Decides for the steps of one graph.
+
+    `forced` are the steps that run whatever the cache says; `pinned` the versions to take for references, instead of what is there (None:
+    absent); `parts` the only parts to run of a step with `each=`.
+    """
 
     def __init__(
         self,
@@ -65,6 +74,8 @@ class Decider:
         folder: Path,
         clock: Clock,
         forced: frozenset[str] = frozenset(),
+        pinned: Mapping[str, Version | None] | None = None,
+        parts: Mapping[str, tuple[str, ...]] | None = None,
     ) -> None:
         self._catalog = catalog
         self._store = store
@@ -74,9 +85,13 @@ class Decider:
         self._folder = folder
         self._clock = clock
         self._forced = forced
+        self._pinned = pinned or {}
+        self._parts = parts or {}
 
     def parts(self, node: Node, made: Made) -> tuple[str, ...]:
         """The keys of a step with `each=`; without, the one empty part."""
+        if node.name in self._parts:
+            return self._parts[node.name]
         if node.each is None:
             return ("",)
         if isinstance(node.each, Keys):
@@ -85,6 +100,10 @@ class Decider:
         if version is None:
             raise UserError(f"{node.name} runs for each of '{node.each}', which has no version yet")
         return self._store.keys(version)
+
+    def is_whole(self, node: Node) -> bool:
+        """Whether all parts of a step with `each=` are run, so that they are put together at the end."""
+        return node.name not in self._parts
 
     def decide(self, node: Node, part: str, made: Made) -> Decision:
         """Run or skip `node` (for one part), given what its inputs are now."""
@@ -96,10 +115,12 @@ class Decider:
         parts = self._keyer.parts(node, part, inputs, sources)
         cache_key = key(parts)
         common = Decision(name=node.name, part=part, action="run", cache_key=cache_key, key_parts=parts, inputs=inputs, sources=sources)
-        remembered = common if node.name in self._forced else self._remembered(common)
+        remembered = self._made_anew(common) if node.name in self._forced else self._remembered(common)
         if remembered.action == "skip" or remembered.reasons:
             return remembered
-        return msgspec.structs.replace(common, reasons=self.reasons(node, part, parts, sources))
+        return msgspec.structs.replace(
+            common, reasons=self.reasons(node, part, parts, sources), seen=self._seen(node, part, parts, sources)
+        )
 
     def again(self, decision: Decision) -> Decision:
         """The decision now, with the inputs that it was made for: another run may have made the same since."""
@@ -111,12 +132,31 @@ class Decider:
         if attempt is None:
             return decision
         versions = self._catalog.artifacts.by_attempt(attempt)
-        gone = [version.ref for version in versions if not self._store.exists(version)]
+        gone = tuple(version for version in versions if not self._is_there(version))
         if gone:
-            reason = Reason(what="bytes", text=f"the bytes of {', '.join(gone)} are gone")
-            return msgspec.structs.replace(decision, reasons=(reason,))
+            reason = Reason(what="bytes", text=f"the bytes of {', '.join(version.ref for version in gone)} are gone")
+            return msgspec.structs.replace(decision, spoilt=gone, reasons=(reason,))
         unchanged = Reason(what="same", text=f"unchanged since {', '.join(v.ref for v in versions) or 'its last run'}")
         return msgspec.structs.replace(decision, action="skip", result=attempt, versions=versions, reasons=(unchanged,))
+
+    def _made_anew(self, decision: Decision) -> Decision:
+        """Run, whatever the cache says; bytes that the key once gave are read, so that corrupt ones are written again."""
+        attempt = self._catalog.runs.cached(decision.cache_key)
+        versions = () if attempt is None else self._catalog.artifacts.by_attempt(attempt)
+        return msgspec.structs.replace(decision, spoilt=tuple(version for version in versions if not self._is_sound(version)))
+
+    def _is_there(self, version: Version) -> bool:
+        try:
+            return self._store.exists(version)
+        except CorruptError:
+            return False
+
+    def _is_sound(self, version: Version) -> bool:
+        try:
+            self._store.verify(version)
+        except StoreError:
+            return False
+        return True
 
     def combine(self, node: Node, parts: tuple[str, ...], made: Made) -> Decision:
         """Put the parts of a step with `each=` together: one version, whose key is its parts' digests."""
@@ -136,6 +176,23 @@ class Decider:
         entries = {name: (now, self._catalog.sources.entries(node.name, name)) for name, now in sources.items()}
         reasons = explain(parts, last.key_parts if last else None, entries)
         return reasons or (Reason(what="first", text="its last result was not committed"),)
+
+    def _seen(self, node: Node, part: str, now: KeyParts, sources: Mapping[str, tuple[Entry, ...]]) -> dict[str, tuple[Entry, ...]]:
+        """What the head has seen of each source, where only new entries have come since and nothing else changed.
+
+        Otherwise the step begins anew: other code, other settings, a changed or vanished file or lost bytes make all of it another result.
+        """
+        if not sources or node.name in self._forced:
+            return {}
+        last = self._catalog.runs.last_step(node.name, part)
+        if last is None or last.key_parts is None or key(_without_sources(last.key_parts)) != key(_without_sources(now)):
+            return {}
+        for version in self._catalog.artifacts.by_attempt(last.result):
+            head = self._catalog.artifacts.head(version.artifact)
+            if head is None or head.number != version.number or not self._store.exists(head):
+                return {}
+        seen = {name: self._catalog.sources.entries(node.name, name) for name in sources}
+        return {} if any(set(before) - set(sources[name]) for name, before in seen.items()) else seen
 
     def _sources(self, node: Node) -> dict[str, tuple[Entry, ...]]:
         found = {}
@@ -164,15 +221,12 @@ class Decider:
         elif version is None and not (wire.optional and wire.kind == "service"):
             gap = "has predicted nothing yet (bedplate serve)" if wire.kind == "service" else "has no version yet"
             raise UserError(f"'{wire.artifact}' {gap}")
-        return Input(artifact=wire.artifact, view=wire.view or default_view(wire.kind), version=version, spec=self._spec(wire))
-
-    def _spec(self, wire: Wire) -> dict[str, Any]:
-        """How a features artifact is keyed, for its view."""
-        maker = self._graph.nodes.get(self._graph.makers.get(wire.base, ""))
-        features = maker.declaration.features if maker is not None else None
-        return msgspec.to_builtins(features) if features is not None and wire.view == "features" else {}
+        spec = self._graph.spec(wire.base) if wire.view == "features" else {}
+        return Input(artifact=wire.artifact, view=self._graph.default_view(wire), version=version, spec=spec)
 
     def _version(self, ref: str, made: Made) -> Version | None:
+        if ref in self._pinned:
+            return self._pinned[ref]
         if ref in made:
             return made[ref]
         maker = self._graph.nodes.get(self._graph.makers.get(ref, ""))
@@ -186,7 +240,7 @@ class Decider:
         A check that promotes to the alias it compares with would otherwise see a new champion, itself, and run again.
         """
         model, _, alias = wire.artifact.partition("@")
-        if current is None or node.declaration.promotes != alias or wire.artifact in made:
+        if current is None or node.declaration.promotes != alias or wire.artifact in self._pinned:
             return current
         candidate = self._version(model, made)
         if candidate is None or candidate.number != current.number:
@@ -198,14 +252,5 @@ class Decider:
         return None if move.before is None else self._catalog.artifacts.find(f"{model}@{move.before}")
 
 
-def default_view(kind: Kind | None) -> View:
-    """How a kind is handed over where the annotation does not say."""
-    views: dict[Kind, View] = {
-        "table": "polars.lazy",
-        "files": "files",
-        "model": "model",
-        "check": "check",
-        "pickle": "pickle",
-        "service": "polars.lazy",
-    }
-    return views.get(kind, "scalar") if kind else "scalar"
+def _without_sources(parts: KeyParts) -> KeyParts:
+    return msgspec.structs.replace(parts, sources={})

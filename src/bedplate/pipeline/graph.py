@@ -54,11 +54,11 @@ class Graph(Record, frozen=True, kw_only=True):
         """How an artifact is handed over where the parameter does not say."""
         return wire.view or DEFAULT_VIEW[wire.kind or "table"]
 
-    def spec(self, wire: Wire) -> dict[str, Any]:
-        """What a view needs to know beside the version: of a feature view its keys; else nothing."""
-        maker = self.nodes.get(self.makers.get(wire.base, ""))
+    def spec(self, artifact: str) -> dict[str, Any]:
+        """How a features artifact is keyed, for its view; nothing of any other."""
+        maker = self.nodes.get(self.makers.get(artifact, ""))
         features = maker.declaration.features if maker else None
-        return dict(msgspec.to_builtins(features)) if features and wire.view == "features" else {}
+        return dict(msgspec.to_builtins(features)) if features else {}
 
     def upstream(self, name: str) -> list[str]:
         """Every node that must run before this one, in the order to run; without itself."""

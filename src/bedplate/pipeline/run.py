@@ -77,10 +77,9 @@ class Runner:
         self._stopping = True
         self._site.executor.wake()
 
-    def run(self, names: Iterable[str], given: Mapping[str, Version]) -> Summary:
-        """Run the named steps (already closed over what they need) in order; `given` are versions to use instead of the heads."""
+    def run(self, names: Iterable[str]) -> Summary:
+        """Run the named steps (already closed over what they need) in order."""
         chosen = set(names)
-        self._made = dict(given)
         self._flow = Flow({name: self._graph.parents[name] for name in self._graph.nodes if name in chosen})
         self._site.catalog.runs.begin(self._run)
         self._say("run.started", data={"run": self._run.id, "steps": len(chosen)})
@@ -281,7 +280,10 @@ class Runner:
         if node.each is None or decision.combine or not self._parts[node.name]:
             self._flow.through(node.name)
         elif self._flow.finish(node.name, decision.part):
-            self._skip(self._sort([self._decider.combine(node, self._parts[node.name], self._made)]))
+            if self._decider.is_whole(node):
+                self._skip(self._sort([self._decider.combine(node, self._parts[node.name], self._made)]))
+            else:
+                self._flow.through(node.name)
 
     def _ended_badly(self, doing: Doing, outcome: Outcome, usage: Usage) -> None:
         decision, attempt = doing.decision, doing.attempt

@@ -97,6 +97,8 @@ class Starter:
         decision, attempt, needs = doing.decision, doing.attempt, doing.decision.needs or doing.node.declaration.needs
         self._numbers[decision.name, decision.part] = attempt.number
         names = lease_names(doing.node, decision.part)
+        for version in decision.spoilt:
+            self._site.store.shed(version)
         heads = {name: head for name in names if (head := self._site.catalog.artifacts.head(name)) is not None}
         task = Task(
             attempt=attempt.id,
@@ -108,7 +110,7 @@ class Starter:
             settings=decision.key_parts.settings if decision.key_parts else {},
             sources=decision.sources,
             prior=heads,
-            seen={name: self._site.catalog.sources.entries(decision.name, name) for name in decision.sources},
+            seen=decision.seen,
             cache_key=decision.cache_key,
             seed=seed(decision.cache_key),
             combine=decision.combine,

@@ -96,14 +96,11 @@ def test_bytes_that_are_gone_are_made_again_equal(house: Any) -> None:
     """A hit counts only if the bytes still exist; what comes after is not touched."""
     text = """
     @p.step
-    def note(context: Context) -> Files:
-        folder = context_folder(context)
-        return Files.of(folder)
-
-    def context_folder(context: Context) -> str:
-        with open("note.txt", "w") as file:
+    def note() -> Files:
+        path = os.path.join(os.path.dirname(__file__), "note.txt")
+        with open(path, "w") as file:
             file.write("hello")
-        return os.path.abspath("note.txt")
+        return Files.of(path)
 
     @p.step
     def size(note: Files) -> int:

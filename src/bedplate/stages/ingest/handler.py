@@ -12,8 +12,8 @@ class Ingest(Call):
     """Like any call, and continues the head where the function asked a source only for what is new."""
 
     def call(self, work: Work) -> dict[str, Any]:
-        """Call the function; where `source.new()` was asked, its values continue the head's."""
+        """Call the function; where `source.new()` was asked and gave only a part, its values continue the head's."""
         values = super().call(work)
-        if any(isinstance(value, Source) and value.asked for value in work.arguments.values()):
+        if any(isinstance(value, Source) and value.asked and value.seen for value in work.arguments.values()):
             work.append.extend(name for name in values if name in work.task.prior)
         return values

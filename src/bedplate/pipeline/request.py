@@ -1,0 +1,79 @@
+"""Requests: what a run is asked to make, read against the graph. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any
+
+import msgspec
+
+from bedplate.core.errors import UserError
+from bedplate.core.records import Record, Version
+
+from .graph import Graph
+
+RUNS = ("ingest", "prepare", "features", "train", "check", "step")
+"""Decorators whose functions `run` makes; services are served, watches are watched."""
+
+
+class Request(Record, frozen=True, kw_only=True):
+    """What to run: `names` (empty: everything), `settings` by step, `fresh` to ignore the cache, `only` to leave out what they need.
+
+    `side`: heads do not move. `pinned` maps references to the version to use for them (None: absent), `parts` a step with `each=` to the
+    parts to run of it: both are for running an attempt again as it was.
+    """
+
+    names: tuple[str, ...] = ()
+    settings: dict[str, dict[str, Any]] = msgspec.field(default_factory=dict)
+    fresh: bool = False
+    only: bool = False
+    side: bool = False
+    command: str = ""
+    pinned: dict[str, Version | None] = msgspec.field(default_factory=dict)
+    parts: dict[str, tuple[str, ...]] = msgspec.field(default_factory=dict)
+
+
+def chosen(graph: Graph, request: Request) -> tuple[str, ...]:
+    """The steps that a request is about, in order. Raises NotFound, or UserError for a service."""
+    if not request.names:
+        return tuple(name for name, node in graph.nodes.items() if node.declaration.decorator in RUNS)
+    wanted: set[str] = set()
+    for name in request.names:
+        node = graph.node(name)
+        if node.declaration.decorator == "service":
+            raise UserError(f"{node.name} is a service", why="a service is served, not run", next=f"bedplate serve {node.name}")
+        wanted.add(node.name)
+        if not request.only:
+            wanted.update(graph.upstream(node.name))
+    return tuple(name for name in graph.nodes if name in wanted)
+
+
+def forced(graph: Graph, request: Request, names: tuple[str, ...]) -> frozenset[str]:
+    """The steps that run whatever the cache says: with `fresh` those named, or all of `names`."""
+    return frozenset(graph.node(name).name for name in request.names or names) if request.fresh else frozenset()
+
+
+def read_settings(graph: Graph, given: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """`{"late.num_leaves": 63}` by step, each value converted to the setting's type. Raises NotFound, UserError."""
+    found: dict[str, dict[str, Any]] = {}
+    for name, value in given.items():
+        step, _, setting = name.partition(".")
+        node = graph.node(step)
+        wire = node.wire(setting)
+        if wire is None or wire.role != "setting":
+            known = ", ".join(f"{node.name}.{w.name}" for w in node.by_role("setting")) or "it has none"
+            raise UserError(f"{node.name} has no setting '{setting}'", why=f"its settings: {known}", next="bedplate lint")
+        found.setdefault(node.name, {})[setting] = _convert(name, value, wire.hint)
+    return found
+
+
+def _convert(name: str, value: Any, hint: Any) -> Any:
+    """The value as the setting's type; text from the command line may be its JSON (`{"a": 1}`, `[1, 2]`)."""
+    try:
+        return msgspec.convert(value, hint, strict=False) if hint is not None else value
+    except msgspec.ValidationError as error:
+        with suppress(msgspec.DecodeError):
+            if isinstance(value, str):
+                return msgspec.json.decode(value, type=hint)
+        raise UserError(f"{name}={value!r} is not right", why=str(error), next="bedplate lint shows each setting and its type") from error

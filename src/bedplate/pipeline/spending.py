@@ -1,0 +1,37 @@
+"""Spending: a project's budget against what a plan should cost on a target with a price."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from bedplate.catalog.catalog import Catalog
+from bedplate.core.errors import Refused, UserError
+from bedplate.core.project import Project
+from bedplate.planner.budget import standing
+from bedplate.planner.history import cost
+
+from .plan import Planned
+
+
+def price_per_hour(text: str) -> float:
+    """Dollars an hour from `3.2 USD/hour`. Raises UserError."""
+    amount = text.partition("/")[0].split()
+    try:
+        return float(amount[0])
+    except (IndexError, ValueError) as error:
+        raise UserError(f"price = '{text}' is not a price", next="write '3.2 USD/hour'") from error
+
+
+def within_budget(project: Project, planned: Sequence[Planned], price: float, catalog: Catalog, now: datetime) -> None:
+    """Raises Refused where the project's budget does not allow the plan at `price` dollars an hour."""
+    if project.budget is None:
+        return
+    costs = [cost(one.forecasts[0], price) for one in planned if one.action == "run" and one.forecasts]
+    stands = standing(project.budget, catalog.runs.cost_since(now - timedelta(seconds=project.budget.period_s)), costs)
+    if costs and stands.refusal:
+        raise Refused(
+            f"the budget of {project.name} does not allow this",
+            why=stands.refusal,
+            next="raise budget= in Project(...), or wait: bedplate sql 'select * from costs'",
+        )
