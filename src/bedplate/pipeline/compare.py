@@ -103,7 +103,7 @@ def _columns(version: Version) -> dict[str, str]:
     """Column -> type, where the version's schema lists them."""
     try:
         schema = msgspec.json.decode(version.schema)
-        return {str(name): str(dtype) for name, dtype in schema["columns"]}
+        return {column["name"]: column["shown"] for column in schema["columns"]}
     except (msgspec.DecodeError, KeyError, TypeError, ValueError):
         return {}
 

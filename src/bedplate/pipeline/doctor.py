@@ -114,7 +114,7 @@ def _bytes(workspace: Workspace, deep: bool) -> Iterator[Finding]:
                 )
         except BedplateError as error:
             wrong += 1
-            yield Finding(level="wrong", area="bytes", what=f"{version.ref}: {error.what}", next=f"bedplate run {version.artifact}")
+            yield Finding(level="wrong", area="bytes", what=f"{version.ref}: {error.what}", next=f"bedplate run --fresh {version.artifact}")
     if not wrong:
         read = "read and their digests agree" if deep else "are all there (--deep reads them)"
         yield Finding(level="ok", area="bytes", what=f"{len(versions)} versions {read}")

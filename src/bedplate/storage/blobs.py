@@ -83,6 +83,19 @@ class Blobs:
         if found != digest:
             raise corrupt(path, "its bytes do not have the digest that it is named by")
 
+    def shed(self, relative: str) -> bool:
+        """Delete the blob at this path where its bytes are others than it is named by; whether it was so."""
+        path = self.root / relative
+        try:
+            self.check(digests.PREFIX + path.name)
+        except CorruptError:
+            with disk.guard("delete", path):
+                path.unlink(missing_ok=True)
+            return True
+        except StoreError:
+            return False
+        return False
+
     def has(self, digest: str, size: int | None = None) -> bool:
         """Whether the blob is there, and has `size` bytes where given."""
         try:
@@ -159,7 +172,7 @@ class Sink:
 
 def corrupt(path: Path, why: str) -> CorruptError:
     """The error for bytes that are not what they should be."""
-    return CorruptError(f"{path} is corrupt", why=why, next="bedplate doctor (it names the step that makes these bytes again)")
+    return CorruptError(f"{path} is corrupt", why=why, next="bedplate doctor --deep (it names the step that makes these bytes again)")
 
 
 def gone(path: Path) -> StoreError:

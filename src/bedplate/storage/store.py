@@ -15,16 +15,18 @@ catalog does not name is invisible, and `gc` collects it. Nothing heavy is impor
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from bedplate.core.errors import InternalError, StoreError, UserError
+from bedplate.core.errors import CorruptError, InternalError, StoreError, UserError
 from bedplate.core.kinds import KIND_SCHEMA, READABLE, Kind, View
 from bedplate.core.records import Draft, Outcome, Version
 
 from . import gc, staging
+from .blobs import FOLDER as BLOBS
 from .blobs import Blobs
 from .checkpoints import FolderCheckpoints
 from .logs import Log
@@ -93,6 +95,17 @@ class Store:
                 next=f"run again: what made {version.artifact} runs again",
             )
         self._of(version).verify(version)
+
+    def shed(self, version: Version) -> list[str]:
+        """Put away bytes of the version that are not what was written, so that making it again writes them; which."""
+        if version.kind == "table":
+            return self._tables(version.kind, version.ref).shed(version)
+        blobs, shed = Blobs(self.root), []
+        with contextlib.suppress(CorruptError):  # a manifest that is corrupt does not say which blobs there are
+            for place in self._of(version).keeps(version):
+                if place.startswith(f"{BLOBS}/") and blobs.shed(place):
+                    shed.append(place)
+        return shed
 
     def files(self, version: Version) -> list[Path]:
         """The Parquet files of a table version, in stored order. Raises UserError for another kind."""

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from bedplate.core.errors import CorruptError, UserError
+from bedplate.core.errors import CorruptError, StoreError, UserError
 from bedplate.core.kinds import View
 from bedplate.core.records import Draft, Record, Version
 
@@ -64,6 +64,24 @@ class TableShelf:
         found = self._backend("table_save").digest_of(version, paths)
         if found != version.digest:
             raise corrupt(self.root / version.uri, f"the rows of {version.artifact} have the digest {found}, not {version.digest}")
+
+    def shed(self, version: Draft) -> list[str]:
+        """Put away the files that cannot be read; where all can and the rows are others, all of them. `gc` takes them in time."""
+        there = [path for path in self.files(version) if path.exists()]
+        bad = [path for path in there if not self._reads(version, [path])]
+        if not bad and not self._reads(version, there, version.digest):
+            bad = there
+        for path in bad:
+            with disk.guard("put away", path):
+                path.replace(path.with_name(f"{disk.TEMPORARY}corrupt-{path.name}"))
+        return [str(path.relative_to(self.root)) for path in bad]
+
+    def _reads(self, version: Draft, paths: list[Path], digest: str = "") -> bool:
+        try:
+            found = self._backend("table_save").digest_of(version, paths)
+        except StoreError:
+            return False
+        return not digest or bool(found == digest)
 
     def keeps(self, version: Draft) -> Iterable[str]:
         """Its Parquet files and the folder that shows them under plain names."""
