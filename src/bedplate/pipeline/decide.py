@@ -119,7 +119,7 @@ class Decider:
         if remembered.action == "skip" or remembered.reasons:
             return remembered
         return msgspec.structs.replace(
-            common, reasons=self.reasons(node, part, parts, sources), seen=self._seen(node, part, parts, sources)
+            remembered, reasons=self.reasons(node, part, parts, sources), seen=self._seen(node, part, parts, sources)
         )
 
     def again(self, decision: Decision) -> Decision:
