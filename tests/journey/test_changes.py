@@ -34,7 +34,9 @@ def test_a_comment_or_docstring_reruns_nothing(made: Any) -> None:
 
 def test_a_changed_helper_reruns_its_step_and_nothing_after_an_equal_result(made: Any) -> None:
     """`timed` is reached by `departures` alone; it gives the same rows, so the wave stops there."""
-    made.edits("week.py", '.sort("time", "carrier", "flight")\n\n\n@week.features', '.sort(["time", "carrier", "flight"])\n\n\n@week.features')
+    made.edits(
+        "week.py", '.sort("time", "carrier", "flight")\n\n\n@week.features', '.sort(["time", "carrier", "flight"])\n\n\n@week.features'
+    )
     ran = made.ran()
     assert {name for name, did in ran.items() if did == "done"} == {"departures"}
     why = made.types("why", "departures").stdout
