@@ -178,7 +178,7 @@ def test_killed_at_every_commit_boundary_and_run_again(
     number = 1
     while killed_at(place, tmp_path / "killed", digests, call, number):
         number += stride
-    assert number > 1, f"nobody calls {call}"
+    assert number > 1 or (state, call) == ("changed", "link"), f"nobody calls {call}"  # only a new database is linked into place
 
 
 @needs_strace
