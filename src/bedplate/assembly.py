@@ -22,8 +22,8 @@ from .compute import machine
 from .compute.executor import Executor, Handle, Spent
 from .core.clock import SystemClock
 from .core.config import Config, resolve
-from .core.errors import UserError
-from .core.records import Outcome, Task
+from .core.errors import BedplateError, UserError
+from .core.records import Cause, Outcome, Task
 from .core.units import byte_count
 from .pipeline.ask import known
 from .pipeline.ask import tables as ask_tables
@@ -87,9 +87,9 @@ def assemble(config: Config, loaded: Loaded, *, pickles: bool = True) -> Workspa
     """The workspace of a project that is loaded already."""
     clock = SystemClock()
     rng = random.SystemRandom()
+    graph = build_graph(loaded.project)
     catalog = Catalog.open(open_database(config), clock)
     store = open_store(config, pickles=pickles)
-    graph = build_graph(loaded.project)
     return Workspace(
         Parts(
             config=config, loaded=loaded, graph=graph, catalog=catalog, store=store, clock=clock,
@@ -169,15 +169,20 @@ class Worker:
 
     def __call__(self, payload: bytes, report: Callable[[bytes], None]) -> bytes:
         if self._execution is None:
-            self._execution = self._load(Path(msgspec.json.decode(payload, type=Task).project_file))
+            task = msgspec.json.decode(payload, type=Task)
+            try:
+                self._execution = self._load(task)
+            except BedplateError as error:  # it loaded for the controller: it was edited since
+                cause: Cause = "user" if isinstance(error, UserError) else "world"
+                raise Spent(msgspec.json.encode(Outcome(attempt=task.attempt, task=task, cause=cause, message=str(error)))) from error
         answer = self._execution(payload, report)
         if not msgspec.json.decode(answer, type=Outcome).ok:
             raise Spent(answer)
         return answer
 
-    def _load(self, project_file: Path) -> Execution:
-        config = configure(project_file)
-        loaded = load_project(project_file)
+    def _load(self, task: Task) -> Execution:
+        config = configure(Path(task.project_file), task.target)
+        loaded = load_project(config.project_file)
         return Execution(
             loaded, build_graph(loaded.project), open_store(config), handlers(), clock=SystemClock(), stopping=self._stopping,
             keep_checkpoints=int(config["checkpoints"]), opened=self._opened,

@@ -45,11 +45,15 @@ SETTINGS = (
 
 
 class Config(msgspec.Struct, frozen=True):
-    """Resolved settings of one project on one target."""
+    """Resolved settings of one project on one target.
+
+    `aside`: it is not the project's own target, but shares its catalog; what runs there makes side versions (invariant 8).
+    """
 
     project_file: Path
     target: str
     values: dict[str, str]
+    aside: bool = False
 
     @property
     def folder(self) -> Path:
@@ -71,7 +75,8 @@ def resolve(project_file: Path, file: Mapping[str, Any], environ: Mapping[str, s
     Raises UserError for an unknown setting or target.
     """
     targets = file.get("target", {})
-    target = target or environ.get("BEDPLATE_TARGET", "") or str(file.get("default_target", "")) or "local"
+    own = str(file.get("default_target", "")) or "local"
+    target = target or environ.get("BEDPLATE_TARGET", "") or own
     if target != "local" and target not in targets:
         raise UserError(
             f"no target '{target}' in bedplate.toml", why=f"known targets: {', '.join(['local', *targets])}", next="bedplate target list"
@@ -79,6 +84,7 @@ def resolve(project_file: Path, file: Mapping[str, Any], environ: Mapping[str, s
     names = [setting.name for setting in SETTINGS]
     top = {k: v for k, v in file.items() if k not in ("target", "default_target")}
     chosen = targets.get(target, {})
+    home = targets.get(own, {})
     for name in (*top, *chosen):
         if name not in names:
             near = difflib.get_close_matches(name, names, 1)
@@ -88,4 +94,5 @@ def resolve(project_file: Path, file: Mapping[str, Any], environ: Mapping[str, s
                 next=f"did you mean '{near[0]}'?" if near else "see docs/reference/settings.md",
             )
     values = {s.name: environ.get(f"BEDPLATE_{s.name.upper()}", str(chosen.get(s.name, top.get(s.name, s.default)))) for s in SETTINGS}
-    return Config(project_file, target, values)
+    shared = all(chosen.get(name) == home.get(name) for name in ("state", "catalog"))
+    return Config(project_file, target, values, aside=target != own and shared)

@@ -168,7 +168,9 @@ class Input(Record, frozen=True, kw_only=True):
 class Task(Record, frozen=True, kw_only=True):
     """What a worker is asked: call one function of the project with these inputs and settings, store what comes out.
 
-    With `combine` (part -> artifact -> version) nothing is called: the parts are put together as one version of each artifact.
+    With `combine` (part -> artifact -> version) nothing is called: the parts are put together as one version of each artifact. `code` is
+    the digest of the step's code as it was keyed, `stamp` that of the project's files as they were loaded: a worker that loads others
+    must not run other code under this key.
     """
 
     attempt: str
@@ -176,6 +178,9 @@ class Task(Record, frozen=True, kw_only=True):
     step: str
     part: str = ""
     project_file: str
+    target: str = ""
+    code: str = ""
+    stamp: str = ""
     inputs: dict[str, Input] = msgspec.field(default_factory=dict)
     settings: dict[str, Any] = msgspec.field(default_factory=dict)
     sources: dict[str, tuple[Entry, ...]] = msgspec.field(default_factory=dict)

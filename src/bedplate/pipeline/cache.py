@@ -6,7 +6,7 @@ Pure but for reading source files through `closure`. The key's digest is taken b
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +60,11 @@ class Keyer:
             self._code[node.name] = code
             self._packages[node.name] = packages(code, self._roots)
         return self._code[node.name]
+
+
+def code_digest(code: Sequence[Part]) -> str:
+    """One digest of a code closure: equal where every part is."""
+    return of_json(sorted((part.name, part.digest) for part in code))
 
 
 def fingerprint(entries: tuple[Entry, ...]) -> str:

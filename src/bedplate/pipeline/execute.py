@@ -26,6 +26,8 @@ from bedplate.core.records import Cause, Draft, Input, Outcome, Task, Version
 from bedplate.storage.shelf import Save
 from bedplate.storage.store import Store
 
+from .cache import code_digest
+from .closure import step_code
 from .graph import Graph, Node, Wire
 from .handlers import Handler, Work
 from .load import Loaded
@@ -73,6 +75,7 @@ class Execution:
         inputs = [entry.path for entries in task.sources.values() for entry in entries]
         with _put_back(), self.opened.watching(self.store.root.parent, inputs):
             try:
+                self._same_code(task)
                 drafts = self._call(task, notes)
                 notes.files = tuple(self._keep(noted) for noted in notes.files)
             except BaseException as error:
@@ -93,6 +96,18 @@ class Execution:
             self.store.stage(outcome)
             self.store.checkpoints(task.cache_key, self.keep_checkpoints).clear()
         return outcome
+
+    def _same_code(self, task: Task) -> None:
+        """Raises UserError where the project was edited while the run was going on, so that this is not the code that was keyed."""
+        if task.stamp in ("", self.loaded.stamp) or task.combine:
+            return
+        node = self.graph.nodes.get(task.step)
+        if node is None or code_digest(step_code(node, [self.loaded.file.parent])) != task.code:
+            raise UserError(
+                f"{task.step} was edited while the run was going on",
+                why="its result would be recorded as that of the code before",
+                next="bedplate run",
+            )
 
     def _call(self, task: Task, notes: Notes) -> tuple[Draft, ...]:
         node = self.graph.nodes[task.step]
@@ -180,7 +195,8 @@ class Execution:
 
     def _without_secrets(self, task: Task, text: str) -> str:
         """A library may put what it was given into its errors."""
-        for wire in self.graph.nodes[task.step].by_role("secret"):
+        node = self.graph.nodes.get(task.step)
+        for wire in node.by_role("secret") if node is not None else ():
             if secret := os.environ.get(wire.name.upper()):
                 text = text.replace(secret, "****")
         return text

@@ -18,6 +18,9 @@ from contextlib import redirect_stdout
 from pathlib import Path
 from types import ModuleType
 
+import msgspec
+
+from bedplate.core.digests import of_json
 from bedplate.core.errors import BedplateError, NotFound, ProjectError, UserError
 from bedplate.core.project import Project
 from bedplate.core.records import Record
@@ -32,11 +35,24 @@ _MENTION = re.compile(rb"\bProject\s*\(")
 
 
 class Loaded(Record, frozen=True, kw_only=True):
-    """A project, the file that declares it (absolute), and the module that the file became."""
+    """A project, the file that declares it (absolute), and the module that the file became.
+
+    `read` maps the project's own files to their time (ns) and size when they were loaded.
+    """
 
     project: Project
     file: Path
     module: ModuleType
+    read: dict[str, tuple[int, int]] = msgspec.field(default_factory=dict)
+
+    @property
+    def stamp(self) -> str:
+        """The digest of the files' names, times and sizes: equal stamps mean equal code."""
+        return of_json(sorted(self.read.items()))
+
+    def changed(self) -> list[str]:
+        """The names of the project's files that are not as they were loaded."""
+        return [Path(name).name for name, stat in self.read.items() if _stat(name) != stat]
 
 
 def load_project(path: Path) -> Loaded:
@@ -55,7 +71,7 @@ def load_project(path: Path) -> Loaded:
     if len(found) > 1:
         names = sorted(name for name, value in vars(module).items() if isinstance(value, Project))
         raise ProjectError(f"{file}: {len(found)} Projects in it: {', '.join(names)}", next="one file declares one: move the others out")
-    return Loaded(project=next(iter(found.values())), file=file, module=module)
+    return Loaded(project=next(iter(found.values())), file=file, module=module, read=_own_files(file))
 
 
 def find_project(folder: Path, given: str | None = None) -> Path:
@@ -160,6 +176,22 @@ def _module_name(file: Path) -> str:
     if hides:
         raise ProjectError(f"{file}: its name hides the package '{name}'", next=f"rename it, as {name}_project.py")
     return name
+
+
+def _own_files(file: Path) -> dict[str, tuple[int, int]]:
+    """The files of the project's folder that are imported now."""
+    inside = f"{file.parent}/"
+    names = {name for module in list(sys.modules.values()) if isinstance(name := getattr(module, "__file__", None), str)}
+    own = {str(file), *(name for name in names if name.startswith(inside) and not is_installed(Path(name)))}
+    return {name: stat for name in sorted(own) if (stat := _stat(name)) is not None}
+
+
+def _stat(name: str) -> tuple[int, int] | None:
+    try:
+        stat = Path(name).stat()
+    except OSError:
+        return None
+    return stat.st_mtime_ns, stat.st_size
 
 
 def _is_foreign(module: ModuleType) -> bool:

@@ -18,7 +18,7 @@ from .request import Request
 def begun(
     run_id: str, request: Request, project: str, config: Config, now: datetime, process_started: Callable[[int], float | None]
 ) -> Run:
-    """The record of a run that this process begins. Only a run with default settings moves heads (invariant 8)."""
+    """The record of a run that this process begins. Only one with default settings on the project's target moves heads (invariant 8)."""
     commit, dirty = git_state(config.folder)
     pid = os.getpid()
     return Run(
@@ -28,7 +28,7 @@ def begun(
         command=request.command,
         started_at=now,
         settings={f"{step}.{name}": value for step, values in request.settings.items() for name, value in values.items()},
-        moves_heads=not request.settings and not request.side,
+        moves_heads=not (request.settings or request.side or config.aside),
         git_commit=commit,
         git_dirty=dirty,
         host=platform.node(),

@@ -15,11 +15,13 @@ from bedplate.core.ids import new_id
 from bedplate.core.records import Attempt, Forecast, Lease, Record, Run, Task
 from bedplate.storage.store import Store
 
+from .cache import code_digest
 from .closure import seed
 from .commit import lease_names
 from .decide import Decision
 from .execute import deadline
 from .graph import Graph, Node
+from .load import Loaded
 from .plan import forecasts
 
 
@@ -60,11 +62,12 @@ class Doing(Record, frozen=True, kw_only=True):
 class Starter:
     """Starts attempts of one run."""
 
-    def __init__(self, site: Site, graph: Graph, run: Run, project_file: Path, holder_is_dead: Callable[[str], bool]) -> None:
+    def __init__(self, site: Site, graph: Graph, run: Run, loaded: Loaded, holder_is_dead: Callable[[str], bool]) -> None:
         self._site = site
         self._graph = graph
         self._run = run
-        self._project_file = project_file
+        self._loaded = loaded
+        self._stamp = loaded.stamp
         self._holder_is_dead = holder_is_dead
         self._numbers: dict[tuple[str, str], int] = {}
         self._forecasts: dict[str, tuple[Forecast, ...]] = {}
@@ -105,7 +108,10 @@ class Starter:
             run=self._run.id,
             step=decision.name,
             part=decision.part,
-            project_file=str(self._project_file),
+            project_file=str(self._loaded.file),
+            target=self._run.target,
+            code=code_digest(decision.key_parts.code) if decision.key_parts else "",
+            stamp=self._stamp,
             inputs=decision.inputs,
             settings=decision.key_parts.settings if decision.key_parts else {},
             sources=decision.sources,

@@ -14,6 +14,7 @@ from bedplate.catalog.catalog import Catalog
 from bedplate.compute.executor import Executor
 from bedplate.core.clock import Clock
 from bedplate.core.config import Config
+from bedplate.core.errors import UserError
 from bedplate.core.ids import new_id
 from bedplate.core.records import Record, Run, Step
 from bedplate.core.units import seconds
@@ -163,7 +164,7 @@ class Workspace:
         now = self.clock.now()
         run_id = new_id("r", now, self.parts.random_bits)
         run = begun(run_id, request, self.graph.project_name, self.config, now, self.parts.process_started)
-        starter = Starter(site, self.graph, run, self.config.project_file, self._is_dead)
+        starter = Starter(site, self.graph, run, self.parts.loaded, self._is_dead)
         self._runner = Runner(site, self.graph, decider, committer, starter, run)
         try:
             return self._runner.run(names)
@@ -177,12 +178,21 @@ class Workspace:
             self._runner.stop()
 
     def _decider(self, request: Request, names: tuple[str, ...]) -> Decider:
-        """What decides run or skip for a request about these steps."""
+        """What decides run or skip for a request about these steps. Raises UserError where the project was edited since it was loaded."""
+        if changed := self.parts.loaded.changed():
+            raise UserError(
+                f"{', '.join(changed)} changed since the project was opened",
+                why="what is in memory is the code of before",
+                next="open it again: bedplate.open(...)",
+            )
+        keyer = Keyer(self.parts.loaded, self.graph, request.settings)
+        for name in names:
+            keyer.code(self.graph.nodes[name])  # all of it now: the files may be edited while the run goes on
         return Decider(
             catalog=self.catalog,
             store=self.store,
             graph=self.graph,
-            keyer=Keyer(self.parts.loaded, self.graph, request.settings),
+            keyer=keyer,
             list_source=self.parts.list_source,
             folder=self.config.folder,
             clock=self.clock,

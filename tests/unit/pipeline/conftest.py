@@ -25,6 +25,7 @@ from bedplate.compute.slots import Slots
 from bedplate.core.config import resolve
 from bedplate.core.records import Lease, Outcome, Run, Task
 from bedplate.pipeline.execute import Execution
+from bedplate.pipeline.graph import build as build_graph
 from bedplate.pipeline.load import Loaded, load_project
 from bedplate.pipeline.opened import Opened
 from bedplate.pipeline.run import Summary
@@ -116,6 +117,8 @@ class House:
         """Called with each task before it is run; an Outcome is the answer instead."""
         self.after: Callable[[Task], None] = lambda _task: None
         """Called when a step is done and its outcome staged, before the run loop hears of it."""
+        self.worker_loads: Callable[[], Loaded] | None = None
+        """What a worker finds when it loads the project; None: what the run loaded."""
         self.asleep: Callable[[], None] = lambda: None
         """Called when the run loop waits for something else than a step."""
         self.together = True
@@ -140,8 +143,10 @@ class House:
 
     def executor(self, workspace: Workspace) -> Executor:
         """Runs steps in this process, after `before` had its say."""
+        loaded = self.worker_loads() if self.worker_loads else workspace.parts.loaded
+        graph = build_graph(loaded.project)
         execution = Execution(
-            workspace.parts.loaded, workspace.graph, open_store(workspace.config), handlers(), clock=self.clock,
+            loaded, graph, open_store(workspace.config), handlers(), clock=self.clock,
             stopping=lambda: False, keep_checkpoints=3, opened=OPENED,
         )  # fmt: skip
 

@@ -1,0 +1,144 @@
+"""The worker's half: what a function receives, what becomes of what it returns or raises, and what is never written down."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from bedplate.core.records import Task
+
+SECRET = """
+@p.step
+def asked(api_token: Secret, context: Context) -> int:
+    print(api_token)
+    context.param("token", str(api_token))
+    return len(api_token.reveal())
+
+@p.step
+def broken(api_token: Secret) -> int:
+    raise ValueError(f"401 from https://host/?token={api_token.reveal()}")
+"""
+
+
+def everything_written(folder: Path) -> bytes:
+    """Every byte of the state folder, the database's pages included."""
+    return b"".join(path.read_bytes() for path in (folder / ".bedplate").rglob("*") if path.is_file())
+
+
+def test_a_secret_reaches_no_task_record_log_or_message(
+    house: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Not even where a library puts it into its error."""
+    monkeypatch.setenv("API_TOKEN", "hush-hush-4711")
+    summary = house.run(SECRET)
+    assert house.open()["asked"].load() == 14
+    assert summary.failures == {"broken": "ValueError: 401 from https://host/?token=****"}
+    assert b"hush-hush-4711" not in everything_written(house.folder)
+    assert b"hush-hush-4711" not in msgspec.json.encode([house.tasks, house.said, summary, house.open().plan()])
+    assert "hush-hush-4711" not in capsys.readouterr().out
+
+
+def test_a_secret_changes_no_key(house: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A renewed token re-runs nothing."""
+    text = SECRET.split("@p.step\ndef broken", maxsplit=1)[0]
+    monkeypatch.setenv("API_TOKEN", "one")
+    house.run(text)
+    monkeypatch.setenv("API_TOKEN", "another")
+    assert house.steps(house.run(text)) == {"asked": "skipped"}
+
+
+def test_a_secret_that_is_not_set_is_the_user_s_mistake_with_the_next_command(house: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("API_TOKEN", raising=False)
+    summary = house.run(SECRET, "asked")
+    assert "the secret 'api_token' is not set" in summary.failures["asked"]
+    assert "export API_TOKEN=..." in summary.failures["asked"]
+
+
+def test_an_absent_champion_is_a_false_model_and_an_optional_one_is_none(house: Any) -> None:
+    text = """
+    @p.train
+    def late() -> Model:
+        return Model.of(predict, {"w": 1.0}, example=[{"x": 1.0}])
+
+    def predict(params: dict, columns: dict) -> object:
+        return columns["x"]
+
+    @p.step
+    def seen(late: Model, champion: Model = use("late@production"), other: Model | None = use("late@other")) -> list[str]:
+        return [late.ref, str(bool(champion)), repr(other)]
+    """
+    assert house.run(text).ok
+    assert house.open()["seen"].load() == ["late@1", "False", "None"]
+
+
+@pytest.mark.parametrize(
+    ("body", "cause", "message"),
+    [
+        ('return "text"', "user", "a returned a builtins.str for 'a', which is declared a check"),
+        ("return None", "user", "a returned nothing (None) for 'a', which is declared a check"),
+        ("return Check()", "user", "a returned a Check without findings"),
+        ("raise MemoryError", "memory", "the process ran out of memory"),
+        ("raise KeyError('carrier')", "code", "KeyError: 'carrier'"),
+        ("context.artifact('nowhere.png'); return Check.at_least('n', 1, 0)", "user", "there is no file nowhere.png"),
+        ("raise SystemExit(3)", "code", "SystemExit: 3"),
+    ],
+)
+def test_every_failure_is_an_outcome_that_names_its_cause(house: Any, body: str, cause: str, message: str) -> None:
+    summary = house.run(f"@p.check\ndef a(context: Context) -> Check:\n    {body}\n")
+    assert message in summary.failures["a"]
+    [attempt] = house.open().catalog.runs.attempts(summary.run.id, "a")
+    assert attempt.cause == cause
+
+
+def test_a_kept_file_s_bytes_are_in_the_store_and_its_digest_in_the_record(house: Any) -> None:
+    text = f"""
+    @p.step
+    def a(context: Context) -> int:
+        path = {str(house.folder / "plot.svg")!r}
+        with open(path, "w") as file:
+            file.write("<svg/>")
+        context.artifact(path)
+        return 1
+    """
+    summary = house.run(text)
+    [digest] = house.open().catalog.runs.files(summary.versions["a"].attempt).values()
+    assert digest.startswith("sha256:")
+    blob = house.folder / ".bedplate/store/blobs/sha256" / digest[7:9] / digest[7:]
+    assert blob.read_text() == "<svg/>"
+
+
+def test_a_step_edited_while_the_run_goes_on_is_not_recorded_as_the_code_before(house: Any) -> None:
+    """The worker loads the file anew and finds other code than was keyed: that step fails, and the next run makes it."""
+    text = "@p.step\ndef a() -> int:\n    return 1\n\n@p.step\ndef b(a: int) -> int:\n    return a + 1\n"
+    workspace = house.open(text)
+    first = house.loaded
+    house.worker_loads = lambda: house.open(text.replace("a + 1", "a + 2")).parts.loaded
+    summary = workspace.run()
+    assert house.steps(summary) == {"a": "done", "b": "failed"}
+    assert "b was edited while the run was going on" in summary.failures["b"]
+    assert first is not house.loaded
+    house.worker_loads = None
+    assert house.run().ok
+    assert house.open()["b"].load() == 3
+
+
+def test_a_comment_written_while_the_run_goes_on_stops_nothing(house: Any) -> None:
+    text = "@p.step\ndef a() -> int:\n    return 1\n"
+    workspace = house.open(text)
+    house.worker_loads = lambda: house.open(f"# a note\n{text}").parts.loaded
+    assert workspace.run().ok
+
+
+def test_the_deadline_and_seed_of_a_step_are_told(house: Any) -> None:
+    text = """
+    @p.step(time="10 min")
+    def a(context: Context) -> list[str]:
+        return [str(context.deadline), str(context.seed), context.step]
+    """
+    house.run(text)
+    [task] = house.tasks
+    assert isinstance(task, Task)
+    assert house.open()["a"].load() == ["2026-01-31 07:10:01.125000+00:00", str(task.seed), "a"]
