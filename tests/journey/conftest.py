@@ -24,9 +24,8 @@ class Person:
 
     def types(self, *words: str, code: int | None = 0, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
         """Run `bedplate` with these words; fails the test where the exit code is another (None: any)."""
-        done = subprocess.run(
-            [sys.executable, "-m", "bedplate", *words], cwd=self.folder, capture_output=True, text=True, timeout=TIMEOUT_S, env=env, check=False
-        )  # fmt: skip
+        typed = [sys.executable, "-m", "bedplate", *words]
+        done = subprocess.run(typed, cwd=self.folder, capture_output=True, text=True, timeout=TIMEOUT_S, env=env, check=False)
         if code is not None and done.returncode != code:
             pytest.fail(f"bedplate {' '.join(words)}: exit {done.returncode}, not {code}\n{done.stdout}\n{done.stderr}")
         assert "Traceback" not in done.stdout + done.stderr or code == 1
