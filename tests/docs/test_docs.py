@@ -87,6 +87,17 @@ def test_every_room_is_in_the_architecture() -> None:
     assert [str(room) for room in rooms if f"`{room}/`" not in text] == []
 
 
+@pytest.mark.parametrize("name", ["ARCHITECTURE.md", "CONTRIBUTING.md"])
+def test_the_places_that_are_named_exist(name: str) -> None:
+    """A path in backquotes is one of the repository, of the package, or a file of the room that the paragraph is about."""
+    source = ROOT / "src" / "bedplate"
+    files = {path.name for path in source.rglob("*.py")}
+    named = re.findall(r"`([\w./-]+(?:/|\.py))`", (ROOT / name).read_text())
+    assert named
+    gone = [one for one in named if not (ROOT / one).exists() and not (source / one).exists() and one not in files]
+    assert [one for one in gone if one != "backends/"] == []
+
+
 def test_every_decision_is_listed() -> None:
     listed = (ROOT / "docs" / "decisions" / "README.md").read_text()
     files = sorted(path.name for path in (ROOT / "docs" / "decisions").glob("0*.md"))
