@@ -1,0 +1,30 @@
+"""A table through bedplate's store: `write`, or `scan` of what was written (every column is read)."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+
+import msgspec
+import polars as pl
+
+from bedplate.core.records import Draft, Version
+from bedplate.storage.local import local_store
+from bedplate.storage.shelf import Save
+
+NOW = "2026-01-01T00:00:00Z"
+store = local_store(Path("store"))
+if sys.argv[1] == "write":
+    frame = pl.read_ipc("frame.arrow")
+    began = time.process_time()
+    draft = store.save(Save(kind="table", artifact="rows", value=frame, attempt="a-1"))
+    print(f"inside={time.process_time() - began}")
+    Path("draft.json").write_bytes(msgspec.json.encode(draft))
+else:
+    kept = msgspec.json.decode(Path("draft.json").read_bytes(), type=Draft)
+    version = msgspec.convert({**msgspec.to_builtins(kept), "number": 1, "created_at": NOW, "attempt": "a-1"}, Version)
+    began = time.process_time()
+    found = store.load(version, "polars")
+    print(f"inside={time.process_time() - began}")
+    assert found.height
