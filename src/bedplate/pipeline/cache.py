@@ -10,6 +10,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from bedplate.core.digests import of_json
 from bedplate.core.kinds import KIND_SCHEMA
 from bedplate.core.records import Input, KeyParts, Part
@@ -35,17 +37,22 @@ class Keyer:
 
     def parts(self, node: Node, part: str, inputs: Mapping[str, Input], sources: Mapping[str, tuple[Entry, ...]]) -> KeyParts:
         """What the result of `node` (for one part) depends on, given its input versions and source entries."""
-        code = self.code(node)
-        return KeyParts(
-            code=code,
+        return msgspec.structs.replace(
+            self.own(node),
             inputs={name: given.version.digest if given.version else "" for name, given in inputs.items()},
             versions={name: given.version.ref if given.version else "" for name, given in inputs.items()},
             sources={name: fingerprint(entries) for name, entries in sources.items()},
+            part=part,
+        )
+
+    def own(self, node: Node) -> KeyParts:
+        """The part of it that is known before anything runs: code, settings, packages, Python, kinds."""
+        return KeyParts(
+            code=self.code(node),
             settings=self.settings(node),
             packages=self._packages[node.name],
             python=PYTHON,
             kinds={out.kind: KIND_SCHEMA[out.kind] for out in node.outputs},
-            part=part,
         )
 
     def settings(self, node: Node) -> dict[str, Any]:

@@ -6,7 +6,7 @@ architecture's invariants 2 and 8. `plan` and `run` both ask here, so that what 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Literal
@@ -28,7 +28,7 @@ from .closure import key
 from .graph import Graph, Node, Wire
 from .handlers import ListSource
 from .served import served
-from .why import Reason, explain
+from .why import FIRST, FORCED, Reason, explain
 
 Made = Mapping[str, Version]
 """Artifact name -> the version that this run made or found for it; with `each=`, also `name[part]`."""
@@ -122,6 +122,20 @@ class Decider:
             remembered, reasons=self.reasons(node, part, parts, sources), seen=self._seen(node, part, parts, sources)
         )
 
+    def ahead(self, node: Node, behind: Sequence[str]) -> Decision:
+        """What can be said of a step before the steps that it is `behind` have run: that it will, or may."""
+        if node.name in self._forced:
+            return Decision(name=node.name, action="run", reasons=(FORCED,))
+        last = self._catalog.runs.last_step(node.name)
+        if last is None or last.key_parts is None:
+            return Decision(name=node.name, action="run", reasons=(FIRST,))
+        before, now = last.key_parts, self._keyer.own(node)
+        now = msgspec.structs.replace(now, inputs=before.inputs, versions=before.versions, sources=before.sources, part=before.part)
+        if node.each is None and (reasons := explain(now, before)):
+            return Decision(name=node.name, action="run", reasons=reasons)
+        changes = Reason(what="input", text=f"runs if {' or '.join(behind)} changes")
+        return Decision(name=node.name, action="maybe", reasons=(changes,))
+
     def again(self, decision: Decision) -> Decision:
         """The decision now, with the inputs that it was made for: another run may have made the same since."""
         return decision if decision.name in self._forced else self._remembered(decision)
@@ -171,7 +185,7 @@ class Decider:
     def reasons(self, node: Node, part: str, parts: KeyParts, sources: Mapping[str, tuple[Entry, ...]]) -> tuple[Reason, ...]:
         """Why a step without a cached result has to run: what changed since it last ended."""
         if node.name in self._forced:
-            return (Reason(what="forced", text="asked for with --fresh"),)
+            return (FORCED,)
         last: Step | None = self._catalog.runs.last_step(node.name, part)
         entries = {name: (now, self._catalog.sources.entries(node.name, name)) for name, now in sources.items()}
         reasons = explain(parts, last.key_parts if last else None, entries)

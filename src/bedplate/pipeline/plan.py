@@ -1,21 +1,23 @@
 """A plan: for each step run, skip or maybe, why, and what it should take from this project's own history.
 
-A step behind one that will run is *maybe*: if what runs makes an equal version, the wave stops there (early cut-off).
+A step behind one that will run is *maybe*, unless it would run anyway (it never has, or its own code changed): if what runs makes an
+equal version, the wave stops there (early cut-off).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Literal
 
 from bedplate.catalog.catalog import Catalog
+from bedplate.core.errors import BedplateError
 from bedplate.core.records import Forecast, Record, Usage, Version
 from bedplate.planner.critical import WallTime, wall_time
 from bedplate.planner.history import TrackRecord, coverage, forecast
 
 from .decide import Decider, Decision
-from .graph import Graph
-from .why import sentence
+from .graph import Graph, Node
+from .why import Reason, sentence
 
 Quantity = Literal["wall_s", "peak_bytes", "energy_joules"]
 QUANTITIES: tuple[Quantity, ...] = ("wall_s", "peak_bytes", "energy_joules")
@@ -37,31 +39,50 @@ class Planned(Record, frozen=True, kw_only=True):
 def plan(catalog: Catalog, graph: Graph, decider: Decider, chosen: Iterable[str]) -> tuple[Planned, ...]:
     """The chosen steps in order, each decided as far as it can be before anything runs."""
     made: dict[str, Version] = {}
-    unsure: dict[str, str] = {}
-    planned = []
+    decided: dict[str, list[Decision]] = {}
     for name in chosen:
         node = graph.nodes[name]
-        open_inputs = [up for up in graph.parents[name] if up in unsure]
-        if open_inputs:
-            unsure[name] = "maybe"
-            decisions = [Decision(name=name, action="maybe")]
-            why = f"runs if {' or '.join(open_inputs)} changes"
+        behind = [up for up in graph.parents[name] if any(one.action != "skip" for one in decided.get(up, ()))]
+        stuck = [up for up in behind if any(one.action == "blocked" for one in decided[up])]
+        if stuck:
+            decided[name] = [_blocked(name, f"it needs {stuck[0]}, which is blocked")]
         else:
-            decisions = [decider.decide(node, part, made) for part in decider.parts(node, made)]
-            why = ""
-            if any(decision.action != "skip" for decision in decisions):
-                unsure[name] = "run"
-            for decision in decisions:
-                made.update({version.artifact: version for version in decision.versions})
-        history = forecasts(catalog, name) if name in unsure else ()
-        record = track_record(catalog, name)
-        planned += [
-            Planned(
-                name=name, stage=node.stage, part=d.part, action=d.action, why=why or sentence(d.reasons), forecasts=history, record=record
-            )
-            for d in decisions
-        ]
-    return tuple(planned)
+            decided[name] = [decider.ahead(node, behind)] if behind else _now(decider, node, made)
+        for decision in decided[name]:
+            made.update({version.artifact: version for version in decision.versions})
+    return tuple(planned for name, decisions in decided.items() for planned in _planned(catalog, graph.nodes[name], decisions))
+
+
+def _now(decider: Decider, node: Node, made: Mapping[str, Version]) -> list[Decision]:
+    """The decisions of a step whose inputs are known: one, or one for each part and, where all are there, one for putting them together."""
+    try:
+        parts = decider.parts(node, made)
+    except BedplateError as error:
+        return [_blocked(node.name, error.line)]
+    decisions = [decider.decide(node, part, made) for part in parts]
+    if node.each is None or any(one.action != "skip" for one in decisions) or not decider.is_whole(node):
+        return decisions
+    together = {version.artifact: version for one in decisions for version in one.versions}
+    return [*decisions, decider.combine(node, parts, together)]
+
+
+def _blocked(name: str, why: str) -> Decision:
+    return Decision(name=name, action="blocked", reasons=(Reason(what="input", text=why),))
+
+
+def _planned(catalog: Catalog, node: Node, decisions: Sequence[Decision]) -> Iterator[Planned]:
+    history = forecasts(catalog, node.name) if any(one.action != "skip" for one in decisions) else ()
+    record = track_record(catalog, node.name)
+    for one in decisions:
+        yield Planned(
+            name=node.name,
+            stage=node.stage,
+            part=one.part,
+            action=one.action,
+            why=sentence(one.reasons),
+            forecasts=history if one.action != "skip" else (),
+            record=record,
+        )
 
 
 def total(planned: Sequence[Planned], graph: Graph, slots: float) -> WallTime:
