@@ -6,6 +6,7 @@ digest.
 
 from __future__ import annotations
 
+import platform
 import shutil
 import sys
 from collections.abc import Iterable, Iterator
@@ -90,7 +91,7 @@ def _runs(workspace: Workspace) -> Iterator[Finding]:
     else:
         yield Finding(level="ok", area="runs", what=f"{len(running)} running, none died")
     for service in workspace.catalog.services.list():
-        if workspace.parts.process_started(service.pid) is None:
+        if service.host == platform.node() and workspace.parts.process_started(service.pid) is None:
             yield Finding(
                 level="warning",
                 area="services",
@@ -100,8 +101,8 @@ def _runs(workspace: Workspace) -> Iterator[Finding]:
 
 
 def _bytes(workspace: Workspace, deep: bool) -> Iterator[Finding]:
-    heads = workspace.catalog.artifacts.heads().values()
-    versions = workspace.catalog.artifacts.referenced() if deep else list(heads)
+    heads = workspace.catalog.artifacts.heads()
+    versions = workspace.catalog.artifacts.referenced() if deep else list(heads.values())
     wrong = 0
     for version in versions:
         try:
@@ -114,7 +115,9 @@ def _bytes(workspace: Workspace, deep: bool) -> Iterator[Finding]:
                 )
         except BedplateError as error:
             wrong += 1
-            yield Finding(level="wrong", area="bytes", what=f"{version.ref}: {error.what}", next=f"bedplate run --fresh {version.artifact}")
+            again = f"run --fresh {version.artifact}" if heads.get(version.artifact) == version else f"rerun {version.ref}"
+            what = error.what if error.what.startswith(version.ref) else f"{version.ref}: {error.what}"
+            yield Finding(level="wrong", area="bytes", what=what, next=f"bedplate {again}")
     if not wrong:
         read = "read and their digests agree" if deep else "are all there (--deep reads them)"
         yield Finding(level="ok", area="bytes", what=f"{len(versions)} versions {read}")

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-_QUIET = (sys.prefix, sys.base_prefix, "/proc", "/sys", "/dev", "/etc", "/usr", "/lib", "/run")
+_QUIET = tuple(f"{folder}{os.sep}" for folder in (sys.prefix, sys.base_prefix, "/proc", "/sys", "/dev", "/etc", "/usr", "/lib", "/run"))
 _LIMIT = 20
 
 
@@ -22,7 +22,8 @@ class Opened:
 
     def __init__(self) -> None:
         self._watching = False
-        self._allowed: tuple[str, ...] = ()
+        self._folders: tuple[str, ...] = ()
+        self._inputs: frozenset[str] = frozenset()
         self._found: dict[str, None] = {}
         sys.addaudithook(self._hook)
 
@@ -30,7 +31,8 @@ class Opened:
     def watching(self, state: Path, inputs: Iterable[str]) -> Iterator[None]:
         """Collect files that are read outside the state folder, the installation, Python files and the given inputs."""
         self._found = {}
-        self._allowed = (*_QUIET, f"{state}{os.sep}", *inputs)
+        self._folders = (*_QUIET, f"{state}{os.sep}")
+        self._inputs = frozenset(inputs)
         self._watching = True
         try:
             yield
@@ -48,5 +50,5 @@ class Opened:
         if not isinstance(path, str) or flags & (os.O_WRONLY | os.O_RDWR):
             return
         full = os.path.abspath(path)  # noqa: PTH100  a Path would raise inside the hook for odd names
-        if not full.startswith(self._allowed) and not full.endswith((".py", ".pyc", ".so")):
+        if full not in self._inputs and not full.startswith(self._folders) and not full.endswith((".py", ".pyc", ".so")):
             self._found[full] = None

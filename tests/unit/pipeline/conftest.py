@@ -215,3 +215,9 @@ class House:
 def house(project: Write, tmp_path: Path) -> House:
     """A house in a folder of its own."""
     return House(project, tmp_path)
+
+
+@pytest.fixture
+def opened() -> Opened:
+    """The audit hook of all tests."""
+    return OPENED

@@ -156,7 +156,7 @@ def test_what_was_predicted_is_held_against_what_happened(house: Any) -> None:
 
 def test_a_budget_refuses_a_plan_that_must_break_it(house: Any) -> None:
     """Even at the low end of its forecast; a target without a price costs nothing."""
-    text = CHAIN.replace(text=f"from bedplate.core.units import budget\np.budget = budget('1 USD/month')\n{CHAIN}")
+    text = "from bedplate.core.units import budget as of\np.budget = of('1 USD/month')\n" + CHAIN
     house.run(text)
     house.settings["price"] = "100000000 USD/hour"
     with pytest.raises(Exception, match="does not allow this") as refused:
