@@ -22,6 +22,7 @@ from .compute import machine
 from .compute.executor import Executor, Handle, Spent
 from .core.clock import SystemClock
 from .core.config import Config, resolve
+from .core.config import watts as read_watts
 from .core.errors import BedplateError, UserError
 from .core.records import Cause, Outcome, Task
 from .core.units import byte_count
@@ -74,7 +75,7 @@ def configure(project_file: Path, target: str = "") -> Config:
     try:
         file = tomllib.loads(path.read_text()) if path.is_file() else {}
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UserError(f"{path} cannot be read", why=str(error)) from error
+        raise UserError(f"{path} cannot be read", why=str(error), next="mend it: each line is a name, = and a value") from error
     return resolve(project_file.resolve(), file, os.environ, target)
 
 
@@ -137,7 +138,7 @@ def make_executor(config: Config, loaded: Loaded) -> Executor:
     if kind not in EXECUTORS:
         raise UserError(f"compute '{kind}' is not known", why=f"known: {', '.join(EXECUTORS)}", next=_SETTINGS_PAGE)
     module = importlib.import_module(EXECUTORS[kind])
-    watts = float(config["watts"].split()[0])
+    watts = read_watts(config["watts"])
     if kind == "inline":
         inline: Executor = module.InlineExecutor(worker_handler(lambda: False), watts_per_cpu=watts / machine.cpu_count())
         return inline

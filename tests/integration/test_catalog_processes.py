@@ -153,6 +153,7 @@ def test_a_truncated_database(tmp_path: Path, keep: float) -> None:
     path.write_bytes(whole[: int(len(whole) * keep)])
     with pytest.raises(CatalogError, match="is damaged") as damaged:
         Catalog.open(open_database(path), SystemClock())
-    assert (damaged.value.what, damaged.value.next) == (f"the catalog at {path} is damaged", "bedplate doctor")
+    assert damaged.value.what == f"the catalog at {path} is damaged"
+    assert "bring it back from a copy" in damaged.value.next
     assert damaged.value.exit_code == 4
     assert len(path.read_bytes()) == int(len(whole) * keep)

@@ -7,21 +7,50 @@ here. `resolve` is pure; reading the file and the environment is assembly's work
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
+import math
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from .errors import UserError
+from .units import byte_count, seconds
 
 
 class Setting(msgspec.Struct, frozen=True):
-    """One setting: its name, default (as text) and what it does."""
+    """One setting: its name, default (as text), what it does, and what its text must be read by."""
 
     name: str
     default: str
     help: str
+    read: Callable[[str], Any] = str
+
+
+def number(text: str) -> float:
+    """Read a plain number, not below zero. Raises UserError."""
+    try:
+        found = float(text)
+    except ValueError:
+        found = math.nan
+    if not 0 <= found < math.inf:
+        raise UserError(f"'{text}' is not a number", why="zero or more is needed", next="write '2' or '0.5'")
+    return found
+
+
+def whole(text: str) -> int:
+    """Read a whole number, not below zero. Raises UserError."""
+    if not text.isdecimal():
+        raise UserError(f"'{text}' is not a whole number", why="zero or more is needed", next="write '3'")
+    return int(text)
+
+
+def watts(text: str) -> float:
+    """Read a power: `"65 W"`. Raises UserError."""
+    amount, _, unit = text.partition(" ")
+    if unit != "W":
+        raise UserError(f"'{text}' is not a power", why="a number and W are needed", next="write '65 W'")
+    return number(amount)
 
 
 SETTINGS = (
@@ -31,16 +60,16 @@ SETTINGS = (
     Setting("online", "embedded", "Where online features are read."),
     Setting("compute", "local", "Where steps run: `local` (a fork server and its workers) or `inline` (this process)."),
     Setting("price", "0 USD/hour", "What an hour of this target costs."),
-    Setting("cpu", "0", "Processors to use at once; 0 is all of this machine."),
-    Setting("memory", "0 B", "Memory to use at once; 0 is all of this machine."),
-    Setting("watts", "65 W", "Power of one busy machine where no meter is readable; energy from it is labelled `assumed`."),
-    Setting("lease", "15 s", "How long a writer's lease holds without a sign of life."),
-    Setting("log_limit", "10 MB", "How much of a step's output is kept; the rest is counted."),
-    Setting("checkpoints", "3", "How many checkpoints of a training step are kept."),
-    Setting("keep", "14 days", "How long unreferenced bytes are kept by `gc`."),
-    Setting("drift_psi", "0.2", "Population stability index above which a column counts as drifted."),
-    Setting("queue", "20000", "Predictions that may wait to be logged; more are counted and dropped."),
-    Setting("body_limit", "16 MB", "Largest request body that a service reads."),
+    Setting("cpu", "0", "Processors to use at once; 0 is all of this machine.", number),
+    Setting("memory", "0 B", "Memory to use at once; 0 is all of this machine.", byte_count),
+    Setting("watts", "65 W", "Power of one busy machine where no meter is readable; energy from it is labelled `assumed`.", watts),
+    Setting("lease", "15 s", "How long a writer's lease holds without a sign of life.", seconds),
+    Setting("log_limit", "10 MB", "How much of a step's output is kept; the rest is counted.", byte_count),
+    Setting("checkpoints", "3", "How many checkpoints of a training step are kept.", whole),
+    Setting("keep", "14 days", "How long unreferenced bytes are kept by `gc`.", seconds),
+    Setting("drift_psi", "0.2", "Population stability index above which a column counts as drifted.", number),
+    Setting("queue", "20000", "Predictions that may wait to be logged; more are counted and dropped.", whole),
+    Setting("body_limit", "16 MB", "Largest request body that a service reads.", byte_count),
 )
 
 
@@ -72,9 +101,11 @@ class Config(msgspec.Struct, frozen=True):
 def resolve(project_file: Path, file: Mapping[str, Any], environ: Mapping[str, str], target: str = "") -> Config:
     """Settings for a project: environment, then the target's table, then the file's top level, then defaults.
 
-    Raises UserError for an unknown setting or target.
+    Raises UserError for an unknown setting or target, and for a value that cannot be read.
     """
     targets = file.get("target", {})
+    if not isinstance(targets, Mapping) or not all(isinstance(one, Mapping) for one in targets.values()):
+        raise UserError("'target' in bedplate.toml is not a table", why="each target is one", next="write [target.NAME] above its settings")
     own = str(file.get("default_target", "")) or "local"
     target = target or environ.get("BEDPLATE_TARGET", "") or own
     if target != "local" and target not in targets:
@@ -94,5 +125,10 @@ def resolve(project_file: Path, file: Mapping[str, Any], environ: Mapping[str, s
                 next=f"did you mean '{near[0]}'?" if near else "see docs/reference/settings.md",
             )
     values = {s.name: environ.get(f"BEDPLATE_{s.name.upper()}", str(chosen.get(s.name, top.get(s.name, s.default)))) for s in SETTINGS}
+    for setting in SETTINGS:
+        try:
+            setting.read(values[setting.name])
+        except UserError as error:
+            raise UserError(f"the setting {setting.name}: {error.what}", why=error.why, next=error.next) from error
     shared = all(chosen.get(name) == home.get(name) for name in ("state", "catalog"))
     return Config(project_file, target, values, aside=target != own and shared)

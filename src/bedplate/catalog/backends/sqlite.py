@@ -253,7 +253,11 @@ def _close_at_fork(database: SqliteDatabase) -> None:
 
 def damaged(path: Path, why: str) -> CatalogError:
     """The file is not a whole catalog."""
-    return CatalogError(f"the catalog at {path} is damaged", why=why, next="bedplate doctor")
+    return CatalogError(
+        f"the catalog at {path} is damaged",
+        why=why,
+        next="bring it back from a copy; without one, move it away: the next run makes a new one, and everything anew",
+    )
 
 
 def translated(error: apsw.Error, path: Path) -> BedplateError:

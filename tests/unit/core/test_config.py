@@ -1,0 +1,58 @@
+"""Settings: where a value is taken from, and what a wrong one gets."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bedplate.core.config import SETTINGS, resolve
+from bedplate.core.errors import UserError
+
+FILE = Path("/somewhere/flights.py")
+
+
+def test_the_environment_goes_before_the_target_and_the_target_before_the_file() -> None:
+    file = {"cpu": 1, "lease": "5 s", "keep": "3 days", "target": {"big": {"cpu": 8, "lease": "9 s"}}}
+    config = resolve(FILE, file, {"BEDPLATE_CPU": "4"}, "big")
+    assert (config["cpu"], config["lease"], config["keep"], config["queue"]) == ("4", "9 s", "3 days", "20000")
+
+
+def test_every_default_can_be_read() -> None:
+    assert all(setting.read(setting.default) is not None for setting in SETTINGS)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "says"),
+    [
+        ("cpu", "many", "'many' is not a number"),
+        ("cpu", "-1", "'-1' is not a number"),
+        ("cpu", "inf", "'inf' is not a number"),
+        ("memory", "lots", "'lots' is not a size"),
+        ("lease", "soon", "'soon' is not a duration"),
+        ("watts", "65", "'65' is not a power"),
+        ("checkpoints", "2.5", "'2.5' is not a whole number"),
+        ("drift_psi", "", "'' is not a number"),
+    ],
+)
+def test_a_value_that_cannot_be_read_is_named_with_its_setting(name: str, value: str, says: str) -> None:
+    with pytest.raises(UserError) as refused:
+        resolve(FILE, {name: value}, {})
+    assert refused.value.what == f"the setting {name}: {says}"
+    assert refused.value.next
+
+
+@pytest.mark.parametrize(
+    ("file", "says"),
+    [
+        ({"stat": ".x"}, "no setting 'stat'"),
+        ({"target": 3}, "'target' in bedplate.toml is not a table"),
+        ({"target": {"big": 3}}, "'target' in bedplate.toml is not a table"),
+        ({"default_target": "big"}, "no target 'big' in bedplate.toml"),
+    ],
+)
+def test_a_file_that_cannot_be_meant_is_refused(file: dict[str, Any], says: str) -> None:
+    with pytest.raises(UserError, match=says) as refused:
+        resolve(FILE, file, {})
+    assert refused.value.next
