@@ -103,7 +103,7 @@ def test_threads_take_turns(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("raised", "becomes", "says"),
     [
-        (apsw.CorruptError("malformed"), CatalogError, "bedplate doctor"),
+        (apsw.CorruptError("malformed"), CatalogError, "bring it back from a copy"),
         (apsw.NotADBError("not"), CatalogError, "damaged"),
         (apsw.FullError("full"), CatalogError, "disk is full"),
         (apsw.ReadOnlyError("readonly"), CatalogError, "readonly"),
