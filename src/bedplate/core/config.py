@@ -110,7 +110,9 @@ def resolve(project_file: Path, file: Mapping[str, Any], environ: Mapping[str, s
     target = target or environ.get("BEDPLATE_TARGET", "") or own
     if target != "local" and target not in targets:
         raise UserError(
-            f"no target '{target}' in bedplate.toml", why=f"known targets: {', '.join(['local', *targets])}", next="bedplate target list"
+            f"no target '{target}' in bedplate.toml",
+            why=f"known targets: {', '.join(['local', *targets])}",
+            next=f"write [target.{target}] in bedplate.toml, or take one of these",
         )
     names = [setting.name for setting in SETTINGS]
     top = {k: v for k, v in file.items() if k not in ("target", "default_target")}

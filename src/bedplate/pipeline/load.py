@@ -113,7 +113,7 @@ def _parsed(file: Path) -> Source:
     except SyntaxError as error:
         raise _syntax(error, file) from None
     except (OSError, ValueError) as error:
-        raise ProjectError(f"{file}: cannot be read: {error}") from None
+        raise ProjectError(f"{file}: cannot be read", why=str(error), next="check that it is a Python file that you may read") from None
 
 
 def _syntax(error: SyntaxError, file: Path) -> ProjectError:

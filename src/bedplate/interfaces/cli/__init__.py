@@ -16,7 +16,7 @@ from pathlib import Path
 import click
 
 from bedplate import __version__
-from bedplate.core.errors import BedplateError
+from bedplate.core.errors import BedplateError, WorldError
 
 from .verbs import VERBS, Verb
 
@@ -80,6 +80,10 @@ def main(arguments: list[str] | None = None) -> None:
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(141)
+    except OSError as error:
+        click.echo(f"{click.style('error', fg='red', bold=True)}: {error}", err=True)
+        click.echo(f"  next: bedplate doctor; what bedplate did is in {_report()}", err=True)
+        sys.exit(WorldError.exit_code)
     except Exception:
         click.echo(f"{click.style('bug', fg='red', bold=True)}: bedplate made a mistake; what it did is in {_report()}", err=True)
         click.echo("  next: please send that file with what you typed", err=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Callable
 from datetime import datetime
@@ -13,6 +14,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+_NO_PATH = re.compile(r"[\s\[(]")
+"""In SQL (`select a/b`) and in the name of a part (`raw[2026/01]`); a folder with a space in its name goes behind --project."""
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
@@ -31,7 +34,7 @@ def project_options(command: Command) -> Command:
 
 def split(names: tuple[str, ...], project: str | None) -> tuple[str | None, tuple[str, ...]]:
     """`bedplate why late flights.py` and `bedplate why flights.py late`: the argument that is a file names the project."""
-    files = [name for name in names if name.endswith(".py") or "/" in name or name == "."]
+    files = [name for name in names if name.endswith(".py") or name == "." or ("/" in name and not _NO_PATH.search(name))]
     if project is None and files:
         project = files[0]
     return project, tuple(name for name in names if name not in files)
