@@ -6,9 +6,11 @@ Peers are installed into `.venv/bench/` when they are first needed. A measuremen
 from __future__ import annotations
 
 import argparse
+import itertools
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -16,7 +18,8 @@ import measuring
 import report
 from drift import DRIFT
 from environments import HERE
-from measurement import Asked
+from measurement import Asked, Finding, Measurement
+from measuring import Case, Measured
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from starts import STARTS
@@ -40,12 +43,7 @@ def main() -> int:
             for measurement in chosen:
                 console.print(f"[bold]{measurement.title}[/bold]: making ready (the first time, environments of peers)")
                 cases = measurement.cases(asked)
-                with _bars(console) as bars:
-                    bar = bars.add_task("", total=sum(min(c.reps or reps, reps) + (not c.reps) for c in cases))
-                    measured = measuring.take_turns(
-                        cases, reps, lambda case, bar=bar, bars=bars: bars.update(bar, advance=1, description=f"{case.system}: {case.work}")
-                    )
-                results.append((measurement, measured, measurement.judge(measured)))
+                results.append((measurement, *_measured(measurement, cases, reps, console)))
         except (measuring.Failed, subprocess.CalledProcessError) as error:
             console.print(f"[bold red]failed[/bold red]: {error}", markup=True)
             return 1
@@ -54,6 +52,23 @@ def main() -> int:
     if given.out is not None:
         console.print(f"written to {report.write(results, given.out, now, given.note)}")
     return 0
+
+
+def _measured(measurement: Measurement, cases: Sequence[Case], reps: int, console: Console) -> tuple[list[Measured], Sequence[Finding]]:
+    """A measurement's samples and what follows from them; a bar on a terminal, a line for each case in a pipe."""
+    runs = sum(min(case.reps or reps, reps) + (not case.reps) for case in cases)
+    begun = itertools.count(1)
+    with _bars(console) as bars:
+        bar = bars.add_task("", total=runs)
+
+        def told(case: Case) -> None:
+            at = next(begun)
+            bars.update(bar, completed=at - 1, description=f"{case.system}: {case.work}")
+            if not console.is_terminal:
+                console.print(f"  {at} of {runs}  {case.system}: {case.work}", highlight=False)
+
+        measured = measuring.take_turns(cases, reps, told)
+    return measured, measurement.judge(measured)
 
 
 def _arguments() -> argparse.Namespace:
