@@ -42,6 +42,13 @@ def test_made_pages_are_current(name: str) -> None:
     assert (ROOT / "docs" / "reference" / name).read_text() == generate.PAGES[name]()
 
 
+def test_every_kind_of_bad_input_is_shown_by_a_test() -> None:
+    """No line of the table is empty, and no marker is a misspelt line of it."""
+    shown = {one.line for one in generate.shown()}
+    assert set(generate.BAD_INPUT) - shown == set()
+    assert shown - set(generate.BAD_INPUT) == {"a state folder of a newer bedplate"}
+
+
 def test_links_lead_to_files() -> None:
     broken = [
         f"{page.relative_to(ROOT)}: {target}"
