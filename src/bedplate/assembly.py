@@ -5,6 +5,7 @@ Parts are chosen by the URLs in the configuration and loaded by module name, so 
 
 from __future__ import annotations
 
+import functools
 import importlib
 import os
 import random
@@ -95,7 +96,7 @@ def assemble(config: Config, loaded: Loaded, *, pickles: bool = True) -> Workspa
         Parts(
             config=config, loaded=loaded, graph=graph, catalog=catalog, store=store, clock=clock,
             random_bits=rng.getrandbits, handlers=handlers(), list_source=list_source,
-            executor=lambda: make_executor(config, loaded), process_started=machine.started,
+            executor=lambda stopping: make_executor(config, loaded, stopping), process_started=machine.started,
             warehouse=lambda query: _ask(catalog, store, graph, query),
         )
     )  # fmt: skip
@@ -132,15 +133,16 @@ def open_store(config: Config, *, pickles: bool = True) -> Store:
     return local_store(root, {"model": ModelShelf(root), "service": ServiceShelf(root)}, pickles=pickles)
 
 
-def make_executor(config: Config, loaded: Loaded) -> Executor:
-    """The executor of a target."""
+def make_executor(config: Config, loaded: Loaded, stopping: Callable[[], bool]) -> Executor:
+    """The executor of a target; `stopping` says whether the run was asked to stop, for steps that run in this process."""
     kind = config["compute"]
     if kind not in EXECUTORS:
         raise UserError(f"compute '{kind}' is not known", why=f"known: {', '.join(EXECUTORS)}", next=_SETTINGS_PAGE)
     module = importlib.import_module(EXECUTORS[kind])
     watts = read_watts(config["watts"])
     if kind == "inline":
-        inline: Executor = module.InlineExecutor(worker_handler(lambda: False), watts_per_cpu=watts / machine.cpu_count())
+        handle = Worker(stopping, execution(config, loaded, stopping))
+        inline: Executor = module.InlineExecutor(handle, watts_per_cpu=watts / machine.cpu_count())
         return inline
     local: Executor = module.LocalExecutor(
         [sys.executable, "-m", "bedplate.interfaces.worker"], cpu=float(config["cpu"]), memory_bytes=byte_count(config["memory"]),
@@ -161,12 +163,11 @@ def worker_handler(stopping: Callable[[], bool]) -> Handle:
 
 
 class Worker:
-    """Loads the project of its first task and keeps it for the rest."""
+    """Loads the project of its first task, unless it is given, and keeps it for the rest."""
 
-    def __init__(self, stopping: Callable[[], bool]) -> None:
+    def __init__(self, stopping: Callable[[], bool], execution: Execution | None = None) -> None:
         self._stopping = stopping
-        self._opened = Opened()
-        self._execution: Execution | None = None
+        self._execution = execution
 
     def __call__(self, payload: bytes, report: Callable[[bytes], None]) -> bytes:
         if self._execution is None:
@@ -183,11 +184,21 @@ class Worker:
 
     def _load(self, task: Task) -> Execution:
         config = configure(Path(task.project_file), task.target)
-        loaded = load_project(config.project_file)
-        return Execution(
-            loaded, build_graph(loaded.project), open_store(config), handlers(), clock=SystemClock(), stopping=self._stopping,
-            keep_checkpoints=int(config["checkpoints"]), opened=self._opened,
-        )  # fmt: skip
+        return execution(config, load_project(config.project_file), self._stopping)
+
+
+def execution(config: Config, loaded: Loaded, stopping: Callable[[], bool]) -> Execution:
+    """What runs the steps of a loaded project in this process."""
+    return Execution(
+        loaded, build_graph(loaded.project), open_store(config), handlers(), clock=SystemClock(), stopping=stopping,
+        keep_checkpoints=int(config["checkpoints"]), opened=_opened(),
+    )  # fmt: skip
+
+
+@functools.cache
+def _opened() -> Opened:
+    """One for the life of the process: an audit hook cannot be removed."""
+    return Opened()
 
 
 def _ask(catalog: Catalog, store: Store, graph: Graph, query: str) -> Any:

@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import Callable
 
 from bedplate.core.errors import InternalError
-from bedplate.core.records import Usage
+from bedplate.core.records import Cause, Usage
 
 from .executor import Ended, Handle, Job, Progress, Spent
 from .slots import Slots
@@ -87,12 +87,16 @@ class InlineExecutor:
     def _run(self, job: Job) -> None:
         wall, cpu = time.perf_counter(), time.process_time()
         answer, message = b"", ""
+        cause: Cause = ""
         try:
             answer = self._handle(job.payload, lambda said: self._events.append(Progress(id=job.id, payload=said)))
         except Spent as spent:
             answer = spent.answer
+        except KeyboardInterrupt:
+            self._events.append(Ended(id=job.id, cause="cancelled", message="stopped on request"))
+            raise
         except Exception as error:
-            message = f"{job.called} could not answer: {type(error).__name__}: {error}"
+            cause, message = "lost", f"{job.called} could not answer: {type(error).__name__}: {error}"
         cpu = time.process_time() - cpu
         usage = Usage(
             wall_s=time.perf_counter() - wall,
@@ -101,4 +105,4 @@ class InlineExecutor:
             energy_joules=cpu * self._watts,
             energy_basis="assumed" if self._watts else "unknown",
         )
-        self._events.append(Ended(id=job.id, cause="lost" if message else "", payload=answer, message=message, usage=usage))
+        self._events.append(Ended(id=job.id, cause=cause, payload=answer, message=message, usage=usage))

@@ -6,6 +6,7 @@ followed by one that adopts it (invariant 3). Nothing here writes to the catalog
 
 from __future__ import annotations
 
+import math
 import os
 import time
 import traceback
@@ -65,7 +66,7 @@ class Execution:
     def __call__(self, payload: bytes, report: Callable[[bytes], None]) -> bytes:
         """Decode a Task, run it, return the encoded Outcome; `report` gets encoded Noted records as they come."""
         task = msgspec.json.decode(payload, type=Task)
-        return msgspec.json.encode(self.run(task, Notes(report, self.clock)))
+        return msgspec.json.encode(self.run(task, Notes(report, self.clock)), enc_hook=str)
 
     def run(self, task: Task, notes: Notes) -> Outcome:
         """Run one task. Every failure is an Outcome that names its cause; only our own bugs escape."""
@@ -182,7 +183,7 @@ class Execution:
         return msgspec.structs.replace(noted, value=self.store.keep(path))
 
     def _failure(self, error: BaseException) -> tuple[Cause, str, str]:
-        if isinstance(error, KeyboardInterrupt | SystemExit) and self.stopping():
+        if isinstance(error, KeyboardInterrupt) or (isinstance(error, SystemExit) and self.stopping()):
             return "cancelled", "stopped on request", ""
         if isinstance(error, UserError):
             return "user", str(error), ""
@@ -220,6 +221,8 @@ class Notes:
         self._next = 0.0
 
     def __call__(self, noted: Noted) -> None:
+        if noted.what == "metric" and not math.isfinite(noted.value):
+            noted = msgspec.structs.replace(noted, value=str(noted.value))  # JSON knows no infinity
         if noted.what == "file":
             self.files = (*self.files, noted)
             return
@@ -229,7 +232,7 @@ class Notes:
             return
         else:
             self._next = self._clock.monotonic() + _PROGRESS_EVERY_S
-        self._report(msgspec.json.encode(noted))
+        self._report(msgspec.json.encode(noted, enc_hook=str))
 
 
 @contextmanager

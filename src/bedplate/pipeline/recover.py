@@ -69,7 +69,9 @@ class Recovery:
         return adopted
 
     def _is_alive(self, run: Run) -> bool:
-        """A controller of this machine is alive while its process is; one elsewhere while its leases hold."""
+        """A controller of this machine is alive while its process is; one elsewhere while its leases hold. None outlives its run."""
+        if run.status != "running":
+            return False
         if run.host == platform.node():
             return not dead(run, self._process_started)
         return any(lease.expires_at > self._clock.now() for lease in self._held(run))

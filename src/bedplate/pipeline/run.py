@@ -77,6 +77,11 @@ class Runner:
         self._stopping = True
         self._site.executor.wake()
 
+    @property
+    def stopping(self) -> bool:
+        """Whether it was asked to stop."""
+        return self._stopping
+
     def run(self, names: Iterable[str]) -> Summary:
         """Run the named steps (already closed over what they need) in order."""
         chosen = set(names)
@@ -85,7 +90,7 @@ class Runner:
         self._say("run.started", data={"run": self._run.id, "steps": len(chosen)})
         status: RunStatus = "failed"
         try:
-            self._loop()
+            self._until_over()
             status = "cancelled" if self._stopping else ("failed" if self._failures else "done")
         finally:
             self._site.catalog.leases.release([lease for doing in self._doing.values() for lease in doing.leases])
@@ -94,6 +99,14 @@ class Runner:
             self._say("run.ended", text=status)
         ended = msgspec.structs.replace(self._run, status=status, ended_at=now)
         return Summary(run=ended, steps=tuple(self._steps.values()), versions=dict(self._made), failures=dict(self._failures))
+
+    def _until_over(self) -> None:
+        """Loop to the end; an interrupt where no signal handler stands (a notebook) is a wish to stop."""
+        try:
+            self._loop()
+        except KeyboardInterrupt:
+            self._stopping = True
+            self._loop()
 
     def _loop(self) -> None:
         told = False
@@ -297,7 +310,8 @@ class Runner:
             self._say("step.retried", decision.name, decision.part, f"{outcome.message}; again in {show_seconds(again.wait_s)}")
             self._later.append((self._site.clock.monotonic() + again.wait_s, msgspec.structs.replace(decision, needs=again.needs)))
             return
-        if status == "cancelled" and self._stopping:
+        if status == "cancelled":
+            self._stopping = True  # who interrupts a step in this process means the run
             self._say("step.cancelled", decision.name, decision.part, outcome.message)
             return
         data = {"traceback": outcome.traceback, "cause": outcome.cause, "log": str(self._site.logs / attempt.log)}
@@ -339,7 +353,7 @@ class Runner:
         doing = self._doing.get(event.id)
         if doing is not None:
             noted = msgspec.json.decode(event.payload, type=Noted)
-            data = {"value": noted.value, "at": noted.at_step}
+            data = {"value": float(noted.value) if noted.what == "metric" else noted.value, "at": noted.at_step}
             self._say(f"step.{noted.what}", doing.decision.name, doing.decision.part, noted.name, data)
 
     def _renew(self) -> None:

@@ -51,8 +51,8 @@ class Parts(Record, frozen=True, kw_only=True):
     random_bits: Callable[[int], int]
     handlers: Mapping[str, Handler]
     list_source: ListSource
-    executor: Callable[[], Executor]
-    """Makes the target's executor."""
+    executor: Callable[[Callable[[], bool]], Executor]
+    """Makes the target's executor, given what says whether the run was asked to stop."""
     process_started: Callable[[int], float | None]
     """When a process of this machine started (seconds since the epoch); None where there is none."""
     warehouse: Callable[[str], Any]
@@ -149,7 +149,7 @@ class Workspace:
             within_budget(self.parts.loaded.project, plan(self.catalog, self.graph, decider, names), price, self.catalog, self.clock.now())
         committer = Committer(self.catalog, self.store, self.parts.handlers, self.clock)
         Recovery(self.catalog, self.store, committer, self.graph, self.clock, self.parts.process_started).recover()
-        executor = self.parts.executor()
+        executor = self.parts.executor(lambda: self._runner is not None and self._runner.stopping)
         site = Site(
             catalog=self.catalog,
             store=self.store,

@@ -136,18 +136,18 @@ class House:
         config = resolve(loaded.file, {}, {f"BEDPLATE_{name.upper()}": value for name, value in self.settings.items()})
         made = assemble(config, loaded)
         parts = msgspec.structs.replace(
-            made.parts, clock=self.clock, random_bits=self._random.getrandbits, executor=lambda: self.executor(made),
+            made.parts, clock=self.clock, random_bits=self._random.getrandbits, executor=lambda stopping: self.executor(made, stopping),
             process_started=self.processes.get,
         )  # fmt: skip
         return Workspace(parts)
 
-    def executor(self, workspace: Workspace) -> Executor:
+    def executor(self, workspace: Workspace, stopping: Callable[[], bool]) -> Executor:
         """Runs steps in this process, after `before` had its say."""
         loaded = self.worker_loads() if self.worker_loads else workspace.parts.loaded
         graph = build_graph(loaded.project)
         execution = Execution(
             loaded, graph, open_store(workspace.config), handlers(), clock=self.clock,
-            stopping=lambda: False, keep_checkpoints=3, opened=OPENED,
+            stopping=stopping, keep_checkpoints=3, opened=OPENED,
         )  # fmt: skip
 
         def handle(payload: bytes, report: Callable[[bytes], None]) -> bytes:

@@ -313,3 +313,32 @@ def test_a_step_that_opens_a_file_beside_its_inputs_is_warned_about(house: Any) 
     """
     house.run(text)
     assert house.told("step.warned") == [f"opened {house.folder / 'hidden.txt'}, which is not one of its inputs"]
+
+
+def test_an_interrupt_in_a_step_of_this_process_stops_the_run(house: Any) -> None:
+    """The stop button of a notebook: the step ends as cancelled, nothing new starts, and the next run goes on."""
+
+    def interrupt(task: Task) -> None:
+        if task.step == "b":
+            raise KeyboardInterrupt
+
+    house.before, house.together = interrupt, False
+    summary = house.run(FORK)
+    assert summary.run.status == "cancelled"
+    assert summary.failures == {}
+    house.before = lambda _task: None
+    assert house.run(FORK).ok
+    assert house.open().catalog.runs.open_attempts() == []
+
+
+def test_a_step_in_this_process_hears_that_it_should_stop(house: Any) -> None:
+    text = """
+    @p.step
+    def a(context: Context) -> bool:
+        p.ask_to_stop()
+        return context.stopping()
+    """
+    workspace = house.open(text)
+    house.loaded.project.ask_to_stop = workspace.stop
+    assert workspace.run().run.status == "cancelled"
+    assert workspace["a"].load() is True

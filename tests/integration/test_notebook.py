@@ -1,0 +1,147 @@
+"""A notebook's view: `bedplate.open` from another folder, steps in this process, twice after an edit."""
+
+from __future__ import annotations
+
+import sys
+import textwrap
+from collections.abc import Iterator
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+import bedplate
+from bedplate.core.errors import NotFound, UserError
+
+TEXT = """
+    import polars as pl
+    from bedplate import Check, Context, Files, Model, Project
+    from helper import FACTOR
+
+    notes = Project("notes")
+
+    @notes.ingest
+    def rows(source: Files = Files("data/*.csv")) -> pl.DataFrame:
+        return pl.concat([pl.read_csv(path) for path in source.paths])
+
+    @notes.prepare
+    def scaled(rows: pl.LazyFrame, times: int = 1) -> pl.LazyFrame:
+        return rows.select(n=pl.col("n") * FACTOR * times)
+
+    @notes.train
+    def line(scaled: pl.DataFrame, context: Context) -> Model:
+        for done in context.progress(range(3), label="rounds"):
+            context.metric("loss", 1.0 / (done + 1), done)
+        return Model.of(predict, {"slope": float(scaled["n"].sum())}, example=scaled)
+
+    def predict(params, columns):
+        return columns["n"] * params["slope"]
+
+    @notes.check(promotes="production")
+    def good(line: Model) -> Check:
+        return Check.at_least("one", float(line.predict({"n": 1})), 0.0)
+
+    @notes.service
+    def answer(line: Model, n: int) -> float:
+        return float(line.predict({"n": n}))
+    """
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A project's folder; the notebook itself stands somewhere else."""
+    project, elsewhere = tmp_path / "project", tmp_path / "elsewhere"
+    (project / "data").mkdir(parents=True)
+    elsewhere.mkdir()
+    (project / "data" / "a.csv").write_text("n\n1\n2\n")
+    (project / "helper.py").write_text("FACTOR = 10\n")
+    (project / "notes.py").write_text(textwrap.dedent(TEXT))
+    monkeypatch.setenv("BEDPLATE_COMPUTE", "inline")
+    monkeypatch.chdir(elsewhere)
+    path, modules = list(sys.path), set(sys.modules)
+    yield project
+    sys.path[:] = path
+    for name in set(sys.modules) - modules:
+        if str(getattr(sys.modules[name], "__file__", None) or "").startswith(str(tmp_path)):
+            del sys.modules[name]
+
+
+def test_a_project_is_opened_run_and_read_from_another_folder(folder: Path) -> None:
+    project = bedplate.open(folder)
+    assert repr(project) == "Workspace('notes', target='local')"
+    summary = project.run()
+    assert summary.ok, summary.failures
+    assert project["scaled"].load()["n"].to_list() == [10, 20]
+    assert isinstance(project["scaled"].load(view="polars.lazy"), pl.LazyFrame)
+    assert project["line"].load("production").predict({"n": 2}) == 60.0
+    assert project["good"].load().passed
+    assert [version.ref for version in project["line"].versions] == ["line@1"]
+    assert project.sql("select sum(n) as n from scaled").item() == 30
+    assert not (Path.cwd() / ".bedplate").exists()
+
+
+def test_why_and_plan_answer_from_there_too(folder: Path) -> None:
+    project = bedplate.open(folder / "notes.py")
+    assert {one.action for one in project.plan()} == {"run"}
+    assert project.why("line").last is None
+    project.run("scaled")
+    assert {one.name: one.action for one in project.plan()} == {"rows": "skip", "scaled": "skip", "line": "run", "good": "run"}
+    assert project.why("scaled").last is not None
+    with pytest.raises(UserError, match="answer is a service"):
+        project.why("answer")
+
+
+def test_an_edited_project_is_opened_again_in_the_same_process(folder: Path) -> None:
+    """Its helper too; what was opened before says that it is out of date, and runs nothing under the wrong name."""
+    before = bedplate.open(folder)
+    before.run()
+    (folder / "helper.py").write_text("FACTOR = 1000\n")
+    with pytest.raises(UserError, match=r"helper\.py changed since the project was opened"):
+        before.run()
+    after = bedplate.open(folder)
+    summary = after.run()
+    assert {step.name: step.status for step in summary.steps}["rows"] == "skipped"
+    assert after["scaled"].load()["n"].to_list() == [1000, 2000]
+    assert after["scaled"].load(1)["n"].to_list() == [10, 20]
+    assert "FACTOR changed (helper.py:1)" in next(step.why for step in summary.steps if step.name == "scaled")
+    assert before["scaled"].load(1)["n"].to_list() == [10, 20], "what was opened before still reads"
+
+
+def test_settings_make_side_versions_and_progress_is_heard(folder: Path) -> None:
+    project = bedplate.open(folder)
+    project.run()
+    said: list[str] = []
+    summary = project.run("line", settings={"scaled.times": 3}, emit=lambda one: said.append(one.kind))
+    assert summary.versions["scaled"].ref == "scaled@2"
+    assert project["scaled"].load()["n"].to_list() == [10, 20]
+    assert said.count("step.metric") == 3
+    assert "step.progress" in said
+
+
+def test_what_is_not_there_is_said_with_the_nearest_name(folder: Path) -> None:
+    project = bedplate.open(folder)
+    with pytest.raises(NotFound, match="did you mean 'scaled'"):
+        project["scaledd"]
+    with pytest.raises(NotFound, match="'answer' has predicted nothing yet"):
+        project["answer"].load()
+    with pytest.raises(NotFound, match="line"):
+        project["line"].load()
+    with pytest.raises(NotFound, match="no project file"):
+        bedplate.open(Path.cwd())
+
+
+def test_a_step_that_raises_leaves_the_notebook_standing(folder: Path) -> None:
+    (folder / "notes.py").write_text(textwrap.dedent(TEXT).replace("FACTOR * times", "FACTOR * times / pl.col('nothing')"))
+    summary = bedplate.open(folder).run()
+    assert not summary.ok
+    assert "nothing" in summary.failures["scaled"]
+
+
+def test_runs_in_one_process_add_one_audit_hook(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A hook cannot be removed, so a notebook of a hundred runs must not have a hundred."""
+    bedplate.open(folder).run()
+    added: list[object] = []
+    monkeypatch.setattr(sys, "addaudithook", added.append)
+    for _ in range(3):
+        bedplate.open(folder).run()
+    assert added == []
