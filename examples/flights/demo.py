@@ -67,7 +67,7 @@ def main() -> None:
         'bedplate sql "SELECT airline, avg(late::INT) FROM departures GROUP BY 1 ORDER BY 2"',
         "bedplate serve",
     ):
-        OUT.print(f"  [bold]{line}[/bold]")
+        OUT.print(f"  [bold]{line}[/bold]", soft_wrap=True)
 
 
 def command(*words: str) -> None:
