@@ -126,8 +126,9 @@ def noted_of(row: Row) -> Noted:
     return Noted(what=row[0], name=row[1], at_step=row[2], value=value)
 
 
-def _number(value: float) -> float | None:
-    return None if math.isnan(value) else float(value)
+def _number(value: float | str | None) -> float | None:
+    """A metric's number; `"nan"` and `"inf"` are how those come through JSON, and not-a-number is kept as none."""
+    return None if value is None or math.isnan(float(value)) else float(value)
 
 
 def verdict_values(verdict: Verdict) -> Values:

@@ -183,6 +183,9 @@ def _needs(name: str, given: Mapping[str, Any]) -> Needs:
     if unknown := sorted(set(given) - known):
         raise ProjectError(f"{name}: no keyword '{unknown[0]}'", why=f"a function's needs are {', '.join(sorted(known))}")
     memory, time = given.get("memory"), given.get("time")
+    for need in ("cpu", "gpu", "retries"):
+        if not isinstance(given.get(need, 0), int | float) or given.get(need, 0) < 0:
+            raise ProjectError(f"{name}: {need}={given[need]!r} is not a number of them", next=f"write {need}=1")
     return Needs(
         cpu=float(given.get("cpu", 1.0)),
         gpu=int(given.get("gpu", 0)),

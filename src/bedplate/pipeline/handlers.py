@@ -15,14 +15,14 @@ import msgspec
 
 from bedplate.core.context import Context
 from bedplate.core.errors import UserError
-from bedplate.core.kinds import Kind, is_scalar, kind_of
+from bedplate.core.kinds import is_scalar, kind_of
 from bedplate.core.records import Draft, Input, Record, Task, Verdict
 from bedplate.core.sources import Entry, Source
 
 if TYPE_CHECKING:
     from bedplate.storage.store import Store
 
-    from .graph import Node
+    from .nodes import Node, Output
 
 ListSource = Callable[[Source, Path], tuple[Entry, ...]]
 """Lists what a source holds now, given the project's folder; raises UserError where there is nothing."""
@@ -65,26 +65,42 @@ def results(node: Node, value: Any) -> dict[str, Any]:
     Raises UserError naming the step, the kind that it declares and the type that came.
     """
     named = len(node.outputs) > 1 or node.outputs[0].field is not None
-    values = {out.artifact: getattr(value, out.field or "", None) if named else value for out in node.outputs}
+    values = {out.artifact: _plain(getattr(value, out.field or "", None) if named else value) for out in node.outputs}
     for out in node.outputs:
-        if not fits(out.kind, values[out.artifact]):
+        if not fits(out, values[out.artifact]):
+            declared = getattr(out.hint, "__name__", str(out.hint)) if out.kind == "scalar" and out.hint else out.kind
             raise UserError(
-                f"{node.name} returned {_typename(values[out.artifact])} for '{out.artifact}', which is declared a {out.kind}",
+                f"{node.name} returned {_typename(values[out.artifact])} for '{out.artifact}', which is declared a {declared}",
                 why="the return annotation says what comes out",
-                next=f"return a {out.kind}, or change the annotation ({Path(node.declaration.file).name}:{node.declaration.line})",
+                next=f"return a {declared}, or change the annotation ({Path(node.declaration.file).name}:{node.declaration.line})",
             )
     return values
 
 
-def fits(kind: Kind, value: Any) -> bool:
-    """Whether a value can be stored as the kind its function declares."""
-    if kind == "pickle":
+def fits(out: Output, value: Any) -> bool:
+    """Whether a value can be stored as the kind, and is of the type, that its function declares."""
+    if out.kind == "pickle":
         return True
-    if kind == "files":
+    if out.kind == "files":
         return isinstance(value, Path | list | tuple | Source)
-    if kind == "scalar":
-        return value is None or is_scalar(type(value))
-    return kind_of(type(value)) == kind
+    if out.kind == "scalar":
+        return (value is None or is_scalar(type(value))) and (out.hint is None or _is_a(value, out.hint))
+    return kind_of(type(value)) == out.kind
+
+
+def _is_a(value: Any, hint: Any) -> bool:
+    try:
+        msgspec.convert(value, hint)
+    except msgspec.ValidationError:
+        return isinstance(hint, type) and isinstance(value, hint)
+    except TypeError:
+        return True  # a type that only its own code can judge
+    return True
+
+
+def _plain(value: Any) -> Any:
+    """A number of NumPy's as Python's own."""
+    return value.item() if type(value).__module__ == "numpy" and getattr(value, "shape", None) == () else value
 
 
 def _typename(value: Any) -> str:

@@ -188,4 +188,6 @@ def _listed(value: Any) -> tuple[bool, list[tuple[str, Path]]]:
 def _existing(path: Path) -> Path:
     if not path.exists():
         raise UserError(f"{path} does not exist", why="the step returned it as its result", next="write it before returning its path")
+    if not (path.is_file() or path.is_dir()):
+        raise UserError(f"{path} is not a file", why="only files and folders are kept", next="return the path of a file or a folder")
     return path
