@@ -54,3 +54,11 @@ def test_the_tutorial_runs_as_it_is_written(tmp_path: Path) -> None:
     printed = [plain(line) for line in done.stdout.splitlines()]
     missing = [line for line in shown if not any(plain(line) in one for one in printed)]
     assert missing == [], done.stdout
+
+
+def test_a_new_projects_own_tests_pass(tmp_path: Path) -> None:
+    """Its functions are plain functions, called with what they would receive."""
+    subprocess.run([sys.executable, "-m", "bedplate", "new", "birds"], cwd=tmp_path, check=True, capture_output=True)
+    done = subprocess.run([sys.executable, "-m", "pytest", "-q"], cwd=tmp_path / "birds", capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+    assert "3 passed" in done.stdout
