@@ -10,10 +10,10 @@ from bedplate.catalog.catalog import Catalog
 from bedplate.core.errors import UserError
 from bedplate.core.records import Attempt, Version
 
+from .account import Summary
 from .compare import Made, Rerun, notes, step_of
 from .graph import Graph, Node
 from .request import Request
-from .run import Summary
 
 
 def attempt_of(catalog: Catalog, ref: str) -> Attempt:

@@ -21,6 +21,7 @@ from bedplate.core.units import seconds
 from bedplate.storage.gc import GcReport
 from bedplate.storage.store import Store
 
+from .account import Summary
 from .cache import Keyer
 from .commit import Committer
 from .compare import Difference, Rerun, diff
@@ -34,7 +35,7 @@ from .provenance import begun
 from .recover import Recovery, dead
 from .request import RUNS, Request, chosen, forced, read_settings
 from .rerun import attempt_of, compared, request_of
-from .run import Runner, Summary
+from .run import Runner
 from .spending import price_per_hour, within_budget
 from .starting import Said, Site, Starter
 

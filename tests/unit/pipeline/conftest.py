@@ -24,11 +24,11 @@ from bedplate.compute.inline import InlineExecutor
 from bedplate.compute.slots import Slots
 from bedplate.core.config import resolve
 from bedplate.core.records import Lease, Outcome, Run, Task
+from bedplate.pipeline.account import Summary
 from bedplate.pipeline.execute import Execution
 from bedplate.pipeline.graph import build as build_graph
 from bedplate.pipeline.load import Loaded, load_project
 from bedplate.pipeline.opened import Opened
-from bedplate.pipeline.run import Summary
 from bedplate.pipeline.starting import Said
 from bedplate.pipeline.workspace import Workspace
 from bedplate.testing.clock import ManualClock

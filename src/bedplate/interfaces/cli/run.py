@@ -11,8 +11,8 @@ import click
 from bedplate.assembly import open_project
 from bedplate.core.errors import UserError
 from bedplate.core.units import show_bytes, show_joules, show_seconds
+from bedplate.pipeline.account import Summary
 from bedplate.pipeline.commit import check_of
-from bedplate.pipeline.run import Summary
 from bedplate.pipeline.workspace import Workspace
 
 from .common import console, project_options, put_line, split, table, unit

@@ -13,9 +13,9 @@ from rich.markup import escape
 from bedplate.assembly import open_project
 from bedplate.core.errors import UserError, WorldError
 from bedplate.core.units import seconds
+from bedplate.pipeline.account import Summary
 from bedplate.pipeline.commit import check_of
 from bedplate.pipeline.graph import Node
-from bedplate.pipeline.run import Summary
 from bedplate.pipeline.served import served
 from bedplate.pipeline.workspace import Workspace
 from bedplate.stages.monitor.html import page
