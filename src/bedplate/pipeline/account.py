@@ -132,6 +132,17 @@ class Account:
         self.say("step.done", name, part, ", ".join(told) + same, data)
         for path in done.outcome.opened:
             self.say("step.warned", name, part, f"opened {path}, which is not one of its inputs")
-        for check in filter(None, map(check_of, made)):
-            for finding in check.findings:
-                self.say("check.said", name, part, str(finding))
+        for version in made:
+            if (check := check_of(version)) is not None:
+                for finding in check.findings:
+                    self.say("check.said", name, part, str(finding))
+                self._promoted(done, version)
+
+    def _promoted(self, done: Done, check: Version) -> None:
+        """Where the check moved an alias, say so."""
+        alias = done.node.declaration.promotes
+        models = [wire.artifact for wire in done.node.wires if wire.kind == "model" and not wire.is_use]
+        moves = self._site.catalog.models.history(models[0], alias) if alias and models else []
+        last = moves[-1] if moves else None
+        if last and (last.check, last.check_version) == (check.artifact, check.number) and last.at >= done.attempt.started_at:
+            self.say("check.promoted", done.node.name, text=f"{last.model}@{last.version} is now {last.alias}")

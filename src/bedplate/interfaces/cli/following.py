@@ -1,6 +1,6 @@
 """How a run is shown as it goes: bars on a terminal, plain lines in a pipe, one JSON object a line for programs.
 
-Marks carry the meaning, colour only helps: + made, = skipped, x failed, - not reached, ! warned, ? judged.
+Marks carry the meaning, colour only helps: + made, = skipped, x failed, - not reached, ! warned, ? judged, ^ promoted.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ _MARKS = {
     "step.warned": ("!", "yellow"),
     "step.held": (".", "yellow"),
     "check.said": ("?", "cyan"),
+    "check.promoted": ("^", "bold green"),
 }
 
 
