@@ -226,13 +226,14 @@ class Notes:
         if noted.what == "file":
             self.files = (*self.files, noted)
             return
+        if noted.what == "progress":
+            if self._clock.monotonic() < self._next and noted.value[0] != noted.value[1]:
+                return
+            self._next = self._clock.monotonic() + _PROGRESS_EVERY_S
+        said = msgspec.json.encode(noted, enc_hook=str)
         if noted.what != "progress":
             self.kept.append(noted)
-        elif self._clock.monotonic() < self._next and noted.value[0] != noted.value[1]:
-            return
-        else:
-            self._next = self._clock.monotonic() + _PROGRESS_EVERY_S
-        self._report(msgspec.json.encode(noted, enc_hook=str))
+        self._report(said)
 
 
 @contextmanager

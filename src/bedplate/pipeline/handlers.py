@@ -68,11 +68,11 @@ def results(node: Node, value: Any) -> dict[str, Any]:
     values = {out.artifact: _plain(getattr(value, out.field or "", None) if named else value) for out in node.outputs}
     for out in node.outputs:
         if not fits(out, values[out.artifact]):
-            declared = getattr(out.hint, "__name__", str(out.hint)) if out.kind == "scalar" and out.hint else out.kind
+            declared = getattr(out.hint, "__name__", str(out.hint)) if out.kind == "scalar" and out.hint else f"a {out.kind}"
             raise UserError(
-                f"{node.name} returned {_typename(values[out.artifact])} for '{out.artifact}', which is declared a {declared}",
+                f"{node.name} returned {_typename(values[out.artifact])} for '{out.artifact}', which is declared {declared}",
                 why="the return annotation says what comes out",
-                next=f"return a {declared}, or change the annotation ({Path(node.declaration.file).name}:{node.declaration.line})",
+                next=f"return {declared}, or change the annotation ({Path(node.declaration.file).name}:{node.declaration.line})",
             )
     return values
 

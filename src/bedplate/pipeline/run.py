@@ -14,8 +14,8 @@ from typing import Any, Literal
 import msgspec
 
 from bedplate.compute.executor import Ended, Progress
-from bedplate.compute.slots import pick
-from bedplate.core.errors import BedplateError, BusyError
+from bedplate.compute.slots import Slots, check_fits, pick
+from bedplate.core.errors import BedplateError, BusyError, WorldError
 from bedplate.core.records import Outcome, Run, RunStatus, Usage, Version
 from bedplate.core.units import show_seconds
 
@@ -129,10 +129,13 @@ class Runner:
         """Queue what has to run, fail what is blocked, return what can be skipped."""
         skipped = []
         for decision in decisions:
+            node = self._graph.nodes[decision.name]
             if decision.action == "skip":
                 skipped.append(decision)
             elif decision.action == "blocked":
-                self._fail(self._graph.nodes[decision.name], decision.part, sentence(decision.reasons))
+                self._fail(node, decision.part, sentence(decision.reasons))
+            elif lacking := _lacking(node, self._site.executor.total):
+                self._fail(node, decision.part, lacking)
             else:
                 self._queue[_unit(decision)] = decision
         return skipped
@@ -292,6 +295,15 @@ class Runner:
 
 def _unit(decision: Decision) -> str:
     return f"{decision.name}[{decision.part}]"
+
+
+def _lacking(node: Node, total: Slots) -> str:
+    """What the target can never give the step; empty where it can."""
+    try:
+        check_fits(node.name, node.declaration.needs, total)
+    except WorldError as error:
+        return error.line
+    return ""
 
 
 def _outcome(ended: Ended) -> Outcome:

@@ -136,3 +136,16 @@ def test_a_file_that_is_not_a_catalog_is_damage_not_a_fresh_start(tmp_path: Path
         Catalog.open(open_database(path), ManualClock())
     assert "bring it back from a copy" in damaged.value.next
     assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("replaced", [False, True])
+def test_a_file_deleted_under_us_is_noticed_before_anything_is_lost(tmp_path: Path, replaced: bool) -> None:
+    """SQLite itself would write on into the deleted file and say nothing."""
+    path = tmp_path / "catalog.db"
+    catalog = Catalog.open(open_database(path), ManualClock())
+    catalog.leases.acquire("late", "r-1", ManualClock().now(), 15.0)
+    path.unlink()
+    if replaced:
+        path.write_bytes(b"another")
+    with pytest.raises(CatalogError, match="was deleted or replaced while it was in use"):
+        catalog.leases.acquire("late", "r-1", ManualClock().now(), 15.0)

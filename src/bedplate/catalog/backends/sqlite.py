@@ -61,6 +61,7 @@ class SqliteDatabase:
         self._orphan: apsw.Connection | None = None
         self._lock = threading.RLock()
         self._began = 0.0
+        self._place: tuple[int, int] | None = None
         _close_at_fork(self)
 
     @property
@@ -89,6 +90,8 @@ class SqliteDatabase:
 
     def run(self, query: str, **values: Value) -> int:
         with self._guard() as connection:
+            if not connection.in_transaction:
+                self._still_there()
             connection.execute(self._sql[query], values)
             return connection.changes()
 
@@ -151,6 +154,7 @@ class SqliteDatabase:
         with self._guard() as connection:
             if connection.in_transaction:
                 return work()
+            self._still_there()
             connection.execute(begin)
             try:
                 result = work()
@@ -176,6 +180,15 @@ class SqliteDatabase:
             except apsw.Error as error:
                 raise translated(error, self.path) from error
 
+    def _still_there(self) -> None:
+        """SQLite writes on into a file that was deleted, and all of it would be lost: see that the path still leads to ours."""
+        if self._place != _place(self.path):
+            raise CatalogError(
+                f"the catalog at {self.path} was deleted or replaced while it was in use",
+                why="what is recorded from here on would be lost",
+                next="put it back, or run again: what is in the store is made anew",
+            )
+
     def _open(self) -> apsw.Connection:
         self._found()
         connection = apsw.Connection(str(self.path), flags=apsw.SQLITE_OPEN_READWRITE, statementcachesize=_STATEMENTS)
@@ -188,6 +201,7 @@ class SqliteDatabase:
             connection.pragma("journal_mode", journal_mode(apsw.sqlite_lib_version()))
         connection.pragma("synchronous", "FULL")
         connection.pragma("foreign_keys", True)
+        self._place = _place(self.path)
         return connection
 
     def _found(self) -> None:
@@ -233,6 +247,15 @@ class SqliteDatabase:
             return False
         self._clock.sleep(_PAUSE_S + 10 * _PAUSE_S * self._jitter() / (1 + waited_s / _SOON_S))
         return True
+
+
+def _place(path: Path) -> tuple[int, int] | None:
+    """Which file the path leads to; None where there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _close_at_fork(database: SqliteDatabase) -> None:
