@@ -49,6 +49,7 @@ from .storage.store import Store
 CATALOGS = {"sqlite": "bedplate.catalog.backends.sqlite"}
 STORES = ("file",)
 _SETTINGS_PAGE = "see docs/reference/settings.md"
+_TASKS = msgspec.json.Decoder(Task)
 EXECUTORS = {"local": "bedplate.compute.local", "inline": "bedplate.compute.inline"}
 
 
@@ -170,15 +171,16 @@ class Worker:
         self._execution = execution
 
     def __call__(self, payload: bytes, report: Callable[[bytes], None]) -> bytes:
+        task = _TASKS.decode(payload)
         if self._execution is None:
-            task = msgspec.json.decode(payload, type=Task)
             try:
                 self._execution = self._load(task)
             except BedplateError as error:  # it loaded for the controller: it was edited since
                 cause: Cause = "user" if isinstance(error, UserError) else "world"
                 raise Spent(msgspec.json.encode(Outcome(attempt=task.attempt, task=task, cause=cause, message=str(error)))) from error
-        answer = self._execution(payload, report)
-        if not msgspec.json.decode(answer, type=Outcome).ok:
+        outcome = self._execution.run(task, report)
+        answer = msgspec.json.encode(outcome, enc_hook=str)
+        if not outcome.ok:
             raise Spent(answer)
         return answer
 

@@ -63,13 +63,12 @@ class Execution:
         self.keep_checkpoints = keep_checkpoints
         self.opened = opened
 
-    def __call__(self, payload: bytes, report: Callable[[bytes], None]) -> bytes:
-        """Decode a Task, run it, return the encoded Outcome; `report` gets encoded Noted records as they come."""
-        task = msgspec.json.decode(payload, type=Task)
-        return msgspec.json.encode(self.run(task, Notes(report, self.clock)), enc_hook=str)
+    def run(self, task: Task, report: Callable[[bytes], None]) -> Outcome:
+        """Run one task; `report` gets encoded Noted records as they come.
 
-    def run(self, task: Task, notes: Notes) -> Outcome:
-        """Run one task. Every failure is an Outcome that names its cause; only our own bugs escape."""
+        Every failure is an Outcome that names its cause; only our own bugs escape.
+        """
+        notes = Notes(report, self.clock)
         wall, cpu = time.perf_counter(), time.process_time()
         drafts: tuple[Draft, ...] = ()
         failure: tuple[Cause, str, str] = ("", "", "")
@@ -239,15 +238,15 @@ class Notes:
 @contextmanager
 def _put_back() -> Iterator[None]:
     """A step may change folder and environment for itself, not for the next one in this worker."""
-    folder, environ = Path.cwd(), dict(os.environ)
+    folder, environ = os.getcwd(), dict(os.environb)  # noqa: PTH109  as bytes and text: this runs around every step
     try:
         yield
     finally:
         with suppress(OSError):
             os.chdir(folder)
-        if dict(os.environ) != environ:
-            os.environ.clear()
-            os.environ.update(environ)
+        if dict(os.environb) != environ:
+            os.environb.clear()
+            os.environb.update(environ)
 
 
 def _plain(text: str, longest: int) -> str:

@@ -156,7 +156,7 @@ class House:
             answer = self.before(task)
             if answer is not None:
                 return msgspec.json.encode(answer)
-            encoded = execution(payload, report)
+            encoded = msgspec.json.encode(execution.run(task, report), enc_hook=str)
             self.after(task)
             return encoded
 
