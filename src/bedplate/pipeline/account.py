@@ -20,7 +20,8 @@ from .graph import Graph
 from .starting import Doing, Said, Site
 from .why import sentence
 
-_FIGURES = 4
+_LONG = 50
+"""Characters after which the line of a hit takes no further metric."""
 
 
 class Summary(Record, frozen=True, kw_only=True):
@@ -108,8 +109,18 @@ class Account:
         metrics: dict[str, float] = {}
         if self._graph.nodes[decision.name].stage in ("train", "validate"):
             metrics = self._site.catalog.runs.metrics(decision.result)
-        figures = "".join(f", {name} {value:.4g}" for name, value in list(metrics.items())[:_FIGURES])
-        self.say("step.skipped", decision.name, decision.part, sentence(decision.reasons) + figures)
+        text = sentence(decision.reasons)
+        for name, value in metrics.items():
+            if len(text) < _LONG:
+                text += f", {name} {value:.4g}"
+        self.say("step.skipped", decision.name, decision.part, text)
+
+    def started(self, doing: Doing) -> None:
+        """An attempt began; `expect_s` is what it should take by its own history."""
+        decision = doing.decision
+        expected = [one.middle for one in doing.forecasts if one.quantity == "wall_s" and one.basis != "unknown"]
+        data = {"attempt": doing.attempt.number, **({"expect_s": expected[0]} if expected else {})}
+        self.say("step.started", decision.name, decision.part, sentence(decision.reasons), data)
 
     def waits(self, decision: Decision) -> None:
         """Another run is making it; said once, however often it is looked at."""
@@ -128,7 +139,7 @@ class Account:
         name, part, usage = done.node.name, done.attempt.part, done.attempt.usage
         data = {"wall_s": usage.wall_s, "peak_bytes": usage.peak_bytes, "energy_joules": usage.energy_joules}
         told = [f"{v.ref} ({v.rows:,} rows)" if v.rows is not None else v.ref for v in made]
-        same = " (equal to before)" if made and all(v.attempt != done.attempt.id for v in made) else ""
+        same = ", equal to before" if made and all(v.attempt != done.attempt.id for v in made) else ""
         self.say("step.done", name, part, ", ".join(told) + same, data)
         for path in done.outcome.opened:
             self.say("step.warned", name, part, f"opened {path}, which is not one of its inputs")

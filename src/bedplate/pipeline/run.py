@@ -175,8 +175,7 @@ class Runner:
                 self._held.append(decision)
                 continue
             self._doing[doing.attempt.id] = doing
-            said = {"attempt": doing.attempt.number}
-            self._account.say("step.started", decision.name, decision.part, sentence(decision.reasons), said)
+            self._account.started(doing)
             self._starter.launch(doing)
 
     def _begin(self, starting: Sequence[Decision]) -> list[Doing | None]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bedplate.interfaces.cli.common import split
+from bedplate.interfaces.cli.verb import split
 
 
 @pytest.mark.parametrize("word", ["flights.py", "../flights.py", "a b/flights.py", ".", "./", "somewhere/else"])

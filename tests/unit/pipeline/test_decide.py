@@ -73,7 +73,7 @@ def test_an_equal_result_makes_no_version_and_stops_the_wave(house: Any) -> None
     summary = house.run(CHAIN.replace("list(range(size))", "[*range(size)]"))
     assert house.steps(summary) == {"a": "done", "b": "skipped", "c": "skipped"}
     assert summary.versions["a"].number == 1
-    assert house.told("step.done") == ["a@1 (equal to before)"]
+    assert house.told("step.done") == ["a@1, equal to before"]
 
 
 def test_going_back_to_earlier_code_takes_its_version_as_head_again(house: Any) -> None:

@@ -6,21 +6,16 @@ import os
 import platform
 import signal
 
-import click
-
-from bedplate.assembly import open_project
 from bedplate.core.errors import UserError
 
-from .common import console, project_options, put_json, split
+from .common import console, put_json
+from .verb import Asked, verb
 
 
-@click.command()
-@click.argument("names", nargs=-1)
-@project_options
-def command(names: tuple[str, ...], project: str | None, target: str, as_json: bool) -> int:
+@verb("[RUN]", most=1)
+def command(asked: Asked) -> int:
     """Ask the run with this ID (or the only one going on) to checkpoint and stop."""
-    project, names = split(names, project)
-    workspace = open_project(project, target)
+    workspace, names = asked.open(), asked.names
     going = [run for run in workspace.catalog.runs.running() if not names or run.id == names[0]]
     if not going:
         raise UserError("no such run is going on" if names else "no run is going on", next="bedplate status")
@@ -34,7 +29,7 @@ def command(names: tuple[str, ...], project: str | None, target: str, as_json: b
     alive = workspace.is_running(run)
     if alive:
         os.kill(run.pid, signal.SIGTERM)
-    if as_json:
+    if asked.as_json:
         put_json({"run": run.id, "asked": alive})
     elif alive:
         console().print(f"asked {run.id} to stop; it checkpoints first")

@@ -2,26 +2,18 @@
 
 from __future__ import annotations
 
-import click
 from rich.markup import escape
 
-from bedplate.assembly import open_project
-from bedplate.core.errors import UserError
-
-from .common import console, project_options, put_json, split, table
+from .common import console, put_json, table
+from .verb import Asked, verb
 
 
-@click.command()
-@click.argument("names", nargs=-1, required=True)
-@project_options
-def command(names: tuple[str, ...], project: str | None, target: str, as_json: bool) -> int:
+@verb("A B", least=2, most=2)
+def command(asked: Asked) -> int:
     """Compare A with B: versions (late@1 late@2) or runs (r-... r-...)."""
-    project, names = split(names, project)
-    if len(names) != 2:
-        raise UserError("diff compares two things", next="bedplate diff late@1 late@2")
-    workspace = open_project(project, target)
-    rows = workspace.diff(*names)
-    if as_json:
+    names = asked.names
+    rows = asked.open().diff(*names)
+    if asked.as_json:
         put_json(rows)
         return 0
     if not rows:

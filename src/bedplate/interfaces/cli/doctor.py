@@ -7,25 +7,22 @@ import socket
 import click
 from rich.markup import escape
 
-from bedplate.assembly import open_project
 from bedplate.core.errors import WorldError
 from bedplate.pipeline.doctor import Finding, examine, worst
 
-from .common import console, project_options, put_json, split, table
+from .common import console, put_json, table
+from .verb import Asked, verb
 
 _MARKS = {"ok": "[green]ok[/green]", "warning": "[yellow]! warning[/yellow]", "wrong": "[bold red]x wrong[/bold red]"}
 _PORT = 8000
 
 
-@click.command()
-@click.argument("names", nargs=-1)
+@verb()
 @click.option("--deep", is_flag=True, help="Read every byte that the record names and check its digest.")
-@project_options
-def command(names: tuple[str, ...], deep: bool, project: str | None, target: str, as_json: bool) -> int:
+def command(asked: Asked, deep: bool) -> int:
     """Look at state, versions, disk, clock, ports, SQLite and accelerators. Exit code 4 where something is wrong."""
-    project, _ = split(names, project)
-    findings = (*examine(open_project(project, target), deep=deep), _port())
-    if as_json:
+    findings = (*examine(asked.open(), deep=deep), _port())
+    if asked.as_json:
         put_json(findings)
     else:
         drawn = table("", "area", "what", "next")

@@ -1,21 +1,26 @@
 """How a run is shown as it goes: bars on a terminal, plain lines in a pipe, one JSON object a line for programs.
 
-Marks carry the meaning, colour only helps: + made, = skipped, x failed, - not reached, ! warned, ? judged, ^ promoted.
+Marks carry the meaning, colour only helps: + made, = skipped, x failed, - not reached, ~ tried again, ! warned, . held by another
+run, ^ promoted. What a check found stands below its step. The parts of a step that are skipped are counted, not listed.
 """
 
 from __future__ import annotations
 
 import sys
+import textwrap
+from collections import Counter
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 
 import msgspec
 from rich.console import Console
-from rich.markup import escape
-from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
+from rich.text import Text
 
 from bedplate.core.units import show_bytes, show_seconds
 from bedplate.pipeline.starting import Said
+
+from .bars import Bars
+from .common import near
 
 _MARKS = {
     "step.done": ("+", "green"),
@@ -25,16 +30,20 @@ _MARKS = {
     "step.retried": ("~", "yellow"),
     "step.warned": ("!", "yellow"),
     "step.held": (".", "yellow"),
-    "check.said": ("?", "cyan"),
     "check.promoted": ("^", "bold green"),
 }
+_FOUND = {"pass": "green", "FAIL": "bold red"}
+_TEXT = 40
+_LONGEST_NAME = 28
+Write = Callable[[str, str, str], None]
+"""Prints a line: its mark, the mark's style, and the rest."""
 
 
 class Follower:
     """Receives what a run says. Use as a context manager around the run."""
 
-    def __init__(self, draw: Callable[[Said], None], around: AbstractContextManager[object]) -> None:
-        self._draw = draw
+    def __init__(self, hear: Callable[[Said], None], around: AbstractContextManager[object]) -> None:
+        self._hear = hear
         self._around = around
 
     def __enter__(self) -> Follower:
@@ -45,70 +54,74 @@ class Follower:
         self._around.__exit__(None, None, None)
 
     def __call__(self, said: Said) -> None:
-        self._draw(said)
+        self._hear(said)
 
 
-def follower(as_json: bool, console: Console | None = None) -> Follower:
-    """The right way to show a run here."""
+def follower(as_json: bool, names: tuple[str, ...] = (), console: Console | None = None) -> Follower:
+    """The right way to show a run here; `names` are the steps that it may be about, for the width of their column."""
     if as_json:
         return Follower(_json, nullcontext())
     console = console or Console(highlight=False)
-    if console.is_terminal:
-        bars = Bars(console)
-        return Follower(bars.draw, bars.progress)
-    file = console.file
-    return Follower(lambda said: _plain(said, file.write), nullcontext())
+    width = min(max((len(name) for name in names), default=12), _LONGEST_NAME)
+    if not console.is_terminal:
+        write = console.file.write
+        return Follower(Lines(width, lambda mark, _style, rest: _plain(write, mark, rest)), nullcontext())
+    bars = Bars(console, width)
+    lines = Lines(width, lambda mark, style, rest: _styled(console, mark, style, rest))
+
+    def hear(said: Said) -> None:
+        bars(said)
+        lines(said)
+
+    return Follower(hear, bars.progress)
 
 
-class Bars:
-    """A bar per running step; what has ended scrolls up as a line."""
+class Lines:
+    """A line for whatever has ended, aligned by the longest name."""
 
-    def __init__(self, console: Console) -> None:
-        self.progress = Progress(
-            SpinnerColumn(), TextColumn("{task.description}"), BarColumn(bar_width=28), TextColumn("{task.fields[note]}"),
-            TimeElapsedColumn(), console=console, transient=True,
-        )  # fmt: skip
-        self._tasks: dict[tuple[str, str], TaskID] = {}
+    def __init__(self, width: int, write: Write) -> None:
+        self._width = width
+        self._write = write
+        self._skipped: Counter[str] = Counter()
 
-    def draw(self, said: Said) -> None:
-        """Move the bars, and print what has ended."""
-        unit = (said.step, said.part)
-        if said.kind == "step.started":
-            self._tasks[unit] = self.progress.add_task(escape(_name(said)), total=None, note="")
-        elif said.kind == "step.progress" and unit in self._tasks:
-            done, total = said.data["value"]
-            self.progress.update(self._tasks[unit], completed=done, total=total, note=said.text)
-        elif said.kind == "step.metric" and unit in self._tasks:
-            self.progress.update(self._tasks[unit], note=f"{said.text} {said.data['value']:.4g}")
-        elif said.kind in ("step.done", "step.failed", "step.retried") and unit in self._tasks:
-            self.progress.remove_task(self._tasks.pop(unit))
-        _line(said, self.progress.console)
+    def __call__(self, said: Said) -> None:
+        """Print what was said, if it is worth a line."""
+        if said.kind == "run.started":
+            steps = said.data["steps"]
+            self._write("", "", f"run {said.data['run']}  {steps} step{'s' if steps != 1 else ''}")
+        elif said.kind == "check.said":
+            word, _, rest = said.text.partition(" ")
+            self._write(f"{'':{self._width}}     {word}", _FOUND.get(word, ""), f" {rest}")
+        elif said.kind == "step.skipped" and said.part:
+            self._skipped[said.step] += 1
+        elif said.kind in _MARKS:
+            self._line(said)
 
+    def _line(self, said: Said) -> None:
+        mark, style = _MARKS[said.kind]
+        text = self._indented(near(said.text))
+        if parts := self._skipped.pop(said.step, 0) if not said.part else 0:
+            text += f", {parts} part{'s' if parts != 1 else ''} unchanged"
+        if said.kind == "step.done":
+            text = f"{text:<{_TEXT}} {show_seconds(said.data['wall_s']):>8} {show_bytes(said.data['peak_bytes']):>9}"
+        self._write(f" {mark}", style, f" {_name(said):<{self._width}}  {text}")
+        if said.kind == "step.failed" and said.data.get("traceback"):
+            self._write("", "dim", textwrap.indent(textwrap.dedent(near(said.data["traceback"].rstrip())), "     "))
 
-def _line(said: Said, console: Console) -> None:
-    if said.kind == "run.started":
-        console.print(f"run [bold]{said.data['run']}[/bold]  {said.data['steps']} steps")
-    if said.kind not in _MARKS:
-        return
-    mark, style = _MARKS[said.kind]
-    text = escape(said.text)
-    if said.kind == "step.done":
-        text += f"  [dim]{show_seconds(said.data['wall_s'])}, {show_bytes(said.data['peak_bytes'])}[/dim]"
-    console.print(f" [{style}]{mark}[/{style}] {escape(f'{_name(said):<22}')} {text}", soft_wrap=True)
-    if said.kind == "step.failed" and said.data.get("traceback"):
-        console.print(escape(said.data["traceback"].rstrip()), style="dim", soft_wrap=True)
+    def _indented(self, text: str) -> str:
+        first, *rest = text.split("\n")
+        return "\n".join([first, *(f"{'':{self._width + 5}}{line.strip()}" for line in rest)])
 
 
-def _plain(said: Said, write: Callable[[str], object]) -> None:
-    """The same for a pipe, by hand: drawing a line that nobody sees took half a millisecond a step."""
-    if said.kind == "run.started":
-        write(f"run {said.data['run']}  {said.data['steps']} steps\n")
-    if said.kind not in _MARKS:
-        return
-    took = f"  {show_seconds(said.data['wall_s'])}, {show_bytes(said.data['peak_bytes'])}" if said.kind == "step.done" else ""
-    write(f" {_MARKS[said.kind][0]} {_name(said):<22} {said.text}{took}\n")
-    if said.kind == "step.failed" and said.data.get("traceback"):
-        write(said.data["traceback"].rstrip() + "\n")
+def _plain(write: Callable[[str], object], mark: str, rest: str) -> None:
+    """By hand: drawing a line that nobody sees took half a millisecond a step."""
+    write(f"{mark}{rest}\n")
+
+
+def _styled(console: Console, mark: str, style: str, rest: str) -> None:
+    line = Text(mark, style=style)
+    line.append(rest, style="dim" if style == "dim" else "")
+    console.print(line, soft_wrap=True)
 
 
 def _name(said: Said) -> str:

@@ -7,23 +7,20 @@ from datetime import timedelta
 import click
 import msgspec
 
-from bedplate.assembly import open_project
 from bedplate.core.units import seconds, show_bytes
 
-from .common import console, project_options, put_json, split, table
+from .common import console, put_json, table
+from .verb import Asked, verb
 
 
-@click.command()
-@click.argument("names", nargs=-1)
+@verb()
 @click.option("--older", default="", metavar="DURATION", help="How old unreferenced bytes must be (default: the setting `keep`).")
 @click.option("--dry-run", is_flag=True, help="Only say what would go.")
-@project_options
-def command(names: tuple[str, ...], older: str, dry_run: bool, project: str | None, target: str, as_json: bool) -> int:
+def command(asked: Asked, older: str, dry_run: bool) -> int:
     """Collect half-written and superseded bytes. What an artifact, model, run, verdict or service names always stays."""
-    project, _ = split(names, project)
-    workspace = open_project(project, target)
+    workspace = asked.open()
     report = workspace.gc(timedelta(seconds=seconds(older or workspace.config["keep"])), dry_run=dry_run)
-    if as_json:
+    if asked.as_json:
         put_json(report)
         return 0
     out = console()

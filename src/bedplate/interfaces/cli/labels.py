@@ -7,27 +7,24 @@ from pathlib import Path
 import click
 from rich.markup import escape
 
-from bedplate.assembly import open_project
 from bedplate.stages.monitor.bring import Brought, bring
 
-from .common import console, project_options, put_json, split
+from .common import console, put_json
 from .services import only_service
+from .verb import Asked, verb
 
 
-@click.command()
+@verb("[SERVICE]", most=1)
 @click.argument("file", type=click.Path(path_type=Path))
-@click.argument("names", nargs=-1, metavar="[SERVICE]")
-@project_options
-def command(file: Path, names: tuple[str, ...], project: str | None, target: str, as_json: bool) -> int:
+def command(asked: Asked, file: Path) -> int:
     """Read FILE (CSV, Parquet or JSON lines) and add its labels to those of SERVICE.
 
     FILE has a column `label` and a column `prediction_id` or `request_id`. The same file may come twice; of several labels for one
     prediction the latest counts.
     """
-    project, names = split(names, project)
-    workspace = open_project(project, target)
-    found = bring(workspace.store, only_service(workspace.graph, names).name, file, workspace.clock.now())
-    if as_json:
+    workspace = asked.open()
+    found = bring(workspace.store, only_service(workspace.graph, asked.names).name, file, workspace.clock.now())
+    if asked.as_json:
         put_json(found)
     else:
         _print(found, file.name)

@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
-import click
 from rich.markup import escape
 from rich.tree import Tree
 
-from bedplate.assembly import open_project
 from bedplate.catalog.lineage import Lineage
 from bedplate.core.units import show_bytes
 
-from .common import console, project_options, put_json, split
+from .common import console, put_json
+from .verb import Asked, verb
 
 _FILES = 8
 
 
-@click.command()
-@click.argument("names", nargs=-1, required=True)
-@project_options
-def command(names: tuple[str, ...], project: str | None, target: str, as_json: bool) -> int:
+@verb("ARTIFACT[@VERSION]", least=1, most=1)
+def command(asked: Asked) -> int:
     """Show the lineage of ARTIFACT or ARTIFACT@VERSION."""
-    project, names = split(names, project)
-    lineage = open_project(project, target).catalog.lineage(names[0])
-    if as_json:
+    lineage = asked.open().catalog.lineage(asked.names[0])
+    if asked.as_json:
         put_json(lineage)
         return 0
     out = console()

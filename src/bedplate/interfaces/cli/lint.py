@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import click
 from rich.markup import escape
 
 from bedplate.core.errors import ProjectError
@@ -12,19 +11,17 @@ from bedplate.pipeline.graph import wired
 from bedplate.pipeline.lint import classes
 from bedplate.pipeline.load import find_project, load_project
 
-from .common import console, project_options, put_json, split, table
+from .common import console, put_json, table
+from .verb import Asked, verb
 
 
-@click.command()
-@click.argument("names", nargs=-1)
-@project_options
-def command(names: tuple[str, ...], project: str | None, target: str, as_json: bool) -> int:
+@verb()
+def command(asked: Asked) -> int:
     """Check the project file and print the class of each parameter. Exit code 3 where there are mistakes."""
-    project, _ = split(names, project)
-    loaded = load_project(find_project(Path.cwd(), project))
+    loaded = load_project(find_project(Path.cwd(), asked.project))
     graph, mistakes = wired(loaded.project)
     rows = classes(graph) if graph is not None else ()
-    if as_json:
+    if asked.as_json:
         put_json({"mistakes": mistakes, "parameters": rows})
         return ProjectError.exit_code if graph is None else 0
     out = console()

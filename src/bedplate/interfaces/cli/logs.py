@@ -6,21 +6,18 @@ import sys
 
 import click
 
-from bedplate.assembly import open_project
 from bedplate.core.errors import NotFound
 
-from .common import project_options, put_json, split
+from .common import put_json
+from .verb import Asked, verb
 
 
-@click.command()
-@click.argument("names", nargs=-1, required=True)
+@verb("STEP", least=1, most=1)
 @click.option("--run", "run_id", default="", help="Of this run instead of the last.")
-@project_options
-def command(names: tuple[str, ...], run_id: str, project: str | None, target: str, as_json: bool) -> int:
+def command(asked: Asked, run_id: str) -> int:
     """Print what the step NAME printed in its last attempt."""
-    project, names = split(names, project)
-    workspace = open_project(project, target)
-    name, _, part = names[0].removesuffix("]").partition("[")
+    workspace = asked.open()
+    name, _, part = asked.names[0].removesuffix("]").partition("[")
     node = workspace.graph.node(name)
     runs = [run_id] if run_id else [run.id for run in workspace.catalog.runs.last(50)]
     attempts = (a for run in runs for a in reversed(workspace.catalog.runs.attempts(run, node.name)) if not part or a.part == part)
@@ -30,7 +27,7 @@ def command(names: tuple[str, ...], run_id: str, project: str | None, target: st
         raise NotFound(f"{node.name} has not run", why=why, next="bedplate run")
     path = workspace.config.state / "logs" / attempt.log
     text = path.read_text(errors="replace") if path.is_file() else ""
-    if as_json:
+    if asked.as_json:
         put_json({"attempt": attempt, "log": str(path), "text": text})
         return 0
     sys.stdout.write(text or f"{node.name} printed nothing in {attempt.run}\n")

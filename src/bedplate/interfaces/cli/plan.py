@@ -5,7 +5,6 @@ from __future__ import annotations
 import click
 from rich.markup import escape
 
-from bedplate.assembly import open_project
 from bedplate.compute.machine import cpu_count
 from bedplate.core.records import Forecast
 from bedplate.core.units import show_bytes, show_joules, show_seconds
@@ -13,7 +12,8 @@ from bedplate.pipeline.plan import Planned, total
 from bedplate.planner.critical import WallTime
 from bedplate.planner.history import join
 
-from .common import console, project_options, put_json, split, table, unit
+from .common import console, put_json, table, unit
+from .verb import Asked, verb
 
 _MARKS = {
     "run": "[green]+ run[/green]",
@@ -24,16 +24,13 @@ _MARKS = {
 _SHOW = {"wall_s": show_seconds, "peak_bytes": show_bytes, "energy_joules": show_joules}
 
 
-@click.command()
-@click.argument("names", nargs=-1)
+@verb("[NAME]...")
 @click.option("--fresh", is_flag=True, help="Plan as if nothing had been made.")
-@project_options
-def command(names: tuple[str, ...], fresh: bool, project: str | None, target: str, as_json: bool) -> int:
+def command(asked: Asked, fresh: bool) -> int:
     """Say for each step whether it would run, why, and the time, memory and energy it should take, from its own history."""
-    project, names = split(names, project)
-    workspace = open_project(project, target)
-    planned = workspace.plan(*names, fresh=fresh)
-    if as_json:
+    workspace = asked.open()
+    planned = workspace.plan(*asked.names, fresh=fresh)
+    if asked.as_json:
         put_json(planned)
         return 0
     drawn = table("", "step", "why", "#time", "#memory", "#energy")

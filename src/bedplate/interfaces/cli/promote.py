@@ -3,50 +3,51 @@
 from __future__ import annotations
 
 import getpass
+import os
 
 import click
 
-from bedplate.assembly import open_project
 from bedplate.core.errors import UserError
 from bedplate.core.records import Promotion
 
-from .common import console, project_options, put_json, split
+from .common import console, put_json
+from .verb import Asked, verb
 
 
-@click.command()
-@click.argument("names", nargs=-1, required=True)
+@verb("MODEL@VERSION", least=1, most=1)
 @click.option("--alias", default="production", show_default=True, help="The alias to give.")
 @click.option("--reason", default="", help="Why, for the record.")
-@project_options
-def command(names: tuple[str, ...], alias: str, reason: str, project: str | None, target: str, as_json: bool) -> int:
+def command(asked: Asked, alias: str, reason: str) -> int:
     """Give MODEL@VERSION an alias, whatever its checks said; it frees a version that was rolled back from."""
-    project, names = split(names, project)
-    workspace = open_project(project, target)
-    version = workspace.catalog.artifacts.get(names[0])
+    workspace = asked.open()
+    version = workspace.catalog.artifacts.get(asked.names[0])
     if version.kind != "model":
         raise UserError(f"{version.ref} is a {version.kind}, not a model", next="bedplate status")
     moved = workspace.catalog.models.promote(
         Promotion(
-            model=version.artifact, alias=alias, version=version.number, by="person", reason=reason or f"by {getpass.getuser()}",
-            at=workspace.clock.now(),
+            model=version.artifact, alias=alias, version=version.number, by="person", reason=reason or _who(), at=workspace.clock.now()
         )
-    )  # fmt: skip
-    return _said(moved, as_json)
+    )
+    return _said(moved, asked.as_json)
 
 
-@click.command()
-@click.argument("names", nargs=-1, required=True)
+@verb("MODEL[@ALIAS]", least=1, most=1)
 @click.option("--alias", default="production", show_default=True, help="The alias to move.")
 @click.option("--reason", default="", help="Why, for the record.")
-@project_options
-def rollback(names: tuple[str, ...], alias: str, reason: str, project: str | None, target: str, as_json: bool) -> int:
+def rollback(asked: Asked, alias: str, reason: str) -> int:
     """Take MODEL's alias back to the version before, and bar the one left from promotion by a check."""
-    project, names = split(names, project)
-    workspace = open_project(project, target)
-    model, at, given = names[0].partition("@")
+    workspace = asked.open()
+    model, at, given = asked.names[0].partition("@")
     workspace.graph.node(model)
-    moved = workspace.catalog.models.rollback(model, given if at else alias, workspace.clock.now(), reason)
-    return _said(moved, as_json)
+    moved = workspace.catalog.models.rollback(model, given if at else alias, workspace.clock.now(), reason or _who())
+    return _said(moved, asked.as_json)
+
+
+def _who() -> str:
+    try:
+        return f"by {getpass.getuser()}"
+    except (KeyError, OSError):  # a container's user without a name
+        return f"by user {os.getuid()}"
 
 
 def _said(moved: Promotion, as_json: bool) -> int:

@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-import click
 import msgspec
 
-from bedplate.assembly import open_project
-
-from .common import console, project_options, put_line, split
+from .common import console, put_line
 from .following import follower
+from .verb import Asked, verb
 
 
-@click.command()
-@click.argument("names", nargs=-1, required=True)
-@project_options
-def command(names: tuple[str, ...], project: str | None, target: str, as_json: bool) -> int:
+@verb("ATTEMPT|VERSION", least=1, most=1)
+def command(asked: Asked) -> int:
     """Run the attempt or version with this ID again on the same inputs. Exit code 6 where the result differs."""
-    project, names = split(names, project)
-    workspace = open_project(project, target)
-    with follower(as_json) as follow:
-        compared = workspace.rerun(names[0], follow)
-    if as_json:
+    workspace = asked.open()
+    with follower(asked.as_json) as follow:
+        compared = workspace.rerun(asked.names[0], follow)
+    if asked.as_json:
         put_line({"kind": "rerun.summary", "equal": compared.equal, **msgspec.to_builtins(compared)})
     else:
         out = console()

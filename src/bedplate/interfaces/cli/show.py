@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import click
 import msgspec
 from rich.console import Console
 from rich.markdown import Markdown
 from rich.markup import escape
 
-from bedplate.assembly import open_project
 from bedplate.core.digests import short
 from bedplate.core.records import Version
 from bedplate.core.units import show_bytes, show_joules, show_seconds
@@ -17,17 +15,14 @@ from bedplate.pipeline.workspace import Workspace
 from bedplate.stages.train.card import card
 from bedplate.stages.train.facts import gather
 
-from .common import ago, as_of, console, project_options, put_json, split, table, unit
+from .common import ago, as_of, console, put_json, table, unit
+from .verb import Asked, verb
 
 
-@click.command()
-@click.argument("names", nargs=-1, required=True)
-@project_options
-def command(names: tuple[str, ...], project: str | None, target: str, as_json: bool) -> int:
+@verb("ARTIFACT[@VERSION]|RUN|ATTEMPT", least=1, most=1)
+def command(asked: Asked) -> int:
     """Show ARTIFACT, ARTIFACT@VERSION, a run (r-...) or an attempt (a-...)."""
-    project, names = split(names, project)
-    workspace = open_project(project, target)
-    name = names[0]
+    workspace, name, as_json = asked.open(), asked.names[0], asked.as_json
     if name.startswith("r-"):
         return _run(workspace, name, as_json)
     if name.startswith("a-"):

@@ -5,21 +5,16 @@ from __future__ import annotations
 import click
 from rich.markup import escape
 
-from bedplate.assembly import open_project
+from .common import console, put_json, table
+from .verb import Asked, verb
 
-from .common import console, project_options, put_json, split, table
 
-
-@click.command()
-@click.argument("query", nargs=-1)
+@verb("[QUERY]...")
 @click.option("--limit", default=50, show_default=True, help="Rows to print (0: all).")
-@project_options
-def command(query: tuple[str, ...], limit: int, project: str | None, target: str, as_json: bool) -> int:
+def command(asked: Asked, limit: int) -> int:
     """Answer a QUERY; without one, list the tables that can be asked."""
-    project, words = split(query, project)
-    workspace = open_project(project, target)
-    frame = workspace.sql(" ".join(words))
-    if as_json:
+    frame = asked.open().sql(" ".join(asked.names))
+    if asked.as_json:
         put_json(frame.to_dicts())
         return 0
     shown = frame.head(limit) if limit else frame

@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
-import click
 from rich.console import Console
 from rich.markup import escape
 
-from bedplate.assembly import open_project
 from bedplate.core.units import show_bytes
 from bedplate.pipeline.workspace import Workspace
 
-from .common import ago, console, project_options, put_json, split, table
+from .common import ago, console, put_json, table
+from .verb import Asked, verb
 
 
-@click.command()
-@click.argument("names", nargs=-1)
-@project_options
-def command(names: tuple[str, ...], project: str | None, target: str, as_json: bool) -> int:
+@verb()
+def command(asked: Asked) -> int:
     """Show the project's artifacts, models, runs and services."""
-    project, _ = split(names, project)
-    workspace = open_project(project, target)
+    workspace = asked.open()
     catalog = workspace.catalog
     heads = catalog.artifacts.heads()
-    if as_json:
+    if asked.as_json:
         models = {name: catalog.models.aliases(name) for name, version in heads.items() if version.kind == "model"}
         put_json({"artifacts": heads, "models": models, "runs": catalog.runs.last(10), "services": catalog.services.list()})
         return 0

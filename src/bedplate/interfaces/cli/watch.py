@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,6 @@ from typing import Any
 import click
 from rich.markup import escape
 
-from bedplate.assembly import open_project
 from bedplate.core.errors import UserError, WorldError
 from bedplate.core.units import seconds
 from bedplate.pipeline.account import Summary
@@ -18,35 +16,31 @@ from bedplate.pipeline.commit import check_of
 from bedplate.pipeline.graph import Node
 from bedplate.pipeline.served import served
 from bedplate.pipeline.workspace import Workspace
+from bedplate.stages.monitor import watched as monitored
 from bedplate.stages.monitor.html import page
 from bedplate.stages.monitor.report import Report
-from bedplate.stages.monitor.watched import Asked, note_drift, watched
 
-from .common import console, project_options, put_json, split
+from .common import console, put_json
 from .following import follower
 from .run import exit_code
 from .services import services
+from .verb import Asked, typed, verb
 from .watch_view import draw
 
 
-@click.command()
-@click.argument("names", nargs=-1, metavar="[SERVICE]...")
+@verb("[SERVICE]...")
 @click.option(
     "--by", default="at", metavar="COLUMN", help="The time that slices quality: of the labels or the request. [default: when served]"
 )
 @click.option("--since", default="", metavar="WHEN", help="Only what was served since: '2 days', '2026-11-01' or a time.")
 @click.option("--html", type=click.Path(path_type=Path, dir_okay=False), default=None, help="Where to write the page.")
-@project_options
-def command(
-    names: tuple[str, ...], by: str, since: str, html: Path | None, project: str | None, target: str, as_json: bool
-) -> int:  # fmt: skip
+def command(asked: Asked, by: str, since: str, html: Path | None) -> int:
     """Report traffic, errors, latency, drift and quality of what each SERVICE served, and run the project's watches.
 
     Exit code 6 where a watch's check did not pass, 1 where one failed.
     """
-    project, names = split(names, project)
-    workspace = open_project(project, target)
-    chosen, watches = _chosen(workspace, names)
+    workspace, as_json = asked.open(), asked.as_json
+    chosen, watches = _chosen(workspace, asked.names)
     if html is not None and len(chosen) > 1:
         raise UserError(f"--html {html} is one page, and there are {len(chosen)} services", next=f"name one: {chosen[0].name}")
     now = workspace.clock.now()
@@ -54,7 +48,7 @@ def command(
     reports, pages = [], {}
     for node in chosen:
         report = _report(workspace, node, start, by)
-        note_drift(workspace.catalog, report, now)
+        monitored.note_drift(workspace.catalog, report, now)
         pages[node.name] = _write(html or workspace.config.state / "reports" / f"{node.name}.html", page(report))
         reports.append(report)
         if not as_json:
@@ -90,18 +84,18 @@ def _served_by(node: Node) -> list[Any]:
 
 
 def _report(workspace: Workspace, node: Node, since: datetime | None, by: str) -> Report:
-    asked = Asked(
+    wanted = monitored.Asked(
         service=node.name, since=since, by=by, threshold=float(workspace.config["drift_psi"]), goal_p95_s=node.declaration.p95_s
     )  # fmt: skip
-    return watched(workspace.store, workspace.catalog, asked)
+    return monitored.watched(workspace.store, workspace.catalog, wanted)
 
 
 def _run(workspace: Workspace, watches: list[str], as_json: bool) -> Summary:
     if as_json:
-        return workspace.run(*watches, only=True, command=" ".join(["bedplate", *sys.argv[1:]]))
+        return workspace.run(*watches, only=True, command=typed())
     console().print()
     with follower(False) as follow:
-        summary = workspace.run(*watches, only=True, command=" ".join(["bedplate", *sys.argv[1:]]), emit=follow)
+        summary = workspace.run(*watches, only=True, command=typed(), emit=follow)
     skipped = {step.name for step in summary.steps if step.status == "skipped"}
     for version in summary.versions.values():  # a hit says what the run that made it said
         check = check_of(version) if version.artifact in skipped else None

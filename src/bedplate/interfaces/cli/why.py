@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import click
 from rich.markup import escape
 
-from bedplate.assembly import open_project
+from .common import as_of, console, put_json
+from .verb import Asked, verb
 
-from .common import as_of, console, project_options, put_json, split
 
-
-@click.command()
-@click.argument("names", nargs=-1, required=True)
-@project_options
-def command(names: tuple[str, ...], project: str | None, target: str, as_json: bool) -> int:
+@verb("NAME...", least=1)
+def command(asked: Asked) -> int:
     """Say why NAME ran or was skipped: the function, file and line that changed, or the input version."""
-    project, names = split(names, project)
-    workspace = open_project(project, target)
-    answers = [workspace.why(name) for name in names]
-    if as_json:
+    workspace = asked.open()
+    answers = [workspace.why(name) for name in asked.names]
+    if asked.as_json:
         put_json(answers)
         return 0
     out = console()

@@ -1,0 +1,83 @@
+"""What every verb takes: names, an optional project file, --target and --json; and the project that they lead to.
+
+A verb is a function of `Asked` under `@verb(...)`, which makes it a click command; options of its own go between the two.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import re
+import sys
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import click
+
+from bedplate.assembly import open_project
+from bedplate.pipeline.workspace import Workspace
+
+_NO_PATH = re.compile(r"[\s\[(]")
+"""In SQL (`select a/b`) and in the name of a part (`raw[2026/01]`); a folder with a space in its name goes behind --project."""
+_PROJECT = "[FILE.py]"
+
+
+class Asked(NamedTuple):
+    """What a verb was asked: the names that it is about, the project and target if given, and whether a program reads the answer."""
+
+    names: tuple[str, ...]
+    project: str | None = None
+    target: str = ""
+    as_json: bool = False
+
+    def open(self, *, pickles: bool = True) -> Workspace:
+        """The project. Raises UserError where there is none, ProjectError where it has mistakes."""
+        return open_project(self.project, self.target, pickles=pickles)
+
+
+def verb(metavar: str = "", *, least: int = 0, most: int | None = None) -> Callable[[Callable[..., int]], click.Command]:
+    """Make a command of a function of Asked; `metavar` names its `least` to `most` names in the help (none: it takes none)."""
+
+    def decorate(function: Callable[..., int]) -> click.Command:
+        @functools.wraps(function)
+        def run(words: tuple[str, ...], project: str | None, target: str, as_json: bool, **options: Any) -> int:
+            project, names = split(words, project)
+            _count(names, metavar, least, most if metavar else 0)
+            return function(Asked(names, project, target, as_json), **options)
+
+        own = reversed(getattr(function, "__click_params__", []))
+        words = click.Argument(["words"], nargs=-1, metavar=f"{metavar} {_PROJECT}".strip())
+        return click.Command(function.__name__, callback=run, params=[*own, words, *_shared()], help=inspect.getdoc(function))
+
+    return decorate
+
+
+def _shared() -> list[click.Option]:
+    """The options of every verb."""
+    return [
+        click.Option(["--project", "-p"], metavar="PATH", help="The project file or its folder."),
+        click.Option(["--target"], default="", metavar="NAME", help="The target in bedplate.toml to use."),
+        click.Option(["--json", "as_json"], is_flag=True, help="Print JSON for programs."),
+    ]
+
+
+def split(words: tuple[str, ...], project: str | None) -> tuple[str | None, tuple[str, ...]]:
+    """`bedplate why late flights.py` and `bedplate why flights.py late`: the argument that is a file names the project."""
+    files = [word for word in words if word.endswith(".py") or word == "." or ("/" in word and not _NO_PATH.search(word))]
+    if project is None and files:
+        project = files[0]
+    return project, tuple(word for word in words if word not in files)
+
+
+def typed() -> str:
+    """The command as it was typed, for the record."""
+    return " ".join(["bedplate", *sys.argv[1:]])
+
+
+def _count(names: tuple[str, ...], metavar: str, least: int, most: int | None) -> None:
+    context = click.get_current_context()
+    if len(names) < least:
+        context.fail(f"Say what it is about: bedplate {context.info_name} {metavar}")
+    if most is not None and len(names) > most:
+        takes = f"takes {metavar} and" if metavar else "is about the whole project:"
+        context.fail(f"`bedplate {context.info_name}` {takes} nothing can be made of '{names[most]}'.")
