@@ -467,3 +467,22 @@ def test_a_port_in_use(made: Any) -> None:
         server.communicate(timeout=30)
     assert port in said
     assert "in use" in said
+
+
+@pytest.mark.parametrize(
+    ("needs", "says"),
+    [("gpu=99", "needs 99 gpu, this target has 0"), ('memory="900 TB"', "needs 900.0 TB of memory, this target has")],
+)
+def test_a_step_that_no_machine_here_can_run(written: Callable[[str], Any], needs: str, says: str) -> None:
+    """It fails by name at once, and is not run without what it asks for."""
+    assert f"greedy {says}" in failed(written(f"@bad.step({needs})\ndef greedy() -> int:\n    return 1\n"))
+
+
+def test_a_catalog_deleted_under_a_run(written: Callable[[str], Any]) -> None:
+    """The run stops and says so, instead of writing on into nothing; its log is not mixed into a new one."""
+    someone = written("@bad.step\ndef tidies() -> int:\n    os.unlink('.bedplate/catalog.db')\n    return 1\n")
+    assert "was deleted or replaced while it was in use" in refused(someone, "run", code=WORLD)
+    someone.edits("bad.py", "os.unlink('.bedplate/catalog.db')", "pass")
+    assert "is gone, and its write-ahead log is left" in refused(someone, "run", code=WORLD)
+    (someone.folder / ".bedplate" / "catalog.db-wal").unlink()
+    assert set(someone.ran().values()) == {"done"}

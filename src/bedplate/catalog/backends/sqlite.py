@@ -208,6 +208,7 @@ class SqliteDatabase:
         """See that the file is there: make it if not, refuse an empty one."""
         try:
             if not self.path.exists():
+                self._no_log_left()
                 self._make()
             elif self.path.stat().st_size == 0:
                 raise damaged(self.path, "it is empty")
@@ -217,6 +218,16 @@ class SqliteDatabase:
                 why=f"{error.strerror or error}",
                 next="check the folder's rights and space, or set `state` in bedplate.toml to another place",
             ) from error
+
+    def _no_log_left(self) -> None:
+        """A new file beside the log of a deleted one would be mixed with it. Nothing is removed: another process may just have begun."""
+        log = self.path.with_name(f"{self.path.name}-wal")
+        if log.exists() and not self.path.exists():
+            raise CatalogError(
+                f"the catalog at {self.path} is gone, and its write-ahead log is left",
+                why="what was recorded last is in that log, and a new catalog must not be mixed with it",
+                next=f"bring it back from a copy; without one, move {log.name} away: the next run makes a new one, and everything anew",
+            )
 
     def _make(self) -> None:
         """A whole empty catalog, made aside and linked into place: of several processes that try, one wins."""
