@@ -486,3 +486,13 @@ def test_a_catalog_deleted_under_a_run(written: Callable[[str], Any]) -> None:
     assert "is gone, and its write-ahead log is left" in refused(someone, "run", code=WORLD)
     (someone.folder / ".bedplate" / "catalog.db-wal").unlink()
     assert set(someone.ran().values()) == {"done"}
+
+
+@pytest.mark.parametrize(("keys", "says"), [("['a', 'b', 'a']", "'keys' has the key 'a' twice"), ("['a', '']", "'keys' has an empty key")])
+def test_keys_that_are_no_keys(written: Callable[[str], Any], keys: str, says: str) -> None:
+    """A step that runs for each of them is not begun."""
+    someone = written(
+        f"@bad.prepare\ndef keys() -> list[str]:\n    return {keys}\n\n"
+        '@bad.prepare(each="keys")\ndef part(keys: str) -> pl.DataFrame:\n    return pl.DataFrame({"k": [keys]})\n'
+    )
+    assert says in failed(someone)

@@ -6,6 +6,7 @@ architecture's invariants 2 and 8. `plan` and `run` both ask here, so that what 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
@@ -99,7 +100,13 @@ class Decider:
         version = self._version(node.each, made)
         if version is None:
             raise UserError(f"{node.name} runs for each of '{node.each}', which has no version yet")
-        return self._store.keys(version)
+        keys = self._store.keys(version)
+        if "" in keys:
+            raise UserError(f"'{node.each}' has an empty key", why=f"{node.name} runs for each", next="leave it out")
+        if len(set(keys)) < len(keys):
+            twice = next(key for key, count in Counter(keys).items() if count > 1)
+            raise UserError(f"'{node.each}' has the key {twice!r} twice", why=f"{node.name} runs for each", next="return each key once")
+        return keys
 
     def is_whole(self, node: Node) -> bool:
         """Whether all parts of a step with `each=` are run, so that they are put together at the end."""

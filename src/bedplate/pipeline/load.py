@@ -122,7 +122,7 @@ def _syntax(error: SyntaxError, file: Path) -> ProjectError:
 
 
 def _imported(file: Path, source: Source) -> ModuleType:
-    name = _module_name(file)
+    name = _module_name(file, source)
     folder = str(file.parent)
     if folder in sys.path:
         sys.path.remove(folder)
@@ -169,11 +169,11 @@ def _identifier(file: Path) -> str:
     return re.sub(r"\W|^(?=\d)", "_", file.stem)
 
 
-def _module_name(file: Path) -> str:
+def _module_name(file: Path, source: Source) -> str:
     name = _identifier(file)
     loaded = sys.modules.get(name)
     hides = name == "bedplate" or name in sys.stdlib_module_names or (loaded is not None and _is_foreign(loaded))
-    if hides:
+    if hides or name in _imports(source.tree):
         raise ProjectError(f"{file}: its name hides the package '{name}'", next=f"rename it, as {name}_project.py")
     return name
 
@@ -192,6 +192,13 @@ def _stat(name: str) -> tuple[int, int] | None:
     except OSError:
         return None
     return stat.st_mtime_ns, stat.st_size
+
+
+def _imports(tree: ast.Module) -> set[str]:
+    """The top names of what a file imports: its own is meant to be a package's."""
+    plain = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
+    froms = {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.module and not node.level}
+    return {name.partition(".")[0] for name in plain | froms}
 
 
 def _is_foreign(module: ModuleType) -> bool:

@@ -82,6 +82,13 @@ def test_the_module_is_named_after_the_file(project: Write) -> None:
     assert typing.get_type_hints(vars(loaded.module)["f"])["x"] is vars(loaded.module)["Mine"]
 
 
+def test_a_file_that_imports_its_own_name_hides_a_package(tmp_path: Path) -> None:
+    """`polars.py` with `import polars as pl` in it would import itself."""
+    (tmp_path / "nosuchpackage.py").write_text(f"import nosuchpackage.part\n{MAKES}")
+    with pytest.raises(ProjectError, match="hides the package 'nosuchpackage'"):
+        load_project(tmp_path / "nosuchpackage.py")
+
+
 @pytest.mark.parametrize("name", ["bedplate", "json", "pytest"])
 def test_a_file_that_hides_a_package_is_refused(tmp_path: Path, name: str) -> None:
     (tmp_path / f"{name}.py").write_text(MAKES)
