@@ -140,7 +140,7 @@ class Account:
         data = {"wall_s": usage.wall_s, "peak_bytes": usage.peak_bytes, "energy_joules": usage.energy_joules}
         told = [f"{v.ref} ({v.rows:,} rows)" if v.rows is not None else v.ref for v in made]
         same = ", equal to before" if made and all(v.attempt != done.attempt.id for v in made) else ""
-        self.say("step.done", name, part, ", ".join(told) + same, data)
+        self.say("step.done", name, part, ", ".join(told) + same, {**data, "made": told})
         for path in done.outcome.opened:
             self.say("step.warned", name, part, f"opened {path}, which is not one of its inputs")
         for version in made:

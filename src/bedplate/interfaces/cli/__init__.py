@@ -18,6 +18,7 @@ import click
 from bedplate import __version__
 from bedplate.core.errors import BedplateError, WorldError
 
+from .paths import near
 from .verbs import VERBS, Verb
 
 
@@ -38,8 +39,8 @@ class VerbGroup(click.Group):
 
     def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
         if args and not any(verb.name == args[0] for verb in VERBS) and not args[0].startswith("-"):
-            near = difflib.get_close_matches(args[0], self.list_commands(ctx), 1)
-            hint = f" Did you mean '{near[0]}'?" if near else " `bedplate --help` lists them."
+            close = difflib.get_close_matches(args[0], self.list_commands(ctx), 1)
+            hint = f" Did you mean '{close[0]}'?" if close else " `bedplate --help` lists them."
             ctx.fail(f"There is no verb '{args[0]}'.{hint}")
         return super().resolve_command(ctx, args)
 
@@ -75,7 +76,7 @@ def main(arguments: list[str] | None = None) -> None:
         error.show()
         sys.exit(error.exit_code)
     except BedplateError as error:
-        click.echo(f"{click.style('error', fg='red', bold=True)}: {error}", err=True)
+        click.echo(f"{click.style('error', fg='red', bold=True)}: {near(str(error))}", err=True)
         sys.exit(error.exit_code)
     except BrokenPipeError:
         sys.stderr.close()

@@ -1,10 +1,9 @@
-"""What verbs share when they print: the console, tables, JSON, times and paths for people."""
+"""What verbs share when they print: the console, tables, JSON and times for people."""
 
 from __future__ import annotations
 
 import sys
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -56,8 +55,3 @@ def put_line(value: Any) -> None:
 def as_of(at: datetime | None) -> str:
     """A time for people, to the second, UTC."""
     return at.strftime("%Y-%m-%d %H:%M:%S") if at else ""
-
-
-def near(text: str) -> str:
-    """Text with the paths in it as seen from this folder: a terminal opens them, and a line stays short."""
-    return text.replace(f"{Path.cwd()}/", "")

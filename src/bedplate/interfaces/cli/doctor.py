@@ -11,6 +11,7 @@ from bedplate.core.errors import WorldError
 from bedplate.pipeline.doctor import Finding, examine, worst
 
 from .common import console, put_json, table
+from .paths import near
 from .verb import Asked, verb
 
 _MARKS = {"ok": "[green]ok[/green]", "warning": "[yellow]! warning[/yellow]", "wrong": "[bold red]x wrong[/bold red]"}
@@ -27,7 +28,7 @@ def command(asked: Asked, deep: bool) -> int:
     else:
         drawn = table("", "area", "what", "next")
         for finding in findings:
-            drawn.add_row(_MARKS[finding.level], finding.area, escape(finding.what), escape(finding.next))
+            drawn.add_row(_MARKS[finding.level], finding.area, escape(near(finding.what)), escape(finding.next))
         console().print(drawn)
     return WorldError.exit_code if worst(findings) == "wrong" else 0
 

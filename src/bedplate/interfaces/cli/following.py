@@ -20,7 +20,7 @@ from bedplate.core.units import show_bytes, show_seconds
 from bedplate.pipeline.starting import Said
 
 from .bars import Bars
-from .common import near
+from .paths import near
 
 _MARKS = {
     "step.done": ("+", "green"),
@@ -103,10 +103,14 @@ class Lines:
         if parts := self._skipped.pop(said.step, 0) if not said.part else 0:
             text += f", {parts} part{'s' if parts != 1 else ''} unchanged"
         if said.kind == "step.done":
-            text = f"{text:<{_TEXT}} {show_seconds(said.data['wall_s']):>8} {show_bytes(said.data['peak_bytes']):>9}"
+            first, *rest = said.data["made"] if len(said.data["made"]) > 1 else [text]
+            text = "\n".join([self._took(first, said), *(f"{'':{self._width + 5}}{one}" for one in rest)])
         self._write(f" {mark}", style, f" {_name(said):<{self._width}}  {text}")
         if said.kind == "step.failed" and said.data.get("traceback"):
             self._write("", "dim", textwrap.indent(textwrap.dedent(near(said.data["traceback"].rstrip())), "     "))
+
+    def _took(self, text: str, said: Said) -> str:
+        return f"{text:<{_TEXT}} {show_seconds(said.data['wall_s']):>8} {show_bytes(said.data['peak_bytes']):>9}"
 
     def _indented(self, text: str) -> str:
         first, *rest = text.split("\n")

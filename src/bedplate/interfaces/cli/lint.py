@@ -12,6 +12,7 @@ from bedplate.pipeline.lint import classes
 from bedplate.pipeline.load import find_project, load_project
 
 from .common import console, put_json, table
+from .paths import near
 from .verb import Asked, verb
 
 
@@ -27,12 +28,16 @@ def command(asked: Asked) -> int:
     out = console()
     for mistake in mistakes:
         style = "bold red" if mistake.severity == "error" else "yellow"
-        out.print(f"[{style}]{mistake.severity}[/{style}] {mistake.file}:{mistake.line}: {escape(mistake.message)}", soft_wrap=True)
+        place = f"{near(mistake.file)}:{mistake.line}"
+        out.print(f"[{style}]{mistake.severity}[/{style}] {escape(place)}: {escape(mistake.message)}", soft_wrap=True)
         if mistake.suggestion:
             out.print(f"  next: {escape(mistake.suggestion)}", soft_wrap=True)
     if rows:
         drawn = table("function", "parameter", "is a", "of type", "default")
-        for row in rows:
-            drawn.add_row(row.node, row.parameter, f"{row.role} {row.source}".strip(), escape(row.type), escape(row.default))
+        for before, row in zip((None, *rows), rows, strict=False):
+            name = "" if before is not None and before.node == row.node else row.node
+            drawn.add_row(name, row.parameter, f"{row.role} {row.source}".strip(), escape(row.type), escape(row.default))
         out.print(drawn)
+    if not mistakes and graph is not None:
+        out.print(f"\n[green]no mistakes[/green] in {len(graph.nodes)} functions")
     return ProjectError.exit_code if graph is None else 0

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+
 import click
+from rich.console import Console
 from rich.markup import escape
 
 from bedplate.compute.machine import cpu_count
 from bedplate.core.records import Forecast
 from bedplate.core.units import show_bytes, show_joules, show_seconds
-from bedplate.pipeline.plan import Planned, total
+from bedplate.pipeline.plan import QUANTITIES, Planned, total
 from bedplate.planner.critical import WallTime
 from bedplate.planner.history import join
 
@@ -19,9 +23,12 @@ _MARKS = {
     "run": "[green]+ run[/green]",
     "skip": "[dim]= skip[/dim]",
     "maybe": "[yellow]? maybe[/yellow]",
-    "blocked": "[red]x blocked[/red]",
+    "blocked": "[bold red]x blocked[/bold red]",
 }
 _SHOW = {"wall_s": show_seconds, "peak_bytes": show_bytes, "energy_joules": show_joules}
+_COLUMNS = {"wall_s": "#time", "peak_bytes": "#memory", "energy_joules": "#energy"}
+_PARTS = 4
+"""Parts of a step that are listed one by one; more are counted by what is to be done about them."""
 
 
 @verb("[NAME]...")
@@ -33,37 +40,63 @@ def command(asked: Asked, fresh: bool) -> int:
     if asked.as_json:
         put_json(planned)
         return 0
-    drawn = table("", "step", "why", "#time", "#memory", "#energy")
-    for one in planned:
-        by = {forecast.quantity: forecast for forecast in one.forecasts}
-        cells = [_range(by[q]) if q in by and one.action != "skip" else "" for q in ("wall_s", "peak_bytes", "energy_joules")]
-        drawn.add_row(_MARKS[one.action], unit(one.name, one.part), escape(one.why), *cells)
     out = console()
-    out.print(drawn)
+    _steps(out, planned)
     if any(one.action in ("run", "maybe") for one in planned):
-        out.print(_total(total(planned, workspace.graph, float(workspace.config["cpu"]) or cpu_count())))
-    out.print(_record(planned))
+        _total(out, total(planned, workspace.graph, float(workspace.config["cpu"]) or cpu_count()))
+        _record(out, planned)
+    elif all(one.action == "skip" for one in planned):
+        out.print("\nnothing to do: everything is as the record has it")
     return 0
 
 
+def _steps(out: Console, planned: Sequence[Planned]) -> None:
+    known = {forecast.quantity for one in planned for forecast in one.forecasts if forecast.basis != "unknown"}
+    shown = [quantity for quantity in QUANTITIES if quantity in known]
+    drawn = table("", "step", "why", *(_COLUMNS[quantity] for quantity in shown))
+    for one, name in _rows(planned):
+        by = {forecast.quantity: forecast for forecast in one.forecasts}
+        dim = "[dim]{}[/dim]" if one.action == "skip" else "{}"
+        cells = [_range(by[quantity]) if quantity in by else "" for quantity in shown]
+        drawn.add_row(_MARKS[one.action], dim.format(name), dim.format(escape(one.why)), *cells)
+    out.print(drawn)
+
+
+def _rows(planned: Sequence[Planned]) -> Iterator[tuple[Planned, str]]:
+    """A row for each step or part with what to call it; many parts of one step are a row for each thing to be done about them."""
+    for name, group in groupby(planned, key=lambda one: one.name):
+        rows = list(group)
+        if len(rows) <= _PARTS:
+            yield from ((one, unit(one.name, one.part)) for one in rows)
+            continue
+        for action in dict.fromkeys(one.action for one in rows):
+            same = [one for one in rows if one.action == action]
+            yield same[0], escape(f"{name}[{len(same)} parts]") if len(same) > 1 else unit(name, same[0].part)
+
+
 def _range(forecast: Forecast) -> str:
+    """`1.4 - 20.0 s`: the unit once, where both ends have the same."""
     if forecast.basis == "unknown":
         return "unknown"
     show = _SHOW[forecast.quantity]
-    mark = " assumed" if forecast.basis == "assumed" else ""
-    return f"{show(forecast.low)} - {show(forecast.high)}{mark}"
+    low, high = show(forecast.low), show(forecast.high)
+    return f"{low.partition(' ')[0]} - {high}" if low.partition(" ")[2] == high.partition(" ")[2] else f"{low} - {high}"
 
 
-def _total(wall: WallTime) -> str:
+def _total(out: Console, wall: WallTime) -> None:
     if not wall.path or wall.total.high <= 0:
-        return "\nhow long it will take is unknown: none of these steps has run here yet"
-    without = f", without {', '.join(wall.unknown)} (unknown)" if wall.unknown else ""
+        out.print("\nhow long it will take is unknown: none of these steps has run here yet")
+        return
     said = f"{show_seconds(wall.total.low)} - {show_seconds(wall.total.high)}"
-    return f"\nin all [bold]{said}[/bold]{without}; the longest chain is {' -> '.join(wall.path)}"
+    without = f", without {', '.join(wall.unknown)} (unknown)" if wall.unknown else ""
+    chain = f"; the longest chain is {' -> '.join(wall.path)}" if len(wall.path) > 1 else ""
+    out.print(f"\nin all [bold]{said}[/bold]{escape(without)}{escape(chain)}")
 
 
-def _record(planned: tuple[Planned, ...]) -> str:
+def _record(out: Console, planned: Sequence[Planned]) -> None:
     record = join([one.record for one in planned])
-    if not record.n:
-        return "\nranges are meant to hold 8 times in 10; nothing has been predicted here yet"
-    return f"\nranges are meant to hold 8 times in 10; so far {record.inside} of {record.n} did"
+    if not any(forecast.basis != "unknown" for one in planned for forecast in one.forecasts):
+        return
+    did = f"so far {record.inside} of {record.n} did" if record.n else "none has been held against what happened yet"
+    assumed = "; energy is assumed" if any(f.basis == "assumed" for one in planned for f in one.forecasts) else ""
+    out.print(f"[dim]ranges are meant to hold 8 times in 10; {did}{assumed}[/dim]")

@@ -6,6 +6,7 @@ import msgspec
 
 from .common import console, put_line
 from .following import follower
+from .run import stoppable
 from .verb import Asked, verb
 
 
@@ -13,7 +14,7 @@ from .verb import Asked, verb
 def command(asked: Asked) -> int:
     """Run the attempt or version with this ID again on the same inputs. Exit code 6 where the result differs."""
     workspace = asked.open()
-    with follower(asked.as_json) as follow:
+    with stoppable(workspace), follower(asked.as_json, tuple(workspace.graph.nodes)) as follow:
         compared = workspace.rerun(asked.names[0], follow)
     if asked.as_json:
         put_line({"kind": "rerun.summary", "equal": compared.equal, **msgspec.to_builtins(compared)})

@@ -16,7 +16,12 @@ from bedplate.stages.train.card import card
 from bedplate.stages.train.facts import gather
 
 from .common import ago, as_of, console, put_json, table, unit
+from .paths import near
 from .verb import Asked, verb
+
+_ROWS = 8
+_LONG = 2000
+"""Characters of a value that are printed."""
 
 
 @verb("ARTIFACT[@VERSION]|RUN|ATTEMPT", least=1, most=1)
@@ -38,20 +43,26 @@ def command(asked: Asked) -> int:
         )
         return 0
     out = console()
-    _version(out, workspace, version)
-    if version.kind == "model":
-        node = workspace.graph.nodes[workspace.graph.makers[version.artifact]]
-        out.print(Markdown(card(gather(workspace.catalog, version.ref, node.declaration.function.__doc__ or ""))))
-    elif (check := check_of(version)) is not None:
-        for finding in check.findings:
-            out.print(f"  {escape(str(finding))}")
-    elif version.kind == "table":
-        out.print(workspace.store.load(version, "polars.lazy").head(8).collect())
-    elif version.value is not None:
-        out.print(escape(version.value[:2000]))
+    _contents(out, workspace, version)
     if "@" not in name:
         _versions(out, workspace, version)
     return 0
+
+
+def _contents(out: Console, workspace: Workspace, version: Version) -> None:
+    """A model's card, what a check found, the first rows of a table, a value."""
+    if version.kind == "model":
+        node = workspace.graph.nodes.get(workspace.graph.makers.get(version.artifact, ""))
+        out.print(Markdown(card(gather(workspace.catalog, version.ref, (node.declaration.function.__doc__ or "") if node else ""))))
+        return
+    _version(out, workspace, version)
+    if (check := check_of(version)) is not None:
+        for finding in check.findings:
+            out.print(f"  [{'green' if finding.passed else 'bold red'}]{escape(str(finding)[:4])}[/]{escape(str(finding)[4:])}")
+    elif version.kind == "table":
+        out.print(workspace.store.load(version, "polars.lazy").head(_ROWS).collect())
+    elif version.value is not None:
+        out.print(escape(version.value[:_LONG]))
 
 
 def _metrics(workspace: Workspace, version: Version) -> dict[str, float]:
@@ -60,11 +71,14 @@ def _metrics(workspace: Workspace, version: Version) -> dict[str, float]:
 
 def _version(out: Console, workspace: Workspace, version: Version) -> None:
     rows = f", {version.rows:,} rows" if version.rows is not None else ""
-    out.print(f"[bold]{escape(version.ref)}[/bold]  {version.kind}{rows}, {show_bytes(version.size_bytes)}, {version.digest}")
-    out.print(f"  made {as_of(version.created_at)} UTC by {version.attempt}; bytes at {workspace.store.root / version.uri}")
-    metrics = _metrics(workspace, version)
+    out.print(f"[bold]{escape(version.ref)}[/bold]  {version.kind}{rows}, {show_bytes(version.size_bytes)}")
+    out.print(f"  made    {ago(version.created_at, workspace.clock.now())} ({as_of(version.created_at)} UTC) by {version.attempt}")
+    out.print(f"  digest  {version.digest}", soft_wrap=True)
+    if version.uri:
+        out.print(f"  bytes   {near(str(workspace.store.root / version.uri))}", soft_wrap=True)
+    metrics = {} if version.kind == "check" else _metrics(workspace, version)
     if metrics:
-        out.print("  " + ", ".join(f"{name} {value:.6g}" for name, value in metrics.items()))
+        out.print("  said    " + ", ".join(f"{escape(name)} {value:.6g}" for name, value in metrics.items()))
 
 
 def _versions(out: Console, workspace: Workspace, version: Version) -> None:
@@ -87,9 +101,12 @@ def _run(workspace: Workspace, run_id: str, as_json: bool) -> int:
     out = console()
     commit = f", commit {run.git_commit[:10]}{' with changes' if run.git_dirty else ''}" if run.git_commit else ""
     out.print(f"[bold]{run.id}[/bold] {run.status}: {escape(run.command)}  ({as_of(run.started_at)} UTC{commit})")
-    drawn = table("step", "stage", "status", "result", "why")
+    drawn = table("step", "stage", "status", "stands for", "#time", "why")
     for step in steps:
-        drawn.add_row(unit(step.name, step.part), step.stage, step.status, step.result, escape(step.why))
+        made = [version.ref for version in workspace.catalog.artifacts.by_attempt(step.result)] if step.result else []
+        took = show_seconds(workspace.catalog.runs.attempt(step.result).usage.wall_s) if step.status == "done" and step.result else ""
+        named = escape(made[0] if len(made) == 1 else f"{len(made)} artifacts" if made else "")
+        drawn.add_row(unit(step.name, step.part), step.stage, step.status, named, took, escape(step.why))
     out.print(drawn)
     return 0
 

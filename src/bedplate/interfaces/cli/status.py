@@ -9,6 +9,7 @@ from bedplate.core.units import show_bytes
 from bedplate.pipeline.workspace import Workspace
 
 from .common import ago, console, put_json, table
+from .paths import near
 from .verb import Asked, verb
 
 
@@ -23,7 +24,9 @@ def command(asked: Asked) -> int:
         put_json({"artifacts": heads, "models": models, "runs": catalog.runs.last(10), "services": catalog.services.list()})
         return 0
     out = console()
-    out.print(f"[bold]{workspace.graph.project_name}[/bold] on target {workspace.config.target}, state in {workspace.config.state}\n")
+    out.print(
+        f"[bold]{workspace.graph.project_name}[/bold] on target {workspace.config.target}, state in {near(str(workspace.config.state))}\n"
+    )
     _artifacts(out, workspace)
     _models(out, workspace)
     _runs(out, workspace)

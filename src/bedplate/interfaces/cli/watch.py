@@ -22,7 +22,7 @@ from bedplate.stages.monitor.report import Report
 
 from .common import console, put_json
 from .following import follower
-from .run import exit_code
+from .run import exit_code, stoppable
 from .services import services
 from .verb import Asked, typed, verb
 from .watch_view import draw
@@ -94,7 +94,7 @@ def _run(workspace: Workspace, watches: list[str], as_json: bool) -> Summary:
     if as_json:
         return workspace.run(*watches, only=True, command=typed())
     console().print()
-    with follower(False) as follow:
+    with stoppable(workspace), follower(False, tuple(workspace.graph.nodes)) as follow:
         summary = workspace.run(*watches, only=True, command=typed(), emit=follow)
     skipped = {step.name for step in summary.steps if step.status == "skipped"}
     for version in summary.versions.values():  # a hit says what the run that made it said

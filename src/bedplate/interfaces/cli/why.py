@@ -2,10 +2,23 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from rich.markup import escape
 
-from .common import as_of, console, put_json
+from bedplate.core.records import Step
+from bedplate.pipeline.why import FIRST
+
+from .common import ago, console, put_json
 from .verb import Asked, verb
+
+_DID = {"done": "ran", "skipped": "was skipped"}
+_NOW = {
+    "run": "[green]would run[/green]",
+    "skip": "would be skipped",
+    "maybe": "[yellow]may run[/yellow]",
+    "blocked": "[red]is blocked[/red]",
+}
 
 
 @verb("NAME...", least=1)
@@ -18,10 +31,14 @@ def command(asked: Asked) -> int:
         return 0
     out = console()
     for answer in answers:
-        if answer.last is None:
-            out.print(f"[bold]{answer.name}[/bold] has not run yet")
-        else:
-            did = {"done": "ran", "skipped": "was skipped"}.get(answer.last.status, answer.last.status)
-            out.print(f"[bold]{answer.name}[/bold] {did} in {answer.last.run} ({as_of(answer.last.ended_at)}): {escape(answer.last.why)}")
-        out.print(f"  now: {answer.now.action} - {escape(answer.now.why)}")
+        out.print(f"[bold]{answer.name}[/bold]")
+        out.print(f"  last  {_last(answer.last, workspace.clock.now())}", soft_wrap=True)
+        out.print(f"  now   {_NOW[answer.now.action]}: {escape(answer.now.why)}", soft_wrap=True)
     return 0
+
+
+def _last(step: Step | None, now: datetime) -> str:
+    if step is None:
+        return "it has not run yet"
+    why = escape(step.why.replace(FIRST.text, "it had never run"))
+    return f"{_DID.get(step.status, step.status)} {ago(step.ended_at, now)} in {step.run}: {why}"

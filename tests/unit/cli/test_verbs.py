@@ -1,0 +1,120 @@
+"""What all verbs have in common: help, --json, a project file, and no traceback for a user's mistake."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+import pytest
+
+from bedplate.interfaces.cli import load, main
+from bedplate.interfaces.cli.verbs import VERBS, Verb
+
+SHOWN = [verb for verb in VERBS if not verb.hidden]
+NAMES = {
+    "labels": ["truth.csv"],
+    "step": ["late"],
+    "rerun": ["late"],
+    "why": ["late"],
+    "show": ["late"],
+    "diff": ["a", "b"],
+    "lineage": ["late"],
+    "logs": ["late"],
+    "promote": ["late@1"],
+    "rollback": ["late"],
+}
+"""What a verb has to be told."""
+
+
+def ends(*words: str) -> int:
+    """The exit code of a command."""
+    with pytest.raises(SystemExit) as ended:
+        main(list(words))
+    code = ended.value.code
+    return code if isinstance(code, int) else 0
+
+
+@pytest.fixture
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder to be in."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize("verb", SHOWN, ids=lambda verb: verb.name)
+def test_a_verb_helps(verb: Verb, capsys: pytest.CaptureFixture[str]) -> None:
+    assert ends(verb.name, "--help") == 0
+    said = capsys.readouterr().out
+    assert said.startswith(f"Usage: bedplate {verb.name} ")
+    assert "--json" in said
+
+
+@pytest.mark.parametrize("verb", SHOWN, ids=lambda verb: verb.name)
+def test_a_verb_takes_json_and_a_project(verb: Verb) -> None:
+    command = load(verb)
+    options = {option for param in command.params if isinstance(param, click.Option) for option in param.opts}
+    assert "--json" in options
+    if verb.name != "new":
+        assert {"--project", "--target"} <= options
+        assert any(isinstance(param, click.Argument) and param.nargs == -1 for param in command.params)
+
+
+@pytest.mark.parametrize("verb", [verb for verb in SHOWN if verb.name != "new"], ids=lambda verb: verb.name)
+@pytest.mark.parametrize("how", [["nowhere.py"], ["--project", "nowhere.py"], []], ids=["word", "option", "none"])
+def test_without_such_a_project_a_verb_says_so(verb: Verb, how: list[str], elsewhere: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Exit code 2, what is not there and what to type; no traceback, and nothing is made."""
+    assert ends(verb.name, *NAMES.get(verb.name, []), *how) == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert "no project file" in said.err
+    assert "next: bedplate new NAME makes one" in said.err
+    assert "Traceback" not in said.err
+    assert list(elsewhere.iterdir()) == []
+
+
+@pytest.mark.parametrize("verb", [verb for verb in SHOWN if verb.name in NAMES], ids=lambda verb: verb.name)
+def test_a_verb_that_must_be_told_something_says_what(verb: Verb, elsewhere: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert ends(verb.name) == 2
+    assert f"Usage: bedplate {verb.name} " in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["status", "lint", "gc", "doctor"])
+def test_a_verb_about_the_whole_project_takes_no_name(name: str, elsewhere: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A name that is not used would look as if it had been."""
+    assert ends(name, "late") == 2
+    assert "nothing can be made of 'late'" in capsys.readouterr().err
+
+
+def test_a_verb_that_is_not_there_is_answered_with_the_nearest(capsys: pytest.CaptureFixture[str]) -> None:
+    assert ends("statsu") == 2
+    assert "Did you mean 'status'?" in capsys.readouterr().err
+
+
+def test_every_verb_is_listed_once_in_its_group(capsys: pytest.CaptureFixture[str]) -> None:
+    assert ends("--help") == 0
+    said = capsys.readouterr().out
+    assert len({verb.name for verb in VERBS}) == len(VERBS)
+    for verb in SHOWN:
+        assert f"  {verb.name} " in said
+    assert "  work " not in said
+
+
+def test_a_mistake_in_the_project_file_is_told_by_its_place_from_here(elsewhere: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A short path that a terminal opens, exit code 3."""
+    (elsewhere / "flow.py").write_text("from bedplate import Project\np = Project('p')\n\n@p.step\ndef a(b) -> int:\n    return 1\n")
+    assert ends("run") == 3
+    said = capsys.readouterr().err
+    assert "error: flow.py:5: error:" in said
+    assert str(elsewhere) not in said
+    assert ends("lint") == 3
+    assert "error flow.py:5: " in capsys.readouterr().out
+
+
+def test_new_makes_a_project_and_says_so_to_programs_too(elsewhere: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert ends("new", "birds", "--json") == 0
+    made = json.loads(capsys.readouterr().out)
+    assert made["folder"] == str(elsewhere / "birds")
+    assert "penguins.py" in made["files"]
+    assert ends("new", "birds") == 2
+    assert "not empty" in capsys.readouterr().err
