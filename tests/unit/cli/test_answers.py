@@ -1,0 +1,185 @@
+"""Every verb in a small project that has run: an answer for people, and JSON for programs, with the same exit code."""
+
+from __future__ import annotations
+
+import json
+import sys
+import textwrap
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bedplate.interfaces.cli import main
+from bedplate.interfaces.cli.verbs import VERBS
+
+TEXT = """
+    from bedplate import Check, Context, Model, Project, tune, use
+
+    small = Project("small")
+
+    @small.ingest
+    def numbers() -> list[int]:
+        return [1, 2, 3]
+
+    @small.train
+    def line(numbers: list[int], context: Context, slope: int = tune(1, 9, default=2)) -> Model:
+        context.metric("slope", slope)
+        return Model.of(predict, {"slope": slope}, example=[{"x": 1.0}])
+
+    def predict(params, columns):
+        return columns["x"] * params["slope"]
+
+    @small.check(promotes="production")
+    def good(line: Model, champion: Model = use("line@production")) -> Check:
+        return Check.at_most("at one", float(line.predict({"x": 1.0})), 5.0)
+
+    @small.service
+    def answer(line: Model, x: float) -> float:
+        return float(line.predict({"x": x}))
+    """
+LINES = {"run", "step", "rerun"}
+"""Verbs that answer with a JSON object a line."""
+ASKED = {
+    "lint": ([], 0, "no mistakes in 4 functions"),
+    "plan": ([], 0, "nothing to do"),
+    "run": ([], 0, "3 skipped in"),
+    "step": (["line", "--fresh"], 0, "line@1, equal to before"),
+    "rerun": (["line@1"], 0, "line: equal, bit by bit"),
+    "cancel": ([], 2, "no run is going on"),
+    "why": (["line", "good"], 0, "would be skipped: unchanged since good@1"),
+    "status": ([], 0, "model line: production = line@1"),
+    "show": (["line"], 0, "A model of the project small"),
+    "diff": (["line@1", "line@1"], 0, "line@1 and line@1 are equal"),
+    "lineage": (["line"], 0, "numbers@1 as numbers"),
+    "logs": (["numbers"], 0, "numbers printed nothing in"),
+    "sql": (["select 1 / 2 as half"], 0, "0.5"),
+    "promote": (["line@1"], 0, "line@1 is now production"),
+    "rollback": (["line"], 5, "there is nothing to roll 'line@production' back to"),
+    "labels": (["truth.csv"], 0, "name no prediction that is known"),
+    "watch": ([], 2, "answer served nothing yet"),
+    "gc": (["--dry-run"], 0, "nothing was removed: --dry-run"),
+    "doctor": ([], 0, "versions are all there"),
+}
+Types = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def types(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Types]:
+    """`types("why", "line")` in the project's folder: exit code, standard output and standard error."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("BEDPLATE_COMPUTE", "inline")
+    (tmp_path / "small.py").write_text(textwrap.dedent(TEXT))
+    (tmp_path / "truth.csv").write_text("prediction_id,label\np-1,2.0\n")
+    path, modules = list(sys.path), set(sys.modules)
+
+    def types(*words: str) -> tuple[int, str, str]:
+        with pytest.raises(SystemExit) as ended:
+            main(list(words))
+        said = capsys.readouterr()
+        return int(ended.value.code or 0), said.out, said.err
+
+    yield types
+    sys.path[:] = path
+    for name in set(sys.modules) - modules:
+        if str(getattr(sys.modules[name], "__file__", None) or "").startswith(str(tmp_path)):
+            del sys.modules[name]
+
+
+@pytest.fixture
+def ran(types: Types) -> Types:
+    """The same, after a first run."""
+    code, out, err = types("run")
+    assert code == 0, out + err
+    return types
+
+
+def test_every_verb_is_asked_here() -> None:
+    """A new verb is shown below, or is one that makes a folder or never ends."""
+    assert {verb.name for verb in VERBS if not verb.hidden} - set(ASKED) == {"new", "serve"}
+
+
+@pytest.mark.parametrize("verb", ASKED)
+def test_a_verb_answers_people(ran: Types, verb: str) -> None:
+    words, code, expected = ASKED[verb]
+    got, out, err = ran(verb, *words)
+    assert got == code, out + err
+    assert expected in (out if code == 0 else err)
+    assert "Traceback" not in out + err
+
+
+@pytest.mark.parametrize("verb", ASKED)
+def test_a_verb_answers_programs(ran: Types, verb: str) -> None:
+    """Standard output is JSON and nothing else; where there is no answer it is empty and the reason is on standard error."""
+    words, code, expected = ASKED[verb]
+    got, out, err = ran(verb, *words, "--json")
+    assert got == code, out + err
+    if code:
+        assert (out, expected in err) == ("", True)
+    else:
+        answers: list[Any] = [json.loads(line) for line in (out.splitlines() if verb in LINES else [out])]
+        assert answers
+
+
+def test_a_run_shows_each_step_what_it_took_and_what_is_next(types: Types) -> None:
+    code, out, _ = types("run")
+    assert code == 0
+    lines = out.splitlines()
+    assert lines[0].endswith("3 steps")
+    assert [line.split()[:3] for line in lines[1:4]] == [["+", "numbers", "numbers@1"], ["+", "line", "line@1"], ["+", "good", "good@1"]]
+    assert "pass at one = 2 (<= 5)" in lines[4]
+    assert lines[5].endswith("line@1 is now production")
+    assert "3 made in" in out
+    assert lines[-1] == "next: bedplate serve answers with answer"
+
+
+def test_a_check_that_does_not_pass_is_exit_code_6_with_the_next_command(types: Types, tmp_path: Path) -> None:
+    text = (tmp_path / "small.py").read_text()
+    (tmp_path / "small.py").write_text(text.replace("default=2", "default=9"))
+    code, out, _ = types("run")
+    assert code == 6
+    assert "FAIL at one = 9 (<= 5)" in out
+    assert "good did not pass; next: bedplate show good" in out
+
+
+def test_a_step_that_raises_is_exit_code_1_with_its_frames_and_the_next_command(types: Types, tmp_path: Path) -> None:
+    text = (tmp_path / "small.py").read_text()
+    (tmp_path / "small.py").write_text(text.replace("return [1, 2, 3]", "return [1 / 0]"))
+    code, out, _ = types("run")
+    assert code == 1
+    assert " x numbers  ZeroDivisionError: division by zero" in out
+    assert 'File "small.py", line 8, in numbers' in out
+    assert " - line     it needs numbers, which did not get through" in out
+    assert "1 failed, 2 not reached in" in out
+    assert out.splitlines()[-1] == "next: mend it, then bedplate run goes on from here"
+
+
+def test_a_setting_makes_a_side_version_and_says_how_to_compare_it(ran: Types) -> None:
+    code, out, _ = ran("run", "line", "--set", "line.slope=3")
+    assert code == 0
+    assert "line@2 is a side version; next: bedplate diff line line@2" in out
+    assert "metric slope" in ran("diff", "line", "line@2")[1]
+
+
+@pytest.mark.parametrize("given", ["line.slope", "slope=3", "line.slop=3", "line.slope=steep"])
+def test_a_setting_that_cannot_be_read_is_exit_code_2(ran: Types, given: str) -> None:
+    code, out, err = ran("run", "--set", given)
+    assert code == 2
+    assert out == ""
+    assert "next:" in err
+
+
+def test_plan_before_the_first_run_says_that_all_will_run_and_nothing_of_time(types: Types) -> None:
+    code, out, _ = types("plan")
+    assert code == 0
+    assert out.count("it has never run") == 3
+    assert "how long it will take is unknown" in out
+    assert "time" not in out.splitlines()[0]
+
+
+def test_a_project_is_named_before_or_behind(ran: Types, tmp_path: Path) -> None:
+    first = ran("why", "line", "small.py")
+    assert first[0] == 0
+    assert ran("why", "small.py", "line") == first
+    assert ran("why", "line", "--project", str(tmp_path)) == first
