@@ -413,7 +413,7 @@ def test_a_read_only_folder(made: Any, mounted: Callable[..., None]) -> None:
     mounted(state, "--bind", str(state))
     mounted(state, "-o", "remount,ro,bind")
     said = refused(made, "run", code=WORLD)
-    assert str(state) in said
+    assert ".bedplate/catalog.db" in said
     subprocess.run(["mount", "-o", "remount,rw,bind", str(state)], check=True)
     mended(made, before)
 
@@ -449,7 +449,7 @@ def test_a_truncated_database(made: Any, size: int) -> None:
     for suffix in ("-wal", "-shm"):
         database.with_name(database.name + suffix).unlink(missing_ok=True)
     said = refused(made, "run", code=WORLD)
-    assert str(database) in said
+    assert ".bedplate/catalog.db" in said
     assert "damaged" in said
     assert database.stat().st_size == size
     assert made.types("doctor", code=WORLD)
