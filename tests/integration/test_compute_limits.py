@@ -83,6 +83,16 @@ def test_stop_kills_what_does_not_stop_in_its_grace(driver):
     assert gone_within(pids, 2)
 
 
+def test_a_second_stop_ends_what_is_still_in_its_grace(driver):
+    name = driver.start("deaf")
+    driver.heard()
+    driver.executor.stop(60.0)
+    began = time.monotonic()
+    driver.executor.stop(0.0)
+    assert driver.ended(name)[0].cause == "cancelled"
+    assert time.monotonic() - began < 5
+
+
 def test_a_worker_that_was_asked_to_stop_is_not_used_again(driver):
     name = driver.start("until_stopped")
     pid = driver.heard()

@@ -98,7 +98,10 @@ class Executor(Protocol):
         ...
 
     def cancel(self, job_id: str, grace_s: float) -> None:
-        """Ask a job to stop; kill it after the grace. It ends as `cancelled`. An id that is not running is ignored."""
+        """Ask a job to stop; kill it after the grace; asked again, the sooner counts. It ends as `cancelled`.
+
+        An id that is not running is ignored.
+        """
         ...
 
     def stop(self, grace_s: float) -> None:

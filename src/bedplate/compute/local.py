@@ -118,9 +118,13 @@ class LocalExecutor:
         self._loop.ring()
 
     def cancel(self, job_id: str, grace_s: float) -> None:
-        """Ask a job to stop; kill it after the grace."""
+        """Ask a job to stop; kill it after the grace. Asked again, the sooner of the two counts."""
         running = self._running.get(job_id)
-        if running is not None and not running.cause:
+        if running is None:
+            return
+        if running.cause and running.kill_at is not None:
+            running.kill_at = min(running.kill_at, self._clock.monotonic() + grace_s)
+        elif not running.cause:
             self._end_early(running, "cancelled", f"{running.job.called} was stopped on request", grace_s)
 
     def stop(self, grace_s: float) -> None:

@@ -53,10 +53,13 @@ class Runner:
         self._later: list[tuple[float, Decision]] = []
         self._doing: dict[str, Doing] = {}
         self._stopping = False
+        self._now = False
+        self._told_to_stop: set[float] = set()
         self._renewed = site.clock.monotonic()
 
     def stop(self) -> None:
-        """Ask for a clean stop: running steps may checkpoint, nothing new starts. Safe in a signal handler."""
+        """Ask for a clean stop: running steps may checkpoint, nothing new starts; a second time ends them. Safe in a signal handler."""
+        self._now = self._stopping
         self._stopping = True
         self._site.executor.wake()
 
@@ -90,13 +93,10 @@ class Runner:
             self._loop()
 
     def _loop(self) -> None:
-        told = False
         while True:
             if self._stopping:
                 self._queue, self._held, self._later = OrderedDict(), [], []
-                if not told:
-                    self._site.executor.stop(_GRACE_S)
-                told = True
+                self._stop_steps(0.0 if self._now else _GRACE_S)
             else:
                 self._decide()
                 self._start()
@@ -104,6 +104,17 @@ class Runner:
                 return
             self._absorb(self._site.executor.wait(self._patience()))
             self._renew()
+
+    def _stop_steps(self, grace_s: float) -> None:
+        """Have what runs end within the grace, and say so; once for each grace."""
+        if grace_s in self._told_to_stop:
+            return
+        self._told_to_stop.add(grace_s)
+        self._site.executor.stop(grace_s)
+        if self._doing:
+            names = ", ".join(dict.fromkeys(doing.attempt.step for doing in self._doing.values()))
+            patience = f"{names} has {grace_s:.0f} s to checkpoint; Ctrl-C again ends it now" if grace_s else f"{names} is ended now"
+            self._account.say("run.stopping", text=f"stopping: {patience}")
 
     # Deciding
 

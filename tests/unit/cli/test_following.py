@@ -99,3 +99,9 @@ def test_a_program_gets_an_object_a_line(capsys: pytest.CaptureFixture[str]) -> 
         follow(done("late", "late@1"))
     lines: list[dict[str, Any]] = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [line["kind"] for line in lines] == ["step.progress", "step.done"]
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_a_run_that_stops_says_how_long_it_may_take(terminal: bool) -> None:
+    said = "stopping: late has 10 s to checkpoint; Ctrl-C again ends it now"
+    assert any(said in line for line in shown(Said(kind="run.stopping", text=said), terminal=terminal))

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 
+from bedplate.compute.inline import InlineExecutor
 from bedplate.core.records import Outcome, Task
 
 FORK = """
@@ -342,3 +344,32 @@ def test_a_step_in_this_process_hears_that_it_should_stop(house: Any) -> None:
     house.loaded.project.ask_to_stop = workspace.stop
     assert workspace.run().run.status == "cancelled"
     assert workspace["a"].load() is True
+
+
+def test_a_stop_says_what_it_waits_for_and_a_second_one_ends_it_now(house: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first stop gives the running step its grace, the second none; each is said once."""
+    graces: list[float] = []
+    workspace = house.open("""
+    @p.step
+    def a() -> int:
+        return 1
+    """)
+    heard: list[str] = []
+
+    class Slow(InlineExecutor):
+        def wait(self, timeout_s: float) -> list[Any]:
+            if len(graces) < 2:
+                workspace.stop()
+                return []
+            return super().wait(timeout_s)
+
+        def stop(self, grace_s: float) -> None:
+            graces.append(grace_s)
+            if grace_s == 0.0:
+                super().stop(grace_s)
+
+    workspace.parts = msgspec.structs.replace(workspace.parts, executor=lambda stopping: Slow(lambda payload, report: b""))
+    summary = workspace.run(emit=lambda said: heard.append(said.text) if said.kind == "run.stopping" else None)
+    assert summary.run.status == "cancelled"
+    assert graces == [10.0, 0.0]
+    assert heard == ["stopping: a has 10 s to checkpoint; Ctrl-C again ends it now", "stopping: a is ended now"]

@@ -32,7 +32,7 @@ def command(asked: Asked) -> int:
     if asked.as_json:
         put_json({"run": run.id, "asked": alive})
     elif alive:
-        console().print(f"asked {run.id} to stop; it checkpoints first")
+        console().print(f"asked {run.id} to stop; it checkpoints first (10 s at most); the same command again ends it now")
     else:
         console().print(f"{run.id} is dead already; the next run takes up what it left")
     return 0

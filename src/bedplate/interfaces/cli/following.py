@@ -65,7 +65,14 @@ def follower(as_json: bool, names: tuple[str, ...] = (), console: Console | None
     width = min(max((len(name) for name in names), default=12), _LONGEST_NAME)
     if not console.is_terminal:
         write = console.file.write
-        return Follower(Lines(width, lambda mark, _style, rest: _plain(write, mark, rest)), nullcontext())
+        plain = Lines(width, lambda mark, _style, rest: _plain(write, mark, rest))
+
+        def read(said: Said) -> None:
+            plain(said)
+            if said.kind == "run.stopping":  # what follows may take a while
+                console.file.flush()
+
+        return Follower(read, nullcontext())
     bars = Bars(console, width)
     lines = Lines(width, lambda mark, style, rest: _styled(console, mark, style, rest))
 
@@ -92,6 +99,8 @@ class Lines:
         elif said.kind == "check.said":
             word, _, rest = said.text.partition(" ")
             self._write(f"{'':{self._width}}     {word}", _FOUND.get(word, ""), f" {rest}")
+        elif said.kind == "run.stopping":
+            self._write("", "", said.text)
         elif said.kind == "step.skipped" and said.part:
             self._skipped[said.step] += 1
         elif said.kind in _MARKS:

@@ -57,7 +57,7 @@ def exit_code(summary: Summary, failed_checks: list[str]) -> int:
 
 @contextmanager
 def stoppable(workspace: Workspace) -> Iterator[None]:
-    """Ctrl-C and SIGTERM ask the run to checkpoint and stop."""
+    """Ctrl-C and SIGTERM ask the run to checkpoint and stop; a second one ends its steps at once."""
 
     def stop(_number: int, _frame: FrameType | None) -> None:
         workspace.stop()
