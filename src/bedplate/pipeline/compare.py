@@ -11,7 +11,9 @@ from bedplate.catalog.catalog import Catalog
 from bedplate.core.digests import short
 from bedplate.core.errors import UserError
 from bedplate.core.records import Record, Step, Version
+from bedplate.core.units import show_bytes
 
+from .commit import check_of
 from .why import explain
 
 
@@ -53,11 +55,12 @@ def diff(catalog: Catalog, before: str, after: str) -> tuple[Difference, ...]:
         raise UserError(f"{old.ref} and {new.ref} are versions of two artifacts", next=f"bedplate diff {old.ref} {old.artifact}")
     rows = [
         *_pairs(
-            {"digest": short(old.digest), "rows": old.rows, "bytes": old.size_bytes, "value": old.value},
-            {"digest": short(new.digest), "rows": new.rows, "bytes": new.size_bytes, "value": new.value},
+            {"digest": short(old.digest), "rows": old.rows, "size": show_bytes(old.size_bytes), "value": old.value},
+            {"digest": short(new.digest), "rows": new.rows, "size": show_bytes(new.size_bytes), "value": new.value},
         ),
         *_pairs(_columns(old), _columns(new), "column "),
         *_pairs(catalog.runs.metrics(old.attempt), catalog.runs.metrics(new.attempt), "metric "),
+        *_pairs(_judged(catalog, old), _judged(catalog, new), "check "),
         *_pairs(catalog.runs.params(old.attempt), catalog.runs.params(new.attempt), "param "),
     ]
     return (*rows, *_causes(step_of(catalog, old.attempt), step_of(catalog, new.attempt)))
@@ -97,6 +100,16 @@ def _pairs(old: Mapping[str, Any], new: Mapping[str, Any], label: str = "") -> l
         for name in names
         if old.get(name) != new.get(name)
     ]
+
+
+def _judged(catalog: Catalog, version: Version) -> dict[str, Any]:
+    """What checks found of a model version, the newest verdict of each: figure -> value."""
+    figures: dict[str, Any] = {}
+    for verdict in reversed(catalog.models.verdicts(version.artifact, version.number)):
+        check = catalog.artifacts.find(f"{verdict.check}@{verdict.check_version}")
+        found = check_of(check) if check is not None else None
+        figures |= {f"{verdict.check}: {name}": value for name, value in found.figures().items()} if found is not None else {}
+    return figures
 
 
 def _columns(version: Version) -> dict[str, str]:

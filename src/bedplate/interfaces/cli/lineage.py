@@ -6,6 +6,7 @@ from rich.markup import escape
 from rich.tree import Tree
 
 from bedplate.catalog.lineage import Lineage
+from bedplate.core.sources import Entry
 from bedplate.core.units import show_bytes
 
 from .common import console, put_json
@@ -31,19 +32,23 @@ def command(asked: Asked) -> int:
 def _above(lineage: Lineage, ref: str) -> Tree:
     """What a version was made from, and so on down to files."""
     tree = Tree(f"[bold]{escape(ref)}[/bold] was made from")
-    _branch(tree, lineage, ref, {ref})
+    _branch(tree, lineage, ref, {ref}, [])
     return tree
 
 
-def _branch(tree: Tree, lineage: Lineage, ref: str, seen: set[str]) -> None:
+def _branch(tree: Tree, lineage: Lineage, ref: str, seen: set[str], listed: list[tuple[Entry, ...]]) -> None:
     for edge in (edge for edge in lineage.upstream if edge.downstream == ref):
         again = edge.upstream in seen
         branch = tree.add(f"{escape(edge.upstream)} [dim]as {edge.parameter}{', above' if again else ''}[/dim]")
         if not again:
             seen.add(edge.upstream)
-            _branch(branch, lineage, edge.upstream, seen)
+            _branch(branch, lineage, edge.upstream, seen, listed)
     for source in (source for source in lineage.sources if source.downstream == ref):
-        files = tree.add(f"[dim]{source.parameter}:[/dim] {len(source.entries)} files")
+        count = f"{len(source.entries)} file{'s' if len(source.entries) != 1 else ''}"
+        files = tree.add(f"[dim]{source.parameter}:[/dim] {count}{' [dim]listed above[/dim]' if source.entries in listed else ''}")
+        if source.entries in listed:
+            continue
+        listed.append(source.entries)
         for entry in source.entries[:_FILES]:
             files.add(f"{escape(entry.name)} [dim]{show_bytes(entry.size)}[/dim]")
         if len(source.entries) > _FILES:
