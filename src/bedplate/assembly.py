@@ -49,6 +49,7 @@ from .storage.store import Store
 CATALOGS = {"sqlite": "bedplate.catalog.backends.sqlite"}
 STORES = ("file",)
 _SETTINGS_PAGE = "see docs/reference/settings.md"
+_NOT_PRELOADED = ("bedplate", "builtins", "__main__")
 _TASKS = msgspec.json.Decoder(Task)
 EXECUTORS = {"local": "bedplate.compute.local", "inline": "bedplate.compute.inline"}
 
@@ -153,9 +154,17 @@ def make_executor(config: Config, loaded: Loaded, stopping: Callable[[], bool]) 
 
 
 def preload(loaded: Loaded) -> list[str]:
-    """Modules that the fork server imports before it forks: what the project's file has imported, and what stores its tables."""
-    named = {value.__name__ for value in vars(loaded.module).values() if isinstance(value, ModuleType)}
-    return sorted(name for name in named if name.split(".")[0] not in ("bedplate", loaded.module.__name__))
+    """Modules that the fork server imports before it forks: what the project's file has imported, whole or in part.
+
+    Importing them is then no part of any step's time. Whatever lies in the project's folder is left to the workers.
+    """
+    values = vars(loaded.module).values()
+    named = {value.__name__ if isinstance(value, ModuleType) else getattr(value, "__module__", None) for value in values}
+    found = {name: sys.modules.get(name) for name in named if isinstance(name, str) and name.partition(".")[0] not in _NOT_PRELOADED}
+    own = str(loaded.file.parent)
+    return sorted(
+        name for name, module in found.items() if module is not None and not (getattr(module, "__file__", None) or own).startswith(own)
+    )
 
 
 def worker_handler(stopping: Callable[[], bool]) -> Handle:

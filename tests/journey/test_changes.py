@@ -94,3 +94,17 @@ def test_a_rolled_back_version_stays_out_until_a_person_promotes_it(made: Any) -
     assert made.reads("status")["models"]["late"] == {"production": 1}
     made.types("promote", "late@2")
     assert made.reads("status")["models"]["late"] == {"production": 2}
+
+
+def test_going_back_to_earlier_code_promotes_its_model_again(made: Any) -> None:
+    """What serves is the model of the code that is there; a try beside the head is judged, and not promoted."""
+    made.edits("week.py", "steps: int = 50", "steps: int = 60")
+    made.ran()
+    assert made.reads("status")["models"]["late"] == {"production": 2}
+    made.edits("week.py", "steps: int = 60", "steps: int = 50")
+    made.ran()
+    assert made.reads("status")["models"]["late"] == {"production": 1}
+    made.ran("--set", "late.steps=70")
+    assert made.reads("status")["models"]["late"] == {"production": 1}
+    verdicts = made.reads("sql", "select model_version, passed from verdicts where model_version = 3")
+    assert verdicts == [{"model_version": 3, "passed": True}]

@@ -1,6 +1,7 @@
 """Who may have an alias: pure decisions on the history of its moves (invariant 8).
 
-A verdict promotes a version at most once; a version rolled back from is barred until a person promotes it; a rollback goes to
+A verdict is judged once, at its commit. One that says what an earlier one said does not overrule a person who moved the alias since; it
+does follow a project that went back to earlier code. A version rolled back from is barred until a person promotes it; a rollback goes to
 the version that stood before the one now named, past barred ones.
 """
 
@@ -23,11 +24,12 @@ def barred_by(history: Iterable[Promotion]) -> set[int]:
 
 
 def decide_promotion(verdict: Verdict, current: int | None, barred: set[int], history: Sequence[Promotion]) -> Promotion | None:
-    """The move that a verdict asks for, or None: not passed, promotes nothing, already there, barred, or done once before."""
+    """The move that a verdict asks for, or None: not passed, promotes nothing, already there, barred, or a person knew better."""
     version = verdict.model_version
     if not (verdict.passed and verdict.promotes) or version == current or version in barred:
         return None
-    if any(is_of(move, verdict) for move in history):
+    moves = [move for move in history if move.alias == verdict.promotes]
+    if moves and moves[-1].by != "verdict" and any(is_of(move, verdict) for move in moves):
         return None
     return Promotion(
         model=verdict.model, alias=verdict.promotes, version=version, before=current, by="verdict", at=verdict.at,

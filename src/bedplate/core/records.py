@@ -233,7 +233,7 @@ class Verdict(Record, frozen=True, kw_only=True):
 class Promotion(Record, frozen=True, kw_only=True):
     """An alias moved: to `version` from `before`, by a verdict, a person or a rollback.
 
-    `check` and `check_version` name the verdict that moved it: a (version, verdict) promotes at most once (invariant 8).
+    `check` and `check_version` name the verdict that moved it (invariant 8).
     """
 
     model: str

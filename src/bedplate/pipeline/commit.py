@@ -76,7 +76,7 @@ class Committer:
             moves_head=moves_head,
             inputs=task.inputs,
             source_entries=task.sources,
-            verdict=concluded.verdict if moves_head else None,
+            verdict=concluded.verdict,
             forecasts=done.forecasts,
             events=events,
         )

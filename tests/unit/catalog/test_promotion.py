@@ -32,10 +32,22 @@ BY_IT = move(7, 6, "verdict", check="better", check_version=4)
         (PASSED, 7, set(), [move(7, 6)], False),
         (PASSED, 6, {7}, [], False),
         (PASSED, 8, set(), [BY_IT, move(8, 7)], False),
+        (PASSED, 8, set(), [BY_IT, move(8, 7, "verdict", check="better", check_version=5)], True),
         (PASSED, 8, set(), [msgspec.structs.replace(BY_IT, check_version=3), move(8, 7)], True),
         (PASSED, 8, set(), [msgspec.structs.replace(BY_IT, alias="staging"), move(8, 7)], True),
     ],
-    ids=["first", "next", "failed", "no alias", "already there", "barred", "once before", "another verdict", "another alias"],
+    ids=[
+        "first",
+        "next",
+        "failed",
+        "no alias",
+        "already there",
+        "barred",
+        "a person knew better",
+        "the code went back",
+        "another verdict",
+        "another alias",
+    ],
 )
 def test_a_verdict_promotes_by_the_rules(
     verdict: Verdict, current: int, barred: set[int], history: list[Promotion], promotes: bool
