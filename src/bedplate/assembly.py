@@ -29,12 +29,12 @@ from .core.records import Cause, Outcome, Task
 from .core.units import byte_count
 from .pipeline.ask import known
 from .pipeline.ask import tables as ask_tables
+from .pipeline.code.load import Loaded, find_project, load_project
 from .pipeline.execute import Execution
-from .pipeline.graph import Graph
-from .pipeline.graph import build as build_graph
 from .pipeline.handlers import Handler
-from .pipeline.load import Loaded, find_project, load_project
 from .pipeline.opened import Opened
+from .pipeline.wiring.graph import Graph
+from .pipeline.wiring.graph import build as build_graph
 from .pipeline.workspace import Parts, Workspace
 from .stages.ingest import Ingest, list_source
 from .stages.monitor.handler import Watch

@@ -68,6 +68,10 @@ class Runs:
         """`last_step` of every (name, part) at once."""
         return {(row[1], row[2]): rows.step_of(row) for row in self._database.rows("steps_last")}
 
+    def failed_steps(self) -> frozenset[str]:
+        """The names of the steps that failed, or of which a part did, in the last run (of the newest 50) that got to them."""
+        return frozenset(str(row[0]) for row in self._database.rows("steps_failed"))
+
     def cached(self, cache_key: str) -> str | None:
         """The attempt that answers a cache key, or None."""
         found = self._database.value("cache_get", cache_key=cache_key)

@@ -16,9 +16,9 @@ from bedplate.core.records import Attempt, Outcome, Record, Run, RunStatus, Step
 
 from .commit import Done, check_of
 from .decide import Decision
-from .graph import Graph
 from .starting import Doing, Said, Site
 from .why import sentence
+from .wiring.graph import Graph
 
 _LONG = 50
 """Characters after which the line of a hit takes no further metric."""

@@ -17,10 +17,10 @@ from bedplate.core.kinds import KIND_SCHEMA
 from bedplate.core.records import Input, KeyParts, Part
 from bedplate.core.sources import Entry
 
-from .closure import step_code
-from .graph import Graph, Node
-from .load import Loaded
-from .packages import packages
+from .code.closure import step_code
+from .code.load import Loaded
+from .code.packages import packages
+from .wiring.graph import Graph, Node
 
 PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 

@@ -18,8 +18,8 @@ from bedplate.core.errors import InternalError
 from bedplate.core.records import Attempt, Event, Forecast, Lease, Outcome, Record, Step, Version
 from bedplate.storage.store import Store
 
-from .graph import Node
 from .handlers import Handler
+from .wiring.graph import Node
 
 
 class Done(Record, frozen=True, kw_only=True):

@@ -25,11 +25,11 @@ from bedplate.core.sources import Entry
 from bedplate.storage.store import Store
 
 from .cache import Keyer
-from .closure import key
-from .graph import Graph, Node, Wire
+from .code.closure import key
 from .handlers import ListSource
 from .served import served
 from .why import FIRST, FORCED, Reason, explain
+from .wiring.graph import Graph, Node, Wire
 
 Made = Mapping[str, Version]
 """Artifact name -> the version that this run made or found for it; with `each=`, also `name[part]`."""

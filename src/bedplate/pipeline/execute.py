@@ -28,11 +28,11 @@ from bedplate.storage.shelf import Save
 from bedplate.storage.store import Store
 
 from .cache import code_digest
-from .closure import step_code
-from .graph import Graph, Node, Wire
+from .code.closure import step_code
+from .code.load import Loaded
 from .handlers import Handler, Work
-from .load import Loaded
 from .opened import Opened
+from .wiring.graph import Graph, Node, Wire
 
 _PROGRESS_EVERY_S = 0.1
 _MESSAGE = 2_000

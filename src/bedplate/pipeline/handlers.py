@@ -22,7 +22,7 @@ from bedplate.core.sources import Entry, Source
 if TYPE_CHECKING:
     from bedplate.storage.store import Store
 
-    from .nodes import Node, Output
+    from .wiring.nodes import Node, Output
 
 ListSource = Callable[[Source, Path], tuple[Entry, ...]]
 """Lists what a source holds now, given the project's folder; raises UserError where there is nothing."""

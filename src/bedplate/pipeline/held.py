@@ -11,9 +11,9 @@ from bedplate.core.kinds import Kind, View
 from bedplate.core.records import Version
 from bedplate.storage.store import Store
 
-from .graph import Graph
 from .served import served
-from .wiring import DEFAULT_VIEW
+from .wiring.graph import Graph
+from .wiring.wires import DEFAULT_VIEW
 
 LOADED_AS: Final[dict[Kind, View]] = {**DEFAULT_VIEW, "table": "polars", "service": "polars"}
 """How a kind is loaded where nothing else is asked for: as a step receives it, but frames are read at once."""

@@ -16,8 +16,8 @@ from bedplate.planner.critical import WallTime, wall_time
 from bedplate.planner.history import TrackRecord, coverage, forecast
 
 from .decide import Decider, Decision
-from .graph import Graph, Node
 from .why import Reason, sentence
+from .wiring.graph import Graph, Node
 
 Quantity = Literal["wall_s", "peak_bytes", "energy_joules"]
 QUANTITIES: tuple[Quantity, ...] = ("wall_s", "peak_bytes", "energy_joules")

@@ -21,7 +21,7 @@ from bedplate.core.records import Attempt, Lease, Outcome, Run, Step, Usage
 from bedplate.storage.store import Store
 
 from .commit import Committer, Done, lease_names
-from .graph import Graph, Node
+from .wiring.graph import Graph, Node
 
 ProcessStarted = Callable[[int], float | None]
 """When a process of this machine started; None where there is none."""

@@ -11,7 +11,7 @@ import msgspec
 from bedplate.core.errors import UserError
 from bedplate.core.records import Record, Version
 
-from .graph import Graph
+from .wiring.graph import Graph
 
 RUNS = ("ingest", "prepare", "features", "train", "check", "step")
 """Decorators whose functions `run` makes; services are served, watches are watched."""

@@ -12,8 +12,8 @@ from bedplate.core.records import Attempt, Version
 
 from .account import Summary
 from .compare import Made, Rerun, notes, step_of
-from .graph import Graph, Node
 from .request import Request
+from .wiring.graph import Graph, Node
 
 
 def attempt_of(catalog: Catalog, ref: str) -> Attempt:

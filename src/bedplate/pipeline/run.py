@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from itertools import islice
+from pathlib import Path
 from typing import Any, Literal
 
 import msgspec
@@ -23,10 +25,10 @@ from .account import Account, Summary
 from .commit import Committer, Done
 from .decide import Decider, Decision
 from .flow import Flow
-from .graph import Graph, Node
 from .retry import Retry, decide
 from .starting import Doing, Site, Starter
 from .why import sentence
+from .wiring.graph import Graph, Node
 
 _AHEAD = 64
 """How many waiting steps are looked at for one that fits now: a turn costs the same however many wait."""
@@ -263,6 +265,8 @@ class Runner:
     def _ended_badly(self, doing: Doing, outcome: Outcome, usage: Usage) -> None:
         decision, attempt = doing.decision, doing.attempt
         self._site.store.unstage([attempt.id])
+        if outcome.traceback:
+            _append(self._site.logs / attempt.log, outcome.traceback)
         again = decide(attempt.number, outcome.cause, doing.node.declaration.needs, usage.peak_bytes)
         status: Literal["failed", "cancelled"] = "cancelled" if outcome.cause == "cancelled" else "failed"
         step = self._account.step(decision, status, why=outcome.message)
@@ -305,6 +309,14 @@ class Runner:
 
 def _unit(decision: Decision) -> str:
     return f"{decision.name}[{decision.part}]"
+
+
+def _append(log: Path, traceback: str) -> None:
+    """The user's frames behind what the step printed; a disk that takes no more of it fails nothing else."""
+    with suppress(OSError):
+        log.parent.mkdir(parents=True, exist_ok=True)
+        with log.open("a", encoding="utf-8") as file:
+            file.write(f"-- where it failed:\n{traceback.rstrip()}\n")
 
 
 def _lacking(node: Node, total: Slots) -> str:

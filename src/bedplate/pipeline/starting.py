@@ -16,13 +16,13 @@ from bedplate.core.records import Attempt, Forecast, Lease, Record, Run, Task
 from bedplate.storage.store import Store
 
 from .cache import code_digest
-from .closure import seed
+from .code.closure import seed
+from .code.load import Loaded
 from .commit import lease_names
 from .decide import Decision
 from .execute import deadline
-from .graph import Graph, Node
-from .load import Loaded
 from .plan import forecasts
+from .wiring.graph import Graph, Node
 
 
 class Said(Record, frozen=True, kw_only=True):

@@ -23,13 +23,12 @@ from bedplate.storage.store import Store
 
 from .account import Summary
 from .cache import Keyer
+from .code.load import Loaded
 from .commit import Committer
 from .compare import Difference, Rerun, diff
 from .decide import Decider
-from .graph import Graph
 from .handlers import Handler, ListSource
 from .held import Held
-from .load import Loaded
 from .plan import Planned, plan
 from .provenance import begun
 from .recover import Recovery, dead
@@ -38,6 +37,7 @@ from .rerun import attempt_of, compared, request_of
 from .run import Runner
 from .spending import price_per_hour, within_budget
 from .starting import Said, Site, Starter
+from .wiring.graph import Graph
 
 
 class Parts(Record, frozen=True, kw_only=True):

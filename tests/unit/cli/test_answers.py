@@ -152,7 +152,22 @@ def test_a_step_that_raises_is_exit_code_1_with_its_frames_and_the_next_command(
     assert 'File "small.py", line 8, in numbers' in out
     assert " - line     it needs numbers, which did not get through" in out
     assert "1 failed, 2 not reached in" in out
-    assert out.splitlines()[-1] == "next: mend it, then bedplate run goes on from here"
+    assert "next: bedplate logs numbers shows what it printed and where it failed; mend it, then" in out.splitlines()[-1]
+
+
+def test_a_failure_is_still_to_be_found_later_in_the_logs_and_the_status(types: Types, tmp_path: Path) -> None:
+    """Until the step has run well."""
+    text = (tmp_path / "small.py").read_text()
+    (tmp_path / "small.py").write_text(text.replace("return [1, 2, 3]", "return [1 / 0]"))
+    types("run")
+    _, out, _ = types("logs", "numbers")
+    assert 'small.py", line 8, in numbers' in out
+    assert out.splitlines()[-1] == "-- failed: ZeroDivisionError: division by zero"
+    assert "failed: bedplate logs numbers" in types("status")[1]
+    assert json.loads(types("status", "--json")[1])["failed"] == ["numbers"]
+    (tmp_path / "small.py").write_text(text)
+    types("run")
+    assert "failed: bedplate logs" not in types("status")[1]
 
 
 def test_a_setting_makes_a_side_version_and_says_how_to_compare_it(ran: Types) -> None:

@@ -13,8 +13,8 @@ from bedplate.core.context import Context
 from bedplate.core.errors import UserError
 from bedplate.core.project import Project
 from bedplate.core.records import Task
-from bedplate.pipeline.graph import build
 from bedplate.pipeline.handlers import Work
+from bedplate.pipeline.wiring.graph import build
 from bedplate.stages.monitor import Watch
 
 project = Project("watching")

@@ -25,11 +25,11 @@ from bedplate.compute.slots import Slots
 from bedplate.core.config import resolve
 from bedplate.core.records import Lease, Outcome, Run, Task
 from bedplate.pipeline.account import Summary
+from bedplate.pipeline.code.load import Loaded, load_project
 from bedplate.pipeline.execute import Execution
-from bedplate.pipeline.graph import build as build_graph
-from bedplate.pipeline.load import Loaded, load_project
 from bedplate.pipeline.opened import Opened
 from bedplate.pipeline.starting import Said
+from bedplate.pipeline.wiring.graph import build as build_graph
 from bedplate.pipeline.workspace import Workspace
 from bedplate.testing.clock import ManualClock
 

@@ -9,10 +9,10 @@ import pytest
 
 from bedplate.core.errors import ProjectError
 from bedplate.core.records import KeyParts
-from bedplate.pipeline.closure import closure, key, seed, step_code
-from bedplate.pipeline.graph import build
-from bedplate.pipeline.load import Loaded
-from bedplate.pipeline.packages import packages
+from bedplate.pipeline.code.closure import closure, key, seed, step_code
+from bedplate.pipeline.code.load import Loaded
+from bedplate.pipeline.code.packages import packages
+from bedplate.pipeline.wiring.graph import build
 
 Write = Callable[..., Loaded]
 HELPERS = """\

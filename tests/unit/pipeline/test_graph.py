@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from bedplate.core.errors import NotFound
 from bedplate.core.project import Project
-from bedplate.pipeline.graph import build
-from bedplate.pipeline.load import Loaded
-from bedplate.pipeline.near import Near, distance
+from bedplate.pipeline.code.load import Loaded
+from bedplate.pipeline.wiring.graph import build
+from bedplate.pipeline.wiring.near import Near, distance
 
 Write = Callable[..., Loaded]
 DIAMOND = """

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from bedplate.core.errors import NotFound, ProjectError, UserError
-from bedplate.pipeline.load import Loaded, find_project, load_project
+from bedplate.pipeline.code.load import Loaded, find_project, load_project
 
 Write = Callable[..., Loaded]
 MAKES = "from bedplate import Project\np = Project('p')\n"

@@ -14,9 +14,9 @@ from types import CodeType, ModuleType
 
 import pytest
 
-from bedplate.pipeline import closure, names
-from bedplate.pipeline.names import References
-from bedplate.pipeline.shape import shape
+from bedplate.pipeline.code import closure, names
+from bedplate.pipeline.code.names import References
+from bedplate.pipeline.code.shape import shape
 
 MODULES = [dataclasses, statistics, types, zipfile, closure, names]
 _READS = ("LOAD_GLOBAL", "LOAD_NAME")

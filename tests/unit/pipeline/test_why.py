@@ -9,7 +9,7 @@ import pytest
 
 from bedplate.core.records import KeyParts, Part
 from bedplate.core.sources import Entry
-from bedplate.pipeline.closure import key
+from bedplate.pipeline.code.closure import key
 from bedplate.pipeline.why import FIRST, explain, gone, sentence
 
 BEFORE = KeyParts(

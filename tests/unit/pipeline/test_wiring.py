@@ -9,9 +9,9 @@ import msgspec
 import pytest
 
 from bedplate.core.errors import ProjectError
-from bedplate.pipeline.graph import NO_DEFAULT, Node, build
-from bedplate.pipeline.lint import classes, lint
-from bedplate.pipeline.load import Loaded
+from bedplate.pipeline.code.load import Loaded
+from bedplate.pipeline.wiring.graph import NO_DEFAULT, Node, build
+from bedplate.pipeline.wiring.lint import classes, lint
 
 Write = Callable[..., Loaded]
 BASE = """

@@ -10,8 +10,8 @@ import pytest
 from bedplate import Context, Model, Project
 from bedplate.core.errors import UserError
 from bedplate.core.records import Task
-from bedplate.pipeline.graph import build
 from bedplate.pipeline.handlers import Work
+from bedplate.pipeline.wiring.graph import build
 from bedplate.stages.train import Train
 
 

@@ -11,8 +11,8 @@ import pytest
 from bedplate import Check, Context, Model, Project, use
 from bedplate.core.errors import UserError
 from bedplate.core.records import Draft, Input, Task, Version
-from bedplate.pipeline.graph import build
 from bedplate.pipeline.handlers import Work
+from bedplate.pipeline.wiring.graph import build
 from bedplate.stages.validate import Validate
 
 NOW = datetime(2026, 11, 21, tzinfo=UTC)

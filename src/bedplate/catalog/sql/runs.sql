@@ -60,6 +60,14 @@ FROM (SELECT max(id) AS id FROM steps WHERE key_parts IS NOT NULL AND status IN 
 JOIN steps AS s ON s.id = l.id JOIN key_parts AS k ON k.digest = s.key_parts
 ORDER BY s.id;
 
+-- name: steps_failed
+-- The names whose last run, of the newest, failed them (or a part of them).
+SELECT DISTINCT s.name FROM (
+    SELECT name, max(id) AS id FROM steps
+    WHERE run IN (SELECT id FROM runs ORDER BY started_at DESC LIMIT 50) AND status IN ('done', 'skipped', 'failed') GROUP BY name
+) AS l JOIN steps AS last ON last.id = l.id JOIN steps AS s ON s.run = last.run AND s.name = last.name
+WHERE s.status = 'failed';
+
 -- name: attempt_put*!
 -- An attempt as it stands now.
 INSERT INTO attempts (id, run, step, part, number, fence, started_at, ended_at, status, cause, message, log,

@@ -7,9 +7,9 @@ from pathlib import Path
 from rich.markup import escape
 
 from bedplate.core.errors import ProjectError
-from bedplate.pipeline.graph import wired
-from bedplate.pipeline.lint import classes
-from bedplate.pipeline.load import find_project, load_project
+from bedplate.pipeline.code.load import find_project, load_project
+from bedplate.pipeline.wiring.graph import wired
+from bedplate.pipeline.wiring.lint import classes
 
 from .common import console, put_json, table
 from .paths import near

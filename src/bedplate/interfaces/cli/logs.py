@@ -1,4 +1,4 @@
-"""`bedplate logs`: what a step printed."""
+"""`bedplate logs`: what a step printed, and where its code failed."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .verb import Asked, verb
 @verb("STEP", least=1, most=1)
 @click.option("--run", "run_id", default="", help="Of this run instead of the last.")
 def command(asked: Asked, run_id: str) -> int:
-    """Print what the step NAME printed in its last attempt."""
+    """Print what the step NAME printed in its last attempt and, where that failed, the frames of its code."""
     workspace = asked.open()
     name, _, part = asked.names[0].removesuffix("]").partition("[")
     node = workspace.graph.node(name)

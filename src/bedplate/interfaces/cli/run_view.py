@@ -66,7 +66,7 @@ def _next(workspace: Workspace, summary: Summary, failed_checks: list[str]) -> l
         name = next(iter(summary.failures))
         attempts = workspace.catalog.runs.attempts(summary.run.id, name)
         printed = any((workspace.config.state / "logs" / attempt.log).is_file() for attempt in attempts)
-        logs = f"[bold]bedplate logs {escape(name)}[/bold] shows what it printed; " if printed else ""
+        logs = f"[bold]bedplate logs {escape(name)}[/bold] shows what it printed and where it failed; " if printed else ""
         return [f"next: {logs}mend it, then [bold]bedplate run[/bold] goes on from here"]
     if failed_checks:
         return [f"[bold red]{name}[/bold red] did not pass; next: [bold]bedplate show {name}[/bold]" for name in failed_checks]

@@ -21,7 +21,8 @@ def command(asked: Asked) -> int:
     heads = catalog.artifacts.heads()
     if asked.as_json:
         models = {name: catalog.models.aliases(name) for name, version in heads.items() if version.kind == "model"}
-        put_json({"artifacts": heads, "models": models, "runs": catalog.runs.last(10), "services": catalog.services.list()})
+        going = {"runs": catalog.runs.last(10), "services": catalog.services.list(), "failed": sorted(catalog.runs.failed_steps())}
+        put_json({"artifacts": heads, "models": models, **going})
         return 0
     out = console()
     out.print(
@@ -36,19 +37,20 @@ def command(asked: Asked) -> int:
 
 def _artifacts(out: Console, workspace: Workspace) -> None:
     heads = workspace.catalog.artifacts.heads()
-    drawn = table("artifact", "stage", "kind", "version", "#rows", "#size", "made")
+    failed = workspace.catalog.runs.failed_steps()
+    drawn = table("artifact", "stage", "kind", "version", "#rows", "#size", "made", *([""] if failed else []))
     for name, maker in workspace.graph.makers.items():
         node, head = workspace.graph.nodes[maker], heads.get(name)
         if node.declaration.decorator == "service":
             continue
         kind = next(output.kind for output in node.outputs if output.artifact == name)
+        mark = [f"[bold red]failed[/bold red]: bedplate logs {maker}"] if maker in failed else []
         if head is None:
-            drawn.add_row(name, node.stage, kind, "[yellow]not yet[/yellow]", "", "", "")
+            drawn.add_row(name, node.stage, kind, "[yellow]not yet[/yellow]", "", "", "", *mark)
         else:
             rows = f"{head.rows:,}" if head.rows is not None else ""
-            drawn.add_row(
-                name, node.stage, kind, str(head.number), rows, show_bytes(head.size_bytes), ago(head.created_at, workspace.clock.now())
-            )
+            made = ago(head.created_at, workspace.clock.now())
+            drawn.add_row(name, node.stage, kind, str(head.number), rows, show_bytes(head.size_bytes), made, *mark)
     out.print(drawn)
 
 

@@ -13,8 +13,8 @@ from bedplate.core.errors import UserError, WorldError
 from bedplate.core.units import seconds
 from bedplate.pipeline.account import Summary
 from bedplate.pipeline.commit import check_of
-from bedplate.pipeline.graph import Node
 from bedplate.pipeline.served import served
+from bedplate.pipeline.wiring.graph import Node
 from bedplate.pipeline.workspace import Workspace
 from bedplate.stages.monitor import watched as monitored
 from bedplate.stages.monitor.html import page

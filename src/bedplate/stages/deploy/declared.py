@@ -11,7 +11,7 @@ import msgspec
 
 from bedplate.core.context import Context
 from bedplate.core.errors import ProjectError
-from bedplate.pipeline.graph import Graph, Node, Wire
+from bedplate.pipeline.wiring.graph import Graph, Node, Wire
 
 from .service import Asked, Service, Wanted, service
 

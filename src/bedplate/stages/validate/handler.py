@@ -16,7 +16,7 @@ from bedplate.core.check import Check
 from bedplate.core.errors import UserError
 from bedplate.core.records import Draft, Input, Verdict
 from bedplate.pipeline.handlers import Call, Conclusion, Work
-from bedplate.pipeline.nodes import Node
+from bedplate.pipeline.wiring.nodes import Node
 
 
 class Validate(Call):

@@ -24,10 +24,10 @@ from bedplate.core.digests import of_json
 from bedplate.core.errors import BedplateError, NotFound, ProjectError, UserError
 from bedplate.core.project import Project
 from bedplate.core.records import Record
+from bedplate.pipeline.wiring.syntax import Source, parse, uncollected
 
 from .closure import forget
 from .origin import is_installed
-from .syntax import Source, parse, uncollected
 
 _TESTS = re.compile(r"(.*\.)?(__main__|conftest|test_\w+)\Z")
 """Modules of a project folder that are not the project's: whoever runs the tests keeps them."""

@@ -21,7 +21,7 @@ from bedplate.core.records import Record
 
 from .nodes import NO_DEFAULT, Mistake, Node, Output, Role, Wire
 from .syntax import line_of
-from .wiring import DEFAULT_VIEW, wire_all
+from .wires import DEFAULT_VIEW, wire_all
 
 __all__ = ["NO_DEFAULT", "Graph", "Mistake", "Node", "Output", "Role", "Wire", "build", "wired"]
 

@@ -12,11 +12,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bedplate.core.records import Record
+from bedplate.pipeline.wiring.syntax import Source, parse
 
 from .names import Import, bound, imports_of
 from .origin import is_installed
 from .shape import body_of
-from .syntax import Source, parse
 
 _QUIET = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Import, ast.ImportFrom, ast.Pass, ast.Global)
 

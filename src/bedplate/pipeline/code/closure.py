@@ -28,9 +28,9 @@ from bedplate.core.digests import PREFIX, canonical, of_bytes, of_json
 from bedplate.core.errors import ProjectError
 from bedplate.core.project import Project
 from bedplate.core.records import KeyParts, Part
+from bedplate.pipeline.wiring.nodes import Node
 
 from .modules import Module, Shelf
-from .nodes import Node
 from .reach import WHOLE, Piece, Reader, Spot
 
 Definition = ast.FunctionDef | ast.AsyncFunctionDef

@@ -10,7 +10,9 @@ import functools
 import sysconfig
 from pathlib import Path
 
-_BEDPLATE = str(Path(__file__).resolve().parents[1]) + "/"
+import bedplate
+
+_BEDPLATE = str(Path(bedplate.__file__).resolve().parent) + "/"
 _INSTALLED = ("site-packages", "dist-packages")
 
 

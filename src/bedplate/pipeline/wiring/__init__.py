@@ -1,0 +1,1 @@
+"""Wiring: declarations become a graph. Pure: signatures in, nodes and mistakes out; nothing is opened but source lines."""
