@@ -33,7 +33,7 @@ def command(asked: Asked, file: Path) -> int:
 
 def _print(found: Brought, file: str) -> None:
     out, counts = console(), found.counts
-    out.print(f"[bold]{found.service}[/bold]  {counts.given:,} rows in {escape(file)}")
+    out.print(f"[bold]{found.service}[/bold]  {counts.given:,} row{'s' if counts.given != 1 else ''} in {escape(file)}")
     lines = [
         (found.matched, "belong to what was served"),
         (counts.unmatched, "name no prediction that is known (they wait for it)"),
@@ -43,7 +43,7 @@ def _print(found: Brought, file: str) -> None:
     for number, what in lines:
         if number or what == lines[0][1]:
             out.print(f"  {number:>9,}  {what}")
-    out.print(f"{found.added:,} labels are new, {found.known:,} were known already.")
+    out.print(f"new labels: {found.added:,}; known already: {found.known:,}")
     if not found.predictions:
         out.print(f"{found.service} has predicted nothing yet; next: bedplate serve")
         return

@@ -57,12 +57,13 @@ def exit_code(summary: Summary, failed_checks: list[str]) -> int:
 
 @contextmanager
 def stoppable(workspace: Workspace) -> Iterator[None]:
-    """Ctrl-C and SIGTERM ask the run to checkpoint and stop; a second one ends its steps at once."""
+    """Ctrl-C, SIGTERM and a closed terminal ask the run to checkpoint and stop; a second one ends its steps at once."""
 
     def stop(_number: int, _frame: FrameType | None) -> None:
         workspace.stop()
 
-    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    hangup = [] if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN else [signal.SIGHUP]  # nohup
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM, *hangup)}
     try:
         yield
     finally:

@@ -39,10 +39,13 @@ def command(asked: Asked, host: str, port: int) -> int:
             put_line({"url": ready.url, "models": ready.models, "services": ready.services})
             return
         out = console()
-        out.print(f"serving [bold]{workspace.graph.project_name}[/bold] at [bold]{ready.url}[/bold]")
+        models = ", ".join(ready.models)
+        out.print(f"serving [bold]{workspace.graph.project_name}[/bold] at [bold]{ready.url}[/bold]{f' with {models}' if models else ''}")
         for service in ready.services:
-            out.print(f"  POST {ready.url}/{service}")
-        out.print(f"  try it in a browser: {ready.url}/docs   metrics: {ready.url}/metrics   stop: Ctrl-C")
+            out.print(f"  POST     {ready.url}/{service}", soft_wrap=True)
+        out.print(f"  try it   {ready.url}/docs", soft_wrap=True)
+        out.print(f"  metrics  {ready.url}/metrics", soft_wrap=True)
+        out.print("  stop     Ctrl-C")
 
     server = importlib.import_module(SERVER)
     lost = server.serve(site, host, port, announce)
