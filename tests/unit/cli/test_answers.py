@@ -170,6 +170,19 @@ def test_a_failure_is_still_to_be_found_later_in_the_logs_and_the_status(types: 
     assert "failed: bedplate logs" not in types("status")[1]
 
 
+def test_a_table_in_a_pipe_has_a_row_on_a_line_without_spaces_at_its_end(ran: Types) -> None:
+    """However long a cell is; and a time is to the second."""
+    code, out, _ = ran("sql", "select repeat('long ', 100) || 'end' as cell, 1 as n, timestamp '2026-01-02 03:04:05.6' as at")
+    assert code == 0
+    lines = out.splitlines()
+    assert len(lines) == 2
+    assert "long end" in lines[1]
+    assert lines[1].endswith(" 2026-01-02 03:04:05")
+    for verb in ("status", "plan", "show"):
+        lines = ran(verb, *ASKED[verb][0])[1].splitlines()
+        assert lines == [line.rstrip() for line in lines]
+
+
 def test_a_setting_makes_a_side_version_and_says_how_to_compare_it(ran: Types) -> None:
     code, out, _ = ran("run", "line", "--set", "line.slope=3")
     assert code == 0

@@ -2,20 +2,38 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from datetime import datetime
-from typing import Any
+from typing import IO, Any, Final, TextIO, cast
 
 import msgspec
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+_UNFOLDED: Final = 100_000
+"""Columns: more than any row has."""
+_SPACES: Final = re.compile(r"[ \t]+$", re.MULTILINE)
+
 
 def console() -> Console:
-    """Where people read: colours on a terminal, plain text in a pipe (wide: nothing there breaks lines for the eye)."""
+    """Where people read: colours on a terminal; in a pipe plain text, where a row is a line and no line ends in spaces."""
     drawn = Console(highlight=False)
-    return drawn if drawn.is_terminal else Console(highlight=False, width=160)
+    return drawn if drawn.is_terminal else Console(file=cast(IO[str], _LineEnds(sys.stdout)), highlight=False, width=_UNFOLDED)
+
+
+class _LineEnds:
+    """A text file that takes the spaces from the ends of lines: a table fills its last column with them."""
+
+    def __init__(self, file: TextIO) -> None:
+        self._file = file
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._file, name)
+
+    def write(self, text: str) -> int:
+        return self._file.write(_SPACES.sub("", text))
 
 
 def put_json(value: Any) -> None:

@@ -20,6 +20,8 @@ from .paths import near
 from .verb import Asked, verb
 
 _ROWS = 8
+_CARD = 120
+"""Columns of a card at most: longer lines are hard to read."""
 _LONG = 2000
 """Characters of a value that are printed."""
 
@@ -53,7 +55,8 @@ def _contents(out: Console, workspace: Workspace, version: Version) -> None:
     """A model's card, what a check found, the first rows of a table, a value."""
     if version.kind == "model":
         node = workspace.graph.nodes.get(workspace.graph.makers.get(version.artifact, ""))
-        out.print(Markdown(card(gather(workspace.catalog, version.ref, (node.declaration.function.__doc__ or "") if node else ""))))
+        told = card(gather(workspace.catalog, version.ref, (node.declaration.function.__doc__ or "") if node else ""))
+        out.print(Markdown(told), width=min(out.width, _CARD))
         return
     _version(out, workspace, version)
     if (check := check_of(version)) is not None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+from typing import Any
+
 import click
 from rich.markup import escape
 
@@ -20,9 +23,22 @@ def command(asked: Asked, limit: int) -> int:
     shown = frame.head(limit) if limit else frame
     drawn = table(*(f"#{name}" if dtype.is_numeric() else name for name, dtype in frame.schema.items()))
     for row in shown.iter_rows():
-        drawn.add_row(*("" if cell is None else f"{cell:.6g}" if isinstance(cell, float) else escape(str(cell)) for cell in row))
+        drawn.add_row(*(escape(_told(cell)) for cell in row))
     out = console()
     out.print(drawn)
     if len(shown) < len(frame):
         out.print(f"[dim]{len(frame) - len(shown)} more rows: --limit 0[/dim]")
     return 0
+
+
+def _told(cell: Any) -> str:
+    """A cell for people: six digits of a number, times to the second."""
+    match cell:
+        case None:
+            return ""
+        case float():
+            return f"{cell:.6g}"
+        case datetime():
+            return cell.isoformat(" ", "seconds")
+        case _:
+            return str(cell)
