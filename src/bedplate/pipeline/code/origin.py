@@ -10,9 +10,7 @@ import functools
 import sysconfig
 from pathlib import Path
 
-import bedplate
-
-_BEDPLATE = str(Path(bedplate.__file__).resolve().parent) + "/"
+_BEDPLATE = str(Path(__file__).resolve().parents[2]) + "/"
 _INSTALLED = ("site-packages", "dist-packages")
 
 
