@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from bedplate.core.errors import UserError
+from bedplate.core.parameters import Tune
 from bedplate.core.records import Record, Version
 
 from .wiring.graph import Graph
@@ -64,8 +65,22 @@ def read_settings(graph: Graph, given: Mapping[str, Any]) -> dict[str, dict[str,
         if wire is None or wire.role != "setting":
             known = ", ".join(f"{node.name}.{w.name}" for w in node.by_role("setting")) or "it has none"
             raise UserError(f"{node.name} has no setting '{setting}'", why=f"its settings: {known}", next="bedplate lint")
-        found.setdefault(node.name, {})[setting] = _convert(name, value, wire.hint)
+        found.setdefault(node.name, {})[setting] = _within(name, _convert(name, value, wire.hint), wire.tune)
     return found
+
+
+def _within(name: str, value: Any, tune: Tune | None) -> Any:
+    """The value, if the range or the choices of its `tune(...)` allow it."""
+    if tune is None:
+        return value
+    allowed, said = True, ""
+    if tune.choices:
+        allowed, said = value in tune.choices, f"tune(...) gives it the choices {', '.join(map(repr, tune.choices))}"
+    elif tune.low is not None and tune.high is not None:
+        allowed, said = isinstance(value, int | float) and tune.low <= value <= tune.high, f"tune({tune.low}, {tune.high}) is its range"
+    if not allowed:
+        raise UserError(f"{name}={value!r} is out of range", why=said, next=f"--set another value, or change the tune(...) of {name}")
+    return value
 
 
 def _convert(name: str, value: Any, hint: Any) -> Any:

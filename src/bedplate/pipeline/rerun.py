@@ -17,7 +17,13 @@ from .wiring.graph import Graph, Node
 
 
 def attempt_of(catalog: Catalog, ref: str) -> Attempt:
-    """The attempt with this id, or the one that made this version. Raises NotFound."""
+    """The attempt with this id, or the one that made this version. Raises NotFound, UserError."""
+    if ref.startswith("r-"):
+        raise UserError(
+            f"{ref} is a run, and rerun takes an attempt or a version",
+            why="an attempt is run again on the inputs that it had",
+            next=f"bedplate show {ref} lists its steps; then: bedplate rerun a-... or NAME@VERSION",
+        )
     return catalog.runs.attempt(ref if ref.startswith("a-") else catalog.artifacts.get(ref).attempt)
 
 

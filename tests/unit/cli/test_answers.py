@@ -55,7 +55,7 @@ ASKED = {
     "lineage": (["line"], 0, "numbers@1 as numbers"),
     "logs": (["numbers"], 0, "numbers printed nothing in"),
     "sql": (["select 1 / 2 as half"], 0, "0.5"),
-    "promote": (["line@1"], 0, "line@1 is now production"),
+    "promote": (["line@1"], 0, "line@1 is production already"),
     "rollback": (["line"], 5, "there is nothing to roll 'line@production' back to"),
     "labels": (["truth.csv"], 0, "name no prediction that is known"),
     "watch": ([], 2, "answer served nothing yet"),
@@ -140,7 +140,7 @@ def test_a_check_that_does_not_pass_is_exit_code_6_with_the_next_command(types: 
     code, out, _ = types("run")
     assert code == 6
     assert "FAIL at one = 9 (<= 5)" in out
-    assert "good did not pass; next: bedplate show good" in out
+    assert "good@1 did not pass; next: bedplate show good@1" in out
 
 
 def test_a_step_that_raises_is_exit_code_1_with_its_frames_and_the_next_command(types: Types, tmp_path: Path) -> None:
@@ -190,7 +190,23 @@ def test_a_setting_makes_a_side_version_and_says_how_to_compare_it(ran: Types) -
     assert "metric slope" in ran("diff", "line", "line@2")[1]
 
 
-@pytest.mark.parametrize("given", ["line.slope", "slope=3", "line.slop=3", "line.slope=steep"])
+def test_a_model_is_promoted_by_its_version_only(ran: Types) -> None:
+    code, _, err = ran("promote", "line")
+    assert code == 2
+    assert "there are line@1 (production)" in err
+    assert "next: bedplate promote line@1" in err
+    assert "line@1 is production already" in ran("promote", "line@1")[1]
+    assert "line@1 is now staging" in ran("promote", "line@1", "--alias", "staging")[1]
+
+
+def test_a_run_is_not_run_again_as_one(ran: Types) -> None:
+    run = json.loads(ran("status", "--json")[1])["runs"][0]["id"]
+    code, _, err = ran("rerun", run)
+    assert code == 2
+    assert "rerun takes an attempt or a version" in err
+
+
+@pytest.mark.parametrize("given", ["line.slope", "slope=3", "line.slope=10", "line.slop=3", "line.slope=steep"])
 def test_a_setting_that_cannot_be_read_is_exit_code_2(ran: Types, given: str) -> None:
     code, out, err = ran("run", "--set", given)
     assert code == 2

@@ -1,13 +1,14 @@
 """The command line: a table of verbs, each loaded when it is used, and one place where errors become exit codes.
 
 Exit codes: 0 done, 1 a step failed, 2 wrong use, 3 the project file, 4 the world, 5 refused, 6 a check did not pass, 70 our bug,
-130 interrupted.
+130 interrupted, 141 nobody reads the answer any more (as `| head` does).
 """
 
 from __future__ import annotations
 
 import difflib
 import importlib
+import os
 import sys
 import tempfile
 import traceback
@@ -65,6 +66,7 @@ def main(arguments: list[str] | None = None) -> None:
     """Run the command line and exit with the right code; no traceback for a user's mistake."""
     try:
         result = cli.main(args=arguments, prog_name="bedplate", standalone_mode=False)
+        sys.stdout.flush()
         sys.exit(result if isinstance(result, int) else 0)
     except click.exceptions.Abort:
         click.echo("interrupted", err=True)
@@ -79,7 +81,7 @@ def main(arguments: list[str] | None = None) -> None:
         click.echo(f"{click.style('error', fg='red', bold=True)}: {near(str(error))}", err=True)
         sys.exit(error.exit_code)
     except BrokenPipeError:
-        sys.stderr.close()
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else Python's own last flush fails too
         sys.exit(141)
     except OSError as error:
         click.echo(f"{click.style('error', fg='red', bold=True)}: {error}", err=True)

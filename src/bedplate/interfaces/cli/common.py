@@ -19,8 +19,15 @@ _SPACES: Final = re.compile(r"[ \t]+$", re.MULTILINE)
 
 def console() -> Console:
     """Where people read: colours on a terminal; in a pipe plain text, where a row is a line and no line ends in spaces."""
-    drawn = Console(highlight=False)
-    return drawn if drawn.is_terminal else Console(file=cast(IO[str], _LineEnds(sys.stdout)), highlight=False, width=_UNFOLDED)
+    drawn = _Console(highlight=False)
+    return drawn if drawn.is_terminal else _Console(file=cast(IO[str], _LineEnds(sys.stdout)), highlight=False, width=_UNFOLDED)
+
+
+class _Console(Console):
+    """Whoever reads may stop reading: that is for the one place where errors become exit codes."""
+
+    def on_broken_pipe(self) -> None:
+        raise BrokenPipeError
 
 
 class _LineEnds:

@@ -23,6 +23,11 @@ def command(asked: Asked, alias: str, reason: str) -> int:
     version = workspace.catalog.artifacts.get(asked.names[0])
     if version.kind != "model":
         raise UserError(f"{version.ref} is a {version.kind}, not a model", next="bedplate status")
+    if "@" not in asked.names[0]:
+        newest = workspace.catalog.artifacts.versions(version.artifact)
+        named = {number: alias for alias, number in workspace.catalog.models.aliases(version.artifact).items()}
+        there = ", ".join(f"{one.ref} ({named[one.number]})" if one.number in named else one.ref for one in newest)
+        raise UserError(f"which version of {version.artifact}?", why=f"there are {there}", next=f"bedplate promote {version.ref}")
     moved = workspace.catalog.models.promote(
         Promotion(
             model=version.artifact, alias=alias, version=version.number, by="person", reason=reason or _who(), at=workspace.clock.now()
@@ -53,6 +58,9 @@ def _who() -> str:
 def _said(moved: Promotion, as_json: bool) -> int:
     if as_json:
         put_json(moved)
+        return 0
+    if moved.before == moved.version:
+        console().print(f"[bold]{moved.model}@{moved.version}[/bold] is {moved.alias} already")
         return 0
     before = f" (before: {moved.model}@{moved.before})" if moved.before is not None else ""
     console().print(f"[bold]{moved.model}@{moved.version}[/bold] is now {moved.alias}{before}")

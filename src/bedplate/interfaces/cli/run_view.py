@@ -69,7 +69,8 @@ def _next(workspace: Workspace, summary: Summary, failed_checks: list[str]) -> l
         logs = f"[bold]bedplate logs {escape(name)}[/bold] shows what it printed and where it failed; " if printed else ""
         return [f"next: {logs}mend it, then [bold]bedplate run[/bold] goes on from here"]
     if failed_checks:
-        return [f"[bold red]{name}[/bold red] did not pass; next: [bold]bedplate show {name}[/bold]" for name in failed_checks]
+        refs = [escape(summary.versions[name].ref) for name in failed_checks]
+        return [f"[bold red]{ref}[/bold red] did not pass; next: [bold]bedplate show {ref}[/bold]" for ref in refs]
     if not summary.run.moves_heads:
         side = [version for version in summary.versions.values() if not version.head]
         return [f"{side[-1].ref} is a side version; next: [bold]bedplate diff {side[-1].artifact} {side[-1].ref}[/bold]"] if side else []
