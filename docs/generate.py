@@ -12,19 +12,69 @@ import inspect
 import re
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args, get_type_hints
 
 import click
 
 import bedplate
+from bedplate.assembly import Workspace
 from bedplate.core import errors
 from bedplate.core.config import SETTINGS
+from bedplate.core.kinds import View
+from bedplate.core.project import Given
+from bedplate.core.sources import Source
 from bedplate.interfaces.cli.verbs import VERBS
 
 ROOT = Path(__file__).parents[1]
 REFERENCE = ROOT / "docs" / "reference"
 MADE = "<!-- made by `make docs` from the code: change that, not this page -->"
 DECORATORS = ("ingest", "prepare", "features", "train", "check", "service", "watch", "step")
+NEEDS = {
+    "cpu": "processors, 1 where it is not given",
+    "gpu": "accelerators",
+    "memory": 'bytes of memory, as `"2 GB"` or a number: a limit that is enforced',
+    "time": 'how long it may take, as `"10 min"` or seconds: a limit that is enforced',
+    "retries": "further tries after a failure",
+}
+BUILT = (bedplate.Model, bedplate.Check)
+"""Classes that a project makes itself; of the others it is handed an instance."""
+INNER = ("bind", "is_running", "start")
+"""Public for the house's own rooms, not for a project."""
+HELD, SUMMARY = get_type_hints(Workspace.__getitem__)["return"], get_type_hints(Workspace.run)["return"]
+CALLS: tuple[tuple[str, str, tuple[Any, ...]], ...] = (
+    (
+        "An opened project",
+        'For a notebook or a program: `project = bedplate.open(".")` gives a Workspace, `project["late"]` what is Held under a name. '
+        f"A `view` is one of {', '.join(f'`{view}`' for view in get_args(View))}.",
+        (bedplate.open, Workspace, HELD, SUMMARY),
+    ),
+    ("Model", "What a `train` function returns and a consumer receives.", (bedplate.Model,)),
+    ("Check", "What a `check` or `watch` function returns.", (bedplate.Check,)),
+    (
+        "Context",
+        "What a function receives that takes `context: Context`. It has `run`, `step`, `attempt`, "
+        "`seed`, `random`, "
+        "`deadline`, `checkpoints` and `stopping()`.",
+        (bedplate.Context,),
+    ),
+    ("Sources", "What an ingest reads through: `Files(pattern)`, `Package(name, pattern)`.", (Source, bedplate.Files)),
+    (
+        "Defaults and keys",
+        "What stands as a parameter's default, or after `each=`.",
+        (bedplate.tune, bedplate.use, bedplate.daily, bedplate.hourly),
+    ),
+)
+EXIT_CODES = {
+    0: "done",
+    1: "a step failed: its own code raised, or a limit that it declares was hit",
+    2: "wrong use: a verb, option, name, version or setting that is not right",
+    3: "the project file, or how its functions are wired, is not right",
+    4: "the world: disk, network, a server or another process; of `doctor`, something is wrong",
+    5: "refused: a rule of the house says no (a budget, a barred version, a newer state)",
+    6: "a check or a watch did not pass; of `rerun`, the result differs",
+    70: "a mistake of bedplate's own: a report is written to a file, whose name is shown",
+    130: "interrupted: by Ctrl-C, or asked to stop; finished steps stay finished",
+}
 BAD_INPUT = (
     "a misspelt parameter",
     "a cycle",
@@ -102,7 +152,8 @@ def error_page() -> str:
         ("&nbsp;" * 4 * depth + f"`{kind.__name__}`", str(kind.exit_code), (inspect.getdoc(kind) or "").splitlines()[0])
         for depth, kind in error_tree()
     ]
-    return page("Errors", intro, table(("error", "exit code", "meaning"), rows))
+    codes = table(("exit code", "meaning"), [(f"`{code}`", meaning) for code, meaning in EXIT_CODES.items()])
+    return page("Errors", intro, "## Exit codes", codes, "## Errors", table(("error", "exit code", "meaning"), rows))
 
 
 def verbs() -> str:
@@ -122,6 +173,56 @@ def verbs() -> str:
             parts.append(table(("option", "what it does"), rows))
     intro = "Every verb takes an optional project file; without one it finds the only project in the folder."
     return page("Verbs", intro, *parts)
+
+
+def python() -> str:
+    """What a program calls, with signatures: an opened project, what functions make and receive, what a step may need."""
+    needs = [(f"`{name}`", f"`{_type(kind)}`", NEEDS[name]) for name, kind in get_type_hints(Given).items()]
+    parts = [f"## {title}\n\n{says}\n\n{_calls(*owners)}" for title, says, owners in CALLS]
+    says = "Every decorator takes these by name; a features decorator takes no limit of time, since its `time=` is its event time."
+    parts.append("\n\n".join(["## Needs", says, table(("keyword", "type", "what it says"), sorted(needs))]))
+    intro = "Every call of a program, a notebook or a project, with its types. What each name is for: [names](names.md)."
+    return page("Python", intro, *parts)
+
+
+def _calls(*owners: Any) -> str:
+    """The public calls and properties of these classes and functions, one by one."""
+    shown = ([*_members(one)] if inspect.isclass(one) else [_call(one, f"bedplate.{one.__name__}")] for one in owners)
+    return "\n\n".join(call for calls in shown for call in calls)
+
+
+def _members(owner: type) -> Iterator[str]:
+    made = owner.__name__
+    if owner in BUILT:
+        yield _call(owner, made)
+    for name, member in vars(owner).items():
+        if isinstance(member, property):
+            yield f"### {made}.{name}\n\n    {made}.{name} -> {_type(member.fget.__annotations__['return'])}\n\n{inspect.getdoc(member)}"
+        elif name == "__getitem__" or (name[0] != "_" and name not in INNER and inspect.isroutine(member)):
+            yield _call(getattr(owner, name), f"{made}.{name}").replace("Workspace.__getitem__(name: str)", "Workspace[name: str]")
+
+
+def _call(thing: Any, name: str) -> str:
+    """A call's signature, as a person would type it, and its docstring."""
+    found = inspect.signature(thing)
+    given = [_parameter(one) for one in found.parameters.values() if one.name != "self"]
+    stars = [at for at, one in enumerate(found.parameters.values()) if one.kind is inspect.Parameter.KEYWORD_ONLY]
+    bare = stars and not any(one.kind is inspect.Parameter.VAR_POSITIONAL for one in found.parameters.values())
+    if bare:
+        given.insert(stars[0] - ("self" in found.parameters), "*")
+    answer = "" if inspect.isclass(thing) or found.return_annotation is inspect.Signature.empty else f" -> {_type(found.return_annotation)}"
+    return f"### {name}\n\n    {name}({', '.join(given)}){answer}\n\n{inspect.getdoc(thing) or ''}"
+
+
+def _parameter(one: inspect.Parameter) -> str:
+    star = "*" if one.kind is inspect.Parameter.VAR_POSITIONAL else "**" if one.kind is inspect.Parameter.VAR_KEYWORD else ""
+    default = "" if one.default is inspect.Parameter.empty else " = ..." if callable(one.default) else f" = {one.default!r}"
+    return f"{star}{one.name}: {_type(one.annotation)}{default}"
+
+
+def _type(annotation: Any) -> str:
+    text = annotation if isinstance(annotation, str) else inspect.formatannotation(annotation)
+    return text.replace("bedplate.core.check.", "")
 
 
 def names() -> str:
@@ -175,6 +276,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "bad-input.md": bad_input,
     "errors.md": error_page,
     "names.md": names,
+    "python.md": python,
     "settings.md": settings,
     "verbs.md": verbs,
 }
