@@ -223,7 +223,7 @@ class Runner:
                 if event.id in self._doing:
                     self._account.progress(self._doing[event.id], event)
             elif (doing := self._doing.pop(event.id, None)) is not None:
-                outcome = _outcome(event)
+                outcome = _outcome(event, doing.node)
                 if outcome.ok:
                     done.append((doing, self._done(doing, outcome, event.usage)))
                 else:
@@ -328,8 +328,11 @@ def _lacking(node: Node, total: Slots) -> str:
     return ""
 
 
-def _outcome(ended: Ended) -> Outcome:
-    """What the worker answered; where it could not, what the executor says became of it."""
+def _outcome(ended: Ended, node: Node) -> Outcome:
+    """What the worker answered; where it could not, what the executor says became of it, and where a limit that it hit stands."""
     if ended.cause == "":
         return msgspec.json.decode(ended.payload, type=Outcome)
-    return Outcome(attempt=ended.id, cause=ended.cause, message=ended.message)
+    declared = node.declaration
+    limit = {"time": declared.needs.time_s and "time=", "memory": declared.needs.memory_bytes and "memory="}.get(ended.cause)
+    where = f": raise {limit} at {declared.file}:{declared.line}" if limit else ""
+    return Outcome(attempt=ended.id, cause=ended.cause, message=ended.message + where)

@@ -13,6 +13,7 @@ import sys
 import tempfile
 import traceback
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -23,8 +24,20 @@ from .paths import near
 from .verbs import VERBS, Verb
 
 
+class Unread(Exception):
+    """Nobody reads the answer any more. No OSError: click would end with its own exit code, that of a step that failed."""
+
+
 class VerbGroup(click.Group):
     """A group whose commands are rows of the table."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            answer = super().invoke(ctx)
+            sys.stdout.flush()
+        except BrokenPipeError:
+            raise Unread from None
+        return answer
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return [verb.name for verb in VERBS if not verb.hidden]
@@ -66,7 +79,6 @@ def main(arguments: list[str] | None = None) -> None:
     """Run the command line and exit with the right code; no traceback for a user's mistake."""
     try:
         result = cli.main(args=arguments, prog_name="bedplate", standalone_mode=False)
-        sys.stdout.flush()
         sys.exit(result if isinstance(result, int) else 0)
     except click.exceptions.Abort:
         click.echo("interrupted", err=True)
@@ -80,7 +92,7 @@ def main(arguments: list[str] | None = None) -> None:
     except BedplateError as error:
         click.echo(f"{click.style('error', fg='red', bold=True)}: {near(str(error))}", err=True)
         sys.exit(error.exit_code)
-    except BrokenPipeError:
+    except Unread:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else Python's own last flush fails too
         sys.exit(141)
     except OSError as error:
