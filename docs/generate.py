@@ -17,7 +17,6 @@ from typing import Any, NamedTuple, get_args, get_type_hints
 import click
 
 import bedplate
-from bedplate.assembly import Workspace
 from bedplate.core import errors
 from bedplate.core.config import SETTINGS
 from bedplate.core.kinds import View
@@ -40,21 +39,21 @@ BUILT = (bedplate.Model, bedplate.Check)
 """Classes that a project makes itself; of the others it is handed an instance."""
 INNER = ("bind", "is_running", "start")
 """Public for the house's own rooms, not for a project."""
-HELD, SUMMARY = get_type_hints(Workspace.__getitem__)["return"], get_type_hints(Workspace.run)["return"]
+WORKSPACE = get_type_hints(bedplate.open)["return"]
+HELD, SUMMARY = get_type_hints(WORKSPACE.__getitem__)["return"], get_type_hints(WORKSPACE.run)["return"]
 CALLS: tuple[tuple[str, str, tuple[Any, ...]], ...] = (
     (
         "An opened project",
         'For a notebook or a program: `project = bedplate.open(".")` gives a Workspace, `project["late"]` what is Held under a name. '
         f"A `view` is one of {', '.join(f'`{view}`' for view in get_args(View))}.",
-        (bedplate.open, Workspace, HELD, SUMMARY),
+        (bedplate.open, WORKSPACE, HELD, SUMMARY),
     ),
     ("Model", "What a `train` function returns and a consumer receives.", (bedplate.Model,)),
     ("Check", "What a `check` or `watch` function returns.", (bedplate.Check,)),
     (
         "Context",
-        "What a function receives that takes `context: Context`. It has `run`, `step`, `attempt`, "
-        "`seed`, `random`, "
-        "`deadline`, `checkpoints` and `stopping()`.",
+        "What a function receives that takes `context: Context`. It has `run`, `step`, `attempt`, `seed`, "
+        "`random`, `deadline`, `checkpoints` and `stopping()`.",
         (bedplate.Context,),
     ),
     ("Sources", "What an ingest reads through: `Files(pattern)`, `Package(name, pattern)`.", (Source, bedplate.Files)),

@@ -49,6 +49,16 @@ def test_every_kind_of_bad_input_is_shown_by_a_test() -> None:
     assert shown - set(generate.BAD_INPUT) == {"a state folder of a newer bedplate"}
 
 
+def test_every_error_ends_with_an_exit_code_that_is_explained() -> None:
+    assert {kind.exit_code for _, kind in generate.error_tree()} - set(generate.EXIT_CODES) == set()
+
+
+def test_every_need_is_explained() -> None:
+    """The keywords that every decorator takes are all in docs/reference/python.md."""
+    page = (ROOT / "docs" / "reference" / "python.md").read_text()
+    assert [name for name in generate.get_type_hints(generate.Given) if f"| `{name}` |" not in page] == []
+
+
 def test_links_lead_to_files() -> None:
     broken = [
         f"{page.relative_to(ROOT)}: {target}"

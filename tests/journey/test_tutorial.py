@@ -38,7 +38,7 @@ def script(port: int) -> tuple[str, list[str]]:
                 if line == "$ kill %1":
                     commands.append("wait %1 || true")
             else:
-                shown.append(line)
+                shown.append(line.removesuffix("..."))  # what is cut
     return "\n".join(["set -em", "trap 'kill %1 2>/dev/null || true' EXIT", *commands]), shown
 
 
