@@ -95,7 +95,7 @@ class Artifacts:
         names = self.names()
         if name not in names:
             near = difflib.get_close_matches(name, names, 3)
-            hint = f"did you mean {' or '.join(repr(n) for n in near)}?" if near else "bedplate show"
+            hint = f"did you mean {' or '.join(repr(n) for n in near)}?" if near else "bedplate status lists what there is"
             return NotFound(f"nothing is called '{name}'", why="the record has no such artifact", next=hint)
         if not at:
             return NotFound(f"'{name}' has no head", why="only side runs (--set, other targets) have made it", next=f"bedplate run {name}")

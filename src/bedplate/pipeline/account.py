@@ -5,6 +5,7 @@ Makes records and emits `Said`s; the run loop writes them to the catalog, in the
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any, Literal
 
@@ -31,6 +32,10 @@ class Summary(Record, frozen=True, kw_only=True):
     steps: tuple[Step, ...]
     versions: dict[str, Version]
     failures: dict[str, str]
+
+    def __repr__(self) -> str:
+        counts = Counter(step.status for step in self.steps)
+        return f"<run {self.run.id}: {', '.join([self.run.status, *(f'{count} {status}' for status, count in counts.items())])}>"
 
     @property
     def ok(self) -> bool:

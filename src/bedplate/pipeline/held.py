@@ -30,8 +30,10 @@ class Held:
         self._clock = clock
 
     def __repr__(self) -> str:
-        newest = self.versions[:1]
-        return f"Held({self.name!r}: {newest[0].ref} is the newest)" if newest else f"Held({self.name!r}: nothing yet)"
+        known, head = self.versions, self._catalog.artifacts.head(self.name)
+        count = f"{len(known)} version{'s' if len(known) != 1 else ''}"
+        told = f"{count}, {f'head {head.ref}' if head else 'no head'}" if known else "nothing yet"
+        return f"<{self.name}: {told}>"
 
     @property
     def versions(self) -> list[Version]:

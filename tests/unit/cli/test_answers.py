@@ -199,6 +199,17 @@ def test_a_model_is_promoted_by_its_version_only(ran: Types) -> None:
     assert "line@1 is now staging" in ran("promote", "line@1", "--alias", "staging")[1]
 
 
+@pytest.mark.parametrize(("name", "said"), [("lin", "did you mean 'line'?"), ("zzz", "lists every name"), ("answer", "bedplate serve")])
+def test_a_name_that_there_is_nothing_to_show_of_leads_on(ran: Types, name: str, said: str) -> None:
+    code, _, err = ran("show", name)
+    assert code == 2
+    assert said in err
+
+
+def test_what_was_not_made_yet_is_shown_the_way(types: Types) -> None:
+    assert "next: bedplate run line" in types("show", "line")[2]
+
+
 def test_a_run_is_not_run_again_as_one(ran: Types) -> None:
     run = json.loads(ran("status", "--json")[1])["runs"][0]["id"]
     code, _, err = ran("rerun", run)

@@ -131,3 +131,9 @@ def test_the_candidate_that_python_cannot_read_is_taken(tmp_path: Path) -> None:
     """Loading it then tells where the mistake is."""
     (tmp_path / "flow.py").write_text(MAKES + "def (:\n")
     assert find_project(tmp_path).name == "flow.py"
+
+
+def test_a_misspelt_module_that_lies_beside_is_no_package_to_install(project: Write) -> None:
+    with pytest.raises(ProjectError) as raised:
+        project("import cleanning\n", cleaning="def clean(): ...\n")
+    assert raised.value.next == "did you mean 'cleaning'?"

@@ -373,3 +373,10 @@ def test_a_stop_says_what_it_waits_for_and_a_second_one_ends_it_now(house: Any, 
     assert summary.run.status == "cancelled"
     assert graces == [10.0, 0.0]
     assert heard == ["stopping: a has 10 s to checkpoint; Ctrl-C again ends it now", "stopping: a is ended now"]
+
+
+def test_a_notebook_shows_what_is_held_and_how_a_run_ended_on_a_line(house: Any) -> None:
+    summary = house.run(FORK)
+    assert repr(summary) == f"<run {summary.run.id}: done, 5 done>"
+    assert repr(house.open()["b"]) == "<b: 1 version, head b@1>"
+    assert repr(house.run(FORK)).endswith(": done, 5 skipped>")

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
+
 import msgspec
 from rich.console import Console
 from rich.markdown import Markdown
 from rich.markup import escape
 
 from bedplate.core.digests import short
+from bedplate.core.errors import NotFound
 from bedplate.core.records import Version
 from bedplate.core.units import show_bytes, show_joules, show_seconds
 from bedplate.pipeline.commit import check_of
@@ -34,6 +37,7 @@ def command(asked: Asked) -> int:
         return _run(workspace, name, as_json)
     if name.startswith("a-"):
         return _attempt(workspace, name, as_json)
+    _has_been_made(workspace, re.split(r"[@\[]", name)[0])
     version = workspace.catalog.artifacts.get(name)
     if as_json:
         put_json(
@@ -49,6 +53,16 @@ def command(asked: Asked) -> int:
     if "@" not in name:
         _versions(out, workspace, version)
     return 0
+
+
+def _has_been_made(workspace: Workspace, name: str) -> None:
+    """Raises NotFound for a name that neither the record nor the project knows, and where nothing was made under it yet."""
+    if any(name == known.partition("[")[0] for known in workspace.catalog.artifacts.names()):
+        return
+    node = workspace.graph.node(name)
+    if node.declaration.decorator == "service":
+        raise NotFound(f"{name} is a service", why="what it serves is not an artifact", next=f"bedplate serve {name}")
+    raise NotFound(f"'{name}' has not been made yet", next=f"bedplate run {name}")
 
 
 def _contents(out: Console, workspace: Workspace, version: Version) -> None:

@@ -10,6 +10,7 @@ byte-code cache (the project file itself never is).
 from __future__ import annotations
 
 import ast
+import difflib
 import importlib
 import re
 import sys
@@ -156,7 +157,10 @@ def _failed(error: BaseException, file: Path) -> ProjectError:
         return ProjectError(f"{where}: the file ends the program when it is imported", next='move that under `if __name__ == "__main__":`')
     if isinstance(error, ModuleNotFoundError) and error.name:
         top = error.name.partition(".")[0]
-        return ProjectError(f"{where}: no module '{error.name}'", next=f"pip install {top}, or put {top}.py beside {file.name}")
+        beside = {path.stem for path in file.parent.iterdir() if path.suffix == ".py" or (path.is_dir() and path.name.isidentifier())}
+        near = difflib.get_close_matches(top, sorted(beside - {file.stem}), 1)
+        next = f"did you mean '{near[0]}'?" if near else f"pip install {top}, or put {top}.py beside {file.name}"
+        return ProjectError(f"{where}: no module '{error.name}'", next=next)
     line = frames[-1].line if frames else ""
     return ProjectError(f"{where}: {type(error).__name__}: {error}", why=f"importing the project raised it: {line}" if line else "")
 
