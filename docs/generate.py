@@ -230,7 +230,11 @@ def names() -> str:
     parts += [_name(f"bedplate.{name}", getattr(bedplate, name)) for name in bedplate.__all__]
     parts.append("## Decorators")
     parts += [_name(f"@project.{name}", getattr(bedplate.Project, name)) for name in DECORATORS]
-    return page("Names", "What `import bedplate` offers, and what a Project decorates functions with. Every call with its types: [Python](python.md).", *parts)
+    return page(
+        "Names",
+        "What `import bedplate` offers, and what a Project decorates functions with. Every call with its types: [Python](python.md).",
+        *parts,
+    )
 
 
 def _name(title: str, thing: Any) -> str:
