@@ -72,7 +72,8 @@ EXIT_CODES = {
     5: "refused: a rule of the house says no (a budget, a barred version, a newer state)",
     6: "a check or a watch did not pass; of `rerun`, the result differs",
     70: "a mistake of bedplate's own: a report is written to a file, whose name is shown",
-    130: "interrupted: by Ctrl-C, or asked to stop; finished steps stay finished",
+    130: "interrupted: by Ctrl-C, or asked to stop (a second time: at once); finished steps stay finished",
+    141: "whoever read the answer stopped reading, as `head` does",
 }
 BAD_INPUT = (
     "a misspelt parameter",
