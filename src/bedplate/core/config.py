@@ -45,6 +45,13 @@ def whole(text: str) -> int:
     return int(text)
 
 
+def embedded(text: str) -> str:
+    """Where online features are read: inside the server, the only place there is yet. Raises UserError."""
+    if text != "embedded":
+        raise UserError(f"'{text}' is not known", why="known: embedded", next="leave it out, or write 'embedded'")
+    return text
+
+
 def watts(text: str) -> float:
     """Read a power: `"65 W"`. Raises UserError."""
     amount, _, unit = text.partition(" ")
@@ -57,7 +64,7 @@ SETTINGS = (
     Setting("state", ".bedplate", "Folder of the state, relative to the project file."),
     Setting("catalog", "sqlite:///{state}/catalog.db", "Where the record is kept."),
     Setting("store", "file://{state}/store", "Where bytes and tables are kept."),
-    Setting("online", "embedded", "Where online features are read."),
+    Setting("online", "embedded", "Where online features are read: `embedded`, inside the server.", embedded),
     Setting("compute", "local", "Where steps run: `local` (a fork server and its workers) or `inline` (this process)."),
     Setting("price", "0 USD/hour", "What an hour of this target costs."),
     Setting("cpu", "0", "Processors to use at once; 0 is all of this machine.", number),

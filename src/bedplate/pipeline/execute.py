@@ -238,7 +238,7 @@ class Notes:
 @contextmanager
 def _put_back() -> Iterator[None]:
     """A step may change folder and environment for itself, not for the next one in this worker."""
-    folder, environ = os.getcwd(), dict(os.environb)  # noqa: PTH109  as bytes and text: this runs around every step
+    folder, environ = Path.cwd(), dict(os.environb)
     try:
         yield
     finally:

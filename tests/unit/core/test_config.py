@@ -34,6 +34,7 @@ def test_every_default_can_be_read() -> None:
         ("watts", "65", "'65' is not a power"),
         ("checkpoints", "2.5", "'2.5' is not a whole number"),
         ("drift_psi", "", "'' is not a number"),
+        ("online", "redis://cache", "'redis://cache' is not known"),
     ],
 )
 def test_a_value_that_cannot_be_read_is_named_with_its_setting(name: str, value: str, says: str) -> None:
