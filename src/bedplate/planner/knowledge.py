@@ -1,0 +1,65 @@
+"""All that an answer may rest on, in one record: hardware, architectures and fitted constants. Assembly loads it, the planner only reads it."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+
+import msgspec
+
+from bedplate.core.errors import NotFound
+from bedplate.core.records import Record
+
+from .architecture import Architecture, Architectures
+from .calibration import Constants
+from .cases import Case, Unsupported
+from .systems import Accelerator, Systems
+
+
+class Knowledge(Record, frozen=True, kw_only=True):
+    """`constants` by the name of the model they belong to: training, convergence, memory, serving, generation, kernels, energy."""
+
+    systems: Systems
+    architectures: Architectures
+    constants: Mapping[str, Constants]
+
+    def architecture(self, name: str) -> Architecture:
+        """The architecture of that name or alias. Raises NotFound with the nearest names."""
+        rows, aliases = self.architectures.rows, self.architectures.aliases
+        if name in rows:
+            return rows[name]
+        lowered = name.lower()
+        known = {row.lower(): row for row in rows} | aliases
+        if lowered in known:
+            return rows[known[lowered]]
+        near = difflib.get_close_matches(lowered, known, n=4, cutoff=0.4)
+        raise NotFound(
+            f"there is no model '{name}'",
+            why="nearest: " + ", ".join(sorted({known[n] for n in near})) if near else "nothing is called like it",
+            next="bedplate size list models, or give the path of a config.json",
+        )
+
+
+def machine(case: Case, knowledge: Knowledge) -> Accelerator:
+    """The case's accelerator with its overrides. Raises Unsupported where the case names none or an unknown one."""
+    if case.accelerator is None:
+        raise Unsupported("no accelerator is named")
+    try:
+        chip = knowledge.systems.accelerator(case.accelerator)
+    except NotFound as error:
+        raise Unsupported(f"{error.what} ({error.why})") from None
+    over = case.accelerator_overrides
+    if over is None:
+        return chip
+    changed = {"mem_gb": over.mem_gb, "mem_type": over.mem_type, "mem_gbs": over.mem_gbps, "tdp_w": over.tdp_w}
+    return msgspec.structs.replace(chip, **{k: v for k, v in changed.items() if v is not None})
+
+
+def model(case: Case, knowledge: Knowledge) -> Architecture:
+    """The case's architecture. Raises Unsupported where none is known."""
+    if case.model is None:
+        raise Unsupported("no model is named")
+    try:
+        return knowledge.architecture(case.model.name)
+    except NotFound as error:
+        raise Unsupported(f"{error.what} ({error.why})") from None
