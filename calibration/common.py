@@ -57,7 +57,7 @@ def knowledge(**constants: Any) -> Knowledge:
 
 
 def folds(cases: Sequence[Measured], *, by: str = "source") -> Iterator[tuple[Any, list[Measured], list[Measured]]]:
-    """(what is left out, the rest to fit on, the left-out cases), for each whole `source` or each `group` of (source, model, accelerator)."""
+    """(what is left out, the rest to fit on, the left-out cases), for each whole `source` or each `group`."""
     keys = sorted({getattr(case, by) for case in cases})
     for key in keys:
         yield key, [c for c in cases if getattr(c, by) != key], [c for c in cases if getattr(c, by) == key]

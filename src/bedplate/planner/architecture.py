@@ -34,7 +34,8 @@ class LayerGroup(Record, frozen=True, kw_only=True):
 
 
 class Experts(Record, frozen=True, kw_only=True):
-    """A mixture: each token goes to `top_k` of `count` experts of inner width `d_ff`, and through `shared` ones of width `shared_d_ff` in all."""
+    """A mixture: each token goes to `top_k` of `count` experts of inner width `d_ff`,
+    and through `shared` ones of width `shared_d_ff` in all."""
 
     count: int
     top_k: int
@@ -69,7 +70,7 @@ class StateSpace(Record, frozen=True, kw_only=True):
 
 
 class Encoder(Record, frozen=True, kw_only=True):
-    """A model beside the main one (vision tower, audio encoder, text encoder, VAE): its parameters and the FLOPs of one item, where known."""
+    """A model beside the main one (vision tower, audio encoder, text encoder, VAE): parameters, and FLOPs of one item where known."""
 
     name: str
     params: float
@@ -78,7 +79,10 @@ class Encoder(Record, frozen=True, kw_only=True):
 
 
 class Diffusion(Record, frozen=True, kw_only=True):
-    """What turns pixels into tokens and steps into passes. Sequence = frames/`temporal` x (height/`spatial`) x (width/`spatial`) latents per `patch`^2, plus text."""
+    """What turns pixels into tokens and steps into passes.
+
+    Sequence = frames/`temporal` x (height/`spatial`) x (width/`spatial`) latents per `patch`^2, plus text.
+    """
 
     spatial: int = 8
     temporal: int = 1
@@ -94,7 +98,7 @@ class Diffusion(Record, frozen=True, kw_only=True):
 
 
 class Architecture(Row, frozen=True, kw_only=True):
-    """One architecture. Dimensions as in its published configuration; `params` and `active_params` as published (counted in `counted_params`).
+    """One architecture. Dimensions as in its published configuration, `params` and `active_params` as published.
 
     `gated`: three matrices in a feed-forward (SwiGLU and kin), else two. `qkv_bias`, `tied` (input and output embedding share), `max_len`
     tokens. `mtp_layers` are the multi-token-prediction blocks that a checkpoint carries and training may use.
@@ -208,7 +212,7 @@ def embedding_params(arch: Architecture) -> float:
 
 
 def counted_params(arch: Architecture, *, active: bool = False) -> float:
-    """All weights (or those that a token uses; the input embedding counts), encoders included. Falls back on the published figure where there are no layers."""
+    """All weights (or those that a token uses; the input embedding counts), encoders included; the published figure where there are no layers."""
     if not arch.groups:
         return (arch.active_params if active else arch.params) or arch.params or 0.0
     blocks = sum(group.count * layer_params(arch, group, active=active) for group in arch.groups)
@@ -216,7 +220,7 @@ def counted_params(arch: Architecture, *, active: bool = False) -> float:
 
 
 def attention_flops(arch: Architecture, group: LayerGroup, queries: float, keys: float, *, causal: bool) -> float:
-    """Forward FLOPs of one layer's scores and weighted values for `queries` that look at `keys` each (halved where causal and queries = keys)."""
+    """Forward FLOPs of one layer's scores and weighted values for `queries` that look at `keys` each (halved where causal)."""
     if group.mixer == "none":
         return 0.0
     if group.mixer in ("mamba", "linear") and arch.state_space:

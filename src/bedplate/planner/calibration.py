@@ -18,7 +18,10 @@ from bedplate.core.records import Record
 
 
 class Effects(Record, frozen=True, kw_only=True):
-    """One quantity's constant: exp(base + the effects of the labels that apply). Labels look like `engine:vllm` or `accelerator:A100-SXM4-80GB/bf16`."""
+    """One quantity's constant: exp(base + the effects of the labels that apply).
+
+    Labels look like `engine:vllm` or `accelerator:A100-SXM4-80GB/bf16`.
+    """
 
     base: float
     effects: dict[str, float] = msgspec.field(default_factory=dict)

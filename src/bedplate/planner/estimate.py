@@ -1,7 +1,7 @@
 """A predicted number with its 80 % range and what it rests on, and what can be done with such numbers.
 
 Choices: a range is kept as two ratios' worth of bounds around the value (log-normal thinking: times, memory and energy vary by factors);
-products add the spreads of independent factors in quadrature, sums of one design's parts add them linearly, because they share their causes.
+products add the spreads of independent factors in quadrature; sums of one design's parts add them linearly: they share causes.
 """
 
 from __future__ import annotations

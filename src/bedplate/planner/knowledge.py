@@ -1,4 +1,7 @@
-"""All that an answer may rest on, in one record: hardware, architectures and fitted constants. Assembly loads it, the planner only reads it."""
+"""All that an answer may rest on, in one record: hardware, architectures, fitted constants.
+
+Assembly loads it, the planner only reads it.
+"""
 
 from __future__ import annotations
 

@@ -57,7 +57,7 @@ class Accelerator(Row, frozen=True, kw_only=True):
     runs: tuple[str, ...] = ()
 
     def peak(self, precision: str) -> float | None:
-        """Dense peak in FLOP/s of a matrix product in `precision`, or of the widest format at hand that it can be computed in; None: cannot."""
+        """Dense peak in FLOP/s of a matrix product in `precision`, or of the format it would be computed in here; None: cannot."""
         for name in _FALL_BACK.get(precision, (precision,)):
             if self.tflops.get(name):
                 return self.tflops[name] * 1e12
@@ -130,7 +130,7 @@ class Price(Row, frozen=True, kw_only=True):
 
     provider: str
     accelerator: str
-    n_accel: int
+    n_accel: int = 1
     region: str = ""
     on_demand: float | None = None
     spot: float | None = None
@@ -173,7 +173,10 @@ class Systems(Record, frozen=True, kw_only=True):
 
 
 def find(rows: Mapping[str, R], name: str, what: str) -> R:
-    """The row of that name: exact, else the only one that it is a part of once case, dashes and dots are left out. Raises NotFound with the nearest names."""
+    """The row of that name: exact, else the only one that starts so once case, dashes and dots are left out.
+
+    Raises NotFound with the nearest names.
+    """
     if name in rows:
         return rows[name]
     wanted = _squeezed(name)
