@@ -212,7 +212,7 @@ def embedding_params(arch: Architecture) -> float:
 
 
 def counted_params(arch: Architecture, *, active: bool = False) -> float:
-    """All weights (or those that a token uses; the input embedding counts), encoders included; the published figure where there are no layers."""
+    """All weights (or those that a token uses), embeddings and encoders included; the published figure where there are no layers."""
     if not arch.groups:
         return (arch.active_params if active else arch.params) or arch.params or 0.0
     blocks = sum(group.count * layer_params(arch, group, active=active) for group in arch.groups)

@@ -143,7 +143,7 @@ class Grid(Row, frozen=True, kw_only=True):
     """Electricity of a region: gCO2e per kWh, price per kWh, PUE where the row is a fleet's."""
 
     kind: str
-    region: str
+    region: str = ""
     g_per_kwh: float | None = None
     carbon_free: float | None = None
     usd_per_kwh: float | None = None
