@@ -36,6 +36,9 @@ from .pipeline.opened import Opened
 from .pipeline.wiring.graph import Graph
 from .pipeline.wiring.graph import build as build_graph
 from .pipeline.workspace import Parts, Workspace
+from .planner.knowledge import Knowledge
+from .planner.questions import Question
+from .planner.sizing import Sizing
 from .stages.ingest import Ingest, list_source
 from .stages.monitor.handler import Watch
 from .stages.monitor.shelf import ServiceShelf
@@ -45,6 +48,7 @@ from .stages.validate.handler import Validate
 from .storage.local import local_store
 from .storage.models import ModelShelf
 from .storage.store import Store
+from .storage.systems import HOME, load_architectures, load_constants, load_systems
 
 CATALOGS = {"sqlite": "bedplate.catalog.backends.sqlite"}
 STORES = ("file",)
@@ -80,6 +84,25 @@ def configure(project_file: Path, target: str = "") -> Config:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UserError(f"{path} cannot be read", why=str(error), next="mend it: each line is a name, = and a value") from error
     return resolve(project_file.resolve(), file, os.environ, target)
+
+
+def knowledge(folder: Path | None = None) -> Knowledge:
+    """What the planner knows: the rows that ship with bedplate, those of `folder` over them, and the fitted constants."""
+    names = sorted(path.stem for path in (HOME / "calibration").glob("*.json"))
+    return Knowledge(
+        systems=load_systems(folder), architectures=load_architectures(folder), constants={name: load_constants(name) for name in names}
+    )
+
+
+def size(question: Question, folder: str | Path | None = None) -> Sizing:
+    """What a workload takes, in time, hardware, money and power: the best design, the runner-up, and why.
+
+    `question` is one of Train, Finetune, Serve, Batch, Site and Cost (`bedplate.planner.questions`); `folder` holds rows of your own,
+    in files named like those of `bedplate/systems`. Raises NotFound for a model or machine that is not known, UserError for a row
+    that cannot be read and for units or limits that make no sense.
+    """
+    answered: Sizing = importlib.import_module("bedplate.planner.search").size(question, knowledge(Path(folder) if folder else None))
+    return answered
 
 
 def build(config: Config, *, pickles: bool = True) -> Workspace:
