@@ -21,7 +21,13 @@ Ffn = Literal["dense", "moe", "none"]
 
 
 class LayerGroup(Record, frozen=True, kw_only=True):
-    """`count` equal layers. `window`: the most tokens that attention looks back (None: all). Widths of 0 fall back to the model's."""
+    """`count` equal layers. `window`: the most tokens that attention looks back (None: all). Widths of 0 fall back to the model's.
+
+    `part` is the stack they stand in. `cross` adds attention to another sequence (an encoder's, an image's, a prompt's) beside the mixer.
+    `kv_shared` layers reuse the keys and values of an earlier one. `streams`: sets of weights of which a token passes one (text and
+    image in a multimodal diffusion transformer). `modulation`: matrices of d_model^2 that turn the conditioning of one item into shifts
+    and scales (per stream; AdaLN, arXiv 2212.09748), multiplied once an item and not once a token.
+    """
 
     count: int
     mixer: Mixer = "attention"
@@ -31,6 +37,11 @@ class LayerGroup(Record, frozen=True, kw_only=True):
     n_kv_heads: int = 0
     head_dim: int = 0
     d_ff: int = 0
+    part: Literal["decoder", "encoder"] = "decoder"
+    cross: bool = False
+    kv_shared: bool = False
+    streams: int = 1
+    modulation: float = 0.0
 
 
 class Experts(Record, frozen=True, kw_only=True):
@@ -101,7 +112,10 @@ class Architecture(Row, frozen=True, kw_only=True):
     """One architecture. Dimensions as in its published configuration, `params` and `active_params` as published.
 
     `gated`: three matrices in a feed-forward (SwiGLU and kin), else two. `qkv_bias`, `tied` (input and output embedding share), `max_len`
-    tokens. `mtp_layers` are the multi-token-prediction blocks that a checkpoint carries and training may use.
+    tokens. `mtp_layers` are the multi-token-prediction blocks that a checkpoint carries and training may use; `params` is without them.
+    `attention_gate`: queries come with a gate of their width (Qwen3.5). `cross_dim`: width of the sequence that cross-attention reads
+    where it is not the model's. `other_params` stand in no layer and are not multiplied once a token (embeddings per layer, time and
+    patch embedders, skip connections). For a diffusion model `params` is the denoiser alone; text encoders and VAE are `encoders`.
     """
 
     family: Literal["decoder", "encoder", "encoder-decoder", "diffusion", "vision", "speech", "trees"] = "decoder"
@@ -121,6 +135,9 @@ class Architecture(Row, frozen=True, kw_only=True):
     experts: Experts | None = None
     latent: LatentAttention | None = None
     state_space: StateSpace | None = None
+    attention_gate: bool = False
+    cross_dim: int = 0
+    other_params: float = 0.0
     mtp_layers: int = 0
     encoders: tuple[Encoder, ...] = ()
     diffusion: Diffusion | None = None
@@ -140,7 +157,11 @@ class Architecture(Row, frozen=True, kw_only=True):
 
 
 def mixer_params(arch: Architecture, group: LayerGroup) -> float:
-    """Weights of one layer's attention or state-space mixer."""
+    """Weights of one layer's attention or state-space mixer, and of its cross-attention."""
+    return _own_mixer_params(arch, group) + (_cross_params(arch, group) if group.cross else 0.0)
+
+
+def _own_mixer_params(arch: Architecture, group: LayerGroup) -> float:
     d = arch.d_model
     if group.mixer == "none":
         return 0.0
@@ -152,7 +173,14 @@ def mixer_params(arch: Architecture, group: LayerGroup) -> float:
             d * (2 * s.inner + 2 * s.groups * s.state + s.heads) + s.conv * (s.inner + 2 * s.groups * s.state) + s.inner * d + 3 * s.heads
         )
     q, kv = head_widths(arch, group)
-    return d * q * 2 + d * kv * 2 + ((q + 2 * kv) if arch.qkv_bias or arch.biases else 0) + (d if arch.biases else 0)
+    kv = 0 if group.kv_shared else kv
+    weights = d * q * (3 if arch.attention_gate else 2) + d * kv * 2
+    return weights + ((q + 2 * kv) if arch.qkv_bias or arch.biases else 0) + (d if arch.biases else 0)
+
+
+def _cross_params(arch: Architecture, group: LayerGroup) -> float:
+    q, kv = head_widths(arch, group)
+    return 2 * arch.d_model * q + 2 * (arch.cross_dim or arch.d_model) * kv + ((q + 2 * kv + arch.d_model) if arch.biases else 0)
 
 
 def head_widths(arch: Architecture, group: LayerGroup) -> tuple[int, int]:
@@ -197,13 +225,14 @@ def shared_expert_params(arch: Architecture) -> float:
 
 
 def layer_params(arch: Architecture, group: LayerGroup, *, active: bool = False) -> float:
-    """Weights of one layer of the group: all, or those that one token uses."""
-    weights = mixer_params(arch, group) + 2 * arch.d_model * (2 if arch.biases else 1)
+    """Weights of one layer of the group: all, or those that one token is multiplied with."""
+    norms = (group.mixer != "none") + group.cross + (group.ffn != "none")
+    weights = mixer_params(arch, group) + norms * arch.d_model * (2 if arch.biases else 1)
     if group.ffn == "dense":
         weights += dense_ffn_params(arch, group)
     elif group.ffn == "moe" and arch.experts:
         weights += expert_params(arch) * (arch.experts.top_k if active else arch.experts.count) + shared_expert_params(arch)
-    return weights
+    return weights if active else group.streams * (weights + group.modulation * arch.d_model**2)
 
 
 def embedding_params(arch: Architecture) -> float:
@@ -216,7 +245,8 @@ def counted_params(arch: Architecture, *, active: bool = False) -> float:
     if not arch.groups:
         return (arch.active_params if active else arch.params) or arch.params or 0.0
     blocks = sum(group.count * layer_params(arch, group, active=active) for group in arch.groups)
-    return blocks + embedding_params(arch) + arch.d_model + sum(e.params for e in arch.encoders)
+    other = 0.0 if active else arch.other_params
+    return blocks + embedding_params(arch) + arch.d_model + other + sum(e.params for e in arch.encoders)
 
 
 def attention_flops(arch: Architecture, group: LayerGroup, queries: float, keys: float, *, causal: bool) -> float:
@@ -237,7 +267,7 @@ def kv_bytes_per_token(arch: Architecture, group: LayerGroup, element: float = 2
     """Cache that one more token of one sequence adds in one layer (0 for a state-space layer; a window stops adding when it is full)."""
     if group.mixer == "mla" and arch.latent:
         return (arch.latent.kv_rank + arch.latent.rope_dim) * element + arch.latent.index_dim * 1.0
-    return 2 * head_widths(arch, group)[1] * element if group.mixer == "attention" else 0.0
+    return 2 * head_widths(arch, group)[1] * element if group.mixer == "attention" and not group.kv_shared else 0.0
 
 
 def state_bytes(arch: Architecture, group: LayerGroup, element: float = 4.0) -> float:
