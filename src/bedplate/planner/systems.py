@@ -151,6 +151,15 @@ class Grid(Row, frozen=True, kw_only=True):
     year: str = ""
 
 
+class Figure(Row, frozen=True, kw_only=True):
+    """A figure that no data sheet gives: a wage, a rate of failure, a price of floor space. [`low`, `high`] is what it may be (80 %)."""
+
+    value: float
+    low: float
+    high: float
+    unit: str
+
+
 R = TypeVar("R", bound=Row)
 
 
@@ -164,12 +173,16 @@ class Systems(Record, frozen=True, kw_only=True):
     storage: Mapping[str, StorageSystem] = msgspec.field(default_factory=dict)
     prices: tuple[Price, ...] = ()
     grids: tuple[Grid, ...] = ()
+    figures: Mapping[str, Figure] = msgspec.field(default_factory=dict)
 
     def accelerator(self, name: str) -> Accelerator:
         return find(self.accelerators, name, "accelerator")
 
     def node(self, name: str) -> Node:
         return find(self.nodes, name, "node")
+
+    def figure(self, name: str) -> Figure:
+        return find(self.figures, name, "figure")
 
 
 def find(rows: Mapping[str, R], name: str, what: str) -> R:

@@ -18,7 +18,7 @@ import msgspec
 from bedplate.core.errors import UserError
 from bedplate.planner.architecture import Architecture, Architectures
 from bedplate.planner.calibration import Constants
-from bedplate.planner.systems import Accelerator, Grid, Link, Node, Price, Row, StorageSystem, Switch, Systems
+from bedplate.planner.systems import Accelerator, Figure, Grid, Link, Node, Price, Row, StorageSystem, Switch, Systems
 
 R = TypeVar("R", bound=Row)
 
@@ -40,6 +40,7 @@ def load_systems(folder: Path | None = None) -> Systems:
         storage=by_name("storage.csv", StorageSystem),
         prices=tuple(_rows("prices.csv", Price, folder)),
         grids=tuple(_rows("grids.csv", Grid, folder)),
+        figures=by_name("figures.csv", Figure),
     )
 
 
