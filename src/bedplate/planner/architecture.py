@@ -26,7 +26,8 @@ class LayerGroup(Record, frozen=True, kw_only=True):
     `part` is the stack they stand in. `cross` adds attention to another sequence (an encoder's, an image's, a prompt's) beside the mixer.
     `kv_shared` layers reuse the keys and values of an earlier one. `streams`: sets of weights of which a token passes one (text and
     image in a multimodal diffusion transformer). `modulation`: matrices of d_model^2 that turn the conditioning of one item into shifts
-    and scales (per stream; AdaLN, arXiv 2212.09748), multiplied once an item and not once a token.
+    and scales (per stream; AdaLN, arXiv 2212.09748), multiplied once an item and not once a token. `compress` tokens share one cached
+    entry; a `sparse` layer attends to the entries that an indexer picks (LatentAttention.index_*; DeepSeek-V3.2 and V4).
     """
 
     count: int
@@ -42,6 +43,8 @@ class LayerGroup(Record, frozen=True, kw_only=True):
     kv_shared: bool = False
     streams: int = 1
     modulation: float = 0.0
+    compress: int = 1
+    sparse: bool = False
 
 
 class Experts(Record, frozen=True, kw_only=True):
@@ -58,7 +61,11 @@ class Experts(Record, frozen=True, kw_only=True):
 
 
 class LatentAttention(Record, frozen=True, kw_only=True):
-    """Multi-head latent attention (DeepSeek-V2, arXiv 2405.04434): ranks and head widths. `index_*` describe a sparse indexer (0: none)."""
+    """Multi-head latent attention (DeepSeek-V2, arXiv 2405.04434): ranks and head widths. `index_*` describe a sparse indexer (0: none).
+
+    `o_rank` in each of `o_groups` groups of heads where the output projection is of low rank too; `direct`: the latent itself is key and
+    value, without the way up (DeepSeek-V4).
+    """
 
     kv_rank: int
     q_rank: int = 0
@@ -68,6 +75,9 @@ class LatentAttention(Record, frozen=True, kw_only=True):
     index_heads: int = 0
     index_dim: int = 0
     index_top: int = 0
+    o_rank: int = 0
+    o_groups: int = 1
+    direct: bool = False
 
 
 class StateSpace(Record, frozen=True, kw_only=True):
@@ -166,7 +176,7 @@ def _own_mixer_params(arch: Architecture, group: LayerGroup) -> float:
     if group.mixer == "none":
         return 0.0
     if group.mixer == "mla" and arch.latent:
-        return _latent_params(arch, arch.latent, group.n_heads or arch.n_heads)
+        return _latent_params(arch, arch.latent, group)
     if group.mixer in ("mamba", "linear") and arch.state_space:
         s = arch.state_space
         return (
@@ -191,16 +201,18 @@ def head_widths(arch: Architecture, group: LayerGroup) -> tuple[int, int]:
     return heads * width, kv_heads * width
 
 
-def _latent_params(arch: Architecture, latent: LatentAttention, heads: int) -> float:
-    d, per_head = arch.d_model, latent.nope_dim + latent.rope_dim
+def _latent_params(arch: Architecture, latent: LatentAttention, group: LayerGroup) -> float:
+    d, heads, per_head = arch.d_model, group.n_heads or arch.n_heads, latent.nope_dim + latent.rope_dim
     query = d * latent.q_rank + latent.q_rank * heads * per_head if latent.q_rank else d * heads * per_head
-    key_value = d * (latent.kv_rank + latent.rope_dim) + latent.kv_rank * heads * (latent.nope_dim + latent.v_dim)
-    index = (
-        (latent.q_rank or d) * latent.index_heads * latent.index_dim + d * (latent.index_dim + latent.index_heads)
-        if latent.index_heads
-        else 0
-    )
-    return query + key_value + heads * latent.v_dim * d + index
+    way_up = 0 if latent.direct else latent.kv_rank * heads * (latent.nope_dim + latent.v_dim)
+    key_value = d * (latent.kv_rank + (0 if latent.direct else latent.rope_dim)) + way_up
+    out = heads * latent.v_dim * d
+    if latent.o_rank:
+        out = heads * latent.v_dim * latent.o_rank + latent.o_groups * latent.o_rank * d
+    index = 0
+    if group.sparse:
+        index = (latent.q_rank or d) * latent.index_heads * latent.index_dim + d * (latent.index_dim + latent.index_heads)
+    return query + key_value + out + index
 
 
 def dense_ffn_params(arch: Architecture, group: LayerGroup) -> float:
@@ -257,17 +269,27 @@ def attention_flops(arch: Architecture, group: LayerGroup, queries: float, keys:
         return queries * 2 * 3 * arch.state_space.inner * arch.state_space.state
     if group.window:
         keys, causal = min(keys, group.window), causal and keys <= group.window
+    keys /= group.compress
+    half = 0.5 if causal else 1.0
     if group.mixer == "mla" and arch.latent:
-        width = (group.n_heads or arch.n_heads) * (arch.latent.nope_dim + arch.latent.rope_dim + arch.latent.v_dim)
-        return 2 * queries * keys * width * (0.5 if causal else 1.0)
-    return 4 * queries * keys * head_widths(arch, group)[0] * (0.5 if causal else 1.0)
+        return _latent_flops(arch.latent, group, queries, keys, group.n_heads or arch.n_heads, half)
+    return 4 * queries * keys * head_widths(arch, group)[0] * half
+
+
+def _latent_flops(latent: LatentAttention, group: LayerGroup, queries: float, keys: float, heads: int, half: float) -> float:
+    width, index = heads * (latent.nope_dim + latent.rope_dim + latent.v_dim), 0.0
+    if group.sparse and latent.index_top and keys > latent.index_top:
+        index = 2 * queries * keys * latent.index_heads * latent.index_dim * half
+        keys, half = latent.index_top, 1.0
+    return 2 * queries * keys * width * half + index
 
 
 def kv_bytes_per_token(arch: Architecture, group: LayerGroup, element: float = 2.0) -> float:
     """Cache that one more token of one sequence adds in one layer (0 for a state-space layer; a window stops adding when it is full)."""
     if group.mixer == "mla" and arch.latent:
-        return (arch.latent.kv_rank + arch.latent.rope_dim) * element + arch.latent.index_dim * 1.0
-    return 2 * head_widths(arch, group)[1] * element if group.mixer == "attention" and not group.kv_shared else 0.0
+        rope = 0 if arch.latent.direct else arch.latent.rope_dim
+        return ((arch.latent.kv_rank + rope) * element + (arch.latent.index_dim if group.sparse else 0)) / group.compress
+    return 2 * head_widths(arch, group)[1] * element / group.compress if group.mixer == "attention" and not group.kv_shared else 0.0
 
 
 def state_bytes(arch: Architecture, group: LayerGroup, element: float = 4.0) -> float:
