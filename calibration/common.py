@@ -9,15 +9,16 @@ from __future__ import annotations
 import json
 import math
 import statistics
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import msgspec
 
+from bedplate.planner.calibration import Constants, Spread
 from bedplate.planner.cases import Case
 from bedplate.planner.knowledge import Knowledge
-from bedplate.storage.systems import load_architectures, load_systems
+from bedplate.storage.systems import HOME, load_architectures, load_systems
 
 CASES = Path(__file__).parent / "cases"
 SIDE = ("recalled", "duplicate", "suspect", "underdetermined")
@@ -80,3 +81,29 @@ def errors(pairs: Sequence[tuple[float, float]]) -> Errors:
     return Errors(
         len(size), statistics.median(size), size[min(len(size) - 1, math.ceil(0.9 * len(size)) - 1)], size[-1], statistics.median(signed)
     )
+
+
+def spread_of(residuals: Mapping[str, Sequence[float]], *, least: int = 12, share: float = 0.8) -> Spread:
+    """80 % half-widths by group from cross-validated residuals ln(measured / predicted); groups of fewer than `least` rows are left out.
+
+    The group `""` stands for all that no group names. Bounds are the outer quantiles, never on the wrong side of the value.
+    """
+    kept = {group: sorted(found) for group, found in residuals.items() if len(found) >= least or group == ""}
+    tail = (1 - share) / 2
+    return Spread(
+        down={group: round(max(0.01, -_quantile(found, tail)), 4) for group, found in kept.items()},
+        up={group: round(max(0.01, _quantile(found, 1 - tail)), 4) for group, found in kept.items()},
+    )
+
+
+def _quantile(ordered: Sequence[float], share: float) -> float:
+    position = (len(ordered) - 1) * share
+    below = math.floor(position)
+    above = min(below + 1, len(ordered) - 1)
+    return ordered[below] + (ordered[above] - ordered[below]) * (position - below)
+
+
+def write(name: str, constants: Constants) -> None:
+    """Writes `systems/calibration/NAME.json`, one effect or number a line, so that a refit reads well as a difference."""
+    path = HOME / "calibration" / f"{name}.json"
+    path.write_bytes(msgspec.json.format(msgspec.json.encode(constants, order="sorted"), indent=1) + b"\n")
