@@ -300,6 +300,48 @@ def state_bytes(arch: Architecture, group: LayerGroup, element: float = 4.0) -> 
     return s.inner * s.state * element + (s.inner + 2 * s.groups * s.state) * s.conv * 2
 
 
+def as_printed(
+    arch: Architecture,
+    *,
+    n_layers: int | None = None,
+    d_model: int | None = None,
+    n_heads: int | None = None,
+    n_kv_heads: int | None = None,
+    d_ff: int | None = None,
+    vocab_size: int | None = None,
+) -> Architecture:
+    """The architecture with the dimensions that a source prints; what it leaves out keeps its proportion.
+
+    Models of several kinds of layers stay as they are: a printed total does not say which kind it means.
+    """
+    printed = {
+        "n_layers": n_layers,
+        "d_model": d_model,
+        "n_heads": n_heads,
+        "n_kv_heads": n_kv_heads,
+        "d_ff": d_ff,
+        "vocab_size": vocab_size,
+    }
+    if len(arch.groups) != 1 or all(value is None or value == getattr(arch, name) for name, value in printed.items()):
+        return arch
+    width, heads = d_model or arch.d_model, n_heads or arch.n_heads
+    square = arch.head_dim * arch.n_heads == arch.d_model
+    (group,) = arch.groups
+    return msgspec.structs.replace(
+        arch,
+        d_model=width,
+        n_heads=heads,
+        n_kv_heads=n_kv_heads or (heads if arch.n_kv_heads == arch.n_heads else arch.n_kv_heads),
+        head_dim=width // heads if square else arch.head_dim,
+        d_ff=d_ff or arch.d_ff * width // arch.d_model,
+        vocab_size=vocab_size or arch.vocab_size,
+        groups=(msgspec.structs.replace(group, count=n_layers or group.count),),
+        params=None,
+        active_params=None,
+        notes="; ".join(filter(None, (arch.notes, "dimensions as printed"))),
+    )
+
+
 class Architectures(Record, frozen=True, kw_only=True):
     """Architectures by name, with the other names they are known by (lower case) in `aliases`."""
 

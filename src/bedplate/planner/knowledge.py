@@ -13,7 +13,7 @@ import msgspec
 from bedplate.core.errors import NotFound
 from bedplate.core.records import Record
 
-from .architecture import Architecture, Architectures
+from .architecture import Architecture, Architectures, as_printed
 from .calibration import Constants
 from .cases import Case, Unsupported
 from .systems import Accelerator, Systems
@@ -59,10 +59,20 @@ def machine(case: Case, knowledge: Knowledge) -> Accelerator:
 
 
 def model(case: Case, knowledge: Knowledge) -> Architecture:
-    """The case's architecture. Raises Unsupported where none is known."""
+    """The case's architecture, with the dimensions that the case prints. Raises Unsupported where none is known."""
     if case.model is None:
         raise Unsupported("no model is named")
     try:
-        return knowledge.architecture(case.model.name)
+        arch = knowledge.architecture(case.model.name)
     except NotFound as error:
         raise Unsupported(f"{error.what} ({error.why})") from None
+    named = case.model
+    return as_printed(
+        arch,
+        n_layers=named.n_layers,
+        d_model=named.d_model,
+        n_heads=named.n_heads,
+        n_kv_heads=named.n_kv_heads,
+        d_ff=named.d_ff,
+        vocab_size=named.vocab_size,
+    )
