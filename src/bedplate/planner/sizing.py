@@ -16,6 +16,7 @@ from bedplate.core.records import Record
 
 from .estimate import Estimate
 from .questions import Question
+from .systems import Figure
 
 
 class Part(Record, frozen=True, kw_only=True):
@@ -83,6 +84,12 @@ class Assumption(Record, frozen=True, kw_only=True):
     source: str
     as_of: str = ""
     verified: bool = True
+
+
+def assumed(row: Figure) -> Assumption:
+    """A row of figures.csv as what an answer rests on."""
+    value = f"{row.value:g} {row.unit} ({row.low:g} to {row.high:g})"
+    return Assumption(name=row.name, value=value, source=row.source, as_of=row.as_of, verified=row.verified)
 
 
 class Milestone(Record, frozen=True, kw_only=True):

@@ -1,0 +1,173 @@
+"""The answer to `size cost`: every way of paying for a node over some months, the break-even, and what it hangs on.
+
+Choices: the best is the cheapest in USD over the whole time that the limits allow; the runner-up is the cheapest of another term, because
+another region of the same offer teaches nothing. The tornado moves one figure at a time between its low and high.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from bedplate.core.errors import UserError
+from bedplate.planner.estimate import Estimate, exact, total
+from bedplate.planner.knowledge import Knowledge
+from bedplate.planner.questions import Cost, Term
+from bedplate.planner.sizing import Assumption, Binding, Breakdown, Design, Part, Sensitivity, Sizing, assumed
+from bedplate.planner.systems import Node, Price, Systems
+
+from .own import FIGURES, monthly, owned, payback_months
+from .rent import HOURS_MONTH, hourly, lost_share, rented
+from .ways import checked, electricity, offers, purchase, terms_of_owning
+
+RENTED: tuple[Term, ...] = ("on-demand", "spot", "reserved-1y", "reserved-3y")
+LOST_HOURS = 0.5
+"""Lost at each interruption of a spot node: half a checkpoint interval of half an hour, and a quarter of an hour to start again."""
+
+
+def cost(question: Cost, knowledge: Knowledge) -> Sizing:
+    """Every way of paying, cheapest first.
+
+    Raises NotFound for an unknown node, UserError where no price is known or a share makes no sense.
+    """
+    systems = knowledge.systems
+    node = systems.node(question.node)
+    checked(node, question.utilisation, question.months)
+    designs = sorted(_rents(question, node, systems) + _buys(question, node, systems), key=lambda d: d.quantities["cost_usd"].value)
+    if not designs:
+        raise UserError(f"no price of {node.name} is known within these limits", next="bring a prices.csv of your own: --systems FOLDER")
+    budget = question.limits.budget_usd
+    allowed = [d for d in designs if budget is None or d.quantities["cost_usd"].value <= budget]
+    best = allowed[0] if allowed else None
+    runner_up = next((d for d in allowed[1:] if best and d.term != best.term), None)
+    if best and runner_up:
+        more = runner_up.quantities["cost_usd"].value / best.quantities["cost_usd"].value - 1
+        runner_up = msgspec.structs.replace(runner_up, lost=f"{more:.0%} dearer over {question.months:g} months")
+    return Sizing(
+        question=question, objective="cost_usd", best=best, runner_up=runner_up, options=_cheapest_each(designs), searched=len(designs),
+        reasons=_reasons(question, node, systems, designs),
+        binding=_binding(question, designs), sensitivities=_tornado(question, node, systems),
+        conflict=() if allowed else (f"budget {budget:,.0f} USD", f"cheapest {designs[0].quantities['cost_usd'].value:,.0f} USD"),
+        assumptions=_assumptions(question, node, systems),
+    )  # fmt: skip
+
+
+def _rents(question: Cost, node: Node, systems: Systems) -> list[Design]:
+    found = []
+    for offer in offers(node, systems, question.limits):
+        for term in question.limits.terms or RENTED:
+            if term in RENTED and (rate := hourly(offer, term, systems)) is not None:
+                found.append(_rent(question, node, systems, offer, term, rate))
+    return found
+
+
+def _rent(question: Cost, node: Node, systems: Systems, offer: Price, term: Term, rate: Estimate) -> Design:
+    """One offer on one term, brought to the node's number of accelerators."""
+    interruptions = systems.figure("spot-interruptions-day").value / 24
+    compute = rented(
+        rate, term, months=question.months, utilisation=question.utilisation, lost=lost_share(interruptions, LOST_HOURS)
+    ).times(node.n_accel / offer.n_accel * question.count)  # fmt: skip
+    storage = question.storage_tb * systems.figure("object-storage-usd-tb-month").value * question.months
+    egress = question.egress_tb_month * 1000 * systems.figure("egress-usd-gb").value * question.months
+    idle = compute.value * (1 - question.utilisation) if term.startswith("reserved") else 0.0
+    parts = {"compute": compute.value - idle, "idle": idle, "storage": storage, "egress": egress}
+    usd = total([compute, exact(storage + egress)], rate.basis)
+    return Design(
+        name=f"{offer.provider} {offer.name} {term}", accelerator=node.accelerator, node=offer.name, n_nodes=question.count,
+        n_accel=node.n_accel * question.count, provider=offer.provider, region=offer.region, term=term,
+        quantities=_quantities(usd, question, node), breakdowns=(_parts("money", parts),),
+    )  # fmt: skip
+
+
+def _buys(question: Cost, node: Node, systems: Systems) -> list[Design]:
+    """Buying it, where a price and its power are known."""
+    bought = purchase(node, systems)
+    if bought is None or (question.limits.terms and "buy" not in question.limits.terms):
+        return []
+    rate, _ = electricity(systems, question.limits.region)
+    terms = terms_of_owning(bought, systems, utilisation=question.utilisation, cooling=node.cooling, usd_per_kwh=rate)
+    usd = owned(terms, question.months) * question.count
+    by_part = {part.name: part.value * question.months * question.count for part in monthly(terms).parts}
+    by_part["early sale"] = usd - sum(by_part.values())
+    return [
+        Design(
+            name=f"buy {node.name}", accelerator=node.accelerator, node=node.name,
+            n_nodes=question.count, n_accel=node.n_accel * question.count,
+            provider="own", region=question.limits.region, term="buy", breakdowns=(_parts("money", by_part),),
+            quantities=_quantities(Estimate(value=usd, low=usd * 0.8, high=usd * 1.3, basis=bought.source), question, node)
+            | {"capex_usd": exact(bought.usd * question.count, bought.source)},
+        )
+    ]  # fmt: skip
+
+
+def _quantities(usd: Estimate, question: Cost, node: Node) -> dict[str, Estimate]:
+    useful = question.months * HOURS_MONTH * question.utilisation * node.n_accel * question.count
+    return {"cost_usd": usd, "usd_per_month": usd.times(1 / question.months), "usd_per_useful_accel_hour": usd.times(1 / useful)}
+
+
+def _parts(name: str, parts: dict[str, float]) -> Breakdown:
+    return Breakdown(name=name, unit="USD", parts=tuple(Part(name=k, value=v) for k, v in parts.items() if v))
+
+
+def _cheapest_each(designs: list[Design]) -> tuple[Design, ...]:
+    """The cheapest offer of each provider and term, cheapest first."""
+    kept: dict[tuple[str, str], Design] = {}
+    for design in designs:
+        kept.setdefault((design.provider, design.term), design)
+    return tuple(kept.values())
+
+
+def _reasons(question: Cost, node: Node, systems: Systems, designs: list[Design]) -> tuple[str, ...]:
+    """Break-even of buying against each way of renting that was found."""
+    bought = purchase(node, systems)
+    own = next((d for d in designs if d.term == "buy"), None)
+    if bought is None or own is None:
+        return (f"no purchase price of {node.name} is known: only renting is compared",)
+    rate, _ = electricity(systems, question.limits.region)
+    terms = terms_of_owning(bought, systems, utilisation=question.utilisation, cooling=node.cooling, usd_per_kwh=rate)
+    running = sum(part.value for part in monthly(terms).parts if part.name not in ("depreciation", "finance"))
+    told = []
+    for design in _cheapest_each(designs):
+        if design.term == "buy":
+            continue
+        month = design.quantities["usd_per_month"].value / question.count
+        back = payback_months(terms.purchase_usd * (1 + terms.installation), month, running)
+        told.append(f"against {design.name}: " + (f"bought is paid back in {back:.1f} months" if back else "buying never pays back"))
+    return tuple(told)
+
+
+def _binding(question: Cost, designs: list[Design]) -> Binding | None:
+    budget = question.limits.budget_usd
+    if budget is None or designs[0].quantities["cost_usd"].value <= budget:
+        return None
+    short = designs[0].quantities["cost_usd"].value / budget - 1
+    return Binding(constraint="budget", limit=f"{budget:,.0f} USD", relaxed=f"it lacks {short:.0%} for the cheapest way")
+
+
+def _tornado(question: Cost, node: Node, systems: Systems) -> tuple[Sensitivity, ...]:
+    """The cost of buying when one figure at a time is low or high, widest first."""
+    bought = purchase(node, systems)
+    if bought is None:
+        return ()
+    rate, _ = electricity(systems, question.limits.region)
+    usual = terms_of_owning(bought, systems, utilisation=question.utilisation, cooling=node.cooling, usd_per_kwh=rate)
+    power = systems.figure("electricity-usd-kwh")
+    pue = systems.figure(f"pue-{node.cooling or 'air'}")
+    moved = {row: (field, systems.figure(row).low, systems.figure(row).high) for field, row in FIGURES.items()}
+    moved |= {"electricity": ("usd_per_kwh", power.low, power.high), "pue": ("pue", pue.low, pue.high)}
+    moved["purchase price"] = ("purchase_usd", usual.purchase_usd * 0.85, usual.purchase_usd * 1.15)
+    bars = [
+        Sensitivity(
+            name=name, low_input=f"{low:g}", high_input=f"{high:g}",
+            low=owned(msgspec.structs.replace(usual, **{field: low}), question.months) * question.count,
+            high=owned(msgspec.structs.replace(usual, **{field: high}), question.months) * question.count,
+        )
+        for name, (field, low, high) in moved.items()
+    ]  # fmt: skip
+    return tuple(sorted(bars, key=lambda bar: -abs(bar.high - bar.low)))
+
+
+def _assumptions(question: Cost, node: Node, systems: Systems) -> tuple[Assumption, ...]:
+    rows = [systems.figure(name) for name in (*FIGURES.values(), f"pue-{node.cooling or 'air'}", "spot-interruptions-day", "egress-usd-gb")]
+    said = [assumed(row) for row in rows]
+    rate, source = electricity(systems, question.limits.region)
+    return (*said, Assumption(name="electricity", value=f"{rate:g} USD/kWh", source=source, verified="recalled" not in source))

@@ -1,0 +1,68 @@
+"""The cost of rented nodes by term.
+
+    on-demand  rate x busy hours
+    spot       rate x busy hours x (1 + interruptions per hour x hours lost at each)
+    reserved   rate x all hours: paid whether busy or not
+
+Choices: a price that no row gives is worked out from the on-demand price with the published reduction of `figures.csv`, and says so.
+A month is 730 hours (8,760 / 12), a year 8,760.
+Limits: no volume or negotiated discounts: override `prices.csv` with your own rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from bedplate.planner.estimate import Estimate, exact
+from bedplate.planner.questions import Term
+from bedplate.planner.systems import Price, Systems
+
+HOURS_MONTH = 730.0
+HOURS_YEAR = 8760.0
+
+_LISTED = {"on-demand": "on_demand", "spot": "spot", "reserved-1y": "reserved_1y", "reserved-3y": "reserved_3y"}
+_REDUCTION = {"spot": "spot-discount", "reserved-1y": "reserved-1y-discount", "reserved-3y": "reserved-3y-discount"}
+_COMMITTED_MONTHS = {"reserved-1y": 12.0, "reserved-3y": 36.0}
+
+
+def hourly(price: Price, term: Term, systems: Systems) -> Estimate | None:
+    """USD per hour of one instance on that term; None where it cannot be rented so.
+
+    The listed price is exact; otherwise on-demand less the usual reduction, with its range.
+    """
+    listed = getattr(price, _LISTED[term]) if term in _LISTED else None
+    if listed is not None:
+        return exact(listed, f"{price.provider} {price.name} {price.region}, {term}, {price.as_of}")
+    if price.on_demand is None or term not in _REDUCTION:
+        return None
+    cut = systems.figure(_REDUCTION[term])
+    rate = price.on_demand
+    basis = f"on-demand less {cut.value:.0%} ({cut.source})"
+    return Estimate(value=rate * (1 - cut.value), low=rate * (1 - cut.high), high=rate * (1 - cut.low), basis=basis)
+
+
+def lost_share(interruptions_per_hour: float, lost_hours: float) -> float:
+    """Hours paid again for each useful hour: each interruption loses the work since the last checkpoint and the restart."""
+    return interruptions_per_hour * lost_hours
+
+
+def rented(rate: Estimate, term: Term, *, months: float, utilisation: float, lost: float = 0.0) -> Estimate:
+    """USD for one instance over `months`, busy for `utilisation` of the time; `lost` as from `lost_share` (spot).
+
+    A reservation is paid in whole terms: 13 months of a 1-year reservation cost 24.
+    """
+    if term in _COMMITTED_MONTHS:
+        whole = _COMMITTED_MONTHS[term]
+        paid = -(-months // whole) * whole
+        return rate.times(paid * HOURS_MONTH)
+    return rate.times(months * HOURS_MONTH * utilisation * (1 + (lost if term == "spot" else 0.0)))
+
+
+def newest(prices: Iterable[Price]) -> list[Price]:
+    """One row for each (provider, instance, region): the newest; rows that say what was charged before a cut lose."""
+    kept: dict[tuple[str, str, str], Price] = {}
+    for price in prices:
+        key = (price.provider, price.name, price.region)
+        if key not in kept or (price.as_of, "before" not in price.notes) > (kept[key].as_of, "before" not in kept[key].notes):
+            kept[key] = price
+    return list(kept.values())

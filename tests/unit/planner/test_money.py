@@ -1,0 +1,131 @@
+"""Renting, owning and mixing: check figures with their arithmetic written out, and what must always hold."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bedplate.assembly import knowledge
+from bedplate.core.errors import NotFound, UserError
+from bedplate.planner.estimate import exact
+from bedplate.planner.money.cost import cost
+from bedplate.planner.money.mix import Rates, program
+from bedplate.planner.money.own import Ownership, interest, monthly, owned, payback_months
+from bedplate.planner.money.rent import HOURS_YEAR, hourly, lost_share, newest, rented
+from bedplate.planner.questions import Cost, Limits
+from bedplate.planner.systems import Price
+
+KNOWN = knowledge()
+
+
+def test_an_8_gpu_instance_at_84_usd_costs_about_735k_a_year() -> None:
+    """84 USD x 8,760 h = 735,840 USD: the domain's check figure."""
+    assert rented(exact(84.0), "on-demand", months=12, utilisation=1.0).value == pytest.approx(84 * HOURS_YEAR) == 735_840
+
+
+@pytest.mark.parametrize("price", [400_000, 500_000])
+def test_a_bought_8_gpu_node_is_paid_back_within_a_year_of_that_rent(price: float) -> None:
+    """400-500k USD over 61,320 USD a month of rent are 6.5 to 8.2 months; with 5k a month to run it, 7.1 to 8.9."""
+    rent = 84 * HOURS_YEAR / 12
+    assert payback_months(price, rent, 5_000) == pytest.approx(price / (rent - 5_000))
+    assert (payback_months(price, rent, 5_000) or 99) < 12
+
+
+def test_buying_that_costs_more_to_run_than_the_rent_never_pays_back() -> None:
+    assert payback_months(100.0, 10.0, 10.0) is None
+
+
+def test_a_reservation_is_paid_in_whole_terms_and_whether_busy_or_not() -> None:
+    """13 months of a 1-year term at 1 USD are 24 x 730 hours, at any utilisation."""
+    assert rented(exact(1.0), "reserved-1y", months=13, utilisation=0.1).value == 24 * 730
+
+
+def test_spot_pays_again_for_what_interruptions_lose() -> None:
+    """One interruption in 10 hours that loses half an hour is 5 % more: 0.1 x 0.5."""
+    assert rented(exact(1.0), "spot", months=1, utilisation=1.0, lost=lost_share(0.1, 0.5)).value == pytest.approx(730 * 1.05)
+
+
+def test_interest_is_that_of_a_level_payment() -> None:
+    """1,000 at 12 % over 12 months: payment 88.85 (annuity), principal 83.33 a month, so 5.52 of interest."""
+    assert interest(1_000, 0.12, 12) == pytest.approx(88.849 - 83.333, abs=0.001)
+    assert interest(1_000, 0.0, 12) == 0
+
+
+def _terms(**changed: float) -> Ownership:
+    usual = {
+        "purchase_usd": 450_000, "nameplate_kw": 10, "mean_kw": 7, "life_years": 5, "residual": 0.1, "finance_rate": 0.08,
+        "maintenance": 0.04, "installation": 0.12, "pue": 1.4, "usd_per_kwh": 0.09, "space_usd_kw_month": 180,
+        "staff_usd_year": 200_000, "nodes_per_person": 64,
+    } | changed  # fmt: skip
+    return Ownership(**usual)
+
+
+def test_a_month_of_owning_by_hand() -> None:
+    """450k x 1.12 less 45k over 60 months is 7,650; power 7 kW x 1.4 x 730 h x 0.09 is 643.86; space 10 x 180; 4 % / 12 is 1,500."""
+    parts = {part.name: part.value for part in monthly(_terms()).parts}
+    assert parts["depreciation"] == pytest.approx(7_650)
+    assert parts["power"] == pytest.approx(643.86)
+    assert parts["space"] == 1_800
+    assert parts["maintenance"] == 1_500
+    assert parts["staff"] == pytest.approx(200_000 / 12 / 64)
+
+
+@given(st.floats(1, 60), st.floats(1, 59))
+def test_keeping_a_node_longer_never_costs_less(months: float, more: float) -> None:
+    assert owned(_terms(), months + more) >= owned(_terms(), months)
+
+
+def test_the_parts_of_every_option_add_up_to_its_cost() -> None:
+    for node in ("p5.48xlarge", "DGX-H200"):
+        for design in cost(Cost(node=node, utilisation=0.6, egress_tb_month=5, storage_tb=100), KNOWN).options:
+            assert design.breakdowns[0].total == pytest.approx(design.quantities["cost_usd"].value)
+
+
+def test_more_use_never_makes_an_option_cheaper() -> None:
+    low = {d.name: d for d in cost(Cost(node="p5.48xlarge", utilisation=0.3), KNOWN).options}
+    high = {d.name: d for d in cost(Cost(node="p5.48xlarge", utilisation=0.9), KNOWN).options}
+    shared = low.keys() & high.keys()
+    assert shared
+    assert all(low[name].quantities["cost_usd"].value <= high[name].quantities["cost_usd"].value for name in shared)
+
+
+def test_a_budget_below_every_way_names_the_conflict() -> None:
+    answer = cost(Cost(node="p5.48xlarge", limits=Limits(budget_usd=1000)), KNOWN)
+    assert answer.best is None
+    assert len(answer.conflict) == 2
+    assert answer.binding is not None
+
+
+def test_limits_on_provider_and_term_are_kept() -> None:
+    answer = cost(Cost(node="DGX-H200", limits=Limits(providers=("nebius",), terms=("on-demand",))), KNOWN)
+    assert {(d.provider, d.term) for d in answer.options} == {("nebius", "on-demand")}
+
+
+def test_a_mistake_is_told_with_what_to_do() -> None:
+    with pytest.raises(NotFound, match="no node"):
+        cost(Cost(node="p99"), KNOWN)
+    with pytest.raises(UserError, match="no share"):
+        cost(Cost(node="p5.48xlarge", utilisation=60), KNOWN)
+
+
+def test_a_price_that_no_row_gives_is_worked_out_with_a_range() -> None:
+    price = Price(name="x", provider="p", accelerator="H100-SXM5-80GB", on_demand=10.0, source="test")
+    worked_out = hourly(price, "reserved-3y", KNOWN.systems)
+    assert worked_out is not None
+    assert worked_out.low < worked_out.value < worked_out.high < 10
+    assert hourly(price, "buy", KNOWN.systems) is None
+
+
+def test_the_newest_row_of_an_offer_stands() -> None:
+    old = Price(name="x", provider="p", accelerator="a", on_demand=84.8, source="s", as_of="2024", notes="before June 2025")
+    new = Price(name="x", provider="p", accelerator="a", on_demand=44.0, source="s", as_of="2025")
+    assert newest([old, new]) == newest([new, old]) == [new]
+
+
+def test_the_mix_programme_covers_every_hour_of_the_load() -> None:
+    """2 hours of 10 nodes and 1 of 40: four rows, reserved is paid for all three hours."""
+    built, steps = program([10, 40, 10], Rates(reserved=2, on_demand=4, spot=1, spot_overhead=1.25, spot_share=0.5))
+    assert steps == [(10, 2), (40, 1)]
+    assert built.costs == [6, 8, 2, 4, 1]
+    assert built.limits == [-10, 5, -40, 20]
