@@ -116,6 +116,12 @@ class Diffusion(Record, frozen=True, kw_only=True):
     flops_per_pass: float | None = None
     """Of one forward pass at `native` resolution for a network that is no transformer (a U-Net), from its source."""
     native: tuple[int, int] = (0, 0)
+    qk_norm: bool = False
+    """Queries and keys are normalised in each head before attention."""
+    rotary: bool = False
+    """Positions enter by rotating queries and keys."""
+    decode_flops: float = 9.5e6
+    """FLOPs of the VAE's decoder for each pixel and frame that comes out; the default is Stable Diffusion's (9.9 TFLOP at 1024 x 1024)."""
 
 
 class Architecture(Row, frozen=True, kw_only=True):

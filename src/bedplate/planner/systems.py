@@ -9,6 +9,7 @@ Limits: a row is one product; firmware, clocks and steppings are not told apart.
 from __future__ import annotations
 
 import difflib
+import itertools
 from collections.abc import Mapping
 from typing import Literal, TypeVar
 
@@ -55,6 +56,12 @@ class Accelerator(Row, frozen=True, kw_only=True):
     measured_tflops: dict[str, float] = msgspec.field(default_factory=dict)
     export_class: str = ""
     runs: tuple[str, ...] = ()
+
+    @property
+    def generation(self) -> str:
+        """The letters that the name starts with, a superchip's G left out: B for B200, GB200 and B300, TPU for TPU-v5p."""
+        letters = "".join(itertools.takewhile(str.isalpha, self.name))
+        return letters[1:] if letters in ("GB", "GH") else letters
 
     def peak(self, precision: str) -> float | None:
         """Dense peak in FLOP/s of a matrix product in `precision`, or of the format it would be computed in here; None: cannot."""

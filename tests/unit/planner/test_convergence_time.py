@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from bedplate.planner.architecture import Architectures
 from bedplate.planner.cases import Case, Unsupported
-from bedplate.planner.convergence.answering import answer, generation, network_bandwidth
+from bedplate.planner.convergence.answering import answer, network_bandwidth
 from bedplate.planner.convergence.references import BENCHMARKS, samples_to_converge
 from bedplate.planner.convergence.scaling import Load, Pace, run_seconds
 from bedplate.planner.knowledge import Knowledge
@@ -119,4 +119,4 @@ def test_network_of_a_domain_a_node_and_a_cluster() -> None:
 def test_generations_by_name() -> None:
     """A superchip belongs to its GPU's generation."""
     chips = load_systems().accelerators
-    assert [generation(chips[name]) for name in ("GB200-186GB", "B200-SXM-180GB", "GH200-96GB", "TPU-v5p")] == ["B", "B", "H", "TPU"]
+    assert [chips[name].generation for name in ("GB200-186GB", "B200-SXM-180GB", "GH200-96GB", "TPU-v5p")] == ["B", "B", "H", "TPU"]

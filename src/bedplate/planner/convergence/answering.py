@@ -6,7 +6,6 @@ newest round seen. Limits: closed-division recipes only; the network is taken fr
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Sequence
 
 from bedplate.planner.calibration import Constants
@@ -93,17 +92,11 @@ def network_bandwidth(chip: Accelerator, n_accel: int, n_nodes: int | None) -> f
 
 def labels_of(benchmark: Benchmark, chip: Accelerator, case: Case) -> list[str]:
     """The effects that apply: chip, its generation (also with this family of work), engine, and the round whose software ran."""
-    kin = generation(chip)
+    kin = chip.generation
     return [
         f"generation:{kin}", f"work:{kin}/{benchmark.family}", f"accelerator:{chip.name}",
         f"engine:{case.engine or ''}", f"round:{case.round or ''}",
     ]  # fmt: skip
-
-
-def generation(chip: Accelerator) -> str:
-    """The letters that a product name starts with, a superchip's G left out: B for B200, GB200 and B300, TPU for TPU-v5p."""
-    letters = "".join(itertools.takewhile(str.isalpha, chip.name))
-    return letters[1:] if letters in ("GB", "GH") else letters
 
 
 def pace_of(benchmark: Benchmark, chip: Accelerator, case: Case, constants: Constants) -> Pace:
