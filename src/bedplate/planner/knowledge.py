@@ -6,6 +6,7 @@ Assembly loads it, the planner only reads it.
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Mapping
 
 import msgspec
@@ -35,12 +36,27 @@ class Knowledge(Record, frozen=True, kw_only=True):
         known = {row.lower(): row for row in rows} | aliases
         if lowered in known:
             return rows[known[lowered]]
+        stems = {_stem(row): to for row, to in known.items()}
+        if _stem(name) in stems:
+            return rows[stems[_stem(name)]]
         near = difflib.get_close_matches(lowered, known, n=4, cutoff=0.4)
         raise NotFound(
             f"there is no model '{name}'",
             why="nearest: " + ", ".join(sorted({known[n] for n in near})) if near else "nothing is called like it",
             next="bedplate size list models, or give the path of a config.json",
         )
+
+
+_TUNED = re.compile(r"-(instruct|chat|it|hf|base|pt|thinking|fp8|fp4|nvfp4|mxfp4|bf16|fp16|awq|gptq|int4|int8|maxtext|diffusers)$")
+"""Endings of a checkpoint's name that leave the architecture as it is."""
+
+
+def _stem(name: str) -> str:
+    """The model's name without its owner, in one spelling of separators, without what training or quantising added."""
+    stem = re.sub(r"[\s_]+", "-", name.strip().lower().rsplit("/", 1)[-1])
+    while (shorter := _TUNED.sub("", stem)) != stem:
+        stem = shorter
+    return stem
 
 
 def machine(case: Case, knowledge: Knowledge) -> Accelerator:

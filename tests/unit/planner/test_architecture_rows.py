@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bedplate.core.errors import NotFound
 from bedplate.planner.architecture import (
     Architecture,
     Experts,
@@ -18,12 +19,15 @@ from bedplate.planner.architecture import (
     kv_bytes_per_token,
     layer_params,
 )
-from bedplate.storage.systems import load_architectures
+from bedplate.planner.knowledge import Knowledge
+from bedplate.storage.systems import load_architectures, load_systems
 
 ROWS = load_architectures()
+KNOWLEDGE = Knowledge(systems=load_systems(), architectures=ROWS, constants={})
 
 LOOSE = {
     "GPT-1.7B": "table 1 prints 1.7 for 1.65 billion",
+    "DeepSeek-V2-Lite": "the card prints 2.4 of 2.45 billion active",
     "GShard-600B": "the paper rounds 618 billion to 600; the split of its layers is inferred",
 }
 
@@ -48,7 +52,7 @@ def test_active_parameters_are_the_published_ones(row: Architecture) -> None:
     assert row.active_params
     every, matrix = counted_params(row, active=True), row.vocab_size * row.d_model
     readings = [every - out - towers for out in (0, matrix, embedding_params(row)) for towers in (0.0, beside(row))]
-    assert min(abs(reading / row.active_params - 1) for reading in readings) < 0.02
+    assert min(abs(reading / row.active_params - 1) for reading in readings) < (0.03 if row.name in LOOSE else 0.02)
 
 
 def test_every_row_says_where_it_is_from_and_every_alias_leads_to_one() -> None:
@@ -58,16 +62,26 @@ def test_every_row_says_where_it_is_from_and_every_alias_leads_to_one() -> None:
 
 
 @pytest.mark.parametrize(
-    ("alias", "name"),
+    ("asked", "name"),
     [
-        ("meta-llama/llama-3.1-70b-instruct", "Llama-3.1-70B"),
+        ("meta-llama/Llama-3.1-70B-Instruct", "Llama-3.1-70B"),
         ("qwen/qwen3-14b", "Qwen3-14B"),
-        ("deepseek-ai/deepseek-r1-0528", "DeepSeek-R1"),
-        ("black-forest-labs/flux.1-dev", "FLUX.1-dev"),
+        ("deepseek-ai/DeepSeek-R1-0528", "DeepSeek-R1"),
+        ("black-forest-labs/FLUX.1-dev", "FLUX.1-dev"),
+        ("llama-3.1-70b", "Llama-3.1-70B"),
+        ("someone/Qwen2.5_7B Instruct-AWQ", "Qwen2.5-7B"),
+        ("Llama3.1-405B-MaxText", "Llama-3.1-405B"),
     ],
 )
-def test_models_are_known_by_their_hugging_face_names(alias: str, name: str) -> None:
-    assert ROWS.aliases[alias] == name
+def test_models_are_known_by_the_names_people_use(asked: str, name: str) -> None:
+    """Hugging Face names, lower case, other separators, tuned and quantised checkpoints of the same architecture."""
+    assert KNOWLEDGE.architecture(asked).name == name
+
+
+def test_an_unknown_model_is_refused_with_the_nearest_names() -> None:
+    with pytest.raises(NotFound) as caught:
+        KNOWLEDGE.architecture("lama-3.1-70")
+    assert "Llama-3.1-70B" in caught.value.why
 
 
 def test_llama_2_7b_by_hand() -> None:
