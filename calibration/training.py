@@ -1,0 +1,259 @@
+"""Fits `systems/calibration/training.json`: the rates of a training step (`planner.training.rates.Rates`).
+
+One rate is exp(base + effects of labels). Every base and effect has a normal prior: the base around what the literature gives, effects
+around 0 with a deviation that says how much an engine, a chip or a format may differ. Residuals are logarithms of predicted over
+measured time a token; a robust loss keeps a row that contradicts the rest from bending the model. Sources count less than in proportion to
+their rows. `python -m calibration.training` fits, writes, and prints cross-validation by whole source and by (source, model, chip).
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import least_squares
+
+from bedplate.planner.calibration import Constants, Effects, Spread
+from bedplate.planner.knowledge import Knowledge
+from bedplate.planner.training.answer import scalar
+from bedplate.planner.training.operators import model_flops
+from bedplate.planner.training.rates import Rates, rates
+from bedplate.planner.training.setup import Setup, setup
+from bedplate.planner.training.step import step
+from bedplate.storage.systems import load_constants
+
+from . import common
+from .stacking import stacked
+
+NOISE = 0.04
+"""Standard deviation of a row's logarithm: what two runs of one set-up differ by."""
+BALANCE = 0.25
+"""A source of n rows weighs n^(1 - 2 BALANCE)."""
+
+
+STRIDE = 1e-4
+"""Step of a logarithm in numeric derivatives."""
+FOLDS = 6
+"""Parts that the (source, model, chip) groups are dealt into for cross-validation."""
+Values = NDArray[np.float64]
+
+
+class Prior(NamedTuple):
+    """A rate's prior: middle, deviation of its logarithm, and deviations of effects by the labels' beginnings."""
+
+    middle: float
+    deviation: float
+    effects: Mapping[str, float] = {}
+
+
+PRIORS: dict[str, Prior] = {
+    "matrix": Prior(0.88, 0.1, {"engine:": 0.08, "family:": 0.1, "kind:": 0.1, "era:": 0.1}),
+    "matrix_low": Prior(0.85, 0.1, {"engine:": 0.08, "family:": 0.1, "precision:": 0.1, "accelerator:": 0.07}),
+    "grouped": Prior(0.8, 0.2, {"engine:": 0.15}),
+    "ramp": Prior(200.0, 0.5),
+    "unhidden": Prior(0.3, 0.5),
+    "attention": Prior(0.65, 0.2, {"engine:": 0.2, "family:": 0.15}),
+    "stream": Prior(1.3, 0.2, {"engine:": 0.2, "eager": 0.4, "era:": 0.3}),
+    "quantise": Prior(1.0, 0.3, {"precision:": 0.2, "engine:": 0.2}),
+    "loss": Prior(24.0, 0.3, {"engine:": 0.3}),
+    "scaleup": Prior(0.75, 0.1),
+    "fabric": Prior(0.8, 0.1, {"kind:": 0.3}),
+    "tensor_shown": Prior(0.7, 0.3, {"engine:": 0.3, "era:": 0.3, "async-tp": 0.4}),
+    "context_shown": Prior(0.3, 0.5, {"engine:": 0.7}),
+    "expert_shown": Prior(0.8, 0.3, {"engine:": 0.3, "graphed": 0.3}),
+    "data_shown": Prior(0.05, 0.5, {"engine:": 0.5}),
+    "contention": Prior(0.15, 0.5, {"engine:": 0.4}),
+    "host_layer": Prior(4e-4, 0.3, {"engine:": 0.2}),
+    "host_mixture": Prior(2e-3, 0.5, {"engine:": 0.5, "graphed": 0.8, "token-drop": 0.5, "release:": 0.4}),
+    "jitter": Prior(0.006, 0.5, {"engine:": 0.4, "kind:": 0.4}),
+    "power": Prior(0.6, 0.2),
+    "optimiser": Prior(30.0, 0.2, {"engine:": 0.2}),
+}
+
+
+class Place(NamedTuple):
+    """One fitted number: of which rate, for which label ("" the base), with its prior."""
+
+    rate: str
+    label: str
+    middle: float
+    deviation: float
+
+
+class Problem(NamedTuple):
+    """All rows at once: set-ups stacked into arrays, which places apply to which rows, and the measured seconds."""
+
+    stack: Any
+    places: list[Place]
+    applies: Values
+    seconds: Values
+    weight: Values
+
+
+def measured_seconds(row: common.Measured, made: Setup) -> float | None:
+    """Seconds of the measured step, from whatever the source gives."""
+    tokens = float(made.layout.batch) * made.work.seq
+    found = row.measured
+    if "step_time_s" in found:
+        return found["step_time_s"]
+    if "tokens_per_s_per_accel" in found:
+        return tokens / (found["tokens_per_s_per_accel"] * made.chips)
+    if "model_tflops_per_accel" in found and row.case.flops_convention != "hardware":
+        flops = model_flops(made.arch, made.work.seq, causal=row.case.attention_flops != "full", mtp=made.mtp)
+        return tokens * flops / (found["model_tflops_per_accel"] * 1e12 * made.chips)
+    return None
+
+
+def problem(rows: Sequence[common.Measured], knowledge: Knowledge) -> Problem:
+    """The rows' arrays; places are made for all labels that occur."""
+    made = [setup(row.case, knowledge) for row in rows]
+    found = [measured_seconds(row, one) for row, one in zip(rows, made, strict=True)]
+    rows, made = [r for r, s in zip(rows, found, strict=True) if s], [m for m, s in zip(made, found, strict=True) if s]
+    seconds = np.array([s for s in found if s])
+    sizes = Counter(row.source for row in rows)
+    weight = np.array([sizes[row.source] ** -BALANCE for row in rows])
+    weight *= np.sqrt(len(rows)) / np.sqrt(np.sum(weight**2))
+    places, applies = [], []
+    for rate, prior in PRIORS.items():
+        places.append(Place(rate, "", math.log(prior.middle), prior.deviation))
+        applies.append(np.ones(len(rows)))
+        for label in sorted({label for one in made for label in one.labels}):
+            for start, deviation in prior.effects.items():
+                if label.startswith(start):
+                    places.append(Place(rate, label, 0.0, deviation))
+                    applies.append(np.array([float(label in one.labels) for one in made]))
+    parts = stacked([(one.layout, one.work, one.ops, one.machine) for one in made])
+    return Problem(parts, places, np.array(applies), seconds, weight)
+
+
+def _logs(values: Values, at: Problem) -> dict[str, Values]:
+    """The logarithm of every rate for every row."""
+    logs = {rate: np.zeros(len(at.seconds)) for rate in PRIORS}
+    for value, place, applies in zip(values, at.places, at.applies, strict=True):
+        logs[place.rate] += value * applies
+    return logs
+
+
+def predicted(logs: Mapping[str, Values], at: Problem) -> Values:
+    """Seconds of all rows' steps at these rates."""
+    return np.asarray(step(*at.stack, Rates(**{rate: np.exp(log) for rate, log in logs.items()})).total)
+
+
+def solve(at: Problem) -> Values:
+    """The values that fit best, by Gauss-Newton steps on a robust loss.
+
+    A place acts through its rate alone, so that one evaluation a rate gives the derivatives by all of its places.
+    """
+    middle = np.array([p.middle for p in at.places])
+    deviation = np.array([p.deviation for p in at.places])
+    order = {rate: i for i, rate in enumerate(PRIORS)}
+    owner = np.array([order[p.rate] for p in at.places])
+
+    def misses(values: Values) -> Values:
+        rows = (np.log(predicted(_logs(values, at), at) / at.seconds) / NOISE * at.weight) ** 2
+        return np.concatenate([np.sqrt(2.0 * (np.sqrt(1.0 + rows) - 1.0)), (values - middle) / deviation])
+
+    def slopes(values: Values) -> Values:
+        logs = _logs(values, at)
+        base = predicted(logs, at)
+        miss = np.log(base / at.seconds) / NOISE * at.weight
+        by_rate = np.array([(np.log(predicted({**logs, rate: logs[rate] + STRIDE}, at) / base)) / STRIDE for rate in PRIORS])
+        root = np.sqrt(1.0 + miss**2)
+        damped = np.where(np.abs(miss) > 1e-6, miss / root / np.sqrt(2.0 * np.maximum(root - 1.0, 1e-18)), 1.0)
+        rows = (damped * at.weight / NOISE)[:, None] * (by_rate[owner] * at.applies).T
+        return np.concatenate([rows, np.diag(1.0 / deviation)])
+
+    return np.asarray(least_squares(misses, middle, jac=slopes, x_scale=deviation, max_nfev=25).x)
+
+
+def constants_of(values: Values, places: Sequence[Place]) -> Constants:
+    """The values as they are stored."""
+    effects: dict[str, Effects] = {}
+    for rate in PRIORS:
+        own = {p.label: float(v) for v, p in zip(values, places, strict=True) if p.rate == rate}
+        base = own.pop("")
+        effects[rate] = Effects(base=round(base, 5), effects={k: round(v, 5) for k, v in own.items() if abs(v) > 5e-4})
+    return Constants(effects=effects)
+
+
+def fit(cases: Sequence[common.Measured], knowledge: Knowledge) -> Constants:
+    """The constants of training steps."""
+    at = problem(cases, knowledge)
+    return constants_of(solve(at), at.places)
+
+
+Residuals = list[tuple[common.Measured, float]]
+
+
+def by_source(cases: Sequence[common.Measured], knowledge: Knowledge) -> Residuals:
+    """ln(measured / predicted) of every row, from fits without its source."""
+    out: Residuals = []
+    for _, rest, left in common.folds(cases):
+        out += _compared(left, fit(rest, knowledge), knowledge)
+    return out
+
+
+def by_group(cases: Sequence[common.Measured], knowledge: Knowledge) -> Residuals:
+    """The same from fits without its (source, model, chip); groups are dealt into FOLDS parts."""
+    part = {group: i % FOLDS for i, group in enumerate(sorted({case.group for case in cases}))}
+    out: Residuals = []
+    for i in range(FOLDS):
+        constants = fit([c for c in cases if part[c.group] != i], knowledge)
+        out += _compared([c for c in cases if part[c.group] == i], constants, knowledge)
+    return out
+
+
+def _compared(cases: Sequence[common.Measured], constants: Constants, knowledge: Knowledge) -> Residuals:
+    found = []
+    for row in cases:
+        made = setup(row.case, knowledge)
+        seconds = measured_seconds(row, made)
+        if seconds:
+            parts = step(made.layout, made.work, made.ops, made.machine, rates(constants, made.labels))
+            found.append((row, math.log(seconds / scalar(parts.total))))
+    return found
+
+
+def _kind(row: common.Measured) -> str:
+    return "moe" if row.case.model and row.case.model.moe else "dense"
+
+
+def spreads(new: Residuals, seen: Residuals) -> Spread:
+    """80 % half-widths: of engines or chips left out (`new`), and of (source, model, chip) groups left out (`seen`)."""
+    groups: dict[str, list[float]] = defaultdict(list)
+    for name, rows in (("new", new), ("seen", seen)):
+        for row, value in rows:
+            groups[f"{_kind(row)}/{name}"].append(value)
+            groups[""].append(value)
+    return common.spread_of(groups)
+
+
+def report(title: str, rows: Residuals) -> None:
+    """Errors of step time by source and by kind."""
+    print(title)
+    for name, key in (("source", lambda row: row.source), ("kind", _kind)):
+        for value in sorted({key(row) for row, _ in rows}):
+            print(f"  {name} {value}: {common.errors([(math.exp(v), 1.0) for row, v in rows if key(row) == value])}")
+
+
+def main() -> None:
+    """Fit, cross-validate, write."""
+    cases, plain = common.read(["train_step"]), common.knowledge(kernels=load_constants("kernels"))
+    constants = fit(cases, plain)
+    new, seen = by_source(cases, plain), by_group(cases, plain)
+    report("in sample", _compared(cases, constants, plain))
+    report("source left out", new)
+    report("group left out", seen)
+    constants = msgspec.structs.replace(
+        constants, spreads={"step_time_s": spreads(new, seen)}, fitted_on="measured training steps, calibration/cases", cases=len(cases)
+    )
+    common.write("training", constants)
+
+
+if __name__ == "__main__":
+    main()

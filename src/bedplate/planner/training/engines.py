@@ -1,0 +1,59 @@
+"""What each training engine does where a case does not say: sharding, bytes on the wire, recomputation, fusion.
+
+Choices: facts of the engines' own defaults, not fitted. An engine that is not listed is taken to be like Megatron-Core, the common base.
+"""
+
+from __future__ import annotations
+
+from bedplate.core.records import Record
+from bedplate.planner.cases import Case
+
+
+class Engine(Record, frozen=True, kw_only=True):
+    """Defaults of one engine. `zero` as in Layout; the `again_*` shares and `kept_selective` as in Workload."""
+
+    zero: int = 1
+    reduce: float = 4.0
+    gathered: float = 2.0
+    again_products: float = 0.0
+    again_attention: float = 1.0
+    again_stream: float = 0.0
+    kept_selective: float = 1.0
+    recompute: str = "none"
+    accum_is_stages: bool = False
+    """A pipeline gets as many micro-batches as it has stages unless told otherwise."""
+    mtp: bool = False
+    weight_bytes: float = 2.0
+    gradient_bytes: float = 4.0
+    optimiser_bytes: float = 12.0
+    balanced: bool = False
+
+
+MEGATRON = Engine(mtp=True)
+ENGINES: dict[str, Engine] = {
+    "megatron": MEGATRON,
+    "nemo": MEGATRON,
+    "llm-foundry": Engine(zero=3, reduce=4.0, weight_bytes=0.0, gradient_bytes=4.0, optimiser_bytes=12.0),
+    "torchtitan": Engine(
+        zero=3, reduce=4.0, again_products=0.5, again_attention=0.0, again_stream=1.0, kept_selective=0.62, accum_is_stages=True,
+        weight_bytes=0.0, balanced=True,
+    ),
+    "maxtext": Engine(zero=3, reduce=4.0, again_products=0.6, again_attention=1.0, again_stream=1.0, kept_selective=0.25,
+                      recompute="selective", weight_bytes=0.0),
+    "deepspeed": Engine(zero=3, reduce=2.0),
+    "pytorch": Engine(zero=3, reduce=4.0, weight_bytes=0.0),
+}  # fmt: skip
+
+QUANTISE = {"fp8": 5.0, "mxfp8": 4.1, "nvfp4": 5.5, "mxfp4": 4.6, "fp4": 5.0, "int8": 5.0}
+"""Bytes moved to quantise one element: read in bf16 (twice where a tensor's maximum is found first), written by rows and by columns."""
+
+
+def engine(name: str | None) -> Engine:
+    """The engine's defaults."""
+    return ENGINES.get(name or "", MEGATRON)
+
+
+def unfused(case: Case) -> bool:
+    """Whether attention's scores go through memory: Megatron of 2022 and before (no release named, A100 or V100)."""
+    old_chip = (case.accelerator or "").startswith(("A100", "V100"))
+    return old_chip and case.engine in ("megatron", "deepspeed", None) and not (case.engine_version or case.engine_detail)

@@ -1,0 +1,251 @@
+"""From a case to the records that `step` and `memory` take, with what was assumed where the case is silent.
+
+Choices: the defaults are the engine's (`engines`) and the vendor's node; each one taken is named in `notes`, which ends up in the
+answer's basis.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+
+import msgspec
+
+from bedplate.core.records import Record
+from bedplate.planner.architecture import Architecture, LayerGroup
+from bedplate.planner.cases import Case, ModelName, Unsupported
+from bedplate.planner.kernels.limits import attainable
+from bedplate.planner.knowledge import Knowledge, machine
+from bedplate.planner.knowledge import model as known_model
+from bedplate.planner.systems import BYTES, Accelerator, Systems
+
+from .engines import QUANTISE, Engine, engine, unfused
+from .layout import FULL, NONE, SELECTIVE, Layout
+from .operators import Operations, operations
+from .rates import Machine, Workload
+
+LEVELS = {"none": NONE, "selective": SELECTIVE, "full": FULL}
+FABRIC_GBPS = {"gpu": 200.0, "tpu": 25.0}
+"""Gbit/s a chip on the network between domains where neither the case nor a node of the catalogue says."""
+SCALEUP_GBS = 32.0
+"""GB/s of a chip without a link of its own: PCIe 4.0 x16."""
+
+
+class Setup(Record, frozen=True, kw_only=True):
+    """Everything that a training step's time and memory follow from."""
+
+    arch: Architecture
+    chip: Accelerator
+    layout: Layout
+    work: Workload
+    ops: Operations
+    machine: Machine
+    labels: tuple[str, ...]
+    chips: int
+    mtp: bool
+    notes: tuple[str, ...] = ()
+
+
+def setup(case: Case, knowledge: Knowledge) -> Setup:
+    """The case in the model's terms. Raises Unsupported where model or accelerator is unknown, or the layout contradicts itself."""
+    arch = architecture(case, knowledge)
+    chip = machine(case, knowledge)
+    sold = knowledge.systems.accelerator(chip.name)
+    own = engine(case.engine)
+    notes: list[str] = []
+    seq = _seq(case, arch, notes)
+    mtp = own.mtp and "w/o MTP" not in (case.variant or "")
+    layout = _layout(case, arch, own, seq, notes)
+    chips = case.n_accel or int(layout.tp * layout.pp * layout.cp * layout.dp)
+    return Setup(
+        arch=arch,
+        chip=chip,
+        layout=layout,
+        work=_workload(case, arch, chip, own, seq),
+        ops=operations(arch, mtp=mtp),
+        machine=_machine(case, chip, sold, knowledge, chips),
+        labels=_labels(case, arch, chip),
+        chips=chips,
+        mtp=mtp,
+        notes=tuple(notes),
+    )
+
+
+def architecture(case: Case, knowledge: Knowledge) -> Architecture:
+    """The named architecture; else a plain decoder from the dimensions that the case prints."""
+    try:
+        arch = known_model(case, knowledge)
+    except Unsupported:
+        if case.model is None or not (case.model.n_layers and case.model.d_model):
+            raise
+        return _printed(case.model)
+    if not arch.groups or not arch.d_model:
+        raise Unsupported(f"'{arch.name}' is not described layer by layer: no training model for it")
+    return arch
+
+
+def _printed(name: ModelName) -> Architecture:
+    d, layers = name.d_model or 0, name.n_layers or 0
+    d_ff = name.d_ff or 4 * d
+    heads = name.n_heads or max(d // 128, 1)
+    return Architecture(
+        name=name.name, source="the case", d_model=d, n_heads=heads, n_kv_heads=name.n_kv_heads or heads, d_ff=d_ff, gated=d_ff != 4 * d,
+        vocab_size=name.vocab_size or 51200, tied=d_ff == 4 * d, groups=(LayerGroup(count=layers),), params=name.params,
+    )  # fmt: skip
+
+
+def _seq(case: Case, arch: Architecture, notes: list[str]) -> float:
+    if case.seq_len:
+        return float(case.seq_len)
+    seq = float(min(arch.max_len or 4096, 8192))
+    notes.append(f"sequences of {seq:.0f} tokens assumed")
+    return seq
+
+
+def _layout(case: Case, arch: Architecture, own: Engine, seq: float, notes: list[str]) -> Layout:
+    given = case.parallel
+    tp, pp, cp, vp = (float((given and getattr(given, name)) or 1) for name in ("tp", "pp", "cp", "vp"))
+    if given and given.pp_schedule and "nterleaved" in given.pp_schedule and vp == 1:
+        vp = 2.0
+    chips = float(case.n_accel or tp * pp * cp * float((given and given.dp) or 1))
+    dp = chips / (tp * pp * cp)
+    if dp < 1 or dp != int(dp):
+        raise Unsupported(f"{chips:.0f} accelerators do not hold tp {tp:.0f} x pp {pp:.0f} x cp {cp:.0f}")
+    mode = (given and given.fsdp) or ""
+    zero = {"full": 3, "hybrid": 3, "shard_grad_op": 2, "none": 1}.get(mode, own.zero)
+    ep = float((given and given.ep) or _expert_default(arch, zero, chips / pp, notes))
+    gbs = float(case.gbs or (case.tokens_per_step or 0.0) / seq or dp * max(case.grad_accum or 1.0, pp))
+    mbs, accum = _batch(case, own, gbs / dp, pp, zero)
+    level = case.recompute or own.recompute
+    if not case.recompute and own.recompute != "none":
+        notes.append(f"{level} recomputation assumed, the engine's default")
+    shard = float((given and given.fsdp_degree) or (dp * cp if mode != "hybrid" else min(8.0, dp * cp)))
+    said = given.sequence_parallel if given else None
+    sequence = said if said is not None else not (unfused(case) and level == "full")
+    schedule = ((given and given.pp_schedule) or "").lower()
+    return Layout(
+        tp=tp, pp=pp, cp=cp, dp=dp, ep=ep, etp=float((given and given.etp) or 1), vp=vp, mbs=mbs, accum=accum, zero=float(zero),
+        shard=shard, sequence=float(bool(sequence)), recompute=float(LEVELS.get(level, NONE)), offload=float(bool(case.cpu_offload)),
+        bubble=0.3 if "zero" in schedule or schedule.startswith("zb") else 1.0,
+    )  # fmt: skip
+
+
+def _expert_default(arch: Architecture, zero: int, ranks: float, notes: list[str]) -> float:
+    if arch.experts is None or zero >= 3:
+        return 1.0
+    ep = float(math.gcd(arch.experts.count, int(min(ranks, 8))))
+    notes.append(f"expert parallelism of {ep:.0f} assumed")
+    return ep
+
+
+def _batch(case: Case, own: Engine, per_rank: float, pp: float, zero: int) -> tuple[float, float]:
+    """Sequences a micro-batch, and micro-batches a step and data-parallel rank."""
+    if case.mbs:
+        return float(case.mbs), max(per_rank / case.mbs, 1.0)
+    if case.grad_accum:
+        return per_rank / case.grad_accum, float(case.grad_accum)
+    if pp > 1 and own.accum_is_stages:
+        return max(per_rank / pp, 1.0), min(pp, per_rank)
+    if zero >= 3 and pp == 1:
+        return per_rank, 1.0
+    return min(per_rank, 1.0), max(per_rank, 1.0)
+
+
+def _workload(case: Case, arch: Architecture, chip: Accelerator, own: Engine, seq: float) -> Workload:
+    precision = case.precision or "bf16"
+    low = precision in QUANTISE and chip.peak(precision) != chip.peak("bf16")
+    lora = case.task == "lora" or case.technique in ("lora", "qlora")
+    pure = bool(case.parallel and case.parallel.fsdp_mixed_precision == "pure")
+    old = unfused(case)
+    return Workload(
+        seq=seq,
+        low=float(low),
+        low_bytes=BYTES.get(precision, 2.0) if low else 2.0,
+        quantise=QUANTISE.get(precision, 0.0) if low else 0.0,
+        flash=float(not old),
+        causal=float(arch.family == "decoder"),
+        again_products=own.again_products,
+        again_attention=own.again_attention,
+        again_stream=own.again_stream,
+        kept_selective=own.kept_selective,
+        dropout=float(old),
+        frozen=float(lora),
+        trained=float(case.trainable_params or 0.002 * (arch.params or 0.0)) if lora else 0.0,
+        reduce=2.0 if pure or case.engine_detail == "megatron-bridge" else own.reduce,
+        gathered=1.0 if low and own.zero == 3 else own.gathered,
+        weight_bytes=own.weight_bytes,
+        gradient_bytes=2.0 if case.engine_detail == "megatron-bridge" else own.gradient_bytes,
+        optimiser_bytes=own.optimiser_bytes,
+        balanced=float(own.balanced),
+    )
+
+
+def _machine(case: Case, chip: Accelerator, sold: Accelerator, knowledge: Knowledge, chips: int) -> Machine:
+    precision, constants = case.precision or "bf16", knowledge.constants["kernels"]
+    peak = attainable(chip, "bf16", constants)
+    if not peak:
+        raise Unsupported(f"the catalogue has no peak of {chip.name} in bf16")
+    slices = (case.parallel and case.parallel.slices) or 1
+    return Machine(
+        peak=peak,
+        peak_low=(attainable(chip, precision, constants) if precision in QUANTISE else None) or peak,
+        memory=chip.mem_gbs * 1e9,
+        capacity=chip.mem_gb * 1e9,
+        domain=_domain(chip, chips, slices),
+        scaleup=(chip.scaleup_gbs or SCALEUP_GBS) * 1e9,
+        fabric=_fabric(case, chip, knowledge.systems) / 8 * 1e9,
+        power=(chip.tdp_w / sold.tdp_w) if chip.tdp_w and sold.tdp_w else 1.0,
+    )
+
+
+def _domain(chip: Accelerator, chips: int, slices: int) -> float:
+    """Chips that share the scale-up network: all where they fit; else the largest power of two (an NVL72 rack runs jobs of 64)."""
+    most = max(chip.scaleup_domain, 1)
+    if slices > 1:
+        return chips / slices
+    return float(chips) if chips <= most else 2.0 ** math.floor(math.log2(most))
+
+
+def _fabric(case: Case, chip: Accelerator, systems: Systems) -> float:
+    """Gbit/s of one chip on the network between domains, one direction: as printed, else its vendor's node's, else the fastest's."""
+    printed = re.search(r"(\d+) ?Gbps", f"{case.interconnect or ''} {case.network or ''}")
+    if printed:
+        return float(printed[1]) / 8
+    nodes = [n for n in systems.nodes.values() if n.accelerator == chip.name and n.nic_gbps]
+    own = [n for n in nodes if n.provider == chip.vendor] or nodes
+    if own:
+        return max((n.nic_gbps or 0.0) / n.n_accel for n in own)
+    return FABRIC_GBPS.get(chip.kind, FABRIC_GBPS["gpu"])
+
+
+def _labels(case: Case, arch: Architecture, chip: Accelerator) -> tuple[str, ...]:
+    """What the fitted effects may hang on."""
+    dtype = case.precision or "bf16"
+    name = case.engine or "unknown"
+    labels = [
+        f"engine:{name}", f"vendor:{chip.vendor}", f"kind:{chip.kind}", f"accelerator:{chip.name}", f"accelerator:{chip.name}/{dtype}",
+        f"vendor:{chip.vendor}/{dtype}", f"precision:{dtype}", f"family:{family(chip.name)}",
+    ]  # fmt: skip
+    if unfused(case):
+        labels.append("era:2022")
+    if case.compile is False:
+        labels.append("eager")
+    if "drop" in (case.variant or "") and "dropless" not in (case.variant or ""):
+        labels.append("token-drop")
+    if case.engine_detail == "megatron-bridge" and case.engine_version:
+        labels += [f"release:{case.engine_version[:5]}", "graphed" if case.engine_version[:5] >= "26.06" else "not-graphed"]
+    if case.parallel and case.parallel.async_tp:
+        labels.append("async-tp")
+    if case.task in ("sft", "lora"):
+        labels.append(f"task:{case.task}")
+    return tuple(labels)
+
+
+def family(chip: str) -> str:
+    """The generation of a chip: `H100`, `B200`, `TPU-v5e`: what stands before the form factor."""
+    return chip if chip.startswith("TPU") else chip.split("-", maxsplit=1)[0].removeprefix("G" if chip.startswith(("GB", "GH")) else "")
+
+
+def with_recompute(given: Setup, level: int) -> Setup:
+    """The same set-up under another level of recomputation."""
+    return msgspec.structs.replace(given, layout=msgspec.structs.replace(given.layout, recompute=float(level)))
