@@ -120,6 +120,8 @@ class Diffusion(Record, frozen=True, kw_only=True):
     """Queries and keys are normalised in each head before attention."""
     rotary: bool = False
     """Positions enter by rotating queries and keys."""
+    skips: int = 0
+    """Layers that take an earlier layer's output beside their own through a matrix of 2 d_model^2 (counted in `other_params`)."""
     decode_flops: float = 9.5e6
     """FLOPs of the VAE's decoder for each pixel and frame that comes out; the default is Stable Diffusion's (9.9 TFLOP at 1024 x 1024)."""
 
