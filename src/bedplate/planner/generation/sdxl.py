@@ -47,6 +47,6 @@ def image_seconds(arch: Architecture, chip: Accelerator, labels: list[str], cons
         raise Unsupported(f"no peak in 16 bits is known for {chip.name}")
     peak = max(sixteen, *(chip.tflops.get(precision, 0.0) * 1e12 for precision in ("fp8", "int8")))
     work, numbers = count(arch, BENCHMARK), constants.numbers
-    flops = work.unet + work.text + work.decode
+    flops = float(work.unet + work.text + work.decode)
     cost = numbers["sdxl_compute"] / peak + numbers["sdxl_memory"] / (INTENSITY * chip.mem_gbs * 1e9)
     return flops * cost * constants.effects["sdxl"].of(labels)
