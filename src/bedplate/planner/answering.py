@@ -8,14 +8,21 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from .cases import Answer, Case, Unsupported
+from .convergence.answering import answer as time_to_train
+from .generation.answering import answer as generate
 from .kernels.answer import collective, gemm
 from .knowledge import Knowledge
 from .training.answer import train_step
+from .training_energy import answer as training_energy
 
 Model = Callable[[Case, Knowledge], Answer]
 
 MODELS: Mapping[str, Model] = {
     "train_step": train_step,
+    "time_to_train": time_to_train,
+    "training_energy": training_energy,
+    "generate_image": generate,
+    "generate_video": generate,
     "gemm": gemm,
     "collective": collective,
 }
