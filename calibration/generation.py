@@ -29,15 +29,15 @@ from calibration.common import Errors, Measured, errors, knowledge, read, spread
 KINDS = ("generate_image", "generate_video")
 BASE = "H"
 PRIORS = {
-    "dense": (0.45, 0.3), "attention": (0.42, 0.3), "decode": (0.05, 0.7), "exchange": (0.2, 0.5), "split": (0.05, 0.7),
-    "norm_passes": (30.0, 0.5), "qk_passes": (35.0, 0.5), "rotary_passes": (30.0, 0.5), "cross_passes": (10.0, 0.5),
+    "dense": (0.6, 0.1), "attention": (0.42, 0.3), "decode": (0.05, 0.7), "exchange": (0.2, 0.5), "split": (0.05, 0.7),
+    "norm_passes": (20.0, 0.3), "qk_passes": (60.0, 0.5), "rotary_passes": (30.0, 0.5), "cross_passes": (10.0, 0.5),
     "block_s": (1.0e-3, 0.4), "split_block_s": (3e-4, 0.7), "ring_block_s": (3.5e-4, 0.7),
     "qk_block_s": (4e-4, 0.4), "rotary_block_s": (3e-4, 0.4), "dual_block_s": (4e-4, 0.4),
 }  # fmt: skip
 SLOW_WIDTH = 0.4
 UNET = 0.2
-"""Share of the peak that an eager U-Net reaches: no measured row; half of what the transformers' matrix products do (assumed)."""
-POWER = {"power_active": (0.15, 0.3), "power_compute": (0.8, 0.3), "power_memory": (0.5, 0.3)}
+"""Share of the peak that an eager U-Net reaches: no measured row; less than half of what the transformers' matrix products do (assumed)."""
+POWER = {"power_active": (0.15, 0.3), "power_compute": (0.8, 0.3), "power_memory": (0.5, 0.3), "power_moving": (0.5, 0.3)}
 POWER_WIDTH = 0.1
 SDXL = {"sdxl_compute": (3.0, 0.5), "sdxl_memory": (0.5, 0.5)}
 SDXL_WIDTHS = {"generation": 0.1, "accelerator": 0.12, "scenario": 0.2, "power": 0.3}
@@ -76,7 +76,7 @@ class Rows:
             self.work,
             Rates(
                 peak=self.peak, attention_peak=self.peak, memory_bw=self.memory_bw, link_bw=self.link_bw,
-                slow={name: factors[:, i] for i, name in enumerate(COMPONENTS)},
+                slow={name: factors[:, i] for i, name in enumerate(COMPONENTS)} | {"unet": 1.0},
             ),
             numbers,
         )  # fmt: skip
@@ -119,17 +119,17 @@ def fit(cases: Sequence[Measured], known: Knowledge) -> Constants:
 
 def fit_power(rows: Rows, parts: Parts) -> tuple[dict[str, float], dict[str, float]]:
     """(weights of activity, effects of chips) of `power`, which is written out here for arrays of chips."""
-    compute, memory = activity(parts)
     prior, width = np.array([v for v, _ in POWER.values()]), np.array([w for _, w in POWER.values()])
 
     def residuals(x: np.ndarray) -> np.ndarray:
-        drawn = (x[0] + x[1] * compute + x[2] * memory) * np.exp(rows.chip @ x[3:])
+        compute, memory = activity(parts, x[3])
+        drawn = (x[0] + x[1] * compute + x[2] * memory) * np.exp(rows.chip @ x[4:])
         watts = rows.idle + (rows.limit - rows.idle) * np.clip(drawn, 0.0, 1.0)
         off = (np.log(watts) - rows.watts) / 0.06 * rows.weight
-        return np.concatenate([soft(off), (x[:3] - prior) / width, x[3:] / POWER_WIDTH])
+        return np.concatenate([soft(off), (x[:4] - prior) / width, x[4:] / POWER_WIDTH])
 
     x = least_squares(residuals, np.concatenate([prior, np.zeros(len(rows.chips))])).x
-    return dict(zip(POWER, x, strict=False)), {f"accelerator:{name}": round(float(v), 4) for name, v in zip(rows.chips, x[3:], strict=True)}
+    return dict(zip(POWER, x, strict=False)), {f"accelerator:{name}": round(float(v), 4) for name, v in zip(rows.chips, x[4:], strict=True)}
 
 
 def fit_sdxl(cases: Sequence[Measured], known: Knowledge) -> tuple[dict[str, float], Effects]:

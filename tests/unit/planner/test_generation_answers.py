@@ -71,7 +71,7 @@ def test_parts_worked_by_hand() -> None:
     """1e15 FLOP at half of 1e15 FLOP/s are 2 s; launches of 2 s beside them make that 2 x 2^(1/4) s; decoding adds 1 s."""
     work = Work(**dict.fromkeys(Work.__struct_fields__, 0.0))
     work = msgspec.structs.replace(work, dense=1e15, decode=1e14, blocks=2000.0)
-    slow = dict.fromkeys(("dense", "attention", "elementwise", "exchange", "decode", "launch"), 1.0)
+    slow = dict.fromkeys(("dense", "attention", "elementwise", "exchange", "decode", "launch", "unet"), 1.0)
     numbers = dict.fromkeys(load_constants("generation").numbers, 0.1) | {"dense": 0.5, "decode": 0.1, "block_s": 1e-3}
     parts = seconds(work, Rates(peak=1e15, attention_peak=1e15, memory_bw=1e12, link_bw=1e11, slow=slow), numbers)
     assert parts.dense == pytest.approx(2.0)
@@ -86,7 +86,7 @@ def test_more_bandwidth_never_slows_a_batch(field: str, more: float, name: str, 
     quick = msgspec.structs.replace(chip, **{field: getattr(chip, field) * more})
     constants = KNOWLEDGE.constants["generation"]
     work = count(KNOWLEDGE.architecture(name), Request(height=1024, width=1024, steps=20, ulysses=n_accel))
-    slow, fast = (seconds(work, rates_of(row, "bf16", constants), constants.numbers).total for row in (chip, quick))
+    slow, fast = (seconds(work, rates_of(row, "bf16", "", constants), constants.numbers).total for row in (chip, quick))
     assert fast <= slow * (1 + 1e-12)
 
 
@@ -129,6 +129,12 @@ def test_a_chip_never_measured_is_answered_with_a_wider_range_and_one_without_po
     found = answer(case(accelerator="MI300X"), msgspec.structs.replace(KNOWLEDGE, systems=systems))
     assert set(found.quantities) == {"latency_s", "throughput"}
     assert found.warnings == ("no board power is known for MI300X",)
+
+
+def test_a_compiled_engine_saves_launches() -> None:
+    """PixArt at a batch of one on eight accelerators waits for launches; an engine that replays a graph does not."""
+    split = {"n_accel": 8, "parallel": {"ulysses": 8}, "steps": 20}
+    assert latency("PixArt-Sigma-XL-2", engine="tensorrt", **split) < 0.8 * latency("PixArt-Sigma-XL-2", engine="diffusers", **split)
 
 
 def test_what_makes_no_pictures_is_refused() -> None:

@@ -2,12 +2,13 @@
 
 Defaults where a case is silent: a batch of one, 28 steps (images) or 50 (videos), the model's native resolution, 81 frames at a video,
 Ulysses over all accelerators. Warm-up and compilation are not counted. Limits: eager PyTorch (diffusers with xDiT) is what the constants
-come from; a compiled or quantised engine is faster.
+come from, and what COMPILED engines save of it is assumed; quantised attention is not known.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from bedplate.planner.architecture import Architecture
 from bedplate.planner.calibration import Constants
@@ -22,6 +23,9 @@ from .work import Request, count
 
 STEPS = {"generate_image": 28, "generate_video": 50}
 FRAMES = 81
+COMPILED = {"tensorrt": 0.65, "maxdiffusion": 0.65, "tinygrad": 1.0}
+"""Engines that replay a graph: launches cost LAUNCH_REPLAYED of eager ones, and a U-Net takes this share of its eager time (assumed)."""
+LAUNCH_REPLAYED = 0.1
 COMPONENTS = ("dense", "attention", "elementwise", "exchange", "decode", "launch")
 
 
@@ -29,7 +33,8 @@ def answer(case: Case, knowledge: Knowledge) -> Answer:
     """The four quantities of generate_image and generate_video. Raises Unsupported for unknown models or chips."""
     arch, chip, constants = model(case, knowledge), machine(case, knowledge), knowledge.constants["generation"]
     request = request_of(case, arch)
-    parts = seconds(count(arch, request), rates_of(chip, case.precision or "bf16", constants), constants.numbers)
+    rates = rates_of(chip, case.precision or "bf16", case.engine or "", constants)
+    parts = seconds(count(arch, request), rates, constants.numbers)
     latency = float(parts.total)
     n_accel = case.n_accel or request.n_accel
     watts = watts_of(chip, parts, constants)
@@ -80,17 +85,20 @@ def request_of(case: Case, arch: Architecture) -> Request:
     )
 
 
-def rates_of(chip: Accelerator, precision: str, constants: Constants) -> Rates:
-    """The chip's rates with its generation's effects. Attention and convolutions stay in 16 bits. Raises Unsupported without a peak."""
+def rates_of(chip: Accelerator, precision: str, engine: str, constants: Constants) -> Rates:
+    """The chip's rates with the effects of its generation and the engine. Attention and convolutions stay in 16 bits. Raises Unsupported without a peak."""
     peak, sixteen = chip.peak(precision), chip.peak("bf16")
     if peak is None or sixteen is None:
         raise Unsupported(f"{chip.name} has no known peak in {precision}")
+    slow = {name: constants.effects[name].of([f"generation:{chip.generation}"]) for name in COMPONENTS}
+    if engine in COMPILED:
+        slow["launch"] *= LAUNCH_REPLAYED
     return Rates(
         peak=peak,
         attention_peak=sixteen,
         memory_bw=chip.mem_gbs * 1e9,
         link_bw=(chip.scaleup_gbs or HOST_LINK) * 1e9,
-        slow={name: constants.effects[name].of([f"generation:{chip.generation}"]) for name in COMPONENTS},
+        slow=slow | {"unet": COMPILED.get(engine, 1.0)},
     )
 
 
@@ -103,14 +111,18 @@ def shares(parts: Parts) -> dict[str, float]:
     return {name: float(getattr(parts, name) / parts.total) for name in Parts.__struct_fields__}
 
 
-def activity(parts: Parts) -> tuple[float, float]:
-    """(compute, memory) activity for `power`: shares of the time in kernels that lean on the matrix units, and on memory or links."""
+def activity(parts: Parts, moving: float) -> tuple[Any, Any]:
+    """(compute, memory) activity for `power`: shares of the time in kernels that lean on the matrix units, and on the memory.
+
+    Exchanging and decoding count `moving` of a kernel that saturates the memory.
+    """
     total = parts.total
-    return (parts.dense + parts.attention + parts.text) / total, (parts.elementwise + parts.exchange + parts.decode) / total
+    compute = (parts.dense + parts.attention + parts.text) / total
+    return compute, (parts.elementwise + moving * (parts.exchange + parts.decode)) / total
 
 
 def watts_of(chip: Accelerator, parts: Parts, constants: Constants) -> float | None:
     """Mean power of one accelerator over the batch; None where its board power is not known."""
     if chip.tdp_w is None:
         return None
-    return float(power(chip, *activity(parts), constants))
+    return float(power(chip, *activity(parts, constants.numbers["power_moving"]), constants))

@@ -22,7 +22,7 @@ SHARPNESS = 4
 class Rates(Record, frozen=True, kw_only=True):
     """Rates of one accelerator (FLOP/s of the matrix products, of attention; bytes/s) and how much slower its kernels are (1: as fitted).
 
-    `slow` by part: dense, attention, elementwise, exchange, decode, launch.
+    `slow` by part: dense, attention, elementwise, exchange, decode, launch, unet.
     """
 
     peak: Any
@@ -52,7 +52,7 @@ def seconds(work: Work, rates: Rates, numbers: Mapping[str, float]) -> Parts:
     """The batch by part. `numbers`: shares of the rates, passes over the activations, and seconds a launched block (calibration)."""
     slow = rates.slow
     dense_rate = rates.peak * numbers["dense"] / slow["dense"]
-    dense = work.dense / dense_rate + work.unet / (rates.peak * numbers["unet"])
+    dense = work.dense / dense_rate + work.unet / (rates.peak * numbers["unet"]) * slow["unet"]
     attention = work.attention / (rates.attention_peak * numbers["attention"]) * slow["attention"] * (1 + numbers["split"] * work.split)
     passes = (
         numbers["norm_passes"] * work.norm
