@@ -18,14 +18,15 @@ from scipy.optimize import least_squares
 from scipy.stats import spearmanr
 
 from bedplate.planner.calibration import Constants, Effects, Spread
-from bedplate.planner.convergence.answering import answer, benchmark_of, labels_of, load_of
+from bedplate.planner.convergence.answering import answer, benchmark_of, labels_of, load_of, start_labels_of
 from bedplate.planner.convergence.scaling import Load, Pace, run_seconds
 from bedplate.planner.knowledge import Knowledge, machine
 from calibration.common import Measured, errors, folds, knowledge, read, spread_of, write
 
 QUANTITY = "time_to_train_min"
-WIDTHS = {"generation": 0.2, "work": 0.12, "accelerator": 0.12, "engine": 0.35, "round": 0.12}
-BASE = {"round:v4.1", "engine:", "engine:nemo", "engine:pytorch", "engine:maxtext"}
+WIDTHS = {"generation": 0.2, "work": 0.12, "accelerator": 0.12, "engine": 0.35, "round": 0.12, "start": 0.4}
+CURRENT = "round:v4.1"
+BASE = {CURRENT, "engine:", "engine:nemo", "engine:pytorch", "engine:maxtext"}
 """What the base stands for, and what a name never seen is taken to be: the newest software seen, an engine tuned by the chip's vendor."""
 PRIORS = {
     "compute/masked": 1.5, "compute/pretrain": 1.6, "compute/adapter": 2.7, "compute/unet": 4.0,
@@ -44,38 +45,50 @@ class Rows:
         self.load = Load(**{field: np.array([getattr(load, field) for load in loads]) for field in Load.__struct_fields__})
         self.families = [benchmark.family for benchmark, _, _ in found]
         self.labels = [[label for label in labels_of(benchmark, chip, c.case) if label not in BASE] for benchmark, chip, c in found]
+        self.start_labels = [[x for x in start_labels_of(b, c.case) if CURRENT not in x] for b, _, c in found]
         self.target = np.log([c.measured[QUANTITY] * 60 for c in cases])
         repeated = Counter((b.name, chip.name, c.case.n_accel, c.case.gbs, c.case.round) for b, chip, c in found)
         self.weight = np.array([repeated[b.name, chip.name, c.case.n_accel, c.case.gbs, c.case.round] ** -0.5 for b, chip, c in found])
 
-    def pace(self, numbers: dict[str, float], slow: np.ndarray) -> Pace:
+    def pace(self, numbers: dict[str, float], slow: np.ndarray, start: np.ndarray) -> Pace:
         def column(name: str) -> np.ndarray:
             return np.array([numbers.get(f"{name}/{family}", 0.0) for family in self.families])
 
         return Pace(
-            compute=column("compute"), memory=column("memory"), bubble=column("bubble"), start=column("start_s"),
+            compute=column("compute"), memory=column("memory"), bubble=column("bubble"), start=column("start_s") * start,
             latency=numbers["latency_s"], exchange=numbers["exchange"], slow=slow,
         )  # fmt: skip
+
+
+def one_hot(rows: Sequence[Sequence[str]]) -> tuple[list[str], np.ndarray]:
+    """(labels, rows x labels): 1 where a row has the label."""
+    labels = sorted({label for row in rows for label in row})
+    return labels, np.array([[label in row for label in labels] for row in rows], dtype=float).reshape(len(rows), len(labels))
 
 
 def fit(cases: Sequence[Measured], known: Knowledge) -> Constants:
     """Constants without spreads."""
     rows = Rows(cases, known)
-    labels = sorted({label for found in rows.labels for label in found})
-    design = np.array([[label in found for label in labels] for found in rows.labels], dtype=float)
-    widths = np.array([WIDTHS[label.split(":")[0]] for label in labels])
+    labels, design = one_hot(rows.labels)
+    start_labels, start_design = one_hot(rows.start_labels)
+    widths = np.array([WIDTHS[label.split(":")[0]] for label in labels] + [WIDTHS["start"]] * len(start_labels))
     names, prior = list(PRIORS), np.log(list(PRIORS.values()))
 
+    first, second = len(names), len(names) + len(labels)
+
     def residuals(x: np.ndarray) -> np.ndarray:
-        pace = rows.pace(dict(zip(names, np.exp(x[: len(names)]), strict=True)), np.exp(design @ x[len(names) :]))
+        numbers = dict(zip(names, np.exp(x[:first]), strict=True))
+        pace = rows.pace(numbers, np.exp(design @ x[first:second]), np.exp(start_design @ x[second:]))
         off = (np.log(run_seconds(rows.load, pace).total) - rows.target) / 0.08 * rows.weight
         soft = np.sign(off) * np.sqrt(2 * (np.sqrt(1 + off**2) - 1))
-        return np.concatenate([soft, x[: len(names)] - prior, x[len(names) :] / widths])
+        return np.concatenate([soft, x[:first] - prior, x[first:] / widths])
 
-    x = least_squares(residuals, np.concatenate([prior, np.zeros(len(labels))]), max_nfev=100).x
-    effects = {label: round(float(value), 4) for label, value in zip(labels, x[len(names) :], strict=True)}
+    x = least_squares(residuals, np.concatenate([prior, np.zeros(len(widths))]), max_nfev=100).x
     return Constants(
-        effects={"slow": Effects(base=0.0, effects=effects)},
+        effects={
+            "slow": Effects(base=0.0, effects=dict(zip(labels, np.round(x[first:second], 4).tolist(), strict=True))),
+            "start": Effects(base=0.0, effects=dict(zip(start_labels, np.round(x[second:], 4).tolist(), strict=True))),
+        },
         numbers={name: float(f"{math.exp(value):.4g}") for name, value in zip(names, x, strict=False)},
         spreads={QUANTITY: Spread(down={"": 0.3}, up={"": 0.3})},
         fitted_on=", ".join(sorted({c.source for c in cases})),

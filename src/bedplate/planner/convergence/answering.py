@@ -99,6 +99,11 @@ def labels_of(benchmark: Benchmark, chip: Accelerator, case: Case) -> list[str]:
     ]  # fmt: skip
 
 
+def start_labels_of(benchmark: Benchmark, case: Case) -> list[str]:
+    """What changes the time to start and to evaluate: the round's software for this family of work."""
+    return [f"round:{case.round or ''}/{benchmark.family}"]
+
+
 def pace_of(benchmark: Benchmark, chip: Accelerator, case: Case, constants: Constants) -> Pace:
     """The constants of the benchmark's family with the effects of chip, engine and round."""
     numbers, family = constants.numbers, benchmark.family
@@ -108,6 +113,6 @@ def pace_of(benchmark: Benchmark, chip: Accelerator, case: Case, constants: Cons
         bubble=numbers.get(f"bubble/{family}", 0.0),
         latency=numbers["latency_s"],
         exchange=numbers["exchange"],
-        start=numbers[f"start_s/{family}"],
+        start=numbers[f"start_s/{family}"] * constants.effects["start"].of(start_labels_of(benchmark, case)),
         slow=constants.effects["slow"].of(labels_of(benchmark, chip, case)),
     )

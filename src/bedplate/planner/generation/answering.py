@@ -86,7 +86,10 @@ def request_of(case: Case, arch: Architecture) -> Request:
 
 
 def rates_of(chip: Accelerator, precision: str, engine: str, constants: Constants) -> Rates:
-    """The chip's rates with the effects of its generation and the engine. Attention and convolutions stay in 16 bits. Raises Unsupported without a peak."""
+    """The chip's rates with the effects of its generation and the engine; attention and convolutions stay in 16 bits.
+
+    Raises Unsupported without a peak.
+    """
     peak, sixteen = chip.peak(precision), chip.peak("bf16")
     if peak is None or sixteen is None:
         raise Unsupported(f"{chip.name} has no known peak in {precision}")
