@@ -1,0 +1,179 @@
+"""What continuous batching makes of iteration times: time per token, time to first token and throughput under a steady load.
+
+Closed loop (`concurrency` requests always in flight, Little's law) with B running, D(B) a decode iteration and M one that also carries a
+prompt's chunk:
+
+    time per token        = D + chunks x B / osl x (M - D)           each request passes B others' prompts in its osl iterations
+    time to first token   = client + wait for a batch + half an iteration + chunks x M + burst + queue for memory
+    throughput            = B x tokens / time per token
+
+`burst`: clients start all requests at once, and a share of the mean (about one round in ten) carries that queue of concurrency / 2
+prompts. `queue`: requests that memory has no room for wait (concurrency - B) / request rate.
+
+Choices: closed form, a short fixed point, arrays throughout. Limits: lengths within one load are exchangeable; no priority, no pre-emption.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from bedplate.core.records import Record
+
+from .iteration import iteration
+from .rates import Rates
+from .records import IterationBreakdown, Numbers
+from .work import Work
+
+ROUNDS = 4
+"""Passes of the fixed point between requests running and time to first token; it contracts by the share of time spent in prefill."""
+
+
+STEPS = 40
+"""Damped passes to the number running in an open loop."""
+
+
+class Delays(Record, frozen=True, kw_only=True):
+    """Fitted waits before the first token: `client` s of request handling; `batching` iterations that an engine waits to fill attention
+    ranks; `burst` share of the starting queue in the mean; `slot` share of a request's whole time spent waiting for its slot, by
+    concurrency."""
+
+    client: Numbers
+    batching: Numbers
+    burst: Numbers
+    slot: Numbers
+
+
+class Steady(Record, frozen=True, kw_only=True):
+    """A steady state of one instance. Times in s; `arrivals` prompts start in one iteration on average."""
+
+    ttft: Numbers
+    tpot: Numbers
+    decode: IterationBreakdown
+    decode_s: Numbers
+    prompt_s: Numbers
+    """What one prompt adds to the iterations that carry it."""
+    crowded_s: Numbers
+    """The same where many prompts share an iteration."""
+    running: Numbers
+    requests_per_s: Numbers
+    arrivals: Numbers
+
+
+def prefill_chunks(tokens: Numbers, chunk: Numbers) -> Numbers:
+    """Iterations that a prompt is spread over."""
+    return np.ceil(np.maximum(tokens, 1.0) / chunk)
+
+
+def closed_loop(
+    work: Work,
+    rates: Rates,
+    delays: Delays,
+    *,
+    isl: Numbers,
+    osl: Numbers,
+    concurrency: Numbers,
+    room: Numbers,
+    chunk: Numbers = 8192.0,
+    per_step: Numbers = 1.0,
+    prefix_hit: Numbers = 0.0,
+    vision_s: Numbers = 0.0,
+    observed: Numbers = np.nan,
+) -> Steady:
+    """The steady state with `concurrency` requests in flight of which at most `room` run; `observed` is the number that was seen to run
+    (NaN: it follows)."""
+    prompt = np.maximum(isl * (1 - prefix_hit), 1.0)
+    running = np.where(np.isnan(observed), np.minimum(concurrency, room), observed)
+    for _ in range(1 if np.all(np.isfinite(observed)) else ROUNDS):
+        state = _at(work, rates, delays, isl, osl, prompt, chunk, per_step, concurrency, np.maximum(running, 1e-3), vision_s)
+        share = osl * state.tpot / (osl * state.tpot + state.ttft)
+        running = np.where(np.isnan(observed), np.minimum(room, concurrency * share), observed)
+    waiting = np.maximum(concurrency - room, 0.0) / state.requests_per_s
+    return _with_ttft(state, state.ttft + waiting)
+
+
+def open_loop(
+    work: Work,
+    rates: Rates,
+    delays: Delays,
+    *,
+    isl: Numbers,
+    osl: Numbers,
+    rate: Numbers,
+    room: Numbers,
+    chunk: Numbers = 8192.0,
+    per_step: Numbers = 1.0,
+    prefix_hit: Numbers = 0.0,
+    vision_s: Numbers = 0.0,
+) -> Steady:
+    """The steady state with `rate` requests a second arriving at random at one instance.
+
+    Running requests follow from Little's law, rate x osl x time per token, capped by `room`; the wait for prompts ahead is that of an
+    M/G/1 queue whose service is a prompt (Pollaczek-Khinchine with exponential prompts): load / (1 - load) x prompt.
+    """
+    prompt = np.maximum(isl * (1 - prefix_hit), 1.0)
+    running = np.minimum(room, 1.0)
+    for _ in range(STEPS):
+        state = _at(work, rates, delays, isl, osl, prompt, chunk, per_step, running, np.maximum(running, 1e-3), vision_s)
+        running = np.minimum(room, (running + rate * osl * state.tpot) / 2)
+    used = np.minimum(state.arrivals * state.prompt_s / (state.tpot * per_step), 0.999)
+    alone = state.ttft - delays.burst * running / 2 * state.crowded_s - delays.slot * osl * state.tpot / np.maximum(running, 1.0)
+    return _with_ttft(state, alone + used / (1 - used) * state.prompt_s)
+
+
+def _at(
+    work: Work,
+    rates: Rates,
+    delays: Delays,
+    isl: Numbers,
+    osl: Numbers,
+    prompt: Numbers,
+    chunk: Numbers,
+    per_step: Numbers,
+    concurrency: Numbers,
+    running: Numbers,
+    vision_s: Numbers,
+) -> Steady:
+    """Times with `running` requests decoding."""
+    of_rank = running / work.attention_dp / work.pp
+    context = isl + osl / 2
+    chunks = prefill_chunks(prompt, chunk)
+    steps = osl / per_step
+    arrivals = running / steps
+    decode = iteration(work, rates, sequences=of_rank, context=context)
+    alone = decode.total
+
+    def carried(together: Numbers) -> tuple[Numbers, Numbers]:
+        """(an iteration that carries `together` prompts' chunks, what it adds for each of them)"""
+        ranks = np.clip(together, 1.0, work.attention_dp)
+        each = np.clip(together / ranks, 1.0, np.maximum(1.0, chunk / prompt))
+        mixed = iteration(
+            work, rates, sequences=of_rank, context=context, prefill=prompt / chunks * each, prefill_context=isl - prompt / 2,
+            prefill_ranks=ranks,
+        ).total  # fmt: skip
+        return mixed, chunks * (mixed - alone) / ranks / each / work.pp
+
+    mixed, added = carried(arrivals / work.pp * np.maximum(delays.batching, 1.0))
+    crowded = carried(concurrency)[1] + vision_s
+    prompt_s = added + vision_s
+    tpot = (alone + arrivals * prompt_s) / per_step
+    step = tpot * per_step
+    burst = delays.burst * concurrency / 2 * crowded
+    whole = osl * tpot
+    slot = delays.slot * whole / np.maximum(concurrency, 1.0)
+    ttft = delays.client + delays.batching * step + step / 2 + chunks * mixed + vision_s + burst + slot
+    return Steady(
+        ttft=ttft,
+        tpot=tpot,
+        decode=decode,
+        decode_s=alone,
+        prompt_s=prompt_s,
+        crowded_s=crowded,
+        running=running,
+        requests_per_s=running / whole,
+        arrivals=arrivals,
+    )
+
+
+def _with_ttft(state: Steady, ttft: Numbers) -> Steady:
+    fields = {name: getattr(state, name) for name in state.__struct_fields__}
+    return Steady(**(fields | {"ttft": ttft}))

@@ -1,0 +1,120 @@
+"""How quickly an accelerator does a rank's work under an engine: data-sheet rates times fitted efficiencies, and the engine's own delays.
+
+Choices: every constant is one of `serving.json`'s effects, looked up by the labels of the engine (family, release, exact version), the
+accelerator, the precision and both; a label that was never measured has no effect and leaves the general value.
+Limits: one memory bandwidth for all tensors; the link is the scale-up fabric where the ranks of a stage fit into it, else the network
+at SCALE_OUT.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import msgspec
+import numpy as np
+
+from bedplate.core.records import Record
+from bedplate.planner.calibration import Constants
+from bedplate.planner.cases import Unsupported
+from bedplate.planner.systems import Accelerator
+
+from .records import Numbers, ServeLayout
+
+SCALE_OUT = 50e9
+"""Bytes a second and accelerator between nodes: one 400 Gbit/s port each, as in HGX reference designs."""
+
+
+class Rates(Record, frozen=True, kw_only=True):
+    """Effective rates of one accelerator (bytes/s, FLOP/s) and delays (s) under one engine. `pace` multiplies every iteration."""
+
+    memory: Numbers
+    experts: Numbers
+    kv: Numbers
+    dense: Numbers
+    moe: Numbers
+    attention: Numbers
+    link: Numbers
+    alpha: Numbers
+    layer: Numbers
+    moe_layer: Numbers
+    step: Numbers
+    sequence: Numbers
+    prefill_layer: Numbers
+    prefill_moe_layer: Numbers
+    imbalance: Numbers
+    pace: Numbers
+
+
+class Sheet(Record, frozen=True, kw_only=True):
+    """The data sheet's part of the rates: what the fitted efficiencies multiply."""
+
+    memory: Numbers
+    dense: Numbers
+    moe: Numbers
+    attention: Numbers
+    link: Numbers
+
+
+def labels(layout: ServeLayout, chip: Accelerator) -> tuple[str, ...]:
+    """What effects may hang on, from general to particular."""
+    found = [f"accelerator:{chip.name}", f"vendor:{chip.vendor}", f"precision:{layout.precision}", f"moe:{layout.moe_precision}"]
+    if layout.engine:
+        found.append(f"engine:{layout.engine}")
+    if layout.engine and layout.engine_version:
+        release = ".".join(layout.engine_version.split(".")[:2])
+        found += [f"release:{layout.engine}-{release}", f"version:{layout.engine}-{layout.engine_version}"]
+        if layout.drafts:
+            found.append(f"drafts:{layout.engine}-{release}/{layout.drafts}")
+    if layout.benchmark:
+        found.append(f"host:{chip.name}/{'one' if layout.n_accel == 1 else 'many'}/{layout.benchmark}")
+    found.append("attention:dp" if layout.attention_dp > 1 else "attention:tp")
+    if layout.engine and layout.attention_dp > 1:
+        found.append(f"adp:{layout.engine}")
+    return tuple(found)
+
+
+def sheet(layout: ServeLayout, chip: Accelerator) -> Sheet:
+    """Raises Unsupported where the chip has no rate for the precision."""
+    dense, moe, attention = chip.peak(layout.precision), chip.peak(layout.moe_precision), chip.peak("bf16") or chip.peak("fp16")
+    if dense is None or moe is None or attention is None:
+        raise Unsupported(f"the data sheet of {chip.name} gives no rate for {layout.precision}")
+    inside = layout.tp * layout.attention_dp <= chip.scaleup_domain
+    link = chip.scaleup_gbs * 1e9 if inside and chip.scaleup_gbs else SCALE_OUT
+    return Sheet(memory=chip.mem_gbs * 1e9, dense=dense, moe=moe, attention=attention, link=link)
+
+
+def scaled(sheet: Sheet, constants: Constants, names: Sequence[str]) -> Rates:
+    """The sheet's rates times their efficiencies for these labels, and the delays."""
+
+    def of(name: str) -> float:
+        return constants.effects[name].of(names)
+
+    return combine(sheet, of)
+
+
+def combine(sheet: Sheet, of: Callable[[str], Numbers]) -> Rates:
+    """Rates from a sheet and a look-up of each constant's value (floats, or arrays over cases)."""
+    return Rates(
+        memory=sheet.memory * of("memory"),
+        experts=sheet.memory * of("experts"),
+        kv=sheet.memory * of("kv"),
+        dense=sheet.dense * of("gemm"),
+        moe=sheet.moe * of("moe_gemm"),
+        attention=sheet.attention * of("attention"),
+        link=sheet.link * of("link"),
+        alpha=1e-6 * of("alpha_us"),
+        layer=1e-6 * of("layer_us"),
+        moe_layer=1e-6 * of("moe_layer_us"),
+        step=1e-6 * of("step_us"),
+        sequence=1e-6 * of("sequence_us"),
+        prefill_layer=1e-6 * of("prefill_layer_us"),
+        prefill_moe_layer=1e-6 * of("prefill_moe_layer_us"),
+        imbalance=of("imbalance"),
+        pace=of("pace"),
+    )
+
+
+def stack(sheets: Sequence[Sheet]) -> Sheet:
+    """One Sheet whose fields are arrays, an element for each of `sheets`."""
+    names = msgspec.structs.fields(Sheet)
+    return Sheet(**{field.name: np.array([getattr(s, field.name) for s in sheets], dtype=float) for field in names})
