@@ -23,7 +23,8 @@ from bedplate.planner.knowledge import Knowledge
 from bedplate.planner.training.answer import scalar
 from bedplate.planner.training.operators import model_flops
 from bedplate.planner.training.rates import Rates, rates
-from bedplate.planner.training.setup import Setup, setup
+from bedplate.planner.training.fit import prepared
+from bedplate.planner.training.setup import Setup
 from bedplate.planner.training.step import step
 from bedplate.storage.systems import load_constants
 
@@ -44,35 +45,37 @@ Values = NDArray[np.float64]
 
 
 class Prior(NamedTuple):
-    """A rate's prior: middle, deviation of its logarithm, and deviations of effects by the labels' beginnings."""
+    """A rate's prior: middle, deviation of its logarithm, and of its effects by the labels' beginnings: a deviation, or (mean, deviation)."""
 
     middle: float
     deviation: float
-    effects: Mapping[str, float] = {}
+    effects: Mapping[str, float | tuple[float, float]] = {}
 
 
 PRIORS: dict[str, Prior] = {
-    "matrix": Prior(0.88, 0.1, {"engine:": 0.08, "family:": 0.1, "kind:": 0.1, "era:": 0.1}),
-    "matrix_low": Prior(0.85, 0.1, {"engine:": 0.08, "family:": 0.1, "precision:": 0.1, "accelerator:": 0.07}),
-    "grouped": Prior(0.8, 0.2, {"engine:": 0.15}),
-    "ramp": Prior(200.0, 0.5),
+    "matrix": Prior(0.88, 0.1, {"stack:": 0.08, "family:": 0.1, "kind:tpu": (0.2, 0.1), "era:": 0.1}),
+    "matrix_low": Prior(0.85, 0.1, {"stack:": 0.08, "family:": 0.1, "precision:": 0.1, "accelerator:": 0.07}),
+    "grouped": Prior(0.8, 0.2, {"stack:": 0.15}),
+    "ramp": Prior(300.0, 0.5),
     "unhidden": Prior(0.3, 0.5),
-    "attention": Prior(0.65, 0.2, {"engine:": 0.2, "family:": 0.15}),
-    "stream": Prior(1.3, 0.2, {"engine:": 0.2, "eager": 0.4, "era:": 0.3}),
-    "quantise": Prior(1.0, 0.3, {"precision:": 0.2, "engine:": 0.2}),
-    "loss": Prior(24.0, 0.3, {"engine:": 0.3}),
+    "attention": Prior(0.75, 0.15, {"stack:": 0.15, "family:": 0.15, "ampere-attention": (-0.6, 0.25), "kind:tpu": (0.0, 0.2)}),
+    "narrow": Prior(0.3, 0.5),
+    "scan": Prior(0.04, 0.4, {"family:": 0.2}),
+    "stream": Prior(1.8, 0.2, {"stack:": 0.2, "eager": (0.6, 0.3), "autocast": (0.1, 0.2), "era:": 0.3}),
+    "quantise": Prior(1.0, 0.3, {"precision:": 0.2, "stack:": 0.2}),
+    "loss": Prior(24.0, 0.3, {"stack:": 0.3}),
     "scaleup": Prior(0.75, 0.1),
     "fabric": Prior(0.8, 0.1, {"kind:": 0.3}),
-    "tensor_shown": Prior(0.7, 0.3, {"engine:": 0.3, "era:": 0.3, "async-tp": 0.4}),
-    "context_shown": Prior(0.3, 0.5, {"engine:": 0.7}),
-    "expert_shown": Prior(0.8, 0.3, {"engine:": 0.3, "graphed": 0.3}),
-    "data_shown": Prior(0.05, 0.5, {"engine:": 0.5}),
-    "contention": Prior(0.15, 0.5, {"engine:": 0.4}),
-    "host_layer": Prior(4e-4, 0.3, {"engine:": 0.2}),
-    "host_mixture": Prior(2e-3, 0.5, {"engine:": 0.5, "graphed": 0.8, "token-drop": 0.5, "release:": 0.4}),
-    "jitter": Prior(0.006, 0.5, {"engine:": 0.4, "kind:": 0.4}),
+    "tensor_shown": Prior(0.7, 0.3, {"stack:maxtext": (-1.2, 0.4), "stack:": 0.3, "era:": 0.3, "async-tp": (-0.3, 0.2)}),
+    "context_shown": Prior(0.05, 0.5, {"stack:": 0.7}),
+    "expert_shown": Prior(0.7, 0.3, {"stack:": 0.3, "graphed": 0.3}),
+    "data_shown": Prior(0.05, 0.5, {"stack:": 0.5}),
+    "contention": Prior(0.2, 0.4, {"stack:maxtext": (-0.5, 0.4), "stack:": 0.4}),
+    "host_layer": Prior(4e-4, 0.3, {"stack:": 0.2}),
+    "host_mixture": Prior(8e-3, 0.4, {"graphed": (-2.0, 0.5), "token-drop": (-0.7, 0.4), "release:": 0.25, "stack:maxtext": (-3.0, 0.5)}),
+    "jitter": Prior(0.006, 0.5, {"stack:": 0.4, "kind:": 0.4}),
     "power": Prior(0.6, 0.2),
-    "optimiser": Prior(30.0, 0.2, {"engine:": 0.2}),
+    "optimiser": Prior(30.0, 0.2, {"stack:": 0.2}),
 }
 
 
@@ -111,7 +114,7 @@ def measured_seconds(row: common.Measured, made: Setup) -> float | None:
 
 def problem(rows: Sequence[common.Measured], knowledge: Knowledge) -> Problem:
     """The rows' arrays; places are made for all labels that occur."""
-    made = [setup(row.case, knowledge) for row in rows]
+    made = [prepared(row.case, knowledge) for row in rows]
     found = [measured_seconds(row, one) for row, one in zip(rows, made, strict=True)]
     rows, made = [r for r, s in zip(rows, found, strict=True) if s], [m for m, s in zip(made, found, strict=True) if s]
     seconds = np.array([s for s in found if s])
@@ -123,10 +126,12 @@ def problem(rows: Sequence[common.Measured], knowledge: Knowledge) -> Problem:
         places.append(Place(rate, "", math.log(prior.middle), prior.deviation))
         applies.append(np.ones(len(rows)))
         for label in sorted({label for one in made for label in one.labels}):
-            for start, deviation in prior.effects.items():
-                if label.startswith(start):
-                    places.append(Place(rate, label, 0.0, deviation))
-                    applies.append(np.array([float(label in one.labels) for one in made]))
+            start = next((start for start in prior.effects if label.startswith(start)), None)
+            if start is not None:
+                known = prior.effects[start]
+                mean, deviation = known if isinstance(known, tuple) else (0.0, known)
+                places.append(Place(rate, label, mean, deviation))
+                applies.append(np.array([float(label in one.labels) for one in made]))
     parts = stacked([(one.layout, one.work, one.ops, one.machine) for one in made])
     return Problem(parts, places, np.array(applies), seconds, weight)
 
@@ -211,7 +216,7 @@ def by_group(cases: Sequence[common.Measured], knowledge: Knowledge) -> Residual
 def _compared(cases: Sequence[common.Measured], constants: Constants, knowledge: Knowledge) -> Residuals:
     found = []
     for row in cases:
-        made = setup(row.case, knowledge)
+        made = prepared(row.case, knowledge)
         seconds = measured_seconds(row, made)
         if seconds:
             parts = step(made.layout, made.work, made.ops, made.machine, rates(constants, made.labels))
@@ -243,7 +248,7 @@ def report(title: str, rows: Residuals) -> None:
 
 def main() -> None:
     """Fit, cross-validate, write."""
-    cases, plain = common.read(["train_step"]), common.knowledge(kernels=load_constants("kernels"))
+    cases, plain = common.read(["train_step"]), common.knowledge(kernels=load_constants("kernels"), memory=load_constants("memory"))
     constants = fit(cases, plain)
     new, seen = by_source(cases, plain), by_group(cases, plain)
     report("in sample", _compared(cases, constants, plain))

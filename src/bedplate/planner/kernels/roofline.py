@@ -15,6 +15,8 @@ Numbers = float | NDArray[np.float64]
 
 TILE = 64.0
 """Half of the 128 rows or columns of the usual output tile: what an unaligned dimension wastes on average."""
+RAMP_KEYS = 512.0
+"""Keys over which fused attention runs at half its rate."""
 
 
 def product_seconds(
@@ -29,9 +31,10 @@ def product_seconds(
     return 2.0 * m * n * k / flops * stretch + unhidden * traffic / bandwidth
 
 
-def attention_seconds(work: Numbers, keys: Numbers, width: Numbers, *, flops: Numbers, ramp_keys: float = 512.0) -> Numbers:
-    """Fused attention: `work` FLOPs at `flops` FLOP/s, slower over few `keys` and for heads narrower than 128 channels (`width`)."""
-    return work / flops * (1 + ramp_keys / keys) * np.sqrt(np.maximum(128.0 / width, 1.0))
+def attention_seconds(work: Numbers, keys: Numbers, width: Numbers, *, flops: Numbers, narrow: Numbers) -> Numbers:
+    """Fused attention: `work` FLOPs at `flops` FLOP/s, slower over few `keys` and, by the power `narrow`, for heads
+    of fewer than 128 channels (`width`)."""
+    return work / flops * (1 + RAMP_KEYS / keys) * np.maximum(128.0 / width, 1.0) ** narrow
 
 
 def stream_seconds(moved: Numbers, bandwidth: Numbers) -> Numbers:

@@ -43,7 +43,7 @@ def train_step(case: Case, knowledge: Knowledge) -> Answer:
 def spread_groups(made: Setup, known: dict[str, float]) -> tuple[str, ...]:
     """Which residuals the range rests on: dense or mixture, with a chip and an engine that were measured or not."""
     kind = "moe" if made.arch.moe else "dense"
-    seen = sum(label in known for label in made.labels if label.startswith(("engine:", "family:")))
+    seen = sum(label in known for label in made.labels if label.startswith(("stack:", "family:")))
     return (f"{kind}/{'seen' if seen == 2 else 'new'}", kind)
 
 

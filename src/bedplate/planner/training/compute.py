@@ -70,9 +70,10 @@ def attention(layout: Layout, work: Workload, ops: Operations, machine: Machine,
     a = ops.attends
     keys = np.minimum(work.seq, a.window)
     halved = (np.asarray(work.flash) > 0) & (np.asarray(work.causal) > 0) & (a.window >= work.seq)
-    flops = tokens / layout.tp * a.layers * (a.per_key * keys * np.where(halved, 0.5, 1.0) + a.flat)
+    flops = tokens / layout.tp * a.layers * a.per_key * keys * np.where(halved, 0.5, 1.0)
     power = np.minimum(machine.power, 1.0) ** rates.power
-    fused = attention_seconds(flops, keys, a.width, flops=machine.peak * rates.attention * power)
+    fused = attention_seconds(flops, keys, a.width, flops=machine.peak * rates.attention * power, narrow=rates.narrow)
+    fused = fused + tokens / layout.tp * a.layers * a.flat / (machine.peak * rates.scan * power)
     apart = _unfused(layout, work, ops, machine, rates, tokens)
     flash = np.asarray(work.flash) > 0
     forward = np.sum(np.where(flash, fused, apart[0]), axis=0)

@@ -10,38 +10,49 @@ from bedplate.planner.cases import Case
 
 
 class Engine(Record, frozen=True, kw_only=True):
-    """Defaults of one engine. `zero` as in Layout; the `again_*` shares and `kept_selective` as in Workload."""
+    """Defaults of one engine. `stack`: the code base that its kernels come from. `zero` as in Layout; the `again_*` shares as in Workload.
 
+    `ampere_attention`: fused attention as written for the A100 (FlashAttention 2, Triton), which newer chips run below their own kernels.
+    """
+
+    stack: str
     zero: int = 1
     reduce: float = 4.0
     gathered: float = 2.0
     again_products: float = 0.0
     again_attention: float = 1.0
     again_stream: float = 0.0
-    kept_selective: float = 1.0
     recompute: str = "none"
     accum_is_stages: bool = False
     """A pipeline gets as many micro-batches as it has stages unless told otherwise."""
+    accumulates: bool = True
+    """A step is cut into micro-batches; where not, a stated micro-batch is that of one chip."""
+    offloads: bool = False
+    """Activations that are neither kept nor repeated go to the host."""
     mtp: bool = False
     weight_bytes: float = 2.0
     gradient_bytes: float = 4.0
     optimiser_bytes: float = 12.0
     balanced: bool = False
+    ampere_attention: bool = False
 
 
-MEGATRON = Engine(mtp=True)
+MEGATRON = Engine(stack="megatron", mtp=True, again_products=0.2, again_attention=0.0, again_stream=1.0)
 ENGINES: dict[str, Engine] = {
     "megatron": MEGATRON,
     "nemo": MEGATRON,
-    "llm-foundry": Engine(zero=3, reduce=4.0, weight_bytes=0.0, gradient_bytes=4.0, optimiser_bytes=12.0),
+    "llm-foundry": Engine(stack="llm-foundry", zero=3, reduce=4.0, weight_bytes=0.0, gradient_bytes=4.0, ampere_attention=True),
     "torchtitan": Engine(
-        zero=3, reduce=4.0, again_products=0.5, again_attention=0.0, again_stream=1.0, kept_selective=0.62, accum_is_stages=True,
-        weight_bytes=0.0, balanced=True,
+        stack="torchtitan", zero=3, reduce=4.0, again_products=0.5, again_attention=0.0, again_stream=1.0, accum_is_stages=True,
+        weight_bytes=0.0, balanced=True, ampere_attention=True,
     ),
-    "maxtext": Engine(zero=3, reduce=4.0, again_products=0.6, again_attention=1.0, again_stream=1.0, kept_selective=0.25,
-                      recompute="selective", weight_bytes=0.0),
-    "deepspeed": Engine(zero=3, reduce=2.0),
-    "pytorch": Engine(zero=3, reduce=4.0, weight_bytes=0.0),
+    "maxtext": Engine(
+        stack="maxtext", zero=3, reduce=2.0, accumulates=False, offloads=True, again_products=0.6, again_attention=1.0, again_stream=1.0, weight_bytes=0.0,
+        recompute="selective",
+    ),
+    "deepspeed": Engine(stack="deepspeed", zero=3, reduce=2.0, ampere_attention=True),
+    "pytorch": Engine(stack="pytorch", zero=3, reduce=4.0, weight_bytes=0.0, ampere_attention=True),
+    "litgpt": Engine(stack="litgpt", zero=3, reduce=2.0, gradient_bytes=2.0, optimiser_bytes=4.0, ampere_attention=True),
 }  # fmt: skip
 
 QUANTISE = {"fp8": 5.0, "mxfp8": 4.1, "nvfp4": 5.5, "mxfp4": 4.6, "fp4": 5.0, "int8": 5.0}

@@ -16,7 +16,8 @@ from bedplate.planner.kernels.roofline import Numbers
 class Machine(Record, frozen=True, kw_only=True):
     """Rates in FLOP/s and bytes/s of one chip, one direction; `domain`: chips that share a scale-up network in this job.
 
-    `power`: its power limit over the product's (1 where it runs as sold). `capacity` in bytes.
+    `power`: its power limit over the product's (1 where it runs as sold). `capacity` in bytes (what is sold as 80 GB
+    are GiB).
     """
 
     peak: Numbers
@@ -48,8 +49,6 @@ class Workload(Record, frozen=True, kw_only=True):
     again_products: Numbers = 0.0
     again_attention: Numbers = 1.0
     again_stream: Numbers = 0.0
-    kept_selective: Numbers = 1.0
-    """Share of the activations kept for the backward pass under SELECTIVE recomputation."""
     kept_eager: Numbers = 0.0
     """Further bytes kept a token, layer and channel of the model where norms and the like run unfused in fp32."""
     dropout: Numbers = 0.0
@@ -61,8 +60,10 @@ class Workload(Record, frozen=True, kw_only=True):
     weight_bytes: Numbers = 2.0
     gradient_bytes: Numbers = 4.0
     optimiser_bytes: Numbers = 12.0
-    logit_bytes: Numbers = 12.0
-    """Bytes of memory that a logit takes at the peak (scores in the product's precision, in fp32, and their gradient)."""
+    end_bytes: Numbers = 0.0
+    """Bytes of a weight of embedding and output layer, where those of the layers take fewer (quantised)."""
+    spare: Numbers = 0.0
+    """Bytes of buffers beside those of the layout: a copy while loading, dequantised weights."""
     balanced: Numbers = 0.0
     """1 where pipeline stages are cut so that the head counts as a layer."""
 
@@ -80,6 +81,10 @@ class Rates(Record, frozen=True, kw_only=True):
     unhidden: Numbers
     attention: Numbers
     """Share of the attainable rate in bf16 by fused attention."""
+    narrow: Numbers
+    """Exponent by which heads of fewer than 128 channels slow fused attention."""
+    scan: Numbers
+    """Share of the attainable rate in bf16 by state-space scans."""
     stream: Numbers
     """Memory-bound traffic beside the count of `operations`, over the bandwidth's attained share."""
     quantise: Numbers
@@ -95,9 +100,9 @@ class Rates(Record, frozen=True, kw_only=True):
     contention: Numbers
     """By how much of a hidden communication's time the compute beside it is slowed."""
     host_layer: Numbers
-    """Seconds of host work a layer and micro-batch, shown where the chip is quicker."""
+    """Seconds of host work a layer and micro-batch; it shows in quadrature with the chip's, which runs behind it."""
     host_mixture: Numbers
-    """Seconds a mixture layer and micro-batch in which the chip waits for the host (token counts, launches of small kernels)."""
+    """The same of a mixture layer (token counts, launches of many small products)."""
     jitter: Numbers
     """Slow-down a doubling of the domains that a step spans."""
     power: Numbers

@@ -12,7 +12,7 @@ import re
 import msgspec
 
 from bedplate.core.records import Record
-from bedplate.planner.architecture import Architecture, LayerGroup
+from bedplate.planner.architecture import Architecture, LayerGroup, counted_params
 from bedplate.planner.cases import Case, ModelName, Unsupported
 from bedplate.planner.kernels.limits import attainable
 from bedplate.planner.knowledge import Knowledge, machine
@@ -27,6 +27,16 @@ from .rates import Machine, Workload
 LEVELS = {"none": NONE, "selective": SELECTIVE, "full": FULL}
 FABRIC_GBPS = {"gpu": 200.0, "tpu": 25.0}
 """Gbit/s a chip on the network between domains where neither the case nor a node of the catalogue says."""
+BLACKWELL = ("B200", "B300")
+FROZEN = ("lora", "qlora", "adapter", "adapter_v2", "inference")
+ALPACA_TOKENS, GENERATED_TOKENS = 975.0, 256.0
+"""The longest row of litgpt's fine-tuning data set (Alpaca), to which a batch is padded, and what its generation script makes."""
+ADAPTER_SHARE = 0.002
+"""Share of the weights that adapters add where a case does not say (LoRA of rank 8 to 16 on queries and values)."""
+DEQUANTISE_BYTES = 0.26e9
+"""Of the quantisation library's own buffers, beside two copies of the largest matrix."""
+RMS_BYTES = 26.0
+"""Kept a token, layer and channel by two RMS norms computed step by step in fp32 (input, its square's root, product)."""
 SCALEUP_GBS = 32.0
 """GB/s of a chip without a link of its own: PCIe 4.0 x16."""
 
@@ -64,7 +74,7 @@ def setup(case: Case, knowledge: Knowledge) -> Setup:
         work=_workload(case, arch, chip, own, seq),
         ops=operations(arch, mtp=mtp),
         machine=_machine(case, chip, sold, knowledge, chips),
-        labels=_labels(case, arch, chip),
+        labels=_labels(case, own, arch, chip),
         chips=chips,
         mtp=mtp,
         notes=tuple(notes),
@@ -97,6 +107,10 @@ def _printed(name: ModelName) -> Architecture:
 def _seq(case: Case, arch: Architecture, notes: list[str]) -> float:
     if case.seq_len:
         return float(case.seq_len)
+    if case.engine == "litgpt" and case.technique:
+        seq = ALPACA_TOKENS if case.technique != "inference" else GENERATED_TOKENS
+        notes.append(f"sequences of {seq:.0f} tokens assumed, as in the engine's own tables")
+        return seq
     seq = float(min(arch.max_len or 4096, 8192))
     notes.append(f"sequences of {seq:.0f} tokens assumed")
     return seq
@@ -116,18 +130,25 @@ def _layout(case: Case, arch: Architecture, own: Engine, seq: float, notes: list
     ep = float((given and given.ep) or _expert_default(arch, zero, chips / pp, notes))
     gbs = float(case.gbs or (case.tokens_per_step or 0.0) / seq or dp * max(case.grad_accum or 1.0, pp))
     mbs, accum = _batch(case, own, gbs / dp, pp, zero)
-    level = case.recompute or own.recompute
-    if not case.recompute and own.recompute != "none":
-        notes.append(f"{level} recomputation assumed, the engine's default")
+    level = case.recompute or _recompute_default(case, own, notes)
     shard = float((given and given.fsdp_degree) or (dp * cp if mode != "hybrid" else min(8.0, dp * cp)))
     said = given.sequence_parallel if given else None
     sequence = said if said is not None else not (unfused(case) and level == "full")
     schedule = ((given and given.pp_schedule) or "").lower()
     return Layout(
         tp=tp, pp=pp, cp=cp, dp=dp, ep=ep, etp=float((given and given.etp) or 1), vp=vp, mbs=mbs, accum=accum, zero=float(zero),
-        shard=shard, sequence=float(bool(sequence)), recompute=float(LEVELS.get(level, NONE)), offload=float(bool(case.cpu_offload)),
+        shard=shard, sequence=float(bool(sequence)), recompute=float(LEVELS.get(level, NONE)), offload=float(bool(case.cpu_offload or (own.offloads and level == "selective"))),
         bubble=0.3 if "zero" in schedule or schedule.startswith("zb") else 1.0,
     )  # fmt: skip
+
+
+def _recompute_default(case: Case, own: Engine, notes: list[str]) -> str:
+    level = own.recompute
+    if own.stack == "litgpt" and (case.technique == "inference" or (case.n_accel or 1) > 1):
+        level = "full"
+    if level != "none":
+        notes.append(f"{level} recomputation assumed, the engine's default")
+    return level
 
 
 def _expert_default(arch: Architecture, zero: int, ranks: float, notes: list[str]) -> float:
@@ -140,6 +161,9 @@ def _expert_default(arch: Architecture, zero: int, ranks: float, notes: list[str
 
 def _batch(case: Case, own: Engine, per_rank: float, pp: float, zero: int) -> tuple[float, float]:
     """Sequences a micro-batch, and micro-batches a step and data-parallel rank."""
+    if not own.accumulates and pp == 1:
+        accum = float(case.grad_accum or 1.0)
+        return per_rank / accum, accum
     if case.mbs:
         return float(case.mbs), max(per_rank / case.mbs, 1.0)
     if case.grad_accum:
@@ -154,9 +178,8 @@ def _batch(case: Case, own: Engine, per_rank: float, pp: float, zero: int) -> tu
 def _workload(case: Case, arch: Architecture, chip: Accelerator, own: Engine, seq: float) -> Workload:
     precision = case.precision or "bf16"
     low = precision in QUANTISE and chip.peak(precision) != chip.peak("bf16")
-    lora = case.task == "lora" or case.technique in ("lora", "qlora")
     pure = bool(case.parallel and case.parallel.fsdp_mixed_precision == "pure")
-    old = unfused(case)
+    bridge, old = case.engine_detail == "megatron-bridge", unfused(case)
     return Workload(
         seq=seq,
         low=float(low),
@@ -164,20 +187,41 @@ def _workload(case: Case, arch: Architecture, chip: Accelerator, own: Engine, se
         quantise=QUANTISE.get(precision, 0.0) if low else 0.0,
         flash=float(not old),
         causal=float(arch.family == "decoder"),
-        again_products=own.again_products,
-        again_attention=own.again_attention,
-        again_stream=own.again_stream,
-        kept_selective=own.kept_selective,
+        again_products=0.0 if old else own.again_products,
+        again_attention=1.0 if old else own.again_attention,
+        again_stream=0.0 if old else own.again_stream,
         dropout=float(old),
-        frozen=float(lora),
-        trained=float(case.trainable_params or 0.002 * (arch.params or 0.0)) if lora else 0.0,
-        reduce=2.0 if pure or case.engine_detail == "megatron-bridge" else own.reduce,
+        reduce=2.0 if pure or bridge else own.reduce,
         gathered=1.0 if low and own.zero == 3 else own.gathered,
-        weight_bytes=own.weight_bytes,
-        gradient_bytes=2.0 if case.engine_detail == "megatron-bridge" else own.gradient_bytes,
+        gradient_bytes=2.0 if bridge else own.gradient_bytes,
         optimiser_bytes=own.optimiser_bytes,
         balanced=float(own.balanced),
+        **_tuning(case, arch, own),
     )
+
+
+def _tuning(case: Case, arch: Architecture, own: Engine) -> dict[str, float]:
+    """Fields of a workload that fine-tuning and inference set: what is frozen, what weights take, buffers."""
+    precision, technique = case.precision or "bf16", case.technique or ""
+    frozen = case.task == "lora" or technique in FROZEN
+    quantised = precision.startswith("nf4")
+    mixed = "mixed" in (case.precision_detail or "")
+    weights = BYTES[precision] if quantised else 6.0 if mixed else 2.0 if frozen else own.weight_bytes
+    params = counted_params(arch)
+    share = ADAPTER_SHARE if technique != "inference" else 0.0
+    spare = 0.0
+    if quantised:
+        spare += DEQUANTISE_BYTES + 4.0 * arch.d_model * max([arch.d_ff] + [g.d_ff for g in arch.groups])
+    if own.stack == "litgpt" and frozen and (case.n_accel or 1) > 1:
+        spare += weights * params
+    return {
+        "frozen": float(frozen),
+        "trained": float(case.trainable_params or share * params) if frozen else 0.0,
+        "weight_bytes": weights,
+        "end_bytes": 2.0 if quantised else 0.0,
+        "kept_eager": RMS_BYTES if own.stack == "litgpt" and arch.gated and technique != "inference" else 0.0,
+        "spare": spare,
+    }
 
 
 def _machine(case: Case, chip: Accelerator, sold: Accelerator, knowledge: Knowledge, chips: int) -> Machine:
@@ -190,7 +234,7 @@ def _machine(case: Case, chip: Accelerator, sold: Accelerator, knowledge: Knowle
         peak=peak,
         peak_low=(attainable(chip, precision, constants) if precision in QUANTISE else None) or peak,
         memory=chip.mem_gbs * 1e9,
-        capacity=chip.mem_gb * 1e9,
+        capacity=chip.mem_gb * 2.0**30,
         domain=_domain(chip, chips, slices),
         scaleup=(chip.scaleup_gbs or SCALEUP_GBS) * 1e9,
         fabric=_fabric(case, chip, knowledge.systems) / 8 * 1e9,
@@ -218,27 +262,31 @@ def _fabric(case: Case, chip: Accelerator, systems: Systems) -> float:
     return FABRIC_GBPS.get(chip.kind, FABRIC_GBPS["gpu"])
 
 
-def _labels(case: Case, arch: Architecture, chip: Accelerator) -> tuple[str, ...]:
+def _labels(case: Case, own: Engine, arch: Architecture, chip: Accelerator) -> tuple[str, ...]:
     """What the fitted effects may hang on."""
-    dtype = case.precision or "bf16"
-    name = case.engine or "unknown"
+    dtype, generation = case.precision or "bf16", family(chip.name)
     labels = [
-        f"engine:{name}", f"vendor:{chip.vendor}", f"kind:{chip.kind}", f"accelerator:{chip.name}", f"accelerator:{chip.name}/{dtype}",
-        f"vendor:{chip.vendor}/{dtype}", f"precision:{dtype}", f"family:{family(chip.name)}",
+        f"stack:{own.stack}", f"vendor:{chip.vendor}", f"kind:{chip.kind}", f"accelerator:{chip.name}", f"accelerator:{chip.name}/{dtype}",
+        f"precision:{dtype}", f"family:{generation}",
     ]  # fmt: skip
-    if unfused(case):
-        labels.append("era:2022")
-    if case.compile is False:
-        labels.append("eager")
-    if "drop" in (case.variant or "") and "dropless" not in (case.variant or ""):
-        labels.append("token-drop")
     if case.engine_detail == "megatron-bridge" and case.engine_version:
-        labels += [f"release:{case.engine_version[:5]}", "graphed" if case.engine_version[:5] >= "26.06" else "not-graphed"]
-    if case.parallel and case.parallel.async_tp:
-        labels.append("async-tp")
-    if case.task in ("sft", "lora"):
-        labels.append(f"task:{case.task}")
-    return tuple(labels)
+        release = case.engine_version[:5]
+        labels += [f"release:{release}", *(["graphed"] if release >= "26.06" and generation in BLACKWELL else [])]
+    dropping = "drop" in (case.variant or "") and "dropless" not in (case.variant or "")
+    marks = {
+        "era:2022": unfused(case),
+        "ampere-attention": own.ampere_attention and chip.kind == "gpu" and generation not in ("A100", "V100"),
+        "eager": case.compile is False,
+        "autocast": (case.precision_detail or "").startswith("amp"),
+        "token-drop": dropping or case.token_drop is True,
+        "async-tp": bool(case.parallel and case.parallel.async_tp),
+        f"task:{case.task}": case.task in ("sft", "lora"),
+        f"technique:{case.technique}": case.kind == "memory" and case.technique is not None,
+        "quantised": dtype.startswith("nf4"),
+        "mixed": "mixed" in (case.precision_detail or ""),
+        "rms": arch.gated,
+    }
+    return (*labels, *(mark for mark, on in marks.items() if on))
 
 
 def family(chip: str) -> str:

@@ -57,10 +57,10 @@ def step(layout: Layout, work: Workload, ops: Operations, machine: Machine, rate
     stream = compute.stream(layout, work, ops, machine, rates, tokens)
     loss = head + stream_seconds(tokens * ops.vocab / layout.tp * rates.loss, machine.memory)
     tensor = traffic.tensor(layout, ops, net, rates, tokens)
-    context = traffic.context(layout, ops, net, rates, tokens)
+    context = traffic.context(layout, ops, net, rates, tokens, attend.total)
     expert = traffic.expert(layout, ops, net, rates, tokens)
     busy = products.total + attend.total + stream.total + tensor + context + expert
-    host = ops.mixtures * rates.host_mixture + np.maximum(ops.layers * rates.host_layer - busy, 0.0)
+    host = np.hypot(busy, ops.mixtures * rates.host_mixture + ops.layers * rates.host_layer) - busy
     layers = busy + host
     mean = (layers + loss) / layout.pp
     bubble = (layout.pp - 1) / layout.vp * layout.bubble * mean + layout.accum * (_slowest(layout, work, ops, layers, loss) - mean)

@@ -23,13 +23,16 @@ def tensor(layout: Layout, ops: Operations, net: Fabric, rates: Rates, tokens: N
     return ops.pairs * passes * once * rates.tensor_shown
 
 
-def context(layout: Layout, ops: Operations, net: Fabric, rates: Rates, tokens: Numbers) -> Numbers:
-    """A micro-batch's keys and values going round the context ring: once forward, twice backward (with their gradients)."""
+def context(layout: Layout, ops: Operations, net: Fabric, rates: Rates, tokens: Numbers, attention: Numbers) -> Numbers:
+    """A micro-batch's keys and values going round the context ring: once forward, twice backward (with their gradients).
+
+    They travel beside `attention` seconds of scores (Ring Attention, arXiv 2310.01889); what is longer shows, and a fitted share always.
+    """
     a = ops.attends
     channels = np.sum(a.layers * a.keys, axis=0)
     once = gather_seconds(tokens * layout.cp * channels * 2.0 / layout.tp, layout.cp, layout.tp, net)
     passes = np.where(np.asarray(layout.recompute) == FULL, 4.0, 3.0)
-    return passes * once * rates.context_shown
+    return np.maximum(passes * once * rates.context_shown, passes * once - attention)
 
 
 def expert(layout: Layout, ops: Operations, net: Fabric, rates: Rates, tokens: Numbers) -> Numbers:

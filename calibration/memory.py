@@ -1,0 +1,101 @@
+"""Fits `systems/calibration/memory.json`: the factors of `planner.training.memory.Held`, from published peaks and activation sizes.
+
+`python -m calibration.memory` fits, writes and prints cross-validation by whole source and by (source, model, chip).
+"""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+import numpy as np
+from scipy.optimize import least_squares
+
+from bedplate.planner.calibration import Constants, Effects
+from bedplate.planner.knowledge import Knowledge
+from bedplate.planner.training.memory import Held, memory
+from bedplate.planner.training.setup import Setup, setup
+from bedplate.storage.systems import load_constants
+
+from . import common
+from .stacking import stacked
+from .training import Place, Prior
+
+GIB = 2.0**30
+NOISE = 0.03
+PRIORS: dict[str, Prior] = {
+    "kept": Prior(1.05, 0.1, {"stack:": 0.15, "technique:": 0.4, "quantised": 0.2, "mixed": 0.3, "eager": 0.1}),
+    "selective": Prior(0.6, 0.1, {"stack:": 0.2}),
+    "logit": Prior(10.0, 0.2, {"stack:": 0.3, "eager": 0.3}),
+    "reserve": Prior(0.06, 0.7, {"stack:": 0.8}),
+}
+
+
+def fit(cases: Sequence[common.Measured], knowledge: Knowledge) -> Constants:
+    """The factors that fit the peaks best."""
+    rows = [(row, setup(row.case, knowledge)) for row in cases if "peak_mem_gib" in row.measured]
+    places = _places([made for _, made in rows])
+    applies = np.array([[float(p.label in ("", *made.labels)) for _, made in rows] for p in places])
+    stack = stacked([(made.layout, made.work, made.ops) for _, made in rows])
+    target = np.array([row.measured["peak_mem_gib"] * GIB for row, _ in rows])
+    middle, deviation = np.array([p.middle for p in places]), np.array([p.deviation for p in places])
+
+    def misses(values: Any) -> Any:
+        logs = {name: np.zeros(len(rows)) for name in PRIORS}
+        for value, place, on in zip(values, places, applies, strict=True):
+            logs[place.rate] += value * on
+        total = memory(*stack, Held(**{name: np.exp(log) for name, log in logs.items()})).total
+        return np.concatenate([np.log(total / target) / NOISE, (values - middle) / deviation])
+
+    found = least_squares(misses, middle, x_scale=deviation, loss="soft_l1", max_nfev=30).x
+    effects: dict[str, Effects] = {}
+    for name in PRIORS:
+        own = {p.label: round(float(v), 5) for v, p in zip(found, places, strict=True) if p.rate == name}
+        base = own.pop("")
+        effects[name] = Effects(base=base, effects={k: v for k, v in own.items() if abs(v) > 5e-4})
+    return Constants(effects=effects, fitted_on="peaks of litgpt and torchtitan", cases=len(rows))
+
+
+def _places(made: Sequence[Setup]) -> list[Place]:
+    labels = sorted({label for one in made for label in one.labels})
+    places = []
+    for name, prior in PRIORS.items():
+        places.append(Place(name, "", math.log(prior.middle), prior.deviation))
+        places += [Place(name, x, 0.0, sd) for x in labels for start, sd in prior.effects.items() if x.startswith(start)]
+    return places
+
+
+def residuals(cases: Sequence[common.Measured], constants: Constants, knowledge: Knowledge) -> list[tuple[common.Measured, float]]:
+    """ln(measured / predicted) of every peak."""
+    out = []
+    for row in cases:
+        if "peak_mem_gib" in row.measured:
+            made = setup(row.case, knowledge)
+            factors = Held(**{name: constants.effects[name].of(made.labels) for name in Held.__struct_fields__})
+            total = float(np.asarray(memory(made.layout, made.work, made.ops, factors).total).reshape(-1)[0])
+            out.append((row, math.log(row.measured["peak_mem_gib"] * GIB / total)))
+    return out
+
+
+def main() -> None:
+    """Fit, cross-validate, write."""
+    plain = common.knowledge(kernels=load_constants("kernels"))
+    cases = [row for row in common.read(["train_step", "memory"]) if "peak_mem_gib" in row.measured]
+    constants = fit(cases, plain)
+    out: dict[str, list[tuple[common.Measured, float]]] = defaultdict(list)
+    out["in sample"] = residuals(cases, constants, plain)
+    for by in ("source", "group"):
+        for _, rest, left in common.folds(cases, by=by):
+            out[f"{by} left out"] += residuals(left, fit(rest, plain), plain)
+    for title, rows in out.items():
+        for source in sorted({row.source for row, _ in rows}):
+            print(title, source, common.errors([(math.exp(v), 1.0) for row, v in rows if row.source == source]))
+    spreads = {"peak_mem_gib": common.spread_of({"": [v for _, v in out["group left out"]], "new": [v for _, v in out["source left out"]]})}
+    common.write("memory", msgspec.structs.replace(constants, spreads=spreads))
+
+
+if __name__ == "__main__":
+    main()
