@@ -18,7 +18,7 @@ from scipy.optimize import least_squares
 from scipy.stats import spearmanr
 
 from bedplate.planner.calibration import Constants, Effects, Spread
-from bedplate.planner.convergence.answering import answer, benchmark_of, labels_of, load_of, start_labels_of
+from bedplate.planner.convergence.answering import answer, benchmark_of, familiarity, groups_of, labels_of, load_of, start_labels_of
 from bedplate.planner.convergence.scaling import Load, Pace, run_seconds
 from bedplate.planner.knowledge import Knowledge, machine
 from calibration.common import Measured, errors, folds, knowledge, read, spread_of, write
@@ -104,40 +104,53 @@ def predict(cases: Sequence[Measured], known: Knowledge, constants: Constants) -
 
 def cross_validate(
     cases: Sequence[Measured], known: Knowledge, by: Callable[[Sequence[Measured]], Iterator[Any]]
-) -> list[tuple[Measured, float, bool]]:
-    """(case, prediction of a fit without its `by`, whether that fit knew the chip) for every case."""
-    out: list[tuple[Measured, float, bool]] = []
+) -> list[tuple[Measured, float, str]]:
+    """(case, prediction of a fit without its `by`, how familiar that fit was with the chip) for every case."""
+    out: list[tuple[Measured, float, str]] = []
     for _, rest, left in by(cases):
         constants = fit(rest, known)
         for case, value in zip(left, predict(left, known, constants), strict=True):
-            out.append((case, value, f"accelerator:{case.case.accelerator}" in constants.effects["slow"].effects))
+            out.append((case, value, familiarity(machine(case.case, known), constants)))
     return out
 
 
 def by_chip(cases: Sequence[Measured]) -> Iterator[Any]:
     """Leaves one accelerator out; not the H100, without which nothing of these rounds is left."""
-    for chip in sorted({c.case.accelerator or "" for c in cases} - {"H100-SXM5-80GB"}):
-        yield chip, [c for c in cases if c.case.accelerator != chip], [c for c in cases if c.case.accelerator == chip]
+    return by_key(cases, lambda chip: chip)
 
 
-def spreads(found: Sequence[tuple[Measured, float, bool]]) -> Spread:
-    """Half-widths for chips that the fit knew and that it did not, by benchmark where there are rows enough."""
+def by_generation(cases: Sequence[Measured]) -> Iterator[Any]:
+    """Leaves all chips whose names start with the same letter out, the H100's kin apart."""
+    return by_key(cases, lambda chip: chip.lstrip("G")[0])
+
+
+def by_key(cases: Sequence[Measured], key: Callable[[str], str]) -> Iterator[Any]:
+    """Leaves out what shares a key of the accelerator's name, the H100's apart."""
+    found = {id(c): key(c.case.accelerator or "") for c in cases}
+    for name in sorted(set(found.values()) - {key("H100-SXM5-80GB")}):
+        yield name, [c for c in cases if found[id(c)] != name], [c for c in cases if found[id(c)] == name]
+
+
+def spreads(found: Sequence[tuple[Measured, float, str]]) -> Spread:
+    """Half-widths by how familiar the fit was with the chip, and by benchmark for known chips; the less familiar is never the narrower."""
     groups: dict[str, list[float]] = defaultdict(list)
-    for case, value, knew in found:
-        off = math.log(case.measured[QUANTITY] / value)
-        state = "known" if knew else "new"
-        for group in ("", state, f"{case.case.benchmark}/{state}"):
-            groups[group].append(off)
-    return spread_of(groups, least=20)
+    for case, value, state in found:
+        for group in {"", state, *groups_of(benchmark_of(case.case), state)}:
+            groups[group].append(math.log(case.measured[QUANTITY] / value))
+    spread = spread_of({group: off for group, off in groups.items() if "/" not in group or group.startswith("known/")}, least=20)
+    down, up = dict(spread.down), dict(spread.up)
+    for side in (down, up):
+        side["kin"] = max(side["kin"], side["known"])
+        side["new"] = max(side["new"], side["kin"])
+    return Spread(down=down, up=up)
 
 
-def report(title: str, found: Sequence[tuple[Measured, float, bool]], spread: Spread) -> None:
+def report(title: str, found: Sequence[tuple[Measured, float, str]], spread: Spread) -> None:
     """Prints errors, rank correlation, coverage of the ranges, and the worst rows."""
     pairs = [(case.measured[QUANTITY], value) for case, value, _ in found]
     inside = 0
-    for case, value, knew in found:
-        state = "known" if knew else "new"
-        down, up = spread.of([f"{case.case.benchmark}/{state}", state])
+    for case, value, state in found:
+        down, up = spread.of(groups_of(benchmark_of(case.case), state))
         inside += -down <= math.log(case.measured[QUANTITY] / value) <= up
     rank = spearmanr([p[0] for p in pairs], [p[1] for p in pairs]).statistic
     print(f"{title}: {errors(pairs)} rank correlation {rank:.3f} in range {inside / len(found):.0%}")
@@ -152,12 +165,14 @@ def main() -> None:
     """Fits, cross-validates, writes."""
     known, cases = knowledge(), read(["time_to_train"])
     sources, chips = cross_validate(cases, known, folds), cross_validate(cases, known, by_chip)
-    spread = spreads(sources + chips)
+    generations = cross_validate(cases, known, by_generation)
+    spread = spreads(sources + chips + generations)
     constants = msgspec.structs.replace(fit(cases, known), spreads={QUANTITY: spread})
     write("convergence", constants)
     print("fit:", errors(list(zip([c.measured[QUANTITY] for c in cases], predict(cases, known, constants), strict=True))))
     report("left out by source", sources, spread)
     report("left out by chip", chips, spread)
+    report("left out by generation", generations, spread)
 
 
 if __name__ == "__main__":

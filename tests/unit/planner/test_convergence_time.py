@@ -94,6 +94,13 @@ def test_a_chip_never_measured_is_answered_with_a_wider_range(knowledge: Knowled
     assert unknown.high / unknown.low > known.high / known.low
 
 
+def test_a_benchmark_never_measured_is_answered_with_a_wider_range(knowledge: Knowledge) -> None:
+    """Llama 3.1 405B has points and FLOPs, and GPT-3's constants."""
+    measured = answer(case(gbs=2048), knowledge).quantities["time_to_train_min"]
+    other = answer(case(benchmark="mlperf-llama31_405b", gbs=1152), knowledge).quantities["time_to_train_min"]
+    assert other.high / other.low > measured.high / measured.low
+
+
 def test_a_batch_not_given_is_the_one_that_ends_soonest(knowledge: Knowledge) -> None:
     """Every reference batch is at least as slow as the default."""
     default = minutes(knowledge, n_accel=64)

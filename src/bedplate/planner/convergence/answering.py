@@ -21,6 +21,8 @@ SCALE_OUT = 50e9
 """Bytes/s of one accelerator's share of the scale-out network: one 400 Gbit/s port each, as in the submitted clusters."""
 HOST_LINK = 31e9
 """Bytes/s over PCIe 4.0 x16, for a chip without a link of its own."""
+UNMEASURED = ("mlperf-llama31_405b", "mlperf-llama31_8b")
+"""Benchmarks whose points and FLOPs are known, but of which no run was among the cases: their family's constants answer."""
 EIGHT_BITS = ("fp8", "int8")
 
 
@@ -33,13 +35,27 @@ def answer(case: Case, knowledge: Knowledge) -> Answer:
     constants = knowledge.constants["convergence"]
     batch = case.gbs or best_batch(benchmark, chip, case, constants)
     run = run_seconds(load_of(benchmark, chip, case, batch), pace_of(benchmark, chip, case, constants))
-    known = f"accelerator:{chip.name}" in constants.effects["slow"].effects
-    down, up = constants.spreads["time_to_train_min"].of([f"{benchmark.name}/{'known' if known else 'new'}", "known" if known else "new"])
+    down, up = constants.spreads["time_to_train_min"].of(groups_of(benchmark, familiarity(chip, constants)))
     basis = (
         f"{samples_to_converge(benchmark, batch):.3g} samples to the target at batch {batch:g} (MLPerf reference points); "
         f"compute {run.compute / run.total:.0%}, bubble {run.bubble / run.total:.0%}, exchange {run.exchange / run.total:.0%}"
     )
     return Answer(id=case.id, quantities={"time_to_train_min": spread(float(run.total) / 60, down, up, basis)}, basis=basis)
+
+
+def familiarity(chip: Accelerator, constants: Constants) -> str:
+    """`known` where the chip was measured, `kin` where one of its generation was, else `new`: what the width of the range goes by."""
+    measured = constants.effects["slow"].effects
+    if f"accelerator:{chip.name}" in measured:
+        return "known"
+    return "kin" if f"generation:{chip.generation}" in measured else "new"
+
+
+def groups_of(benchmark: Benchmark, state: str) -> list[str]:
+    """Groups of the range. A benchmark of which nothing was measured is never better known than a chip's kin."""
+    if benchmark.name in UNMEASURED:
+        return ["new" if state == "new" else "kin"]
+    return [f"{state}/{benchmark.name}", state]
 
 
 def benchmark_of(case: Case) -> Benchmark:
