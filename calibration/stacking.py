@@ -31,4 +31,4 @@ def _stack(values: Sequence[Any], name: str) -> Any:
         for i, value in enumerate(values):
             out[: value.shape[0], i] = value[:, 0]
         return out
-    return np.array([float(value) for value in values])
+    return np.array([float(np.asarray(value).reshape(-1)[0]) for value in values])

@@ -55,7 +55,7 @@ class Prior(NamedTuple):
 PRIORS: dict[str, Prior] = {
     "matrix": Prior(0.88, 0.1, {"stack:": 0.08, "family:": 0.1, "kind:tpu": (0.2, 0.1), "era:": 0.1}),
     "matrix_low": Prior(0.85, 0.1, {"stack:": 0.08, "family:": 0.1, "precision:": 0.1, "accelerator:": 0.07}),
-    "grouped": Prior(0.8, 0.2, {"stack:": 0.15}),
+    "grouped": Prior(0.8, 0.2, {"stack:": 0.15, "release:": 0.15}),
     "ramp": Prior(300.0, 0.5),
     "unhidden": Prior(0.3, 0.5),
     "attention": Prior(0.75, 0.15, {"stack:": 0.15, "family:": 0.15, "ampere-attention": (-0.6, 0.25), "kind:tpu": (0.0, 0.2)}),
@@ -72,7 +72,7 @@ PRIORS: dict[str, Prior] = {
     "data_shown": Prior(0.05, 0.5, {"stack:": 0.5}),
     "contention": Prior(0.2, 0.4, {"stack:maxtext": (-0.5, 0.4), "stack:": 0.4}),
     "host_layer": Prior(4e-4, 0.3, {"stack:": 0.2}),
-    "host_mixture": Prior(8e-3, 0.4, {"graphed": (-2.0, 0.5), "token-drop": (-0.7, 0.4), "release:": 0.25, "stack:maxtext": (-3.0, 0.5)}),
+    "host_mixture": Prior(8e-3, 0.4, {"graphed": (-2.0, 0.5), "token-drop": (-1.0, 0.3), "release:": 0.25, "stack:maxtext": (-3.0, 0.5)}),
     "jitter": Prior(0.006, 0.5, {"stack:": 0.4, "kind:": 0.4}),
     "power": Prior(0.6, 0.2),
     "optimiser": Prior(30.0, 0.2, {"stack:": 0.2}),

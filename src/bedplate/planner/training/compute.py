@@ -34,8 +34,9 @@ class Pass(NamedTuple):
 
 
 def repeated(layout: Layout, selective: Numbers, once: Numbers) -> Numbers:
-    """What recomputation repeats of a forward pass that takes `once`: all of it under FULL, the share `selective` under SELECTIVE."""
-    return once * np.where(np.asarray(layout.recompute) == FULL, 1.0, np.where(np.asarray(layout.recompute) == SELECTIVE, selective, 0.0))
+    """What recomputation repeats of a forward pass that takes `once`: all of it under FULL, the part `selective` under SELECTIVE."""
+    level = np.asarray(layout.recompute)
+    return once * layout.share * np.where(level == FULL, 1.0, np.where(level == SELECTIVE, selective, 0.0))
 
 
 def products(layout: Layout, work: Workload, ops: Operations, machine: Machine, rates: Rates, tokens: Numbers) -> tuple[Pass, Numbers]:

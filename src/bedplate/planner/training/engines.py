@@ -37,7 +37,7 @@ class Engine(Record, frozen=True, kw_only=True):
     ampere_attention: bool = False
 
 
-MEGATRON = Engine(stack="megatron", mtp=True, again_products=0.2, again_attention=0.0, again_stream=1.0)
+MEGATRON = Engine(stack="megatron", mtp=True, again_products=0.1, again_attention=0.0, again_stream=1.0)
 ENGINES: dict[str, Engine] = {
     "megatron": MEGATRON,
     "nemo": MEGATRON,

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import msgspec
+import numpy as np
+
 from bedplate.planner.calibration import Constants
 from bedplate.planner.cases import Case
+from bedplate.planner.kernels.roofline import Numbers
 from bedplate.planner.knowledge import Knowledge
 
-from .layout import FULL, NONE, SELECTIVE
+from .layout import FULL, NONE, SELECTIVE, Layout
 from .memory import Held, MemoryBreakdown, memory
-from .setup import Setup, setup, with_recompute
+from .operators import Operations
+from .rates import Machine, Workload
+from .setup import Setup, setup
 
 USABLE = 0.95
 """Share of the memory that a job can use: the driver and the communication library hold the rest."""
@@ -27,16 +33,33 @@ def footprint(made: Setup, constants: Constants) -> MemoryBreakdown:
 def prepared(case: Case, knowledge: Knowledge) -> Setup:
     """The case's set-up; where it names no recomputation, with the least that fits. Raises Unsupported."""
     made = setup(case, knowledge)
-    return made if case.recompute else settled(made, knowledge.constants["memory"])
+    if case.recompute:
+        return made
+    layout = settled(made.layout, made.work, made.ops, made.machine, held(knowledge.constants["memory"], made), made.chip.form_factor in COHERENT)
+    return msgspec.structs.replace(made, layout=layout)
 
 
-def settled(made: Setup, constants: Constants) -> Setup:
-    """The set-up with the least recomputation that fits, from the level it has upwards; the most where none fits."""
-    room = float(made.machine.capacity) * USABLE
-    for level in (NONE, SELECTIVE, FULL):
-        if level < float(made.layout.recompute):
-            continue
-        tried = with_recompute(made, level)
-        if float(footprint(tried, constants).total.reshape(-1)[0]) <= room:
-            return tried
-    return with_recompute(made, FULL)
+def settled(layout: Layout, work: Workload, ops: Operations, machine: Machine, factors: Held, coherent: bool = False) -> Layout:
+    """The layout (or layouts) with the least recomputation that fits: first selective, then of whole layers, in the share of layers needed.
+
+    `coherent`: the host's memory is near enough to take activations instead of recomputing whole layers (Grace over NVLink-C2C).
+    """
+    room = machine.capacity * USABLE
+    start = np.asarray(layout.recompute, dtype=float)
+
+    def needed(level: float, **other: Numbers) -> Numbers:
+        return memory(msgspec.structs.replace(layout, recompute=level * np.ones_like(start), share=1.0, **other), work, ops, factors).total
+
+    none, partly, whole = needed(NONE), needed(SELECTIVE), needed(FULL)
+    some = np.clip((none - room) / np.maximum(none - partly, 1.0), 0.0, 1.0)
+    more = np.clip((none - room) / np.maximum(none - whole, 1.0), 0.0, 1.0)
+    fits = (partly <= room) | (start >= SELECTIVE) & (partly <= room) | coherent
+    level = np.where(none <= room, NONE, np.where(fits, SELECTIVE, FULL))
+    share = np.where(none <= room, 1.0, np.where(fits, some, more))
+    level, share = np.where(start > level, start, level), np.where(start >= SELECTIVE, np.where(start >= level, 1.0, share), share)
+    away = np.clip((partly - room) / np.maximum(partly - needed(SELECTIVE, offload=1.0), 1.0), 0.0, 1.0) if coherent else layout.offload
+    return msgspec.structs.replace(layout, recompute=level, share=share, offload=np.maximum(layout.offload, away))
+
+
+COHERENT = ("superchip", "NVL72")
+"""Forms in which a Grace host's memory is coherent with the accelerator's, at several hundred GB/s."""

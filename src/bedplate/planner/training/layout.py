@@ -21,7 +21,8 @@ class Layout(Record, frozen=True, kw_only=True):
 
     `mbs` sequences go through a pipeline stage at a time, `accum` such micro-batches a step and data-parallel rank. `zero`: what the
     `shard` ranks share: 0 nothing, 1 the optimiser's state, 2 gradients too, 3 weights too (FSDP). `vp`: virtual stages a rank.
-    `sequence`: 1 where what tensor parallelism leaves whole is split by sequence. `recompute`: NONE, SELECTIVE or FULL.
+    `sequence`: 1 where what tensor parallelism leaves whole is split by sequence. `recompute`: NONE, SELECTIVE or FULL,
+    in the `share` of the layers. `offload`: share of what is kept that goes to the host.
     `bubble`: the share of the pipeline's bubble that remains (zero-bubble schedules: less than 1).
     """
 
@@ -38,6 +39,7 @@ class Layout(Record, frozen=True, kw_only=True):
     shard: Numbers = 1.0
     sequence: Numbers = 1.0
     recompute: Numbers = 0.0
+    share: Numbers = 1.0
     offload: Numbers = 0.0
     bubble: Numbers = 1.0
 

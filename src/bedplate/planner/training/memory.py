@@ -100,11 +100,12 @@ def activations(layout: Layout, work: Workload, ops: Operations, held: Held) -> 
     kept = (ops.kept_whole + work.kept_eager * width) / whole + masks + ops.kept_split / layout.tp + ops.kept_routed * layout.etp / layout.tp
     scores = np.sum(ops.attends.layers * ops.attends.heads * np.minimum(work.seq, ops.attends.window), axis=0) / layout.tp
     unfused = np.where(np.asarray(work.flash) > 0, 0.0, SCORE_BYTES * scores)
-    edge = ops.boundary / whole
+    plain = (kept + unfused) * work.kept_low
+    partly = kept * work.kept_low * np.where(np.asarray(work.flash) > 0, held.selective, 1.0)
     level = np.asarray(layout.recompute)
-    partly = kept * np.where(np.asarray(work.flash) > 0, held.selective, 1.0)
-    stored = np.where(level == FULL, edge, np.where(level == SELECTIVE, partly, kept + unfused)) * held.kept
-    resting = tokens * stored / layout.pp * in_flight(layout) * np.where(np.asarray(layout.offload) > 0, OFFLOADED, 1.0)
+    less = np.where(level == FULL, ops.boundary / whole, np.where(level == SELECTIVE, partly, plain))
+    stored = (layout.share * less + (1.0 - layout.share) * plain) * held.kept
+    resting = tokens * stored / layout.pp * in_flight(layout) * (1.0 - (1.0 - OFFLOADED) * layout.offload)
     working = np.where((level == FULL) & (np.asarray(work.flash) > 0), 2.0 * tokens * kept / ops.layers, 0.0)
     return resting + working
 

@@ -60,6 +60,8 @@ class Workload(Record, frozen=True, kw_only=True):
     weight_bytes: Numbers = 2.0
     gradient_bytes: Numbers = 4.0
     optimiser_bytes: Numbers = 12.0
+    kept_low: Numbers = 1.0
+    """Share of the activations' bytes where inputs of products are kept in 8 bits."""
     end_bytes: Numbers = 0.0
     """Bytes of a weight of embedding and output layer, where those of the layers take fewer (quantised)."""
     spare: Numbers = 0.0

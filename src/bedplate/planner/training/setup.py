@@ -9,8 +9,6 @@ from __future__ import annotations
 import math
 import re
 
-import msgspec
-
 from bedplate.core.records import Record
 from bedplate.planner.architecture import Architecture, LayerGroup, counted_params
 from bedplate.planner.cases import Case, ModelName, Unsupported
@@ -35,6 +33,8 @@ ADAPTER_SHARE = 0.002
 """Share of the weights that adapters add where a case does not say (LoRA of rank 8 to 16 on queries and values)."""
 DEQUANTISE_BYTES = 0.26e9
 """Of the quantisation library's own buffers, beside two copies of the largest matrix."""
+KEPT_LOW = 0.85
+"""Of a gated layer's activations where the inputs of its products are kept in 8 bits (Transformer Engine)."""
 RMS_BYTES = 26.0
 """Kept a token, layer and channel by two RMS norms computed step by step in fp32 (input, its square's root, product)."""
 SCALEUP_GBS = 32.0
@@ -191,6 +191,7 @@ def _workload(case: Case, arch: Architecture, chip: Accelerator, own: Engine, se
         again_attention=1.0 if old else own.again_attention,
         again_stream=0.0 if old else own.again_stream,
         dropout=float(old),
+        kept_low=KEPT_LOW if low and own.stack == "megatron" else 1.0,
         reduce=2.0 if pure or bridge else own.reduce,
         gathered=1.0 if low and own.zero == 3 else own.gathered,
         gradient_bytes=2.0 if bridge else own.gradient_bytes,
@@ -292,8 +293,3 @@ def _labels(case: Case, own: Engine, arch: Architecture, chip: Accelerator) -> t
 def family(chip: str) -> str:
     """The generation of a chip: `H100`, `B200`, `TPU-v5e`: what stands before the form factor."""
     return chip if chip.startswith("TPU") else chip.split("-", maxsplit=1)[0].removeprefix("G" if chip.startswith(("GB", "GH")) else "")
-
-
-def with_recompute(given: Setup, level: int) -> Setup:
-    """The same set-up under another level of recomputation."""
-    return msgspec.structs.replace(given, layout=msgspec.structs.replace(given.layout, recompute=float(level)))

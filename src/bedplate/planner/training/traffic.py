@@ -16,10 +16,15 @@ from .operators import Operations
 from .rates import Rates, Workload
 
 
+def _again(layout: Layout) -> Numbers:
+    """Forward passes that recomputation adds."""
+    return np.where(np.asarray(layout.recompute) == FULL, layout.share, 0.0)
+
+
 def tensor(layout: Layout, ops: Operations, net: Fabric, rates: Rates, tokens: Numbers) -> Numbers:
     """A micro-batch's all-reduces (or their halves) of tensor parallelism: one a block forward, one backward, one more where recomputed."""
     once = reduce_seconds(tokens * ops.d_model * 2.0, layout.tp, 1.0, net)
-    passes = np.where(np.asarray(layout.recompute) == FULL, 3.0, 2.0)
+    passes = 2.0 + _again(layout)
     return ops.pairs * passes * once * rates.tensor_shown
 
 
@@ -31,7 +36,7 @@ def context(layout: Layout, ops: Operations, net: Fabric, rates: Rates, tokens: 
     a = ops.attends
     channels = np.sum(a.layers * a.keys, axis=0)
     once = gather_seconds(tokens * layout.cp * channels * 2.0 / layout.tp, layout.cp, layout.tp, net)
-    passes = np.where(np.asarray(layout.recompute) == FULL, 4.0, 3.0)
+    passes = 3.0 + _again(layout)
     return np.maximum(passes * once * rates.context_shown, passes * once - attention)
 
 
@@ -45,7 +50,7 @@ def expert(layout: Layout, ops: Operations, net: Fabric, rates: Rates, tokens: N
     reached = domains * (1.0 - (1.0 - 1.0 / domains) ** np.maximum(ops.top_k, 1.0))
     copies = np.maximum(ops.top_k, 1.0) / reached
     once = exchange_seconds(sent, layout.ep, layout.etp, net, copies)
-    passes = np.where(np.asarray(layout.recompute) == FULL, 6.0, 4.0)
+    passes = 4.0 + 2.0 * _again(layout)
     return ops.mixtures * passes * once * rates.expert_shown
 
 
