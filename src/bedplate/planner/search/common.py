@@ -1,0 +1,114 @@
+"""What every search shares: power at the meter, carbon, money, constraints and the figures an answer names."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from bedplate.planner.estimate import Estimate, exact, product
+from bedplate.planner.knowledge import Knowledge
+from bedplate.planner.questions import Limits
+from bedplate.planner.sizing import Assumption, Breakdown, Part, Sensitivity, assumed
+
+from .offers import HOST_SHARE, Offer
+from .pick import Constraint
+
+JOULES_KWH = 3.6e6
+
+
+def metered(accel_watts: Estimate, offer: Offer) -> Estimate:
+    """Watts at the meter of accelerators that draw `accel_watts` together: with their hosts, and what cooling adds."""
+    return accel_watts.times((1 + HOST_SHARE) * offer.pue)
+
+
+def over_time(watts: Estimate, seconds: Estimate, offer: Offer) -> dict[str, Estimate]:
+    """Energy (kWh at the meter) and location-based carbon (kg CO2e) of drawing `watts` for `seconds`."""
+    energy = product(watts, seconds.times(1 / JOULES_KWH), watts.basis)
+    return {"energy_kwh": energy, "carbon_kg": energy.times(offer.g_per_kwh / 1000)}
+
+
+def money(offer: Offer, seconds: Estimate, n_accel: int) -> dict[str, Estimate]:
+    """USD for `n_accel` accelerators over `seconds`; nothing where no price is known."""
+    if offer.usd_hour is None:
+        return {}
+    return {"cost_usd": product(offer.usd_hour, seconds.times(n_accel / 3600), offer.source)}
+
+
+def constraints(limits: Limits, *, time: bool = True) -> list[Constraint]:
+    """The limits that are quantities of a design."""
+    found = []
+    if limits.by_s is not None and time:
+        found.append(Constraint(name="deadline", quantity="time_s", limit=limits.by_s, told=f"within {limits.by_s / 86400:.3g} days"))
+    if limits.budget_usd is not None:
+        found.append(Constraint(name="budget", quantity="cost_usd", limit=limits.budget_usd, told=f"at most {limits.budget_usd:,.0f} USD"))
+    if limits.max_power_w is not None:
+        found.append(
+            Constraint(name="power", quantity="power_w", limit=limits.max_power_w, told=f"at most {limits.max_power_w / 1e6:.3g} MW")
+        )
+    if limits.max_gpus is not None:
+        found.append(Constraint(name="accelerators", quantity="accelerators", limit=limits.max_gpus, told=f"at most {limits.max_gpus}"))
+    return found
+
+
+def counted(n_accel: int) -> Estimate:
+    """The number of accelerators as a quantity, so that a limit on it is a constraint like any other."""
+    return exact(float(n_accel), "counted")
+
+
+def parts(name: str, unit: str, values: dict[str, float]) -> Breakdown:
+    """A breakdown of what is more than nothing, largest first."""
+    kept = sorted(((k, v) for k, v in values.items() if v > 0), key=lambda kv: -kv[1])
+    return Breakdown(name=name, unit=unit, parts=tuple(Part(name=k, value=v) for k, v in kept))
+
+
+def rests_on(offer: Offer, knowledge: Knowledge, rows: Iterable[str], more: Iterable[Assumption] = ()) -> tuple[Assumption, ...]:
+    """The figures behind an answer: the accelerator's row, the price, the grid, and rows of figures.csv."""
+    chip = offer.chip
+    said = [
+        Assumption(name=chip.name, value=_sheet(offer), source=chip.source, as_of=chip.as_of, verified=chip.verified),
+        Assumption(name="carbon", value=f"{offer.g_per_kwh:g} g CO2e/kWh", source="grids.csv"),
+        Assumption(name="PUE", value=f"{offer.pue:g}", source="grids.csv or figures.csv", verified=False),
+        Assumption(name="hosts", value=f"{HOST_SHARE:.0%} over the accelerators' power", source="DGX H100 data sheet", verified=False),
+    ]
+    if offer.usd_hour is not None:
+        price = f"{offer.usd_hour.value:.3g} USD an accelerator and hour, {offer.term}"
+        said.append(Assumption(name="price", value=price, source=offer.source, verified=offer.verified))
+    return (*said, *(assumed(knowledge.systems.figure(row)) for row in rows), *more)
+
+
+def _sheet(offer: Offer) -> str:
+    chip = offer.chip
+    peak = chip.peak("bf16")
+    return f"{chip.mem_gb:g} GB at {chip.mem_gbs:g} GB/s, {(peak or 0) / 1e12:g} TFLOP/s bf16, {chip.tdp_w or 0:g} W"
+
+
+def swings(best: dict[str, Estimate], objective: str, offer: Offer) -> tuple[Sensitivity, ...]:
+    """How the objective moves with each estimate that it is a product of: speed, price, power, PUE; widest first."""
+    target = best.get(objective)
+    if target is None:
+        return ()
+    found = []
+    time = best.get("time_s") or best.get("output_tokens_per_s")
+    if time is not None:
+        found.append(_swing("speed of the model", time, target, unit=""))
+    if offer.usd_hour is not None and objective == "cost_usd":
+        spot = offer.usd_hour
+        low, high = (spot.low, spot.high) if spot.low < spot.high else (spot.value * 0.8, spot.value * 1.2)
+        found.append(_scaled("price", spot.value, low, high, target.value, "USD/h"))
+    if objective == "energy_kwh":
+        found.append(_scaled("PUE", offer.pue, max(1.0, offer.pue - 0.15), offer.pue + 0.15, target.value, ""))
+    return tuple(sorted(found, key=lambda s: -abs(s.high - s.low)))
+
+
+def _swing(name: str, source: Estimate, target: Estimate, unit: str) -> Sensitivity:
+    return _scaled(name, source.value, source.low, source.high, target.value, unit)
+
+
+def _scaled(name: str, value: float, low: float, high: float, target: float, unit: str) -> Sensitivity:
+    """The target in proportion to an input."""
+    return Sensitivity(
+        name=name,
+        low_input=f"{low:.3g} {unit}".strip(),
+        high_input=f"{high:.3g} {unit}".strip(),
+        low=target * low / value,
+        high=target * high / value,
+    )

@@ -1,0 +1,174 @@
+"""`size`: the one entry of the planner for questions. Each kind is answered by its own search; the choice among designs is `pick`'s."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from bedplate.core.errors import UserError
+from bedplate.planner.knowledge import Knowledge
+from bedplate.planner.money.cost import cost
+from bedplate.planner.questions import Batch, Cost, Finetune, Limits, Question, Serve, Site, Train
+from bedplate.planner.sizing import Design, Sizing
+
+from .common import constraints, rests_on, swings
+from .offers import Offer, machine_key, offers, usual_terms
+from .pick import Constraint, Picked, pick, scorer
+from .serving import State, batched, served, states
+from .training import Found, best_layouts, fitting_hint, trained
+
+
+def size(question: Question, knowledge: Knowledge) -> Sizing:
+    """The best design, the runner-up, what binds and why. Raises NotFound and UserError."""
+    answer: Callable[[Any, Knowledge], Sizing] = _ANSWERS[type(question)]
+    return answer(question, knowledge)
+
+
+def _train(question: Train | Finetune, knowledge: Knowledge) -> Sizing:
+    arch = knowledge.architecture(question.model)
+    _positive(tokens=question.tokens, seq_len=question.seq_len)
+    if not arch.groups:
+        raise UserError(f"'{arch.name}' is not described layer by layer", next="give the path of its config.json, or another model")
+    listed = offers(question.limits, knowledge.systems, usual_terms(question))
+    found: dict[tuple[str, int], list[Found]] = {}
+    for offer in listed:
+        if machine_key(offer) not in found:
+            found[machine_key(offer)] = list(best_layouts(question, offer, arch, knowledge))
+    designs = [trained(question, offer, one, knowledge) for offer in listed for one in found[machine_key(offer)]]
+    if not designs:
+        raise UserError(
+            f"{arch.name} fits no machine within these limits",
+            why=fitting_hint(question, arch, knowledge.systems),
+            next="raise --gpus or --max-gpus, or shard more: another --on",
+        )
+    objective = _objective(question.limits)
+    searched = sum(one.looked_at for ones in found.values() for one in ones)
+    return _sized(question, objective, designs, constraints(question.limits), listed, knowledge, searched)
+
+
+def _serve(question: Serve, knowledge: Knowledge) -> Sizing:
+    arch = knowledge.architecture(question.model)
+    _positive(isl=question.isl, osl=question.osl, rate=question.rate, months=question.months)
+    listed = offers(question.limits, knowledge.systems, usual_terms(question))
+    found = _states(question, listed, knowledge)
+    designs = [served(question, offer, state, knowledge) for offer in listed for state in found[machine_key(offer)]]
+    if not designs:
+        raise UserError(f"{arch.name} fits no machine within these limits", next="try --precision fp8, or more memory: --on h200")
+    limits = constraints(question.limits, time=False) + _slo(question)
+    return _sized(question, "cost_usd" if _priced(designs) else "power_w", designs, limits, listed, knowledge, len(designs))
+
+
+def _batch(question: Batch, knowledge: Knowledge) -> Sizing:
+    arch = knowledge.architecture(question.model)
+    _positive(isl=question.isl, osl=question.osl, requests=question.requests)
+    listed = offers(question.limits, knowledge.systems, usual_terms(question))
+    found = _states(question, listed, knowledge)
+    most = question.limits.gpus or question.limits.max_gpus or 1024
+    designs = [
+        batched(question, offer, state, instances, knowledge)
+        for offer in listed
+        for state in found[machine_key(offer)]
+        for instances in (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
+        if instances * state.layout.n_accel <= most
+    ]
+    if not designs:
+        raise UserError(f"{arch.name} fits no machine within these limits", next="try --precision fp8, or more memory: --on h200")
+    objective = _objective(question.limits) if _priced(designs) else "time_s"
+    return _sized(question, objective, designs, constraints(question.limits), listed, knowledge, len(designs))
+
+
+def _states(question: Serve | Batch, listed: list[Offer], knowledge: Knowledge) -> dict[tuple[str, int], list[State]]:
+    """The states of every machine on offer, worked out once for all its terms."""
+    arch, constants = knowledge.architecture(question.model), knowledge.constants["serving"]
+    machines = {machine_key(offer): offer for offer in listed}
+    return {key: list(states(question, arch, offer, constants)) for key, offer in machines.items()}
+
+
+def _slo(question: Serve) -> list[Constraint]:
+    """Latency limits as constraints on the means that `TAIL_*` allow."""
+    found = []
+    if question.ttft_s is not None:
+        told = f"99 of 100 first tokens within {question.ttft_s * 1e3:g} ms"
+        found.append(Constraint(name="time to first token", quantity="ttft_p99_s", limit=question.ttft_s, told=told))
+    if question.tpot_s is not None:
+        told = f"99 of 100 within {question.tpot_s * 1e3:g} ms a token"
+        found.append(Constraint(name="time per token", quantity="tpot_p99_s", limit=question.tpot_s, told=told))
+    return found
+
+
+def _objective(limits: Limits) -> str:
+    """A deadline asks for the cheapest; a number of accelerators or a budget for the quickest; neither for the knee of both."""
+    if limits.by_s is not None:
+        return "cost_usd"
+    if limits.gpus is not None or limits.budget_usd is not None:
+        return "time_s"
+    return "knee"
+
+
+def _sized(
+    question: Train | Finetune | Serve | Batch, objective: str, designs: list[Design], limits: list[Constraint], listed: list[Offer],
+    knowledge: Knowledge, searched: int,
+) -> Sizing:  # fmt: skip
+    if objective in ("cost_usd", "knee") and not _priced(designs):
+        objective = "time_s"
+    picked = pick(designs, limits, objective)
+    best = picked.best
+    offer = next(
+        (o for o in listed if best and (o.chip.name, o.term, o.provider) == (best.accelerator, best.term, best.provider)), listed[0]
+    )
+    target = "cost_usd" if objective == "knee" else objective
+    return Sizing(
+        question=question, objective=objective, best=best, runner_up=picked.runner_up, reasons=_reasons(picked, objective),
+        binding=picked.binding, conflict=picked.conflict, front=picked.front, options=_one_each(designs, limits, objective),
+        sensitivities=swings(best.quantities, target, offer) if best else (), warnings=_warnings(best, offer),
+        assumptions=rests_on(offer, knowledge, ("electricity-usd-kwh",)), searched=searched,
+    )  # fmt: skip
+
+
+def _reasons(picked: Picked, objective: str) -> tuple[str, ...]:
+    why = {"cost_usd": "the cheapest", "time_s": "the quickest", "knee": "the least time x money", "power_w": "the least power"}
+    if picked.best is None:
+        return ()
+    told = [f"{why[objective]} of the designs that keep to every limit"]
+    if picked.runner_up is not None:
+        told.append(f"{picked.runner_up.name} ({picked.runner_up.term}) comes second: {picked.runner_up.lost}")
+    return tuple(told)
+
+
+def _one_each(designs: list[Design], limits: list[Constraint], objective: str) -> tuple[Design, ...]:
+    """The best design of each accelerator and term, allowed ones first."""
+    kept: dict[tuple[str, str], Design] = {}
+    score = scorer(objective)
+    for design in sorted(designs, key=lambda d: (not all(c.met(d) for c in limits), score(d))):
+        kept.setdefault((design.accelerator, design.term), design)
+    return tuple(kept.values())
+
+
+def _priced(designs: list[Design]) -> bool:
+    return any("cost_usd" in d.quantities for d in designs)
+
+
+def _warnings(best: Design | None, offer: Offer) -> tuple[str, ...]:
+    if best is None:
+        return ()
+    told = []
+    if not offer.chip.verified:
+        told.append(f"the data sheet row of {offer.chip.name} is unverified")
+    if offer.usd_hour is not None and not offer.verified:
+        told.append(f"the price of {offer.chip.name} ({offer.term}) is unverified")
+    return tuple(told)
+
+
+def _positive(**values: float) -> None:
+    for name, value in values.items():
+        if not value > 0:
+            raise UserError(f"{name} is {value:g}", why="it must be more than nothing")
+
+
+def _site(question: Site, knowledge: Knowledge) -> Sizing:
+    raise UserError("site is not answered yet")
+
+
+_ANSWERS: dict[type, Callable[[Any, Knowledge], Sizing]] = {
+    Train: _train, Finetune: _train, Serve: _serve, Batch: _batch, Cost: cost, Site: _site,
+}  # fmt: skip
