@@ -146,7 +146,7 @@ def fit_sdxl(cases: Sequence[Measured], known: Knowledge) -> tuple[dict[str, flo
     def rates(compute: float, memory: float) -> np.ndarray:
         constants = Constants(
             numbers={"sdxl_compute": compute, "sdxl_memory": memory},
-            effects={"sdxl": Effects(base=0.0)}, spreads={"samples_per_s": none},
+            effects={"sdxl": Effects(base=0.0), "dense": Effects(base=0.0)}, spreads={"samples_per_s": none},
         )  # fmt: skip
         return np.log([predict_sdxl(c, known, constants) for c in cases])
 
@@ -194,7 +194,10 @@ def cross_validate_sdxl(cases: Sequence[Measured], known: Knowledge) -> list[Fou
     for key, knew in ((lambda c: c.case.submitter, True), (lambda c: c.case.accelerator, False)):
         for left in sorted({key(c) for c in cases}):
             numbers, effects = fit_sdxl([c for c in cases if key(c) != left], known)
-            constants = Constants(numbers=numbers, effects={"sdxl": effects}, spreads={"samples_per_s": Spread(down={"": 0}, up={"": 0})})
+            none = Spread(down={"": 0.0}, up={"": 0.0})
+            constants = Constants(
+                numbers=numbers, effects={"sdxl": effects, "dense": Effects(base=0.0)}, spreads={"samples_per_s": none}
+            )  # fmt: skip
             for case in (c for c in cases if key(c) == left):
                 known_chip = knew and f"accelerator:{case.case.accelerator}" in effects.effects
                 found.append(Found(case, known_chip, {"samples_per_s": predict_sdxl(case, known, constants)}))

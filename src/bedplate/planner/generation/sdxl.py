@@ -49,4 +49,10 @@ def image_seconds(arch: Architecture, chip: Accelerator, labels: list[str], cons
     work, numbers = count(arch, BENCHMARK), constants.numbers
     flops = float(work.unet + work.text + work.decode)
     cost = numbers["sdxl_compute"] / peak + numbers["sdxl_memory"] / (INTENSITY * chip.mem_gbs * 1e9)
-    return flops * cost * constants.effects["sdxl"].of(labels)
+    return flops * cost * constants.effects["sdxl"].of(labels) * unseen(chip, constants)
+
+
+def unseen(chip: Accelerator, constants: Constants) -> float:
+    """How much slower a generation is that this benchmark has no row of: as much as its matrix products in eager models are."""
+    label = f"generation:{chip.generation}"
+    return 1.0 if label in constants.effects["sdxl"].effects else constants.effects["dense"].of([label])
