@@ -41,6 +41,13 @@ def test_tokens_of_published_models() -> None:
         assert tokens(diffusion, request) == wanted
 
 
+def test_every_transformer_of_the_catalogue_says_how_it_makes_pictures() -> None:
+    """Text encoders have their prompt's length, and of the rows only PixArt leaves queries and keys as they are."""
+    rows = [KNOWLEDGE.architectures.rows[name] for name in DIFFUSION]
+    assert all(any(encoder.tokens for encoder in row.encoders) for row in rows)
+    assert {row.name for row in rows if row.groups and row.diffusion and not row.diffusion.qk_norm} == {"PixArt-Sigma-XL-2"}
+
+
 def test_flops_of_one_flux_pass_worked_by_hand() -> None:
     """57 layers of 12 x 3072^2 weights over 4,096 + 512 tokens are 59.5 TFLOP, attention 57 x 4 x 4,608^2 x 3,072 is 14.9 TFLOP."""
     work = count(KNOWLEDGE.architecture("FLUX.1-dev"), Request(height=1024, width=1024, steps=1))
