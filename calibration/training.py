@@ -21,9 +21,9 @@ from scipy.optimize import least_squares
 from bedplate.planner.calibration import Constants, Effects, Spread
 from bedplate.planner.knowledge import Knowledge
 from bedplate.planner.training.answer import scalar
+from bedplate.planner.training.fit import prepared
 from bedplate.planner.training.operators import model_flops
 from bedplate.planner.training.rates import Rates, rates
-from bedplate.planner.training.fit import prepared
 from bedplate.planner.training.setup import Setup
 from bedplate.planner.training.step import step
 from bedplate.storage.systems import load_constants
@@ -58,10 +58,14 @@ PRIORS: dict[str, Prior] = {
     "grouped": Prior(0.8, 0.2, {"stack:": 0.15, "release:": 0.15}),
     "ramp": Prior(300.0, 0.5),
     "unhidden": Prior(0.3, 0.5),
-    "attention": Prior(0.75, 0.15, {"stack:": 0.15, "family:": 0.15, "ampere-attention": (-0.6, 0.25), "kind:tpu": (0.0, 0.2)}),
+    "attention": Prior(
+        0.78,
+        0.1,
+        {"stack:llm-foundry": (-0.4, 0.15), "stack:": 0.15, "family:": 0.12, "ampere-attention": (-0.75, 0.2), "kind:tpu": (-0.2, 0.2)},
+    ),
     "narrow": Prior(0.3, 0.5),
     "scan": Prior(0.04, 0.4, {"family:": 0.2}),
-    "stream": Prior(1.8, 0.2, {"stack:": 0.2, "eager": (0.6, 0.3), "autocast": (0.1, 0.2), "era:": 0.3}),
+    "stream": Prior(1.8, 0.2, {"stack:": 0.2, "eager": (0.9, 0.3), "autocast": (0.3, 0.2), "era:": 0.3}),
     "quantise": Prior(1.0, 0.3, {"precision:": 0.2, "stack:": 0.2}),
     "loss": Prior(24.0, 0.3, {"stack:": 0.3}),
     "scaleup": Prior(0.75, 0.1),
@@ -70,7 +74,7 @@ PRIORS: dict[str, Prior] = {
     "context_shown": Prior(0.05, 0.5, {"stack:": 0.7}),
     "expert_shown": Prior(0.7, 0.3, {"stack:": 0.3, "graphed": 0.3}),
     "data_shown": Prior(0.05, 0.5, {"stack:": 0.5}),
-    "contention": Prior(0.2, 0.4, {"stack:maxtext": (-0.5, 0.4), "stack:": 0.4}),
+    "contention": Prior(0.2, 0.3, {"stack:": 0.4, "family:TPU": 0.4}),
     "host_layer": Prior(4e-4, 0.3, {"stack:": 0.2}),
     "host_mixture": Prior(8e-3, 0.4, {"graphed": (-2.0, 0.5), "token-drop": (-1.0, 0.3), "release:": 0.25, "stack:maxtext": (-3.0, 0.5)}),
     "jitter": Prior(0.006, 0.5, {"stack:": 0.4, "kind:": 0.4}),

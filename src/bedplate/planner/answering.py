@@ -14,7 +14,7 @@ from .generation.sdxl import answer_sdxl
 from .kernels.answer import collective, gemm
 from .knowledge import Knowledge
 from .serving import disagg, maximum, point
-from .training.answer import train_step
+from .training.answer import memory_of, train_step
 from .training_energy import answer as training_energy
 
 Model = Callable[[Case, Knowledge], Answer]
@@ -31,6 +31,7 @@ MODELS: Mapping[str, Model] = {
     "serve_disagg": disagg.answer,
     "serve_max": serve_max,
     "train_step": train_step,
+    "memory": memory_of,
     "time_to_train": time_to_train,
     "training_energy": training_energy,
     "generate_image": generate,

@@ -35,7 +35,9 @@ def prepared(case: Case, knowledge: Knowledge) -> Setup:
     made = setup(case, knowledge)
     if case.recompute:
         return made
-    layout = settled(made.layout, made.work, made.ops, made.machine, held(knowledge.constants["memory"], made), made.chip.form_factor in COHERENT)
+    layout = settled(
+        made.layout, made.work, made.ops, made.machine, held(knowledge.constants["memory"], made), made.chip.form_factor in COHERENT
+    )
     return msgspec.structs.replace(made, layout=layout)
 
 

@@ -67,7 +67,9 @@ def memory(layout: Layout, work: Workload, ops: Operations, held: Held) -> Memor
 def state(layout: Layout, work: Workload, ops: Operations) -> tuple[Numbers, Numbers, Numbers]:
     """Bytes of weights, gradients and optimiser state on the worst rank: a pipeline's first stage, with the embedding, or its last."""
     body = ops.dense_params / (layout.tp * layout.pp)
-    ends = np.where(np.asarray(layout.pp) > 1, np.maximum(ops.embed_params, ops.head_params), ops.embed_params + ops.head_params) / layout.tp
+    ends = (
+        np.where(np.asarray(layout.pp) > 1, np.maximum(ops.embed_params, ops.head_params), ops.embed_params + ops.head_params) / layout.tp
+    )
     routed = ops.expert_params / (layout.etp * layout.ep * layout.pp)
     ranks = layout.dp * layout.cp
     shard = np.clip(layout.shard, 1.0, ranks)
@@ -79,7 +81,9 @@ def state(layout: Layout, work: Workload, ops: Operations) -> tuple[Numbers, Num
 
     by3, by2, by1 = split(3), split(2), split(1)
     free = 1.0 - np.asarray(work.frozen)
-    weights = (body * work.weight_bytes + ends * np.maximum(work.weight_bytes, work.end_bytes)) / by3[0] + routed * work.weight_bytes / by3[1]
+    weights = (body * work.weight_bytes + ends * np.maximum(work.weight_bytes, work.end_bytes)) / by3[0] + routed * work.weight_bytes / by3[
+        1
+    ]
     gradients = work.gradient_bytes * (free * ((body + ends) / by2[0] + routed / by2[1]) + work.trained)
     optimiser = work.optimiser_bytes * (free * ((body + ends) / by1[0] + routed / by1[1]) + work.trained)
     return weights, gradients, optimiser
@@ -97,7 +101,9 @@ def activations(layout: Layout, work: Workload, ops: Operations, held: Held) -> 
     whole = np.where(np.asarray(layout.sequence) > 0, layout.tp, 1.0)
     width = ops.d_model * ops.layers
     masks = np.asarray(work.dropout) * 2.0 * width / whole
-    kept = (ops.kept_whole + work.kept_eager * width) / whole + masks + ops.kept_split / layout.tp + ops.kept_routed * layout.etp / layout.tp
+    kept = (
+        (ops.kept_whole + work.kept_eager * width) / whole + masks + ops.kept_split / layout.tp + ops.kept_routed * layout.etp / layout.tp
+    )
     scores = np.sum(ops.attends.layers * ops.attends.heads * np.minimum(work.seq, ops.attends.window), axis=0) / layout.tp
     unfused = np.where(np.asarray(work.flash) > 0, 0.0, SCORE_BYTES * scores)
     plain = (kept + unfused) * work.kept_low
