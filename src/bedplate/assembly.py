@@ -48,7 +48,7 @@ from .stages.validate.handler import Validate
 from .storage.local import local_store
 from .storage.models import ModelShelf
 from .storage.store import Store
-from .storage.systems import HOME, load_architectures, load_constants, load_systems
+from .storage.systems import HOME, load_architectures, load_config, load_constants, load_systems
 
 CATALOGS = {"sqlite": "bedplate.catalog.backends.sqlite"}
 STORES = ("file",)
@@ -97,11 +97,15 @@ def knowledge(folder: Path | None = None) -> Knowledge:
 def size(question: Question, folder: str | Path | None = None) -> Sizing:
     """What a workload takes, in time, hardware, money and power: the best design, the runner-up, and why.
 
-    `question` is one of Train, Finetune, Serve, Batch, Site and Cost (`bedplate.planner.questions`); `folder` holds rows of your own,
-    in files named like those of `bedplate/systems`. Raises NotFound for a model or machine that is not known, UserError for a row
-    that cannot be read and for units or limits that make no sense.
+    `question` is one of Train, Finetune, Serve, Batch, Site and Cost (`bedplate.planner.questions`); its model may be the path of a
+    Hugging Face style config.json. `folder` holds rows of your own, in files named like those of `bedplate/systems`.
+    Raises NotFound for a model or machine that is not known, UserError for what cannot be read or makes no sense.
     """
-    answered: Sizing = importlib.import_module("bedplate.planner.search").size(question, knowledge(Path(folder) if folder else None))
+    known = knowledge(Path(folder) if folder else None)
+    name = getattr(question, "model", "")
+    if name.endswith(".json"):
+        known = known.knows(name, load_config(Path(name)))
+    answered: Sizing = importlib.import_module("bedplate.planner.search").size(question, known)
     return answered
 
 

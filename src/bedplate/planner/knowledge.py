@@ -27,6 +27,11 @@ class Knowledge(Record, frozen=True, kw_only=True):
     architectures: Architectures
     constants: Mapping[str, Constants]
 
+    def knows(self, name: str, architecture: Architecture) -> Knowledge:
+        """The same with one more architecture, under that name."""
+        rows = {**self.architectures.rows, name: architecture}
+        return msgspec.structs.replace(self, architectures=msgspec.structs.replace(self.architectures, rows=rows))
+
     def architecture(self, name: str) -> Architecture:
         """The architecture of that name or alias. Raises NotFound with the nearest names."""
         rows, aliases = self.architectures.rows, self.architectures.aliases

@@ -11,13 +11,14 @@ import csv
 import functools
 import importlib.resources
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
 from bedplate.core.errors import UserError
 from bedplate.planner.architecture import Architecture, Architectures
 from bedplate.planner.calibration import Constants
+from bedplate.planner.hf_config import from_config
 from bedplate.planner.systems import Accelerator, Figure, Grid, Link, Node, Price, Row, StorageSystem, Switch, Systems
 
 R = TypeVar("R", bound=Row)
@@ -63,6 +64,11 @@ def load_constants(name: str) -> Constants:
     return _decode(HOME / "calibration" / f"{name}.json", Constants)
 
 
+def load_config(path: Path) -> Architecture:
+    """The architecture of a Hugging Face style config.json on disk, under the path's name. Raises UserError where it is none."""
+    return from_config(_decode(path, dict[str, Any]), name=str(path), source=path.name)
+
+
 class _Models(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     rows: list[Architecture]
     aliases: dict[str, str] = msgspec.field(default_factory=dict)
@@ -74,7 +80,7 @@ D = TypeVar("D")
 def _decode(path: Path, kind: type[D]) -> D:
     try:
         return msgspec.json.decode(path.read_bytes(), type=kind)
-    except msgspec.DecodeError as error:
+    except (OSError, msgspec.DecodeError) as error:
         raise UserError(f"{path.name} cannot be read", why=str(error), next=f"mend {path}") from None
 
 

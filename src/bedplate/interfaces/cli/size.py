@@ -1,6 +1,6 @@
 """`bedplate size`: what a workload takes, before a cent is spent. A group: one command for each question; --cases answers a file of them.
 
-Choices: a question is read here, answered by `assembly.size`, and drawn by `size_view.py`; nothing is worked out in this room.
+Choices: a question is read in `size_ask.py`, answered by `assembly.size`, and drawn by `size_view.py`; nothing is worked out in this room.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ from bedplate.planner.answering import answer
 from bedplate.planner.cases import Answer, Case
 from bedplate.planner.estimate import Estimate
 
+from .size_ask import SETTINGS, batch, cost, finetune, serve, site, train
+
 
 @click.group("size", invoke_without_command=True)
 @click.option("--cases", type=click.Path(path_type=Path), metavar="FILE.jsonl", help="Answer every case of a file, one JSON object a line.")
@@ -32,8 +34,12 @@ def command(context: click.Context, cases: Path | None, systems: Path | None, as
             click.echo(context.get_help())
             return 0
         return answer_cases(cases, systems)
-    context.obj = {"systems": systems, "as_json": as_json}
+    context.find_root().meta[SETTINGS] = {"systems": systems, "as_json": as_json}
     return 0
+
+
+for question in (train, finetune, serve, batch, site, cost):
+    command.add_command(question)
 
 
 def answer_cases(path: Path, systems: Path | None) -> int:
