@@ -64,7 +64,7 @@ class Part:
 
 def delays(of: Value) -> Delays:
     """Waits before the first token, of every case."""
-    return Delays(client=of("client_ms") / 1e3, batching=of("batching"), burst=of("burst"), slot=of("slot"))
+    return Delays(client=of("client_ms") / 1e3, batching=of("batching"), burst=of("burst"), slot=of("slot"), spill=of("spill"))
 
 
 class Points(Part):

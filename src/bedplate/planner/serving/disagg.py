@@ -3,7 +3,11 @@
     capacity = prefill workers x prompts per pass / pass                     a pass takes one prompt an attention rank
     requests = min(concurrency / (ttft + osl x tpot), SATURATED x capacity)  Little's law
     tpot     = decode iteration at requests x osl x tpot / decode workers
-    ttft     = client + pass + caches over the network + burst + queue; what Little's law leaves over where prefill is saturated
+    ttft     = client + pass + caches over the network + burst + queue + spill; what Little's law leaves over where prefill is saturated
+    spill    = f / (1 - f) x osl x tpot,  f = spill x 0.4 sqrt((1 - 1 / workers) / slots)
+
+A router that does not count sends some worker more than its slots: of requests thrown at random, E[(N - slots)+] = 0.4 sqrt(variance)
+wait (normal approximation of the binomial), each for a share of a whole answer.
 
 Choices: the same rooflines and delays as one instance; decode carries no prompts. Limits: workers of one kind are equal; caches move at
 one accelerator's network rate and are not overlapped with the pass.
@@ -62,6 +66,7 @@ def disaggregated(
     moved = isl * prefill.work.kv_held / SCALE_OUT
     first = delays.client + alone + moved
     ttft, running = first, concurrency / decode.workers
+    overflow = np.minimum(delays.spill * 0.4 * np.sqrt((1 - 1 / decode.workers) / np.maximum(running, 1.0)), 0.5)
     for _ in range(ROUNDS):
         of_rank = np.maximum(running / decode.work.attention_dp / decode.work.pp, 1e-3)
         tpot = iteration(decode.work, decode.rates, sequences=of_rank, context=isl + osl / 2).total
@@ -70,7 +75,7 @@ def disaggregated(
         running = rate * osl * tpot / decode.workers
         used = np.minimum(rate / capacity, SATURATED)
         queue = used / (1 - used) / 2 * full / prefill.workers + delays.burst * concurrency / 2 / capacity
-        least = first + (delays.batching + 0.5) * tpot + queue
+        least = first + (delays.batching + 0.5) * tpot + queue + overflow / (1 - overflow) * osl * tpot
         left = concurrency / rate - osl * tpot
         ttft = np.where(wanted > SATURATED * capacity, np.maximum(least, left), least)
     return Split(ttft, tpot, rate, running, full, rate >= SATURATED * capacity)

@@ -35,12 +35,13 @@ STEPS = 40
 class Delays(Record, frozen=True, kw_only=True):
     """Fitted waits before the first token: `client` s of request handling; `batching` iterations that an engine waits to fill attention
     ranks; `burst` share of the starting queue in the mean; `slot` share of a request's whole time spent waiting for its slot, by
-    concurrency."""
+    concurrency; `spill` share of the chance overflow of decode workers that waits (`disagg.py`)."""
 
     client: Numbers
     batching: Numbers
     burst: Numbers
     slot: Numbers
+    spill: Numbers
 
 
 class Steady(Record, frozen=True, kw_only=True):

@@ -53,7 +53,7 @@ def machine_of(layout: ServeLayout, arch: Architecture, chip: Accelerator, const
         work=work,
         sheet=data,
         rates=scaled(data, constants, names),
-        delays=Delays(client=of("client_ms") / 1e3, batching=of("batching"), burst=of("burst"), slot=of("slot")),
+        delays=Delays(client=of("client_ms") / 1e3, batching=of("batching"), burst=of("burst"), slot=of("slot"), spill=of("spill")),
         memory=memory(work, layout, chip),
         names=names,
         room=float(layout.max_batch) if layout.max_batch else math.inf,

@@ -24,6 +24,13 @@ SCALE_OUT = 50e9
 """Bytes a second and accelerator between nodes: one 400 Gbit/s port each, as in HGX reference designs."""
 
 
+SWITCHED_GBS = 100.0
+"""From here on a scale-up link is a fabric of its own (NVLink, Infinity Fabric, ICI); below, accelerators meet over the host's PCIe."""
+
+LEAN = 700 / 989
+"""Board W per dense bf16 TFLOP/s from which clocks hold under full matrix load: that of an H100 SXM5."""
+
+
 class Rates(Record, frozen=True, kw_only=True):
     """Effective rates of one accelerator (bytes/s, FLOP/s) and delays (s) under one engine. `pace` multiplies every iteration."""
 
@@ -53,11 +60,13 @@ class Sheet(Record, frozen=True, kw_only=True):
     moe: Numbers
     attention: Numbers
     link: Numbers
+    lean: Numbers
+    """Board power per matrix rate over LEAN, at most 1: boards with less throttle (an H100 PCIe has the die of an SXM and half its power)."""
 
 
 def labels(layout: ServeLayout, chip: Accelerator) -> tuple[str, ...]:
     """What effects may hang on, from general to particular."""
-    found = [f"accelerator:{chip.name}", f"vendor:{chip.vendor}", f"precision:{layout.precision}", f"moe:{layout.moe_precision}"]
+    found = [f"accelerator:{chip.name}", f"generation:{chip.generation}", f"vendor:{chip.vendor}", f"precision:{layout.precision}", f"moe:{layout.moe_precision}"]
     if layout.engine:
         found.append(f"engine:{layout.engine}")
     if layout.engine and layout.engine_version:
@@ -66,8 +75,9 @@ def labels(layout: ServeLayout, chip: Accelerator) -> tuple[str, ...]:
         if layout.drafts:
             found.append(f"drafts:{layout.engine}-{release}/{layout.drafts}")
     if layout.benchmark:
+        found.append("setting:benchmark")
         found.append(f"host:{chip.name}/{'one' if layout.n_accel == 1 else 'many'}/{layout.benchmark}")
-    found.append("attention:dp" if layout.attention_dp > 1 else "attention:tp")
+    found.append("link:switched" if (chip.scaleup_gbs or 0) >= SWITCHED_GBS else "link:host")
     if layout.engine and layout.attention_dp > 1:
         found.append(f"adp:{layout.engine}")
     return tuple(found)
@@ -80,7 +90,8 @@ def sheet(layout: ServeLayout, chip: Accelerator) -> Sheet:
         raise Unsupported(f"the data sheet of {chip.name} gives no rate for {layout.precision}")
     inside = layout.tp * layout.attention_dp <= chip.scaleup_domain
     link = chip.scaleup_gbs * 1e9 if inside and chip.scaleup_gbs else SCALE_OUT
-    return Sheet(memory=chip.mem_gbs * 1e9, dense=dense, moe=moe, attention=attention, link=link)
+    lean = min(1.0, chip.tdp_w / (attention / 1e12) / LEAN) if chip.tdp_w else 1.0
+    return Sheet(memory=chip.mem_gbs * 1e9, dense=dense, moe=moe, attention=attention, link=link, lean=lean)
 
 
 def scaled(sheet: Sheet, constants: Constants, names: Sequence[str]) -> Rates:
@@ -94,13 +105,14 @@ def scaled(sheet: Sheet, constants: Constants, names: Sequence[str]) -> Rates:
 
 def combine(sheet: Sheet, of: Callable[[str], Numbers]) -> Rates:
     """Rates from a sheet and a look-up of each constant's value (floats, or arrays over cases)."""
+    held = sheet.lean ** of("throttle")
     return Rates(
         memory=sheet.memory * of("memory"),
         experts=sheet.memory * of("experts"),
         kv=sheet.memory * of("kv"),
-        dense=sheet.dense * of("gemm"),
-        moe=sheet.moe * of("moe_gemm"),
-        attention=sheet.attention * of("attention"),
+        dense=sheet.dense * held * of("gemm"),
+        moe=sheet.moe * held * of("moe_gemm"),
+        attention=sheet.attention * held * of("attention"),
         link=sheet.link * of("link"),
         alpha=1e-6 * of("alpha_us"),
         layer=1e-6 * of("layer_us"),
