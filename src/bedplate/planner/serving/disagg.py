@@ -63,7 +63,7 @@ def disaggregated(
     alone = _pass(prefill, isl, chunks, 1.0)
     full = _pass(prefill, isl, chunks, prefill.work.attention_dp)
     capacity = prefill.workers * prefill.work.attention_dp / full
-    moved = isl * prefill.work.kv_held / SCALE_OUT
+    moved = isl * (prefill.work.kv_held + prefill.work.held_window) / SCALE_OUT
     first = delays.client + alone + moved
     ttft, running = first, concurrency / decode.workers
     overflow = np.minimum(delays.spill * 0.4 * np.sqrt((1 - 1 / decode.workers) / np.maximum(running, 1.0)), 0.5)

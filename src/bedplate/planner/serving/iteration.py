@@ -65,11 +65,13 @@ def iteration(
     prefill: Numbers = 0.0,
     prefill_context: Numbers = 0.0,
     prefill_ranks: Numbers = 1.0,
+    verified: Numbers = 1.0,
 ) -> IterationBreakdown:
     """Seconds of one pass in which each attention rank decodes `sequences` with `context` cached tokens each, and `prefill_ranks` of the
-    ranks take `prefill` prompt tokens too, each of which looks at `prefill_context` keys on average."""
-    of_rank = sequences + prefill
-    of_all = sequences * work.attention_dp + prefill * prefill_ranks
+    ranks take `prefill` prompt tokens too, each of which looks at `prefill_context` keys on average. Each sequence multiplies `verified`
+    tokens: one, and the drafted ones under speculation."""
+    of_rank = sequences * verified + prefill
+    of_all = sequences * verified * work.attention_dp + prefill * prefill_ranks
     dense_read, dense_done = work.dense_bytes / rates.memory, of_rank * work.dense_flops / rates.dense
     expert_read, expert_done = _experts(work, rates, of_all)
     products = smoothmax(dense_read, dense_done) + smoothmax(expert_read, expert_done)

@@ -76,6 +76,7 @@ def closed_loop(
     room: Numbers,
     chunk: Numbers = 8192.0,
     per_step: Numbers = 1.0,
+    verified: Numbers = 1.0,
     prefix_hit: Numbers = 0.0,
     vision_s: Numbers = 0.0,
     observed: Numbers = np.nan,
@@ -85,7 +86,7 @@ def closed_loop(
     prompt = np.maximum(isl * (1 - prefix_hit), 1.0)
     running = np.where(np.isnan(observed), np.minimum(concurrency, room), observed)
     for _ in range(1 if np.all(np.isfinite(observed)) else ROUNDS):
-        state = _at(work, rates, delays, isl, osl, prompt, chunk, per_step, concurrency, np.maximum(running, 1e-3), vision_s)
+        state = _at(work, rates, delays, isl, osl, prompt, chunk, per_step, verified, concurrency, np.maximum(running, 1e-3), vision_s)
         share = osl * state.tpot / (osl * state.tpot + state.ttft)
         running = np.where(np.isnan(observed), np.minimum(room, concurrency * share), observed)
     waiting = np.maximum(concurrency - room, 0.0) / state.requests_per_s
@@ -103,6 +104,7 @@ def open_loop(
     room: Numbers,
     chunk: Numbers = 8192.0,
     per_step: Numbers = 1.0,
+    verified: Numbers = 1.0,
     prefix_hit: Numbers = 0.0,
     vision_s: Numbers = 0.0,
 ) -> Steady:
@@ -114,7 +116,7 @@ def open_loop(
     prompt = np.maximum(isl * (1 - prefix_hit), 1.0)
     running = np.minimum(room, 1.0)
     for _ in range(STEPS):
-        state = _at(work, rates, delays, isl, osl, prompt, chunk, per_step, running, np.maximum(running, 1e-3), vision_s)
+        state = _at(work, rates, delays, isl, osl, prompt, chunk, per_step, verified, running, np.maximum(running, 1e-3), vision_s)
         running = np.minimum(room, (running + rate * osl * state.tpot) / 2)
     used = np.minimum(state.arrivals * state.prompt_s / (state.tpot * per_step), 0.999)
     alone = state.ttft - delays.burst * running / 2 * state.crowded_s - delays.slot * osl * state.tpot / np.maximum(running, 1.0)
@@ -130,6 +132,7 @@ def _at(
     prompt: Numbers,
     chunk: Numbers,
     per_step: Numbers,
+    verified: Numbers,
     concurrency: Numbers,
     running: Numbers,
     vision_s: Numbers,
@@ -140,7 +143,7 @@ def _at(
     chunks = prefill_chunks(prompt, chunk)
     steps = osl / per_step
     arrivals = running / steps
-    decode = iteration(work, rates, sequences=of_rank, context=context)
+    decode = iteration(work, rates, sequences=of_rank, context=context, verified=verified)
     alone = decode.total
 
     def carried(together: Numbers) -> tuple[Numbers, Numbers]:
@@ -148,9 +151,15 @@ def _at(
         ranks = np.clip(together, 1.0, work.attention_dp)
         each = np.clip(together / ranks, 1.0, np.maximum(1.0, chunk / prompt))
         mixed = iteration(
-            work, rates, sequences=of_rank, context=context, prefill=prompt / chunks * each, prefill_context=isl - prompt / 2,
+            work,
+            rates,
+            sequences=of_rank,
+            context=context,
+            verified=verified,
+            prefill=prompt / chunks * each,
+            prefill_context=isl - prompt / 2,
             prefill_ranks=ranks,
-        ).total  # fmt: skip
+        ).total
         return mixed, chunks * (mixed - alone) / ranks / each / work.pp
 
     mixed, added = carried(arrivals / work.pp * np.maximum(delays.batching, 1.0))

@@ -30,18 +30,18 @@ def memory(work: Work, layout: ServeLayout, chip: Accelerator) -> ServeMemory:
     """Memory of one accelerator, and tokens of cache for the whole instance."""
     overhead = RUNTIME + ACTIVATIONS * layout.chunk * work.hidden_bytes
     available = chip.mem_gb * GIB * UTILISATION - work.weight_bytes - overhead
-    held = max(work.kv_held, 1e-9)
+    held = max(work.kv_held + work.held_window, 1e-9)
     return ServeMemory(
         weights=work.weight_bytes,
         overhead=overhead,
         available=available,
-        kv_per_token=work.kv_held,
+        kv_per_token=work.kv_held + work.held_window,
         tokens=available / held * layout.attention_dp,
     )
 
 
 def most_sequences(work: Work, available: Numbers, context: Numbers) -> Numbers:
     """Sequences of `context` tokens whose caches and states fit into `available` bytes of each rank, over the whole instance."""
-    windowed = np.minimum(context, np.where(work.window > 0, work.window, context))
-    one = (work.kv_held - work.kv_window) * context + work.kv_window * windowed + work.state / 2
+    windowed = np.minimum(context, work.window)
+    one = work.kv_held * context + work.held_window * windowed + work.state / 2
     return cast(Numbers, np.maximum(available, 0.0) / np.maximum(one, 1.0) * work.attention_dp)

@@ -14,16 +14,22 @@ import numpy as np
 from bedplate.core.records import Record
 from bedplate.planner.architecture import Architecture
 from bedplate.planner.calibration import Constants
+from bedplate.planner.cases import Unsupported
 from bedplate.planner.power import power
 from bedplate.planner.systems import Accelerator
 
+from .iteration import iteration
 from .loop import Delays, Steady, closed_loop, open_loop
 from .memory import memory, most_sequences
 from .percentiles import gap
 from .rates import Rates, Sheet, labels, scaled, sheet
 from .records import IterationBreakdown, ServeLayout, ServeLoad, ServeMemory, ServeResult
+from .simulate import Times, simulate
 from .static import fixed_batch
 from .work import Work, per_rank
+
+MOST_REHEARSED = 1024
+"""Running sequences that a rehearsal tells apart."""
 
 PERCENTILES = {"median": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99}
 
@@ -68,7 +74,7 @@ def serve(layout: ServeLayout, load: ServeLoad, arch: Architecture, chip: Accele
     machine = machine_of(layout, arch, chip, constants)
     if load.static:
         return fixed_batch(layout, load, machine.work, machine.rates, machine.delays)
-    room = max(1.0, min(machine.room, float(most_sequences(machine.work, machine.memory.available, load.isl + load.osl / 2))))
+    room = room_of(machine, load)
     state = _steady(layout, load, machine, room)
     rate = float(state.requests_per_s) * layout.dp
     compute, bandwidth = shares(machine, load, state)
@@ -89,6 +95,28 @@ def serve(layout: ServeLayout, load: ServeLoad, arch: Architecture, chip: Accele
     )
 
 
+def rehearse(
+    layout: ServeLayout, load: ServeLoad, arch: Architecture, chip: Accelerator, constants: Constants, generator: np.random.Generator
+) -> Times:
+    """Percentiles of the times of one of the `dp` instances under random arrivals, by simulation. Raises Unsupported as `serve`, and
+    where the load has no rate."""
+    if load.rate is None:
+        raise Unsupported("a rehearsal needs a request rate")
+    machine = machine_of(layout, arch, chip, constants)
+    state = _steady(layout, load, machine, room_of(machine, load))
+    batches = np.arange(1, int(min(room_of(machine, load), MOST_REHEARSED)) + 1, dtype=float)
+    of_rank = batches / layout.attention_dp / layout.pp
+    steps = iteration(machine.work, machine.rates, sequences=of_rank, context=load.isl + load.osl / 2).total / layout.per_step
+    return simulate(
+        [0.0, *steps.tolist()], float(state.prompt_s), rate=load.rate / layout.dp, osl=load.osl, generator=generator, varied=load.varied
+    )  # fmt: skip
+
+
+def room_of(machine: Machine, load: ServeLoad) -> float:
+    """Sequences of this load that can run together on one instance; at least one."""
+    return max(1.0, min(machine.room, float(most_sequences(machine.work, machine.memory.available, load.isl + load.osl / 2))))
+
+
 def _steady(layout: ServeLayout, load: ServeLoad, machine: Machine, room: float) -> Steady:
     vision_s = load.vision_flops / (machine.rates.dense * layout.tp)
     given: dict[str, Any] = {
@@ -96,7 +124,8 @@ def _steady(layout: ServeLayout, load: ServeLoad, machine: Machine, room: float)
         "osl": load.osl,
         "room": room,
         "chunk": float(layout.chunk),
-        "per_step": layout.tokens_per_step,
+        "per_step": layout.per_step,
+        "verified": 1.0 + layout.drafted,
         "prefix_hit": layout.prefix_hit,
         "vision_s": vision_s,
     }

@@ -61,12 +61,18 @@ class Sheet(Record, frozen=True, kw_only=True):
     attention: Numbers
     link: Numbers
     lean: Numbers
-    """Board power per matrix rate over LEAN, at most 1: boards with less throttle (an H100 PCIe has the die of an SXM and half its power)."""
+    """Board power per matrix rate over LEAN, at most 1: boards with less throttle (an H100 PCIe has an SXM's die and half its power)."""
 
 
 def labels(layout: ServeLayout, chip: Accelerator) -> tuple[str, ...]:
     """What effects may hang on, from general to particular."""
-    found = [f"accelerator:{chip.name}", f"generation:{chip.generation}", f"vendor:{chip.vendor}", f"precision:{layout.precision}", f"moe:{layout.moe_precision}"]
+    found = [
+        f"accelerator:{chip.name}",
+        f"generation:{chip.generation}",
+        f"vendor:{chip.vendor}",
+        f"precision:{layout.precision}",
+        f"moe:{layout.moe_precision}",
+    ]
     if layout.engine:
         found.append(f"engine:{layout.engine}")
     if layout.engine and layout.engine_version:
@@ -85,13 +91,19 @@ def labels(layout: ServeLayout, chip: Accelerator) -> tuple[str, ...]:
 
 def sheet(layout: ServeLayout, chip: Accelerator) -> Sheet:
     """Raises Unsupported where the chip has no rate for the precision."""
-    dense, moe, attention = chip.peak(layout.precision), chip.peak(layout.moe_precision), chip.peak("bf16") or chip.peak("fp16")
+    dense, moe, attention = _multiplied(chip, layout.precision), _multiplied(chip, layout.moe_precision), chip.peak("bf16")
     if dense is None or moe is None or attention is None:
         raise Unsupported(f"the data sheet of {chip.name} gives no rate for {layout.precision}")
     inside = layout.tp * layout.attention_dp <= chip.scaleup_domain
     link = chip.scaleup_gbs * 1e9 if inside and chip.scaleup_gbs else SCALE_OUT
     lean = min(1.0, chip.tdp_w / (attention / 1e12) / LEAN) if chip.tdp_w else 1.0
     return Sheet(memory=chip.mem_gbs * 1e9, dense=dense, moe=moe, attention=attention, link=link, lean=lean)
+
+
+def _multiplied(chip: Accelerator, precision: str) -> float | None:
+    """FLOP/s of a product with weights in `precision`: four-bit weights are widened to 16 bits where the chip has no four-bit rate."""
+    widened = precision in ("nvfp4", "mxfp4", "fp4", "int4", "nf4", "nf4-dq") and not chip.tflops.get("fp4")
+    return chip.peak("bf16" if widened or precision in ("int4", "nf4", "nf4-dq") else precision)
 
 
 def scaled(sheet: Sheet, constants: Constants, names: Sequence[str]) -> Rates:

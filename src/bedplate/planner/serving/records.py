@@ -12,6 +12,8 @@ import msgspec
 
 from bedplate.core.records import Record
 
+from .speculative import tokens_per_step
+
 Numbers = Any
 """A float, or a NumPy array of floats (msgspec cannot spell the union)."""
 
@@ -39,8 +41,9 @@ class ServeLayout(Record, frozen=True, kw_only=True):
     chunk: int = 8192
     prefix_hit: float = 0.0
     """Share of the prompt's tokens whose cache is found ready."""
-    tokens_per_step: float = 1.0
-    """Tokens that one decode step yields: 1 without speculation (`speculative.tokens_per_step`)."""
+    drafted: int = 0
+    """Tokens that a draft proposes a step (0: no speculation), of which each is accepted with chance `acceptance`."""
+    acceptance: float = 0.7
     benchmark: str = ""
     """The named benchmark that the instance runs in, where it is one whose host was measured with it."""
     drafts: str = ""
@@ -50,6 +53,11 @@ class ServeLayout(Record, frozen=True, kw_only=True):
     def n_accel(self) -> int:
         """Accelerators of all instances."""
         return self.tp * self.pp * self.attention_dp * self.dp
+
+    @property
+    def per_step(self) -> float:
+        """Tokens of an answer that one decode step yields."""
+        return tokens_per_step(self.acceptance, self.drafted)
 
 
 class ServeLoad(Record, frozen=True, kw_only=True):

@@ -27,7 +27,7 @@ def fixed_batch(layout: ServeLayout, load: ServeLoad, work: Work, rates: Rates, 
         prefill_ranks=float(layout.attention_dp),
     )
     decode = iteration(work, rates, sequences=of_rank, context=load.isl + load.osl / 2)
-    ttft, tpot = float(first.total) * chunks, float(decode.total) / layout.tokens_per_step
+    ttft, tpot = float(first.total) * chunks, float(decode.total) / layout.per_step
     whole = ttft + max(load.osl - 1, 0.0) * tpot
     return ServeResult(
         ttft_s=ttft,

@@ -60,7 +60,9 @@ class Work(Record, frozen=True, kw_only=True):
     weight_bytes: Numbers
     """All weights that the rank's memory holds."""
     kv_held: Numbers
-    """Bytes of cache that one token of one sequence takes on one rank of its attention group (windows counted in full)."""
+    """Bytes of cache that one token of one sequence takes on one rank of its attention group, in layers that keep all tokens, and
+    (`held_window`) in those that keep a window. What is kept and what is read differ under sparse attention."""
+    held_window: Numbers
     tp: Numbers
     pp: Numbers
     attention_dp: Numbers
@@ -83,7 +85,8 @@ def per_rank(arch: Architecture, layout: ServeLayout) -> Work:
     beside = max(0.0, counted_params(arch) - dense - routed * n_experts - head)
     kv = [(group, kv_bytes_per_token(arch, group, kv_size) * group.count / _kv_cut(arch, group, tp)) for group in groups]
     attention = [(group, _attention_flops(arch, group) * group.count / tp) for group in groups]
-    windowed = [group for group in groups if group.window]
+    windowed = [group for group in groups if _looks_back(arch, group)]
+    index = _index_bytes(arch) * sum(group.count for group in groups if group.mixer == "mla") / layout.pp
     return Work(
         dense_bytes=(dense * size + head * 2) / tp / layout.pp,
         expert_bytes=expert_bytes / layout.pp,
@@ -91,13 +94,13 @@ def per_rank(arch: Architecture, layout: ServeLayout) -> Work:
         top_k=float(top_k),
         dense_flops=2 * (dense + head) / tp / layout.pp,
         expert_flops=2 * routed * top_k / cut / layout.pp,
-        kv_full=sum(b for g, b in kv if not g.window) / layout.pp,
-        kv_window=sum(b for g, b in kv if g.window) / layout.pp,
-        window=sum(g.count * (g.window or 0) for g in windowed) / max(1, sum(g.count for g in windowed)),
+        kv_full=sum(b for g, b in kv if g not in windowed) / layout.pp + index,
+        kv_window=sum(b for g, b in kv if g in windowed) / layout.pp,
+        window=sum(g.count * _looks_back(arch, g) for g in windowed) / max(1, sum(g.count for g in windowed)),
         state=2 * sum(g.count * state_bytes(arch, g, 2.0) for g in groups) / tp / layout.pp,
-        attention_full=sum(f for g, f in attention if not g.window) / layout.pp,
-        attention_window=sum(f for g, f in attention if g.window) / layout.pp,
-        attention_prefill=sum(g.count * _prefill_flops(arch, g) for g in groups if not g.window) / tp / layout.pp,
+        attention_full=sum(f for g, f in attention if g not in windowed) / layout.pp,
+        attention_window=sum(f for g, f in attention if g in windowed) / layout.pp,
+        attention_prefill=sum(g.count * _prefill_flops(arch, g) for g in groups if g not in windowed) / tp / layout.pp,
         state_flops=sum(g.count * attention_flops(arch, g, 1, 1, causal=False) for g in groups if g.mixer in ("mamba", "linear"))
         / tp
         / layout.pp,
@@ -106,7 +109,8 @@ def per_rank(arch: Architecture, layout: ServeLayout) -> Work:
         d_model=float(arch.d_model),
         hidden_bytes=arch.d_model * 2.0,
         weight_bytes=(dense * size + head * 2 + beside * 2) / tp / layout.pp + expert_bytes / layout.pp,
-        kv_held=sum(b for _, b in kv) / layout.pp,
+        kv_held=sum(b for g, b in kv if not g.window) / layout.pp,
+        held_window=sum(b for g, b in kv if g.window) / layout.pp,
         tp=float(tp),
         pp=float(layout.pp),
         attention_dp=float(layout.attention_dp),
@@ -123,6 +127,17 @@ def stack(works: Sequence[Work]) -> Work:
 
 def _routed(arch: Architecture, group: LayerGroup) -> float:
     return expert_params(arch) * arch.experts.count if group.ffn == "moe" and arch.experts else 0.0
+
+
+def _looks_back(arch: Architecture, group: LayerGroup) -> int:
+    """Tokens that a query of the layer attends to at most: its window, or what a sparse indexer picks; 0: all."""
+    picked = arch.latent.index_top if group.mixer == "mla" and arch.latent and arch.latent.index_heads else 0
+    return group.window or picked
+
+
+def _index_bytes(arch: Architecture) -> float:
+    """Bytes of index key that a sparse indexer reads of every cached token."""
+    return float(arch.latent.index_dim) if arch.latent and arch.latent.index_heads else 0.0
 
 
 def _kv_cut(arch: Architecture, group: LayerGroup, tp: int) -> int:
