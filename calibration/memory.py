@@ -1,6 +1,7 @@
-"""Fits `systems/calibration/memory.json`: the factors of `planner.training.memory.Held`, from published peaks and activation sizes.
+"""Fits `systems/calibration/memory.json`: the factors of `planner.training.memory.Held`, from published peaks.
 
-`python -m calibration.memory` fits, writes and prints cross-validation by whole source and by (source, model, chip).
+Steps that were measured did fit: they count where they are predicted not to (nothing is learnt from how far below the capacity they
+were). `python -m calibration.memory` fits, writes and prints cross-validation by whole source and by (source, model, chip).
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from scipy.optimize import least_squares
 
 from bedplate.planner.calibration import Constants, Effects
 from bedplate.planner.knowledge import Knowledge
+from bedplate.planner.training.fit import USABLE
 from bedplate.planner.training.memory import Held, memory
 from bedplate.planner.training.setup import Setup, setup
 from bedplate.storage.systems import load_constants
@@ -30,17 +32,19 @@ PRIORS: dict[str, Prior] = {
     "kept": Prior(1.05, 0.1, {"stack:": 0.15, "technique:": 0.4, "quantised": 0.2, "mixed": 0.3, "eager": 0.1}),
     "selective": Prior(0.6, 0.1, {"stack:": 0.2}),
     "logit": Prior(10.0, 0.2, {"stack:": 0.3, "eager": 0.3}),
-    "reserve": Prior(0.06, 0.7, {"stack:": 0.8}),
+    "reserve": Prior(0.12, 0.2, {"stack:": 1.0}),
 }
 
 
 def fit(cases: Sequence[common.Measured], knowledge: Knowledge) -> Constants:
     """The factors that fit the peaks best."""
-    rows = [(row, setup(row.case, knowledge)) for row in cases if "peak_mem_gib" in row.measured]
+    rows = [(row, setup(row.case, knowledge)) for row in cases if "peak_mem_gib" in row.measured or row.case.recompute]
     places = _places([made for _, made in rows])
     applies = np.array([[float(p.label in ("", *made.labels)) for _, made in rows] for p in places])
     stack = stacked([(made.layout, made.work, made.ops) for _, made in rows])
-    target = np.array([row.measured["peak_mem_gib"] * GIB for row, _ in rows])
+    known = np.array(["peak_mem_gib" in row.measured for row, _ in rows])
+    room = [USABLE * float(made.machine.capacity) for _, made in rows]
+    target = np.array([row.measured.get("peak_mem_gib", most / GIB) * GIB for (row, _), most in zip(rows, room, strict=True)])
     middle, deviation = np.array([p.middle for p in places]), np.array([p.deviation for p in places])
 
     def misses(values: Any) -> Any:
@@ -48,7 +52,8 @@ def fit(cases: Sequence[common.Measured], knowledge: Knowledge) -> Constants:
         for value, place, on in zip(values, places, applies, strict=True):
             logs[place.rate] += value * on
         total = memory(*stack, Held(**{name: np.exp(log) for name, log in logs.items()})).total
-        return np.concatenate([np.log(total / target) / NOISE, (values - middle) / deviation])
+        above = np.log(total / target)
+        return np.concatenate([np.where(known, above, np.maximum(above, 0.0)) / NOISE, (values - middle) / deviation])
 
     found = least_squares(misses, middle, x_scale=deviation, loss="soft_l1", max_nfev=30).x
     effects: dict[str, Effects] = {}
@@ -83,7 +88,7 @@ def residuals(cases: Sequence[common.Measured], constants: Constants, knowledge:
 def main() -> None:
     """Fit, cross-validate, write."""
     plain = common.knowledge(kernels=load_constants("kernels"))
-    cases = [row for row in common.read(["train_step", "memory"]) if "peak_mem_gib" in row.measured]
+    cases = [row for row in common.read(["train_step", "memory"]) if row.case.kind == "train_step" or "peak_mem_gib" in row.measured]
     constants = fit(cases, plain)
     out: dict[str, list[tuple[common.Measured, float]]] = defaultdict(list)
     out["in sample"] = residuals(cases, constants, plain)

@@ -45,7 +45,7 @@ Values = NDArray[np.float64]
 
 
 class Prior(NamedTuple):
-    """A rate's prior: middle, deviation of its logarithm, and of its effects by the labels' beginnings: a deviation, or (mean, deviation)."""
+    """A rate's prior: middle and deviation of its logarithm; of effects, by the labels' beginnings, a deviation or (mean, deviation)."""
 
     middle: float
     deviation: float

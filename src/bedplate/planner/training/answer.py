@@ -12,9 +12,9 @@ from bedplate.planner.estimate import Estimate, spread
 from bedplate.planner.kernels.roofline import Numbers
 from bedplate.planner.knowledge import Knowledge
 
-from .fit import USABLE, footprint, prepared
+from .fit import USABLE, footprint, held, prepared
 from .layout import FULL, NONE, SELECTIVE
-from .memory import MemoryBreakdown
+from .memory import MemoryBreakdown, activations
 from .operators import model_flops
 from .rates import rates
 from .setup import Setup, setup
@@ -53,15 +53,16 @@ def memory_of(case: Case, knowledge: Knowledge) -> Answer:
     constants = knowledge.constants["memory"]
     taken = footprint(made, constants)
     peak = _peak(made, taken, knowledge)
-    activations = scalar(taken.activations)
+    counted = msgspec.structs.replace(held(constants, made), kept=1.0)
+    kept = scalar(activations(made.layout, made.work, made.ops, counted))
     plain = msgspec.structs.replace(made.layout, sequence=0.0, recompute=float(NONE))
-    base = scalar(footprint(msgspec.structs.replace(made, layout=plain), constants).activations)
+    base = scalar(activations(plain, made.work, made.ops, counted))
     basis = "; ".join([f"bytes by part: {_gib(taken)}", *made.notes])
     quantities = {
         "peak_mem_gib": peak,
         "params_optimizer_gib": _exactly(_mean_state(made, taken) / GIB),
-        "activations_gib": _exactly(activations / GIB),
-        "activation_pct_of_baseline": _exactly(100.0 * activations / base),
+        "activations_gib": _exactly(kept / GIB),
+        "activation_pct_of_baseline": _exactly(100.0 * kept / base),
     }
     return Answer(id=case.id, quantities=quantities, fits=fits(made, taken), basis=basis)
 
@@ -103,10 +104,10 @@ def _mean_state(made: Setup, taken: MemoryBreakdown) -> float:
     ops, layout = made.ops, made.layout
     total = ops.dense_params + ops.expert_params
     ends = ops.embed_params + ops.head_params
-    held = scalar(taken.weights) + scalar(taken.gradients) + scalar(taken.optimiser)
+    state = scalar(taken.weights) + scalar(taken.gradients) + scalar(taken.optimiser)
     stages = scalar(layout.pp)
-    worst = total / stages + (max(ops.embed_params, ops.head_params) if stages > 1 else ends)
-    return held * (total + ends) / stages / worst
+    worst = scalar(total) / stages + (max(scalar(ops.embed_params), scalar(ops.head_params)) if stages > 1 else scalar(ends))
+    return state * scalar(total + ends) / stages / worst
 
 
 def _flops_counted(case: Case, made: Setup) -> float:

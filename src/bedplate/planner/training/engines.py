@@ -47,7 +47,8 @@ ENGINES: dict[str, Engine] = {
         weight_bytes=0.0, balanced=True, ampere_attention=True,
     ),
     "maxtext": Engine(
-        stack="maxtext", zero=3, reduce=2.0, accumulates=False, offloads=True, again_products=0.6, again_attention=1.0, again_stream=1.0, weight_bytes=0.0,
+        stack="maxtext", zero=3, reduce=2.0, accumulates=False, offloads=True, again_products=0.6, again_attention=1.0,
+        again_stream=1.0, weight_bytes=0.0,
         recompute="selective",
     ),
     "deepspeed": Engine(stack="deepspeed", zero=3, reduce=2.0, ampere_attention=True),

@@ -81,9 +81,9 @@ def state(layout: Layout, work: Workload, ops: Operations) -> tuple[Numbers, Num
 
     by3, by2, by1 = split(3), split(2), split(1)
     free = 1.0 - np.asarray(work.frozen)
-    weights = (body * work.weight_bytes + ends * np.maximum(work.weight_bytes, work.end_bytes)) / by3[0] + routed * work.weight_bytes / by3[
-        1
-    ]
+    own = np.asarray(work.weight_bytes)
+    one = np.where((own == 0) & (np.asarray(layout.zero) < 3), 2.0, own)
+    weights = (body * one + ends * np.maximum(one, work.end_bytes)) / by3[0] + routed * one / by3[1]
     gradients = work.gradient_bytes * (free * ((body + ends) / by2[0] + routed / by2[1]) + work.trained)
     optimiser = work.optimiser_bytes * (free * ((body + ends) / by1[0] + routed / by1[1]) + work.trained)
     return weights, gradients, optimiser
@@ -117,7 +117,7 @@ def activations(layout: Layout, work: Workload, ops: Operations, held: Held) -> 
 
 
 def _gathered(layout: Layout, ops: Operations) -> Numbers:
-    """Bytes of whole weights in bf16 under ZeRO-3: two blocks and the ends; in a pipeline the stage and its gradients, kept for the step."""
+    """Bytes of whole weights in bf16 under ZeRO-3: two blocks and the ends; in a pipeline the stage and its gradients."""
     blocks = 2.0 * (2.0 * ops.largest_layer + ops.embed_params + ops.head_params) / layout.tp
     stage = 4.0 * ops.dense_params / (layout.tp * layout.pp)
     return np.where(np.asarray(layout.pp) > 1, stage, blocks)

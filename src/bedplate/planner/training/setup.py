@@ -27,6 +27,8 @@ FABRIC_GBPS = {"gpu": 200.0, "tpu": 25.0}
 """Gbit/s a chip on the network between domains where neither the case nor a node of the catalogue says."""
 BLACKWELL = ("B200", "B300")
 FROZEN = ("lora", "qlora", "adapter", "adapter_v2", "inference")
+STEADY = 4.0
+"""Micro-batches a pipeline stage where a case gives no batch: enough for the pipeline to fill."""
 ALPACA_TOKENS, GENERATED_TOKENS = 975.0, 256.0
 """The longest row of litgpt's fine-tuning data set (Alpaca), to which a batch is padded, and what its generation script makes."""
 ADAPTER_SHARE = 0.002
@@ -128,16 +130,17 @@ def _layout(case: Case, arch: Architecture, own: Engine, seq: float, notes: list
     mode = (given and given.fsdp) or ""
     zero = {"full": 3, "hybrid": 3, "shard_grad_op": 2, "none": 1}.get(mode, own.zero)
     ep = float((given and given.ep) or _expert_default(arch, zero, chips / pp, notes))
-    gbs = float(case.gbs or (case.tokens_per_step or 0.0) / seq or dp * max(case.grad_accum or 1.0, pp))
+    gbs = float(case.gbs or (case.tokens_per_step or 0.0) / seq or dp * (case.grad_accum or (STEADY * pp if pp > 1 else 1.0)))
     mbs, accum = _batch(case, own, gbs / dp, pp, zero)
     level = case.recompute or _recompute_default(case, own, notes)
     shard = float((given and given.fsdp_degree) or (dp * cp if mode != "hybrid" else min(8.0, dp * cp)))
     said = given.sequence_parallel if given else None
     sequence = said if said is not None else not (unfused(case) and level == "full")
+    offload = bool(case.cpu_offload) or (own.offloads and level == "selective")
     schedule = ((given and given.pp_schedule) or "").lower()
     return Layout(
         tp=tp, pp=pp, cp=cp, dp=dp, ep=ep, etp=float((given and given.etp) or 1), vp=vp, mbs=mbs, accum=accum, zero=float(zero),
-        shard=shard, sequence=float(bool(sequence)), recompute=float(LEVELS.get(level, NONE)), offload=float(bool(case.cpu_offload or (own.offloads and level == "selective"))),
+        shard=shard, sequence=float(bool(sequence)), recompute=float(LEVELS.get(level, NONE)), offload=float(offload),
         bubble=0.3 if "zero" in schedule or schedule.startswith("zb") else 1.0,
     )  # fmt: skip
 
