@@ -33,6 +33,7 @@ class Row(Record, frozen=True, kw_only=True):
     """What every row of the catalogue says of itself."""
 
     name: str
+    aliases: tuple[str, ...] = ()
     source: str
     as_of: str = ""
     verified: bool = True
@@ -40,7 +41,11 @@ class Row(Record, frozen=True, kw_only=True):
 
 
 class Accelerator(Row, frozen=True, kw_only=True):
-    """One chip or board. Dense peaks (no sparsity) in TFLOP/s by precision; `scaleup_gbs` is one direction, GB/s, of one chip."""
+    """One chip or board. Dense peaks (no sparsity) in TFLOP/s by precision; `scaleup_gbs` is one direction, GB/s, of one chip.
+
+    `export_class` is the entry of the US Commerce Control List that its peaks and die area put it in (15 CFR 774, 3A090; 4A994 where they
+    lie below it, '' where the die area is not known): a reading of published figures, no legal advice. `runs`: frameworks and exports.
+    """
 
     vendor: str
     kind: str = "gpu"
@@ -54,6 +59,7 @@ class Accelerator(Row, frozen=True, kw_only=True):
     scaleup_gbs: float | None = None
     scaleup_domain: int = 1
     measured_tflops: dict[str, float] = msgspec.field(default_factory=dict)
+    die_mm2: float | None = None
     export_class: str = ""
     runs: tuple[str, ...] = ()
 
@@ -96,7 +102,10 @@ class Node(Row, frozen=True, kw_only=True):
 
 
 class Link(Row, frozen=True, kw_only=True):
-    """A kind of connection. `gbps` of one port, one direction; `latency_us` port to port; `pj_per_bit` both ends and the medium."""
+    """A kind of connection. `gbps` of one port, one direction; `latency_us` port to port.
+
+    `pj_per_bit` and `price_usd` are of a whole connection: both ends and the medium.
+    """
 
     kind: Literal["scale-up", "scale-out", "memory", "cable"]
     gbps: float
@@ -104,6 +113,11 @@ class Link(Row, frozen=True, kw_only=True):
     pj_per_bit: float | None = None
     reach_m: float | None = None
     price_usd: float | None = None
+
+    @property
+    def watts(self) -> float:
+        """Of both ends and the medium at full rate: pJ/bit x Gbit/s is mW."""
+        return (self.pj_per_bit or 0.0) * self.gbps / 1000
 
 
 class Switch(Row, frozen=True, kw_only=True):
@@ -130,6 +144,7 @@ class StorageSystem(Row, frozen=True, kw_only=True):
     price_usd: float | None = None
     usd_per_tb_month: float | None = None
     power_w: float | None = None
+    rack_units: float | None = None
 
 
 class Price(Row, frozen=True, kw_only=True):
@@ -147,7 +162,10 @@ class Price(Row, frozen=True, kw_only=True):
 
 
 class Grid(Row, frozen=True, kw_only=True):
-    """Electricity of a region: gCO2e per kWh, price per kWh, PUE where the row is a fleet's."""
+    """Electricity of a region: gCO2e per kWh, price per kWh; the PUE of a fleet.
+
+    `water_l_kwh`: what generating a kWh consumes (kind 'water'), or what a fleet evaporates for a kWh of IT (kind 'water_fleet').
+    """
 
     kind: str
     region: str = ""
@@ -155,7 +173,15 @@ class Grid(Row, frozen=True, kw_only=True):
     carbon_free: float | None = None
     usd_per_kwh: float | None = None
     pue: float | None = None
+    water_l_kwh: float | None = None
     year: str = ""
+
+
+class DayShape(Row, frozen=True, kw_only=True):
+    """Carbon intensity over a typical day: local hour ('00' to '23') -> ratio to the day's mean, for regions that start so."""
+
+    regions: tuple[str, ...]
+    hour: dict[str, float]
 
 
 class Figure(Row, frozen=True, kw_only=True):
@@ -180,6 +206,7 @@ class Systems(Record, frozen=True, kw_only=True):
     storage: Mapping[str, StorageSystem] = msgspec.field(default_factory=dict)
     prices: tuple[Price, ...] = ()
     grids: tuple[Grid, ...] = ()
+    days: Mapping[str, DayShape] = msgspec.field(default_factory=dict)
     figures: Mapping[str, Figure] = msgspec.field(default_factory=dict)
 
     def accelerator(self, name: str) -> Accelerator:
@@ -193,20 +220,21 @@ class Systems(Record, frozen=True, kw_only=True):
 
 
 def find(rows: Mapping[str, R], name: str, what: str) -> R:
-    """The row of that name: exact, else the only one that starts so once case, dashes and dots are left out.
+    """The row of that name: exact, else by name, alias or the only beginning that fits once case, dashes and dots are left out.
 
     Raises NotFound with the nearest names.
     """
     if name in rows:
         return rows[name]
     wanted = _squeezed(name)
-    squeezed = {_squeezed(known): known for known in rows}
+    squeezed = {_squeezed(alias): known for known, row in rows.items() for alias in row.aliases}
+    squeezed |= {_squeezed(known): known for known in rows}
     if wanted in squeezed:
         return rows[squeezed[wanted]]
-    starts = [known for short, known in squeezed.items() if short.startswith(wanted)]
+    starts = {known for short, known in squeezed.items() if wanted and short.startswith(wanted)}
     if len(starts) == 1:
-        return rows[starts[0]]
-    near = starts or [squeezed[short] for short in difflib.get_close_matches(wanted, squeezed, n=4, cutoff=0.4)]
+        return rows[starts.pop()]
+    near = starts or {squeezed[short] for short in difflib.get_close_matches(wanted, squeezed, n=4, cutoff=0.4)}
     raise NotFound(
         f"there is no {what} '{name}'",
         why="nearest: " + ", ".join(sorted(near)[:8]) if near else "nothing is called like it",

@@ -1,13 +1,14 @@
 """The one loader of `bedplate/systems/`: rows of hardware, prices, grids, models and constants, validated as they are read.
 
 Choices: CSV for what people compare in columns, JSON for what nests; a user's folder or file of the same shape overrides rows by name
-and adds new ones. A broken row is refused with file, line and field. Read once a process and kept.
-Limits: knows no meaning: what a row says is the planner's business.
+and adds new ones. A broken row is refused with file, line and field, and so is one that cannot be true (`planner.plausible`). Read once a
+process and kept. Limits: knows no meaning: what a row says is the planner's business.
 """
 
 from __future__ import annotations
 
 import csv
+import difflib
 import functools
 import importlib.resources
 from pathlib import Path
@@ -19,7 +20,8 @@ from bedplate.core.errors import UserError
 from bedplate.planner.architecture import Architecture, Architectures
 from bedplate.planner.calibration import Constants
 from bedplate.planner.hf_config import from_config
-from bedplate.planner.systems import Accelerator, Figure, Grid, Link, Node, Price, Row, StorageSystem, Switch, Systems
+from bedplate.planner.plausible import fault, loose_end
+from bedplate.planner.systems import Accelerator, DayShape, Figure, Grid, Link, Node, Price, Row, StorageSystem, Switch, Systems
 
 R = TypeVar("R", bound=Row)
 
@@ -33,7 +35,7 @@ def load_systems(folder: Path | None = None) -> Systems:
     def by_name(file: str, kind: type[R]) -> dict[str, R]:
         return {row.name: row for row in _rows(file, kind, folder)}
 
-    return Systems(
+    systems = Systems(
         accelerators=by_name("accelerators.csv", Accelerator),
         nodes=by_name("nodes.csv", Node),
         links=by_name("links.csv", Link),
@@ -41,8 +43,13 @@ def load_systems(folder: Path | None = None) -> Systems:
         storage=by_name("storage.csv", StorageSystem),
         prices=tuple(_rows("prices.csv", Price, folder)),
         grids=tuple(_rows("grids.csv", Grid, folder)),
+        days=by_name("days.csv", DayShape),
         figures=by_name("figures.csv", Figure),
     )
+    if loose := loose_end(systems):
+        file, wrong = loose
+        raise UserError(f"{file}: {wrong}", next=f"mend {folder / file if folder and (folder / file).exists() else HOME / file}")
+    return systems
 
 
 @functools.cache
@@ -96,6 +103,10 @@ def _rows(file: str, kind: type[R], folder: Path | None) -> list[R]:
 def _table(path: Path, kind: type[R]) -> list[R]:
     with path.open(newline="", encoding="utf-8") as file:
         reader = csv.DictReader(file)
+        known = {field.name for field in msgspec.structs.fields(kind)}
+        for column in reader.fieldnames or ():
+            if column.partition(".")[0] not in known:
+                raise UserError(f"{path.name}, line 1: there is no field '{column}'", why=_near(column, known), next=f"mend {path}")
         return [_row(path, reader.line_num, record, kind) for record in reader]
 
 
@@ -111,8 +122,21 @@ def _row(path: Path, line: int, record: dict[str, str], kind: type[R]) -> R:
             assert isinstance(nested, dict)
             nested[key] = cell
         else:
-            cells[field] = cell.split(";") if field == "runs" else cell
+            cells[field] = cell.split(";") if field in _LISTS else cell
     try:
-        return msgspec.convert(cells, kind, strict=False)
+        row = msgspec.convert(cells, kind, strict=False)
+        wrong = fault(row)
     except msgspec.ValidationError as error:
-        raise UserError(f"{path.name}, line {line}: {error}", why=f"row '{record.get('name', '?')}'", next=f"mend {path}") from None
+        wrong = str(error)
+    if wrong:
+        raise UserError(f"{path.name}, line {line}: {wrong}", why=f"row '{record.get('name', '?')}'", next=f"mend {path}")
+    return row
+
+
+def _near(column: str, known: set[str]) -> str:
+    """The fields that a column may have meant."""
+    return "fields: " + ", ".join(difflib.get_close_matches(column, known, n=3, cutoff=0.3) or sorted(known))
+
+
+_LISTS = ("aliases", "runs", "regions")
+"""Columns whose cells hold several texts with semicolons between."""

@@ -13,13 +13,14 @@ from collections.abc import Iterable
 from bedplate.core.errors import NotFound, UserError
 from bedplate.core.records import Record
 from bedplate.planner.estimate import Estimate
+from bedplate.planner.grid import carbon
 from bedplate.planner.money.own import monthly
 from bedplate.planner.money.rent import HOURS_MONTH, hourly, newest
 from bedplate.planner.money.ways import electricity, purchase, terms_of_owning
 from bedplate.planner.questions import Batch, Finetune, Limits, Serve, Term, Train
 from bedplate.planner.systems import Accelerator, Node, Price, Systems
 
-EXPORT_ORDER = ("EAR99", "4A994", "4A090", "3A090")
+EXPORT_ORDER = ("EAR99", "4A994", "4A090.b", "3A090.b", "4A090.a", "4A090", "3A090.a", "3A090")
 HOST_SHARE = 0.35
 """Power of processors, memory, network cards and fans over that of the accelerators: DGX H100 draws 10.2 kW for 5.6 kW of GPUs at its
 limit and about 1.35 times its GPUs at work (MLPerf Power v4.1 system figures)."""
@@ -177,25 +178,6 @@ def node_of(chip: Accelerator, systems: Systems) -> Node | None:
     nodes = [node for node in systems.nodes.values() if node.accelerator == chip.name]
     own = [node for node in nodes if node.provider == chip.vendor]
     return max(own or nodes, key=lambda node: node.n_accel, default=None)
-
-
-def carbon(region: str, systems: Systems) -> float:
-    """gCO2e per kWh of a region by exact name, then by country; the world's median country where it is not known."""
-    rows = [grid for grid in systems.grids if grid.g_per_kwh is not None]
-    exactly = [grid for grid in rows if region and grid.region.lower() == region.lower()]
-    country = [
-        grid for grid in rows if region and grid.kind == "country" and region.upper() in (grid.region, _ISO3.get(region[:2].upper(), ""))
-    ]
-    if exactly or country:
-        return (exactly or country)[0].g_per_kwh or 0.0
-    values = sorted(grid.g_per_kwh or 0.0 for grid in rows if grid.kind == "country")
-    return values[len(values) // 2]
-
-
-_ISO3 = {
-    "US": "USA", "DE": "DEU", "FR": "FRA", "SE": "SWE", "NO": "NOR", "FI": "FIN", "IE": "IRL", "NL": "NLD", "GB": "GBR", "UK": "GBR",
-    "JP": "JPN", "SG": "SGP", "IN": "IND", "CN": "CHN", "CA": "CAN", "AU": "AUS", "BR": "BRA", "ES": "ESP", "IT": "ITA", "PL": "POL",
-}  # fmt: skip
 
 
 def _fleet_pue(provider: str, systems: Systems) -> float:

@@ -1,0 +1,59 @@
+"""What the electricity of a region is like: carbon, price region by region, water, and the shape of a typical day.
+
+Choices: a region is matched by its exact name first (a cloud's `eu-north-1`), then by its country, whose letters it starts with; where
+nothing is known the world's median country stands in. A day's shape is relative to its mean, so that it goes with any yearly figure.
+Limits: yearly means of the place, not of the contract: a purchase of green electricity is not counted; no season, no forecast.
+"""
+
+from __future__ import annotations
+
+from .systems import DayShape, Grid, Systems
+
+HOURS = tuple(f"{hour:02d}" for hour in range(24))
+
+_ISO3 = {
+    "US": "USA", "DE": "DEU", "FR": "FRA", "SE": "SWE", "NO": "NOR", "FI": "FIN", "IE": "IRL", "NL": "NLD", "GB": "GBR", "UK": "GBR",
+    "JP": "JPN", "SG": "SGP", "IN": "IND", "CN": "CHN", "CA": "CAN", "AU": "AUS", "BR": "BRA", "ES": "ESP", "IT": "ITA", "PL": "POL",
+}  # fmt: skip
+
+
+def carbon(region: str, systems: Systems) -> float:
+    """gCO2e per kWh of a region by exact name, then by country; the world's median country where it is not known."""
+    row = carbon_row(region, systems)
+    if row is not None:
+        return row.g_per_kwh or 0.0
+    values = sorted(grid.g_per_kwh for grid in systems.grids if grid.kind == "country" and grid.g_per_kwh is not None)
+    return values[len(values) // 2]
+
+
+def carbon_row(region: str, systems: Systems) -> Grid | None:
+    """The row that says a region's carbon; None: not known."""
+    rows = [grid for grid in systems.grids if grid.g_per_kwh is not None]
+    exactly = [grid for grid in rows if region and grid.region.lower() == region.lower()]
+    country = [grid for grid in rows if grid.kind == "country" and _in_country(grid, region)]
+    return next(iter(exactly or country), None)
+
+
+def water_row(region: str, systems: Systems) -> Grid | None:
+    """The row that says the water a country's electricity takes; None: not known."""
+    return next((grid for grid in systems.grids if grid.kind == "water" and _in_country(grid, region)), None)
+
+
+def day(region: str, systems: Systems) -> DayShape:
+    """The shape of a typical day there: that of the longest beginning of the region's name, else the shape for all."""
+
+    def fits(shape: DayShape) -> int:
+        return max((len(start) for start in shape.regions if start != "*" and region.upper().startswith(start.upper())), default=0)
+
+    best = max(systems.days.values(), key=fits)
+    return best if fits(best) else next(shape for shape in systems.days.values() if "*" in shape.regions)
+
+
+def cleanest(shape: DayShape, hours: int) -> tuple[tuple[str, ...], float]:
+    """The `hours` hours of the day with the least carbon, in order of the day, and their mean as a ratio to the day's."""
+    kept = sorted(sorted(HOURS, key=lambda hour: shape.hour[hour])[:hours])
+    return tuple(kept), sum(shape.hour[hour] for hour in kept) / hours
+
+
+def _in_country(grid: Grid, region: str) -> bool:
+    return bool(region) and grid.region in (region.upper(), _ISO3.get(region[:2].upper()))
