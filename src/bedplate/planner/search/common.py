@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+import msgspec
+
+from bedplate.core.units import show_count, show_days
 from bedplate.planner.estimate import Estimate, exact, product
 from bedplate.planner.knowledge import Knowledge
 from bedplate.planner.questions import Limits
@@ -89,7 +92,7 @@ def swings(best: dict[str, Estimate], objective: str, offer: Offer) -> tuple[Sen
     found = []
     time = best.get("time_s") or best.get("output_tokens_per_s")
     if time is not None:
-        found.append(_swing("speed of the model", time, target, unit=""))
+        found.append(_swing("time_s" in best, time, target))
     if offer.usd_hour is not None and objective == "cost_usd":
         spot = offer.usd_hour
         low, high = (spot.low, spot.high) if spot.low < spot.high else (spot.value * 0.8, spot.value * 1.2)
@@ -99,8 +102,11 @@ def swings(best: dict[str, Estimate], objective: str, offer: Offer) -> tuple[Sen
     return tuple(sorted(found, key=lambda s: -abs(s.high - s.low)))
 
 
-def _swing(name: str, source: Estimate, target: Estimate, unit: str) -> Sensitivity:
-    return _scaled(name, source.value, source.low, source.high, target.value, unit)
+def _swing(timed: bool, source: Estimate, target: Estimate) -> Sensitivity:
+    """How well the model is known: the range of its time, or of its tokens a second."""
+    swing = _scaled("how well the speed is known", source.value, source.low, source.high, target.value, "")
+    low, high = (show_days(end) if timed else f"{show_count(end)} tokens/s" for end in (source.low, source.high))
+    return msgspec.structs.replace(swing, low_input=low, high_input=high)
 
 
 def _scaled(name: str, value: float, low: float, high: float, target: float, unit: str) -> Sensitivity:
