@@ -54,7 +54,9 @@ class Prior(NamedTuple):
 
 PRIORS: dict[str, Prior] = {
     "matrix": Prior(0.88, 0.1, {"stack:": 0.08, "family:": 0.1, "kind:tpu": (0.2, 0.1), "era:": 0.1}),
-    "matrix_low": Prior(0.85, 0.1, {"stack:": 0.08, "family:": 0.1, "precision:": 0.1, "accelerator:": 0.07}),
+    "matrix_low": Prior(
+        0.85, 0.1, {"stack:": 0.08, "family:": 0.1, "precision:nvfp4": (-0.2, 0.1), "precision:": 0.1, "accelerator:": 0.07}
+    ),
     "grouped": Prior(0.8, 0.2, {"stack:": 0.15, "release:": 0.15}),
     "ramp": Prior(300.0, 0.5),
     "unhidden": Prior(0.3, 0.5),

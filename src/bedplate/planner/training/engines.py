@@ -1,6 +1,7 @@
 """What each training engine does where a case does not say: sharding, bytes on the wire, recomputation, fusion.
 
-Choices: facts of the engines' own defaults, not fitted. An engine that is not listed is taken to be like Megatron-Core, the common base.
+Choices: facts of the engines' own defaults, not fitted. An engine that is not listed is taken to be like Megatron-Core, on a TPU like
+MaxText.
 """
 
 from __future__ import annotations
@@ -60,9 +61,14 @@ QUANTISE = {"fp8": 5.0, "mxfp8": 4.1, "nvfp4": 5.5, "mxfp4": 4.6, "fp4": 5.0, "i
 """Bytes moved to quantise one element: read in bf16 (twice where a tensor's maximum is found first), written by rows and by columns."""
 
 
-def engine(name: str | None) -> Engine:
-    """The engine's defaults."""
-    return ENGINES.get(name or "", MEGATRON)
+ALIASES = {"pax": "maxtext", "tensorflow": "maxtext", "jax": "maxtext", "megascale": "megatron"}
+"""Engines whose kernels and schedules are those of another."""
+
+
+def engine(name: str | None, kind: str = "gpu") -> Engine:
+    """The engine's defaults; where a case names none, those of the common one on that kind of chip."""
+    usual = ENGINES["maxtext"] if kind == "tpu" else MEGATRON
+    return ENGINES.get(ALIASES.get(name or "", name or ""), usual)
 
 
 def unfused(case: Case) -> bool:

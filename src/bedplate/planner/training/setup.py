@@ -35,6 +35,8 @@ ADAPTER_SHARE = 0.002
 """Share of the weights that adapters add where a case does not say (LoRA of rank 8 to 16 on queries and values)."""
 DEQUANTISE_BYTES = 0.26e9
 """Of the quantisation library's own buffers, beside two copies of the largest matrix."""
+GATHERS_LOW = ("megatron", "torchtitan")
+"""Stacks that gather sharded weights in 8 bits where the products take them so."""
 KEPT_LOW = 0.85
 """Of a gated layer's activations where the inputs of its products are kept in 8 bits (Transformer Engine)."""
 RMS_BYTES = 26.0
@@ -63,7 +65,7 @@ def setup(case: Case, knowledge: Knowledge) -> Setup:
     arch = architecture(case, knowledge)
     chip = machine(case, knowledge)
     sold = knowledge.systems.accelerator(chip.name)
-    own = engine(case.engine)
+    own = engine(case.engine, chip.kind)
     notes: list[str] = []
     seq = _seq(case, arch, notes)
     mtp = own.mtp and "w/o MTP" not in (case.variant or "")
@@ -196,7 +198,7 @@ def _workload(case: Case, arch: Architecture, chip: Accelerator, own: Engine, se
         dropout=float(old),
         kept_low=KEPT_LOW if low and own.stack == "megatron" else 1.0,
         reduce=2.0 if pure or bridge else own.reduce,
-        gathered=1.0 if low and own.zero == 3 else own.gathered,
+        gathered=1.0 if low and own.stack in GATHERS_LOW else own.gathered,
         gradient_bytes=2.0 if bridge else own.gradient_bytes,
         optimiser_bytes=own.optimiser_bytes,
         balanced=float(own.balanced),
