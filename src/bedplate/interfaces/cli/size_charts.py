@@ -64,10 +64,10 @@ def front(designs: Sequence[Design], best: Design | None, axes: tuple[str, str, 
     x = scale(math.log(low[0]), math.log(high[0]), left, right)
     y = scale(math.log(low[1]), math.log(high[1]), bottom, top)
     parts = [line(left, bottom, right, bottom, "axis"), line(left, top, left, bottom, "axis")]
-    for value in decades(low[0], high[0], 4):
+    for value in _marks(low[0], high[0], 4):
         parts.append(line(x(math.log(value)), top, x(math.log(value)), bottom, "grid"))
         parts.append(text(x(math.log(value)), bottom + 17, written(across, value), "", "middle"))
-    for value in decades(low[1], high[1], 5):
+    for value in _marks(low[1], high[1], 5):
         parts.append(line(left, y(math.log(value)), right, y(math.log(value)), "grid"))
         parts.append(text(left - 6, y(math.log(value)) + 4, written(up, value), "", "end"))
     most = max((d.quantities[size].value for d in designs), default=1.0) if size else 1.0
@@ -79,6 +79,12 @@ def front(designs: Sequence[Design], best: Design | None, axes: tuple[str, str, 
     return drawing(WIDE, bottom + 42, parts, f"{label(up)} against {label(across)} of {len(designs)} designs, listed below")
 
 
+def _marks(low: float, high: float, most: int) -> list[float]:
+    """Round values on a logarithmic axis, or its ends where it has fewer than two."""
+    found = decades(low, high, most)
+    return found if len(found) > 1 else [low, high]
+
+
 def same(one: Design, other: Design | None) -> bool:
     """Whether two records are the same design on the same offer."""
     return other is not None and (one.name, one.provider, one.term) == (other.name, other.provider, other.term)
@@ -145,109 +151,19 @@ def timeline(milestones: Sequence[Milestone]) -> str:
     row, top = 36.0, 22.0
     end = max(one.start_week + one.weeks for one in milestones)
     marks = ticks(end)
-    x = scale(0, marks[-1], 2, WIDE - 30)
+    x = scale(0, marks[-1], 2, WIDE - 2)
     bottom = top + row * len(milestones)
     parts = []
     for value in marks:
         parts.append(line(x(value), top - 4, x(value), bottom, "grid"))
-        parts.append(text(x(value), 12, f"{value:g}", "", "middle" if value else "start"))
-    parts.append(text(WIDE, 12, "weeks", "", "end"))
+        last = value == marks[-1]
+        parts.append(text(x(value), 12, f"week {value:g}" if last else f"{value:g}", "", "end" if last else "middle" if value else "start"))
     for at, one in enumerate(milestones):
         y, start, last = top + row * at, x(one.start_week), x(one.start_week + one.weeks)
         late = start > WIDE * 0.55
         name = text(last if late else start, y + 13, f"{one.name}, {_weeks(one.weeks)}", "strong", "end" if late else "start")
         said = f"{one.name}: week {one.start_week:.3g} to {one.start_week + one.weeks:.3g}"
         parts.append(told(said, name, rect(start, y + 18, max(last - start, 2), 11, "bar-now")))
-    return drawing(WIDE, bottom + 42, parts, f"{label(up)} against {label(across)} of {len(designs)} designs, listed below")
-
-
-def same(one: Design, other: Design | None) -> bool:
-    """Whether two records are the same design on the same offer."""
-    return other is not None and (one.name, one.provider, one.term) == (other.name, other.provider, other.term)
-
-
-def _radius(design: Design, size: str, most: float) -> float:
-    return 6 + 10 * math.sqrt(design.quantities[size].value / most) if size else 8.0
-
-
-def _dot(x: float, y: float, radius: float, at: int, design: Design, chosen: bool) -> str:
-    marks = [circle(x, y, radius, "dot chosen" if chosen else "dot faint"), text(x, y + 4, str(at), "on-dot", "middle")]
-    if chosen:
-        marks.append(text(x, y - radius - 5, "the choice", "strong", "middle"))
-    return told(f"{at}: {design.name}, {offer(design)}", *marks)
-
-
-def bars(designs: Sequence[Design], name: str, best: Design | None) -> str:
-    """One quantity of each design as a bar, its 80 % range as a whisker."""
-    row, left = 40.0, 2.0
-    marks = ticks(max(d.quantities[name].high for d in designs))
-    x = scale(0, marks[-1], left, WIDE - 70)
-    parts = []
-    for at, design in enumerate(designs):
-        found, y = design.quantities[name], row * at
-        title = f"{design.name}: {written(name, found.value)}"
-        drawn = [text(left, y + 13, design.name + (" (the choice)" if same(design, best) else ""), "strong")]
-        drawn.append(rect(left, y + 18, max(x(found.value) - left, 1), 14, "bar-now" if same(design, best) else "bar-now fair"))
-        if found.low < found.high:
-            drawn += [line(x(found.low), y + 25, x(found.high), y + 25, "whisker"), *(_end(x(end), y) for end in (found.low, found.high))]
-        drawn.append(text(x(max(found.high, found.value)) + 6, y + 30, written(name, found.value)))
-        parts.append(told(title, *drawn))
-    return drawing(WIDE, row * len(designs), parts, f"{label(name)} of each way")
-
-
-def _end(x: float, y: float) -> str:
-    return line(x, y + 21, x, y + 29, "whisker")
-
-
-def tornado(bars: Sequence[Sensitivity], name: str, now: float | None) -> str:
-    """A bar from the answer with an assumption's low value to that with its high one, widest first; the dashed line is the answer now."""
-    row, left, right, top = 44.0, 62.0, WIDE - 62, 6.0
-    ends = [value for one in bars for value in (one.low, one.high)]
-    x = scale(min(ends), max(ends), left, right)
-    parts = []
-    if now is not None:
-        parts.append(line(x(now), top, x(now), top + row * len(bars), "mark"))
-    for at, one in enumerate(bars):
-        y, low, high = top + row * at, min(one.low, one.high), max(one.low, one.high)
-        title = f"{one.name}: {one.low_input} gives {written(name, one.low)}, {one.high_input} gives {written(name, one.high)}"
-        parts.append(
-            told(
-                title,
-                text(0, y + 13, f"{one.name.replace('-', ' ')}: {one.low_input} to {one.high_input}", "strong"),
-                rect(x(low), y + 19, max(x(high) - x(low), 1.5), 14, "bar-now"),
-                text(x(low) - 5, y + 31, written(name, low), "", "end"),
-                text(x(high) + 5, y + 31, written(name, high)),
-            )
-        )
-    return drawing(WIDE, top + row * len(bars), parts, f"how {label(name)} moves with each assumption")
-
-
-def timeline(milestones: Sequence[Milestone]) -> str:
-    """Each milestone as a bar on weeks from the decision."""
-    row, top = 36.0, 22.0
-    end = max(one.start_week + one.weeks for one in milestones)
-    marks = ticks(end)
-    x = scale(0, marks[-1], 2, WIDE - 30)
-    bottom = top + row * len(milestones)
-    parts = []
-    for value in marks:
-        parts.append(
-            line(x(value), top - 4, x(value), bottom, "grid") + text(x(value), 12, f"{value:g}", "", "middle" if value else "start")
-        )
-    parts.append(text(WIDE, 12, "weeks", "", "end"))
-    for at, one in enumerate(milestones):
-        y = top + row * at
-        last = one.start_week + one.weeks
-        drawn = (
-            text(x(one.start_week), y + 13, f"{one.name}, {_weeks(one.weeks)}", "strong", "start" if x(one.start_week) < 260 else "end"),
-        )
-        parts.append(
-            told(
-                f"{one.name}: week {one.start_week:.3g} to {last:.3g}",
-                *drawn,
-                rect(x(one.start_week), y + 18, max(x(last) - x(one.start_week), 2), 11, "bar-now"),
-            )
-        )
     return drawing(WIDE, bottom + 4, parts, f"time line of {len(milestones)} milestones over {end:.3g} weeks")
 
 
