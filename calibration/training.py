@@ -76,7 +76,7 @@ PRIORS: dict[str, Prior] = {
     "context_shown": Prior(0.05, 0.5, {"stack:": 0.7}),
     "expert_shown": Prior(0.7, 0.3, {"stack:": 0.3, "graphed": 0.3}),
     "data_shown": Prior(0.05, 0.5, {"stack:": 0.5}),
-    "contention": Prior(0.2, 0.3, {"stack:": 0.4, "family:TPU": 0.4}),
+    "contention": Prior(0.2, 0.3, {"stack:": 0.4, "family:TPU": 0.7}),
     "host_layer": Prior(4e-4, 0.3, {"stack:": 0.2}),
     "host_mixture": Prior(8e-3, 0.4, {"graphed": (-2.0, 0.5), "token-drop": (-1.0, 0.3), "release:": 0.25, "stack:maxtext": (-3.0, 0.5)}),
     "jitter": Prior(0.006, 0.5, {"stack:": 0.4, "kind:": 0.4}),
