@@ -1,6 +1,7 @@
 """`bedplate size`: what a workload takes, before a cent is spent. A group: one command for each question; --cases answers a file of them.
 
-Choices: a question is read in `size_ask.py`, answered by `assembly.size`, and drawn by `size_view.py`; nothing is worked out in this room.
+Choices: a question is read in `size_ask.py`, answered by `assembly.size`, and drawn by `size_view.py`, `size_page.py` and
+`size_report.py`; nothing is worked out in this room.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from bedplate.planner.cases import Answer, Case
 from bedplate.planner.estimate import Estimate
 
 from .size_ask import SETTINGS, batch, cost, finetune, serve, site, train
+from .size_list import command as listed
 
 
 @click.group("size", invoke_without_command=True)
@@ -38,8 +40,8 @@ def command(context: click.Context, cases: Path | None, systems: Path | None, as
     return 0
 
 
-for question in (train, finetune, serve, batch, site, cost):
-    command.add_command(question)
+for answered in (train, finetune, serve, batch, site, cost, listed):
+    command.add_command(answered)
 
 
 def answer_cases(path: Path, systems: Path | None) -> int:

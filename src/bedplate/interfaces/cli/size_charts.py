@@ -156,8 +156,10 @@ def timeline(milestones: Sequence[Milestone]) -> str:
     parts = []
     for value in marks:
         parts.append(line(x(value), top - 4, x(value), bottom, "grid"))
-        last = value == marks[-1]
-        parts.append(text(x(value), 12, f"week {value:g}" if last else f"{value:g}", "", "end" if last else "middle" if value else "start"))
+        final = value == marks[-1]
+        parts.append(
+            text(x(value), 12, f"week {value:g}" if final else f"{value:g}", "", "end" if final else "middle" if value else "start")
+        )
     for at, one in enumerate(milestones):
         y, start, last = top + row * at, x(one.start_week), x(one.start_week + one.weeks)
         late = start > WIDE * 0.55
