@@ -30,10 +30,11 @@ Array = NDArray[np.float64]
 
 PRIOR: dict[str, tuple[float, float]] = {
     "memory": (0.80, 0.15), "experts": (0.70, 0.25), "kv": (0.70, 0.25), "gemm": (0.60, 0.25), "moe_gemm": (0.30, 0.5),
-    "attention": (0.35, 0.4), "link": (0.60, 0.4), "alpha_us": (12.0, 0.5), "layer_us": (25.0, 0.5), "moe_layer_us": (25.0, 0.6),
-    "step_us": (800.0, 0.7), "sequence_us": (8.0, 0.8), "prefill_layer_us": (40.0, 0.8), "prefill_moe_layer_us": (100.0, 0.8),
-    "imbalance": (1.0, 0.4), "pace": (1.0, 0.05), "client_ms": (25.0, 0.7), "batching": (0.1, 0.5), "burst": (0.1, 0.7),
-    "slot": (0.05, 1.0), "spill": (0.3, 1.0), "isl": (500.0, 0.01), "max_batch": (2048.0, 0.01), "throttle": (0.7, 0.3), "sustained": (1.0, 0.02),
+    "attention": (0.35, 0.4), "throttle": (0.7, 0.3), "link": (0.60, 0.4), "imbalance": (1.0, 0.4), "padding": (0.05, 0.5),
+    "pace": (1.0, 0.05), "alpha_us": (12.0, 0.5), "layer_us": (25.0, 0.5), "moe_layer_us": (25.0, 0.6), "step_us": (800.0, 0.7),
+    "sequence_us": (8.0, 0.8), "prefill_layer_us": (40.0, 0.8), "prefill_moe_layer_us": (100.0, 0.8), "client_ms": (25.0, 0.7),
+    "crowd_ms": (1.5, 0.7), "batching": (0.1, 0.5), "burst": (0.1, 0.5), "slot": (0.05, 1.0), "spill": (0.3, 1.0), "isl": (500.0, 0.01),
+    "max_batch": (2048.0, 0.01), "sustained": (1.0, 0.02),
 }  # fmt: skip
 """Value and log standard deviation of each base before any case is seen."""
 
@@ -45,6 +46,7 @@ EFFECTS: dict[str, dict[str, float]] = {
     "gemm": {"generation": 0.2, "accelerator": 0.08, "precision": 0.2},
     "moe_gemm": {"generation": 0.25, "accelerator": 0.12, "moe": 0.3, "engine": 0.3},
     "attention": {"generation": 0.2, "accelerator": 0.1, "engine": 0.2, "version": 0.4},
+    "padding": {"adp": 1.0, "setting": 1.5},
     "link": {"link": 0.4},
     "alpha_us": {"engine": 0.3, "link": 0.3},
     "layer_us": {"engine": 0.3, "generation": 0.1, "accelerator": 0.05},
@@ -56,6 +58,7 @@ EFFECTS: dict[str, dict[str, float]] = {
     "client_ms": {"engine": 0.5, "release": 0.3},
     "batching": {"adp": 2.0},
     "burst": {"engine": 0.4, "release": 0.4},
+    "crowd_ms": {"engine": 0.6},
     "slot": {"engine": 1.0, "release": 2.0},
     "spill": {"engine": 1.0, "version": 1.0},
     "isl": {"dataset": 0.5},
@@ -184,7 +187,7 @@ def constants_from(problem: Problem, theta: Array, known: Knowledge, use: Mappin
     points = [case for case, used in zip(problem.parts["point"].cases, use["point"], strict=True) if used]
     count = int(sum(u.sum() for u in use.values()))
     plain = Constants(effects=effects(problem, theta), fitted_on=f"constants fitted on {count} serving cases", cases=count)
-    return with_power(points, known, with_jitter(points, plain))
+    return with_power(points, known, with_jitter(points, known, plain))
 
 
 def fit(cases: Sequence[Measured], known: Knowledge) -> Constants:
@@ -234,16 +237,17 @@ def cross_validate(problem: Problem, known: Knowledge, theta: Array, by: Callabl
     found: list[LeftOut] = []
     for group in sorted({by(c) for part in problem.parts.values() for c in part.cases}, key=str):
         use = {name: np.array([by(c) != group for c in part.cases]) for name, part in problem.parts.items()}
-        constants = constants_from(problem, problem.fit(use, theta, steps=5), known, use)
+        constants = constants_from(problem, problem.fit(use, theta, steps=4), known, use)
         left = {name: [c for c in part.cases if by(c) == group] for name, part in problem.parts.items()}
         found += predictions(left, known, constants)
     return found
 
 
-def family(case: Measured) -> Hashable:
-    """Source, architecture (checkpoints of one counted together) and accelerator."""
+def family(case: Measured) -> tuple[str, str, str]:
+    """Source and architecture (checkpoints of one counted together), and the accelerator where the source has it for several models."""
     name = case.case.model.name if case.case.model else ""
-    return (case.source, "DeepSeek-V3" if name.startswith("DeepSeek") else name, case.case.accelerator)
+    one = "DeepSeek-V3" if name.startswith("DeepSeek") else name
+    return case.source, one, (case.case.accelerator or "") if case.source == "infer_silicon_ttft_tpot" else ""
 
 
 def spreads(found: Sequence[LeftOut]) -> dict[str, Spread]:

@@ -18,7 +18,7 @@ from bedplate.planner.serving import work as work_room
 from bedplate.planner.serving.disagg import Side, disaggregated
 from bedplate.planner.serving.iteration import iteration
 from bedplate.planner.serving.layout import layout_of, with_room
-from bedplate.planner.serving.loop import Delays, Steady, closed_loop, prefill_chunks
+from bedplate.planner.serving.loop import Steady, closed_loop, delays_of, prefill_chunks
 from bedplate.planner.serving.maximum import most_under_limit, offline, served
 from bedplate.planner.serving.memory import memory, most_sequences
 from bedplate.planner.serving.records import ServeLayout
@@ -62,11 +62,6 @@ class Part:
         raise NotImplementedError
 
 
-def delays(of: Value) -> Delays:
-    """Waits before the first token, of every case."""
-    return Delays(client=of("client_ms") / 1e3, batching=of("batching"), burst=of("burst"), slot=of("slot"), spill=of("spill"))
-
-
 class Points(Part):
     """serve_point under continuous batching."""
 
@@ -88,7 +83,7 @@ class Points(Part):
         isl = np.where(np.isnan(self.given), of("isl"), self.given)
         room = np.maximum(most_sequences(self.ranks.work, self.ranks.available, isl + self.osl / 2), 1.0)
         return closed_loop(
-            self.ranks.work, rate_room.combine(self.ranks.sheet, of), delays(of), isl=isl, osl=self.osl, concurrency=self.concurrency,
+            self.ranks.work, rate_room.combine(self.ranks.sheet, of), delays_of(of), isl=isl, osl=self.osl, concurrency=self.concurrency,
             room=room, chunk=self.ranks.chunk, observed=self.observed,
         )  # fmt: skip
 
@@ -144,7 +139,7 @@ class Disagg(Part):
         split = disaggregated(
             Side(self.prefill.work, rate_room.combine(self.prefill.sheet, of["prefill"]), self.workers[0]),
             Side(self.decode.work, rate_room.combine(self.decode.sheet, of["decode"]), self.workers[1]),
-            delays(of["decode"]), isl=self.isl, osl=self.osl, concurrency=self.concurrency, chunk=self.prefill.chunk,
+            delays_of(of["decode"]), isl=self.isl, osl=self.osl, concurrency=self.concurrency, chunk=self.prefill.chunk,
         )  # fmt: skip
         return {"ttft_ms": split.ttft, "tpot_ms": split.tpot}
 
@@ -166,7 +161,7 @@ class Most(Part):
 
     def predict(self, of: dict[str, Value]) -> dict[str, Array]:
         value = of[""]
-        work, rates, wait = self.ranks.work, rate_room.combine(self.ranks.sheet, value), delays(value)
+        work, rates, wait = self.ranks.work, rate_room.combine(self.ranks.sheet, value), delays_of(value)
         room = np.clip(most_sequences(work, self.ranks.available, self.isl + self.osl), 1.0, value("max_batch"))
         kept = most_under_limit(work, rates, wait, isl=self.isl, osl=self.osl, room=room, tpot_limit=self.limit)
         done = offline(work, rates, wait, isl=self.isl, osl=self.osl, requests=self.requests, room=kept)

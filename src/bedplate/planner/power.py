@@ -1,14 +1,15 @@
 """Electrical power of an accelerator from what it does, not from its nameplate.
 
-    watts = idle + (limit - idle) x min(1, active + compute x compute_share + memory x memory_share)
+    watts = idle + (limit - idle) x min(1, active + busy x busy_share + compute x compute_share + memory x memory_share)
 
-`compute_share` is the share of the dense matrix peak that is reached over the time, `memory_share` that of the memory bandwidth, both 0 to
-1; `active` is what clocks, launches and links take as soon as work is there. The linear form in utilisations with a cap at the board limit
-is that of GPUWattch-like models (Leng et al., ISCA 2013) reduced to the two terms that dominate a GPU's dynamic power.
+`busy_share` is the share of the time in which kernels run and not the host, `compute_share` the share of the dense matrix peak that is
+reached over the time, `memory_share` that of the memory bandwidth, all 0 to 1; `active` is what clocks and links take as soon as work is
+there. The linear form in utilisations with a cap at the board limit is that of GPUWattch-like models (Leng et al., ISCA 2013) reduced to
+the terms that dominate a GPU's dynamic power.
 
-Choices: the three weights are fitted constants (`numbers` power_active, power_compute, power_memory of the room that asks, `effects`
-power by accelerator); idle power is the data sheet's, else IDLE_SHARE of the limit. Limits: no thermal throttling but the cap;
-no dependence on data (zeros draw less) or on clock settings.
+Choices: the weights are fitted constants of the room that asks (`numbers` power_active, power_busy, power_compute, power_memory,
+`effects` power by accelerator and generation); idle power is the data sheet's, else IDLE_SHARE of the limit. Limits: no thermal
+throttling but the cap; no dependence on data (zeros draw less) or on clock settings.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ def limit_watts(chip: Accelerator) -> float:
     return chip.tdp_w
 
 
-def power(chip: Accelerator, compute_share: Any, memory_share: Any, constants: Constants) -> Any:
+def power(chip: Accelerator, compute_share: Any, memory_share: Any, constants: Constants, busy_share: Any = 1.0) -> Any:
     """Watts of one accelerator at these shares of its matrix peak and memory bandwidth (numbers or NumPy arrays of 0 to 1).
 
     Never below idle, never above the board limit. Raises Unsupported where the data sheet gives no board power.
@@ -51,11 +52,12 @@ def power(chip: Accelerator, compute_share: Any, memory_share: Any, constants: C
     idle, limit = idle_watts(chip), limit_watts(chip)
     drawn = (
         numbers.get("power_active", ACTIVE)
+        + numbers.get("power_busy", 0.0) * np.asarray(busy_share, dtype=float)
         + numbers.get("power_compute", COMPUTE) * np.asarray(compute_share, dtype=float)
         + numbers.get("power_memory", MEMORY) * np.asarray(memory_share, dtype=float)
     )
     effect = constants.effects.get("power")
     if effect is not None:
-        drawn = drawn * effect.of((f"accelerator:{chip.name}",))
+        drawn = drawn * effect.of((f"accelerator:{chip.name}", f"generation:{chip.generation}"))
     watts = idle + (limit - idle) * np.clip(drawn, 0.0, 1.0)
     return float(watts) if watts.ndim == 0 else watts

@@ -24,7 +24,7 @@ CHIP = Accelerator(
 )
 RATES = Rates(
     memory=1e12, experts=1e12, kv=1e12, dense=1e14, moe=1e14, attention=1e14, link=1e11, alpha=1e-5, layer=1e-5, moe_layer=0.0, step=1e-3,
-    sequence=0.0, prefill_layer=0.0, prefill_moe_layer=0.0, imbalance=0.0, pace=1.0,
+    sequence=0.0, prefill_layer=0.0, prefill_moe_layer=0.0, imbalance=0.0, padding=0.0, pace=1.0,
 )  # fmt: skip
 
 

@@ -30,9 +30,9 @@ ARCH = Architecture(
 )
 RATES = Rates(
     memory=2.5e12, experts=2e12, kv=2e12, dense=5e14, moe=2e14, attention=2e14, link=2e11, alpha=1e-5, layer=2e-5, moe_layer=0.0, step=1e-3,
-    sequence=1e-5, prefill_layer=0.0, prefill_moe_layer=0.0, imbalance=0.5, pace=1.0,
+    sequence=1e-5, prefill_layer=0.0, prefill_moe_layer=0.0, imbalance=0.5, padding=0.0, pace=1.0,
 )  # fmt: skip
-NONE = Delays(client=0.0, batching=0.0, burst=0.0, slot=0.0, spill=0.0)
+NONE = Delays(client=0.0, batching=0.0, burst=0.0, crowd=0.0, slot=0.0, spill=0.0)
 WORK = per_rank(ARCH, ServeLayout())
 
 

@@ -36,6 +36,16 @@ LENGTHS = {
 target `TOKENS_PER_SAMPLE`; CNN/DailyMail for GPT-J and Llama-3.1-8B; LongBench, RULER and GovReport for 405B)."""
 
 
+def lengths_of(name: str) -> Lengths | None:
+    """Lengths of a benchmark by its name, whatever its spelling, accuracy target or scenario adds behind; None: never heard of."""
+    squeezed = _squeezed(name)
+    return next((lengths for known, lengths in LENGTHS.items() if squeezed.startswith(_squeezed(known))), None)
+
+
+def _squeezed(name: str) -> str:
+    return "".join(c for c in name.lower() if c.isalnum())
+
+
 def prompt_tokens(dataset: str, constants: Constants) -> float:
     """Mean prompt: the fitted figure, which starts from the typical one; the general mean for a set never heard of."""
     fitted = constants.effects["isl"]

@@ -20,10 +20,10 @@ from typing import NamedTuple
 import numpy as np
 
 from bedplate.planner.cases import Answer, Case, Unsupported
-from bedplate.planner.knowledge import Knowledge, machine, model
+from bedplate.planner.knowledge import Knowledge, machine
 
 from .iteration import iteration
-from .layout import layout_of, load_of
+from .layout import layout_of, load_of, writer
 from .loop import Delays, prefill_chunks
 from .model import machine_of
 from .point import constants_of, ranged
@@ -96,7 +96,7 @@ def answer(case: Case, knowledge: Knowledge) -> Answer:
     """The answer to a serve_disagg case. Raises Unsupported where a side, the model, the chip or the load is unknown."""
     if case.prefill is None or case.decode is None:
         raise Unsupported("the prefill or the decode workers are not given")
-    arch, chip, constants = model(case, knowledge), machine(case, knowledge), constants_of(knowledge)
+    arch, chip, constants = writer(case, knowledge), machine(case, knowledge), constants_of(knowledge)
     load, said = load_of(case, constants)
     if load.concurrency is None:
         raise Unsupported("disaggregated serving is modelled at a fixed concurrency")

@@ -11,7 +11,8 @@ and 0.56 log2(n)^0.83 is the expected largest of n normal deviates (within 4 % f
     collective = alpha log2(n) / 3 + 2 (n - 1) / n x bytes / link   (alpha-beta ring; Thakur et al. 2005), two a layer
 
 Choices: the roofline of Williams et al. (2009) with a smooth corner (SMOOTH), because real kernels never sit exactly on it; work of the
-slowest attention rank decides (ranks wait for each other at the experts). Pipeline stages follow one another: latency is their sum.
+slowest attention rank decides (ranks wait for each other at the experts, and some engines pad the others to as many tokens:
+`padding`). Pipeline stages follow one another: latency is their sum.
 Limits: no overlap of communication with arithmetic; routing is uniform but for the fitted imbalance.
 """
 
@@ -71,7 +72,8 @@ def iteration(
     ranks take `prefill` prompt tokens too, each of which looks at `prefill_context` keys on average. Each sequence multiplies `verified`
     tokens: one, and the drafted ones under speculation."""
     of_rank = sequences * verified + prefill
-    of_all = sequences * verified * work.attention_dp + prefill * prefill_ranks
+    filled = prefill_ranks + np.minimum(rates.padding, 1.0) * (work.attention_dp - prefill_ranks)
+    of_all = sequences * verified * work.attention_dp + prefill * filled
     dense_read, dense_done = work.dense_bytes / rates.memory, of_rank * work.dense_flops / rates.dense
     expert_read, expert_done = _experts(work, rates, of_all)
     products = smoothmax(dense_read, dense_done) + smoothmax(expert_read, expert_done)

@@ -12,6 +12,7 @@ import msgspec
 from bedplate.planner.architecture import Architecture
 from bedplate.planner.calibration import Constants
 from bedplate.planner.cases import Case, Parallel, Unsupported
+from bedplate.planner.knowledge import Knowledge, model
 from bedplate.planner.systems import Accelerator
 
 from .datasets import answer_tokens, prompt_tokens
@@ -21,6 +22,9 @@ from .work import per_rank
 
 CHECKPOINT = {"DeepSeek-V3": "fp8", "DeepSeek-R1": "fp8", "DeepSeek-V3.1": "fp8", "MiniMax-M2": "fp8", "MiniMax-M2.5": "fp8"}
 """Models whose published weights are not bf16 (their model cards); names that start so."""
+
+UNSTATED_PROMPT = 1000.0
+"""Tokens of a prompt of which nothing is said."""
 
 MX_CHECKPOINT = ("gpt-oss", "Kimi-K2")
 
@@ -99,20 +103,28 @@ def _expert_cut(given: Parallel, ranks: int) -> tuple[int, int]:
 
 
 def load_of(case: Case, constants: Constants) -> tuple[ServeLoad, list[str]]:
-    """The case's load. Raises Unsupported without a length and without a number of requests."""
+    """The case's load, and what was assumed."""
     said: list[str] = []
-    isl, osl = case.isl, case.osl
+    isl, osl, concurrency = case.isl, case.osl, case.concurrency or case.batch_size
     if isl is None:
-        if case.dataset is None:
-            raise Unsupported("neither a prompt length nor a known data set is given")
-        isl = prompt_tokens(case.dataset, constants)
-        said.append(f"prompts of {case.dataset} taken as {isl:.0f} tokens on average")
+        isl = prompt_tokens(case.dataset, constants) if case.dataset else UNSTATED_PROMPT
+        said.append(f"prompts{f' of {case.dataset}' if case.dataset else ''} taken as {isl:.0f} tokens on average")
     if osl is None:
         osl = answer_tokens(case.dataset) if case.dataset else 1.0
         said.append(f"answers taken as {osl:.0f} tokens")
-    concurrency = case.concurrency or case.batch_size
     if concurrency is None and case.request_rate is None:
-        raise Unsupported("neither concurrency nor request rate is given")
-    varied = case.dataset is not None
-    load = ServeLoad(isl=isl, osl=osl, concurrency=concurrency, rate=case.request_rate, varied=varied, static=case.batching == "static")
+        concurrency = 1.0
+        said.append("one request at a time")
+    rate = case.request_rate if concurrency is None else None
+    load = ServeLoad(
+        isl=isl, osl=osl, concurrency=concurrency, rate=rate, varied=case.dataset is not None, static=case.batching == "static"
+    )
     return load, said
+
+
+def writer(case: Case, knowledge: Knowledge) -> Architecture:
+    """The case's model. Raises Unsupported where it is unknown or does not write tokens."""
+    arch = model(case, knowledge)
+    if not arch.vocab_size or not arch.groups or arch.family not in ("decoder", "encoder-decoder"):
+        raise Unsupported(f"{arch.name} is not served token by token")
+    return arch

@@ -15,6 +15,8 @@ Choices: closed form, a short fixed point, arrays throughout. Limits: lengths wi
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from bedplate.core.records import Record
@@ -33,15 +35,31 @@ STEPS = 40
 
 
 class Delays(Record, frozen=True, kw_only=True):
-    """Fitted waits before the first token: `client` s of request handling; `batching` iterations that an engine waits to fill attention
-    ranks; `burst` share of the starting queue in the mean; `slot` share of a request's whole time spent waiting for its slot, by
-    concurrency; `spill` share of the chance overflow of decode workers that waits (`disagg.py`)."""
+    """Fitted waits before the first token.
+
+    `client` s of request handling; `batching` iterations that an engine waits to fill attention ranks; `burst` share of the starting queue
+    in the mean; `crowd` s of handling for each request in flight (they come together and are taken up one by one); `slot` share of a
+    request's whole time spent waiting for its slot, by concurrency; `spill` share of the chance overflow of decode workers that waits
+    (`disagg.py`)."""
 
     client: Numbers
     batching: Numbers
     burst: Numbers
+    crowd: Numbers
     slot: Numbers
     spill: Numbers
+
+
+def delays_of(of: Callable[[str], Numbers]) -> Delays:
+    """Delays from a look-up of each constant's value."""
+    return Delays(
+        client=1e-3 * of("client_ms"),
+        batching=of("batching"),
+        burst=of("burst"),
+        crowd=1e-3 * of("crowd_ms"),
+        slot=of("slot"),
+        spill=of("spill"),
+    )
 
 
 class Steady(Record, frozen=True, kw_only=True):
@@ -119,7 +137,8 @@ def open_loop(
         state = _at(work, rates, delays, isl, osl, prompt, chunk, per_step, verified, running, np.maximum(running, 1e-3), vision_s)
         running = np.minimum(room, (running + rate * osl * state.tpot) / 2)
     used = np.minimum(state.arrivals * state.prompt_s / (state.tpot * per_step), 0.999)
-    alone = state.ttft - delays.burst * running / 2 * state.crowded_s - delays.slot * osl * state.tpot / np.maximum(running, 1.0)
+    together = delays.crowd * running + delays.burst * running / 2 * state.crowded_s
+    alone = state.ttft - together - delays.slot * osl * state.tpot / np.maximum(running, 1.0)
     return _with_ttft(state, alone + used / (1 - used) * state.prompt_s)
 
 
@@ -170,7 +189,7 @@ def _at(
     burst = delays.burst * concurrency / 2 * crowded
     whole = osl * tpot
     slot = delays.slot * whole / np.maximum(concurrency, 1.0)
-    ttft = delays.client + delays.batching * step + step / 2 + chunks * mixed + vision_s + burst + slot
+    ttft = delays.client + delays.batching * step + step / 2 + chunks * mixed + vision_s + burst + slot + delays.crowd * concurrency
     return Steady(
         ttft=ttft,
         tpot=tpot,

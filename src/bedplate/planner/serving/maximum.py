@@ -16,12 +16,12 @@ import numpy as np
 
 from bedplate.planner.architecture import Architecture
 from bedplate.planner.cases import Answer, Case, Unsupported
-from bedplate.planner.knowledge import Knowledge, machine, model
+from bedplate.planner.knowledge import Knowledge, machine
 from bedplate.planner.systems import Accelerator
 
-from .datasets import LENGTHS
+from .datasets import lengths_of
 from .iteration import iteration
-from .layout import layout_of
+from .layout import layout_of, writer
 from .loop import Delays, closed_loop
 from .memory import GIB, UTILISATION, most_sequences
 from .model import machine_of
@@ -38,6 +38,10 @@ STEADY = 1e6
 
 LIMIT_MARGIN = 1.25
 """99th percentile over mean of the time per token under random arrivals, kept clear of a limit."""
+
+
+TPOT_LIMITS_MS = {"server": 200.0, "interactive": 40.0}
+"""Limits on the 99th percentile of the time per token where the case gives none: MLPerf Inference's rules for Llama-2-70B (v4.0, v5.0)."""
 
 
 class Offline(NamedTuple):
@@ -92,9 +96,8 @@ class Asked(NamedTuple):
 
 def served(case: Case, knowledge: Knowledge) -> Asked:
     """The case's question. Raises Unsupported without lengths or a known benchmark."""
-    arch, chip = model(case, knowledge), machine(case, knowledge)
-    name = (case.benchmark or case.dataset or "").removesuffix(".9").removesuffix("-99")
-    lengths = LENGTHS.get(name)
+    arch, chip = writer(case, knowledge), machine(case, knowledge)
+    lengths = lengths_of(case.benchmark or case.dataset or "")
     isl, osl = case.isl or (lengths.isl if lengths else None), case.osl or (lengths.osl if lengths else None)
     if isl is None or osl is None:
         raise Unsupported(f"neither lengths nor a known data set are given ('{case.benchmark or ''}')")
@@ -108,7 +111,7 @@ def served(case: Case, knowledge: Knowledge) -> Asked:
     if case.engine is None and chip.vendor == "nvidia":
         assumed.append("no engine is named")
     requests = (case.num_requests or STEADY) / layout.dp
-    limit = case.tpot_limit_ms / 1e3 if case.tpot_limit_ms else float("inf")
+    limit = (case.tpot_limit_ms or TPOT_LIMITS_MS.get(case.scenario or "", float("inf"))) / 1e3
     return Asked(layout, isl, osl, requests, limit, assumed)
 
 
@@ -139,9 +142,7 @@ def groups(case: Case) -> tuple[str, ...]:
 
 def answer(case: Case, knowledge: Knowledge) -> Answer:
     """The answer to a serve_max case of a language model. Raises Unsupported where lengths, model or chip are unknown."""
-    arch, chip, constants = model(case, knowledge), machine(case, knowledge), constants_of(knowledge)
-    if not arch.vocab_size or arch.family not in ("decoder", "encoder-decoder"):
-        raise Unsupported(f"{arch.name} writes no tokens")
+    arch, chip, constants = writer(case, knowledge), machine(case, knowledge), constants_of(knowledge)
     asked = served(case, knowledge)
     parts = machine_of(asked.layout, arch, chip, constants)
     names = (*parts.names, f"scenario:{case.scenario}")

@@ -19,7 +19,7 @@ from bedplate.planner.power import power
 from bedplate.planner.systems import Accelerator
 
 from .iteration import iteration
-from .loop import Delays, Steady, closed_loop, open_loop
+from .loop import Delays, Steady, closed_loop, delays_of, open_loop
 from .memory import memory, most_sequences
 from .percentiles import gap
 from .rates import Rates, Sheet, labels, scaled, sheet
@@ -59,7 +59,7 @@ def machine_of(layout: ServeLayout, arch: Architecture, chip: Accelerator, const
         work=work,
         sheet=data,
         rates=scaled(data, constants, names),
-        delays=Delays(client=of("client_ms") / 1e3, batching=of("batching"), burst=of("burst"), slot=of("slot"), spill=of("spill")),
+        delays=delays_of(of),
         memory=memory(work, layout, chip),
         names=names,
         room=float(layout.max_batch) if layout.max_batch else math.inf,
@@ -78,6 +78,7 @@ def serve(layout: ServeLayout, load: ServeLoad, arch: Architecture, chip: Accele
     state = _steady(layout, load, machine, room)
     rate = float(state.requests_per_s) * layout.dp
     compute, bandwidth = shares(machine, load, state)
+    busy = 1 - float(state.decode.overhead / (state.decode_s + state.arrivals * state.prompt_s))
     return ServeResult(
         ttft_s=float(state.ttft),
         tpot_s=float(state.tpot),
@@ -87,7 +88,8 @@ def serve(layout: ServeLayout, load: ServeLoad, arch: Architecture, chip: Accele
         itl_s={name: _gap(share, state, load, constants, machine.names) for name, share in PERCENTILES.items()},
         compute_share=compute,
         memory_share=bandwidth,
-        power_w=_watts(layout, chip, compute, bandwidth, constants),
+        busy_share=busy,
+        power_w=None if chip.tdp_w is None else float(power(chip, compute, bandwidth, constants, busy)) * layout.n_accel,
         decode=_plain(state.decode),
         memory=machine.memory,
         bound=_bound(load, state, room),
@@ -144,13 +146,6 @@ def shares(machine: Machine, load: ServeLoad, state: Steady) -> tuple[float, flo
     decode = state.decode
     read = decode.weights * machine.rates.memory / data.memory + decode.kv * machine.rates.kv / data.memory
     return float(min(1.0, busy / step / work.pp)), float(min(1.0, read / machine.rates.pace / step / work.pp * work.pp))
-
-
-def _watts(layout: ServeLayout, chip: Accelerator, compute: float, bandwidth: float, constants: Constants) -> float | None:
-    """Watts of all accelerators; None where the data sheet gives no board power."""
-    if chip.tdp_w is None:
-        return None
-    return float(power(chip, compute, bandwidth, constants)) * layout.n_accel
 
 
 def _gap(share: float, state: Steady, load: ServeLoad, constants: Constants, names: tuple[str, ...]) -> float:

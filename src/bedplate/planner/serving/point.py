@@ -13,10 +13,10 @@ from bedplate.planner.architecture import Architecture
 from bedplate.planner.calibration import Constants
 from bedplate.planner.cases import Answer, Case
 from bedplate.planner.estimate import Estimate, spread
-from bedplate.planner.knowledge import Knowledge, machine, model
+from bedplate.planner.knowledge import Knowledge, machine
 from bedplate.planner.systems import Accelerator
 
-from .layout import layout_of, load_of, with_room
+from .layout import layout_of, load_of, with_room, writer
 from .model import serve
 from .records import ServeLayout, ServeLoad, ServeResult
 
@@ -37,7 +37,7 @@ def asked(case: Case, arch: Architecture, chip: Accelerator, constants: Constant
 
 def answer(case: Case, knowledge: Knowledge) -> Answer:
     """The answer to a serve_point case. Raises Unsupported where the model, the chip or the load is unknown."""
-    arch, chip, constants = model(case, knowledge), machine(case, knowledge), constants_of(knowledge)
+    arch, chip, constants = writer(case, knowledge), machine(case, knowledge), constants_of(knowledge)
     layout, load, assumed = asked(case, arch, chip, constants)
     result = serve(layout, load, arch, chip, constants)
     basis = "; ".join([f"roofline of {arch.name} on {layout.n_accel} x {chip.name}, {constants.fitted_on}", *assumed])
@@ -46,8 +46,18 @@ def answer(case: Case, knowledge: Knowledge) -> Answer:
         quantities=quantities(result, load, constants, groups(case), basis),
         fits=result.memory.fits if result.memory else None,
         basis=basis,
-        warnings=() if chip.verified else (f"the data sheet row of {chip.name} is unverified",),
+        warnings=warnings(result, load, chip),
     )
+
+
+def warnings(result: ServeResult, load: ServeLoad, chip: Accelerator) -> tuple[str, ...]:
+    """What a reader should know beside the numbers."""
+    found = [] if chip.verified else [f"the data sheet row of {chip.name} is unverified"]
+    if result.memory is not None and not result.memory.fits:
+        found.append("the weights do not fit into memory")
+    elif result.bound == "memory" and not load.observed:
+        found.append(f"memory holds {result.running:.0f} requests at a time; the others wait")
+    return tuple(found)
 
 
 def _observed(case: Case, load: ServeLoad) -> ServeLoad:

@@ -49,6 +49,7 @@ class Rates(Record, frozen=True, kw_only=True):
     prefill_layer: Numbers
     prefill_moe_layer: Numbers
     imbalance: Numbers
+    padding: Numbers
     pace: Numbers
 
 
@@ -81,7 +82,7 @@ def labels(layout: ServeLayout, chip: Accelerator) -> tuple[str, ...]:
         if layout.drafts:
             found.append(f"drafts:{layout.engine}-{release}/{layout.drafts}")
     if layout.benchmark:
-        found.append("setting:benchmark")
+        found.append("setting:benchmark-adp" if layout.attention_dp > 1 else "setting:benchmark")
         found.append(f"host:{chip.name}/{'one' if layout.n_accel == 1 else 'many'}/{layout.benchmark}")
     found.append("link:switched" if (chip.scaleup_gbs or 0) >= SWITCHED_GBS else "link:host")
     if layout.engine and layout.attention_dp > 1:
@@ -134,6 +135,7 @@ def combine(sheet: Sheet, of: Callable[[str], Numbers]) -> Rates:
         prefill_layer=1e-6 * of("prefill_layer_us"),
         prefill_moe_layer=1e-6 * of("prefill_moe_layer_us"),
         imbalance=of("imbalance"),
+        padding=of("padding"),
         pace=of("pace"),
     )
 

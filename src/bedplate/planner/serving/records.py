@@ -108,7 +108,8 @@ class ServeMemory(Record, frozen=True, kw_only=True):
 
 
 class ServeResult(Record, frozen=True, kw_only=True):
-    """What a load gets from a layout. `bound` names what limits it: requests, memory, arrivals or prefill."""
+    """What a load gets from a layout. Shares (0 to 1) are of the matrix peak, of the memory bandwidth, and of the time in which
+    kernels run. `bound` names what limits it: requests, memory, arrivals or prefill."""
 
     ttft_s: float
     tpot_s: float
@@ -118,6 +119,7 @@ class ServeResult(Record, frozen=True, kw_only=True):
     itl_s: dict[str, float] = msgspec.field(default_factory=dict)
     compute_share: float = 0.0
     memory_share: float = 0.0
+    busy_share: float = 1.0
     power_w: float | None = None
     decode: IterationBreakdown | None = None
     memory: ServeMemory | None = None
