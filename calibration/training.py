@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -20,7 +20,7 @@ from scipy.optimize import least_squares
 
 from bedplate.planner.calibration import Constants, Effects, Spread
 from bedplate.planner.knowledge import Knowledge
-from bedplate.planner.training.answer import scalar
+from bedplate.planner.training.answer import scalar, spread_groups
 from bedplate.planner.training.fit import prepared
 from bedplate.planner.training.operators import model_flops
 from bedplate.planner.training.rates import Rates, rates
@@ -41,6 +41,8 @@ STRIDE = 1e-4
 """Step of a logarithm in numeric derivatives."""
 FOLDS = 6
 """Parts that the (source, model, chip) groups are dealt into for cross-validation."""
+THINNED = 30
+"""Rows that a source counts as, at most, where ranges are set."""
 Values = NDArray[np.float64]
 
 
@@ -198,70 +200,80 @@ def fit(cases: Sequence[common.Measured], knowledge: Knowledge) -> Constants:
     return constants_of(solve(at), at.places)
 
 
-Residuals = list[tuple[common.Measured, float]]
+class Residual(NamedTuple):
+    """ln(measured / predicted) of a row, and the group of ranges that its prediction fell into."""
+
+    row: common.Measured
+    value: float
+    group: str
 
 
-def by_source(cases: Sequence[common.Measured], knowledge: Knowledge) -> Residuals:
-    """ln(measured / predicted) of every row, from fits without its source."""
-    out: Residuals = []
-    for _, rest, left in common.folds(cases):
-        out += _compared(left, fit(rest, knowledge), knowledge)
+def left_out(
+    cases: Sequence[common.Measured], knowledge: Knowledge, key: Callable[[common.Measured], Any], parts: int = 0
+) -> list[Residual]:
+    """Residuals of every row from fits without those of its `key`; with `parts`, keys are dealt into so many folds."""
+    keys = {value: i for i, value in enumerate(sorted({key(case) for case in cases}))}
+    fold = {value: i % parts if parts else i for value, i in keys.items()}
+    out: list[Residual] = []
+    for i in sorted(set(fold.values())):
+        constants = fit([c for c in cases if fold[key(c)] != i], knowledge)
+        out += compared([c for c in cases if fold[key(c)] == i], constants, knowledge)
     return out
 
 
-def by_group(cases: Sequence[common.Measured], knowledge: Knowledge) -> Residuals:
-    """The same from fits without its (source, model, chip); groups are dealt into FOLDS parts."""
-    part = {group: i % FOLDS for i, group in enumerate(sorted({case.group for case in cases}))}
-    out: Residuals = []
-    for i in range(FOLDS):
-        constants = fit([c for c in cases if part[c.group] != i], knowledge)
-        out += _compared([c for c in cases if part[c.group] == i], constants, knowledge)
-    return out
-
-
-def _compared(cases: Sequence[common.Measured], constants: Constants, knowledge: Knowledge) -> Residuals:
+def compared(cases: Sequence[common.Measured], constants: Constants, knowledge: Knowledge) -> list[Residual]:
+    """The rows' residuals under these constants."""
     found = []
     for row in cases:
         made = prepared(row.case, knowledge)
         seconds = measured_seconds(row, made)
         if seconds:
             parts = step(made.layout, made.work, made.ops, made.machine, rates(constants, made.labels))
-            found.append((row, math.log(seconds / scalar(parts.total))))
+            group = spread_groups(made, constants.effects["matrix"].effects)[0]
+            found.append(Residual(row, math.log(seconds / scalar(parts.total)), group))
     return found
 
 
-def _kind(row: common.Measured) -> str:
-    return "moe" if row.case.model and row.case.model.moe else "dense"
+def spreads(rows: Sequence[Residual]) -> Spread:
+    """80 % half-widths by group: dense or mixture, with an engine and a chip that the fit had seen or not.
 
-
-def spreads(new: Residuals, seen: Residuals) -> Spread:
-    """80 % half-widths: of engines or chips left out (`new`), and of (source, model, chip) groups left out (`seen`)."""
+    A source with many rows counts as one of THINNED rows, evenly drawn from its sorted residuals.
+    """
+    sources: dict[tuple[str, str], list[float]] = defaultdict(list)
+    for row in rows:
+        sources[row.group, row.row.source].append(row.value)
     groups: dict[str, list[float]] = defaultdict(list)
-    for name, rows in (("new", new), ("seen", seen)):
-        for row, value in rows:
-            groups[f"{_kind(row)}/{name}"].append(value)
-            groups[""].append(value)
+    for (group, _), values in sources.items():
+        kept = np.quantile(values, (np.arange(THINNED) + 0.5) / THINNED) if len(values) > THINNED else values
+        groups[group] += [float(v) for v in kept]
+        groups[""] += [float(v) for v in kept]
     return common.spread_of(groups)
 
 
-def report(title: str, rows: Residuals) -> None:
+def report(title: str, rows: Sequence[Residual]) -> None:
     """Errors of step time by source and by kind."""
     print(title)
-    for name, key in (("source", lambda row: row.source), ("kind", _kind)):
-        for value in sorted({key(row) for row, _ in rows}):
-            print(f"  {name} {value}: {common.errors([(math.exp(v), 1.0) for row, v in rows if key(row) == value])}")
+    for name, key in (("source", lambda r: r.row.source), ("kind", lambda r: r.group.split("/")[0])):
+        for value in sorted({key(r) for r in rows}):
+            print(f"  {name} {value}: {common.errors([(math.exp(r.value), 1.0) for r in rows if key(r) == value])}")
 
 
 def main() -> None:
     """Fit, cross-validate, write."""
     cases, plain = common.read(["train_step"]), common.knowledge(kernels=load_constants("kernels"), memory=load_constants("memory"))
     constants = fit(cases, plain)
-    new, seen = by_source(cases, plain), by_group(cases, plain)
-    report("in sample", _compared(cases, constants, plain))
-    report("source left out", new)
-    report("group left out", seen)
+    source = left_out(cases, plain, lambda row: row.source)
+    chip = left_out(cases, plain, lambda row: row.case.accelerator)
+    group = left_out(cases, plain, lambda row: row.group, FOLDS)
+    report("in sample", compared(cases, constants, plain))
+    report("source left out", source)
+    report("chip left out", chip)
+    report("group left out", group)
     constants = msgspec.structs.replace(
-        constants, spreads={"step_time_s": spreads(new, seen)}, fitted_on="measured training steps, calibration/cases", cases=len(cases)
+        constants,
+        spreads={"step_time_s": spreads([*source, *chip, *group])},
+        fitted_on="measured training steps, calibration/cases",
+        cases=len(cases),
     )
     common.write("training", constants)
 
