@@ -14,6 +14,7 @@ import msgspec
 
 from bedplate.core.records import Record
 
+from .drawing import Drawing
 from .estimate import Estimate
 from .questions import Question
 from .systems import Figure
@@ -116,4 +117,5 @@ class Sizing(Record, frozen=True, kw_only=True):
     assumptions: tuple[Assumption, ...] = ()
     timeline: tuple[Milestone, ...] = ()
     warnings: tuple[str, ...] = ()
+    drawings: tuple[Drawing, ...] = ()
     searched: int = 0

@@ -1,7 +1,7 @@
 """The ways to have one node: every offer to rent it, and what buying it takes.
 
 Choices: a rented instance stands for a bought node (and the other way round) when it has the same accelerator; offers are brought to the
-node's number of accelerators. The power of a bought node is its nameplate's share of use (`MEAN_SHARE`) while busy, a quarter while idle.
+node's number of accelerators. A bought node draws the usual share of its nameplate, busy or idle (`node-busy-share`, `node-idle-share`).
 """
 
 from __future__ import annotations
@@ -14,9 +14,6 @@ from bedplate.planner.systems import Node, Price, Systems
 from .own import Ownership, ownership
 from .rent import newest
 
-MEAN_SHARE = 0.75
-"""Mean wall power of a busy node over its nameplate: ML.ENERGY and MLPerf Power runs lie at 0.6 to 0.85."""
-IDLE_SHARE = 0.25
 CHASSIS = 1.35
 """Price of a server over that of its accelerators: the ratio of DGX to loose cards in the purchase rows (1.25 to 1.45)."""
 
@@ -45,7 +42,7 @@ def offers(node: Node, systems: Systems, limits: Limits) -> list[Price]:
 def purchase(node: Node, systems: Systems) -> Purchase | None:
     """What buying this node takes: its own row, a node with the same accelerators, or the cards and a chassis. None: no price is known."""
     bought = {row.name: row for row in systems.prices if row.purchase_usd}
-    kw = _kilowatts(node, systems)
+    kw = kilowatts(node, systems)
     if kw is None:
         return None
     twins = [n for n in systems.nodes.values() if n.accelerator == node.accelerator and n.n_accel == node.n_accel and n.name in bought]
@@ -61,7 +58,7 @@ def purchase(node: Node, systems: Systems) -> Purchase | None:
     )
 
 
-def _kilowatts(node: Node, systems: Systems) -> float | None:
+def kilowatts(node: Node, systems: Systems) -> float | None:
     """Nameplate kW: the node's, that of a twin, or 1.8 times its accelerators' board power (DGX H100: 10.2 kW for 5.6)."""
     if node.max_power_kw:
         return node.max_power_kw
@@ -74,7 +71,8 @@ def _kilowatts(node: Node, systems: Systems) -> float | None:
 
 def terms_of_owning(bought: Purchase, systems: Systems, *, utilisation: float, cooling: str, usd_per_kwh: float) -> Ownership:
     """The usual terms for a bought node that is busy for `utilisation` of the time."""
-    mean = bought.kw * (MEAN_SHARE * utilisation + IDLE_SHARE * (1 - utilisation))
+    busy, idle = systems.figure("node-busy-share").value, systems.figure("node-idle-share").value
+    mean = bought.kw * (busy * utilisation + idle * (1 - utilisation))
     pue = systems.figure(f"pue-{cooling or 'air'}").value
     return ownership(systems, purchase_usd=bought.usd, nameplate_kw=bought.kw, mean_kw=mean, pue=pue, usd_per_kwh=usd_per_kwh)
 

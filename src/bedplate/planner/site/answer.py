@@ -1,0 +1,191 @@
+"""The answer to `size site`: the machines housed, connected, fed, cooled and paid for, in every way there is.
+
+Choices: the best is the cheapest over the question's months that keeps every limit (the least power where no price is known); the
+runner-up is the next of another way or cooling. Renting is shown beside and breaks even in the reasons: it houses nothing.
+Raises NotFound for an unknown node or switch, UserError for what makes no sense or cannot be worked out.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from bedplate.core.errors import BedplateError, UserError
+from bedplate.planner.knowledge import Knowledge
+from bedplate.planner.money.cost import cost
+from bedplate.planner.money.own import monthly, payback_months
+from bedplate.planner.money.ways import electricity, purchase
+from bedplate.planner.questions import Cost, Site
+from bedplate.planner.sizing import Assumption, Design, Sizing, assumed
+
+from . import energy, fabric, racks, storage
+from .design import Given, Parts, design, parts
+from .drawing import drawings
+from .limits import binding, broken, smallest
+from .money import hall_figures
+from .racks import standing
+from .timeline import figures as timeline_figures
+from .ways import coolings, ways
+
+MOST_W = 100e6
+"""Above 100 MW a site has substations and suppliers of its own: the figures here no longer hold."""
+
+
+def site(question: Site, knowledge: Knowledge) -> Sizing:
+    """Racks, cooling, network, storage, power, money and time for `nodes` of `node`, in every way that the question leaves open."""
+    given = _given(question, knowledge)
+    made = _worked_out(given)
+    if not made:
+        raise UserError(
+            f"no rack that is allowed carries one {given.node.name}", why=f"it draws {given.node.max_power_kw:g} kW",
+            next="--cooling liquid, or a hall with more kW a rack: --rack-kw",
+        )  # fmt: skip
+    objective = "cost_usd" if given.bought else "power_w"
+    ranked = sorted(((design(given, one), one) for one in made), key=lambda pair: pair[0].quantities[objective].value)
+    kept = [pair for pair in ranked if not broken(question, pair[0])]
+    best = kept[0] if kept else None
+    shown = best or ranked[0]
+    rented = _rented(question, knowledge)
+    return Sizing(
+        question=question, objective=objective, best=best[0] if best else None, runner_up=_runner_up(question, objective, ranked, best),
+        reasons=_reasons(given, shown, rented), binding=binding(given, shown[0], shown[1]),
+        conflict=() if best else smallest(question, [one for one, _ in ranked]),
+        options=_options(question, objective, ranked, shown[0], rented), sensitivities=shown[1].bars,
+        assumptions=_assumptions(given, shown[1]), timeline=shown[1].timing.milestones, warnings=_warnings(given, shown),
+        drawings=drawings(given, shown[1]), searched=len(ranked),
+    )  # fmt: skip
+
+
+def _given(question: Site, knowledge: Knowledge) -> Given:
+    systems = knowledge.systems
+    if question.nodes < 1:
+        raise UserError(f"{question.nodes} nodes are no site", next="--nodes 128")
+    if not 0 < question.utilisation <= 1:
+        raise UserError(f"utilisation {question.utilisation:g} is no share of the time", next="give it as 60% or 0.6")
+    if question.months <= 0:
+        raise UserError(f"{question.months:g} months is no time", next="--months 36")
+    node = standing(systems.node(question.node), systems)
+    rate, _ = electricity(systems, question.limits.region)
+    return Given(
+        question=question, node=node, chip=systems.accelerator(node.accelerator), bought=purchase(node, systems), usd_per_kwh=rate,
+        systems=systems,
+    )  # fmt: skip
+
+
+def _worked_out(given: Given) -> list[Parts]:
+    question, node = given.question, given.node
+    kw = question.nodes * (node.max_power_kw or 0.0)
+    tried = [parts(given, way, kind) for way in ways(question, kw, given.systems) for kind in coolings(question, node, way)]
+    return [one for one in tried if one is not None]
+
+
+def _runner_up(question: Site, objective: str, ranked: list[tuple[Design, Parts]], best: tuple[Design, Parts] | None) -> Design | None:
+    """The next that keeps the limits, else the next that does not, and why it lost."""
+    others = [one for one, _ in ranked if best is None or one is not best[0]]
+    if not others:
+        return None
+    second = next((one for one in others if not broken(question, one)), others[0])
+    return _lost(question, objective, second, best[0] if best else ranked[0][0])
+
+
+def _lost(question: Site, objective: str, one: Design, best: Design) -> Design:
+    """A design with why it is not the best."""
+    if one.name == best.name:
+        return one
+    wrong = broken(question, one)
+    if wrong:
+        return msgspec.structs.replace(one, feasible=False, lost="; ".join(f"{limit}: needs {needed}" for limit, needed in wrong))
+    more = one.quantities[objective].value / best.quantities[objective].value - 1
+    kind = "dearer" if objective == "cost_usd" else "more power"
+    sooner = (best.quantities["time_s"].value - one.quantities["time_s"].value) / (7 * 86400)
+    when = f", {sooner:.0f} weeks sooner" if sooner >= 1 else f", {-sooner:.0f} weeks later" if sooner <= -1 else ""
+    return msgspec.structs.replace(one, lost=f"{more:.1%} {kind} over {question.months:g} months{when}")
+
+
+def _options(
+    question: Site, objective: str, ranked: list[tuple[Design, Parts]], best: Design, rented: Design | None
+) -> tuple[Design, ...]:  # fmt: skip
+    """The best of each way, and the cheapest to rent."""
+    kept: dict[str, Design] = {}
+    for one, made in ranked:
+        kept.setdefault(made.way, _lost(question, objective, one, best))
+    return (*kept.values(), *((rented,) if rented else ()))
+
+
+def _rented(question: Site, knowledge: Knowledge) -> Design | None:
+    """The cheapest way to rent as many nodes for as long; None: no price is known within the limits."""
+    asked = Cost(
+        node=question.node, count=question.nodes, months=question.months, utilisation=question.utilisation,
+        limits=msgspec.structs.replace(question.limits, budget_usd=None, terms=()),
+    )  # fmt: skip
+    try:
+        offers = cost(asked, knowledge).options
+    except BedplateError:
+        return None
+    return next((one for one in offers if one.term not in ("buy", "spot")), None)
+
+
+def _reasons(given: Given, shown: tuple[Design, Parts], rented: Design | None) -> tuple[str, ...]:
+    made, question = shown[1], given.question
+    packing, store = made.packing, made.store
+    told = [
+        f"{packing.per_rack} nodes of {given.node.max_power_kw:g} kW stand in a rack: {packing.bound} ends it "
+        f"({made.cooling} carries {packing.limit_kw:g} kW)",
+        f"{made.timing.critical} takes longest: ready after {made.timing.weeks.value:.0f} weeks",
+        f"storage is sized by {store.bound}: {store.units} x {store.fast.name} give {store.read_gbs:.0f} GB/s to read and "
+        f"{store.write_gbs:.0f} GB/s to write; half of it would leave accelerators waiting "
+        f"{storage.input_stall(made.asked.read_gbs, store.read_gbs / 2):.0%} of the time for input",
+    ]
+    if made.fabric:
+        built = made.fabric.tree
+        blocking = "nothing blocks" if built.bisection >= 1 else f"{built.bisection:.0%} of the rate crosses the middle"
+        told.append(f"{built.switches} x {made.fabric.switch.name} in {built.levels} levels: {blocking}")
+    told.append(energy.shifting(question.limits.region, given.systems))
+    if rented and made.money:
+        told.append(_break_even(made, question, rented))
+    return tuple(told)
+
+
+def _break_even(made: Parts, question: Site, rented: Design) -> str:
+    assert made.money is not None
+    month = rented.quantities["usd_per_month"].value
+    running = sum(part.value for part in monthly(made.money.terms).parts if part.name not in ("depreciation", "finance"))
+    back = payback_months(made.money.capital_usd, month, running * question.nodes)
+    return f"against {rented.name} ({month:,.0f} USD a month): " + (f"paid back in {back:.1f} months" if back else "owning never pays back")
+
+
+def _assumptions(given: Given, made: Parts) -> tuple[Assumption, ...]:
+    """Every figure that took part, and the rows of the catalogue."""
+    systems, cooling = given.systems, made.cooling
+    stands = "rack-kw-ordinary" if made.way == "as it stands" else f"rack-kw-{cooling}"
+    names = (
+        stands, f"pue-{cooling}", f"site-water-l-kwh-{cooling}", *racks.RACK_FIGURES, *racks.POWER_FIGURES, *fabric.FIGURES,
+        *storage.FIGURES, *energy.FIGURES, *hall_figures(made.way, cooling),
+        *timeline_figures(made.way, cooling, made.taken.site_kw.value, systems),
+    )  # fmt: skip
+    said = [assumed(systems.figure(name)) for name in dict.fromkeys(names)]
+    rate, source = electricity(systems, given.question.limits.region)
+    said.append(Assumption(name="electricity", value=f"{rate:g} USD/kWh", source=source, verified="recalled" not in source))
+    if given.bought:
+        said.append(
+            Assumption(name="node", value=f"{given.bought.usd:,.0f} USD", source=given.bought.source, verified=given.bought.verified)
+        )
+    rows = [made.front.switch, made.store.fast, made.store.cold, *([made.fabric.switch] if made.fabric else [])]
+    media = [link for one in (made.fabric, made.front) if one for link, _ in one.cables.values()]
+    for row in dict.fromkeys((*(row.name for row in rows), *(link.name for link in media))):
+        found = next(one for one in (*rows, *media) if one.name == row)
+        said.append(Assumption(name=row, value="data sheet and price", source=found.source, as_of=found.as_of, verified=found.verified))
+    return tuple(said)
+
+
+def _warnings(given: Given, shown: tuple[Design, Parts]) -> tuple[str, ...]:
+    asked = given.systems.node(given.question.node)
+    told = []
+    if not asked.max_power_kw:
+        told.append(f"{asked.name} is not sold: sized as the nearest server with {asked.n_accel} x {asked.accelerator}")
+    if not given.bought:
+        told.append(f"no purchase price of {asked.name} is known: no money is worked out; bring a prices.csv of your own")
+    if shown[0].quantities["power_w"].value > MOST_W:
+        told.append("above 100 MW the lead times and prices here no longer hold")
+    if not asked.verified:
+        told.append(f"the row of {asked.name} was not checked against a second source")
+    return tuple(told)
