@@ -10,13 +10,14 @@ import math
 from collections.abc import Sequence
 
 from bedplate.core.drawing.svg import circle, decades, drawing, line, rect, scale, text, ticks, told
+from bedplate.planner.drawing import Drawing
 from bedplate.planner.sizing import Breakdown, Design, Milestone, Sensitivity
 
 from .size_words import label, offer, part_label, unit_of, written
 
 WIDE = 440.0
 FILLS = 8
-MOST_POINTS, MOST_BARS, MOST_STAGES, MOST_SQUARES, MOST_COPIES = 24, 12, 8, 16, 128
+MOST_PARTS, MOST_POINTS, MOST_BARS, MOST_STAGES, MOST_SQUARES, MOST_COPIES = 16, 24, 12, 8, 16, 128
 AXES = ("time_s", "cost_usd", "energy_kwh", "power_w")
 MONTHS_WEEKS = 365.25 / 12 / 7
 
@@ -43,6 +44,20 @@ def stacked(breakdown: Breakdown) -> str:
         parts.append(told(f"{letter(at)}: {name}, {write(part.value)}, {part.value / breakdown.total:.1%}", *marks))
         x += wide
     return drawing(WIDE, 42, parts, f"{breakdown.name}: {write(breakdown.total)} in {len(breakdown.parts)} parts, listed below")
+
+
+def columns(breakdown: Breakdown) -> str:
+    """Many parts of one kind, such as the hours of a day, as columns in their order; every fourth is named."""
+    write, top, bottom = unit_of(breakdown.unit), 6.0, 150.0
+    marks = ticks(max(part.value for part in breakdown.parts))
+    y, wide = scale(0, marks[-1], bottom, top), (WIDE - 64) / len(breakdown.parts)
+    parts = [line(62, y(value), WIDE, y(value), "grid") + text(56, y(value) + 4, write(value), "", "end") for value in marks]
+    for at, part in enumerate(breakdown.parts):
+        x = 64 + wide * at
+        parts.append(told(f"{part.name}: {write(part.value)}", rect(x + 1, y(part.value), wide - 2, bottom - y(part.value), "bar-now")))
+        if at % 4 == 0:
+            parts.append(text(x + wide / 2, bottom + 16, part.name, "", "middle"))
+    return drawing(WIDE, bottom + 22, parts, f"{breakdown.name}: {write(breakdown.total)} in {len(breakdown.parts)} parts")
 
 
 def plane(designs: Sequence[Design]) -> tuple[str, str, str] | None:
@@ -220,3 +235,16 @@ def _plural(word: str, count: int) -> str:
 def _squares(count: int, y: float, side: float, style: str) -> list[str]:
     """A row of squares: at most MOST_SQUARES."""
     return [rect(at * (side + 2), y, side, side, style) for at in range(min(count, MOST_SQUARES))]
+
+
+def sketch(given: Drawing) -> str:
+    """A drawing of things side by side or on top of each other (a rack, a fabric): boxes with their labels, lines behind them."""
+    wide = WIDE if given.width > 2 * given.height else WIDE / 2
+    x, y = scale(0, given.width, 1, wide - 1), scale(0, given.height, 1, max(given.height * 9, wide * given.height / given.width) - 1)
+    parts = [line(x(one.x1), y(one.y1), x(one.x2), y(one.y2), "cable") for one in given.lines]
+    for box in given.boxes:
+        middle = (x(box.x + box.w / 2), (y(box.y) + y(box.y + box.h)) / 2 + 4)
+        drawn = rect(x(box.x), y(box.y), x(box.w) - x(0), y(box.h) - y(0), f"box {'free' if box.kind == 'free' else ''}")
+        parts.append(told(box.label, drawn, text(*middle, box.label, "box-label", "middle")))
+    parts += [text(0, (y(one.y1) + y(one.y2)) / 2 + 4, one.label, "cable-label") for one in given.lines if one.label]
+    return drawing(wide, y(given.height) + 2, parts, f"{given.name}: {given.note}")

@@ -46,7 +46,7 @@ def write_page(found: Sizing, path: Path) -> None:
 def sizing_page(found: Sizing) -> str:
     """The whole HTML page."""
     best = found.best
-    chosen = [_tiles(best), _choice(found), _numbers(found), _breakdowns(best.breakdowns), _machines(best)] if best else [_refused(found)]
+    chosen = [_tiles(best), _choice(found), _numbers(found), _breakdowns(best.breakdowns), _machines(found)] if best else [_refused(found)]
     rest = [_pair(_front(found), _tornado(found)), _timeline(found), _options(found), _assumptions(found.assumptions), _foot()]
     return page(title(found.question), [_head(found), *chosen, *rest], CSS)
 
@@ -70,7 +70,7 @@ def _choice(found: Sizing) -> str:
     items = [f"<li class=calm>{escape(reason)}</li>" for reason in found.reasons]
     if found.binding is not None:
         bound = found.binding
-        more = f"{bound.relaxed[:1].upper()}{bound.relaxed[1:]}."
+        more = f"{bound.relaxed[:1].upper()}{bound.relaxed[1:]}." if bound.relaxed else ""
         items.append(f'<li class="binds"><b>What binds: {escape(bound.constraint)}</b>, {escape(bound.limit)}. {escape(more)}</li>')
     items += [f"<li><b>Note:</b> {escape(warning)}</li>" for warning in found.warnings]
     about = f"{escape(offer(best))}. Looked for: {escape(OBJECTIVES.get(found.objective, found.objective))}, of {found.searched:,} designs."
@@ -111,6 +111,7 @@ def _breakdowns(given: Sequence[Breakdown]) -> str:
 
 def _breakdown(one: Breakdown) -> str:
     write = unit_of(one.unit)
+    name, whole = escape(one.name).capitalize(), escape(write(one.total))
     rows = [
         [
             f'<span class="swatch s-{at % charts.FILLS}">{charts.letter(at)}</span> {escape(part_label(one.name, part.name))}',
@@ -120,12 +121,18 @@ def _breakdown(one: Breakdown) -> str:
         for at, part in enumerate(one.parts)
     ]
     listed = f'<div class="parts">{table((), rows)}</div>'
-    return section(f"{escape(one.name).capitalize()}: {escape(write(one.total))}", "", charts.stacked(one), listed)
+    if len(one.parts) > charts.MOST_PARTS:
+        return section(f"{name}: {whole}", "", charts.columns(one), f"<details><summary>in numbers</summary>{listed}</details>")
+    return section(f"{name}: {whole}", "", charts.stacked(one), listed)
 
 
-def _machines(best: Design) -> str:
-    drawn = charts.machines(best)
-    return section("The machines", escape(f"{offer(best)}: {layout(best)}"), drawn) if drawn else ""
+def _machines(found: Sizing) -> str:
+    """The drawings that came with the answer; else the machines by their layout."""
+    best = found.best
+    if found.drawings:
+        return _pair(*(section(escape(d.name).capitalize(), escape(d.note), charts.sketch(d)) for d in found.drawings))
+    drawn = charts.machines(best) if best else ""
+    return section("The machines", escape(f"{offer(best)}: {layout(best)}"), drawn) if best and drawn else ""
 
 
 def _front(found: Sizing) -> str:

@@ -29,7 +29,8 @@ def draw(found: Sizing) -> None:
         for reason in found.reasons:
             out.print(f"  - {escape(reason)}")
         if found.binding is not None:
-            out.print(f"  - binds: {escape(found.binding.constraint)} ({escape(found.binding.limit)}); {escape(found.binding.relaxed)}")
+            more = f"; {found.binding.relaxed}" if found.binding.relaxed else ""
+            out.print(f"  - binds: {escape(found.binding.constraint)} ({escape(found.binding.limit)}){escape(more)}")
         for breakdown in found.best.breakdowns:
             _breakdown(out, breakdown)
     _options(out, found)

@@ -29,6 +29,15 @@ def _carbon(value: float) -> str:
     return f"{value / 1000:.3g} t CO2e" if value >= 1000 else f"{value:.3g} kg CO2e"
 
 
+def plain(value: float) -> str:
+    """A number without a unit: three digits, or all of them above a thousand."""
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
+
+
+def _unit(unit: str) -> Show:
+    return lambda value: f"{plain(value)} {unit}"
+
+
 QUANTITIES: dict[str, tuple[str, Show]] = {
     "time_s": ("time", show_days),
     "cost_usd": ("cost", show_usd),
@@ -51,10 +60,27 @@ QUANTITIES: dict[str, tuple[str, Show]] = {
     "tpot_s": ("a token, mean", show_seconds),
     "tpot_p99_s": ("a token, 99 %", show_seconds),
     "energy_per_token_j": ("energy a token out", lambda v: f"{v:.3g} J"),
+    "kw_per_rack": ("power of a rack", _unit("kW")),
+    "it_w": ("power of the machines, most", show_watts),
+    "it_mean_w": ("power of the machines, mean", show_watts),
+    "power_mean_w": ("power at the meter, mean", show_watts),
+    "pue": ("power at the meter over the machines' (PUE)", plain),
+    "energy_mwh_year": ("energy a year", _unit("MWh")),
+    "carbon_t_year": ("carbon a year", _unit("t CO2e")),
+    "water_m3_year": ("water a year", _unit("m3")),
+    "storage_read_gbs": ("storage, reading", _unit("GB/s")),
+    "storage_write_gbs": ("storage, writing", _unit("GB/s")),
+    "storage_tb": ("storage, capacity", _unit("TB")),
+    "storage_usd": ("storage, price", show_usd),
+    "input_stall": ("time lost waiting for input", _percent),
+    "checkpoint_stall": ("time lost to checkpoints", _percent),
+    "battery_kwh": ("batteries", _unit("kWh")),
+    "fabric_w": ("power of the network", show_watts),
+    "fabric_usd": ("price of the network", show_usd),
 }
 """Quantities of a design in the order they are shown: what they are called and how they are written. Others follow by their own name."""
 
-UNITS: dict[str, Show] = {"s": show_seconds, "bytes": show_bytes, "USD": show_usd, "W": show_watts}
+UNITS: dict[str, Show] = {"s": show_seconds, "bytes": show_bytes, "USD": show_usd, "W": show_watts, "count": plain}
 
 PARTS = {
     "step": {
@@ -82,12 +108,12 @@ OBJECTIVES = {
 
 def unit_of(unit: str) -> Show:
     """How values of a breakdown's unit are written."""
-    return UNITS.get(unit) or (lambda value: f"{value:,.3g} {unit}".rstrip())
+    return UNITS.get(unit) or _unit(unit)
 
 
 def written(name: str, value: float) -> str:
     """A quantity's value with its unit."""
-    return QUANTITIES[name][1](value) if name in QUANTITIES else f"{value:,.3g}"
+    return QUANTITIES[name][1](value) if name in QUANTITIES else plain(value)
 
 
 def ranged(name: str, estimate: Estimate) -> str:
@@ -149,10 +175,6 @@ def title(question: Question) -> str:
             return f"Have {question.count} x {question.node} for {question.months:g} months"
 
 
-def _plain(value: float) -> str:
-    return f"{value:g}"
-
-
 _FIELDS: dict[str, Show] = {
     "tokens": show_count, "seq_len": lambda v: f"{v:,.0f} tokens", "batch_tokens": show_count, "rate": lambda v: f"{v:g} requests a second",
     "requests": show_count, "ttft_s": show_seconds, "tpot_s": show_seconds, "prefix_hit": _percent, "utilisation": _percent,
@@ -190,7 +212,7 @@ def _said(record: Question | Limits, skip: tuple[str, ...] = ("limits",)) -> lis
         elif isinstance(value, bool):
             text = "yes" if value else "no"
         elif isinstance(value, int | float):
-            text = _FIELDS.get(field.name, _plain)(value)
+            text = _FIELDS.get(field.name, plain)(value)
         else:
             text = str(value)
         said.append((_NAMES.get(field.name, field.name.replace("_", " ")), text))
