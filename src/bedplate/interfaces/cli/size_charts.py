@@ -239,12 +239,12 @@ def _squares(count: int, y: float, side: float, style: str) -> list[str]:
 
 def sketch(given: Drawing) -> str:
     """A drawing of things side by side or on top of each other (a rack, a fabric): boxes with their labels, lines behind them."""
-    wide = WIDE if given.width > 2 * given.height else WIDE / 2
-    x, y = scale(0, given.width, 1, wide - 1), scale(0, given.height, 1, max(given.height * 9, wide * given.height / given.width) - 1)
+    tall = given.height > given.width
+    x, y = scale(0, given.width, 1, WIDE * (0.5 if tall else 1) - 1), scale(0, 1, 1, 1 + (8 if tall else 24))
     parts = [line(x(one.x1), y(one.y1), x(one.x2), y(one.y2), "cable") for one in given.lines]
     for box in given.boxes:
         middle = (x(box.x + box.w / 2), (y(box.y) + y(box.y + box.h)) / 2 + 4)
         drawn = rect(x(box.x), y(box.y), x(box.w) - x(0), y(box.h) - y(0), f"box {'free' if box.kind == 'free' else ''}")
         parts.append(told(box.label, drawn, text(*middle, box.label, "box-label", "middle")))
     parts += [text(0, (y(one.y1) + y(one.y2)) / 2 + 4, one.label, "cable-label") for one in given.lines if one.label]
-    return drawing(wide, y(given.height) + 2, parts, f"{given.name}: {given.note}")
+    return drawing(WIDE, y(given.height) + 2, parts, f"{given.name}: {given.note}")
