@@ -69,12 +69,24 @@ class Accelerator(Row, frozen=True, kw_only=True):
         letters = "".join(itertools.takewhile(str.isalpha, self.name))
         return letters[1:] if letters in ("GB", "GH") else letters
 
+    def exceeds(self, export: str) -> bool:
+        """Whether its export class lies above `export` in EXPORT_ORDER; a class that is not known does not."""
+        return bool(export and self.export_class) and _export_rank(self.export_class) > _export_rank(export)
+
     def peak(self, precision: str) -> float | None:
         """Dense peak in FLOP/s of a matrix product in `precision`, or of the format it would be computed in here; None: cannot."""
         for name in _FALL_BACK.get(precision, (precision,)):
             if self.tflops.get(name):
                 return self.tflops[name] * 1e12
         return None
+
+
+EXPORT_ORDER = ("EAR99", "4A994", "4A090.b", "3A090.b", "4A090.a", "4A090", "3A090.a", "3A090")
+"""Entries of the US Commerce Control List, the less controlled first; the entries without a letter stand for all their letters."""
+
+
+def _export_rank(entry: str) -> int:
+    return EXPORT_ORDER.index(entry) if entry in EXPORT_ORDER else len(EXPORT_ORDER)
 
 
 _FALL_BACK = {

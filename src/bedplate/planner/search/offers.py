@@ -1,8 +1,8 @@
 """Which machines a question may use, and on what terms: the cheapest offer for each accelerator and term within the limits.
 
 Choices: a name in `on` is an accelerator or a node; a node stands for its accelerator at that provider. Without names, every accelerator
-with a price and a matrix unit is looked at. Export classes are compared as in `EXPORT_ORDER`. A machine that is bought is paid for by the
-month of its life (`money.own`), as if its next job waits.
+with a price and a matrix unit is looked at. Export classes have an order (`systems.EXPORT_ORDER`). A machine that is bought is paid for
+by the month of its life (`money.own`), as if its next job waits.
 Limits: capacity in a region is not known; the lead time of a purchase is in `site`.
 """
 
@@ -20,7 +20,6 @@ from bedplate.planner.money.ways import electricity, purchase, terms_of_owning
 from bedplate.planner.questions import Batch, Finetune, Limits, Serve, Term, Train
 from bedplate.planner.systems import Accelerator, Node, Price, Systems
 
-EXPORT_ORDER = ("EAR99", "4A994", "4A090.b", "3A090.b", "4A090.a", "4A090", "3A090.a", "3A090")
 HOST_SHARE = 0.35
 """Power of processors, memory, network cards and fans over that of the accelerators: DGX H100 draws 10.2 kW for 5.6 kW of GPUs at its
 limit and about 1.35 times its GPUs at work (MLPerf Power v4.1 system figures)."""
@@ -58,7 +57,7 @@ def offers(limits: Limits, systems: Systems, terms: tuple[Term, ...]) -> list[Of
     """
     found: list[Offer] = []
     for chip, only in _chips(limits, systems):
-        if limits.export and chip.export_class and _rank(chip.export_class) > _rank(limits.export):
+        if chip.exceeds(limits.export):
             continue
         for term in limits.terms or terms:
             bought = _bought(chip, only, limits, systems) if term == "buy" else None
@@ -187,10 +186,6 @@ def _fleet_pue(provider: str, systems: Systems) -> float:
         if grid.pue is not None and provider in names and grid.name.startswith(names[provider]):
             return grid.pue
     return systems.figure("pue-air").value
-
-
-def _rank(export: str) -> int:
-    return EXPORT_ORDER.index(export) if export in EXPORT_ORDER else len(EXPORT_ORDER)
 
 
 def machine_key(offer: Offer) -> tuple[str, int]:

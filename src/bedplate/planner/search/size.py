@@ -9,6 +9,7 @@ from bedplate.core.errors import UserError
 from bedplate.planner.knowledge import Knowledge
 from bedplate.planner.money.cost import cost
 from bedplate.planner.questions import Batch, Cost, Finetune, Limits, Question, Serve, Site, Train
+from bedplate.planner.site.answer import site
 from bedplate.planner.sizing import Design, Sizing
 
 from .common import constraints, rests_on, swings
@@ -165,10 +166,6 @@ def _positive(**values: float) -> None:
             raise UserError(f"{name} is {value:g}", why="it must be more than nothing")
 
 
-def _site(question: Site, knowledge: Knowledge) -> Sizing:
-    raise UserError("site is not answered yet")
-
-
 _ANSWERS: dict[type, Callable[[Any, Knowledge], Sizing]] = {
-    Train: _train, Finetune: _train, Serve: _serve, Batch: _batch, Cost: cost, Site: _site,
+    Train: _train, Finetune: _train, Serve: _serve, Batch: _batch, Cost: cost, Site: site,
 }  # fmt: skip

@@ -9,20 +9,20 @@ from __future__ import annotations
 
 import msgspec
 
-from bedplate.core.errors import BedplateError, UserError
+from bedplate.core.errors import UserError
 from bedplate.planner.knowledge import Knowledge
-from bedplate.planner.money.cost import cost
 from bedplate.planner.money.own import monthly, payback_months
 from bedplate.planner.money.ways import electricity, purchase
-from bedplate.planner.questions import Cost, Site
+from bedplate.planner.questions import Site
 from bedplate.planner.sizing import Assumption, Design, Sizing, assumed
 
 from . import energy, fabric, racks, storage
 from .design import Given, Parts, design, parts
 from .drawing import drawings
 from .limits import binding, broken, smallest
-from .money import hall_figures
-from .racks import standing
+from .money import hall_figures, spent
+from .racks import allowed, standing
+from .rent import cheapest_rent
 from .timeline import figures as timeline_figures
 from .ways import coolings, ways
 
@@ -44,7 +44,7 @@ def site(question: Site, knowledge: Knowledge) -> Sizing:
     kept = [pair for pair in ranked if not broken(question, pair[0])]
     best = kept[0] if kept else None
     shown = best or ranked[0]
-    rented = _rented(question, knowledge)
+    rented = cheapest_rent(given.node, question, given.systems)
     return Sizing(
         question=question, objective=objective, best=best[0] if best else None, runner_up=_runner_up(question, objective, ranked, best),
         reasons=_reasons(given, shown, rented), binding=binding(given, shown[0], shown[1]),
@@ -64,6 +64,10 @@ def _given(question: Site, knowledge: Knowledge) -> Given:
     if question.months <= 0:
         raise UserError(f"{question.months:g} months is no time", next="--months 36")
     node = standing(systems.node(question.node), systems)
+    if systems.accelerator(node.accelerator).exceeds(question.limits.export):
+        raise UserError(
+            f"{node.accelerator} is {systems.accelerator(node.accelerator).export_class}", why=f"--export {question.limits.export}"
+        )
     rate, _ = electricity(systems, question.limits.region)
     return Given(
         question=question, node=node, chip=systems.accelerator(node.accelerator), bought=purchase(node, systems), usd_per_kwh=rate,
@@ -89,11 +93,11 @@ def _runner_up(question: Site, objective: str, ranked: list[tuple[Design, Parts]
 
 def _lost(question: Site, objective: str, one: Design, best: Design) -> Design:
     """A design with why it is not the best."""
-    if one.name == best.name:
-        return one
     wrong = broken(question, one)
     if wrong:
         return msgspec.structs.replace(one, feasible=False, lost="; ".join(f"{limit}: needs {needed}" for limit, needed in wrong))
+    if one.name == best.name:
+        return one
     more = one.quantities[objective].value / best.quantities[objective].value - 1
     kind = "dearer" if objective == "cost_usd" else "more power"
     sooner = (best.quantities["time_s"].value - one.quantities["time_s"].value) / (7 * 86400)
@@ -104,41 +108,27 @@ def _lost(question: Site, objective: str, one: Design, best: Design) -> Design:
 def _options(
     question: Site, objective: str, ranked: list[tuple[Design, Parts]], best: Design, rented: Design | None
 ) -> tuple[Design, ...]:  # fmt: skip
-    """The best of each way, and the cheapest to rent."""
+    """The best of each way, those that keep the limits before those that do not, and the cheapest to rent."""
     kept: dict[str, Design] = {}
-    for one, made in ranked:
+    for one, made in sorted(ranked, key=lambda pair: bool(broken(question, pair[0]))):
         kept.setdefault(made.way, _lost(question, objective, one, best))
     return (*kept.values(), *((rented,) if rented else ()))
-
-
-def _rented(question: Site, knowledge: Knowledge) -> Design | None:
-    """The cheapest way to rent as many nodes for as long; None: no price is known within the limits."""
-    asked = Cost(
-        node=question.node, count=question.nodes, months=question.months, utilisation=question.utilisation,
-        limits=msgspec.structs.replace(question.limits, budget_usd=None, terms=()),
-    )  # fmt: skip
-    try:
-        offers = cost(asked, knowledge).options
-    except BedplateError:
-        return None
-    return next((one for one in offers if one.term not in ("buy", "spot")), None)
 
 
 def _reasons(given: Given, shown: tuple[Design, Parts], rented: Design | None) -> tuple[str, ...]:
     made, question = shown[1], given.question
     packing, store = made.packing, made.store
     told = [
-        f"{packing.per_rack} nodes of {given.node.max_power_kw:g} kW stand in a rack: {packing.bound} ends it "
-        f"({made.cooling} carries {packing.limit_kw:g} kW)",
+        f"nodes of {given.node.max_power_kw:g} kW in a rack: {packing.per_rack}; {packing.bound} ends it, and {made.cooling} carries "
+        f"{packing.limit_kw:g} kW",
         f"{made.timing.critical} takes longest: ready after {made.timing.weeks.value:.0f} weeks",
         f"storage is sized by {store.bound}: {store.units} x {store.fast.name} give {store.read_gbs:.0f} GB/s to read and "
-        f"{store.write_gbs:.0f} GB/s to write; half of it would leave accelerators waiting "
-        f"{storage.input_stall(made.asked.read_gbs, store.read_gbs / 2):.0%} of the time for input",
+        f"{store.write_gbs:.0f} GB/s to write; {storage.halved(made.asked, store)}",
     ]
     if made.fabric:
         built = made.fabric.tree
         blocking = "nothing blocks" if built.bisection >= 1 else f"{built.bisection:.0%} of the rate crosses the middle"
-        told.append(f"{built.switches} x {made.fabric.switch.name} in {built.levels} levels: {blocking}")
+        told.append(f"{built.switches} x {made.fabric.switch.name}, levels: {built.levels}; {blocking}")
     told.append(energy.shifting(question.limits.region, given.systems))
     if rented and made.money:
         told.append(_break_even(made, question, rented))
@@ -150,7 +140,9 @@ def _break_even(made: Parts, question: Site, rented: Design) -> str:
     month = rented.quantities["usd_per_month"].value
     running = sum(part.value for part in monthly(made.money.terms).parts if part.name not in ("depreciation", "finance"))
     back = payback_months(made.money.capital_usd, month, running * question.nodes)
-    return f"against {rented.name} ({month:,.0f} USD a month): " + (f"paid back in {back:.1f} months" if back else "owning never pays back")
+    ratio = rented.quantities["cost_usd"].value / spent(made.money, question.months)
+    told = f"renting ({rented.name}, {month:,.0f} USD a month) costs {ratio:.2f} times as much over {question.months:g} months"
+    return told + (f"; what is bought, hall and all, is paid back in {back:.0f}" if back else "; owning never pays back")
 
 
 def _assumptions(given: Given, made: Parts) -> tuple[Assumption, ...]:
@@ -186,6 +178,8 @@ def _warnings(given: Given, shown: tuple[Design, Parts]) -> tuple[str, ...]:
         told.append(f"no purchase price of {asked.name} is known: no money is worked out; bring a prices.csv of your own")
     if shown[0].quantities["power_w"].value > MOST_W:
         told.append("above 100 MW the lead times and prices here no longer hold")
+    if shown[1].cooling not in allowed(given.node):
+        told.append(f"{asked.name} is cooled by {given.node.cooling}: {shown[1].cooling} takes its maker's other version")
     if not asked.verified:
         told.append(f"the row of {asked.name} was not checked against a second source")
     return tuple(told)

@@ -103,7 +103,7 @@ def design(given: Given, made: Parts) -> Design:
     """The parts as the record that everything draws."""
     q, node = given.question, given.node
     return Design(
-        name=f"{made.way}, {made.cooling}", accelerator=node.accelerator, node=given.question.node, n_accel=node.n_accel * q.nodes,
+        name=f"{made.way}, {made.cooling}", accelerator=node.accelerator, node=node.name, n_accel=node.n_accel * q.nodes,
         n_nodes=q.nodes, provider="own", region=q.limits.region, term="buy", layout=_layout(q, made),
         quantities=_physical(made) | _priced(given, made), breakdowns=_breakdowns(given, made),
     )  # fmt: skip

@@ -31,7 +31,7 @@ def rack_drawing(given: Given, made: Parts) -> Drawing:
     height = max(given.systems.figure("rack-units-usable").value, units * made.packing.per_rack)
     kw = given.node.max_power_kw or 0.0
     boxes = [
-        Box(x=0, y=height - units * (i + 1), w=RACK_W, h=units, label=f"{given.question.node} {kw:g} kW", kind="node")
+        Box(x=0, y=height - units * (i + 1), w=RACK_W, h=units, label=f"{given.node.name} {kw:g} kW", kind="node")
         for i in range(min(made.packing.per_rack, given.question.nodes))
     ]
     free = height - units * len(boxes)

@@ -103,9 +103,13 @@ _KINDS = {
 }
 
 
-def cable_for(systems: Systems, gbps: float, reach_m: float) -> Link:
-    """The cheapest medium, for each Gbit/s, that reaches so far and carries the rate. Raises UserError where none does."""
-    media = [c for c in systems.links.values() if c.kind == "cable" and c.price_usd and (c.reach_m or 0) >= reach_m and c.gbps >= gbps]
+def cable_for(systems: Systems, gbps: float, reach_m: float, port_gbps: float) -> Link:
+    """The cheapest medium, for each Gbit/s, that reaches so far, carries the rate and fits a cage of two ports of `port_gbps`.
+
+    Raises UserError where none does.
+    """
+    sold = [link for link in systems.links.values() if link.kind == "cable" and link.price_usd and gbps <= link.gbps <= 2 * port_gbps]
+    media = [link for link in sold if (link.reach_m or 0) >= reach_m]
     if not media:
         raise UserError(f"no cable of {gbps:g} Gbit/s reaches {reach_m:.0f} m", next="bring a links.csv of your own: --systems FOLDER")
     return min(media, key=lambda c: (c.price_usd or math.inf) / c.gbps)
@@ -115,7 +119,7 @@ def _bill(name: str, switch: Switch, built: Tree, gbps: float, racks: int, syste
     """Cables by tier: hosts reach a leaf in their row, leaves a spine across the hall; one rack needs copper only."""
     across = 2 * math.sqrt(racks * systems.figure("rack-m2").value) + 4
     reach = {"host": COPPER_M if racks <= 2 else min(across, 50.0), "leaf": across, "spine": across * 1.5}
-    cables = {tier: (cable_for(systems, gbps, reach[tier]), count) for tier, count in built.cables.items() if count}
+    cables = {tier: (cable_for(systems, gbps, reach[tier], switch.gbps_per_port), count) for tier, count in built.cables.items() if count}
     drawn = sum(cable.watts * count * gbps / cable.gbps for cable, count in cables.values()) / 1000
     typical, most = switch.typical_power_w or switch.max_power_w or 0.0, switch.max_power_w or switch.typical_power_w or 0.0
     kw = built.switches * typical / 1000 + drawn

@@ -28,10 +28,15 @@ def used(question: Site, design: Design) -> dict[str, tuple[float, float, str]]:
 def broken(question: Site, design: Design) -> list[tuple[str, str]]:
     """(limit, what is needed) of each limit that a design breaks."""
     return [
-        (f"{name} {limit:,.0f} {unit}", f"{needed:,.0f} {unit}")
+        (f"{name} {limit:,.0f} {unit}", f"{needed:,.0f} {unit}{_fitting(question, needed, limit, unit)}")
         for name, (needed, limit, unit) in used(question, design).items()
         if needed > limit * (1 + 1e-9)
     ]
+
+
+def _fitting(question: Site, needed: float, limit: float, unit: str) -> str:
+    fits = math.floor(question.nodes * limit / needed)
+    return f" (nodes that would fit: about {fits})" if unit == "kW" and fits else ""
 
 
 def smallest(question: Site, designs: list[Design]) -> tuple[str, ...]:
@@ -55,19 +60,21 @@ def binding(given: Given, design: Design, made: Parts) -> Binding:
         needed, limit, unit = given_limits[name]
         if needed > 0.9 * limit and name != "deadline":
             fits, more = math.floor(question.nodes * limit / needed), math.floor(question.nodes * limit * 1.1 / needed)
-            return Binding(
-                constraint=name, limit=f"{limit:,.0f} {unit}", relaxed=f"{more} nodes instead of {fits}",
-                gain=more / fits - 1 if fits else None,
-            )  # fmt: skip
+            relaxed = f"about {more} nodes instead of {fits}" if more > fits else "not one node more"
+            return Binding(constraint=name, limit=f"{limit:,.0f} {unit}", relaxed=relaxed, gain=more / fits - 1 if fits else None)
         if needed > 0.9 * limit:
             return Binding(constraint=name, limit=f"{limit:,.0f} {unit}", relaxed=f"{made.timing.critical} decides")
     kw = node.max_power_kw or 1.0
     packing = made.packing
-    if packing.bound != "power":
-        return Binding(constraint="rack height" if packing.bound == "height" else "rack", limit=f"{packing.per_rack} nodes a rack")
-    more = math.floor(packing.limit_kw * 1.1 / kw + 1e-9)
+    if packing.bound == "power":
+        more, said = math.floor(packing.limit_kw * 1.1 / kw + 1e-9), f"{packing.limit_kw:g} kW"
+    elif packing.bound == "height":
+        usable = given.systems.figure("rack-units-usable").value
+        more, said = math.floor(usable * 1.1 / (node.rack_units or 1)), f"{usable:g} units"
+    else:
+        return Binding(constraint="rack", limit="one machine a rack")
     fewer = math.ceil(question.nodes / more)
     return Binding(
-        constraint="rack power", limit=f"{packing.limit_kw:g} kW", gain=1 - fewer / packing.node_racks,
+        constraint=f"rack {packing.bound}", limit=said, gain=1 - fewer / packing.node_racks,
         relaxed=f"{more} nodes a rack instead of {packing.per_rack}: {fewer} racks of nodes instead of {packing.node_racks}",
     )  # fmt: skip

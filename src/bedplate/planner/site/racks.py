@@ -4,7 +4,8 @@
     breaker           P / (sqrt(3) x V x power factor), a quarter more for continuous load (NEC 210.20), next standard size
     UPS, generators   ceil(load / module) + 1 (N+1); batteries hold the load for some minutes
 
-Choices: a machine built for liquid goes only where liquid is; an air-cooled one may stand anywhere. A cloud's instance that nobody sells is
+Choices: a machine built for liquid goes only where liquid is, one built for air before air or a chilled door; liquid or immersion can be
+asked for all the same, as its maker's other version. A cloud's instance that nobody sells is
 sized as the nearest server with the same accelerators. Limits: no floor load, no piping, no phase balance.
 """
 
@@ -78,8 +79,8 @@ def standing(node: Node, systems: Systems) -> Node:
 
 
 def allowed(node: Node) -> tuple[Cooling, ...]:
-    """The kinds of cooling that a node can live with."""
-    return ("liquid",) if node.cooling == "liquid" else COOLINGS
+    """The kinds of cooling that a node as sold can live with."""
+    return ("liquid", "immersion") if node.cooling == "liquid" else ("air", "rear-door")
 
 
 def pack(

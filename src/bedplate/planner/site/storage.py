@@ -17,7 +17,7 @@ from bedplate.planner.systems import Accelerator, Node, StorageSystem, Systems
 
 FIGURES = (
     "storage-read-gbs-accelerator", "storage-tb-accelerator", "storage-hot-share", "storage-efficiency", "checkpoint-memory-share",
-    "checkpoint-seconds", "checkpoint-minutes",
+    "checkpoint-tb-most",    "checkpoint-seconds", "checkpoint-minutes",
 )  # fmt: skip
 OWN_OBJECTS = "Ceph-HDD-object-node"
 
@@ -60,7 +60,9 @@ def need(
     share = systems.figure("checkpoint-memory-share").value
     return Need(
         read_gbs=read if read is not None else n * systems.figure("storage-read-gbs-accelerator").value,
-        checkpoint_tb=checkpoint if checkpoint is not None else n * chip.mem_gb / 1000 * share,
+        checkpoint_tb=checkpoint
+        if checkpoint is not None
+        else min(n * chip.mem_gb / 1000 * share, systems.figure("checkpoint-tb-most").value),
         burst_s=systems.figure("checkpoint-seconds").value,
         interval_s=systems.figure("checkpoint-minutes").value * 60,
         capacity_tb=capacity if capacity is not None else n * systems.figure("storage-tb-accelerator").value,
@@ -102,6 +104,13 @@ def _units(asked: Need, system: StorageSystem, hot: float, reached: float) -> tu
 def input_stall(needed_gbs: float, given_gbs: float) -> float:
     """Share of the time that accelerators wait for input."""
     return max(0.0, 1 - given_gbs / needed_gbs) if needed_gbs else 0.0
+
+
+def halved(asked: Need, made: Plan) -> str:
+    """What half of the storage would cost in waiting, in words."""
+    reading = input_stall(asked.read_gbs, made.read_gbs / 2)
+    saving = checkpoint_stall(asked, made.write_gbs / 2)
+    return f"with half of it accelerators would wait {reading:.0%} of the time for input and {saving:.1%} for checkpoints"
 
 
 def checkpoint_stall(asked: Need, given_gbs: float) -> float:

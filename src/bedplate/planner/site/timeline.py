@@ -3,7 +3,7 @@
     new hall     max(design + building, grid connection, electrical plant and cooling + fit-out), then install and accept
     retrofit     max(works, cooling equipment + fit-out); as it stands: nothing
     colocation   the contract
-    install      racks / racks a week; machines, network and storage must be there by then
+    install      racks / racks a week, with more crews at most some months; machines, network and storage must be there by then
 
 Choices: what takes long is ordered when half of the design is done, what goes into racks so that it comes when the hall is ready, or at
 once where its delivery is longer. Above `utility-large-kw` a site waits in the grid's queue and needs transformers of its own.
@@ -83,7 +83,8 @@ def _bars(way: Way, cooling: Cooling, site_kw: float, racks: int, of: Callable[[
     latest = max(goods, key=_end)
     begin = max(ready, _end(latest))
     critical = last.name if last and ready >= _end(latest) else latest.name
-    install = racks / of("racks-a-week-liquid" if cooling in ("liquid", "immersion") else "racks-a-week")
+    rate = of("racks-a-week-liquid" if cooling in ("liquid", "immersion") else "racks-a-week")
+    install = min(racks / rate, of("weeks-installation-most"))
     accept = of("weeks-acceptance")
     bars += [
         *goods,

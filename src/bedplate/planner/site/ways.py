@@ -21,9 +21,9 @@ def ways(question: Site, site_kw: float, systems: Systems) -> tuple[Way, ...]:
 
 
 def coolings(question: Site, node: Node, way: Way) -> tuple[Cooling, ...]:
-    """The kinds of cooling to look at in that way. Raises UserError where the question asks for one that the node cannot have."""
+    """The kinds of cooling to look at in that way. Raises UserError where the question asks for air and the node has no fans for it."""
     possible = allowed(node)
-    if question.cooling and question.cooling not in possible:
+    if node.cooling == "liquid" and question.cooling and question.cooling not in possible:
         raise UserError(
             f"{node.name} is built for {node.cooling} cooling", why=f"{question.cooling} was asked for", next=f"--cooling {possible[0]}"
         )
