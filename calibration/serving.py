@@ -66,7 +66,7 @@ EFFECTS: dict[str, dict[str, float]] = {
 }
 """Which labels may move a constant (by what comes before the colon), and the log standard deviation of such an effect."""
 
-WEIGHTS = {"tpot_ms": 1.0, "ttft_ms": 0.35, "output_tokens_per_s": 0.8, "itl_median_ms": 0.3}
+WEIGHTS = {"tpot_ms": 1.0, "ttft_ms": 0.45, "output_tokens_per_s": 0.8, "itl_median_ms": 0.3}
 """How much a quantity's residual counts."""
 
 STEP = 1e-4

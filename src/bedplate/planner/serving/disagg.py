@@ -1,6 +1,6 @@
 """Prefill and decode on workers of their own (DistServe, arXiv 2401.09670): time to first token and time per token.
 
-    capacity = prefill workers x prompts per pass / pass                     a pass takes one prompt an attention rank
+    capacity = prefill workers x prompts per pass / pass            a pass takes as many prompts an attention rank as its chunk holds
     requests = min(concurrency / (ttft + osl x tpot), SATURATED x capacity)  Little's law
     tpot     = decode iteration at requests x osl x tpot / decode workers
     ttft     = client + pass + caches over the network + burst + queue + spill; what Little's law leaves over where prefill is saturated
@@ -60,8 +60,9 @@ def disaggregated(
 ) -> Split:
     """The steady state with `concurrency` requests in flight."""
     chunks = prefill_chunks(isl, chunk)
-    alone = _pass(prefill, isl, chunks, 1.0)
-    full = _pass(prefill, isl, chunks, prefill.work.attention_dp)
+    packed = np.maximum(1.0, np.floor(chunk / isl))
+    alone = _pass(prefill, isl, isl, chunks, 1.0)
+    full = _pass(prefill, isl, isl * packed, chunks, prefill.work.attention_dp) / packed
     capacity = prefill.workers * prefill.work.attention_dp / full
     moved = isl * (prefill.work.kv_held + prefill.work.held_window) / SCALE_OUT
     first = delays.client + alone + moved
@@ -81,9 +82,11 @@ def disaggregated(
     return Split(ttft, tpot, rate, running, full, rate >= SATURATED * capacity)
 
 
-def _pass(side: Side, isl: Numbers, chunks: Numbers, ranks: Numbers) -> Numbers:
-    """Seconds of one pass of prefill over one prompt on each of `ranks` attention ranks."""
-    parts = iteration(side.work, side.rates, sequences=0.0, context=0.0, prefill=isl / chunks, prefill_context=isl / 2, prefill_ranks=ranks)
+def _pass(side: Side, isl: Numbers, tokens: Numbers, chunks: Numbers, ranks: Numbers) -> Numbers:
+    """Seconds to prefill `tokens` of prompts of `isl` in `chunks` iterations on each of `ranks` attention ranks."""
+    parts = iteration(
+        side.work, side.rates, sequences=0.0, context=0.0, prefill=tokens / chunks, prefill_context=isl / 2, prefill_ranks=ranks
+    )
     return chunks * parts.total
 
 

@@ -72,9 +72,9 @@ def layout_of(case: Case, arch: Architecture, parallel: Parallel | None = None) 
         precision=dense,
         moe_precision=moe,
         kv_precision=kv,
-        engine=case.engine or "",
+        engine=engine_of(case),
         engine_version=("disagg-" if parallel else "") + (case.engine_version or ""),
-        chunk=CHUNK.get(case.engine or "", 8192),
+        chunk=CHUNK.get(engine_of(case), 8192),
         benchmark=case.dataset or "",
         drafts=arch.name if arch.mtp_layers else "",
     )
@@ -90,6 +90,14 @@ def with_room(layout: ServeLayout, arch: Architecture, chip: Accelerator, sequen
     if most_sequences(work, memory(work, layout, chip).available, context) >= sequences:
         return layout
     return msgspec.structs.replace(layout, kv_precision="fp8")
+
+
+def engine_of(case: Case) -> str:
+    """The engine's family: as stated, or as the system's name has it; empty where neither says."""
+    if case.engine:
+        return case.engine
+    named = (case.system or "").lower()
+    return next((engine for engine in CHUNK if engine in named), "")
 
 
 def _expert_cut(given: Parallel, ranks: int) -> tuple[int, int]:
