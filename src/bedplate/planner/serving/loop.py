@@ -30,7 +30,7 @@ ROUNDS = 4
 """Passes of the fixed point between requests running and time to first token; it contracts by the share of time spent in prefill."""
 
 
-STEPS = 40
+STEPS = 24
 """Damped passes to the number running in an open loop."""
 
 
