@@ -15,16 +15,16 @@ import msgspec
 import numpy as np
 from scipy.optimize import least_squares
 
-from bedplate.planner.calibration import Constants, Effects
+from bedplate.planner.calibration import Constants
 from bedplate.planner.knowledge import Knowledge
 from bedplate.planner.training.fit import USABLE
 from bedplate.planner.training.memory import Held, memory
-from bedplate.planner.training.setup import Setup, setup
+from bedplate.planner.training.setup import setup
 from bedplate.storage.systems import load_constants
 
 from . import common
+from .priors import Prior, effects, places
 from .stacking import stacked
-from .training import Place, Prior
 
 GIB = 2.0**30
 NOISE = 0.03
@@ -32,45 +32,31 @@ PRIORS: dict[str, Prior] = {
     "kept": Prior(1.05, 0.1, {"stack:": 0.15, "technique:": 0.4, "quantised": 0.2, "mixed": 0.3, "eager": 0.1}),
     "selective": Prior(0.6, 0.1, {"stack:": 0.2}),
     "logit": Prior(10.0, 0.2, {"stack:": 0.3, "eager": 0.3}),
-    "reserve": Prior(0.12, 0.2, {"stack:": 1.0}),
+    "reserve": Prior(0.12, 0.2, {"stack:megatron": (-0.9, 0.4), "stack:": 1.0}),
 }
 
 
 def fit(cases: Sequence[common.Measured], knowledge: Knowledge) -> Constants:
     """The factors that fit the peaks best."""
     rows = [(row, setup(row.case, knowledge)) for row in cases if "peak_mem_gib" in row.measured or row.case.recompute]
-    places = _places([made for _, made in rows])
-    applies = np.array([[float(p.label in ("", *made.labels)) for _, made in rows] for p in places])
+    at = places(PRIORS, (label for _, made in rows for label in made.labels))
+    applies = np.array([[float(p.label in ("", *made.labels)) for _, made in rows] for p in at])
     stack = stacked([(made.layout, made.work, made.ops) for _, made in rows])
     known = np.array(["peak_mem_gib" in row.measured for row, _ in rows])
     room = [USABLE * float(made.machine.capacity) for _, made in rows]
     target = np.array([row.measured.get("peak_mem_gib", most / GIB) * GIB for (row, _), most in zip(rows, room, strict=True)])
-    middle, deviation = np.array([p.middle for p in places]), np.array([p.deviation for p in places])
+    middle, deviation = np.array([p.middle for p in at]), np.array([p.deviation for p in at])
 
     def misses(values: Any) -> Any:
         logs = {name: np.zeros(len(rows)) for name in PRIORS}
-        for value, place, on in zip(values, places, applies, strict=True):
-            logs[place.rate] += value * on
+        for value, place, on in zip(values, at, applies, strict=True):
+            logs[place.factor] += value * on
         total = memory(*stack, Held(**{name: np.exp(log) for name, log in logs.items()})).total
         above = np.log(total / target)
         return np.concatenate([np.where(known, above, np.maximum(above, 0.0)) / NOISE, (values - middle) / deviation])
 
     found = least_squares(misses, middle, x_scale=deviation, loss="soft_l1", max_nfev=30).x
-    effects: dict[str, Effects] = {}
-    for name in PRIORS:
-        own = {p.label: round(float(v), 5) for v, p in zip(found, places, strict=True) if p.rate == name}
-        base = own.pop("")
-        effects[name] = Effects(base=base, effects={k: v for k, v in own.items() if abs(v) > 5e-4})
-    return Constants(effects=effects, fitted_on="peaks of litgpt and torchtitan", cases=len(rows))
-
-
-def _places(made: Sequence[Setup]) -> list[Place]:
-    labels = sorted({label for one in made for label in one.labels})
-    places = []
-    for name, prior in PRIORS.items():
-        places.append(Place(name, "", math.log(prior.middle), prior.deviation))
-        places += [Place(name, x, 0.0, sd) for x in labels for start, sd in prior.effects.items() if x.startswith(start)]
-    return places
+    return Constants(effects=effects(found, at), fitted_on="peaks of litgpt and torchtitan; steps that ran", cases=len(rows))
 
 
 def residuals(cases: Sequence[common.Measured], constants: Constants, knowledge: Knowledge) -> list[tuple[common.Measured, float]]:

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import least_squares
 
-from bedplate.planner.calibration import Constants, Effects, Spread
+from bedplate.planner.calibration import Constants, Spread
 from bedplate.planner.knowledge import Knowledge
 from bedplate.planner.training.answer import scalar, spread_groups
 from bedplate.planner.training.fit import prepared
@@ -29,6 +29,7 @@ from bedplate.planner.training.step import step
 from bedplate.storage.systems import load_constants
 
 from . import common
+from .priors import Place, Prior, effects, places
 from .stacking import stacked
 
 NOISE = 0.04
@@ -44,14 +45,6 @@ FOLDS = 6
 THINNED = 30
 """Rows that a source counts as, at most, where ranges are set."""
 Values = NDArray[np.float64]
-
-
-class Prior(NamedTuple):
-    """A rate's prior: middle and deviation of its logarithm; of effects, by the labels' beginnings, a deviation or (mean, deviation)."""
-
-    middle: float
-    deviation: float
-    effects: Mapping[str, float | tuple[float, float]] = {}
 
 
 PRIORS: dict[str, Prior] = {
@@ -87,15 +80,6 @@ PRIORS: dict[str, Prior] = {
 }
 
 
-class Place(NamedTuple):
-    """One fitted number: of which rate, for which label ("" the base), with its prior."""
-
-    rate: str
-    label: str
-    middle: float
-    deviation: float
-
-
 class Problem(NamedTuple):
     """All rows at once: set-ups stacked into arrays, which places apply to which rows, and the measured seconds."""
 
@@ -129,26 +113,17 @@ def problem(rows: Sequence[common.Measured], knowledge: Knowledge) -> Problem:
     sizes = Counter(row.source for row in rows)
     weight = np.array([sizes[row.source] ** -BALANCE for row in rows])
     weight *= np.sqrt(len(rows)) / np.sqrt(np.sum(weight**2))
-    places, applies = [], []
-    for rate, prior in PRIORS.items():
-        places.append(Place(rate, "", math.log(prior.middle), prior.deviation))
-        applies.append(np.ones(len(rows)))
-        for label in sorted({label for one in made for label in one.labels}):
-            start = next((start for start in prior.effects if label.startswith(start)), None)
-            if start is not None:
-                known = prior.effects[start]
-                mean, deviation = known if isinstance(known, tuple) else (0.0, known)
-                places.append(Place(rate, label, mean, deviation))
-                applies.append(np.array([float(label in one.labels) for one in made]))
+    at = places(PRIORS, (label for one in made for label in one.labels))
+    applies = np.array([[float(place.label in ("", *one.labels)) for one in made] for place in at])
     parts = stacked([(one.layout, one.work, one.ops, one.machine) for one in made])
-    return Problem(parts, places, np.array(applies), seconds, weight)
+    return Problem(parts, at, applies, seconds, weight)
 
 
 def _logs(values: Values, at: Problem) -> dict[str, Values]:
     """The logarithm of every rate for every row."""
     logs = {rate: np.zeros(len(at.seconds)) for rate in PRIORS}
     for value, place, applies in zip(values, at.places, at.applies, strict=True):
-        logs[place.rate] += value * applies
+        logs[place.factor] += value * applies
     return logs
 
 
@@ -165,7 +140,7 @@ def solve(at: Problem) -> Values:
     middle = np.array([p.middle for p in at.places])
     deviation = np.array([p.deviation for p in at.places])
     order = {rate: i for i, rate in enumerate(PRIORS)}
-    owner = np.array([order[p.rate] for p in at.places])
+    owner = np.array([order[p.factor] for p in at.places])
 
     def misses(values: Values) -> Values:
         rows = (np.log(predicted(_logs(values, at), at) / at.seconds) / NOISE * at.weight) ** 2
@@ -184,20 +159,10 @@ def solve(at: Problem) -> Values:
     return np.asarray(least_squares(misses, middle, jac=slopes, x_scale=deviation, max_nfev=25).x)
 
 
-def constants_of(values: Values, places: Sequence[Place]) -> Constants:
-    """The values as they are stored."""
-    effects: dict[str, Effects] = {}
-    for rate in PRIORS:
-        own = {p.label: float(v) for v, p in zip(values, places, strict=True) if p.rate == rate}
-        base = own.pop("")
-        effects[rate] = Effects(base=round(base, 5), effects={k: round(v, 5) for k, v in own.items() if abs(v) > 5e-4})
-    return Constants(effects=effects)
-
-
 def fit(cases: Sequence[common.Measured], knowledge: Knowledge) -> Constants:
     """The constants of training steps."""
     at = problem(cases, knowledge)
-    return constants_of(solve(at), at.places)
+    return Constants(effects=effects(solve(at), at.places))
 
 
 class Residual(NamedTuple):

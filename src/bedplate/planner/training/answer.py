@@ -142,6 +142,6 @@ def _gib(taken: MemoryBreakdown) -> str:
 def _recomputed(case: Case, made: Setup) -> list[str]:
     """What was assumed of recomputation where the case is silent."""
     level, share = scalar(made.layout.recompute), scalar(made.layout.share)
-    if case.recompute or level == NONE:
+    if case.recompute or level == NONE or (any("recomputation assumed" in note for note in made.notes) and level == SELECTIVE):
         return []
     return [f"{'selective' if level == SELECTIVE else 'full'} recomputation of {100 * share:.0f} % of the layers, for it to fit"]

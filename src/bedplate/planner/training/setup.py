@@ -184,7 +184,7 @@ def _workload(case: Case, arch: Architecture, chip: Accelerator, own: Engine, se
     precision = case.precision or "bf16"
     low = precision in QUANTISE and chip.peak(precision) != chip.peak("bf16")
     pure = bool(case.parallel and case.parallel.fsdp_mixed_precision == "pure")
-    bridge, old = case.engine_detail == "megatron-bridge", unfused(case)
+    old = unfused(case)
     return Workload(
         seq=seq,
         low=float(low),
@@ -197,13 +197,18 @@ def _workload(case: Case, arch: Architecture, chip: Accelerator, own: Engine, se
         again_stream=0.0 if old else own.again_stream,
         dropout=float(old),
         kept_low=KEPT_LOW if low and own.stack == "megatron" else 1.0,
-        reduce=2.0 if pure or bridge else own.reduce,
+        reduce=2.0 if pure or _bridge(case) else own.reduce,
         gathered=1.0 if low and own.stack in GATHERS_LOW else own.gathered,
-        gradient_bytes=2.0 if bridge else own.gradient_bytes,
+        gradient_bytes=2.0 if _bridge(case) else own.gradient_bytes,
         optimiser_bytes=own.optimiser_bytes,
         balanced=float(own.balanced),
         **_tuning(case, arch, own),
     )
+
+
+def _bridge(case: Case) -> bool:
+    """Whether gradients are kept and reduced in bf16, as NeMo's and Megatron-Bridge's recipes do."""
+    return case.engine_detail == "megatron-bridge" or case.engine == "nemo"
 
 
 def _tuning(case: Case, arch: Architecture, own: Engine) -> dict[str, float]:

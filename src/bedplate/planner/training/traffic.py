@@ -63,12 +63,12 @@ def held(layout: Layout, ops: Operations) -> tuple[Numbers, Numbers]:
 def data(layout: Layout, work: Workload, ops: Operations, net: Fabric, rates: Rates, busy: Numbers) -> Numbers:
     """A step's gradients and weights between data-parallel ranks, beside `busy` seconds of compute a micro-batch.
 
-    ZeRO-3 gathers weights for each pass of each micro-batch and reduces gradients after it; otherwise both happen once a step, beside
-    one micro-batch.
+    ZeRO-3 gathers weights for each pass of each micro-batch and reduces gradients after it; otherwise, and in a pipeline, both happen
+    once a step, beside one micro-batch.
     """
     dense, routed = held(layout, ops)
     kept = np.asarray(1.0 - np.asarray(work.frozen))
-    full = np.asarray(layout.zero) >= 3
+    full = (np.asarray(layout.zero) >= 3) & (np.asarray(layout.pp) == 1)
     gathers = np.where(full, 2.0, kept) * work.gathered
     reduces = kept * work.reduce
 
