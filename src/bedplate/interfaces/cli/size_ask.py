@@ -100,7 +100,7 @@ def _answer(question: Question, given: dict[str, Any], html: Path | None, report
     if html is not None:
         write_page(found, html)
     if report is not None:
-        write_report(found, report)
+        write_report(found, report, given.get("systems"))
     return 0 if found.best is not None else Refused.exit_code
 
 
