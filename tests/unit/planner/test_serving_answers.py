@@ -68,6 +68,14 @@ def test_an_engine_and_a_chip_never_measured_are_answered_from_the_data_sheet() 
     assert result.power_w is None
 
 
+def test_a_chip_known_from_its_data_sheet_alone_gets_a_wider_range_and_a_warning() -> None:
+    known, new = answer(case(), KNOWN), answer(case(accelerator="MI325X"), KNOWN)
+    assert not any("never measured" in warning for warning in known.warnings)
+    assert any("never measured on MI325X" in warning for warning in new.warnings)
+    width = [a.quantities["tpot_ms"].high / a.quantities["tpot_ms"].value for a in (known, new)]
+    assert width[1] > width[0]
+
+
 def test_caches_go_to_eight_bits_only_where_sixteen_have_no_room() -> None:
     """MiniMax-M2.5 in fp8 on two B200 has room for 64 requests of 9 k tokens but not for 512."""
     arch, chip = KNOWN.architecture("MiniMax-M2.5"), KNOWN.systems.accelerator("B200-SXM-180GB")

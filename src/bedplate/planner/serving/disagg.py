@@ -26,7 +26,7 @@ from .iteration import iteration
 from .layout import layout_of, load_of, writer
 from .loop import Delays, prefill_chunks
 from .model import machine_of
-from .point import constants_of, ranged
+from .point import constants_of, margin, ranged
 from .rates import SCALE_OUT, Rates
 from .records import Numbers
 from .work import Work
@@ -121,7 +121,7 @@ def answer(case: Case, knowledge: Knowledge) -> Answer:
     values["output_tokens_per_s"] = float(split.requests_per_s) * load.osl
     return Answer(
         id=case.id,
-        quantities={name: ranged(name, value, constants, names, basis) for name, value in values.items()},
+        quantities={name: ranged(name, value, constants, names, basis, margin(chip, constants)) for name, value in values.items()},
         fits=prefill.memory.fits and decode.memory.fits,
         basis=basis,
     )

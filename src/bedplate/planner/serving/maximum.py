@@ -25,7 +25,7 @@ from .layout import layout_of, writer
 from .loop import Delays, closed_loop
 from .memory import GIB, UTILISATION, most_sequences
 from .model import machine_of
-from .point import constants_of, ranged
+from .point import constants_of, margin, ranged
 from .rates import Rates
 from .records import Numbers, ServeLayout
 from .work import Work, per_rank
@@ -155,7 +155,7 @@ def answer(case: Case, knowledge: Knowledge) -> Answer:
     basis = "; ".join([f"roofline of {arch.name} on {asked.layout.n_accel} x {chip.name}, {constants.fitted_on}", *asked.assumed])
     return Answer(
         id=case.id,
-        quantities={"output_tokens_per_s": ranged("output_tokens_per_s", rate, constants, groups(case), basis)},
+        quantities={"output_tokens_per_s": ranged("output_tokens_per_s", rate, constants, groups(case), basis, margin(chip, constants))},
         fits=parts.memory.fits,
         basis=basis,
     )
