@@ -18,7 +18,7 @@ from .tree import Tree, tree
 
 FRONT_GBPS = 200.0
 FRONT_OVERSUBSCRIPTION = 2.0
-COPPER_M = 2.5
+COPPER_M = 2.0
 """Longest run inside a rack and to the next."""
 
 
