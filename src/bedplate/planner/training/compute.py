@@ -18,7 +18,10 @@ from .rates import Machine, Rates, Workload
 
 UNFUSED_FORWARD, UNFUSED_BACKWARD = 13.0, 22.0
 """Bytes moved a score where attention is not fused: products' results, masked softmax, dropout with its mask (Korthikanti, section 4.1)."""
+UNFUSED_RAMP = 64.0
+"""Inner dimension at which the batched products of scores run at half their rate."""
 FLASH_BACKWARD = 2.5
+"""FLOPs of a backward pass over those of the forward pass."""
 
 
 class Pass(NamedTuple):
@@ -87,7 +90,7 @@ def _unfused(layout: Layout, work: Workload, ops: Operations, machine: Machine, 
     a = ops.attends
     keys = np.minimum(work.seq, a.window)
     scores = tokens / layout.tp * a.layers * a.heads * keys
-    shape = {"flops": machine.peak * rates.matrix, "bandwidth": machine.memory, "element": 0.0, "ramp": rates.ramp, "unhidden": 0.0}
+    shape = {"flops": machine.peak * rates.matrix, "bandwidth": machine.memory, "element": 0.0, "ramp": UNFUSED_RAMP, "unhidden": 0.0}
     one = product_seconds(work.seq, keys, a.width, **shape) / (work.seq * keys) * scores
     forward = 2.0 * one + stream_seconds(scores * UNFUSED_FORWARD, machine.memory)
     return forward, 4.0 * one + stream_seconds(scores * UNFUSED_BACKWARD, machine.memory)

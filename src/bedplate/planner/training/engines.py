@@ -71,7 +71,13 @@ def engine(name: str | None, kind: str = "gpu") -> Engine:
     return ENGINES.get(ALIASES.get(name or "", name or ""), usual)
 
 
+UNFUSED_TOKENS = 2048
+"""Longest sequences of the time before fused attention."""
+
+
 def unfused(case: Case) -> bool:
-    """Whether attention's scores go through memory: Megatron of 2022 and before (no release named, A100 or V100)."""
+    """Whether attention's scores go through memory: Megatron of 2022 and before (no release named, A100 or V100, short sequences)."""
+    if (case.seq_len or 0) > UNFUSED_TOKENS:
+        return False
     old_chip = (case.accelerator or "").startswith(("A100", "V100"))
     return old_chip and case.engine in ("megatron", "deepspeed", None) and not (case.engine_version or case.engine_detail)

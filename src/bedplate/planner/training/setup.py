@@ -149,6 +149,8 @@ def _layout(case: Case, arch: Architecture, own: Engine, seq: float, notes: list
 
 def _recompute_default(case: Case, own: Engine, notes: list[str]) -> str:
     level = own.recompute
+    if case.flops_convention == "hardware" or (unfused(case) and case.kind == "train_step"):
+        level = "full"
     if own.stack == "litgpt" and (case.technique == "inference" or (case.n_accel or 1) > 1):
         level = "full"
     if level != "none":
