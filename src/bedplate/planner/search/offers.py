@@ -90,6 +90,11 @@ def _chips(limits: Limits, systems: Systems) -> list[tuple[Accelerator, Node | N
     return [_named(name, systems) for name in limits.on]
 
 
+def named(limits: Limits, systems: Systems) -> list[Accelerator]:
+    """The accelerators that were asked for by name."""
+    return [_named(name, systems)[0] for name in limits.on if name != "any"]
+
+
 def _named(name: str, systems: Systems) -> tuple[Accelerator, Node | None]:
     try:
         return systems.accelerator(name), None

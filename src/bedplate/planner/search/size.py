@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Callable
 from typing import Any
 
@@ -11,8 +12,10 @@ from bedplate.planner.money.cost import cost
 from bedplate.planner.questions import Batch, Cost, Finetune, Limits, Question, Serve, Site, Train
 from bedplate.planner.site.answer import site
 from bedplate.planner.sizing import Design, Sizing
+from bedplate.planner.systems import BYTES
 
 from .common import constraints, rests_on, swings
+from .doubts import doubts
 from .offers import Offer, machine_key, offers, usual_terms
 from .pick import Constraint, Picked, pick, scorer
 from .serving import State, batched, served, states
@@ -21,6 +24,7 @@ from .training import Found, best_layouts, fitting_hint, trained
 
 def size(question: Question, knowledge: Knowledge) -> Sizing:
     """The best design, the runner-up, what binds and why. Raises NotFound and UserError."""
+    _known_precision(getattr(question, "precision", ""))
     answer: Callable[[Any, Knowledge], Sizing] = _ANSWERS[type(question)]
     return answer(question, knowledge)
 
@@ -121,7 +125,7 @@ def _sized(
     return Sizing(
         question=question, objective=objective, best=best, runner_up=picked.runner_up, reasons=_reasons(picked, objective),
         binding=picked.binding, conflict=picked.conflict, front=picked.front, options=_one_each(designs, limits, objective),
-        sensitivities=swings(best.quantities, target, offer) if best else (), warnings=_warnings(best, offer),
+        sensitivities=swings(best.quantities, target, offer) if best else (), warnings=doubts(question, best, offer, knowledge) if best else (),
         assumptions=rests_on(offer, knowledge, ("electricity-usd-kwh",)), searched=searched,
     )  # fmt: skip
 
@@ -149,15 +153,12 @@ def _priced(designs: list[Design]) -> bool:
     return any("cost_usd" in d.quantities for d in designs)
 
 
-def _warnings(best: Design | None, offer: Offer) -> tuple[str, ...]:
-    if best is None:
-        return ()
-    told = []
-    if not offer.chip.verified:
-        told.append(f"the data sheet row of {offer.chip.name} is unverified")
-    if offer.usd_hour is not None and not offer.verified:
-        told.append(f"the price of {offer.chip.name} ({offer.term}) is unverified")
-    return tuple(told)
+def _known_precision(name: str) -> None:
+    if name and name not in BYTES:
+        near = difflib.get_close_matches(name, BYTES, n=1)
+        raise UserError(
+            f"there is no precision '{name}'", why=f"known: {', '.join(BYTES)}", next=f"--precision {near[0] if near else 'bf16'}"
+        )
 
 
 def _positive(**values: float) -> None:

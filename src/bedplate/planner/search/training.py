@@ -35,7 +35,7 @@ from bedplate.planner.training.setup import Setup, setup
 from bedplate.planner.training.step import StepBreakdown, step
 
 from .common import counted, metered, money, over_time, parts
-from .offers import Offer, joins
+from .offers import Offer, joins, named, node_of
 
 BATCH_TOKENS = ((3e9, 2**20), (30e9, 2**22), (math.inf, 2**24))
 """(weights below which, tokens): GPT-3 used 0.5 to 3.2 M by size (arXiv 2005.14165), Llama 3 4 M growing to 16 M (arXiv 2407.21783)."""
@@ -253,11 +253,16 @@ def memory_needed(question: Train | Finetune, arch: Architecture) -> float:
 
 
 def fitting_hint(question: Train | Finetune, arch: Architecture, systems: Systems) -> str:
-    """What would make a model fit that fits nowhere."""
+    """What would make a model fit that fits nowhere: so many of the machines that were named, else of the GPU with most memory."""
     need = memory_needed(question, arch)
-    largest = max(systems.accelerators.values(), key=lambda chip: chip.mem_gb)
-    held = math.ceil(need / (largest.mem_gb * 1e9 * 0.8))
-    return f"weights, gradients and optimiser take {need / 1e9:,.0f} GB: {held} x {largest.name} would hold them"
+    gpus = [
+        chip for chip in systems.accelerators.values() if chip.kind == "gpu" and any(p.accelerator == chip.name for p in systems.prices)
+    ]
+    chips = named(question.limits, systems) or [max(gpus, key=lambda chip: chip.mem_gb)]
+    held = " or ".join(f"{math.ceil(need / (chip.mem_gb * 1e9 * 0.8))} x {chip.name}" for chip in chips)
+    alone = [chip.name for chip in chips if node_of(chip, systems) is None]
+    more = f"; no node with {', '.join(alone)} is known, so that only one of them can work on a job" if alone else ""
+    return f"weights, gradients and optimiser take {need / 1e9:,.0f} GB, activations come on top: {held} would hold the former{more}"
 
 
 def breakdown_names() -> tuple[str, ...]:
