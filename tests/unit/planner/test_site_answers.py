@@ -100,6 +100,14 @@ def test_limits_that_nothing_keeps_are_named_with_the_closest() -> None:
     assert "nodes instead of" in answer.binding.relaxed
 
 
+def test_no_design_of_the_front_is_beaten_in_time_money_and_energy() -> None:
+    """Colocation is dearer and sooner than building behind the same doors: both stay; air loses to doors in money and energy."""
+    answer = site(DGX, KNOWN)
+    assert {one.name for one in answer.front} >= {"new hall, rear-door", "colocation, rear-door"}
+    axes = [tuple(one.quantities[name].value for name in ("time_s", "cost_usd", "energy_mwh_year")) for one in answer.front]
+    assert not [a for a in axes for b in axes if a != b and all(x <= y for x, y in zip(b, a, strict=True))]
+
+
 def test_a_deadline_rules_out_building() -> None:
     answer = site(msgspec.structs.replace(DGX, limits=Limits(by_s=52 * 7 * 86400)), KNOWN)
     assert answer.best is not None
@@ -161,6 +169,8 @@ def test_one_node_more_never_takes_less_power_racks_switches_or_money(nodes: int
         ({"nodes": 0}, "0 nodes"),
         ({"utilisation": 1.5}, "utilisation"),
         ({"months": 0.0}, "months"),
+        ({"hall_kw": -5.0}, "hall-kw"),
+        ({"checkpoint_tb": 0.0}, "checkpoint-tb"),
         ({"oversubscription": 0.5}, "oversubscription"),
         ({"fabric": "token ring"}, "token ring"),
         ({"limits": Limits(export="4A994")}, "3A090"),

@@ -83,11 +83,22 @@ def test_a_short_name_belongs_to_one_accelerator(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("short", "name"),
     [
-        ("h100", "H100-SXM5-80GB"), ("H200", "H200-SXM-141GB"), ("b200", "B200-SXM-180GB"), ("a100", "A100-SXM4-80GB"),
-        ("mi300x", "MI300X"), ("tpu v5e", "TPU-v5e"), ("gb200", "GB200-186GB"), ("GB200 NVL72", "GB200-186GB"), ("trillium", "TPU-v6e"), ("trn2", "Trainium2"),
-        ("v100", "V100-SXM2-32GB"), ("h100 pcie", "H100-PCIe-80GB"), ("4090", "RTX-4090"), ("cerebras", "Cerebras-WSE-3"),
+        ("h100", "H100-SXM5-80GB"),
+        ("H200", "H200-SXM-141GB"),
+        ("b200", "B200-SXM-180GB"),
+        ("a100", "A100-SXM4-80GB"),
+        ("mi300x", "MI300X"),
+        ("tpu v5e", "TPU-v5e"),
+        ("gb200", "GB200-186GB"),
+        ("GB200 NVL72", "GB200-186GB"),
+        ("trillium", "TPU-v6e"),
+        ("trn2", "Trainium2"),
+        ("v100", "V100-SXM2-32GB"),
+        ("h100 pcie", "H100-PCIe-80GB"),
+        ("4090", "RTX-4090"),
+        ("cerebras", "Cerebras-WSE-3"),
     ],
-)  # fmt: skip
+)
 def test_short_names_mean_the_variant_of_the_8_gpu_server(short: str, name: str) -> None:
     assert SHIPPED.accelerator(short).name == name
 

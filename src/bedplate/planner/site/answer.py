@@ -19,7 +19,7 @@ from bedplate.planner.sizing import Assumption, Design, Sizing, assumed
 from . import energy, fabric, racks, storage
 from .design import Given, Parts, design, parts
 from .drawing import drawings
-from .limits import binding, broken, smallest
+from .limits import binding, broken, front, smallest
 from .money import hall_figures, spent
 from .racks import allowed, standing
 from .rent import cheapest_rent
@@ -49,6 +49,7 @@ def site(question: Site, knowledge: Knowledge) -> Sizing:
         question=question, objective=objective, best=best[0] if best else None, runner_up=_runner_up(question, objective, ranked, best),
         reasons=_reasons(given, shown, rented), binding=binding(given, shown[0], shown[1]),
         conflict=() if best else smallest(question, [one for one, _ in ranked]),
+        front=front([one for one, _ in kept], objective),
         options=_options(question, objective, ranked, shown[0], rented), sensitivities=shown[1].bars,
         assumptions=_assumptions(given, shown[1]), timeline=shown[1].timing.milestones, warnings=_warnings(given, shown),
         drawings=drawings(given, shown[1]), searched=len(ranked),
@@ -63,6 +64,11 @@ def _given(question: Site, knowledge: Knowledge) -> Given:
         raise UserError(f"utilisation {question.utilisation:g} is no share of the time", next="give it as 60% or 0.6")
     if question.months <= 0:
         raise UserError(f"{question.months:g} months is no time", next="--months 36")
+    for name in ("hall_kw", "rack_kw", "storage_tb", "storage_read_gbs", "checkpoint_tb"):
+        if (value := getattr(question, name)) is not None and value <= 0:
+            raise UserError(
+                f"{name.replace('_', '-')} is {value:g}", why="it must be more than nothing", next=f"leave --{name.replace('_', '-')} out"
+            )
     node = standing(systems.node(question.node), systems)
     if systems.accelerator(node.accelerator).exceeds(question.limits.export):
         raise UserError(

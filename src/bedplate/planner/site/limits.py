@@ -51,6 +51,17 @@ def smallest(question: Site, designs: list[Design]) -> tuple[str, ...]:
     return (f"{question.nodes} nodes of {question.node}", *(f"{limit}, and {closest.name} needs {needed}" for limit, needed in told))
 
 
+def front(designs: list[Design], objective: str) -> tuple[Design, ...]:
+    """The designs that no other equals or beats in time, in the objective and in energy at once."""
+    axes = ("time_s", objective, "energy_mwh_year")
+    points = [tuple(one.quantities[axis].value for axis in axes) for one in designs]
+
+    def beaten(point: tuple[float, ...]) -> bool:
+        return any(other != point and all(a <= b for a, b in zip(other, point, strict=True)) for other in points)
+
+    return tuple(one for one, point in zip(designs, points, strict=True) if not beaten(point))
+
+
 def binding(given: Given, design: Design, made: Parts) -> Binding:
     """The limit that is closest or worst, else what ends a rack; and what 10 % more of it buys, in nodes."""
     question, node = given.question, given.node
