@@ -106,7 +106,7 @@ def _state(question: Serve | Batch, layout: ServeLayout, machine: Machine, chip:
     hit = question.prefix_hit if isinstance(question, Serve) else 0.0
     found = closed_loop(
         machine.work, machine.rates, machine.delays, isl=question.isl, osl=question.osl, concurrency=tried, room=room,
-        chunk=float(layout.chunk), per_step=layout.tokens_per_step, prefix_hit=hit,
+        chunk=float(layout.chunk), per_step=layout.per_step, prefix_hit=hit,
     )  # fmt: skip
     chosen = _last_within(question, found)
     one = _element(found, chosen)

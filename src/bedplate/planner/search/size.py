@@ -125,7 +125,8 @@ def _sized(
     return Sizing(
         question=question, objective=objective, best=best, runner_up=picked.runner_up, reasons=_reasons(picked, objective),
         binding=picked.binding, conflict=picked.conflict, front=picked.front, options=_one_each(designs, limits, objective),
-        sensitivities=swings(best.quantities, target, offer) if best else (), warnings=doubts(question, best, offer, knowledge) if best else (),
+        sensitivities=swings(best.quantities, target, offer) if best else (),
+        warnings=doubts(question, best, offer, knowledge) if best else (),
         assumptions=rests_on(offer, knowledge, ("electricity-usd-kwh",)), searched=searched,
     )  # fmt: skip
 
