@@ -39,7 +39,9 @@ def fit(cases: Sequence[common.Measured], knowledge: Knowledge) -> Constants:
     shares = [
         math.log(c.measured["tflops"] * 1e12 / (chip.peak(c.case.precision or "bf16") or 1.0)) for chip, c in zip(chips, swept, strict=True)
     ]
-    base, effects = shrunk(names, shares, noise=0.02, spreads={"vendor": 0.12, "accelerator": 0.12}, prior=(math.log(0.78), 0.1))
+    base, effects = shrunk(
+        names, shares, noise=0.02, spreads={"vendor": 0.2, "format": 0.08, "accelerator": 0.12}, prior=(math.log(0.78), 0.1)
+    )
     wire = _wire([c for c in cases if c.case.kind == "collective"], knowledge)
     return Constants(
         effects={"matrix": Effects(base=base, effects=effects), **wire},

@@ -136,3 +136,20 @@ def test_offloading_keeps_a_tenth() -> None:
     ops, work = operations(KNOWLEDGE.architecture("Llama-3.1-8B")), Workload(seq=8192.0)
     here = activations(Layout(), work, ops, Held())
     assert scalar(activations(Layout(offload=1.0), work, ops, Held())) == pytest.approx(0.1 * scalar(here))
+
+
+def test_inference_over_several_accelerators_holds_a_part_of_the_weights() -> None:
+    def peak(n: int, style: str | None) -> float:
+        asked = Case(id="a", kind="memory", model=ModelName(name="Llama-2-70B"), accelerator="A100-SXM4-80GB", n_accel=n, engine="litgpt",
+                     technique="inference", precision="bf16", parallel=Parallel(style=style))  # fmt: skip
+        return memory_of(asked, KNOWLEDGE).quantities["peak_mem_gib"].value
+
+    whole = 2 * 68.98e9 / GIB
+    assert peak(4, "tp") == pytest.approx(whole / 4, rel=0.1)
+    assert peak(4, "sequential") == pytest.approx(whole / 4, rel=0.1)
+
+
+def test_without_an_accelerator_the_bytes_are_counted_and_nothing_is_said_of_fitting() -> None:
+    found = memory_of(Case(id="a", kind="memory", model=ModelName(name="GPT-7.5B"), technique="full", seq_len=1024), KNOWLEDGE)
+    assert found.fits is None
+    assert found.quantities["params_optimizer_gib"].value > 7.5e9 * 16 / GIB

@@ -18,4 +18,4 @@ def attainable(chip: Accelerator, precision: str, constants: Constants) -> float
 
 def labels(chip: Accelerator, precision: str) -> tuple[str, ...]:
     """What the share hangs on."""
-    return (f"vendor:{chip.vendor}", f"vendor:{chip.vendor}/{precision}", f"accelerator:{chip.name}/{precision}")
+    return (f"vendor:{chip.vendor}", f"format:{chip.vendor}/{precision}", f"accelerator:{chip.name}/{precision}")

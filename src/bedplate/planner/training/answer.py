@@ -23,6 +23,8 @@ from .step import StepBreakdown, step
 PARTS_NAMED = 3
 """How many of a step's parts the basis names."""
 GIB = 2.0**30
+STAND_IN = "H100-SXM5-80GB"
+"""Whose place an accelerator that a memory case does not name takes: the bytes do not depend on it, and nothing is said of fitting."""
 
 
 def train_step(case: Case, knowledge: Knowledge) -> Answer:
@@ -49,7 +51,8 @@ def memory_of(case: Case, knowledge: Knowledge) -> Answer:
 
     Weights and optimiser are the mean rank's, as the papers that print them count; the peak is the worst rank's. Raises Unsupported.
     """
-    made = setup(case, knowledge)
+    named = case.accelerator is not None
+    made = setup(case if named else msgspec.structs.replace(case, accelerator=STAND_IN), knowledge)
     constants = knowledge.constants["memory"]
     taken = footprint(made, constants)
     peak = _peak(made, taken, knowledge)
@@ -64,7 +67,7 @@ def memory_of(case: Case, knowledge: Knowledge) -> Answer:
         "activations_gib": _exactly(kept / GIB),
         "activation_pct_of_baseline": _exactly(100.0 * kept / base),
     }
-    return Answer(id=case.id, quantities=quantities, fits=fits(made, taken), basis=basis)
+    return Answer(id=case.id, quantities=quantities, fits=fits(made, taken) if named else None, basis=basis)
 
 
 def fits(made: Setup, taken: MemoryBreakdown) -> bool:

@@ -26,6 +26,8 @@ LEVELS = {"none": NONE, "selective": SELECTIVE, "full": FULL}
 FABRIC_GBPS = {"gpu": 200.0, "tpu": 25.0}
 """Gbit/s a chip on the network between domains where neither the case nor a node of the catalogue says."""
 BLACKWELL = ("B200", "B300")
+STYLES = ("tp", "sequential")
+"""How several accelerators share a model in inference: by tensor, or layers one after the other."""
 FROZEN = ("lora", "qlora", "adapter", "adapter_v2", "inference")
 STEADY = 4.0
 """Micro-batches a pipeline stage where a case gives no batch: enough for the pipeline to fill."""
@@ -126,6 +128,8 @@ def _layout(case: Case, arch: Architecture, own: Engine, seq: float, notes: list
     if given and given.pp_schedule and "nterleaved" in given.pp_schedule and vp == 1:
         vp = 2.0
     chips = float(case.n_accel or tp * pp * cp * float((given and given.dp) or 1))
+    if given and given.style in STYLES:
+        tp, pp = (chips, pp) if given.style == "tp" else (tp, chips)
     dp = chips / (tp * pp * cp)
     if dp < 1 or dp != int(dp):
         raise Unsupported(f"{chips:.0f} accelerators do not hold tp {tp:.0f} x pp {pp:.0f} x cp {cp:.0f}")
@@ -225,7 +229,7 @@ def _tuning(case: Case, arch: Architecture, own: Engine) -> dict[str, float]:
     spare = 0.0
     if quantised:
         spare += DEQUANTISE_BYTES + 4.0 * arch.d_model * max([arch.d_ff] + [g.d_ff for g in arch.groups])
-    if own.stack == "litgpt" and frozen and (case.n_accel or 1) > 1:
+    if own.stack == "litgpt" and frozen and technique != "inference" and (case.n_accel or 1) > 1:
         spare += weights * params
     return {
         "frozen": float(frozen),
