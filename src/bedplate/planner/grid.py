@@ -1,7 +1,8 @@
 """What the electricity of a region is like: carbon, price region by region, water, and the shape of a typical day.
 
-Choices: a region is matched by its exact name first (a cloud's `eu-north-1`), then by its country, whose letters it starts with; where
-nothing is known the world's median country stands in. A day's shape is relative to its mean, so that it goes with any yearly figure.
+Choices: a region is matched by its exact name first (a cloud's `eu-north-1`), then by its country: the one that a row of that region is
+named after, else the one whose letters it starts with. Where nothing is known the world's median country stands in. A day's shape is
+relative to its mean, so that it goes with any yearly figure.
 Limits: yearly means of the place, not of the contract: a purchase of green electricity is not counted; no season, no forecast.
 """
 
@@ -30,13 +31,30 @@ def carbon_row(region: str, systems: Systems) -> Grid | None:
     """The row that says a region's carbon; None: not known."""
     rows = [grid for grid in systems.grids if grid.g_per_kwh is not None]
     exactly = [grid for grid in rows if region and grid.region.lower() == region.lower()]
-    country = [grid for grid in rows if grid.kind == "country" and _in_country(grid, region)]
-    return next(iter(exactly or country), None)
+    place = country(region, systems)
+    return next(iter(exactly or [grid for grid in rows if place and grid.kind == "country" and grid.region == place]), None)
 
 
 def water_row(region: str, systems: Systems) -> Grid | None:
     """The row that says the water a country's electricity takes; None: not known."""
-    return next((grid for grid in systems.grids if grid.kind == "water" and _in_country(grid, region)), None)
+    place = country(region, systems)
+    return next((grid for grid in systems.grids if place and grid.kind == "water" and grid.region == place), None)
+
+
+def country(region: str, systems: Systems) -> str:
+    """The three letters of the country that a region lies in (ISO 3166-1 alpha-3); '' where it is not known."""
+    letters = {grid.name: grid.region for grid in systems.grids if grid.kind == "country"}
+    for grid in systems.grids:
+        if region and grid.region.lower() == region.lower() and grid.name in letters:
+            return letters[grid.name]
+    found = _ISO3.get(region[:2].upper(), "")
+    return region.upper() if region.upper() in letters.values() else found
+
+
+def two_letters(region: str, systems: Systems) -> str:
+    """The same in two letters, for the countries that prices are kept of."""
+    place = country(region, systems)
+    return next((short for short, long in _ISO3.items() if long == place), "")
 
 
 def day(region: str, systems: Systems) -> DayShape:
@@ -53,7 +71,3 @@ def cleanest(shape: DayShape, hours: int) -> tuple[tuple[str, ...], float]:
     """The `hours` hours of the day with the least carbon, in order of the day, and their mean as a ratio to the day's."""
     kept = sorted(sorted(HOURS, key=lambda hour: shape.hour[hour])[:hours])
     return tuple(kept), sum(shape.hour[hour] for hour in kept) / hours
-
-
-def _in_country(grid: Grid, region: str) -> bool:
-    return bool(region) and grid.region in (region.upper(), _ISO3.get(region[:2].upper()))

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bedplate.planner.estimate import exact
-from bedplate.planner.grid import carbon, carbon_row, cleanest, day, water_row
+from bedplate.planner.grid import carbon, carbon_row, cleanest, country, day, water_row
+from bedplate.planner.money.ways import electricity
 from bedplate.planner.site.energy import by_hour, load, shifting, year
 from bedplate.planner.site.timeline import figures, schedule
 from bedplate.planner.site.ways import Way
@@ -49,6 +50,14 @@ def test_carbon_is_looked_up_by_region_then_country_then_the_median() -> None:
     assert row
     assert row.region == "USA"
     assert water_row("", SYSTEMS) is None
+
+
+def test_a_region_of_a_cloud_lies_in_the_country_that_its_row_is_named_after() -> None:
+    assert [country(region, SYSTEMS) for region in ("eu-north-1", "us-east-1", "DE", "FRA", "atlantis", "")] == [
+        "SWE", "USA", "DEU", "FRA", "", "",
+    ]  # fmt: skip
+    assert electricity(SYSTEMS, "eu-north-1") == electricity(SYSTEMS, "SE")
+    assert electricity(SYSTEMS, "US-VA")[0] == 0.09
 
 
 def test_the_hours_of_a_day_add_up_to_its_carbon_and_noon_is_cleanest_under_the_sun() -> None:

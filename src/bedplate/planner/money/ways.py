@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from bedplate.core.errors import UserError
 from bedplate.core.records import Record
+from bedplate.planner.grid import two_letters
 from bedplate.planner.questions import Limits
 from bedplate.planner.systems import Node, Price, Systems
 
@@ -81,6 +82,7 @@ def electricity(systems: Systems, region: str) -> tuple[float, str]:
     """USD per kWh of a region (longest match of its name) and where from; the general figure where it is not known."""
     rows = [grid for grid in systems.grids if grid.usd_per_kwh is not None and grid.region]
     near = [grid for grid in rows if region and (region.upper().startswith(grid.region) or grid.region.startswith(region.upper()))]
+    near = near or [grid for grid in rows if grid.region == two_letters(region, systems)]
     if near:
         best = max(near, key=lambda grid: len(grid.region))
         return best.usd_per_kwh or 0.0, f"{best.name}: {best.source}"

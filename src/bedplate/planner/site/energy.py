@@ -112,5 +112,5 @@ def shifting(region: str, systems: Systems, hours: int = 8) -> str:
     """What the cleanest hours of the day would save, in words."""
     shape = day(region, systems)
     kept, ratio = cleanest(shape, hours)
-    when = f"the {hours} cleanest hours of a typical day ({kept[0]} to {kept[-1]} h, shape '{shape.name}', unverified)"
+    when = f"the {hours} cleanest hours of a typical day ({' '.join(kept)} h, shape '{shape.name}', unverified)"
     return f"work that can wait for {when} emits {1 - ratio:.0%} less"
