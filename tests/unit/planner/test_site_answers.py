@@ -28,6 +28,11 @@ def test_128_dgx_h100_are_a_superpod_of_38_racks() -> None:
     assert 1.3e6 < best.quantities["it_w"].value < 1.6e6
 
 
+def test_the_cooling_is_chosen_with_its_reason() -> None:
+    assert "rear-door cooling takes 38 racks at a PUE of 1.25; air 70 racks at 1.4" in site(DGX, KNOWN).reasons[0]
+    assert site(msgspec.structs.replace(DGX, cooling="air"), KNOWN).reasons[0].endswith("it was asked for")
+
+
 def test_every_breakdown_adds_up_to_the_quantity_it_splits() -> None:
     best = site(DGX, KNOWN).best
     assert best is not None

@@ -47,7 +47,7 @@ def site(question: Site, knowledge: Knowledge) -> Sizing:
     rented = cheapest_rent(given.node, question, given.systems)
     return Sizing(
         question=question, objective=objective, best=best[0] if best else None, runner_up=_runner_up(question, objective, ranked, best),
-        reasons=_reasons(given, shown, rented), binding=binding(given, shown[0], shown[1]),
+        reasons=(_cooled(question, objective, ranked, shown), *_reasons(given, shown, rented)), binding=binding(given, shown[0], shown[1]),
         conflict=() if best else smallest(question, [one for one, _ in ranked]),
         front=front([one for one, _ in kept], objective),
         options=_options(question, objective, ranked, shown[0], rented), sensitivities=shown[1].bars,
@@ -121,6 +121,24 @@ def _options(
     return (*kept.values(), *((rented,) if rented else ()))
 
 
+def _cooled(question: Site, objective: str, ranked: list[tuple[Design, Parts]], shown: tuple[Design, Parts]) -> str:
+    """Why this cooling, against the others in the same kind of hall."""
+    best, made = shown
+    said = f"{made.cooling} cooling takes {made.packing.racks} racks at a PUE of {made.taken.pue.value:g}"
+    others = [pair for pair in ranked if pair[1].way == made.way and pair[1].cooling != made.cooling]
+    if not others:
+        return said + ("; it was asked for" if question.cooling else "; the machines allow no other here")
+    told = [
+        f"{one.cooling} {one.packing.racks} racks at {one.taken.pue.value:g} and "
+        f"{design.quantities[objective].value / best.quantities[objective].value - 1:+.1%} of {_WHAT[objective]}"
+        for design, one in others
+    ]
+    return f"{said}; {', '.join(told)}"
+
+
+_WHAT = {"cost_usd": "the money", "power_w": "the power"}
+
+
 def _reasons(given: Given, shown: tuple[Design, Parts], rented: Design | None) -> tuple[str, ...]:
     made, question = shown[1], given.question
     packing, store = made.packing, made.store
@@ -148,7 +166,7 @@ def _break_even(made: Parts, question: Site, rented: Design) -> str:
     back = payback_months(made.money.capital_usd, month, running * question.nodes)
     ratio = rented.quantities["cost_usd"].value / spent(made.money, question.months)
     told = f"renting ({rented.name}, {month:,.0f} USD a month) costs {ratio:.2f} times as much over {question.months:g} months"
-    return told + (f"; what is bought, hall and all, is paid back in {back:.0f}" if back else "; owning never pays back")
+    return told + (f"; what is bought, hall and all, is paid back in {back:.0f} months" if back else "; owning never pays back")
 
 
 def _assumptions(given: Given, made: Parts) -> tuple[Assumption, ...]:
