@@ -18,7 +18,7 @@ from bedplate.planner.serving import work as work_room
 from bedplate.planner.serving.disagg import Side, disaggregated
 from bedplate.planner.serving.iteration import iteration
 from bedplate.planner.serving.layout import layout_of, with_room
-from bedplate.planner.serving.loop import Steady, closed_loop, delays_of, prefill_chunks
+from bedplate.planner.serving.loop import Demand, Steady, closed_loop, delays_of, prefill_chunks
 from bedplate.planner.serving.maximum import most_under_limit, offline, served
 from bedplate.planner.serving.memory import memory, most_sequences
 from bedplate.planner.serving.records import ServeLayout
@@ -82,10 +82,9 @@ class Points(Part):
     def state(self, of: Value) -> Steady:
         isl = np.where(np.isnan(self.given), of("isl"), self.given)
         room = np.maximum(most_sequences(self.ranks.work, self.ranks.available, isl + self.osl / 2), 1.0)
-        return closed_loop(
-            self.ranks.work, rate_room.combine(self.ranks.sheet, of), delays_of(of), isl=isl, osl=self.osl, concurrency=self.concurrency,
-            room=room, chunk=self.ranks.chunk, observed=self.observed,
-        )  # fmt: skip
+        demand = Demand(isl=isl, osl=self.osl, chunk=self.ranks.chunk)
+        rates = rate_room.combine(self.ranks.sheet, of)
+        return closed_loop(self.ranks.work, rates, delays_of(of), demand, concurrency=self.concurrency, room=room, observed=self.observed)
 
     def predict(self, of: dict[str, Value]) -> dict[str, Array]:
         state = self.state(of[""])
@@ -161,10 +160,10 @@ class Most(Part):
 
     def predict(self, of: dict[str, Value]) -> dict[str, Array]:
         value = of[""]
-        work, rates, wait = self.ranks.work, rate_room.combine(self.ranks.sheet, value), delays_of(value)
-        room = np.clip(most_sequences(work, self.ranks.available, self.isl + self.osl), 1.0, value("max_batch"))
-        kept = most_under_limit(work, rates, wait, isl=self.isl, osl=self.osl, room=room, tpot_limit=self.limit)
-        done = offline(work, rates, wait, isl=self.isl, osl=self.osl, requests=self.requests, room=kept)
+        ranks = self.ranks.work, rate_room.combine(self.ranks.sheet, value), delays_of(value), Demand(isl=self.isl, osl=self.osl)
+        room = np.clip(most_sequences(self.ranks.work, self.ranks.available, self.isl + self.osl), 1.0, value("max_batch"))
+        kept = most_under_limit(*ranks, room=room, tpot_limit=self.limit)
+        done = offline(*ranks, requests=self.requests, room=kept)
         return {"output_tokens_per_s": done.tokens_per_s * self.dp * value("sustained")}
 
 

@@ -29,6 +29,8 @@ BLACKWELL = ("B200", "B300")
 STYLES = ("tp", "sequential")
 """How several accelerators share a model in inference: by tensor, or layers one after the other."""
 FROZEN = ("lora", "qlora", "adapter", "adapter_v2", "inference")
+USUAL_TOKENS = {False: 8192, True: 4096}
+"""Tokens of a sequence in published training of dense models and of mixtures, where a case does not say."""
 STEADY = 4.0
 """Micro-batches a pipeline stage where a case gives no batch: enough for the pipeline to fill."""
 ALPACA_TOKENS, GENERATED_TOKENS = 975.0, 256.0
@@ -117,7 +119,7 @@ def _seq(case: Case, arch: Architecture, notes: list[str]) -> float:
         seq = ALPACA_TOKENS if case.technique != "inference" else GENERATED_TOKENS
         notes.append(f"sequences of {seq:.0f} tokens assumed, as in the engine's own tables")
         return seq
-    seq = float(min(arch.max_len or 4096, 8192))
+    seq = float(min(arch.max_len or USUAL_TOKENS[True], USUAL_TOKENS[arch.moe]))
     notes.append(f"sequences of {seq:.0f} tokens assumed")
     return seq
 
