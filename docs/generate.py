@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import importlib
 import inspect
+import math
 import re
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -21,8 +22,13 @@ from bedplate.core import errors
 from bedplate.core.config import SETTINGS
 from bedplate.core.kinds import View
 from bedplate.core.project import Given
+from bedplate.core.records import Record
 from bedplate.core.sources import Source
+from bedplate.interfaces.cli.size_words import OBJECTIVES, PARTS, QUANTITIES
 from bedplate.interfaces.cli.verbs import VERBS
+from bedplate.planner.estimate import Estimate
+from bedplate.planner.sizing import Binding, Breakdown, Design, Sizing
+from bedplate.storage.systems import HOME, load_constants, load_systems
 
 ROOT = Path(__file__).parents[1]
 REFERENCE = ROOT / "docs" / "reference"
@@ -35,8 +41,10 @@ NEEDS = {
     "time": 'how long it may take, as `"10 min"` or seconds: a limit that is enforced',
     "retries": "further tries after a failure",
 }
-BUILT = (bedplate.Model, bedplate.Check)
-"""Classes that a project makes itself; of the others it is handed an instance."""
+QUESTIONS = (bedplate.Train, bedplate.Finetune, bedplate.Serve, bedplate.Batch, bedplate.Site, bedplate.Cost, bedplate.Limits)
+ANSWERS = (Sizing, Design, Binding, Breakdown, Estimate)
+BUILT = (bedplate.Model, bedplate.Check, *QUESTIONS, *ANSWERS)
+"""Classes that a project or a program makes itself or takes apart; of the others it is handed an instance."""
 INNER = ("bind", "is_running", "start")
 """Public for the house's own rooms, not for a project."""
 WORKSPACE = get_type_hints(bedplate.open)["return"]
@@ -61,6 +69,12 @@ CALLS: tuple[tuple[str, str, tuple[Any, ...]], ...] = (
         "Defaults and keys",
         "What stands as a parameter's default, or after `each=`.",
         (bedplate.tune, bedplate.use, bedplate.daily, bedplate.hourly),
+    ),
+    (
+        "Sizing",
+        "`bedplate.size(bedplate.Train(model=..., tokens=...))` gives a Sizing: what it holds is in [size](size.md). A quantity is in the "
+        "unit that its name ends with, and None is for the planner to choose.",
+        (bedplate.size, *QUESTIONS, *ANSWERS),
     ),
 )
 EXIT_CODES = {
@@ -101,6 +115,14 @@ BAD_INPUT = (
     "a huge request",
     "a request that is not JSON",
     "a port in use",
+    "a model that is not known",
+    "a machine that is not known",
+    "a quantity without its unit",
+    "a precision that is not there",
+    "limits that contradict each other",
+    "a model that fits nowhere",
+    "a broken row of the catalogue",
+    "a machine that was never measured",
 )
 
 
@@ -164,15 +186,26 @@ def verbs() -> str:
         parts.append(f"## {group}")
         for verb in shown:
             command: click.Command = getattr(importlib.import_module(verb.module, "bedplate.interfaces.cli"), verb.attribute)
-            context = click.Context(command, info_name=f"bedplate {verb.name}")
-            usage = " ".join(command.collect_usage_pieces(context))
-            says = inspect.cleandoc(command.help or verb.help).split("\f")[0]
-            parts.append(f"### {verb.name}\n\n    bedplate {verb.name} {usage}\n\n{says}")
-            records = [option.get_help_record(context) for option in command.params if isinstance(option, click.Option)]
-            rows = [(f"`{record[0]}`", re.sub(r"\s+", " ", record[1])) for record in records if record]
-            parts.append(table(("option", "what it does"), rows))
+            parts.append(f"### {verb.name}\n\n{_command(command, verb.name, verb.help)}")
+            parts += _subcommands(command, verb.name)
     intro = "Every verb takes an optional project file; without one it finds the only project in the folder."
     return page("Verbs", intro, *parts)
+
+
+def _command(command: click.Command, name: str, help: str = "") -> str:
+    """How a command is typed, what it does, and its options."""
+    context = click.Context(command, info_name=f"bedplate {name}")
+    usage = " ".join(command.collect_usage_pieces(context))
+    says = inspect.cleandoc(command.help or help).split("\f")[0]
+    records = [option.get_help_record(context) for option in command.params if isinstance(option, click.Option)]
+    rows = [(f"`{record[0]}`", re.sub(r"\s+", " ", record[1])) for record in records if record]
+    return f"    bedplate {name} {usage}\n\n{says}\n\n{table(('option', 'what it does'), rows)}"
+
+
+def _subcommands(command: click.Command, name: str) -> list[str]:
+    """What stands behind a verb that is a group."""
+    inner = command.commands if isinstance(command, click.Group) else {}
+    return [f"#### {name} {word}\n\n{_command(one, f'{name} {word}')}" for word, one in inner.items()]
 
 
 def python() -> str:
@@ -216,13 +249,19 @@ def _call(thing: Any, name: str) -> str:
 
 def _parameter(one: inspect.Parameter) -> str:
     star = "*" if one.kind is inspect.Parameter.VAR_POSITIONAL else "**" if one.kind is inspect.Parameter.VAR_KEYWORD else ""
-    default = "" if one.default is inspect.Parameter.empty else " = ..." if callable(one.default) else f" = {one.default!r}"
+    default = "" if one.default is inspect.Parameter.empty else f" = {_default(one.default)}"
     return f"{star}{one.name}: {_type(one.annotation)}{default}"
+
+
+def _default(value: Any) -> str:
+    if isinstance(value, Record):
+        return f"{type(value).__name__}()"
+    return "..." if callable(value) else repr(value)
 
 
 def _type(annotation: Any) -> str:
     text = annotation if isinstance(annotation, str) else inspect.formatannotation(annotation)
-    return text.replace("bedplate.core.check.", "")
+    return re.sub(r"bedplate\.planner\.\w+\.", "", text.replace("bedplate.core.check.", ""))
 
 
 def names() -> str:
@@ -276,12 +315,73 @@ def bad_input() -> str:
     return page("Bad input, and what it gets", intro, table(("bad input", "what it gets, and the test that shows it"), rows))
 
 
+ROOMS = ("kernels", "training", "serving", "generation", "convergence", "site", "money", "search")
+"""Rooms of the planner whose modules say their formulas."""
+
+
+def sizing() -> str:
+    """What `bedplate size` answers with, every constant behind it, and the formulas with their sources."""
+    intro = (
+        "What an answer of [`bedplate size`](verbs.md) holds and rests on. `bedplate size list figures` and its sisters print the rows "
+        "themselves; a folder of your own rows goes over them: `--systems FOLDER`."
+    )
+    quantities = [(f"`{name}`", words) for name, (words, _) in QUANTITIES.items()]
+    objectives = [(f"`{name}`", words) for name, words in OBJECTIVES.items()]
+    shares = [(one, f"`{part}`", words) for one, parts in PARTS.items() for part, words in parts.items()]
+    figures = [
+        (
+            f"`{one.name}`",
+            f"{one.value:g}",
+            f"{one.low:g} to {one.high:g}",
+            one.unit,
+            one.source,
+            one.as_of,
+            "" if one.verified else "unverified",
+        )
+        for one in load_systems().figures.values()
+    ]
+    return page(
+        "Size", intro,
+        "## Quantities\n\nThe unit is the end of the name.", table(("name in JSON", "what it is"), quantities),
+        "## What is minimised", table(("objective", "what it looks for"), objectives),
+        "## Parts of a whole", table(("breakdown", "part", "what it is"), shares),
+        "## Figures\n\nWhat no data sheet gives, with what it may be (80 %).",
+        table(("figure", "value", "range", "unit", "source", "date", ""), figures),
+        "## Fitted constants\n\nExponentials of the general values; a name that was measured has an effect of its own on top.",
+        table(("model", "constant", "value", "effects", "fitted on"), _fitted()),
+        "## Formulas\n\nAs they stand at the head of each module.", *_formulas(),
+    )  # fmt: skip
+
+
+def _fitted() -> list[tuple[str, ...]]:
+    """Every fitted constant of every model of the planner."""
+    rows = []
+    for path in sorted((HOME / "calibration").glob("*.json")):
+        held = load_constants(path.stem)
+        rows += [
+            (path.stem, f"`{name}`", f"{math.exp(one.base):.4g}", str(len(one.effects)), held.fitted_on)
+            for name, one in held.effects.items()
+        ]
+        rows += [(path.stem, f"`{name}`", f"{value:.4g}", "", held.fitted_on) for name, value in held.numbers.items()]
+    return rows
+
+
+def _formulas() -> Iterator[str]:
+    """The docstring of every module of the planner's rooms."""
+    for room in ROOMS:
+        for path in sorted((ROOT / "src" / "bedplate" / "planner" / room).glob("*.py")):
+            says = ast.get_docstring(ast.parse(path.read_text()))
+            if path.name != "__init__.py" and says:
+                yield f"### {room}/{path.name}\n\n{says}"
+
+
 PAGES: dict[str, Callable[[], str]] = {
     "bad-input.md": bad_input,
     "errors.md": error_page,
     "names.md": names,
     "python.md": python,
     "settings.md": settings,
+    "size.md": sizing,
     "verbs.md": verbs,
 }
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import msgspec
 
@@ -90,9 +90,11 @@ def swings(best: dict[str, Estimate], objective: str, offer: Offer) -> tuple[Sen
     if target is None:
         return ()
     found = []
-    time = best.get("time_s") or best.get("output_tokens_per_s")
-    if time is not None:
-        found.append(_swing("time_s" in best, time, target))
+    time, rate = best.get("time_s"), best.get("output_tokens_per_s")
+    if time is not None and time.low < time.high:
+        found.append(_known(time, target, show_days))
+    elif rate is not None:
+        found.append(_known(rate.inverse(), target, lambda seconds: f"{show_count(1 / seconds)} tokens/s"))
     if offer.usd_hour is not None and objective == "cost_usd":
         spot = offer.usd_hour
         low, high = (spot.low, spot.high) if spot.low < spot.high else (spot.value * 0.8, spot.value * 1.2)
@@ -102,11 +104,10 @@ def swings(best: dict[str, Estimate], objective: str, offer: Offer) -> tuple[Sen
     return tuple(sorted(found, key=lambda s: -abs(s.high - s.low)))
 
 
-def _swing(timed: bool, source: Estimate, target: Estimate) -> Sensitivity:
-    """How well the model is known: the range of its time, or of its tokens a second."""
-    swing = _scaled("how well the speed is known", source.value, source.low, source.high, target.value, "")
-    low, high = (show_days(end) if timed else f"{show_count(end)} tokens/s" for end in (source.low, source.high))
-    return msgspec.structs.replace(swing, low_input=low, high_input=high)
+def _known(time: Estimate, target: Estimate, show: Callable[[float], str]) -> Sensitivity:
+    """How well the speed is known: the target in proportion to the time that the work takes, or that a token does."""
+    swing = _scaled("how well the speed is known", time.value, time.low, time.high, target.value, "")
+    return msgspec.structs.replace(swing, low_input=show(time.low), high_input=show(time.high))
 
 
 def _scaled(name: str, value: float, low: float, high: float, target: float, unit: str) -> Sensitivity:
