@@ -27,6 +27,8 @@ WIRE = (
     ("efa_alpha", 20e-6, 1.0),
 )
 """Constants of collectives: name, prior, its spread as a logarithm."""
+AGAIN = 0.03
+"""By how much (a logarithm) sweeps of one chip differ from one release of a library to the next."""
 WIDER = 1.5
 """By how much the residuals of the one cluster with measured collectives are widened for others."""
 
@@ -90,7 +92,10 @@ def main() -> None:
     for _, rest, left in common.folds([c for c in cases if c.case.kind == "gemm"], by="group"):
         out += _score(left, common.knowledge(kernels=fit(rest, plain)), "tflops")
     own = _score(cases, common.knowledge(kernels=constants), "time_us")
-    spreads = {"tflops": common.spread_of({"": _logs(out)}), "time_us": common.spread_of({"": [WIDER * v for v in _logs(own)]})}
+    spreads = {
+        "tflops": common.spread_of({"": _logs(out), "swept": [AGAIN * sign for sign in (-1.0, 1.0) for _ in out]}),
+        "time_us": common.spread_of({"": [WIDER * v for v in _logs(own)]}),
+    }
     constants = msgspec.structs.replace(constants, spreads=spreads)
     common.write("kernels", constants)
     print("tflops, chip left out", common.errors(out))

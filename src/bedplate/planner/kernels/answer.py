@@ -23,9 +23,9 @@ def gemm(case: Case, knowledge: Knowledge) -> Answer:
     best = attainable(chip, precision, constants)
     if best is None:
         raise Unsupported(f"the catalogue has no peak of {chip.name} in {precision}")
-    known = constants.effects["matrix"].effects
-    basis = "sweeps of matrix products on this chip" if labels(chip, precision)[-1] in known else "data sheet, times its vendor's share"
-    down, up = constants.spreads["tflops"].of(())
+    swept = labels(chip, precision)[-1] in constants.effects["matrix"].effects
+    basis = "sweeps of matrix products on this chip" if swept else "data sheet, times its vendor's share"
+    down, up = constants.spreads["tflops"].of(("swept",) if swept else ())
     return Answer(id=case.id, quantities={"tflops": spread(best / 1e12, down, up, basis)}, basis=basis)
 
 

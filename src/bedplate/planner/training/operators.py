@@ -94,7 +94,6 @@ class Operations(Record, frozen=True, kw_only=True):
     expert_params: Numbers
     embed_params: Numbers
     head_params: Numbers
-    norm_params: Numbers
     largest_layer: Numbers
     """Weights of the largest block without its routed experts: what FSDP gathers at a time."""
 
@@ -133,7 +132,6 @@ def operations(arch: Architecture, *, mtp: bool = True) -> Operations:
         expert_params=mixtures * _all_experts(arch),
         embed_params=float(arch.vocab_size * arch.d_model + arch.positions * arch.d_model + arch.other_params),
         head_params=0.0 if arch.tied else float(arch.vocab_size * arch.d_model),
-        norm_params=2.0 * arch.d_model * sum(g.count for g in groups),
         largest_layer=max((layer_params(arch, g) - _routed(arch, g) for g in groups), default=0.0),
     )  # fmt: skip
 
