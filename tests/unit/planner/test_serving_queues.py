@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from bedplate.planner.architecture import Architecture, LayerGroup
 from bedplate.planner.serving.disagg import Side, disaggregated
-from bedplate.planner.serving.loop import Delays, closed_loop, open_loop
+from bedplate.planner.serving.loop import Delays, Demand, closed_loop, open_loop
 from bedplate.planner.serving.maximum import most_under_limit, offline
 from bedplate.planner.serving.percentiles import gap
 from bedplate.planner.serving.rates import Rates
@@ -40,13 +40,13 @@ WORK = per_rank(ARCH, ServeLayout())
 @given(st.floats(1, 500), st.floats(16, 8000), st.floats(16, 4000))
 def test_little_s_law_holds_in_a_closed_loop(concurrency: float, isl: float, osl: float) -> None:
     """Requests in flight = request rate x (time to first token + answer), within the fixed point's remainder."""
-    state = closed_loop(WORK, RATES, NONE, isl=isl, osl=osl, concurrency=concurrency, room=1e9)
+    state = closed_loop(WORK, RATES, NONE, Demand(isl=isl, osl=osl), concurrency=concurrency, room=1e9)
     assert float(state.requests_per_s * (state.ttft + osl * state.tpot)) == pytest.approx(concurrency, rel=0.05)
 
 
 def test_requests_without_room_wait_outside() -> None:
     """With room for 10 of 50, 40 wait: 40 / rate of the time to first token."""
-    crowded = closed_loop(WORK, RATES, NONE, isl=1000.0, osl=500.0, concurrency=50.0, room=10.0)
+    crowded = closed_loop(WORK, RATES, NONE, Demand(isl=1000.0, osl=500.0), concurrency=50.0, room=10.0)
     assert float(crowded.running) == pytest.approx(10.0)
     assert float(crowded.ttft) >= 40 / float(crowded.requests_per_s)
 
@@ -54,16 +54,16 @@ def test_requests_without_room_wait_outside() -> None:
 @settings(max_examples=40)
 @given(st.floats(1, 200), st.floats(1, 4))
 def test_more_requests_never_shorten_a_token_nor_lower_throughput(concurrency: float, more: float) -> None:
-    few = closed_loop(WORK, RATES, NONE, isl=1000.0, osl=500.0, concurrency=concurrency, room=1e9)
-    many = closed_loop(WORK, RATES, NONE, isl=1000.0, osl=500.0, concurrency=concurrency * more, room=1e9)
+    few = closed_loop(WORK, RATES, NONE, Demand(isl=1000.0, osl=500.0), concurrency=concurrency, room=1e9)
+    many = closed_loop(WORK, RATES, NONE, Demand(isl=1000.0, osl=500.0), concurrency=concurrency * more, room=1e9)
     assert float(many.tpot) >= float(few.tpot) * 0.999
     assert float(many.requests_per_s) >= float(few.requests_per_s) * 0.999
 
 
 def test_an_open_loop_serves_what_arrives_until_it_is_full() -> None:
-    light = open_loop(WORK, RATES, NONE, isl=500.0, osl=200.0, rate=2.0, room=256.0)
+    light = open_loop(WORK, RATES, NONE, Demand(isl=500.0, osl=200.0), rate=2.0, room=256.0)
     assert float(light.requests_per_s) == pytest.approx(2.0, rel=0.01)
-    heavy = open_loop(WORK, RATES, NONE, isl=500.0, osl=200.0, rate=1e4, room=256.0)
+    heavy = open_loop(WORK, RATES, NONE, Demand(isl=500.0, osl=200.0), rate=1e4, room=256.0)
     assert float(heavy.running) == pytest.approx(256.0)
     assert float(heavy.requests_per_s) < 1e4
 
@@ -78,15 +78,15 @@ def test_a_saturated_prefill_sets_the_rate_of_a_split() -> None:
 
 
 def test_a_limit_on_the_token_time_binds_the_batch() -> None:
-    kept = most_under_limit(WORK, RATES, NONE, isl=300.0, osl=300.0, room=2000.0, tpot_limit=0.03)
+    kept = most_under_limit(WORK, RATES, NONE, Demand(isl=300.0, osl=300.0), room=2000.0, tpot_limit=0.03)
     assert 1 < float(kept) < 2000
-    assert float(most_under_limit(WORK, RATES, NONE, isl=300.0, osl=300.0, room=2000.0, tpot_limit=np.inf)) == 2000.0
+    assert float(most_under_limit(WORK, RATES, NONE, Demand(isl=300.0, osl=300.0), room=2000.0, tpot_limit=np.inf)) == 2000.0
 
 
 def test_waves_that_fit_evenly_are_most_efficient() -> None:
     """One request more than the batch holds costs a wave of its own."""
-    even = offline(WORK, RATES, NONE, isl=100.0, osl=1000.0, requests=256.0, room=256.0)
-    odd = offline(WORK, RATES, NONE, isl=100.0, osl=1000.0, requests=257.0, room=256.0)
+    even = offline(WORK, RATES, NONE, Demand(isl=100.0, osl=1000.0), requests=256.0, room=256.0)
+    odd = offline(WORK, RATES, NONE, Demand(isl=100.0, osl=1000.0), requests=257.0, room=256.0)
     assert float(odd.tokens_per_s) < float(even.tokens_per_s)
 
 

@@ -20,13 +20,14 @@ from .memory import memory, most_sequences
 from .records import ServeLayout, ServeLoad
 from .work import per_rank
 
-CHECKPOINT = {"DeepSeek-V3": "fp8", "DeepSeek-R1": "fp8", "DeepSeek-V3.1": "fp8", "MiniMax-M2": "fp8", "MiniMax-M2.5": "fp8"}
-"""Models whose published weights are not bf16 (their model cards); names that start so."""
+CHECKPOINT = {
+    "DeepSeek-V3": "fp8", "DeepSeek-R1": "fp8", "MiniMax-M2": "fp8", "gpt-oss": "mxfp4", "Kimi-K2.5": "int4", "Kimi-K2-Thinking": "int4",
+    "Kimi-K2": "fp8",
+}  # fmt: skip
+"""Models whose published weights are not bf16 (their model cards), by what their names start with; the first that fits stands."""
 
 UNSTATED_PROMPT = 1000.0
 """Tokens of a prompt of which nothing is said."""
-
-MX_CHECKPOINT = ("gpt-oss", "Kimi-K2")
 
 CHUNK = {"vllm": 8192, "sglang": 8192, "tensorrt-llm": 8192}
 """Most prompt tokens of one iteration: the engines' defaults on large accelerators (max_num_batched_tokens, chunked_prefill_size,
@@ -40,8 +41,6 @@ def precisions(case: Case, arch: Architecture) -> tuple[str, str, str, list[str]
     stated = case.precision
     if stated is None:
         stated = next((p for name, p in CHECKPOINT.items() if arch.name.startswith(name)), "bf16")
-        if arch.name.startswith(MX_CHECKPOINT):
-            stated = "mxfp4"
         said.append(f"weights taken as {stated}")
     moe = case.moe_precision or stated
     dense = "bf16" if arch.moe and stated in ("nvfp4", "mxfp4", "fp4", "int4") else stated

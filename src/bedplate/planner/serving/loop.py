@@ -83,116 +83,79 @@ def prefill_chunks(tokens: Numbers, chunk: Numbers) -> Numbers:
     return np.ceil(np.maximum(tokens, 1.0) / chunk)
 
 
+class Demand(Record, frozen=True, kw_only=True):
+    """What each request asks and how the engine cuts it: `isl` prompt tokens of which a share `prefix_hit` is found cached, `osl` answer
+    tokens, `chunk` the most prompt tokens of one rank and iteration, `per_step` tokens that one decode step yields from `verified` ones,
+    `vision_s` seconds of encoders before the prompt."""
+
+    isl: Numbers
+    osl: Numbers
+    chunk: Numbers = 8192.0
+    per_step: Numbers = 1.0
+    verified: Numbers = 1.0
+    prefix_hit: Numbers = 0.0
+    vision_s: Numbers = 0.0
+
+    @property
+    def prompt(self) -> Numbers:
+        """Prompt tokens that are computed."""
+        return np.maximum(self.isl * (1 - self.prefix_hit), 1.0)
+
+    @property
+    def context(self) -> Numbers:
+        """Mean cached tokens of a running request."""
+        return self.isl + self.osl / 2
+
+
 def closed_loop(
-    work: Work,
-    rates: Rates,
-    delays: Delays,
-    *,
-    isl: Numbers,
-    osl: Numbers,
-    concurrency: Numbers,
-    room: Numbers,
-    chunk: Numbers = 8192.0,
-    per_step: Numbers = 1.0,
-    verified: Numbers = 1.0,
-    prefix_hit: Numbers = 0.0,
-    vision_s: Numbers = 0.0,
-    observed: Numbers = np.nan,
+    work: Work, rates: Rates, delays: Delays, demand: Demand, *, concurrency: Numbers, room: Numbers, observed: Numbers = np.nan
 ) -> Steady:
     """The steady state with `concurrency` requests in flight of which at most `room` run; `observed` is the number that was seen to run
     (NaN: it follows)."""
-    prompt = np.maximum(isl * (1 - prefix_hit), 1.0)
+    osl = demand.osl
     running = np.where(np.isnan(observed), np.minimum(concurrency, room), observed)
     for _ in range(1 if np.all(np.isfinite(observed)) else ROUNDS):
-        state = _at(work, rates, delays, isl, osl, prompt, chunk, per_step, verified, concurrency, np.maximum(running, 1e-3), vision_s)
+        state = _at(work, rates, delays, demand, concurrency, np.maximum(running, 1e-3))
         share = osl * state.tpot / (osl * state.tpot + state.ttft)
         running = np.where(np.isnan(observed), np.minimum(room, concurrency * share), observed)
     waiting = np.maximum(concurrency - room, 0.0) / state.requests_per_s
     return _with_ttft(state, state.ttft + waiting)
 
 
-def open_loop(
-    work: Work,
-    rates: Rates,
-    delays: Delays,
-    *,
-    isl: Numbers,
-    osl: Numbers,
-    rate: Numbers,
-    room: Numbers,
-    chunk: Numbers = 8192.0,
-    per_step: Numbers = 1.0,
-    verified: Numbers = 1.0,
-    prefix_hit: Numbers = 0.0,
-    vision_s: Numbers = 0.0,
-) -> Steady:
+def open_loop(work: Work, rates: Rates, delays: Delays, demand: Demand, *, rate: Numbers, room: Numbers) -> Steady:
     """The steady state with `rate` requests a second arriving at random at one instance.
 
     Running requests follow from Little's law, rate x osl x time per token, capped by `room`; the wait for prompts ahead is that of an
     M/G/1 queue whose service is a prompt (Pollaczek-Khinchine with exponential prompts): load / (1 - load) x prompt.
     """
-    prompt = np.maximum(isl * (1 - prefix_hit), 1.0)
+    osl = demand.osl
     running = np.minimum(room, 1.0)
     for _ in range(STEPS):
-        state = _at(work, rates, delays, isl, osl, prompt, chunk, per_step, verified, running, np.maximum(running, 1e-3), vision_s)
+        state = _at(work, rates, delays, demand, running, np.maximum(running, 1e-3))
         running = np.minimum(room, (running + rate * osl * state.tpot) / 2)
-    used = np.minimum(state.arrivals * state.prompt_s / (state.tpot * per_step), 0.999)
+    used = np.minimum(state.arrivals * state.prompt_s / (state.tpot * demand.per_step), 0.999)
     together = delays.crowd * running + delays.burst * running / 2 * state.crowded_s
     alone = state.ttft - together - delays.slot * osl * state.tpot / np.maximum(running, 1.0)
     return _with_ttft(state, alone + used / (1 - used) * state.prompt_s)
 
 
-def _at(
-    work: Work,
-    rates: Rates,
-    delays: Delays,
-    isl: Numbers,
-    osl: Numbers,
-    prompt: Numbers,
-    chunk: Numbers,
-    per_step: Numbers,
-    verified: Numbers,
-    concurrency: Numbers,
-    running: Numbers,
-    vision_s: Numbers,
-) -> Steady:
-    """Times with `running` requests decoding."""
-    of_rank = running / work.attention_dp / work.pp
-    context = isl + osl / 2
-    chunks = prefill_chunks(prompt, chunk)
-    steps = osl / per_step
-    arrivals = running / steps
-    decode = iteration(work, rates, sequences=of_rank, context=context, verified=verified)
+def _at(work: Work, rates: Rates, delays: Delays, demand: Demand, concurrency: Numbers, running: Numbers) -> Steady:
+    """Times with `running` of `concurrency` requests decoding."""
+    osl, chunks = demand.osl, prefill_chunks(demand.prompt, demand.chunk)
+    arrivals = running * demand.per_step / osl
+    decode = iteration(
+        work, rates, sequences=running / work.attention_dp / work.pp, context=demand.context, verified=demand.verified
+    )  # fmt: skip
     alone = decode.total
-
-    def carried(together: Numbers) -> tuple[Numbers, Numbers]:
-        """(an iteration that carries `together` prompts' chunks, what it adds for each of them)"""
-        ranks = np.clip(together, 1.0, work.attention_dp)
-        each = np.clip(together / ranks, 1.0, np.maximum(1.0, chunk / prompt))
-        mixed = iteration(
-            work,
-            rates,
-            sequences=of_rank,
-            context=context,
-            verified=verified,
-            prefill=prompt / chunks * each,
-            prefill_context=isl - prompt / 2,
-            prefill_ranks=ranks,
-        ).total
-        return mixed, chunks * (mixed - alone) / ranks / each / work.pp
-
-    mixed, added = carried(arrivals / work.pp * np.maximum(delays.batching, 1.0))
-    crowded = carried(concurrency)[1] + vision_s
-    prompt_s = added + vision_s
-    tpot = (alone + arrivals * prompt_s) / per_step
-    step = tpot * per_step
-    burst = delays.burst * concurrency / 2 * crowded
-    whole = osl * tpot
-    slot = delays.slot * whole / np.maximum(concurrency, 1.0)
-    ttft = delays.client + delays.batching * step + step / 2 + chunks * mixed + vision_s + burst + slot + delays.crowd * concurrency
+    mixed, added = _carried(work, rates, demand, running, arrivals / work.pp * np.maximum(delays.batching, 1.0), alone)
+    crowded = _carried(work, rates, demand, running, concurrency, alone)[1] + demand.vision_s
+    prompt_s = added + demand.vision_s
+    step = alone + arrivals * prompt_s
+    whole = osl * step / demand.per_step
+    waits = delays.client + delays.crowd * concurrency + delays.slot * whole / np.maximum(concurrency, 1.0)
     return Steady(
-        ttft=ttft,
-        tpot=tpot,
+        ttft=waits + (delays.batching + 0.5) * step + chunks * mixed + demand.vision_s + delays.burst * concurrency / 2 * crowded,
+        tpot=step / demand.per_step,
         decode=decode,
         decode_s=alone,
         prompt_s=prompt_s,
@@ -201,6 +164,24 @@ def _at(
         requests_per_s=running / whole,
         arrivals=arrivals,
     )
+
+
+def _carried(work: Work, rates: Rates, demand: Demand, running: Numbers, together: Numbers, alone: Numbers) -> tuple[Numbers, Numbers]:
+    """(an iteration that carries chunks of `together` prompts, what it adds to `alone` for each of them)"""
+    prompt, chunks = demand.prompt, prefill_chunks(demand.prompt, demand.chunk)
+    ranks = np.clip(together, 1.0, work.attention_dp)
+    each = np.clip(together / ranks, 1.0, np.maximum(1.0, demand.chunk / prompt))
+    mixed = iteration(
+        work,
+        rates,
+        sequences=running / work.attention_dp / work.pp,
+        context=demand.context,
+        verified=demand.verified,
+        prefill=prompt / chunks * each,
+        prefill_context=demand.isl - prompt / 2,
+        prefill_ranks=ranks,
+    ).total
+    return mixed, chunks * (mixed - alone) / ranks / each / work.pp
 
 
 def _with_ttft(state: Steady, ttft: Numbers) -> Steady:

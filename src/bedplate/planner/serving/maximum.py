@@ -22,7 +22,7 @@ from bedplate.planner.systems import Accelerator
 from .datasets import lengths_of
 from .iteration import iteration
 from .layout import layout_of, writer
-from .loop import Delays, closed_loop
+from .loop import Delays, Demand, closed_loop
 from .memory import GIB, UTILISATION, most_sequences
 from .model import machine_of
 from .point import constants_of, margin, ranged
@@ -53,30 +53,26 @@ class Offline(NamedTuple):
     prompt_s: Numbers
 
 
-def offline(
-    work: Work, rates: Rates, delays: Delays, *, isl: Numbers, osl: Numbers, requests: Numbers, room: Numbers, chunk: Numbers = 8192.0
-) -> Offline:
+def offline(work: Work, rates: Rates, delays: Delays, demand: Demand, *, requests: Numbers, room: Numbers) -> Offline:
     """`requests` that are all there at the start."""
     running = np.maximum(np.minimum(room, requests), 1.0)
-    state = closed_loop(work, rates, delays, isl=isl, osl=osl, concurrency=running, room=running, chunk=chunk, observed=running)
+    state = closed_loop(work, rates, delays, demand, concurrency=running, room=running, observed=running)
     waves = requests / running
     whole = np.floor(waves)
     rest = np.maximum((waves - whole) * running, 1e-3)
-    last = iteration(work, rates, sequences=rest / work.attention_dp / work.pp, context=isl + osl / 2).total
-    seconds = requests * state.prompt_s + osl * (whole * state.decode_s + np.where(rest > 0.5, last, 0.0))
-    return Offline(requests * osl / seconds, running, state.decode_s, state.prompt_s)
+    last = iteration(work, rates, sequences=rest / work.attention_dp / work.pp, context=demand.context).total
+    seconds = requests * state.prompt_s + demand.osl * (whole * state.decode_s + np.where(rest > 0.5, last, 0.0))
+    return Offline(requests * demand.osl / seconds, running, state.decode_s, state.prompt_s)
 
 
-def most_under_limit(
-    work: Work, rates: Rates, delays: Delays, *, isl: Numbers, osl: Numbers, room: Numbers, tpot_limit: Numbers, chunk: Numbers = 8192.0
-) -> Numbers:
+def most_under_limit(work: Work, rates: Rates, delays: Delays, demand: Demand, *, room: Numbers, tpot_limit: Numbers) -> Numbers:
     """The most running sequences (at most `room`) whose mean time per token keeps LIMIT_MARGIN from `tpot_limit` s, by bisection."""
     if not np.any(np.isfinite(tpot_limit)):
         return room
     low, high = np.ones_like(np.asarray(room, dtype=float)), np.maximum(np.asarray(room, dtype=float), 1.0)
     for _ in range(8):
         middle = (low + high) / 2
-        state = closed_loop(work, rates, delays, isl=isl, osl=osl, concurrency=middle, room=middle, chunk=chunk, observed=middle)
+        state = closed_loop(work, rates, delays, demand, concurrency=middle, room=middle, observed=middle)
         fits = state.tpot * LIMIT_MARGIN <= tpot_limit
         low, high = np.where(fits, middle, low), np.where(fits, high, middle)
     return np.where(np.isfinite(tpot_limit), low, room)
@@ -148,9 +144,9 @@ def answer(case: Case, knowledge: Knowledge) -> Answer:
     names = (*parts.names, f"scenario:{case.scenario}")
     room = float(most_sequences(parts.work, parts.memory.available, asked.isl + asked.osl))
     room = min(max(room, 1.0), constants.effects["max_batch"].of(names))
-    given = {"isl": asked.isl, "osl": asked.osl}
-    kept = most_under_limit(parts.work, parts.rates, parts.delays, room=room, tpot_limit=asked.tpot_limit, **given)
-    done = offline(parts.work, parts.rates, parts.delays, requests=asked.requests, room=kept, **given)
+    ranks = parts.work, parts.rates, parts.delays, Demand(isl=asked.isl, osl=asked.osl)
+    kept = most_under_limit(*ranks, room=room, tpot_limit=asked.tpot_limit)
+    done = offline(*ranks, requests=asked.requests, room=kept)
     rate = float(done.tokens_per_s) * asked.layout.dp * constants.effects["sustained"].of(names)
     basis = "; ".join([f"roofline of {arch.name} on {asked.layout.n_accel} x {chip.name}, {constants.fitted_on}", *asked.assumed])
     return Answer(

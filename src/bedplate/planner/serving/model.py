@@ -19,7 +19,7 @@ from bedplate.planner.power import power
 from bedplate.planner.systems import Accelerator
 
 from .iteration import iteration
-from .loop import Delays, Steady, closed_loop, delays_of, open_loop
+from .loop import Delays, Demand, Steady, closed_loop, delays_of, open_loop
 from .memory import memory, most_sequences
 from .percentiles import gap
 from .rates import Rates, Sheet, labels, scaled, sheet
@@ -69,11 +69,11 @@ def machine_of(layout: ServeLayout, arch: Architecture, chip: Accelerator, const
 def serve(layout: ServeLayout, load: ServeLoad, arch: Architecture, chip: Accelerator, constants: Constants) -> ServeResult:
     """Times, throughput, power and what bounds them, of all instances of `layout` together under `load`.
 
-    Raises Unsupported where the chip cannot compute in the layout's precision or has no known board power.
+    Raises Unsupported where the chip cannot compute in the layout's precision. Power is None where the board's limit is not known.
     """
     machine = machine_of(layout, arch, chip, constants)
     if load.static:
-        return fixed_batch(layout, load, machine.work, machine.rates, machine.delays)
+        return fixed_batch(layout, load, machine.work, machine.rates, machine.memory)
     room = room_of(machine, load)
     state = _steady(layout, load, machine, room)
     rate = float(state.requests_per_s) * layout.dp
@@ -120,21 +120,20 @@ def room_of(machine: Machine, load: ServeLoad) -> float:
 
 
 def _steady(layout: ServeLayout, load: ServeLoad, machine: Machine, room: float) -> Steady:
-    vision_s = load.vision_flops / (machine.rates.dense * layout.tp)
-    given: dict[str, Any] = {
-        "isl": load.isl,
-        "osl": load.osl,
-        "room": room,
-        "chunk": float(layout.chunk),
-        "per_step": layout.per_step,
-        "verified": 1.0 + layout.drafted,
-        "prefix_hit": layout.prefix_hit,
-        "vision_s": vision_s,
-    }
-    if load.concurrency is not None:
-        given["observed"] = load.concurrency / layout.dp if load.observed else math.nan
-        return closed_loop(machine.work, machine.rates, machine.delays, concurrency=load.concurrency / layout.dp, **given)
-    return open_loop(machine.work, machine.rates, machine.delays, rate=(load.rate or 0.0) / layout.dp, **given)
+    demand = Demand(
+        isl=load.isl,
+        osl=load.osl,
+        chunk=float(layout.chunk),
+        per_step=layout.per_step,
+        verified=1.0 + layout.drafted,
+        prefix_hit=layout.prefix_hit,
+        vision_s=load.vision_flops / (machine.rates.dense * layout.tp),
+    )
+    parts = machine.work, machine.rates, machine.delays
+    if load.concurrency is None:
+        return open_loop(*parts, demand, rate=(load.rate or 0.0) / layout.dp, room=room)
+    concurrency = load.concurrency / layout.dp
+    return closed_loop(*parts, demand, concurrency=concurrency, room=room, observed=concurrency if load.observed else math.nan)
 
 
 def shares(machine: Machine, load: ServeLoad, state: Steady) -> tuple[float, float]:

@@ -70,9 +70,8 @@ def labels(layout: ServeLayout, chip: Accelerator) -> tuple[str, ...]:
     found = [
         f"accelerator:{chip.name}",
         f"generation:{chip.generation}",
-        f"vendor:{chip.vendor}",
-        f"precision:{layout.precision}",
-        f"moe:{layout.moe_precision}",
+        f"precision:{_bits(chip, layout.precision)}",
+        f"moe:{_bits(chip, layout.moe_precision)}",
     ]
     if layout.engine:
         found.append(f"engine:{layout.engine}")
@@ -101,10 +100,25 @@ def sheet(layout: ServeLayout, chip: Accelerator) -> Sheet:
     return Sheet(memory=chip.mem_gbs * 1e9, dense=dense, moe=moe, attention=attention, link=link, lean=lean)
 
 
+FOUR_BITS = ("nvfp4", "mxfp4", "fp4", "int4", "nf4", "nf4-dq")
+
+
+def _widened(chip: Accelerator, precision: str) -> bool:
+    """Whether weights in `precision` are widened to 16 bits before they are multiplied: four-bit ones where the chip has no four-bit
+    floating-point rate, four-bit integers and NormalFloat everywhere."""
+    return precision in FOUR_BITS and (precision in ("int4", "nf4", "nf4-dq") or not chip.tflops.get("fp4"))
+
+
 def _multiplied(chip: Accelerator, precision: str) -> float | None:
-    """FLOP/s of a product with weights in `precision`: four-bit weights are widened to 16 bits where the chip has no four-bit rate."""
-    widened = precision in ("nvfp4", "mxfp4", "fp4", "int4", "nf4", "nf4-dq") and not chip.tflops.get("fp4")
-    return chip.peak("bf16" if widened or precision in ("int4", "nf4", "nf4-dq") else precision)
+    """FLOP/s of a product with weights in `precision`."""
+    return chip.peak("bf16" if _widened(chip, precision) else precision)
+
+
+def _bits(chip: Accelerator, precision: str) -> int:
+    """Width of the numbers that are multiplied: formats of one width share their efficiencies."""
+    if _widened(chip, precision):
+        return 16
+    return 4 if precision in FOUR_BITS else 8 if precision in ("fp8", "mxfp8", "int8") else 16
 
 
 def scaled(sheet: Sheet, constants: Constants, names: Sequence[str]) -> Rates:

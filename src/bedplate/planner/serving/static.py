@@ -6,13 +6,13 @@ time = prompts of the whole batch in chunks + (osl - 1) x one decode iteration a
 from __future__ import annotations
 
 from .iteration import iteration
-from .loop import Delays, prefill_chunks
+from .loop import prefill_chunks
 from .rates import Rates
-from .records import ServeLayout, ServeLoad, ServeResult
+from .records import ServeLayout, ServeLoad, ServeMemory, ServeResult
 from .work import Work
 
 
-def fixed_batch(layout: ServeLayout, load: ServeLoad, work: Work, rates: Rates, delays: Delays) -> ServeResult:
+def fixed_batch(layout: ServeLayout, load: ServeLoad, work: Work, rates: Rates, memory: ServeMemory) -> ServeResult:
     """The result of one fixed batch of `load.concurrency` requests on each instance. No client, no queue."""
     batch = (load.concurrency or 1.0) / layout.dp
     of_rank = batch / layout.attention_dp
@@ -35,4 +35,5 @@ def fixed_batch(layout: ServeLayout, load: ServeLoad, work: Work, rates: Rates, 
         output_tokens_per_s=batch * layout.dp * load.osl / whole,
         requests_per_s=batch * layout.dp / whole,
         running=batch * layout.dp,
+        memory=memory,
     )
