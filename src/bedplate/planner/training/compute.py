@@ -56,7 +56,8 @@ def products(layout: Layout, work: Workload, ops: Operations, machine: Machine, 
     flops = np.where(low, machine.peak_low * rates.matrix_low, machine.peak * rates.matrix) * power
     flops = flops * np.where(p.routed > 0, rates.grouped, 1.0)
     element = np.where(low, work.low_bytes, 2.0)
-    shape = {"flops": flops, "bandwidth": machine.memory, "element": element, "ramp": rates.ramp, "unhidden": rates.unhidden}
+    ramp = rates.ramp * np.where(low, machine.peak_low / machine.peak, 1.0)
+    shape = {"flops": flops, "bandwidth": machine.memory, "element": element, "ramp": ramp, "unhidden": rates.unhidden}
     many = local * p.layers
     quantise = np.where(low, work.quantise * rates.quantise / machine.memory, 0.0)
     forward = many * (product_seconds(rows, n, k, **shape) + rows * k * quantise)

@@ -80,6 +80,7 @@ class Rates(Record, frozen=True, kw_only=True):
     grouped: Numbers
     """Share of `matrix` that experts' grouped products attain."""
     ramp: Numbers
+    """Inner dimension at which a product runs at half its rate in bf16; longer by as much as a format is quicker."""
     unhidden: Numbers
     attention: Numbers
     """Share of the attainable rate in bf16 by fused attention."""
