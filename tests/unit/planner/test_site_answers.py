@@ -186,6 +186,13 @@ def test_what_makes_no_sense_is_refused_in_words(changed: dict[str, object], sai
         site(msgspec.structs.replace(DGX, **changed), KNOWN)
 
 
+def test_an_accelerator_stands_for_its_makers_server_and_says_so() -> None:
+    answer = site(msgspec.structs.replace(DGX, node="h100"), KNOWN)
+    assert answer.best is not None
+    assert answer.best.node == "DGX-H100"
+    assert "h100 is an accelerator: DGX-H100 is taken" in answer.warnings
+
+
 def test_an_unknown_node_is_refused_with_the_nearest() -> None:
     with pytest.raises(NotFound) as caught:
         site(msgspec.structs.replace(DGX, node="dgx-h1000"), KNOWN)

@@ -21,7 +21,7 @@ from .design import Given, Parts, design, parts
 from .drawing import drawings
 from .limits import binding, broken, front, smallest
 from .money import hall_figures, spent
-from .racks import allowed, standing
+from .racks import allowed, named, standing
 from .rent import cheapest_rent
 from .timeline import figures as timeline_figures
 from .ways import coolings, ways
@@ -69,7 +69,7 @@ def _given(question: Site, knowledge: Knowledge) -> Given:
             raise UserError(
                 f"{name.replace('_', '-')} is {value:g}", why="it must be more than nothing", next=f"leave --{name.replace('_', '-')} out"
             )
-    node = standing(systems.node(question.node), systems)
+    node = standing(named(question.node, systems), systems)
     if systems.accelerator(node.accelerator).exceeds(question.limits.export):
         raise UserError(
             f"{node.accelerator} is {systems.accelerator(node.accelerator).export_class}", why=f"--export {question.limits.export}"
@@ -194,8 +194,10 @@ def _assumptions(given: Given, made: Parts) -> tuple[Assumption, ...]:
 
 
 def _warnings(given: Given, shown: tuple[Design, Parts]) -> tuple[str, ...]:
-    asked = given.systems.node(given.question.node)
+    asked = named(given.question.node, given.systems)
     told = []
+    if given.question.node not in given.systems.nodes and given.question.node.lower() in _chips(given):
+        told.append(f"{given.question.node} is an accelerator: {asked.name} is taken")
     if not asked.max_power_kw:
         told.append(f"{asked.name} is not sold: sized as the nearest server with {asked.n_accel} x {asked.accelerator}")
     if not given.bought:
@@ -207,3 +209,7 @@ def _warnings(given: Given, shown: tuple[Design, Parts]) -> tuple[str, ...]:
     if not asked.verified:
         told.append(f"the row of {asked.name} was not checked against a second source")
     return tuple(told)
+
+
+def _chips(given: Given) -> set[str]:
+    return {name.lower() for chip in given.systems.accelerators.values() for name in (chip.name, *chip.aliases)}

@@ -15,7 +15,7 @@ import math
 
 import msgspec
 
-from bedplate.core.errors import UserError
+from bedplate.core.errors import NotFound, UserError
 from bedplate.core.records import Record
 from bedplate.planner.money.ways import kilowatts
 from bedplate.planner.questions import Cooling
@@ -60,6 +60,19 @@ class Electrical(Record, frozen=True, kw_only=True):
 
 RACK_FIGURES = ("rack-units-usable", "rack-usd", "rack-m2")
 POWER_FIGURES = ("ups-module-kw", "ups-minutes", "generator-kw", "transformer-kw", "feed-volts", "power-factor")
+
+
+def named(name: str, systems: Systems) -> Node:
+    """The node of that name, or the server that an accelerator's own maker sells, else the largest. Raises NotFound."""
+    try:
+        return systems.node(name)
+    except NotFound:
+        chips = {alias.lower(): chip for chip in systems.accelerators.values() for alias in (chip.name, *chip.aliases)}
+        chip = chips.get(name.lower())
+        nodes = [node for node in systems.nodes.values() if chip and node.accelerator == chip.name]
+        if chip is None or not nodes:
+            raise
+        return max([node for node in nodes if node.provider == chip.vendor] or nodes, key=lambda node: node.n_accel)
 
 
 def standing(node: Node, systems: Systems) -> Node:
