@@ -25,7 +25,7 @@ from bedplate.planner.money.rent import HOURS_MONTH
 from bedplate.planner.power import power
 from bedplate.planner.questions import Batch, Serve
 from bedplate.planner.serving.layout import layout_of
-from bedplate.planner.serving.loop import Steady, closed_loop
+from bedplate.planner.serving.loop import Demand, Steady, closed_loop
 from bedplate.planner.serving.memory import most_sequences
 from bedplate.planner.serving.model import Machine, machine_of, shares
 from bedplate.planner.serving.point import groups
@@ -104,10 +104,8 @@ def _state(question: Serve | Batch, layout: ServeLayout, machine: Machine, chip:
     room = max(1.0, min(float(most_sequences(machine.work, machine.memory.available, context)), MOST_RUNNING))
     tried = np.unique(np.round(np.geomspace(1.0, room, POINTS)))
     hit = question.prefix_hit if isinstance(question, Serve) else 0.0
-    found = closed_loop(
-        machine.work, machine.rates, machine.delays, isl=question.isl, osl=question.osl, concurrency=tried, room=room,
-        chunk=float(layout.chunk), per_step=layout.per_step, prefix_hit=hit,
-    )  # fmt: skip
+    demand = Demand(isl=question.isl, osl=question.osl, chunk=float(layout.chunk), per_step=layout.per_step, prefix_hit=hit)
+    found = closed_loop(machine.work, machine.rates, machine.delays, demand, concurrency=tried, room=room)
     chosen = _last_within(question, found)
     one = _element(found, chosen)
     compute, memory = shares(machine, ServeLoad(isl=question.isl, osl=question.osl, concurrency=float(tried[chosen])), one)
