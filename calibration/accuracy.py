@@ -145,9 +145,8 @@ def table(rows: Sequence[Checked]) -> list[str]:
         e = errors([(row.measured, row.answered.value) for row in told if row.answered])
         inside = sum(row.answered.low <= row.measured <= row.answered.high for row in told if row.answered) / len(told)
         goal = GOALS.get((kind, quantity), "")
-        lines.append(
-            f"| {kind} | {quantity} | {len(found)} | {len(told)} | {e.median:.1f} | {e.p90:.1f} | {e.worst:.0f} | {e.bias:+.1f} | {inside:.0%} | {goal} |"
-        )
+        figures = f"{e.median:.1f} | {e.p90:.1f} | {e.worst:.0f} | {e.bias:+.1f} | {inside:.0%}"
+        lines.append(f"| {kind} | {quantity} | {len(found)} | {len(told)} | {figures} | {goal} |")
     return lines
 
 
@@ -160,9 +159,8 @@ def worst(rows: Sequence[Checked], most: int = 12) -> list[str]:
     for row in ordered[:most]:
         case = row.case.case
         where = f"{case.model.name if case.model else ''} on {case.n_accel or ''} x {case.accelerator}, {case.engine or 'no engine named'}"
-        lines.append(
-            f"| {row.kind} {row.quantity} | {where} ({row.case.source}) | {row.measured:.4g} | {row.answered.value if row.answered else 0:.4g} |"
-        )
+        answered = row.answered.value if row.answered else 0.0
+        lines.append(f"| {row.kind} {row.quantity} | {where} ({row.case.source}) | {row.measured:.4g} | {answered:.4g} |")
     return lines
 
 
