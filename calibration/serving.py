@@ -256,7 +256,14 @@ def spreads(found: Sequence[LeftOut]) -> dict[str, Spread]:
     for left in found:
         for group in spread_groups(left):
             residuals[left.quantity][group].append(left.residual)
-    return {quantity: spread_of(groups) for quantity, groups in residuals.items() if groups}
+    return {quantity: evened(spread_of(groups)) for quantity, groups in residuals.items() if groups}
+
+
+def evened(spread: Spread) -> Spread:
+    """The same total widths, half of the way to symmetric: a left-out group's bias is its own and does not come back with its sign."""
+    down = {group: round(0.75 * low + 0.25 * spread.up[group], 4) for group, low in spread.down.items()}
+    up = {group: round(0.75 * high + 0.25 * spread.down[group], 4) for group, high in spread.up.items()}
+    return Spread(down=down, up=up)
 
 
 def spread_groups(left: LeftOut) -> tuple[str, ...]:
