@@ -72,7 +72,10 @@ def batch_sequences(question: Train | Finetune, arch: Architecture) -> float:
 
 
 def counts(question: Train | Finetune, offer: Offer, arch: Architecture, sequences: float) -> list[int]:
-    """Numbers of accelerators to look at. Raises UserError where `gpus` is no whole number of nodes and more than one."""
+    """Numbers of accelerators to look at; where none is allowed, the nearest on both sides, so that what contradicts can be named.
+
+    Raises UserError where `gpus` is no whole number of nodes and more than one.
+    """
     limits, unit = question.limits, offer.per_node
     if limits.gpus is not None:
         if limits.gpus > unit and limits.gpus % unit:
@@ -84,7 +87,9 @@ def counts(question: Train | Finetune, offer: Offer, arch: Architecture, sequenc
     most = min(limits.max_gpus or MOST, sequences * 64, MOST)
     small = [n for n in (1, 2, 4) if n < unit and isinstance(question, Finetune)]
     tried = small + [unit * 2**i for i in range(16)] + [unit * 3 * 2**i for i in range(14)]
-    return sorted(n for n in tried if least <= n <= most)
+    tried.sort()
+    within, enough = [n for n in tried if n <= most], [n for n in tried if n >= least]
+    return [n for n in within if n >= least] or within[-1:] + enough[:4]
 
 
 def best_layouts(question: Train | Finetune, offer: Offer, arch: Architecture, knowledge: Knowledge) -> Iterator[Found]:
