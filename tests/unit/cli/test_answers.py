@@ -190,6 +190,22 @@ def test_a_setting_makes_a_side_version_and_says_how_to_compare_it(ran: Types) -
     assert "metric slope" in ran("diff", "line", "line@2")[1]
 
 
+def test_plan_takes_the_settings_of_a_run_and_sees_its_side_version(ran: Types) -> None:
+    """What would run and why, and once it has been made that it would not; a setting that is not right is refused as a run refuses it."""
+    code, out, _ = ran("plan", "line", "--set", "line.slope=3")
+    assert code == 0
+    assert "+ run" in out
+    assert "slope" in next(line for line in out.splitlines() if "+ run" in line)
+    assert out.splitlines()[-1] == "with --set the versions are side versions: no head moves"
+    ran("run", "line", "--set", "line.slope=3")
+    assert {one["name"]: one["action"] for one in json.loads(ran("plan", "line", "--set", "line.slope=3", "--json")[1])} == {
+        "numbers": "skip",
+        "line": "skip",
+    }
+    assert "nothing to do" in ran("plan", "line")[1]
+    assert ran("plan", "--set", "line.slope=10")[0] == 2
+
+
 def test_a_model_is_promoted_by_its_version_only(ran: Types) -> None:
     code, _, err = ran("promote", "line")
     assert code == 2

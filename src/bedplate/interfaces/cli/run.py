@@ -9,7 +9,6 @@ from types import FrameType
 
 import click
 
-from bedplate.core.errors import UserError
 from bedplate.pipeline.account import Summary
 from bedplate.pipeline.commit import check_of
 from bedplate.pipeline.workspace import Workspace
@@ -17,14 +16,12 @@ from bedplate.pipeline.workspace import Workspace
 from .common import console, put_line
 from .following import follower
 from .run_view import draw
+from .sets import SETS, settings_of
 from .verb import Asked, typed, verb
 
 CHECK_FAILED = 6
 STEP_FAILED = 1
 INTERRUPTED = 130
-SETS = click.option(
-    "--set", "sets", multiple=True, metavar="STEP.SETTING=VALUE", help="Another value than the default: makes side versions."
-)
 
 
 @verb("[NAME]...")
@@ -73,7 +70,7 @@ def stoppable(workspace: Workspace) -> Iterator[None]:
 
 def _run(asked: Asked, sets: tuple[str, ...], *, fresh: bool, only: bool) -> int:
     workspace = asked.open()
-    settings = _settings(sets)
+    settings = settings_of(sets)
     with stoppable(workspace), follower(asked.as_json, tuple(workspace.graph.nodes)) as follow:
         summary = workspace.run(*asked.names, settings=settings, fresh=fresh, only=only, command=typed(), emit=follow)
     failed_checks = [v.artifact for v in summary.versions.values() if (check := check_of(v)) is not None and not check.passed]
@@ -83,13 +80,3 @@ def _run(asked: Asked, sets: tuple[str, ...], *, fresh: bool, only: bool) -> int
     else:
         draw(console(), workspace, summary, failed_checks)
     return exit_code(summary, failed_checks)
-
-
-def _settings(pairs: tuple[str, ...]) -> dict[str, str]:
-    settings = {}
-    for pair in pairs:
-        name, equals, value = pair.partition("=")
-        if not equals or "." not in name:
-            raise UserError(f"--set {pair} is not right", next="write --set step.setting=value")
-        settings[name] = value
-    return settings
