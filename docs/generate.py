@@ -228,7 +228,7 @@ def _type(annotation: Any) -> str:
 def names() -> str:
     """Every public name and decorator with its call and its docstring."""
     parts = ["## Names"]
-    parts += [_name(f"bedplate.{name}", getattr(bedplate, name)) for name in bedplate.__all__]
+    parts += [_name(f"bedplate.{name}", getattr(bedplate, name)) for name in dir(bedplate) if name != "__version__"]
     parts.append("## Decorators")
     parts += [_name(f"@project.{name}", getattr(bedplate.Project, name)) for name in DECORATORS]
     return page(

@@ -9,7 +9,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .assembly import open
+    from .assembly import open as open
     from .core.check import Check
     from .core.context import Context
     from .core.features import Features
@@ -50,10 +50,10 @@ __all__ = [
     "Secret",
     "daily",
     "hourly",
-    "open",
     "tune",
     "use",
 ]
+"""What a star import gives: not `open`, which would hide Python's own. `bedplate.open` is public all the same."""
 
 
 def __getattr__(name: str) -> Any:
@@ -63,4 +63,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted([*__all__, "__version__"])
+    return sorted([*__all__, "__version__", "open"])
