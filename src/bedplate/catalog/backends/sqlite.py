@@ -14,9 +14,9 @@ import os
 import random
 import threading
 import weakref
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
+from types import TracebackType
 from typing import Any
 
 import apsw
@@ -77,7 +77,7 @@ class SqliteDatabase:
         return f"SQLite {version}, {wal}"
 
     def rows(self, query: str, **values: Value) -> list[Row]:
-        with self._guard() as connection:
+        with self as connection:
             return connection.execute(self._sql[query], values).fetchall()
 
     def one(self, query: str, **values: Value) -> Row | None:
@@ -89,14 +89,14 @@ class SqliteDatabase:
         return found[0][0] if found else None
 
     def run(self, query: str, **values: Value) -> int:
-        with self._guard() as connection:
+        with self as connection:
             if not connection.in_transaction:
                 self._still_there()
             connection.execute(self._sql[query], values)
             return connection.changes()
 
     def many(self, query: str, values: Iterable[Mapping[str, Value]]) -> None:
-        with self._guard() as connection:
+        with self as connection:
             if connection.in_transaction:
                 connection.executemany(self._sql[query], values)
                 return
@@ -109,12 +109,12 @@ class SqliteDatabase:
         return self._within("BEGIN", work)
 
     def schema(self) -> int:
-        with self._guard() as connection:
+        with self as connection:
             return int(connection.pragma("user_version"))
 
     def apply(self, number: int, script: str) -> bool:
         def work() -> bool:
-            with self._guard() as connection:
+            with self as connection:
                 if connection.pragma("user_version") >= number:
                     return False
                 connection.execute(script).fetchall()
@@ -124,7 +124,7 @@ class SqliteDatabase:
         return self._within("BEGIN EXCLUSIVE", work)
 
     def faults(self) -> list[str]:
-        with self._guard() as connection:
+        with self as connection:
             found = [str(row[0]) for row in connection.execute("PRAGMA quick_check")]
             found += [f"{row[0]} row {row[1]} names a missing {row[2]}" for row in connection.execute("PRAGMA foreign_key_check")]
             return [line for line in found if line != "ok"]
@@ -146,12 +146,12 @@ class SqliteDatabase:
         self._lock.release()
 
     def after_fork_in_child(self) -> None:
-        """Start afresh; a child born inside a transaction cannot."""
-        self._lock = threading.RLock()
+        """Start afresh; a child born inside a transaction cannot. Its one thread is the one that took the lock."""
         self._orphan = self._connection
+        self._lock.release()
 
     def _within(self, begin: str, work: Callable[[], Result]) -> Result:
-        with self._guard() as connection:
+        with self as connection:
             if connection.in_transaction:
                 return work()
             self._still_there()
@@ -165,20 +165,28 @@ class SqliteDatabase:
                 raise
             return result
 
-    @contextmanager
-    def _guard(self) -> Iterator[apsw.Connection]:
-        """The connection of this process, one thread at a time, with the engine's errors in our words."""
-        with self._lock:
-            try:
-                if self._connection is None:
-                    self._connection = self._open()
-                if self._orphan is not None:
-                    raise InternalError("this process was forked inside a catalog transaction", why="it has no connection of its own")
-                yield self._connection
-            except UnicodeEncodeError as error:
-                raise UserError("a name given is not text", why=str(error)) from error
-            except apsw.Error as error:
-                raise translated(error, self.path) from error
+    def __enter__(self) -> apsw.Connection:
+        """The connection of this process, for one thread at a time, with the engine's errors in our words.
+
+        No generator, which took longer than a small query.
+        """
+        self._lock.acquire()
+        try:
+            if self._connection is None:
+                self._connection = self._open()
+            if self._orphan is not None:
+                raise InternalError("this process was forked inside a catalog transaction", why="it has no connection of its own")
+        except BaseException as error:
+            self.__exit__(type(error), error, None)
+            raise
+        return self._connection
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._lock.release()
+        if isinstance(error, UnicodeEncodeError):
+            raise UserError("a name given is not text", why=str(error)) from error
+        if isinstance(error, apsw.Error):
+            raise translated(error, self.path) from error
 
     def _still_there(self) -> None:
         """SQLite writes on into a file that was deleted, and all of it would be lost: see that the path still leads to ours."""
