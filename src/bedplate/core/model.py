@@ -35,6 +35,11 @@ class Field(msgspec.Struct, frozen=True):
     datatype: str
     categories: tuple[str, ...] = ()
 
+    @property
+    def type(self) -> str:
+        """The type in the words that people use: text, float64, int64, bool."""
+        return {"BYTES": "text", "FP32": "float32", "FP64": "float64"}.get(self.datatype, self.datatype.lower())
+
 
 class Signature(msgspec.Struct, frozen=True):
     """What a model takes and gives, column by column, in order."""

@@ -226,6 +226,26 @@ def test_what_was_not_made_yet_is_shown_the_way(types: Types) -> None:
     assert "next: bedplate run line" in types("show", "line")[2]
 
 
+def test_programs_get_the_columns_of_a_version_in_words(types: Types, tmp_path: Path) -> None:
+    """Of a table and of a model, wherever a version is told; never the bytes by which a library reads a schema."""
+    head, rest = textwrap.dedent(TEXT).split("@small.check", 1)
+    text = f"import polars as pl\n{head}@small.prepare\ndef frame(numbers: list[int]) -> pl.DataFrame:\n"
+    text += f"    return pl.DataFrame({{'n': numbers, 'name': ['a', 'b', 'c']}})\n\n@small.check{rest}"
+    (tmp_path / "small.py").write_text(text)
+    assert types("run")[0] == 0
+    table = [{"name": "n", "type": "int64"}, {"name": "name", "type": "text"}]
+    model = [{"name": "x", "type": "float64", "role": "input"}, {"name": "prediction", "type": "float64", "role": "output"}]
+    status = json.loads(types("status", "--json")[1])["artifacts"]
+    assert (status["frame"]["schema"], status["line"]["schema"], status["numbers"]["schema"]) == (table, model, [])
+    for name, columns in (("frame", table), ("line", model)):
+        shown = json.loads(types("show", name, "--json")[1])
+        assert shown["version"]["schema"] == shown["versions"][0]["schema"] == columns
+        assert json.loads(types("lineage", name, "--json")[1])["version"]["schema"] == columns
+    card = types("show", "line")[1]
+    assert "bedplate.Model" in card
+    assert not any(line.split()[:1] == ["Model"] for line in card.splitlines()), "an import is no code of the project"
+
+
 def test_a_run_is_not_run_again_as_one(ran: Types) -> None:
     run = json.loads(ran("status", "--json")[1])["runs"][0]["id"]
     code, _, err = ran("rerun", run)

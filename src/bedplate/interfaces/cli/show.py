@@ -18,7 +18,7 @@ from bedplate.pipeline.workspace import Workspace
 from bedplate.stages.train.card import card
 from bedplate.stages.train.facts import gather
 
-from .common import ago, as_of, console, put_json, table, unit
+from .common import ago, as_of, console, put_json, table, told, unit
 from .paths import near
 from .verb import Asked, verb
 
@@ -42,8 +42,8 @@ def command(asked: Asked) -> int:
     if as_json:
         put_json(
             {
-                "version": version,
-                "versions": workspace.catalog.artifacts.versions(version.artifact),
+                "version": told(version),
+                "versions": [told(one) for one in workspace.catalog.artifacts.versions(version.artifact)],
                 "metrics": _metrics(workspace, version),
             }
         )
@@ -69,8 +69,8 @@ def _contents(out: Console, workspace: Workspace, version: Version) -> None:
     """A model's card, what a check found, the first rows of a table, a value."""
     if version.kind == "model":
         node = workspace.graph.nodes.get(workspace.graph.makers.get(version.artifact, ""))
-        told = card(gather(workspace.catalog, version.ref, (node.declaration.function.__doc__ or "") if node else ""))
-        out.print(Markdown(told), width=min(out.width, _CARD))
+        text = card(gather(workspace.catalog, version.ref, (node.declaration.function.__doc__ or "") if node else ""))
+        out.print(Markdown(text), width=min(out.width, _CARD))
         return
     _version(out, workspace, version)
     if (check := check_of(version)) is not None:

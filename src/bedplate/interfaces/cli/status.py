@@ -8,7 +8,7 @@ from rich.markup import escape
 from bedplate.core.units import show_bytes
 from bedplate.pipeline.workspace import Workspace
 
-from .common import ago, console, put_json, table
+from .common import ago, console, put_json, table, told
 from .paths import near
 from .verb import Asked, verb
 
@@ -22,7 +22,7 @@ def command(asked: Asked) -> int:
     if asked.as_json:
         models = {name: catalog.models.aliases(name) for name, version in heads.items() if version.kind == "model"}
         going = {"runs": catalog.runs.last(10), "services": catalog.services.list(), "failed": sorted(catalog.runs.failed_steps())}
-        put_json({"artifacts": heads, "models": models, **going})
+        put_json({"artifacts": {name: told(head) for name, head in heads.items()}, "models": models, **going})
         return 0
     out = console()
     out.print(

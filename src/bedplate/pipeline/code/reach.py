@@ -75,12 +75,13 @@ class Reader:
         """The module that was read from the file of a part."""
         return self._by_file.get(file)
 
-    def part(self, module: Module, name: str, digest: str, line: int) -> Part:
+    def part(self, module: Module, name: str, digest: str, line: int, imports: str = "") -> Part:
         """A part, named `file:name`, or `file` for a whole module."""
         inside = any(module.path.is_relative_to(root) for root in self.shelf.roots)
         file = module.label if inside else str(module.path)
         self._by_file[file] = module
-        return Part(name=module.label if name == WHOLE else f"{module.label}:{name}", digest=digest, file=file, line=line)
+        label = module.label if name == WHOLE else f"{module.label}:{name}"
+        return Part(name=label, digest=digest, file=file, line=line, imports=imports)
 
     def plain(self, module: Module, statement: ast.stmt, declared: bool = False) -> ast.stmt:
         """A definition without its project decorators; `declared`: it is known to have one."""
@@ -122,7 +123,7 @@ class Reader:
         found = module.imports.get(name)
         target = [found.module, found.attribute] if found else [name.removeprefix("import "), ""]
         line = module.bindings[name].lineno if name in module.bindings else 1
-        return Piece(part=self.part(module, name, of_json(target), line), leads=frozenset())
+        return Piece(part=self.part(module, name, of_json(target), line, ".".join(filter(None, target))), leads=frozenset())
 
     def _imported(self, module: Module, found: Import, rest: Chain = ()) -> Iterator[Spot]:
         dotted = absolute(module, found)

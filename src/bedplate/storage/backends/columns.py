@@ -93,7 +93,7 @@ def _number(field: Field, value: Any) -> float:
     if isinstance(value, int | float | np.number | np.bool_):
         with suppress(OverflowError):
             return float(value)
-    raise UserError(f"'{field.name}' takes numbers ({field.datatype}), got {value!r}"[:300], next=f"send '{field.name}' as a number")
+    raise UserError(f"'{field.name}' takes numbers ({field.type}), got {value!r}"[:300], next=f"send '{field.name}' as a number")
 
 
 def _is_known(value: Any, known: Mapping[Any, float]) -> bool:
