@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import sys
 import textwrap
 from collections.abc import Iterator
@@ -116,6 +117,14 @@ def test_settings_make_side_versions_and_progress_is_heard(folder: Path) -> None
     assert project["scaled"].load()["n"].to_list() == [10, 20]
     assert said.count("step.metric") == 3
     assert "step.progress" in said
+
+
+def test_help_shows_what_a_notebook_gives_and_nothing_else(folder: Path) -> None:
+    """No parameter that only the command line fills, no default that reads as an address in memory; and the record names the call."""
+    project = bedplate.open(folder)
+    assert list(inspect.signature(project.run).parameters) == ["names", "settings", "fresh", "only", "emit"]
+    assert " at 0x" not in f"{inspect.signature(project.run)}{inspect.signature(project.rerun)}"
+    assert project.run("rows").run.command == "bedplate.open().run()"
 
 
 def test_what_is_not_there_is_said_with_the_nearest_name(folder: Path) -> None:

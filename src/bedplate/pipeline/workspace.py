@@ -93,16 +93,15 @@ class Workspace:
         settings: Mapping[str, Any] | None = None,
         fresh: bool = False,
         only: bool = False,
-        command: str = "bedplate.open().run()",
-        emit: Callable[[Said], None] = lambda _: None,
+        emit: Callable[[Said], None] | None = None,
     ) -> Summary:
-        """Make what is out of date, or only `names` and what they need.
+        """Make what is out of date, or only `names` and what they need (`only`: without what they need; `fresh`: changed or not).
 
-        `settings` maps `step.setting` to a value (then the versions are side versions: heads do not move). Failures of steps are in the
-        Summary. Raises UserError for unknown names or settings.
+        `settings` maps `step.setting` to a value (then the versions are side versions: heads do not move); `emit` hears what happens as it
+        does. Failures of steps are in the Summary. Raises UserError for unknown names or settings.
         """
         read = read_settings(self.graph, settings or {})
-        return self.start(Request(names=names, settings=read, fresh=fresh, only=only, command=command), emit)
+        return self.start(Request(names=names, settings=read, fresh=fresh, only=only, command="bedplate.open().run()"), emit)
 
     def plan(self, *names: str, settings: Mapping[str, Any] | None = None, fresh: bool = False, only: bool = False) -> tuple[Planned, ...]:
         """What `run` would do and why, with what it should take; nothing is run."""
@@ -125,7 +124,7 @@ class Workspace:
         """What differs between two versions of an artifact, or two runs."""
         return diff(self.catalog, before, after)
 
-    def rerun(self, ref: str, emit: Callable[[Said], None] = lambda _: None) -> Rerun:
+    def rerun(self, ref: str, emit: Callable[[Said], None] | None = None) -> Rerun:
         """Run an attempt (or what made a version) again on the inputs it had; heads do not move. Raises NotFound, UserError."""
         attempt = attempt_of(self.catalog, ref)
         return compared(self.catalog, attempt, self.start(request_of(self.catalog, self.graph, attempt), emit))
@@ -141,7 +140,7 @@ class Workspace:
         """Whether the controller of a run of this machine is alive."""
         return not dead(run, self.parts.process_started)
 
-    def start(self, request: Request, emit: Callable[[Said], None]) -> Summary:
+    def start(self, request: Request, emit: Callable[[Said], None] | None) -> Summary:
         """Run a request; what it says goes to `emit`. Raises UserError, and Refused where the budget does not allow it."""
         names = chosen(self.graph, request)
         price = price_per_hour(self.config["price"])
@@ -157,7 +156,7 @@ class Workspace:
             executor=executor,
             clock=self.clock,
             random_bits=self.parts.random_bits,
-            emit=emit,
+            emit=emit or _unheard,
             logs=self.config.state / "logs",
             lease_s=seconds(self.config["lease"]),
             price_per_hour=price,
@@ -205,3 +204,7 @@ class Workspace:
     def _is_dead(self, run_id: str) -> bool:
         """Whether the controller of a run is known to be gone."""
         return not self.is_running(self.catalog.runs.get(run_id))
+
+
+def _unheard(_said: Said) -> None:
+    """Nobody listens."""

@@ -11,6 +11,7 @@ import click
 
 from bedplate.pipeline.account import Summary
 from bedplate.pipeline.commit import check_of
+from bedplate.pipeline.request import Request, read_settings
 from bedplate.pipeline.workspace import Workspace
 
 from .common import console, put_line
@@ -70,9 +71,10 @@ def stoppable(workspace: Workspace) -> Iterator[None]:
 
 def _run(asked: Asked, sets: tuple[str, ...], *, fresh: bool, only: bool) -> int:
     workspace = asked.open()
-    settings = settings_of(sets)
+    settings = read_settings(workspace.graph, settings_of(sets))
+    request = Request(names=asked.names, settings=settings, fresh=fresh, only=only, command=typed())
     with stoppable(workspace), follower(asked.as_json, tuple(workspace.graph.nodes)) as follow:
-        summary = workspace.run(*asked.names, settings=settings, fresh=fresh, only=only, command=typed(), emit=follow)
+        summary = workspace.start(request, follow)
     failed_checks = [v.artifact for v in summary.versions.values() if (check := check_of(v)) is not None and not check.passed]
     if asked.as_json:
         run = {"run": summary.run.id, "status": summary.run.status}

@@ -13,6 +13,7 @@ from bedplate.core.errors import UserError, WorldError
 from bedplate.core.units import seconds
 from bedplate.pipeline.account import Summary
 from bedplate.pipeline.commit import check_of
+from bedplate.pipeline.request import Request
 from bedplate.pipeline.served import served
 from bedplate.pipeline.wiring.graph import Node
 from bedplate.pipeline.workspace import Workspace
@@ -91,11 +92,12 @@ def _report(workspace: Workspace, node: Node, since: datetime | None, by: str) -
 
 
 def _run(workspace: Workspace, watches: list[str], as_json: bool) -> Summary:
+    request = Request(names=tuple(watches), only=True, command=typed())
     if as_json:
-        return workspace.run(*watches, only=True, command=typed())
+        return workspace.start(request, None)
     console().print()
     with stoppable(workspace), follower(False, tuple(workspace.graph.nodes)) as follow:
-        summary = workspace.run(*watches, only=True, command=typed(), emit=follow)
+        summary = workspace.start(request, follow)
     skipped = {step.name for step in summary.steps if step.status == "skipped"}
     for version in summary.versions.values():  # a hit says what the run that made it said
         check = check_of(version) if version.artifact in skipped else None
