@@ -51,6 +51,8 @@ STORES = ("file",)
 _SETTINGS_PAGE = "see docs/reference/settings.md"
 _NOT_PRELOADED = ("bedplate", "builtins", "__main__")
 _TASKS = msgspec.json.Decoder(Task)
+_SHORT_S = 0.1
+"""Inline, what took less than this is made again where the process died before it was committed."""
 EXECUTORS = {"local": "bedplate.compute.local", "inline": "bedplate.compute.inline"}
 
 
@@ -98,7 +100,7 @@ def assemble(config: Config, loaded: Loaded, *, pickles: bool = True) -> Workspa
         Parts(
             config=config, loaded=loaded, graph=graph, catalog=catalog, store=store, clock=clock,
             random_bits=rng.getrandbits, handlers=handlers(), list_source=list_source,
-            executor=lambda stopping: make_executor(config, loaded, stopping), process_started=machine.started,
+            executor=lambda stopping: make_executor(config, loaded, graph, stopping), process_started=machine.started,
             warehouse=lambda query: _ask(catalog, store, graph, query),
         )
     )  # fmt: skip
@@ -135,7 +137,7 @@ def open_store(config: Config, *, pickles: bool = True) -> Store:
     return local_store(root, {"model": ModelShelf(root), "service": ServiceShelf(root)}, pickles=pickles)
 
 
-def make_executor(config: Config, loaded: Loaded, stopping: Callable[[], bool]) -> Executor:
+def make_executor(config: Config, loaded: Loaded, graph: Graph, stopping: Callable[[], bool]) -> Executor:
     """The executor of a target; `stopping` says whether the run was asked to stop, for steps that run in this process."""
     kind = config["compute"]
     if kind not in EXECUTORS:
@@ -143,7 +145,7 @@ def make_executor(config: Config, loaded: Loaded, stopping: Callable[[], bool]) 
     module = importlib.import_module(EXECUTORS[kind])
     watts = read_watts(config["watts"])
     if kind == "inline":
-        handle = Worker(stopping, execution(config, loaded, stopping))
+        handle = Worker(stopping, execution(config, loaded, graph, stopping, stages_from_s=_SHORT_S))
         inline: Executor = module.InlineExecutor(handle, watts_per_cpu=watts / machine.cpu_count())
         return inline
     local: Executor = module.LocalExecutor(
@@ -195,14 +197,15 @@ class Worker:
 
     def _load(self, task: Task) -> Execution:
         config = configure(Path(task.project_file), task.target)
-        return execution(config, load_project(config.project_file), self._stopping)
+        loaded = load_project(config.project_file)
+        return execution(config, loaded, build_graph(loaded.project), self._stopping)
 
 
-def execution(config: Config, loaded: Loaded, stopping: Callable[[], bool]) -> Execution:
+def execution(config: Config, loaded: Loaded, graph: Graph, stopping: Callable[[], bool], *, stages_from_s: float = 0.0) -> Execution:
     """What runs the steps of a loaded project in this process."""
     return Execution(
-        loaded, build_graph(loaded.project), open_store(config), handlers(), clock=SystemClock(), stopping=stopping,
-        keep_checkpoints=int(config["checkpoints"]), opened=_opened(),
+        loaded, graph, open_store(config), handlers(), clock=SystemClock(), stopping=stopping,
+        keep_checkpoints=int(config["checkpoints"]), opened=_opened(), stages_from_s=stages_from_s,
     )  # fmt: skip
 
 

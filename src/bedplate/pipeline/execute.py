@@ -1,7 +1,8 @@
 """The worker's half of a step: hand a function its inputs, store what it returns, answer with an Outcome.
 
 Bytes are stored first and the outcome is staged beside them before it is sent, so that a controller killed in between is
-followed by one that adopts it (invariant 3). Nothing here writes to the catalog.
+followed by one that adopts it (invariant 3). In the controller's own process the short ones are not: nobody outlives it to answer, and
+they are sooner made again than written down. Nothing here writes to the catalog.
 """
 
 from __future__ import annotations
@@ -40,7 +41,10 @@ _TRACEBACK = 20_000
 
 
 class Execution:
-    """Runs tasks of one loaded project; one instance lives as long as its worker."""
+    """Runs tasks of one loaded project; one instance lives as long as its worker.
+
+    Outcomes that took at least `stages_from_s` seconds are staged.
+    """
 
     def __init__(
         self,
@@ -53,6 +57,7 @@ class Execution:
         stopping: Callable[[], bool],
         keep_checkpoints: int,
         opened: Opened,
+        stages_from_s: float = 0.0,
     ) -> None:
         self.loaded = loaded
         self.graph = graph
@@ -62,6 +67,8 @@ class Execution:
         self.stopping = stopping
         self.keep_checkpoints = keep_checkpoints
         self.opened = opened
+        self.stages_from_s = stages_from_s
+        self._home, self._environ = Path.cwd(), dict(os.environb)
 
     def run(self, task: Task, report: Callable[[bytes], None]) -> Outcome:
         """Run one task; `report` gets encoded Noted records as they come.
@@ -73,7 +80,7 @@ class Execution:
         drafts: tuple[Draft, ...] = ()
         failure: tuple[Cause, str, str] = ("", "", "")
         inputs = [entry.path for entries in task.sources.values() for entry in entries]
-        with _put_back(), self.opened.watching(self.store.root.parent, inputs):
+        with self._put_back(), self.opened.watching(self.store.root.parent, inputs):
             try:
                 self._same_code(task)
                 drafts = self._call(task, notes)
@@ -93,9 +100,22 @@ class Execution:
             wall_s=time.perf_counter() - wall,
         )
         if outcome.ok:
-            self.store.stage(outcome)
+            if outcome.wall_s >= self.stages_from_s:
+                self.store.stage(outcome)
             self.store.checkpoints(task.cache_key, self.keep_checkpoints).clear()
         return outcome
+
+    @contextmanager
+    def _put_back(self) -> Iterator[None]:
+        """A step may change folder and environment for itself, not for the next one in this worker."""
+        try:
+            yield
+        finally:
+            if self.opened.moved:
+                with suppress(OSError):
+                    os.chdir(self._home)
+                os.environb.clear()
+                os.environb.update(self._environ)
 
     def _same_code(self, task: Task) -> None:
         """Raises UserError where the project was edited while the run was going on, so that this is not the code that was keyed."""
@@ -233,20 +253,6 @@ class Notes:
         if noted.what != "progress":
             self.kept.append(noted)
         self._report(said)
-
-
-@contextmanager
-def _put_back() -> Iterator[None]:
-    """A step may change folder and environment for itself, not for the next one in this worker."""
-    folder, environ = Path.cwd(), dict(os.environb)
-    try:
-        yield
-    finally:
-        with suppress(OSError):
-            os.chdir(folder)
-        if dict(os.environb) != environ:
-            os.environb.clear()
-            os.environb.update(environ)
 
 
 def _plain(text: str, longest: int) -> str:

@@ -1,4 +1,5 @@
-"""Files that a step opens outside its inputs: noticed by an audit hook, warned about (invariant 2).
+"""What a step does beside its inputs, noticed by an audit hook: files that it opens are warned about (invariant 2), and another folder
+or environment is put back.
 
 Covered: `open` and everything built on it, in the worker's own process. Not covered: native libraries that open files themselves
 (Polars scanning a path) and child processes.
@@ -15,6 +16,7 @@ from typing import Any
 
 _QUIET = tuple(f"{folder}{os.sep}" for folder in (sys.prefix, sys.base_prefix, "/proc", "/sys", "/dev", "/etc", "/usr", "/lib", "/run"))
 _LIMIT = 20
+_MOVES = frozenset({"os.chdir", "os.putenv", "os.unsetenv"})
 
 
 class Opened:
@@ -25,12 +27,14 @@ class Opened:
         self._folders: tuple[str, ...] = ()
         self._inputs: frozenset[str] = frozenset()
         self._found: dict[str, None] = {}
+        self.moved = False
+        """Whether the folder or the environment of the process was changed since `watching` began."""
         sys.addaudithook(self._hook)
 
     @contextmanager
     def watching(self, state: Path, inputs: Iterable[str]) -> Iterator[None]:
         """Collect files that are read outside the state folder, the installation, Python files and the given inputs."""
-        self._found = {}
+        self._found, self.moved = {}, False
         self._folders = (*_QUIET, f"{state}{os.sep}")
         self._inputs = frozenset(inputs)
         self._watching = True
@@ -44,7 +48,11 @@ class Opened:
         return tuple(self._found)
 
     def _hook(self, event: str, arguments: tuple[Any, ...]) -> None:
-        if not self._watching or event != "open" or len(self._found) >= _LIMIT:
+        if not self._watching:
+            return
+        if event in _MOVES:
+            self.moved = True
+        if event != "open" or len(self._found) >= _LIMIT:
             return
         path, _, flags = arguments
         if not isinstance(path, str) or flags & (os.O_WRONLY | os.O_RDWR):

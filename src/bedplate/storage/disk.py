@@ -93,29 +93,24 @@ flush_folder = flush
 
 
 @contextmanager
-def new_file(path: Path, *, durably: bool = True) -> Iterator[IO[bytes]]:
-    """A file to write; it gets its name, durably, when the block ends, and vanishes when the block raises.
-
-    Not `durably`: it outlives every process but not a power cut, after which it may be there with its end missing.
-    """
+def new_file(path: Path) -> Iterator[IO[bytes]]:
+    """A file to write; it gets its name, durably, when the block ends, and vanishes when the block raises."""
     make_folder(path.parent)
     with guard("write", path):
         descriptor, temporary = tempfile.mkstemp(prefix=TEMPORARY, dir=path.parent)
         try:
             with os.fdopen(descriptor, "wb") as file:
                 yield file
-                if durably:
-                    file.flush()
-                    os.fsync(file.fileno())
+                file.flush()
+                os.fsync(file.fileno())
             Path(temporary).replace(path)
-            if durably:
-                flush_folder(path.parent)
+            flush_folder(path.parent)
         except BaseException:
             Path(temporary).unlink(missing_ok=True)
             raise
 
 
-def write(path: Path, content: bytes, *, durably: bool = True) -> None:
-    """Put `content` at `path`, whole or not at all; `durably` as in `new_file`."""
-    with new_file(path, durably=durably) as file:
+def write(path: Path, content: bytes) -> None:
+    """Put `content` at `path`, whole or not at all."""
+    with new_file(path) as file:
         file.write(content)

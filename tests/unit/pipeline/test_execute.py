@@ -142,3 +142,25 @@ def test_the_deadline_and_seed_of_a_step_are_told(house: Any) -> None:
     [task] = house.tasks
     assert isinstance(task, Task)
     assert house.open()["a"].load() == ["2026-01-31 07:10:01.125000+00:00", str(task.seed), "a"]
+
+
+def test_a_step_that_changes_folder_or_environment_does_so_for_itself_only(house: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KEPT", "1")
+    there = Path.cwd()
+    summary = house.run(
+        """
+        @p.step
+        def wanders() -> str:
+            os.chdir("/")
+            os.environ["LEFT"] = "1"
+            del os.environ["KEPT"]
+            return os.getcwd()
+
+        @p.step
+        def after(wanders: str) -> list[str]:
+            return [name for name in ("LEFT", "KEPT") if name in os.environ]
+        """
+    )
+    assert summary.versions["wanders"].value == '"/"'
+    assert summary.versions["after"].value == '["KEPT"]'
+    assert Path.cwd() == there
