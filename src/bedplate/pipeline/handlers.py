@@ -6,6 +6,7 @@ Assembly hands the pipeline a table of decorator -> handler; the pipeline never 
 
 from __future__ import annotations
 
+import typing
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -18,6 +19,8 @@ from bedplate.core.errors import UserError
 from bedplate.core.kinds import is_scalar, kind_of
 from bedplate.core.records import Draft, Input, Record, Task, Verdict
 from bedplate.core.sources import Entry, Source
+
+from .plain import plain
 
 if TYPE_CHECKING:
     from bedplate.storage.store import Store
@@ -65,13 +68,15 @@ def results(node: Node, value: Any) -> dict[str, Any]:
     Raises UserError naming the step, the kind that it declares and the type that came.
     """
     named = len(node.outputs) > 1 or node.outputs[0].field is not None
-    values = {out.artifact: _plain(getattr(value, out.field or "", None) if named else value) for out in node.outputs}
+    values = {out.artifact: getattr(value, out.field or "", None) if named else value for out in node.outputs}
     for out in node.outputs:
+        if out.kind == "scalar":
+            values[out.artifact] = plain(values[out.artifact], out.artifact)
         if not fits(out, values[out.artifact]):
-            declared = getattr(out.hint, "__name__", str(out.hint)) if out.kind == "scalar" and out.hint else f"a {out.kind}"
+            declared = _declared(out)
             raise UserError(
                 f"{node.name} returned {_typename(values[out.artifact])} for '{out.artifact}', which is declared {declared}",
-                why="the return annotation says what comes out",
+                why=_misfit(out, values[out.artifact]) or "the return annotation says what comes out",
                 next=f"return {declared}, or change the annotation ({Path(node.declaration.file).name}:{node.declaration.line})",
             )
     return values
@@ -98,9 +103,23 @@ def _is_a(value: Any, hint: Any) -> bool:
     return True
 
 
-def _plain(value: Any) -> Any:
-    """A number of NumPy's as Python's own."""
-    return value.item() if type(value).__module__ == "numpy" and getattr(value, "shape", None) == () else value
+def _misfit(out: Output, value: Any) -> str:
+    """Where in a value of the right type something is of a wrong one; empty where the value itself is."""
+    outer = typing.get_origin(out.hint)
+    if out.kind != "scalar" or not isinstance(outer, type) or not isinstance(value, outer):
+        return ""
+    try:
+        msgspec.convert(value, out.hint)
+    except msgspec.ValidationError as error:
+        return f"in it: {error}"
+    return ""
+
+
+def _declared(out: Output) -> str:
+    """What the annotation says, as it is written."""
+    if out.kind != "scalar" or not out.hint:
+        return f"a {out.kind}"
+    return str(out.hint) if typing.get_origin(out.hint) else getattr(out.hint, "__name__", str(out.hint))
 
 
 def _typename(value: Any) -> str:
