@@ -183,9 +183,9 @@ class _Trail:
             self._spot(Spot(owner.path, owner.dotted, called if called in owner.bindings else WHOLE))
 
     def _module(self, function: FunctionType) -> Module:
-        path = Path(function.__code__.co_filename)
+        path = function.__code__.co_filename
         try:
-            return self._reader.shelf.at(path.resolve(), function.__module__)
+            return self._reader.shelf.of_code(path, function.__module__)
         except (OSError, SyntaxError, ValueError) as error:
             raise ProjectError(
                 f"the source of {function.__qualname__} cannot be read: {error}",

@@ -177,7 +177,7 @@ def _module_name(file: Path, source: Source) -> str:
     name = _identifier(file)
     loaded = sys.modules.get(name)
     hides = name == "bedplate" or name in sys.stdlib_module_names or (loaded is not None and _is_foreign(loaded))
-    if hides or name in _imports(source.tree):
+    if hides or name in _imports(source):
         raise ProjectError(f"{file}: its name hides the package '{name}'", next=f"rename it, as {name}_project.py")
     return name
 
@@ -198,10 +198,10 @@ def _stat(name: str) -> tuple[int, int] | None:
     return stat.st_mtime_ns, stat.st_size
 
 
-def _imports(tree: ast.Module) -> set[str]:
+def _imports(source: Source) -> set[str]:
     """The top names of what a file imports: its own is meant to be a package's."""
-    plain = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
-    froms = {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.module and not node.level}
+    plain = {alias.name for node in source.imports if isinstance(node, ast.Import) for alias in node.names}
+    froms = {node.module for node in source.imports if isinstance(node, ast.ImportFrom) and node.module and not node.level}
     return {name.partition(".")[0] for name in plain | froms}
 
 

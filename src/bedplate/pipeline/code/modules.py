@@ -52,6 +52,7 @@ class Shelf:
     def __init__(self, roots: Sequence[Path]) -> None:
         self.roots = tuple(root.resolve() for root in roots)
         self._modules: dict[Path, Module] = {}
+        self._resolved: dict[str, Path] = {}
         self._places: dict[str, Path | None] = {}
 
     def at(self, path: Path, dotted: str) -> Module:
@@ -61,6 +62,12 @@ class Shelf:
         if known is None or known.source is not source:
             known = self._modules[path] = _index(dotted, path, source, self.label(path, dotted))
         return known
+
+    def of_code(self, filename: str, dotted: str) -> Module:
+        """The module of a file as its code objects name it. Raises OSError or SyntaxError."""
+        if filename not in self._resolved:
+            self._resolved[filename] = Path(filename).resolve()
+        return self.at(self._resolved[filename], dotted)
 
     def named(self, dotted: str) -> Module | None:
         """The project module of that name; None where it is installed, built in, or not to be read."""

@@ -155,6 +155,8 @@ class References:
         if node is None:
             return
         self.read(node)
+        if isinstance(node, ast.Name):
+            return
         for inner in ast.walk(node):
             if isinstance(inner, ast.Constant) and isinstance(inner.value, str):
                 try:

@@ -50,6 +50,7 @@ class Reader:
         self.shelf = shelf
         self._pieces: dict[Spot, Piece] = {}
         self._by_file: dict[str, Module] = {}
+        self._files: dict[Path, str] = {}
         self._effects: dict[Path, tuple[ast.stmt, ...]] = {}
         self._around: dict[Path, frozenset[Spot]] = {}
 
@@ -77,11 +78,17 @@ class Reader:
 
     def part(self, module: Module, name: str, digest: str, line: int, imports: str = "") -> Part:
         """A part, named `file:name`, or `file` for a whole module."""
-        inside = any(module.path.is_relative_to(root) for root in self.shelf.roots)
-        file = module.label if inside else str(module.path)
+        file = self._file(module)
         self._by_file[file] = module
         label = module.label if name == WHOLE else f"{module.label}:{name}"
         return Part(name=label, digest=digest, file=file, line=line, imports=imports)
+
+    def _file(self, module: Module) -> str:
+        """How a part names its file: by its label inside the project, else by its whole path."""
+        if module.path not in self._files:
+            inside = any(module.path.is_relative_to(root) for root in self.shelf.roots)
+            self._files[module.path] = module.label if inside else str(module.path)
+        return self._files[module.path]
 
     def plain(self, module: Module, statement: ast.stmt, declared: bool = False) -> ast.stmt:
         """A definition without its project decorators; `declared`: it is known to have one."""
