@@ -25,8 +25,10 @@ class Stamp(Record, frozen=True, kw_only=True):
 
 
 class Source(Record, frozen=True, kw_only=True):
-    """A parsed file; `defs` maps (name, first line, decorators included) to its function or class, nested ones too;
-    `imports` are its import statements, wherever they stand. `says_global`: the word is somewhere in its text, so that a `global` statement may be.
+    """A parsed file.
+
+    `defs` maps (name, first line, decorators included) to its function or class, nested ones too; `imports` are its import statements,
+    wherever they stand. `says_global`: the word is somewhere in its text, so that a `global` statement may be.
     """
 
     path: Path
