@@ -14,7 +14,7 @@ import tomllib
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -74,6 +74,23 @@ def open_project(given: str | None, target: str = "", *, pickles: bool = True) -
     return build(configure(find_project(Path.cwd(), given), target), pickles=pickles)
 
 
+class Kept(NamedTuple):
+    """What a project has on record, for verbs that need none of its code: it is not imported, so it may even be broken."""
+
+    config: Config
+    catalog: Catalog
+
+    def sql(self, query: str) -> Any:
+        """As of a workspace."""
+        return ask(self.catalog, open_store(self.config), query)
+
+
+def open_record(given: str | None, target: str = "") -> Kept:
+    """The record of the project that a verb is about. Raises UserError where there is no project file."""
+    config = configure(find_project(Path.cwd(), given), target)
+    return Kept(config, Catalog.open(open_database(config), SystemClock()))
+
+
 def configure(project_file: Path, target: str = "") -> Config:
     """Settings of a project from the environment and `bedplate.toml` beside the project file."""
     path = project_file.parent / "bedplate.toml"
@@ -101,7 +118,7 @@ def assemble(config: Config, loaded: Loaded, *, pickles: bool = True) -> Workspa
             config=config, loaded=loaded, graph=graph, catalog=catalog, store=store, clock=clock,
             random_bits=rng.getrandbits, handlers=handlers(), list_source=list_source,
             executor=lambda stopping: make_executor(config, loaded, graph, stopping), process_started=machine.started,
-            warehouse=lambda query: _ask(catalog, store, graph, query),
+            warehouse=lambda query: ask(catalog, store, query),
         )
     )  # fmt: skip
 
@@ -215,14 +232,13 @@ def _opened() -> Opened:
     return Opened()
 
 
-def _ask(catalog: Catalog, store: Store, graph: Graph, query: str) -> Any:
+def ask(catalog: Catalog, store: Store, query: str) -> Any:
     """The warehouse's answer to a query, as a Polars frame; an empty query lists what can be asked."""
     module = importlib.import_module("bedplate.storage.backends.warehouse")
-    services = [node.name for node in graph.nodes.values() if node.declaration.decorator == "service"]
     if not query:
-        tables: dict[str, Any] = {"known": known(catalog, services)}
+        tables: dict[str, Any] = {"known": known(catalog, store)}
         query = "SELECT * FROM known"
     else:
-        tables = ask_tables(module.asked(query), catalog, store, services)
+        tables = ask_tables(module.asked(query), catalog, store)
     with module.Warehouse(tables) as warehouse:
         return warehouse.frame(query)

@@ -246,6 +246,20 @@ def test_programs_get_the_columns_of_a_version_in_words(types: Types, tmp_path: 
     assert not any(line.split()[:1] == ["Model"] for line in card.splitlines()), "an import is no code of the project"
 
 
+def test_what_is_on_record_is_told_without_the_projects_code(ran: Types, tmp_path: Path) -> None:
+    """Its file is not imported, so it may even be broken; a name that only the project knows is looked up there."""
+    status = json.loads(ran("status", "--json")[1])
+    assert ran("logs", "nothing")[0] == 2
+    (tmp_path / "small.py").write_text("raise SystemExit(9)\n" + textwrap.dedent(TEXT))
+    made = status["artifacts"]["line"]["attempt"]
+    for words in (["logs", "line"], ["lineage", "line"], ["diff", "line@1", "line@1"], ["show", status["runs"][0]["id"]], ["show", made]):
+        code, out, err = ran(*words)
+        assert code == 0, err
+        assert out
+    assert "numbers" in ran("sql", "select artifact from versions")[1]
+    assert ran("status")[0] == 3
+
+
 def test_a_run_is_not_run_again_as_one(ran: Types) -> None:
     run = json.loads(ran("status", "--json")[1])["runs"][0]["id"]
     code, _, err = ran("rerun", run)

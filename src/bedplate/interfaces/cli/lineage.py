@@ -19,7 +19,7 @@ _FILES = 8
 @verb("ARTIFACT[@VERSION]", least=1, most=1)
 def command(asked: Asked) -> int:
     """Show the lineage of ARTIFACT or ARTIFACT@VERSION."""
-    lineage = asked.open().catalog.lineage(asked.names[0])
+    lineage = asked.record().catalog.lineage(asked.names[0])
     if asked.as_json:
         put_json({**msgspec.to_builtins(lineage), "version": told(lineage.version)})
         return 0

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.markdown import Markdown
 from rich.markup import escape
 
+from bedplate.catalog.catalog import Catalog
 from bedplate.core.digests import short
 from bedplate.core.errors import NotFound
 from bedplate.core.records import Version
@@ -32,11 +33,12 @@ _LONG = 2000
 @verb("ARTIFACT[@VERSION]|RUN|ATTEMPT", least=1, most=1)
 def command(asked: Asked) -> int:
     """Show ARTIFACT, ARTIFACT@VERSION, a run (r-...) or an attempt (a-...)."""
-    workspace, name, as_json = asked.open(), asked.names[0], asked.as_json
+    name, as_json = asked.names[0], asked.as_json
     if name.startswith("r-"):
-        return _run(workspace, name, as_json)
+        return _run(asked.record().catalog, name, as_json)
     if name.startswith("a-"):
-        return _attempt(workspace, name, as_json)
+        return _attempt(asked.record().catalog, name, as_json)
+    workspace = asked.open()
     _has_been_made(workspace, re.split(r"[@\[]", name)[0])
     version = workspace.catalog.artifacts.get(name)
     if as_json:
@@ -110,8 +112,8 @@ def _versions(out: Console, workspace: Workspace, version: Version) -> None:
     out.print(drawn)
 
 
-def _run(workspace: Workspace, run_id: str, as_json: bool) -> int:
-    run, steps = workspace.catalog.runs.get(run_id), workspace.catalog.runs.steps(run_id)
+def _run(catalog: Catalog, run_id: str, as_json: bool) -> int:
+    run, steps = catalog.runs.get(run_id), catalog.runs.steps(run_id)
     if as_json:
         put_json({"run": run, "steps": [msgspec.structs.replace(step, key_parts=None) for step in steps]})
         return 0
@@ -120,21 +122,21 @@ def _run(workspace: Workspace, run_id: str, as_json: bool) -> int:
     out.print(f"[bold]{run.id}[/bold] {run.status}: {escape(run.command)}  ({as_of(run.started_at)} UTC{commit})")
     drawn = table("step", "stage", "status", "stands for", "#time", "why")
     for step in steps:
-        made = [version.ref for version in workspace.catalog.artifacts.by_attempt(step.result)] if step.result else []
-        took = show_seconds(workspace.catalog.runs.attempt(step.result).usage.wall_s) if step.status == "done" and step.result else ""
+        made = [version.ref for version in catalog.artifacts.by_attempt(step.result)] if step.result else []
+        took = show_seconds(catalog.runs.attempt(step.result).usage.wall_s) if step.status == "done" and step.result else ""
         named = escape(made[0] if len(made) == 1 else f"{len(made)} artifacts" if made else "")
-        drawn.add_row(unit(step.name, step.part), step.stage, step.status, named, took, escape(step.why))
+        drawn.add_row(unit(step.name, step.part), step.stage, step.status, named, took, escape(near(step.why)))
     out.print(drawn)
     return 0
 
 
-def _attempt(workspace: Workspace, attempt_id: str, as_json: bool) -> int:
-    attempt, noted = workspace.catalog.runs.attempt(attempt_id), workspace.catalog.runs.noted(attempt_id)
+def _attempt(catalog: Catalog, attempt_id: str, as_json: bool) -> int:
+    attempt, noted = catalog.runs.attempt(attempt_id), catalog.runs.noted(attempt_id)
     if as_json:
         put_json({"attempt": attempt, "noted": noted})
         return 0
     out, usage = console(), attempt.usage
-    out.print(f"[bold]{attempt.id}[/bold] {attempt.step} {attempt.status} {escape(attempt.message)}")
+    out.print(f"[bold]{attempt.id}[/bold] {attempt.step} {attempt.status} {escape(near(attempt.message))}")
     out.print(
         f"  {show_seconds(usage.wall_s)}, {show_seconds(usage.cpu_s)} of processor, {show_bytes(usage.peak_bytes)} at most, "
         f"{show_joules(usage.energy_joules)} ({usage.energy_basis})"

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import click
 
-from bedplate.assembly import open_project
+from bedplate.assembly import Kept, open_project, open_record
 from bedplate.pipeline.workspace import Workspace
 
 _NO_PATH = re.compile(r"[\s\[(]")
@@ -33,6 +33,10 @@ class Asked(NamedTuple):
     def open(self, *, pickles: bool = True) -> Workspace:
         """The project. Raises UserError where there is none, ProjectError where it has mistakes."""
         return open_project(self.project, self.target, pickles=pickles)
+
+    def record(self) -> Kept:
+        """What the project has on record, without importing its file. Raises UserError where there is none."""
+        return open_record(self.project, self.target)
 
 
 def verb(metavar: str = "", *, least: int = 0, most: int | None = None) -> Callable[[Callable[..., int]], click.Command]:

@@ -10,6 +10,7 @@ from bedplate.core.records import Step
 from bedplate.pipeline.why import FIRST
 
 from .common import ago, console, put_json
+from .paths import near
 from .verb import Asked, verb
 
 _DID = {"done": "ran", "skipped": "was skipped"}
@@ -40,5 +41,5 @@ def command(asked: Asked) -> int:
 def _last(step: Step | None, now: datetime) -> str:
     if step is None:
         return "it has not run yet"
-    why = escape(step.why.replace(FIRST.text, "it had never run"))
+    why = escape(near(step.why).replace(FIRST.text, "it had never run"))
     return f"{_DID.get(step.status, step.status)} {ago(step.ended_at, now)} in {step.run}: {why}"
