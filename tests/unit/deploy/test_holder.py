@@ -128,6 +128,30 @@ def test_a_promotion_is_swapped_in_and_a_call_under_way_keeps_its_version() -> N
     assert (case.holder.swaps, [event.kind for event in case.events]) == (1, ["service.swapped"])
 
 
+def test_a_swap_tells_which_version_answers_now_and_who_moved_it() -> None:
+    """A check, a person, a rollback, and where no check gates the model the newest version."""
+    case = Case(LATE)
+    for number in (1, 2, 3):
+        case.record.add("late", model(number))
+    case.holder.refresh()
+    assert case.events == []
+    told = [
+        (1, None, {"check": "better"}, "promoted by better"),
+        (2, 1, {"by": "person", "reason": "by root"}, "promoted by root"),
+        (3, 2, {"by": "person", "reason": "it is spring"}, "promoted by a person (it is spring)"),
+        (2, 3, {"by": "rollback", "reason": "by root"}, "rolled back by root"),
+    ]
+    for number, before, said, why in told:
+        case.record.promote("late", number, **said)
+        case.holder.refresh()
+        assert case.events[-1].data["changes"] == [{"model": "late", "version": number, "before": before, "why": why}]
+    free = Case(FREE)
+    for number in (1, 2):
+        free.record.add("late", model(number))
+        free.holder.refresh()
+    assert free.events[-1].data["changes"] == [{"model": "late", "version": 2, "before": 1, "why": "the newest version"}]
+
+
 def test_nothing_is_loaded_again_when_nothing_changed() -> None:
     case = Case(FREE)
     case.record.add("late", model(1))

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import importlib
+import sys
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import click
 import msgspec
+from rich.markup import escape
 
 from bedplate.core.errors import StoreError
+from bedplate.core.records import Event
+from bedplate.stages.deploy.holder import LOAD_FAILED, SWAPPED
 from bedplate.stages.deploy.site import site_of
 
 from .common import console, put_line
@@ -26,13 +31,16 @@ SERVER = "bedplate.interfaces.http.server"
 def command(asked: Asked, host: str, port: int) -> int:
     """Serve the project's services (or those named) and models until Ctrl-C; a promotion is taken up within a second.
 
-    With --json one line says when it is ready: {"url": ..., "models": [...], "services": [...]}.
+    It says which version took over and who promoted it. With --json one line says when it is ready: {"url": ..., "models": [...],
+    "services": [...]}; then each event is a line.
     """
     workspace = asked.open(pickles=False)
     site = site_of(workspace.parts)
     if asked.names:
         chosen = {node.name for node in services(workspace.graph, asked.names)}
         site = msgspec.structs.replace(site, services=tuple(one for one in site.services if one.name in chosen))
+
+    site = msgspec.structs.replace(site, emit=heard(site.emit, asked.as_json))
 
     def announce(ready: Any, _stop: Callable[[], None]) -> None:
         if asked.as_json:
@@ -52,3 +60,31 @@ def command(asked: Asked, host: str, port: int) -> int:
     if lost:
         raise StoreError(f"{lost} predictions could not be logged", why="the store did not take them", next="bedplate doctor")
     return 0
+
+
+def heard(record: Callable[[Event], None], as_json: bool) -> Callable[[Event], None]:
+    """Record what happens while serving, and say it here; a reader who is gone stops no server."""
+
+    def emit(event: Event) -> None:
+        record(event)
+        with suppress(OSError, ValueError):
+            if as_json:
+                put_line(event)
+            for line in [] if as_json else lines(event):
+                console().print(escape(line), soft_wrap=True)
+            sys.stdout.flush()
+
+    return emit
+
+
+def lines(event: Event) -> list[str]:
+    """What an event of a server says to people: who answers now and why, or what would not load."""
+    if event.kind == LOAD_FAILED:
+        return [f"{event.subject} could not be loaded, so what served before serves on: {event.data['reason']}"]
+    if event.kind != SWAPPED:
+        return []
+    return [f"{one['model']}: now version {one['version']}{_was(one['before'])}, {one['why']}" for one in event.data["changes"]]
+
+
+def _was(before: int | None) -> str:
+    return f" (was {before})" if before is not None else ""

@@ -76,6 +76,12 @@ class Deployment(msgspec.Struct, frozen=True, kw_only=True):
     problems: dict[str, str] = msgspec.field(default_factory=dict)
 
     @property
+    def versions(self) -> dict[str, int]:
+        """The version of each model that answers."""
+        by_service = {name: n for one in self.services.values() if isinstance(one, Active) for name, n in one.models.items()}
+        return by_service | {name: one.version.number for name, one in self.models.items() if isinstance(one, LoadedModel)}
+
+    @property
     def waiting(self) -> dict[str, str]:
         """What is not ready, by name, and why."""
         return {name: one.reason for part in (self.services, self.models) for name, one in part.items() if isinstance(one, Waiting)}
