@@ -20,7 +20,7 @@ from .database import Database
 from .events import write_events
 from .models import Models
 from .rows import forecast_values, text, version_of
-from .runs import write_attempt, write_steps
+from .runs import end_step, write_attempt, write_steps
 from .sources import write_entries
 
 
@@ -54,7 +54,7 @@ def write_commit(database: Database, commit: Commit) -> tuple[Version, ...]:
     if database.value("attempt_status", id=attempt.id) == "done":
         return Artifacts(database).by_attempt(attempt.id)
     write_attempt(database, attempt, commit.noted)
-    write_steps(database, [step])
+    end_step(database, step)
     versions = tuple(_output(database, commit, place, draft) for place, draft in enumerate(commit.drafts))
     _inputs(database, commit)
     write_entries(database, attempt.id, step.name, commit.source_entries, commit.moves_head)

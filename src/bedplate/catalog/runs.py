@@ -155,6 +155,16 @@ def write_steps(database: Database, steps: Sequence[Step]) -> None:
     database.many("step_put", [rows.step_values(step, None if kept is None else kept["digest"]) for step, kept in pairs])
 
 
+def end_step(database: Database, step: Step) -> None:
+    """A step as it ended; of one that began under this key, what the key was made of is there already. Inside a transaction."""
+    known = database.run(
+        "step_end", run=step.run, name=step.name, part=step.part, cache_key=step.cache_key, status=step.status, why=step.why,
+        result=step.result, ended_at=rows.time_of(step.ended_at),
+    )  # fmt: skip
+    if not known:
+        write_steps(database, [step])
+
+
 def write_attempt(database: Database, attempt: Attempt, noted: Sequence[Noted]) -> None:
     """An attempt as it stands now and what it said; inside a transaction."""
     database.many("attempt_put", [rows.attempt_values(attempt)])

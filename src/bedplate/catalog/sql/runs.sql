@@ -40,6 +40,11 @@ ON CONFLICT (run, name, part) DO UPDATE SET stage = excluded.stage, status = exc
     cache_key = excluded.cache_key, key_parts = excluded.key_parts, result = excluded.result,
     started_at = excluded.started_at, ended_at = excluded.ended_at;
 
+-- name: step_end!
+-- A step that began under this key has ended; changes nothing where there is none.
+UPDATE steps SET status = :status, why = :why, result = :result, ended_at = :ended_at
+WHERE run = :run AND name = :name AND part = :part AND cache_key = :cache_key;
+
 -- name: steps_of_run
 -- The steps of a run, in the order in which they were planned.
 SELECT s.run, s.name, s.part, s.stage, s.status, s.why, s.cache_key, k.parts, s.result, s.started_at, s.ended_at
