@@ -12,9 +12,10 @@ import random
 import sys
 import tomllib
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from types import ModuleType
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
@@ -33,18 +34,27 @@ from .pipeline.code.load import Loaded, find_project, load_project
 from .pipeline.execute import Execution
 from .pipeline.handlers import Handler
 from .pipeline.opened import Opened
+from .pipeline.served import served
+from .pipeline.standing import Shown, shown
 from .pipeline.wiring.graph import Graph
 from .pipeline.wiring.graph import build as build_graph
+from .pipeline.wiring.services import only_service
 from .pipeline.workspace import Parts, Workspace
 from .stages.ingest import Ingest, list_source
 from .stages.monitor.handler import Watch
 from .stages.monitor.shelf import ServiceShelf
 from .stages.prepare import Prepare
+from .stages.train.card import card
+from .stages.train.facts import gather
 from .stages.train.handler import Train
 from .stages.validate.handler import Validate
 from .storage.local import local_store
 from .storage.models import ModelShelf
 from .storage.store import Store
+
+if TYPE_CHECKING:
+    from .stages.monitor.bring import Brought
+    from .stages.monitor.report import Report
 
 CATALOGS = {"sqlite": "bedplate.catalog.backends.sqlite"}
 STORES = ("file",)
@@ -56,7 +66,50 @@ _SHORT_S = 0.1
 EXECUTORS = {"local": "bedplate.compute.local", "inline": "bedplate.compute.inline"}
 
 
-def open(path: str | Path = ".", target: str = "") -> Workspace:
+class OpenProject(Workspace):
+    """A Workspace, and what the stages have to say of it: a model's card, labels, a report on what was served."""
+
+    def show(self, ref: str) -> Shown:
+        """One version in detail (`late`, `late@7`, `late@production`), of a model with its card (`bedplate show`). Raises NotFound."""
+        found = shown(self.catalog, self.graph, ref)
+        if found.version.kind != "model":
+            return found
+        node = self.graph.nodes.get(self.graph.makers.get(found.version.artifact, ""))
+        said = (node.declaration.function.__doc__ or "") if node else ""
+        return msgspec.structs.replace(found, card=card(gather(self.catalog, found.version.ref, said)))
+
+    def labels(self, file: str | Path, service: str = "") -> Brought:
+        """Add the labels in a file (CSV, Parquet or JSON lines) to those of a service, by default the only one (`bedplate labels`).
+
+        Returns what became of its rows. Raises UserError for a file that cannot be read, or brings no label.
+        """
+        name = only_service(self.graph, (service,) if service else ()).name
+        brought: Brought = _monitor("bring").bring(self.store, name, Path(file), self.clock.now())
+        return brought
+
+    def watch(self, service: str = "", *, since: datetime | None = None, by: str = "at", html: str | Path | None = None) -> Report:
+        """Report what a service (by default the only one) served: traffic, errors, latency, drift, quality (`bedplate watch`).
+
+        Only what was served `since` then (UTC, where it has no zone) counts; `by` is the time column that slices quality; `html` is where
+        to write the page. Drift is recorded as an event. The project's own watches are steps: `run("still_right", only=True)`. Raises
+        UserError where nothing was served, or `by` is no time.
+        """
+        node = only_service(self.graph, (service,) if service else ())
+        now = self.clock.now()
+        if served(self.store, node.name, now) is None:
+            raise UserError(f"{node.name} served nothing yet", why="a watch is about what was served", next=f"bedplate serve {node.name}")
+        monitor = _monitor("watched")
+        threshold, goal = float(self.config["drift_psi"]), node.declaration.p95_s
+        since = since.replace(tzinfo=UTC) if since is not None and since.tzinfo is None else since
+        asked = monitor.Asked(service=node.name, since=since, by=by, threshold=threshold, goal_p95_s=goal)
+        report: Report = monitor.watched(self.store, self.catalog, asked)
+        monitor.note_drift(self.catalog, report, now)
+        if html is not None:
+            monitor.write_page(Path(html), _monitor("html").page(report))
+        return report
+
+
+def open(path: str | Path = ".", target: str = "") -> OpenProject:
     """The project in a folder (or a project file) on a target, for a notebook or a program.
 
     Raises UserError where there is no project, ProjectError where it has mistakes.
@@ -66,7 +119,7 @@ def open(path: str | Path = ".", target: str = "") -> Workspace:
     return build(configure(find_project(folder, None if given.is_dir() else str(given)), target))
 
 
-def open_project(given: str | None, target: str = "", *, pickles: bool = True) -> Workspace:
+def open_project(given: str | None, target: str = "", *, pickles: bool = True) -> OpenProject:
     """The project that a verb is about: the file or folder given, else the only project in this folder.
 
     A server passes `pickles=False`: it never loads one.
@@ -101,19 +154,19 @@ def configure(project_file: Path, target: str = "") -> Config:
     return resolve(project_file.resolve(), file, os.environ, target)
 
 
-def build(config: Config, *, pickles: bool = True) -> Workspace:
+def build(config: Config, *, pickles: bool = True) -> OpenProject:
     """The workspace of a configured project."""
     return assemble(config, load_project(config.project_file), pickles=pickles)
 
 
-def assemble(config: Config, loaded: Loaded, *, pickles: bool = True) -> Workspace:
+def assemble(config: Config, loaded: Loaded, *, pickles: bool = True) -> OpenProject:
     """The workspace of a project that is loaded already."""
     clock = SystemClock()
     rng = random.SystemRandom()
     graph = build_graph(loaded.project)
     catalog = Catalog.open(open_database(config), clock)
     store = open_store(config, pickles=pickles)
-    return Workspace(
+    return OpenProject(
         Parts(
             config=config, loaded=loaded, graph=graph, catalog=catalog, store=store, clock=clock,
             random_bits=rng.getrandbits, handlers=handlers(), list_source=list_source,
@@ -224,6 +277,11 @@ def execution(config: Config, loaded: Loaded, graph: Graph, stopping: Callable[[
         loaded, graph, open_store(config), handlers(), clock=SystemClock(), stopping=stopping,
         keep_checkpoints=int(config["checkpoints"]), opened=_opened(), stages_from_s=stages_from_s,
     )  # fmt: skip
+
+
+def _monitor(module: str) -> Any:
+    """A module of the monitor stage, which needs Polars: only whoever watches imports it."""
+    return importlib.import_module(f"bedplate.stages.monitor.{module}")
 
 
 @functools.cache

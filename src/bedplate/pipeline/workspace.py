@@ -16,11 +16,12 @@ from bedplate.core.clock import Clock
 from bedplate.core.config import Config
 from bedplate.core.errors import UserError
 from bedplate.core.ids import new_id
-from bedplate.core.records import Record, Run, Step
+from bedplate.core.records import Promotion, Record, Run, Step
 from bedplate.core.units import seconds
 from bedplate.storage.gc import GcReport
 from bedplate.storage.store import Store
 
+from . import standing
 from .account import Summary
 from .cache import Keyer
 from .code.load import Loaded
@@ -36,6 +37,7 @@ from .request import RUNS, Request, chosen, forced, read_settings
 from .rerun import attempt_of, compared, request_of
 from .run import Runner
 from .spending import price_per_hour, within_budget
+from .standing import Status
 from .starting import Said, Site, Starter
 from .wiring.graph import Graph
 
@@ -80,7 +82,7 @@ class Workspace:
         self._runner: Runner | None = None
 
     def __repr__(self) -> str:
-        return f"Workspace({self.graph.project_name!r}, target={self.config.target!r})"
+        return f"{type(self).__name__}({self.graph.project_name!r}, target={self.config.target!r})"
 
     def __getitem__(self, name: str) -> Held:
         """What is kept under an artifact's name."""
@@ -115,6 +117,24 @@ class Workspace:
         planned = self.plan(node.name) if node.declaration.decorator in RUNS else self.plan(node.name, only=True)
         now = next(one for one in planned if one.name == node.name)
         return Why(name=node.name, last=self.catalog.runs.last_step(node.name), now=now)
+
+    def status(self, runs: int = 10) -> Status:
+        """What exists, what is promoted, the last `runs` runs, what is served and which steps failed (`bedplate status`)."""
+        return standing.status(self.catalog, runs)
+
+    def promote(self, ref: str, alias: str = "production", reason: str = "") -> Promotion:
+        """Give a model version (`late@7`) an alias, whatever its checks said; it frees a version that was rolled back from.
+
+        Returns the move, with the version `before`. Raises NotFound, and UserError for what is no model or names no version.
+        """
+        return standing.promote(self.catalog, ref, alias, reason, self.clock.now())
+
+    def rollback(self, model: str, alias: str = "production", reason: str = "") -> Promotion:
+        """Take a model's alias back to the version before, and bar the one left from promotion by a check.
+
+        Raises NotFound without that alias, Refused where there is nothing to go back to.
+        """
+        return standing.rollback(self.catalog, self.graph, model, alias, reason, self.clock.now())
 
     def sql(self, query: str) -> Any:
         """A Polars frame of what the warehouse answers (`bedplate sql`)."""

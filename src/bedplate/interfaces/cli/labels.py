@@ -7,10 +7,9 @@ from pathlib import Path
 import click
 from rich.markup import escape
 
-from bedplate.stages.monitor.bring import Brought, bring
+from bedplate.stages.monitor.bring import Brought
 
 from .common import console, put_json
-from .services import only_service
 from .verb import Asked, verb
 
 
@@ -22,8 +21,7 @@ def command(asked: Asked, file: Path) -> int:
     FILE has a column `label` and a column `prediction_id` or `request_id`. The same file may come twice; of several labels for one
     prediction the latest counts.
     """
-    workspace = asked.open()
-    found = bring(workspace.store, only_service(workspace.graph, asked.names).name, file, workspace.clock.now())
+    found = asked.open().labels(file, *asked.names)
     if asked.as_json:
         put_json(found)
     else:

@@ -17,12 +17,10 @@ from .verb import Asked, verb
 def command(asked: Asked) -> int:
     """Show the project's artifacts, models, runs and services."""
     workspace = asked.open()
-    catalog = workspace.catalog
-    heads = catalog.artifacts.heads()
     if asked.as_json:
-        models = {name: catalog.models.aliases(name) for name, version in heads.items() if version.kind == "model"}
-        going = {"runs": catalog.runs.last(10), "services": catalog.services.list(), "failed": sorted(catalog.runs.failed_steps())}
-        put_json({"artifacts": {name: told(head) for name, head in heads.items()}, "models": models, **going})
+        found = workspace.status()
+        heads = {name: told(head) for name, head in found.artifacts.items()}
+        put_json({"artifacts": heads, "models": found.models, "runs": found.runs, "services": found.services, "failed": found.failed})
         return 0
     out = console()
     out.print(

@@ -14,8 +14,7 @@ from typing import Any, NamedTuple
 
 import click
 
-from bedplate.assembly import Kept, open_project, open_record
-from bedplate.pipeline.workspace import Workspace
+from bedplate.assembly import Kept, OpenProject, open_project, open_record
 
 _NO_PATH = re.compile(r"[\s\[(]")
 """In SQL (`select a/b`) and in the name of a part (`raw[2026/01]`); a folder with a space in its name goes behind --project."""
@@ -30,7 +29,7 @@ class Asked(NamedTuple):
     target: str = ""
     as_json: bool = False
 
-    def open(self, *, pickles: bool = True) -> Workspace:
+    def open(self, *, pickles: bool = True) -> OpenProject:
         """The project. Raises UserError where there is none, ProjectError where it has mistakes."""
         return open_project(self.project, self.target, pickles=pickles)
 

@@ -9,22 +9,19 @@ from typing import Any
 import click
 from rich.markup import escape
 
-from bedplate.core.errors import UserError, WorldError
+from bedplate.core.errors import UserError
 from bedplate.core.units import seconds
 from bedplate.pipeline.account import Summary
 from bedplate.pipeline.commit import check_of
 from bedplate.pipeline.request import Request
 from bedplate.pipeline.served import served
 from bedplate.pipeline.wiring.graph import Node
+from bedplate.pipeline.wiring.services import services
 from bedplate.pipeline.workspace import Workspace
-from bedplate.stages.monitor import watched as monitored
-from bedplate.stages.monitor.html import page
-from bedplate.stages.monitor.report import Report
 
 from .common import console, put_json
 from .following import follower
 from .run import exit_code, stoppable
-from .services import services
 from .verb import Asked, typed, verb
 from .watch_view import draw
 
@@ -48,9 +45,8 @@ def command(asked: Asked, by: str, since: str, html: Path | None) -> int:
     start = _since(since, now)
     reports, pages = [], {}
     for node in chosen:
-        report = _report(workspace, node, start, by)
-        monitored.note_drift(workspace.catalog, report, now)
-        pages[node.name] = _write(html or workspace.config.state / "reports" / f"{node.name}.html", page(report))
+        pages[node.name] = html or workspace.config.state / "reports" / f"{node.name}.html"
+        report = workspace.watch(node.name, since=start, by=by, html=pages[node.name])
         reports.append(report)
         if not as_json:
             draw(console(), report)
@@ -82,13 +78,6 @@ def _chosen(workspace: Workspace, names: tuple[str, ...]) -> tuple[list[Node], l
 def _served_by(node: Node) -> list[Any]:
     """The wires of a watch through which it receives what a service predicted."""
     return [wire for wire in node.by_role("artifact") if wire.kind == "service"]
-
-
-def _report(workspace: Workspace, node: Node, since: datetime | None, by: str) -> Report:
-    wanted = monitored.Asked(
-        service=node.name, since=since, by=by, threshold=float(workspace.config["drift_psi"]), goal_p95_s=node.declaration.p95_s
-    )  # fmt: skip
-    return monitored.watched(workspace.store, workspace.catalog, wanted)
 
 
 def _run(workspace: Workspace, watches: list[str], as_json: bool) -> Summary:
@@ -134,12 +123,3 @@ def _since(text: str, now: datetime) -> datetime | None:
                 f"--since {text} is neither a time nor a duration", next="write --since '2 days' or --since 2026-11-01"
             ) from error
     return found if found.tzinfo else found.replace(tzinfo=UTC)
-
-
-def _write(path: Path, text: str) -> Path:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise WorldError(f"the page {path} cannot be written", why=str(error), next="--html FILE writes it elsewhere") from error
-    return path

@@ -8,11 +8,13 @@ results lie so far beyond it that the service must be giving something else than
 from __future__ import annotations
 
 from datetime import datetime
+from pathlib import Path
 
 import msgspec
 import polars as pl
 
 from bedplate.catalog.catalog import Catalog
+from bedplate.core.errors import WorldError
 from bedplate.core.records import Event, Record, Version
 from bedplate.pipeline.served import LABELS, PREDICTIONS, log_name
 from bedplate.storage.sketch import Reference
@@ -71,6 +73,16 @@ def note_drift(catalog: Catalog, report: Report, at: datetime) -> bool:
         return False
     catalog.events.add(event)
     return True
+
+
+def write_page(path: Path, text: str) -> Path:
+    """Write a report's page, with the folders that it needs. Raises WorldError."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise WorldError(f"the page {path} cannot be written", why=str(error), next="--html FILE writes it elsewhere") from error
+    return path
 
 
 def _predictions(store: Store, asked: Asked) -> pl.DataFrame:
