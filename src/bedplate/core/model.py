@@ -11,6 +11,8 @@ compare what is served with itself.
 A booster takes numbers, a request carries text: make text columns `Enum` (the categories are then part of the type), train on
 `Model.codes(frame)` and `Model.labels(column)`, and the stored model takes the text itself, with equal results.
 
+Numbers are taken as they are sent: a fraction for an input that held whole numbers in training is computed with, never cut off.
+
 An *absent* model (`use("late@production")` before the first promotion) is false: `if champion: ...`.
 """
 

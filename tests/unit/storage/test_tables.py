@@ -286,6 +286,16 @@ def test_a_log_compacts_itself(store: Store, monkeypatch: pytest.MonkeyPatch) ->
     assert sorted(log.scan().collect()["n"]) == list(range(23))
 
 
+def test_a_log_takes_another_type_inside_a_struct_where_no_value_changes(store: Store) -> None:
+    """A field that began as whole numbers takes whole floats, and refuses a fraction instead of cutting it off."""
+    log = store.log("predictions/svc")
+    log.append(pl.DataFrame({"request": [{"n": 1, "who": "a"}]}))
+    log.append(pl.DataFrame({"request": [{"n": 2.0, "who": "b"}]}))
+    with pytest.raises(UserError, match="'request'"):
+        log.append(pl.DataFrame({"request": [{"n": 2.5, "who": "c"}]}))
+    assert log.scan().collect()["request"].to_list() == [{"n": 1, "who": "a"}, {"n": 2, "who": "b"}]
+
+
 def test_temporary_names_are_hidden() -> None:
     """What a killed writer leaves begins with a dot: no reader's glob takes it for data."""
     assert disk.TEMPORARY.startswith(".")
