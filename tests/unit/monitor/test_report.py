@@ -109,6 +109,21 @@ def test_results_that_are_not_the_models_own_are_compared_with_the_beginning_of_
     assert (found.prediction.kind, found.prediction_reference) == ("text", "the first fifth of this window")
 
 
+@pytest.mark.parametrize("extreme", [1e200, -1.7e308])
+def test_one_extreme_request_is_outside_the_range_and_spoils_no_report(extreme: float) -> None:
+    """Among whole numbers, where bins have whole width: drawn on a terminal and as a page, with finite figures throughout."""
+    served_rows = served(400, request=pl.Series([{"distance": float(i % 900) if i else extreme} for i in range(400)]))
+    served_rows = served_rows.with_columns(result=pl.when(pl.int_range(pl.len()) == 3).then(extreme).otherwise(pl.col("result")))
+    labels = pl.DataFrame({"request_id": served_rows["request_id"], "label": served_rows["result"] + 2.0})
+    edges = profile(training())
+    report = watch_report(served_rows, labels, service="late", reference=edges, prediction_reference=sketch(served(9000)["result"]))
+    moved = {one.column: one for one in report.drift}["distance"]
+    assert moved.outside == pytest.approx(1 / 400)
+    assert "null" not in msgspec.json.encode([moved.mean_now, moved.psi, report.quality and report.quality.metrics, moved.shape]).decode()
+    draw(Console(file=io.StringIO(), width=120), report)
+    assert "distance" in page(report)
+
+
 def test_a_slice_is_called_worst_only_beyond_chance() -> None:
     few = served(420, days=14)
     assert not any("was worst" in line for line in watch_report(few, truth(few, seed=5), service="s").findings)

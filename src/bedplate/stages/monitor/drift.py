@@ -251,7 +251,7 @@ def _numeric_shape(before: NumericSketch, now: NumericSketch) -> tuple[Bar, ...]
     cuts = np.linspace(low, high, _SHAPE_BINS + 1)
     edges = np.asarray(before.edges)
     if np.all(np.abs(edges - np.rint(edges)) <= 1e-9 * np.maximum(np.abs(edges), 1.0)) and before.kind == "number":
-        width = max(1.0, math.ceil((high - low + 1) / _SHAPE_BINS))
+        width = max(1.0, float(np.ceil((high - low + 1) / _SHAPE_BINS)))
         cuts = np.arange(np.rint(low) - 0.5, high + width, width)
     shares = [np.diff(np.interp(cuts[1:], xs, share, right=1.0), prepend=0.0) for xs, share in curves]
     labels = cuts[:-1] + 0.5 if cuts[0] % 1 == 0.5 and cuts[1] % 1 == 0.5 else cuts[:-1]

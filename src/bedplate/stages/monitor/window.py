@@ -15,10 +15,11 @@ from typing import Any, Final
 import msgspec
 import numpy as np
 import polars as pl
+import polars.selectors as cs
 
 from bedplate.core.errors import UserError
 from bedplate.core.records import Record
-from bedplate.storage.backends.profile import Floats, open_structs, profile, sketch
+from bedplate.storage.backends.profile import FARTHEST, Floats, open_structs, profile, sketch
 from bedplate.storage.sketch import ColumnSketch, NumericSketch, Profile
 
 from .labels import LabelCounts, join_labels
@@ -221,6 +222,7 @@ def _with_quality(window: Window, answered: pl.DataFrame, inputs: pl.DataFrame, 
         predicted=series if series is not None else pl.lit(None, dtype=pl.Float64),
         actual=joined.get_column("label") if "label" in joined.columns else pl.lit(None, dtype=pl.Float64),
     )
+    table = table.with_columns(cs.float().clip(-FARTHEST, FARTHEST))
     both = _usable(table)
     kind = kind_of(both.get_column("predicted"), both.get_column("actual")) if both.height else None
     notes = window.notes
