@@ -50,6 +50,9 @@ class ModelShelf:
         model = request.value
         if not isinstance(model, Model) or model.native is None:
             raise UserError(f"{request.artifact} is not a trained model", next="return Model(native, example=x)")
+        if model.ref:
+            why = f"{model.ref} was loaded, and knows the first rows of its example only"
+            raise UserError(f"{request.artifact} is {model.ref}, which is stored already", why=why, next="return Model(native, example=x)")
         model = copy.copy(model)
         model.example = signatures.collected(model.example)
         name = flavours.flavour_of(model)
@@ -79,8 +82,9 @@ class ModelShelf:
         predictor = flavours.find(stored.flavour).load(self._files(stored), stored)
         ref = version.ref if isinstance(version, Version) else version.artifact
         return Model(
-            predictor=predictor, ref=ref, flavour=stored.flavour, example=stored.example, metrics=dict(version.meta.get("metrics", {}))
-        )
+            native=getattr(predictor, "native", None), predictor=predictor, ref=ref, flavour=stored.flavour, example=stored.example,
+            metrics=dict(version.meta.get("metrics", {})),
+        )  # fmt: skip
 
     def reference(self, version: Draft) -> Reference | None:
         """The distribution of the table that the model was trained on; None where only an example of it is known."""
