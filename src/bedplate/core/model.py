@@ -64,9 +64,9 @@ class Model:
     """A trained model of any framework.
 
     `native` is the framework's object, of a loaded model too where that predicts (scikit-learn, the params of a `Model.of`; LightGBM's
-    library predicts without it, so there it is None); `example` a frame (best the training table itself), or a list of row mappings, of inputs in the
-    order the model takes them; `metrics` what is known of it; `ref` its identity once stored (`late@7`); `function` what predicts for
-    a `Model.of`.
+    library predicts without it, so there it is None); `example` a frame (best the training table itself), or a list of row mappings, of
+    inputs in the order the model takes them; `metrics` what is known of it; `ref` its identity once stored (`late@7`); `function` what
+    predicts for a `Model.of`.
     """
 
     def __init__(

@@ -27,6 +27,7 @@ from .features_rows import RowLookup
 
 Frame = TypeVar("Frame", pl.DataFrame, pl.LazyFrame)
 _KNOWN, _BEST, _ROW, _AT, _TIME = "__known", "__best", "__row", "__at", "__time"
+_CLOCK = SystemClock()
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -34,7 +35,7 @@ class TableFeatures:
     """Implements `core.features.Features` over one committed version; `now` says the time to a look-up where rows age (`ttl`)."""
 
     def __init__(
-        self, table: pl.LazyFrame, spec: FeatureSpec, artifact: str = "features", now: Callable[[], datetime] = SystemClock().now
+        self, table: pl.LazyFrame, spec: FeatureSpec, artifact: str = "features", now: Callable[[], datetime] = _CLOCK.now
     ) -> None:
         self.spec = spec
         self.artifact = artifact
@@ -50,8 +51,9 @@ class TableFeatures:
     def at(self, labels: Any) -> Any:
         """`labels` (a frame with the entity columns and `time`) with the features known then; the same rows in the same order.
 
-        Lazy labels give a lazy frame, pandas' a pandas frame with its index, one row mapping a mapping. Rows without known features, and labels whose key is null, have
-        nulls. Raises UserError where a key column is missing or of another sort, or a feature has the name of a label column.
+        Lazy labels give a lazy frame, pandas' a pandas frame with its index, one row mapping a mapping. Rows without known features, and
+        labels whose key is null, have nulls. Raises UserError where a key column is missing or of another sort, or a feature has the name
+        of a label column.
         """
         if isinstance(labels, Mapping):
             return self._at_row(labels)
