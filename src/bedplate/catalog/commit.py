@@ -69,8 +69,14 @@ def write_commit(database: Database, commit: Commit) -> tuple[Version, ...]:
 
 
 def write_skip(database: Database, step: Step, moves_head: bool) -> None:
-    """A step answered by an earlier attempt (`step.result`): its versions are the heads again; inside a transaction."""
+    """A step answered by an earlier attempt (`step.result`): its versions are the heads again; inside a transaction.
+
+    What only side runs knew until now becomes the project's own with it: the verdict of such a check is judged.
+    """
+    is_new = moves_head and step.result and not database.value("answered_by_head", step=step.name, attempt=step.result)
     write_steps(database, [step])
+    if is_new:
+        Models(database).judge_again(step.result, step.ended_at or step.started_at)
     if moves_head and step.result:
         for artifact, number in database.rows("heads_from_attempt", attempt=step.result):
             _move_head(database, artifact, number)

@@ -60,7 +60,10 @@ class Runs:
         return [rows.step_of(row) for row in self._database.rows("steps_of_run", run=run)]
 
     def last_step(self, name: str, part: str = "") -> Step | None:
-        """The last one that ended done or skipped and knows its key parts: what `why` compares with."""
+        """What `why` compares with: the last one that ended done or skipped and knows its key parts.
+
+        One of a run with default settings on the project's target goes before any other: heads stand on it.
+        """
         row = self._database.one("step_last", name=name, part=part)
         return None if row is None else rows.step_of(row)
 

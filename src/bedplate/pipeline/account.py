@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any, Literal
 
 import msgspec
@@ -19,7 +20,7 @@ from .commit import Done, check_of
 from .decide import Decision
 from .starting import Doing, Said, Site
 from .why import sentence
-from .wiring.graph import Graph
+from .wiring.graph import Graph, Node
 
 _LONG = 50
 """Characters after which the line of a hit takes no further metric."""
@@ -119,6 +120,9 @@ class Account:
             if len(text) < _LONG:
                 text += f", {name} {value:.4g}"
         self.say("step.skipped", decision.name, decision.part, text)
+        for version in decision.versions:  # a check that only side runs had passed promotes when it becomes the project's own
+            if version.kind == "check":
+                self._promoted(self._graph.nodes[decision.name], version, self._run.started_at)
 
     def started(self, doing: Doing) -> None:
         """An attempt began; `expect_s` is what it should take by its own history."""
@@ -152,13 +156,13 @@ class Account:
             if (check := check_of(version)) is not None:
                 for finding in check.findings:
                     self.say("check.said", name, part, str(finding))
-                self._promoted(done, version)
+                self._promoted(done.node, version, done.attempt.started_at)
 
-    def _promoted(self, done: Done, check: Version) -> None:
-        """Where the check moved an alias, say so."""
-        alias = done.node.declaration.promotes
-        models = [wire.artifact for wire in done.node.wires if wire.kind == "model" and not wire.is_use]
+    def _promoted(self, node: Node, check: Version, since: datetime) -> None:
+        """Where the check moved an alias since then, say so."""
+        alias = node.declaration.promotes
+        models = [wire.artifact for wire in node.wires if wire.kind == "model" and not wire.is_use]
         moves = self._site.catalog.models.history(models[0], alias) if alias and models else []
         last = moves[-1] if moves else None
-        if last and (last.check, last.check_version) == (check.artifact, check.number) and last.at >= done.attempt.started_at:
-            self.say("check.promoted", done.node.name, text=f"{last.model}@{last.version} is now {last.alias}")
+        if last and (last.check, last.check_version) == (check.artifact, check.number) and last.at >= since:
+            self.say("check.promoted", node.name, text=f"{last.model}@{last.version} is now {last.alias}")

@@ -60,8 +60,8 @@ class Decision(Record, frozen=True, kw_only=True):
 class Decider:
     """Decides for the steps of one graph.
 
-    `forced` are the steps that run whatever the cache says; `pinned` the versions to take for references, instead of what is there (None:
-    absent); `parts` the only parts to run of a step with `each=`.
+    `forced` are the steps that run whatever the cache says, for the reason `forced_as`; `pinned` the versions to take for references,
+    instead of what is there (None: absent); `parts` the only parts to run of a step with `each=`.
     """
 
     def __init__(
@@ -75,6 +75,7 @@ class Decider:
         folder: Path,
         clock: Clock,
         forced: frozenset[str] = frozenset(),
+        forced_as: Reason = FORCED,
         pinned: Mapping[str, Version | None] | None = None,
         parts: Mapping[str, tuple[str, ...]] | None = None,
     ) -> None:
@@ -86,6 +87,7 @@ class Decider:
         self._folder = folder
         self._clock = clock
         self._forced = forced
+        self._forced_as = forced_as
         self._pinned = pinned or {}
         self._parts = parts or {}
 
@@ -132,7 +134,7 @@ class Decider:
     def ahead(self, node: Node, behind: Sequence[str]) -> Decision:
         """What can be said of a step before the steps that it is `behind` have run: that it will, or may."""
         if node.name in self._forced:
-            return Decision(name=node.name, action="run", reasons=(FORCED,))
+            return Decision(name=node.name, action="run", reasons=(self._forced_as,))
         last = self._catalog.runs.last_step(node.name)
         if last is None or last.key_parts is None:
             return Decision(name=node.name, action="run", reasons=(FIRST,))
@@ -192,7 +194,7 @@ class Decider:
     def reasons(self, node: Node, part: str, parts: KeyParts, sources: Mapping[str, tuple[Entry, ...]]) -> tuple[Reason, ...]:
         """Why a step without a cached result has to run: what changed since it last ended."""
         if node.name in self._forced:
-            return (FORCED,)
+            return (self._forced_as,)
         last: Step | None = self._catalog.runs.last_step(node.name, part)
         entries = {name: (now, self._catalog.sources.entries(node.name, name)) for name, now in sources.items()}
         reasons = explain(parts, last.key_parts if last else None, entries)

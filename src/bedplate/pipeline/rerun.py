@@ -44,6 +44,7 @@ def request_of(catalog: Catalog, graph: Graph, attempt: Attempt) -> Request:
         fresh=True,
         only=True,
         side=True,
+        again=True,
         command=f"bedplate rerun {attempt.id}",
         pinned=_pinned(catalog, node, given.versions if given is not None else {}, attempt.part),
         parts={node.name: (attempt.part,)} if attempt.part else {},

@@ -31,6 +31,7 @@ class Reason(Record, frozen=True, kw_only=True):
 
 FIRST = Reason(what="first", text="it has never run")
 FORCED = Reason(what="forced", text="asked for with --fresh")
+AGAIN = Reason(what="forced", text="asked for with rerun")
 
 
 def explain(now: KeyParts, before: KeyParts | None, entries: Entries | None = None) -> tuple[Reason, ...]:

@@ -33,12 +33,13 @@ from .held import Held
 from .plan import Planned, plan
 from .provenance import begun
 from .recover import Recovery, dead
-from .request import RUNS, Request, chosen, forced, read_settings
+from .request import RUNS, Request, chosen, complete, forced, read_settings
 from .rerun import attempt_of, compared, request_of
 from .run import Runner
 from .spending import price_per_hour, within_budget
 from .standing import Status
 from .starting import Said, Site, Starter
+from .why import AGAIN, FORCED
 from .wiring.graph import Graph
 
 
@@ -205,6 +206,7 @@ class Workspace:
                 why="what is in memory is the code of before",
                 next="open it again: bedplate.open(...)",
             )
+        complete(self.graph, request, names)
         keyer = Keyer(self.parts.loaded, self.graph, request.settings)
         for name in names:
             keyer.code(self.graph.nodes[name])  # all of it now: the files may be edited while the run goes on
@@ -217,6 +219,7 @@ class Workspace:
             folder=self.config.folder,
             clock=self.clock,
             forced=forced(self.graph, request, names),
+            forced_as=AGAIN if request.again else FORCED,
             pinned=request.pinned,
             parts=request.parts,
         )
