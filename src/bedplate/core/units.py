@@ -6,6 +6,7 @@ plain floats in base units named in the field (`_s` seconds, `_bytes`, `_joules`
 
 from __future__ import annotations
 
+import math
 import re
 from decimal import Decimal
 
@@ -65,6 +66,16 @@ def budget(text: str) -> Budget:
     if not period:
         raise UserError(f"'{text}' is not a budget", why="a budget has a period", next="'5 USD/month'")
     return Budget(money(amount), seconds(f"1 {period.strip()}"))
+
+
+def dollars_per_hour(text: str) -> float:
+    """Read the price of a target in dollars: `"3.2 USD/hour"`. Raises UserError for anything else, infinite prices among it."""
+    amount, _, period = text.partition("/")
+    match = _NUMBER.match(amount)
+    found = float(match[1]) if match and match[2].upper() == "USD" and period.strip().lower() in ("hour", "h") else math.inf
+    if not math.isfinite(found):
+        raise UserError(f"'{text}' is not a price", why="an amount of USD for an hour is needed", next="write '3.2 USD/hour'")
+    return found
 
 
 def show_seconds(value: float) -> str:

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from bedplate.catalog.catalog import Catalog
-from bedplate.core.errors import Refused, UserError
+from bedplate.core.errors import Refused
 from bedplate.core.project import Project
+from bedplate.core.units import dollars_per_hour
 from bedplate.planner.budget import standing
 from bedplate.planner.history import cost
 
@@ -15,12 +16,8 @@ from .plan import Planned
 
 
 def price_per_hour(text: str) -> float:
-    """Dollars an hour from `3.2 USD/hour`. Raises UserError."""
-    amount = text.partition("/")[0].split()
-    try:
-        return float(amount[0])
-    except (IndexError, ValueError) as error:
-        raise UserError(f"price = '{text}' is not a price", next="write '3.2 USD/hour'") from error
+    """Dollars for an hour of a target, from the setting `price`. Raises UserError."""
+    return dollars_per_hour(text)
 
 
 def within_budget(project: Project, planned: Sequence[Planned], price: float, catalog: Catalog, now: datetime) -> None:

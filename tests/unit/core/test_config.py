@@ -34,6 +34,13 @@ def test_every_default_can_be_read() -> None:
         ("watts", "65", "'65' is not a power"),
         ("checkpoints", "2.5", "'2.5' is not a whole number"),
         ("drift_psi", "", "'' is not a number"),
+        ("price", "nan USD/hour", "'nan USD/hour' is not a price"),
+        ("price", "inf USD/hour", "'inf USD/hour' is not a price"),
+        ("price", f"{'9' * 400} USD/hour", f"'{'9' * 400} USD/hour' is not a price"),
+        ("price", "3.2 USD/day", "'3.2 USD/day' is not a price"),
+        ("price", "3.2 EUR/hour", "'3.2 EUR/hour' is not a price"),
+        ("price", "-1 USD/hour", "'-1 USD/hour' is not a price"),
+        ("price", "3.2", "'3.2' is not a price"),
         ("online", "redis://cache", "'redis://cache' is not known"),
     ],
 )
