@@ -94,7 +94,13 @@ def use(ref: str) -> Any:
 
 
 class Secret:
-    """Text that never reaches a log, plan, cache key or page. `reveal()` gives it."""
+    """Text that never reaches a log, plan, cache key or page. `reveal()` gives it.
+
+    It is read from the environment (`api_token` from `API_TOKEN`). Where the step prints it after all, or a library's error shows it, it
+    is masked as `****`: as it is, as `repr`, JSON or a URL write it, and in base64. Limits: not one of fewer than four characters, nor
+    one changed in another way, nor what a step returns as its result; and with `compute = "inline"` what a step prints goes to your own
+    terminal or notebook as it is.
+    """
 
     __slots__ = ("_text",)
 

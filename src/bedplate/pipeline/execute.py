@@ -11,7 +11,7 @@ import math
 import os
 import time
 import traceback
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
@@ -22,6 +22,7 @@ import msgspec
 from bedplate.core.clock import Clock
 from bedplate.core.context import Context, Noted
 from bedplate.core.errors import BedplateError, UserError, WorldError
+from bedplate.core.hiding import hidden
 from bedplate.core.model import Model
 from bedplate.core.parameters import Secret
 from bedplate.core.records import Cause, Draft, Input, Outcome, Task, Version
@@ -75,7 +76,8 @@ class Execution:
 
         Every failure is an Outcome that names its cause; only our own bugs escape.
         """
-        notes = Notes(report, self.clock)
+        secrets = known_secrets(self.graph.nodes.get(task.step))
+        notes = Notes(report, self.clock, secrets)
         wall, cpu = time.perf_counter(), time.process_time()
         drafts: tuple[Draft, ...] = ()
         failure: tuple[Cause, str, str] = ("", "", "")
@@ -93,8 +95,8 @@ class Execution:
             drafts=drafts,
             noted=(*notes.kept, *notes.files),
             cause=failure[0],
-            message=_plain(self._without_secrets(task, failure[1]), _MESSAGE),
-            traceback=_plain(self._without_secrets(task, failure[2]), _TRACEBACK),
+            message=_plain(hidden(failure[1], secrets), _MESSAGE),
+            traceback=_plain(hidden(failure[2], secrets), _TRACEBACK),
             opened=self.opened.found(),
             cpu_s=time.process_time() - cpu,
             wall_s=time.perf_counter() - wall,
@@ -213,14 +215,6 @@ class Execution:
         text = "".join(traceback.format_exception_only(error)).strip()
         return "code", text, self._frames(error)
 
-    def _without_secrets(self, task: Task, text: str) -> str:
-        """A library may put what it was given into its errors."""
-        node = self.graph.nodes.get(task.step)
-        for wire in node.by_role("secret") if node is not None else ():
-            if secret := os.environ.get(wire.name.upper()):
-                text = text.replace(secret, "****")
-        return text
-
     def _frames(self, error: BaseException) -> str:
         """The traceback from the project's own first frame on: what the user can act on."""
         frames = traceback.extract_tb(error.__traceback__)
@@ -230,16 +224,19 @@ class Execution:
 
 
 class Notes:
-    """Collects what the Context says and passes it on: metrics at once, progress at most ten times a second."""
+    """Collects what the Context says and passes it on, without `secrets`: metrics at once, progress at most ten times a second."""
 
-    def __init__(self, report: Callable[[bytes], None], clock: Clock) -> None:
+    def __init__(self, report: Callable[[bytes], None], clock: Clock, secrets: Sequence[Secret] = ()) -> None:
         self.kept: list[Noted] = []
         self.files: tuple[Noted, ...] = ()
         self._report = report
         self._clock = clock
         self._next = 0.0
+        self._secrets = secrets
 
     def __call__(self, noted: Noted) -> None:
+        if self._secrets and isinstance(noted.value, str) and noted.what != "file":
+            noted = msgspec.structs.replace(noted, value=hidden(noted.value, self._secrets))
         if noted.what == "metric" and not math.isfinite(noted.value):
             noted = msgspec.structs.replace(noted, value=str(noted.value))  # JSON knows no infinity
         if noted.what == "file":
@@ -266,6 +263,12 @@ def _secret(name: str) -> Secret:
     if text is None:
         raise UserError(f"the secret '{name}' is not set", why="it is read from the environment", next=f"export {name.upper()}=...")
     return Secret(text)
+
+
+def known_secrets(node: Node | None) -> tuple[Secret, ...]:
+    """The secrets that a step is given, as far as they are set: a library may put them into its errors and what it prints."""
+    names = [wire.name.upper() for wire in node.by_role("secret")] if node is not None else []
+    return tuple(Secret(os.environ[name]) for name in names if name in os.environ)
 
 
 def deadline(now: datetime, seconds: float | None) -> datetime | None:

@@ -20,7 +20,7 @@ from .code.closure import seed
 from .code.load import Loaded
 from .commit import lease_names
 from .decide import Decision
-from .execute import deadline
+from .execute import deadline, known_secrets
 from .plan import forecasts
 from .wiring.graph import Graph, Node
 
@@ -122,7 +122,10 @@ class Starter:
             combine=decision.combine,
             deadline=deadline(attempt.started_at, needs.time_s),
         )
-        job = Job(id=attempt.id, payload=msgspec.json.encode(task), needs=needs, log=self._site.logs / attempt.log, name=decision.name)
+        job = Job(
+            id=attempt.id, payload=msgspec.json.encode(task), needs=needs, log=self._site.logs / attempt.log, name=decision.name,
+            secrets=known_secrets(doing.node),
+        )  # fmt: skip
         self._site.executor.start(job)
 
     def _lease(self, names: list[str]) -> list[Lease] | None:
