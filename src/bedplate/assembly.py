@@ -34,6 +34,7 @@ from .pipeline.code.load import Loaded, find_project, load_project
 from .pipeline.execute import Execution
 from .pipeline.handlers import Handler
 from .pipeline.opened import Opened
+from .pipeline.owner import check_owner
 from .pipeline.served import served
 from .pipeline.standing import Shown, shown
 from .pipeline.wiring.graph import Graph
@@ -119,12 +120,12 @@ def open(path: str | Path = ".", target: str = "") -> OpenProject:
     return build(configure(find_project(folder, None if given.is_dir() else str(given)), target))
 
 
-def open_project(given: str | None, target: str = "", *, pickles: bool = True) -> OpenProject:
+def open_project(given: str | None, target: str = "", *, pickles: bool = True, makes: bool = True) -> OpenProject:
     """The project that a verb is about: the file or folder given, else the only project in this folder.
 
-    A server passes `pickles=False`: it never loads one.
+    A server passes `pickles=False`: it never loads one. Who only looks passes `makes=False`: no state is made where there is none.
     """
-    return build(configure(find_project(Path.cwd(), given), target), pickles=pickles)
+    return build(configure(find_project(Path.cwd(), given), target), pickles=pickles, makes=makes)
 
 
 class Kept(NamedTuple):
@@ -135,13 +136,13 @@ class Kept(NamedTuple):
 
     def sql(self, query: str) -> Any:
         """As of a workspace."""
-        return ask(self.catalog, open_store(self.config), query)
+        return ask(self.catalog, open_store(self.config, makes=False), query)
 
 
 def open_record(given: str | None, target: str = "") -> Kept:
-    """The record of the project that a verb is about. Raises UserError where there is no project file."""
+    """The record of the project that a verb is about, to look at. Raises UserError where there is no project file."""
     config = configure(find_project(Path.cwd(), given), target)
-    return Kept(config, Catalog.open(open_database(config), SystemClock()))
+    return Kept(config, Catalog.open(open_database(config, makes=False), SystemClock()))
 
 
 def configure(project_file: Path, target: str = "") -> Config:
@@ -154,18 +155,19 @@ def configure(project_file: Path, target: str = "") -> Config:
     return resolve(project_file.resolve(), file, os.environ, target)
 
 
-def build(config: Config, *, pickles: bool = True) -> OpenProject:
+def build(config: Config, *, pickles: bool = True, makes: bool = True) -> OpenProject:
     """The workspace of a configured project."""
-    return assemble(config, load_project(config.project_file), pickles=pickles)
+    return assemble(config, load_project(config.project_file), pickles=pickles, makes=makes)
 
 
-def assemble(config: Config, loaded: Loaded, *, pickles: bool = True) -> OpenProject:
-    """The workspace of a project that is loaded already."""
+def assemble(config: Config, loaded: Loaded, *, pickles: bool = True, makes: bool = True) -> OpenProject:
+    """The workspace of a project that is loaded already. Raises Refused where the state is another project's."""
     clock = SystemClock()
     rng = random.SystemRandom()
     graph = build_graph(loaded.project)
-    catalog = Catalog.open(open_database(config), clock)
-    store = open_store(config, pickles=pickles)
+    catalog = Catalog.open(open_database(config, makes=makes), clock)
+    check_owner(catalog, graph.project_name, config.project_file)
+    store = open_store(config, pickles=pickles, makes=makes)
     return OpenProject(
         Parts(
             config=config, loaded=loaded, graph=graph, catalog=catalog, store=store, clock=clock,
@@ -185,18 +187,18 @@ def handlers() -> dict[str, Handler]:
     }  # fmt: skip
 
 
-def open_database(config: Config) -> Any:
-    """The catalog's database by URL."""
+def open_database(config: Config, *, makes: bool = True) -> Any:
+    """The catalog's database by URL; where there is none yet it is made, or an empty one is shown."""
     scheme, _, place = config["catalog"].partition("://")
     if scheme not in CATALOGS:
         raise UserError(
             f"catalog '{config['catalog']}' is not known", why=f"known: {', '.join(CATALOGS)}://", next="see docs/reference/settings.md"
         )
     path = Path(place.removeprefix("/") if place.startswith("//") else place)
-    return importlib.import_module(CATALOGS[scheme]).open_database(path)
+    return importlib.import_module(CATALOGS[scheme]).open_database(path, makes=makes)
 
 
-def open_store(config: Config, *, pickles: bool = True) -> Store:
+def open_store(config: Config, *, pickles: bool = True, makes: bool = True) -> Store:
     """The store by URL, with a shelf for each kind; a server has none for pickles."""
     scheme, _, place = config["store"].partition("://")
     if scheme not in STORES:
@@ -204,7 +206,7 @@ def open_store(config: Config, *, pickles: bool = True) -> Store:
             f"store '{config['store']}' is not known", why=f"known: {', '.join(STORES)}://", next="see docs/reference/settings.md"
         )
     root = Path(place)
-    return local_store(root, {"model": ModelShelf(root), "service": ServiceShelf(root)}, pickles=pickles)
+    return local_store(root, {"model": ModelShelf(root), "service": ServiceShelf(root)}, pickles=pickles, makes=makes)
 
 
 def make_executor(config: Config, loaded: Loaded, graph: Graph, stopping: Callable[[], bool]) -> Executor:

@@ -21,7 +21,7 @@ from bedplate.core.units import seconds
 from bedplate.storage.gc import GcReport
 from bedplate.storage.store import Store
 
-from . import standing
+from . import owner, standing
 from .account import Summary
 from .cache import Keyer
 from .code.load import Loaded
@@ -183,6 +183,7 @@ class Workspace:
             price_per_hour=price,
         )
         now = self.clock.now()
+        owner.take(self.catalog, self.graph.project_name, self.config.project_file, now)
         run_id = new_id("r", now, self.parts.random_bits)
         run = begun(run_id, request, self.graph.project_name, self.config, now, self.parts.process_started)
         starter = Starter(site, self.graph, run, self.parts.loaded, self._is_dead)

@@ -40,9 +40,15 @@ def journal_mode(version: str) -> str:
     return "wal" if tuple(int(number) for number in version.split(".")) >= WAL_SAFE else "delete"
 
 
-def open_database(path: Path, *, clock: Clock | None = None, jitter: Callable[[], float] | None = None) -> SqliteDatabase:
-    """The database at a path, with the machine's clock and randomness unless others are given."""
-    return SqliteDatabase(path, clock=clock or SystemClock(), jitter=jitter or random.SystemRandom().random)
+def open_database(
+    path: Path, *, makes: bool = True, clock: Clock | None = None, jitter: Callable[[], float] | None = None
+) -> SqliteDatabase:
+    """The database at a path, with the machine's clock and randomness unless others are given.
+
+    Where there is none it is made; with `makes` False an empty one stands for it, in memory.
+    """
+    kind = SqliteDatabase if makes or path.exists() or _log_of(path).exists() else UnmadeDatabase
+    return kind(path, clock=clock or SystemClock(), jitter=jitter or random.SystemRandom().random)
 
 
 class SqliteDatabase:
@@ -229,7 +235,7 @@ class SqliteDatabase:
 
     def _no_log_left(self) -> None:
         """A new file beside the log of a deleted one would be mixed with it. Nothing is removed: another process may just have begun."""
-        log = self.path.with_name(f"{self.path.name}-wal")
+        log = _log_of(self.path)
         if log.exists() and not self.path.exists():
             raise CatalogError(
                 f"the catalog at {self.path} is gone, and its write-ahead log is left",
@@ -266,6 +272,28 @@ class SqliteDatabase:
             return False
         self._clock.sleep(_PAUSE_S + 10 * _PAUSE_S * self._jitter() / (1 + waited_s / _SOON_S))
         return True
+
+
+class UnmadeDatabase(SqliteDatabase):
+    """What is read where no catalog is yet: an empty one in memory, which lives as long as this does: looking leaves nothing behind."""
+
+    def before_fork(self) -> None:
+        """Stay open: there is no file to lock, and closed it would be gone."""
+        self._lock.acquire()
+
+    def after_fork_in_child(self) -> None:
+        """As the parent."""
+        self._lock.release()
+
+    def _still_there(self) -> None:
+        """It never was."""
+
+    def _open(self) -> apsw.Connection:
+        return apsw.Connection(":memory:", statementcachesize=_STATEMENTS)
+
+
+def _log_of(path: Path) -> Path:
+    return path.with_name(f"{path.name}-wal")
 
 
 def _place(path: Path) -> tuple[int, int] | None:

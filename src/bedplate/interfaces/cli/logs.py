@@ -26,7 +26,7 @@ def command(asked: Asked, run_id: str) -> int:
     """Print what the step NAME printed in its last attempt and, where that failed, the frames of its code."""
     name, _, part = asked.names[0].removesuffix("]").partition("[")
     record = asked.record()
-    attempt = _last(record.catalog, name, part, run_id) or _of_artifact(asked.open(), name, part, run_id)
+    attempt = _last(record.catalog, name, part, run_id) or _of_artifact(asked.look(), name, part, run_id)
     path = record.config.state / "logs" / attempt.log
     text = path.read_text(errors="replace") if path.is_file() else ""
     if asked.as_json:

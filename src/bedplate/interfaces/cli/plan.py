@@ -37,7 +37,7 @@ _PARTS = 4
 @click.option("--fresh", is_flag=True, help="Plan as if nothing had been made.")
 def command(asked: Asked, sets: tuple[str, ...], fresh: bool) -> int:
     """Say for each step whether it would run, why, and the time, memory and energy it should take, from its own history."""
-    workspace = asked.open()
+    workspace = asked.look()
     planned = workspace.plan(*asked.names, settings=settings_of(sets), fresh=fresh)
     if asked.as_json:
         put_json(planned)

@@ -33,7 +33,7 @@ def command(asked: Asked) -> int:
         return _run(asked.record().catalog, name, as_json)
     if name.startswith("a-"):
         return _attempt(asked.record().catalog, name, as_json)
-    workspace = asked.open()
+    workspace = asked.look()
     found = workspace.show(name)
     if as_json:
         versions = [told(one) for one in found.versions]

@@ -16,7 +16,7 @@ from .verb import Asked, verb
 @verb()
 def command(asked: Asked) -> int:
     """Show the project's artifacts, models, runs and services."""
-    workspace = asked.open()
+    workspace = asked.look()
     if asked.as_json:
         found = workspace.status()
         heads = {name: told(head) for name, head in found.artifacts.items()}

@@ -33,6 +33,10 @@ class Asked(NamedTuple):
         """The project. Raises UserError where there is none, ProjectError where it has mistakes."""
         return open_project(self.project, self.target, pickles=pickles)
 
+    def look(self) -> OpenProject:
+        """The same for a verb that only looks: where there is no state yet, none is made."""
+        return open_project(self.project, self.target, makes=False)
+
     def record(self) -> Kept:
         """What the project has on record, without importing its file. Raises UserError where there is none."""
         return open_record(self.project, self.target)

@@ -25,7 +25,7 @@ _NOW = {
 @verb("NAME...", least=1)
 def command(asked: Asked) -> int:
     """Say why NAME ran or was skipped: the function, file and line that changed, or the input version."""
-    workspace = asked.open()
+    workspace = asked.look()
     answers = [workspace.why(name) for name in asked.names]
     if asked.as_json:
         put_json(answers)
