@@ -204,7 +204,8 @@ def test_a_service_waits_for_its_promotion_and_then_answers_without_a_restart(tm
     reason = "late has no production version: its check better has not passed"
     with serving_at(place):
         answer = place.ask("/will_be_late", {"carrier": "UA", "distance": 1})
-        assert (answer.status, answer.json["error"]["why"]) == (503, reason)
+        assert answer.status == 503
+        assert answer.json["error"] == {"what": "will_be_late is not ready", "why": reason, "next": "bedplate promote late@2"}
         health = place.ask("/health/ready")
         assert (health.status, health.json["waiting"]) == (503, {"will_be_late": reason})
         assert place.ask("/health/live").status == 200

@@ -61,10 +61,11 @@ def reason(case: Case) -> str:
 def test_a_gated_model_waits_until_its_check_has_passed() -> None:
     case = Case(LATE)
     case.holder.refresh()
-    assert reason(case) == "late has not been made yet: run `bedplate run`"
+    assert case.now == Waiting(name="will_be_late", reason="late has not been made yet", next="bedplate run late")
     case.record.add("late", model(1))
     case.holder.refresh()
     assert reason(case) == "late has no production version: its check better has not passed"
+    assert (case.now.next, case.holder.current.waiting["late"].next) == ("bedplate promote late@1",) * 2  # type: ignore[union-attr]  # it waits
     case.record.promote("late", 1)
     case.holder.refresh()
     assert case.ask() == 1.0

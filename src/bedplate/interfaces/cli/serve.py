@@ -32,7 +32,7 @@ def command(asked: Asked, host: str, port: int) -> int:
     """Serve the project's services (or those named) and models until Ctrl-C; a promotion is taken up within a second.
 
     It says which version took over and who promoted it. With --json one line says when it is ready: {"url": ..., "models": [...],
-    "services": [...]}; then each event is a line.
+    "services": [...], "versions": {...}, "waiting": {...}}; then each event is a line.
     """
     workspace = asked.open(pickles=False)
     site = site_of(workspace.parts)
@@ -44,22 +44,40 @@ def command(asked: Asked, host: str, port: int) -> int:
 
     def announce(ready: Any, _stop: Callable[[], None]) -> None:
         if asked.as_json:
-            put_line({"url": ready.url, "models": ready.models, "services": ready.services})
-            return
-        out = console()
-        models = ", ".join(ready.models)
-        out.print(f"serving [bold]{workspace.graph.project_name}[/bold] at [bold]{ready.url}[/bold]{f' with {models}' if models else ''}")
-        for service in ready.services:
-            out.print(f"  POST     {ready.url}/{service}", soft_wrap=True)
-        out.print(f"  try it   {ready.url}/docs", soft_wrap=True)
-        out.print(f"  metrics  {ready.url}/metrics", soft_wrap=True)
-        out.print("  stop     Ctrl-C")
+            put_line(ready)
+        else:
+            out = console()
+            for line in opening(workspace.graph.project_name, ready):
+                out.print(line, soft_wrap=True)
 
     server = importlib.import_module(SERVER)
     lost = server.serve(site, host, port, announce)
     if lost:
         raise StoreError(f"{lost} predictions could not be logged", why="the store did not take them", next="bedplate doctor")
     return 0
+
+
+def opening(project: str, ready: Any) -> list[str]:
+    """What a server says to people when it begins to answer: which versions do, where, and what waits for what (rich markup)."""
+    models = ", ".join(f"{name}@{number}" for name, number in ready.versions.items())
+    waiting: dict[str, list[Any]] = {}
+    for one in ready.waiting.values():
+        waiting.setdefault(one.reason, []).append(one)
+    return [
+        f"serving [bold]{project}[/bold] at [bold]{ready.url}[/bold]{f' with {models}' if models else ''}",
+        *(f"  POST     {ready.url}/{service}" for service in ready.services if service not in ready.waiting),
+        *(_waits(ready, group) for group in waiting.values()),
+        f"  try it   {ready.url}/docs",
+        f"  metrics  {ready.url}/metrics",
+        "  stop     Ctrl-C",
+    ]
+
+
+def _waits(ready: Any, group: list[Any]) -> str:
+    """The services that wait for one thing; the thing itself where no service does."""
+    names = [one.name for one in group if one.name in ready.services] or [group[0].name]
+    step = f"; next: [bold]{group[0].next}[/bold]" if group[0].next else ""
+    return f"  [yellow]waits[/yellow]    {', '.join(names)}: {escape(group[0].reason)}{step}"
 
 
 def heard(record: Callable[[Event], None], as_json: bool) -> Callable[[Event], None]:

@@ -122,7 +122,13 @@ class Calls:
     async def _answer(self, desk: Desk, scope: Scope, body: bytes, send: Send, started: float) -> tuple[int, int]:
         active = self._holder.current.services[desk.name]
         if not isinstance(active, Active):
-            raise Problem(503, f"{desk.name} is not ready", why=active.reason, next="GET /health/ready", headers=((b"retry-after", b"1"),))
+            raise Problem(
+                503,
+                f"{desk.name} is not ready",
+                why=active.reason,
+                next=active.next or "GET /health/ready",
+                headers=((b"retry-after", b"1"),),
+            )
         requests, one = desk.decode(body)
         at = self._ledger.clock.now()
         request_id, ids = self._ledger.names(len(requests), header(scope, b"x-request-id"), at)

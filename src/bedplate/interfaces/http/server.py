@@ -27,6 +27,7 @@ import bedplate
 from bedplate.catalog.services import Service as Listed
 from bedplate.core.errors import Refused, UserError, WorldError
 from bedplate.core.records import Record
+from bedplate.stages.deploy.deployment import Waiting
 from bedplate.stages.deploy.holder import Holder
 from bedplate.stages.deploy.logs import Logs
 from bedplate.stages.deploy.presence import Presence
@@ -47,12 +48,15 @@ _BACKLOG: Final = 2048
 
 
 class Ready(Record, frozen=True, kw_only=True):
-    """What a server says when it begins to answer: its address, and the names of what it serves."""
+    """What a server says when it begins to answer: its address, the names of what it is for, the version of each model that answers, and
+    what waits.
+    """
 
     url: str
     models: list[str]
     services: list[str]
-    waiting: dict[str, str] = msgspec.field(default_factory=dict)
+    versions: dict[str, int] = msgspec.field(default_factory=dict)
+    waiting: dict[str, Waiting] = msgspec.field(default_factory=dict)
 
 
 Announce = Callable[[Ready, Callable[[], None]], None]
@@ -89,7 +93,9 @@ class Serving:
     def ready(self, url: str) -> Ready:
         """What this server says when it begins to answer."""
         current = self.holder.current
-        return Ready(url=url, models=list(current.models), services=list(current.services), waiting=current.waiting)
+        return Ready(
+            url=url, models=list(current.models), services=list(current.services), versions=current.versions, waiting=current.waiting
+        )
 
 
 class Listener(uvicorn.Server):

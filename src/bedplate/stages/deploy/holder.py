@@ -123,7 +123,7 @@ class Holder:
             version = choose(wanted, self._record)
             if isinstance(version, Waiting):
                 if not wanted.optional:
-                    return Waiting(name=service.name, reason=version.reason)
+                    return msgspec.structs.replace(version, name=service.name)
                 arguments[wanted.parameter] = None
                 continue
             look.used.add((version.ref, wanted.view))
