@@ -64,3 +64,12 @@ def test_a_file_that_cannot_be_meant_is_refused(file: dict[str, Any], says: str)
     with pytest.raises(UserError, match=says) as refused:
         resolve(FILE, file, {})
     assert refused.value.next
+
+
+def test_a_misspelt_variable_is_refused_and_the_right_one_named() -> None:
+    with pytest.raises(UserError, match="no setting 'BEDPLATE_MEMRY'") as refused:
+        resolve(FILE, {}, {"BEDPLATE_MEMRY": "3"})
+    assert refused.value.next == "did you mean BEDPLATE_MEMORY?"
+    with pytest.raises(UserError, match="no setting 'BEDPLATE_NOPE'"):
+        resolve(FILE, {}, {"BEDPLATE_NOPE": "1"})
+    assert resolve(FILE, {}, {"BEDPLATE_TARGET": "local", "BEDPLATER": "1", "BED": "2"}).target == "local"
