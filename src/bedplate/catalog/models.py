@@ -105,9 +105,10 @@ class Models:
             raise NotFound(f"nothing is '{model}@{alias}'", why="it was never promoted", next=f"bedplate show {model}")
         target = rollback_target(alias, history, barred_by(history))
         if target is None:
+            came = [move.before for move in history if (move.alias, move.version) == (alias, current) and move.by != "rollback"]
             raise Refused(
                 f"there is nothing to roll '{model}@{alias}' back to",
-                why=f"no version that is not barred stood before {model}@{current}",
+                why=f"those before {model}@{current} were rolled back from, too" if any(came) else f"{model}@{current} was the first",
                 next=f"bedplate promote {model}@VERSION",
             )
         return self._promote(Promotion(model=model, alias=alias, version=target, by="rollback", reason=reason, at=at))

@@ -65,6 +65,16 @@ def shown(catalog: Catalog, graph: Graph, ref: str) -> Shown:
     )  # fmt: skip
 
 
+def aside(catalog: Catalog, head: Version) -> str:
+    """Why no alias names a model's newest version, and what to do; empty where one does, or none was ever given."""
+    aliases = catalog.models.aliases(head.artifact)
+    if not aliases or head.number in aliases.values():
+        return ""
+    if head.number in catalog.models.barred(head.artifact):
+        return f"{head.ref} is barred: it was rolled back from, and no check promotes it; bedplate promote {head.ref} frees it"
+    return f"{head.ref} is newer and has no alias: bedplate show {head.ref} says what its checks said"
+
+
 def promote(catalog: Catalog, ref: str, alias: str, reason: str, at: datetime) -> Promotion:
     """Give `late@7` an alias by a person's word. Raises NotFound, and UserError for what is no model or names no version."""
     version = catalog.artifacts.get(ref)

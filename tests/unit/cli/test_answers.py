@@ -206,6 +206,22 @@ def test_plan_takes_the_settings_of_a_run_and_sees_its_side_version(ran: Types) 
     assert ran("plan", "--set", "line.slope=10")[0] == 2
 
 
+def test_a_rollback_says_what_it_barred_and_so_do_the_next_run_and_the_status(ran: Types, tmp_path: Path) -> None:
+    """Until a person promotes it: then nobody speaks of it any more."""
+    text = (tmp_path / "small.py").read_text()
+    (tmp_path / "small.py").write_text(text.replace("default=2", "default=3"))
+    assert "is barred" not in ran("run")[1]
+    assert "line@2 is barred: no check promotes it again; bedplate promote line@2 frees it" in ran("rollback", "line")[1]
+    barred = "line@2 is barred: it was rolled back from, and no check promotes it; bedplate promote line@2 frees it"
+    for verb in ("run", "status"):
+        assert barred in ran(verb)[1]
+    assert "those before line@1" not in (first := ran("rollback", "line")[2])
+    assert "line@1 was the first" in first
+    ran("promote", "line@2")
+    for verb in ("run", "status"):
+        assert "barred" not in ran(verb)[1]
+
+
 def test_a_model_is_promoted_by_its_version_only(ran: Types) -> None:
     code, _, err = ran("promote", "line")
     assert code == 2

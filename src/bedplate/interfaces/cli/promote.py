@@ -37,4 +37,7 @@ def _said(moved: Promotion, as_json: bool) -> int:
         return 0
     before = f" (before: {moved.model}@{moved.before})" if moved.before is not None else ""
     console().print(f"[bold]{moved.model}@{moved.version}[/bold] is now {moved.alias}{before}")
+    if moved.by == "rollback":
+        left = f"{moved.model}@{moved.before}"
+        console().print(f"{left} is barred: no check promotes it again; [bold]bedplate promote {left}[/bold] frees it", soft_wrap=True)
     return 0
