@@ -132,7 +132,7 @@ def test_a_request_under_a_foreign_name_is_refused(place: Place) -> None:
     assert answer.status == 421
 
 
-@pytest.mark.parametrize("mood", ["angry", "leaving", "odd"])
+@pytest.mark.parametrize("mood", ["angry", "leaving", "interrupted", "odd"])
 def test_code_that_fails_is_500_with_an_id_that_the_log_explains_and_the_server_goes_on(
     place: Place, mood: str, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -142,6 +142,30 @@ def test_code_that_fails_is_500_with_an_id_that_the_log_explains_and_the_server_
     assert b"secret" not in answer.body
     error_id = answer.json["error"]["what"].split("(")[1].rstrip(")")
     assert error_id in caplog.text
+    assert place.ask("/moody", {"mood": "calm"}).status == 200
+
+
+HEADS = {
+    "one long header": (b"X-Long: " + b"x" * 1_000_000, 431),
+    "one that never ends": (b"X-Long: " + b"x" * 100_000, 431),
+    "many headers": (b"\r\n".join(b"X-%d: 1" % number for number in range(100_000)), 431),
+    "no HTTP": (b"\0\0", 400),
+    "an absurd length": (b"Content-Length: 1000000000000000000\r\n\r\n{", 413),
+}
+
+
+@pytest.mark.parametrize(("head", "status"), HEADS.values(), ids=HEADS)
+def test_a_head_that_nobody_sends_in_earnest_is_answered_at_once_in_the_error_shape(place: Place, head: bytes, status: int) -> None:
+    """The client sees it although it goes on sending; then the connection ends, and the server goes on."""
+    host, port = place.address.split(":")
+    start = b"POST /moody HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+    with socket.create_connection((host, int(port)), timeout=2) as connection:
+        connection.sendall(start + head + (b"\r\n\r\n" if head is not HEADS["one that never ends"][0] else b""))
+        said = b""
+        while piece := connection.recv(10_000):
+            said += piece
+    assert said.startswith(b"HTTP/1.1 %d " % status)
+    assert sorted(json.loads(said.partition(b"\r\n\r\n")[2])["error"]) == ["next", "what", "why"]
     assert place.ask("/moody", {"mood": "calm"}).status == 200
 
 

@@ -9,6 +9,7 @@ import shutil
 import threading
 from collections.abc import Callable, Mapping
 from contextlib import closing
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,10 @@ import pytest
 
 import bedplate
 from bedplate.core.errors import NotFound
+from bedplate.core.records import Event
 from bedplate.interfaces import cli
 from bedplate.interfaces.http import server
+from bedplate.pipeline.served import LOST
 from bedplate.pipeline.workspace import Workspace
 from bedplate.stages.deploy.site import site_of
 
@@ -255,6 +258,18 @@ def test_drift_leaves_one_event_for_one_state_of_affairs(person: Person) -> None
     assert [event.subject for event in events] == ["quote"]
     assert set(events[0].data["columns"]) == {"km", "prediction"}
     assert events[0].data["versions"] == {"price@1": N}
+
+
+def test_answers_that_could_not_be_recorded_are_told_first(person: Person) -> None:
+    """Of this service and this window; else the figures would pass for the whole."""
+    workspace = bedplate.open(person.folder)
+    at = workspace.clock.now()
+    for subject, count, days in (("quote", 80_001, 0), ("quote", 2, 9), ("unasked", 7, 0)):
+        workspace.catalog.events.add(Event(kind=LOST, subject=subject, at=at - timedelta(days=days), data={"count": count, "why": "full"}))
+    ever = person.reads("watch", "quote")[1]["reports"][0]
+    lately = person.reads("watch", "quote", "--since", "1 day")[1]["reports"][0]
+    assert (ever["lost"], lately["lost"]) == (80_003, 80_001)
+    assert ever["findings"][0].startswith("80,003 answers are not in the record")
 
 
 def test_the_page_is_written_and_its_place_said(person: Person) -> None:

@@ -77,7 +77,12 @@ SETTINGS = (
     Setting("checkpoints", "3", "How many checkpoints of a training step are kept.", whole),
     Setting("keep", "14 days", "How long unreferenced bytes are kept by `gc`.", seconds),
     Setting("drift_psi", "0.2", "Population stability index above which a column counts as drifted.", number),
-    Setting("queue", "20000", "Predictions that may wait to be logged; more are counted and dropped.", whole),
+    Setting(
+        "queue",
+        "20000",
+        "Predictions that may wait to be logged, and rows of one request; what finds no room is refused, or counted and told.",
+        whole,
+    ),
     Setting("body_limit", "16 MB", "Largest request body that a service reads.", byte_count),
 )
 

@@ -14,6 +14,7 @@ from rich.markup import escape
 
 from bedplate.core.errors import StoreError
 from bedplate.core.records import Event
+from bedplate.pipeline.served import LOST
 from bedplate.pipeline.wiring.services import services
 from bedplate.stages.deploy.holder import LOAD_FAILED, SWAPPED
 from bedplate.stages.deploy.site import site_of
@@ -99,6 +100,8 @@ def lines(event: Event) -> list[str]:
     """What an event of a server says to people: who answers now and why, or what would not load."""
     if event.kind == LOAD_FAILED:
         return [f"{event.subject} could not be loaded, so what served before serves on: {event.data['reason']}"]
+    if event.kind == LOST:
+        return [f"{event.subject}: {event.data['count']:,} answers could not be recorded: {event.data['why']}"]
     if event.kind != SWAPPED:
         return []
     return [f"{one['model']}: now version {one['version']}{_was(one['before'])}, {one['why']}" for one in event.data["changes"]]

@@ -10,7 +10,6 @@ that is refused is one row in the record, without its fields.
 
 from __future__ import annotations
 
-import asyncio
 import difflib
 import time
 from collections.abc import Callable, Sequence
@@ -130,19 +129,20 @@ class Calls:
                 headers=((b"retry-after", b"1"),),
             )
         requests, one = desk.decode(body)
-        at = self._ledger.clock.now()
-        request_id, ids = self._ledger.names(len(requests), header(scope, b"x-request-id"), at)
-        try:
-            made = await desk.lane.run(len(requests), lambda: _rows(active, desk.read, requests))
-        except RowFailed as failed:
-            problem, kept = self._ledger.failure(desk.name, failed.__cause__ or failed, at)
-            row = failed.row
-            failing = _predictions(active, [requests[row]], [ids[row]], [(None, None)], request_id, at, started, kept)
-            self._ledger.record(desk.log, failing)
-            raise problem from None
-        answers = [Answer(result, prediction_id) for (result, _), prediction_id in zip(made, ids, strict=True)]
-        text = _ENCODER.encode(answers[0] if one else answers)
-        self._ledger.record(desk.log, _predictions(active, requests, ids, made, request_id, at, started, ""))
+        with self._ledger.admit(len(requests)) as place:
+            at = self._ledger.clock.now()
+            request_id, ids = self._ledger.names(len(requests), header(scope, b"x-request-id"), at)
+            try:
+                made = await desk.lane.run(len(requests), lambda: _rows(active, desk.read, requests))
+            except RowFailed as failed:
+                problem, kept = self._ledger.failure(desk.name, failed.__cause__ or failed, at)
+                row = failed.row
+                failing = _predictions(active, [requests[row]], [ids[row]], [(None, None)], request_id, at, started, kept)
+                self._ledger.record(desk.log, failing, place)
+                raise problem from None
+            answers = [Answer(result, prediction_id) for (result, _), prediction_id in zip(made, ids, strict=True)]
+            text = _ENCODER.encode(answers[0] if one else answers)
+            self._ledger.record(desk.log, _predictions(active, requests, ids, made, request_id, at, started, ""), place)
         await reply(send, 200, text, (JSON, *_headers(active, request_id, ids)))
         return 200, len(ids)
 
@@ -153,9 +153,9 @@ def _rows(active: Active, read: Callable[[Any], Any], requests: list[Any]) -> li
         try:
             result, features = active.call(msgspec.structs.asdict(request))
             made.append((read(result), features))
-        except (asyncio.CancelledError, KeyboardInterrupt, GeneratorExit):
-            raise
-        except BaseException as error:  # user code may end in SystemExit, and native libraries panic with a BaseException
+        except (
+            BaseException
+        ) as error:  # user code may end in SystemExit or KeyboardInterrupt, and native libraries panic; Ctrl-C is a signal
             raise RowFailed(row) from error
     return made
 

@@ -26,7 +26,8 @@ import uvicorn
 import bedplate
 from bedplate.catalog.services import Service as Listed
 from bedplate.core.errors import Refused, UserError, WorldError
-from bedplate.core.records import Record
+from bedplate.core.records import Event, Record
+from bedplate.pipeline.served import LOST, PREDICTIONS
 from bedplate.stages.deploy.deployment import Waiting
 from bedplate.stages.deploy.holder import Holder
 from bedplate.stages.deploy.logs import Logs
@@ -41,6 +42,7 @@ from .lanes import Pool
 from .ledger import Ledger
 from .metrics import Metrics
 from .pages import Pages
+from .protocol import Protocol
 
 PATIENCE_S: Final = 30
 _KEEP_ALIVE_S: Final = 65
@@ -69,13 +71,17 @@ class Serving:
     def __init__(self, site: Site) -> None:
         self.site = site
         self.holder = Holder(site.services, site.models, site.record, site.load, describe=site.describe, clock=site.clock, emit=site.emit)
-        self.recorder = Recorder(Logs(self.holder, site.services, site.append).open, limit=site.queue, clock=site.clock)
+        self.recorder = Recorder(Logs(self.holder, site.services, site.append).open, limit=site.queue, clock=site.clock, lost=self._lost)
         self._pool = Pool()
         metrics = Metrics(self.holder, self.recorder, site.project, bedplate.__version__)
         ledger = Ledger(self.recorder, metrics, site.clock, site.random_bits)
         inference = Inference(self.holder, ledger, self._pool, bedplate.__version__, site.body_limit)
         pages = Pages(self.holder, self.recorder, metrics, site.services, site.project)
         self.app = Front(Calls(site.services, self.holder, ledger, self._pool, site.body_limit), pages.app(inference))
+
+    def _lost(self, log: str, count: int, why: str) -> None:
+        data = {"count": count, "why": why}
+        self.site.emit(Event(kind=LOST, subject=log.removeprefix(f"{PREDICTIONS}/"), at=self.site.clock.now(), data=data))
 
     def open(self) -> None:
         """Load what should serve, watch the record, write the log."""
@@ -202,7 +208,7 @@ def _config(app: Any) -> uvicorn.Config:
     return uvicorn.Config(
         app,
         loop="uvloop",
-        http="httptools",
+        http=Protocol,
         ws="none",
         lifespan="off",
         interface="asgi3",

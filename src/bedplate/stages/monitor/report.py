@@ -31,7 +31,7 @@ class Report(Record, frozen=True, kw_only=True):
 
     `reference` and `prediction_reference` say in words what the inputs and the predictions are compared with (empty: nothing). `findings`
     are the sentences on what stands out, worst first; `notes` what could not be done. One request may ask for many `predictions`: all
-    counts but `requests` are of predictions.
+    counts but `requests` are of predictions. `lost` answers were given but could not be recorded.
     """
 
     service: str
@@ -48,6 +48,7 @@ class Report(Record, frozen=True, kw_only=True):
     traffic: tuple[Bucket, ...] = ()
     latency: Latency | None = None
     goal_p95_ms: float | None = None
+    lost: int = 0
     statuses: dict[str, int] = msgspec.field(default_factory=dict)
     messages: dict[str, int] = msgspec.field(default_factory=dict)
     versions: dict[str, int] = msgspec.field(default_factory=dict)
