@@ -277,7 +277,7 @@ def execution(config: Config, loaded: Loaded, graph: Graph, stopping: Callable[[
     """What runs the steps of a loaded project in this process."""
     return Execution(
         loaded, graph, open_store(config), handlers(), clock=SystemClock(), stopping=stopping,
-        keep_checkpoints=int(config["checkpoints"]), opened=_opened(), stages_from_s=stages_from_s,
+        keep_checkpoints=int(config["checkpoints"]), opened=_opened(), stages_from_s=stages_from_s, list_source=list_source,
     )  # fmt: skip
 
 

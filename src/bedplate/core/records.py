@@ -184,7 +184,8 @@ class Task(Record, frozen=True, kw_only=True):
 
     With `combine` (part -> artifact -> version) nothing is called: the parts are put together as one version of each artifact. `code` is
     the digest of the step's code as it was keyed, `stamp` that of the project's files as they were loaded: a worker that loads others
-    must not run other code under this key.
+    must not run other code under this key. `files` are those that the step imports only when it is called, with the time (ns) and size
+    that they were keyed with.
     """
 
     attempt: str
@@ -195,6 +196,7 @@ class Task(Record, frozen=True, kw_only=True):
     target: str = ""
     code: str = ""
     stamp: str = ""
+    files: dict[str, tuple[int, int]] = msgspec.field(default_factory=dict)
     inputs: dict[str, Input] = msgspec.field(default_factory=dict)
     settings: dict[str, Any] = msgspec.field(default_factory=dict)
     sources: dict[str, tuple[Entry, ...]] = msgspec.field(default_factory=dict)

@@ -16,6 +16,7 @@ from bedplate.compute.executor import Progress
 from bedplate.core.context import Noted
 from bedplate.core.records import Attempt, Outcome, Record, Run, RunStatus, Step, StepStatus, Usage, Version
 
+from .code.dynamic import UNFOLLOWED
 from .commit import Done, check_of
 from .decide import Decision
 from .starting import Doing, Said, Site
@@ -148,10 +149,14 @@ class Account:
         name, part, usage = done.node.name, done.attempt.part, done.attempt.usage
         data = {"wall_s": usage.wall_s, "peak_bytes": usage.peak_bytes, "energy_joules": usage.energy_joules}
         told = [f"{v.ref} ({v.rows:,} rows)" if v.rows is not None else v.ref for v in made]
-        same = ", equal to before" if made and all(v.attempt != done.attempt.id for v in made) else ""
+        known = ", equal to before" if self._run.moves_heads else ", which was there already"
+        same = known if made and all(v.attempt != done.attempt.id for v in made) else ""
         self.say("step.done", name, part, ", ".join(told) + same, {**data, "made": told})
         for path in done.outcome.opened:
             self.say("step.warned", name, part, f"opened {path}, which is not one of its inputs")
+        for lost in (part for part in done.step.key_parts.code if part.name.endswith(UNFOLLOWED)) if done.step.key_parts else ():
+            text = f"{lost.file}:{lost.line} imports a module by a name that is only known when it runs"
+            self.say("step.warned", name, part, f"{text}: an edit of that module is not noticed")
         for version in made:
             if (check := check_of(version)) is not None:
                 for finding in check.findings:

@@ -29,11 +29,10 @@ from bedplate.core.records import Cause, Draft, Input, Outcome, Task, Version
 from bedplate.storage.shelf import Save
 from bedplate.storage.store import Store
 
-from .cache import code_digest
-from .code.closure import step_code
 from .code.load import Loaded
-from .handlers import Handler, Work
+from .handlers import Handler, ListSource, Work
 from .opened import Opened
+from .same import Same
 from .wiring.graph import Graph, Node, Wire
 
 _PROGRESS_EVERY_S = 0.1
@@ -44,7 +43,8 @@ _TRACEBACK = 20_000
 class Execution:
     """Runs tasks of one loaded project; one instance lives as long as its worker.
 
-    Outcomes that took at least `stages_from_s` seconds are staged.
+    Outcomes that took at least `stages_from_s` seconds are staged. `list_source` looks again at what a step has read; without it,
+    nobody does.
     """
 
     def __init__(
@@ -59,6 +59,7 @@ class Execution:
         keep_checkpoints: int,
         opened: Opened,
         stages_from_s: float = 0.0,
+        list_source: ListSource | None = None,
     ) -> None:
         self.loaded = loaded
         self.graph = graph
@@ -69,6 +70,7 @@ class Execution:
         self.keep_checkpoints = keep_checkpoints
         self.opened = opened
         self.stages_from_s = stages_from_s
+        self._same = Same(loaded, graph, list_source)
         self._home, self._environ = Path.cwd(), dict(os.environb)
 
     def run(self, task: Task, report: Callable[[bytes], None]) -> Outcome:
@@ -82,11 +84,13 @@ class Execution:
         drafts: tuple[Draft, ...] = ()
         failure: tuple[Cause, str, str] = ("", "", "")
         inputs = [entry.path for entries in task.sources.values() for entry in entries]
-        with self._put_back(), self.opened.watching(self.store.root.parent, inputs):
+        with self._put_back():
             try:
-                self._same_code(task)
-                drafts = self._call(task, notes)
-                notes.files = tuple(self._keep(noted) for noted in notes.files)
+                self._same.before(task)
+                with self.opened.watching(self.store.root.parent, inputs):
+                    drafts = self._call(task, notes)
+                    notes.files = tuple(self._keep(noted) for noted in notes.files)
+                self._same.after(task)
             except BaseException as error:
                 failure = self._failure(error)
         outcome = Outcome(
@@ -97,7 +101,7 @@ class Execution:
             cause=failure[0],
             message=_plain(hidden(failure[1], secrets), _MESSAGE),
             traceback=_plain(hidden(failure[2], secrets), _TRACEBACK),
-            opened=self.opened.found(),
+            opened=self._same.beside(task, self.opened),
             cpu_s=time.process_time() - cpu,
             wall_s=time.perf_counter() - wall,
         )
@@ -118,18 +122,6 @@ class Execution:
                     os.chdir(self._home)
                 os.environb.clear()
                 os.environb.update(self._environ)
-
-    def _same_code(self, task: Task) -> None:
-        """Raises UserError where the project was edited while the run was going on, so that this is not the code that was keyed."""
-        if task.stamp in ("", self.loaded.stamp) or task.combine:
-            return
-        node = self.graph.nodes.get(task.step)
-        if node is None or code_digest(step_code(node, [self.loaded.file.parent])) != task.code:
-            raise UserError(
-                f"{task.step} was edited while the run was going on",
-                why="its result would be recorded as that of the code before",
-                next="bedplate run",
-            )
 
     def _call(self, task: Task, notes: Notes) -> tuple[Draft, ...]:
         node = self.graph.nodes[task.step]

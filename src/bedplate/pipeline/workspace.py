@@ -201,16 +201,12 @@ class Workspace:
 
     def _decider(self, request: Request, names: tuple[str, ...]) -> Decider:
         """What decides run or skip for a request about these steps. Raises UserError where the project was edited since it was loaded."""
-        if changed := self.parts.loaded.changed():
-            raise UserError(
-                f"{', '.join(changed)} changed since the project was opened",
-                why="what is in memory is the code of before",
-                next="open it again: bedplate.open(...)",
-            )
+        _refuse(self.parts.loaded.changed())
         complete(self.graph, request, names)
         keyer = Keyer(self.parts.loaded, self.graph, request.settings)
         for name in names:
             keyer.code(self.graph.nodes[name])  # all of it now: the files may be edited while the run goes on
+        _refuse(keyer.edited())
         return Decider(
             catalog=self.catalog,
             store=self.store,
@@ -228,6 +224,15 @@ class Workspace:
     def _is_dead(self, run_id: str) -> bool:
         """Whether the controller of a run is known to be gone."""
         return not self.is_running(self.catalog.runs.get(run_id))
+
+
+def _refuse(changed: list[str]) -> None:
+    if changed:
+        raise UserError(
+            f"{', '.join(changed)} changed since the project was opened",
+            why="what is in memory is the code of before",
+            next="open it again: bedplate.open(...)",
+        )
 
 
 def _unheard(_said: Said) -> None:
