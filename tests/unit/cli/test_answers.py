@@ -222,6 +222,19 @@ def test_a_rollback_says_what_it_barred_and_so_do_the_next_run_and_the_status(ra
         assert "barred" not in ran(verb)[1]
 
 
+def test_lint_warns_of_an_alias_that_nobody_gives(ran: Types, tmp_path: Path) -> None:
+    """A misspelt champion would be absent for ever, and nothing compared with it; one given by hand is no mistake."""
+    text = (tmp_path / "small.py").read_text()
+    (tmp_path / "small.py").write_text(text.replace('use("line@production")', 'use("line@prod")'))
+    code, out, _ = ran("lint")
+    warned = """use("line@prod"): no line is prod and no check promotes one, so 'champion' is always absent"""
+    assert (code, warned in out) == (0, True)
+    assert 'did you mean use("line@production")?' in out
+    assert [one["line"] for one in json.loads(ran("lint", "--json")[1])["mistakes"]] == [19]
+    ran("promote", "line@1", "--alias", "prod")
+    assert "no mistakes" in ran("lint")[1]
+
+
 def test_a_model_is_promoted_by_its_version_only(ran: Types) -> None:
     code, _, err = ran("promote", "line")
     assert code == 2
