@@ -93,7 +93,7 @@ def test_a_misspelt_parameter(written: Callable[[str], Any]) -> None:
         """
     )
     said = refused(someone, "run", code=PROJECT)
-    assert "bad.py:17: error: nothing is called 'departure' did you mean 'departures'?" in said
+    assert "bad.py:17: nothing is called 'departure' did you mean 'departures'?" in said
     assert not (someone.folder / ".bedplate" / "catalog.db").exists()
 
 

@@ -81,10 +81,12 @@ def tune(*range_or_choices: Any, default: Any, log: bool = False) -> Any:
     if len(values) == 2 and all(isinstance(v, int | float) and not isinstance(v, bool) for v in values):
         low, high = values
         if not low <= default <= high:
-            raise ProjectError(f"tune({low}, {high}, default={default}): the default lies outside the range")
+            wrong = f"tune({low}, {high}, default={default}): the default lies outside the range"
+            raise ProjectError(wrong, next="mend the range or the default")
         return _tune(default, low=low, high=high, log=log)
     if default not in values:
-        raise ProjectError(f"tune{values!r}: the default {default!r} is not one of the choices")
+        wrong = f"tune{values!r}: the default {default!r} is not one of the choices"
+        raise ProjectError(wrong, next="add it to them, or take one of them")
     return _tune(default, choices=tuple(values))
 
 

@@ -52,7 +52,7 @@ def diff(catalog: Catalog, before: str, after: str) -> tuple[Difference, ...]:
         return diff_runs(catalog, before, after)
     old, new = catalog.artifacts.get(before), catalog.artifacts.get(after)
     if old.artifact != new.artifact:
-        raise UserError(f"{old.ref} and {new.ref} are versions of two artifacts", next=f"bedplate diff {old.ref} {old.artifact}")
+        raise UserError(f"{old.ref} and {new.ref} are versions of two artifacts", next=_pair(old))
     rows = [
         *_pairs(
             {"digest": short(old.digest), "rows": old.rows, "size": show_bytes(old.size_bytes), "value": old.value},
@@ -108,6 +108,7 @@ def _judged(catalog: Catalog, version: Version) -> dict[str, Any]:
     for verdict in reversed(catalog.models.verdicts(version.artifact, version.number)):
         check = catalog.artifacts.find(f"{verdict.check}@{verdict.check_version}")
         found = check_of(check) if check is not None else None
+        figures[verdict.check] = "pass" if verdict.passed else "FAIL"
         figures |= {f"{verdict.check}: {name}": value for name, value in found.figures().items()} if found is not None else {}
     return figures
 
@@ -119,6 +120,12 @@ def _columns(version: Version) -> dict[str, str]:
         return {column["name"]: column["shown"] for column in schema["columns"]}
     except (msgspec.DecodeError, KeyError, TypeError, ValueError):
         return {}
+
+
+def _pair(version: Version) -> str:
+    """The command that compares a version with the one before it."""
+    name, number = version.artifact, version.number
+    return f"bedplate diff {name}@{number - 1} {name}@{number}" if number > 1 else f"bedplate show {name} lists its versions"
 
 
 def _unit(step: Step) -> str:

@@ -137,3 +137,10 @@ def test_a_misspelt_module_that_lies_beside_is_no_package_to_install(project: Wr
     with pytest.raises(ProjectError) as raised:
         project("import cleanning\n", cleaning="def clean(): ...\n")
     assert raised.value.next == "did you mean 'cleaning'?"
+
+
+def test_an_expression_too_deep_for_python_is_a_mistake_at_its_line(tmp_path: Path) -> None:
+    file = tmp_path / "deep.py"
+    file.write_text(f"from bedplate import Project\np = Project('p')\nX = {'+'.join(['1'] * 3000)}\n")
+    with pytest.raises(ProjectError, match=r"deep\.py:3: an expression is nested too deep"):
+        load_project(file)

@@ -188,8 +188,21 @@ def test_diff_of_runs_names_settings_and_what_each_step_stands_for(house: Any) -
 
 def test_diff_of_unlike_things_is_refused(house: Any) -> None:
     house.run(TEXT)
-    with pytest.raises(UserError, match="two artifacts"):
+    with pytest.raises(UserError, match="two artifacts") as raised:
         house.open().diff("base", "luck")
+    assert raised.value.next == "bedplate show base lists its versions"
+    house.run(TEXT.replace("size: int = 3", "size: int = 5"))
+    with pytest.raises(UserError, match="two artifacts") as raised:
+        house.open().diff("base", "luck")
+    assert raised.value.next == "bedplate diff base@1 base@2"
+
+
+def test_diff_of_models_says_what_passed(house: Any) -> None:
+    house.run(GATE)
+    house.run(GATE.replace("score: int = 1", "score: int = 0"))
+    rows = {row.what: (row.before, row.after) for row in house.open().diff("late@1", "late@2")}
+    assert rows["check better"] == ("pass", "FAIL")
+    assert rows["check better: score"] == ("1", "0")
 
 
 def test_diff_of_equal_things_is_empty(house: Any) -> None:

@@ -43,7 +43,7 @@ _parsed: dict[Path, Source] = {}
 
 
 def parse(path: Path) -> Source:
-    """The tree of a file. Raises OSError, or SyntaxError as Python does."""
+    """The tree of a file. Raises OSError, or SyntaxError as Python does, also for an expression too deep for it."""
     stat = path.stat()
     stamp = Stamp(mtime_ns=stat.st_mtime_ns, size=stat.st_size)
     known = _parsed.get(path)
@@ -51,7 +51,11 @@ def parse(path: Path) -> Source:
         return known
     text = path.read_bytes()
     with uncollected():
-        tree = ast.parse(text, filename=str(path))
+        try:
+            tree = ast.parse(text, filename=str(path))
+        except (RecursionError, MemoryError) as error:
+            deepest = max(enumerate(text.splitlines(), 1), key=lambda line: len(line[1]), default=(1, b""))[0]
+            raise SyntaxError("an expression is nested too deep for Python", (str(path), deepest, 1, None)) from error
         _parsed[path] = _source(path, stamp, tree, says_global=b"global" in text)
     return _parsed[path]
 
