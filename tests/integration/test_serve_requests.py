@@ -47,10 +47,19 @@ def test_the_callers_request_id_is_kept_and_a_strange_one_is_replaced(place: Pla
 
 
 BAD: list[tuple[str, Any, int, str]] = [
-    ("missing field", {"carrier": "UA"}, 422, "missing required field `distance`"),
-    ("extra field", {**GOOD, "colour": "red"}, 422, "unknown field `colour`"),
-    ("wrong type", {**GOOD, "distance": "far"}, 422, "Expected `float`, got `str` - at `$.distance`"),
-    ("wrong type in a row", [GOOD, {**GOOD, "stops": 0.5}], 422, "at `$[1].stops`"),
+    ("missing field", {"carrier": "UA"}, 422, "'distance' is missing"),
+    ("extra field", {**GOOD, "colour": "red"}, 422, "'colour' is not one of its fields"),
+    ("wrong type", {**GOOD, "distance": "far"}, 422, "'distance': expected `float`, got `str`"),
+    (
+        "all that is wrong",
+        {"carrier": 3, "stops": "x", "tint": 1},
+        422,
+        "'distance' is missing; 'carrier': expected `str`, got `int`; 'stops': expected `int`, got `str`; 'tint' is not one of its fields",
+    ),
+    ("rows and rows of it", [{}] * 9, 422, "row 2: 'carrier' is missing; and more"),
+    ("wrong type in a row", [GOOD, {**GOOD, "stops": 0.5}], 422, "row 1: 'stops': expected `int`, got `float`"),
+    ("a row that is none", [GOOD, 3], 422, "Expected `object`, got `int` - at `[1]`"),
+    ("wrong and cut off", b'{"carrier": 3, "dist', 422, "Expected `str`, got `int` - at `carrier`"),
     ("null", {**GOOD, "carrier": None}, 422, "got `null`"),
     ("a number", 3, 422, "Expected `object | array`"),
     ("no JSON", b"carrier=UA", 400, "not JSON"),
@@ -125,6 +134,17 @@ def test_other_paths_and_methods_get_the_same_error_shape(place: Place, path: st
     answer = place.ask(path)
     assert answer.status == status
     assert sorted(answer.json["error"]) == ["next", "what", "why"]
+    assert all(answer.json["error"].values())
+
+
+def test_a_wrong_method_is_counted_as_a_request_of_its_service(place: Place) -> None:
+    """In the count by status; not in the service's latency."""
+    timed = [line for line in place.ask("/metrics").body.decode().splitlines() if "request_seconds_count" in line]
+    before = place.ask("/metrics").body.decode().count('service="moody",status="405"')
+    place.ask("/moody", method="PUT")
+    text = place.ask("/metrics").body.decode()
+    assert (before, 'bedplate_requests_total{service="moody",status="405"} 1.0' in text) == (0, True)
+    assert [line for line in text.splitlines() if "request_seconds_count" in line] == timed
 
 
 def test_a_request_under_a_foreign_name_is_refused(place: Place) -> None:

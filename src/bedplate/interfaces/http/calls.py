@@ -26,6 +26,7 @@ from bedplate.stages.deploy.service import Service, reader
 from .body import Gone, header, need_json, read
 from .lanes import Lane, Pool
 from .ledger import FeatureRows, Ledger
+from .misfits import misfits
 from .replies import JSON, Problem, Receive, Scope, Send, refuse, reply
 
 _ENCODER: Final = msgspec.json.Encoder()
@@ -55,6 +56,7 @@ class Desk:
         self.lane = Lane(pool, service.p95_s or 0.0)
         self.read: Callable[[Any], Any] = reader(service.returns)
         self._fields = ", ".join(f"{field.encode_name}: {_type_name(field.type)}" for field in msgspec.structs.fields(service.request))
+        self._request = service.request
         self._decoder = msgspec.json.Decoder(service.request | list[service.request])  # type: ignore[name-defined]  # a type made at run time
 
     def decode(self, body: bytes) -> tuple[list[Any], bool]:
@@ -62,9 +64,8 @@ class Desk:
         try:
             value = self._decoder.decode(body)
         except msgspec.ValidationError as error:
-            raise Problem(
-                422, str(error), why=f"{self.name} takes {self._fields or 'no fields'}", next="GET /docs shows each field"
-            ) from None
+            what, why = misfits(self._request, body, error), f"{self.name} takes {self._fields or 'no fields'}"
+            raise Problem(422, what, why=why, next="GET /docs shows each field") from None
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise Problem(400, f"the body is not JSON: {error}", next="send one JSON object, or an array of them") from None
         except (RecursionError, ValueError, OverflowError) as error:
