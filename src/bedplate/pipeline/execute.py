@@ -30,7 +30,7 @@ from bedplate.storage.shelf import Save
 from bedplate.storage.store import Store
 
 from .code.load import Loaded
-from .handlers import Handler, ListSource, Work
+from .handlers import Handler, ListSource, Work, annotated
 from .opened import Opened
 from .same import Same
 from .wiring.graph import Graph, Node, Wire
@@ -186,7 +186,8 @@ class Execution:
     def _artifact(self, given: Input, wire: Wire) -> Any:
         if given.version is None:
             return Model(ref=given.artifact) if wire.view == "model" and not wire.optional else None
-        return self.store.load(given.version, given.view, given.spec)
+        value = self.store.load(given.version, given.view, given.spec)
+        return annotated(value, wire.hint) if given.view == "scalar" else value
 
     def _keep(self, noted: Noted) -> Noted:
         """A file that the step wants kept goes to the store; the note then carries its digest."""

@@ -72,6 +72,7 @@ def results(node: Node, value: Any) -> dict[str, Any]:
     for out in node.outputs:
         if out.kind == "scalar":
             values[out.artifact] = plain(values[out.artifact], out.artifact)
+            _check_bytes(node, out, values[out.artifact])
         if not fits(out, values[out.artifact]):
             declared = _declared(out)
             raise UserError(
@@ -91,6 +92,38 @@ def fits(out: Output, value: Any) -> bool:
     if out.kind == "scalar":
         return (value is None or is_scalar(type(value))) and (out.hint is None or _is_a(value, out.hint))
     return kind_of(type(value)) == out.kind
+
+
+def _check_bytes(node: Node, out: Output, value: Any) -> None:
+    """Raises UserError for bytes that the annotation does not tell of: JSON knows none, so they would come back as text."""
+    if not (count := _bytes_in(value)):
+        return
+    try:
+        back = msgspec.convert(msgspec.to_builtins(value), Any if out.hint is None else out.hint)
+    except (msgspec.ValidationError, TypeError):
+        return  # another mistake, which is told as such
+    if _bytes_in(back) < count:
+        raise UserError(
+            f"{node.name} returned bytes inside '{out.artifact}', which would come back as text",
+            why=f"it is kept as JSON, and the annotation {_declared(out)} does not say where the bytes are",
+            next="name them in the annotation, as dict[str, bytes], or return a Path or Pickle[...]",
+        )
+
+
+def annotated(value: Any, hint: Any) -> Any:
+    """A kept value as the type that its consumer's annotation says (a tuple, a time, bytes); as it is kept where it is no such thing."""
+    try:
+        return value if hint is None else msgspec.convert(value, hint)
+    except (msgspec.ValidationError, TypeError):
+        return value
+
+
+def _bytes_in(value: Any) -> int:
+    if isinstance(value, dict):
+        return sum(_bytes_in(item) for item in value.values())
+    if isinstance(value, list | tuple | set | frozenset):
+        return sum(_bytes_in(item) for item in value)
+    return isinstance(value, bytes | bytearray | memoryview)
 
 
 def _is_a(value: Any, hint: Any) -> bool:

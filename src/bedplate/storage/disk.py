@@ -62,7 +62,13 @@ def name(text: str, what: str) -> str:
 
 
 def inside(root: Path, relative: str) -> Path:
-    """`root / relative` where it stays inside the root. Raises UserError for an absolute path, `..` or a NUL."""
+    """`root / relative` where it stays inside the root. Raises UserError for an absolute path, `..`, a NUL, or a name that is no UTF-8."""
+    if not relative.isascii() and any("\ud800" <= letter <= "\udfff" for letter in relative):
+        raise UserError(
+            f"the file name {relative!a} cannot be kept",
+            why="it is not UTF-8, and names are kept as text",
+            next="rename the file",
+        )
     parts = PurePosixPath(relative)
     if not relative or parts.is_absolute() or ".." in parts.parts or "\0" in relative or "\\" in relative:
         raise UserError(f"{relative!r} would leave the folder that it belongs to", why="a name in the store is relative and has no '..'")

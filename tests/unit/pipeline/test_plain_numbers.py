@@ -72,3 +72,32 @@ def test_what_does_not_fit_inside_is_named_with_the_type_as_it_is_written(house:
     failure = house.run(f"{HEAD}@p.step\ndef figures() -> dict[str, float]:\n    {body}\n").failures["figures"]
     assert "'figures', which is declared dict[str, float]" in failure
     assert f"in it: {said}" in failure
+
+
+@pytest.mark.parametrize(("hint", "value"), [("dict", '{"k": b"x"}'), ("list", '[("a", b"x")]'), ("dict | None", '{"k": [b"x"]}')])
+def test_bytes_that_the_annotation_does_not_name_are_refused_and_not_made_text(house: Any, hint: str, value: str) -> None:
+    summary = house.run(f"@p.step\ndef a() -> {hint}:\n    return {value}\n")
+    assert "a returned bytes inside 'a', which would come back as text" in summary.failures["a"]
+
+
+def test_what_the_annotations_name_comes_back_to_who_asks_for_them(house: Any) -> None:
+    text = """
+    @p.step
+    def a() -> dict[str, bytes]:
+        return {"k": b"x"}
+
+    @p.step
+    def b() -> tuple[int, bytes]:
+        return 1, b"y"
+
+    @p.step
+    def c(a: dict[str, bytes], b: tuple[int, bytes]) -> str:
+        return repr((a, b))
+
+    @p.step
+    def d(b: list) -> str:
+        return repr(b)
+    """
+    assert house.run(text).ok
+    assert house.open()["d"].load() == "[1, 'eQ==']", "a consumer that asks for a list gets what JSON has"
+    assert house.open()["c"].load() == "({'k': b'x'}, (1, b'y'))"
