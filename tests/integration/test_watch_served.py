@@ -206,7 +206,7 @@ def test_a_watch_whose_check_does_not_pass_ends_with_6_and_runs_again_only_for_n
     assert "FAIL error = 2 (<= 0.5)" in text
     code, said = person.reads("watch", "quote")
     assert (code, said["watches"][0]["status"]) == (6, "skipped")
-    assert "FAIL error = 2 (<= 0.5)" in person.types("watch", "quote")[1]
+    assert "close: FAIL error = 2 (<= 0.5), as found when it last ran" in person.types("watch", "quote")[1]
     person.types("labels", person.writes("better.csv", person.truth()), "quote")
     code, said = person.reads("watch", "quote")
     assert (code, said["watches"][0]["status"]) == (0, "done")
@@ -308,7 +308,9 @@ def test_a_window_may_begin_later_and_be_sliced_by_a_time_of_the_labels(person: 
     late = person.reads("watch", "quote", "--since", "2199-01-01")[1]["reports"][0]
     assert (late["predictions"], late["findings"]) == (0, ["Nothing was served in this window."])
     code, text = person.types("watch", "quote", "--by", "zone")
-    assert (code, "cannot slice by 'zone'" in text) == (2, True)
+    assert (code, "cannot slice by 'zone'" in text, "it holds String, not times" in text) == (2, True, True)
+    code, text = person.types("watch", "quote", "--by", "nope")
+    assert (code, "neither the request, the features nor the labels" in text, "next: --by driven" in text) == (2, True, True)
     code, text = person.types("watch", "quote", "--since", "lately")
     assert (code, "--since lately is neither" in text) == (2, True)
 

@@ -91,7 +91,7 @@ def _run(workspace: Workspace, watches: list[str], as_json: bool) -> Summary:
     for version in summary.versions.values():  # a hit says what the run that made it said
         check = check_of(version) if version.artifact in skipped else None
         for finding in check.findings if check is not None else ():
-            console().print(f" [cyan]?[/cyan] {version.artifact:<22} {escape(str(finding))}", soft_wrap=True)
+            console().print(f"   {version.artifact}: {escape(str(finding))}, as found when it last ran", soft_wrap=True)
     return summary
 
 

@@ -239,12 +239,24 @@ def _with_quality(window: Window, answered: pl.DataFrame, inputs: pl.DataFrame, 
 def _times(joined: pl.DataFrame, inputs: pl.DataFrame, by: str) -> pl.Series:
     series = joined.get_column(by) if by in joined.columns else inputs.get_column(by) if by in inputs.columns else None
     if series is None or series.dtype.base_type() not in (pl.Datetime, pl.Date):
-        known = [name for frame in (joined, inputs) for name, dtype in frame.schema.items() if dtype.base_type() in (pl.Datetime, pl.Date)]
-        why = "there is no such column" if series is None else f"it holds {series.dtype}"
-        raise UserError(f"cannot slice by '{by}'", why=f"{why}; times are {', '.join(dict.fromkeys(known))}", next="name one of those")
+        raise _no_time(by, series, joined, inputs)
     series = series.alias("at").cast(pl.Datetime("us")) if series.dtype == pl.Date else series.alias("at")
     zone = getattr(series.dtype, "time_zone", None)
     return series.dt.replace_time_zone("UTC") if zone is None else series.dt.convert_time_zone("UTC")
+
+
+def _no_time(by: str, series: pl.Series | None, *frames: pl.DataFrame) -> UserError:
+    """The error for a column that is no time, with those that are."""
+    times = (name for frame in frames for name, dtype in frame.schema.items() if dtype.base_type() in (pl.Datetime, pl.Date))
+    known = [name for name in dict.fromkeys(times) if name != "at"]
+    where = "neither the request, the features nor the labels have such a column"
+    return UserError(
+        f"cannot slice by '{by}'",
+        why=where if series is None else f"it holds {series.dtype}, not times",
+        next=f"--by {known[0]}{''.join(f', or {name}' for name in known[1:])}"
+        if known
+        else "bring labels with a column of times, or leave --by out",
+    )
 
 
 def _usable(table: pl.DataFrame) -> pl.DataFrame:
