@@ -30,7 +30,9 @@ from .core.records import Cause, Outcome, Task
 from .core.units import byte_count
 from .pipeline.ask import known
 from .pipeline.ask import tables as ask_tables
+from .pipeline.code.behind import Behind
 from .pipeline.code.load import Loaded, find_project, load_project
+from .pipeline.code.origin import is_installed
 from .pipeline.execute import Execution
 from .pipeline.handlers import Handler
 from .pipeline.opened import Opened
@@ -167,7 +169,7 @@ def assemble(config: Config, loaded: Loaded, *, pickles: bool = True, makes: boo
     graph = build_graph(loaded.project)
     catalog = Catalog.open(open_database(config, makes=makes), clock)
     check_owner(catalog, graph.project_name, config.project_file)
-    store = open_store(config, pickles=pickles, makes=makes)
+    store = open_store(config, pickles=pickles, makes=makes, loaded=loaded)
     return OpenProject(
         Parts(
             config=config, loaded=loaded, graph=graph, catalog=catalog, store=store, clock=clock,
@@ -198,15 +200,16 @@ def open_database(config: Config, *, makes: bool = True) -> Any:
     return importlib.import_module(CATALOGS[scheme]).open_database(path, makes=makes)
 
 
-def open_store(config: Config, *, pickles: bool = True, makes: bool = True) -> Store:
-    """The store by URL, with a shelf for each kind; a server has none for pickles."""
+def open_store(config: Config, *, pickles: bool = True, makes: bool = True, loaded: Loaded | None = None) -> Store:
+    """The store by URL, with a shelf for each kind; a server has none for pickles. `loaded` is whose code is behind its models."""
     scheme, _, place = config["store"].partition("://")
     if scheme not in STORES:
         raise UserError(
             f"store '{config['store']}' is not known", why=f"known: {', '.join(STORES)}://", next="see docs/reference/settings.md"
         )
     root = Path(place)
-    return local_store(root, {"model": ModelShelf(root), "service": ServiceShelf(root)}, pickles=pickles, makes=makes)
+    models = ModelShelf(root, Behind(loaded) if loaded else None)
+    return local_store(root, {"model": models, "service": ServiceShelf(root)}, pickles=pickles, makes=makes)
 
 
 def make_executor(config: Config, loaded: Loaded, graph: Graph, stopping: Callable[[], bool]) -> Executor:
@@ -230,15 +233,13 @@ def make_executor(config: Config, loaded: Loaded, graph: Graph, stopping: Callab
 def preload(loaded: Loaded) -> list[str]:
     """Modules that the fork server imports before it forks: what the project's file has imported, whole or in part.
 
-    Importing them is then no part of any step's time. Whatever lies in the project's folder is left to the workers.
+    Importing them is then no part of any step's time. Code of the project, wherever it lies, is left to the workers.
     """
     values = vars(loaded.module).values()
     named = {value.__name__ if isinstance(value, ModuleType) else getattr(value, "__module__", None) for value in values}
     found = {name: sys.modules.get(name) for name in named if isinstance(name, str) and name.partition(".")[0] not in _NOT_PRELOADED}
-    own = str(loaded.file.parent)
-    return sorted(
-        name for name, module in found.items() if module is not None and not (getattr(module, "__file__", None) or own).startswith(own)
-    )
+    files = ((name, getattr(module, "__file__", None)) for name, module in found.items())
+    return sorted(name for name, file in files if file and is_installed(Path(file)))
 
 
 def worker_handler(stopping: Callable[[], bool]) -> Handle:
@@ -276,7 +277,7 @@ class Worker:
 def execution(config: Config, loaded: Loaded, graph: Graph, stopping: Callable[[], bool], *, stages_from_s: float = 0.0) -> Execution:
     """What runs the steps of a loaded project in this process."""
     return Execution(
-        loaded, graph, open_store(config), handlers(), clock=SystemClock(), stopping=stopping,
+        loaded, graph, open_store(config, loaded=loaded), handlers(), clock=SystemClock(), stopping=stopping,
         keep_checkpoints=int(config["checkpoints"]), opened=_opened(), stages_from_s=stages_from_s, list_source=list_source,
     )  # fmt: skip
 

@@ -35,6 +35,9 @@ class Same:
         """Raises UserError where the project was edited before this worker loaded it, so that this is not the code that was keyed."""
         if task.stamp not in ("", self._loaded.stamp) and not task.combine and self._code(task) != task.code:
             raise _edited(task)
+        node = self._graph.nodes.get(task.step)
+        if node is not None and node.declaration.decorator == "train":
+            self._code(task)  # read now, while it is what runs: the code behind a model is kept with it
 
     def after(self, task: Task) -> None:
         """Raises UserError where a file that the step imported or read is not the one that was keyed."""

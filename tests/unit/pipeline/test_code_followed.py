@@ -225,9 +225,9 @@ def test_an_import_by_a_name_worked_out_is_told_with_its_line(project: Write) ->
 def test_files_and_variables_that_are_read_at_import_are_in_the_key(
     project: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """By their content, for the steps of the module that read them; a helper that opens them for it changes nothing."""
+    """By their content, for the steps that reach what was read; a helper that opens them for it changes nothing."""
     flow = "import json, os\nfrom h import text\nLIMIT = json.loads(text(Path(__file__).parent / 'limits.json'))\n"
-    flow += "RATE = os.environ.get('OUR_RATE')\n" + STEP.format("LIMIT")
+    flow += "RATE = os.environ.get('OUR_RATE')\n" + STEP.format("LIMIT if RATE else 0")
     helper = "def text(path):\n    with open(path) as file:\n        return file.read()\n"
     found = []
     for limit, rate in (("1", "a"), ("1", "a"), ("2", "a"), ("2", "b")):

@@ -42,11 +42,14 @@ class Spot(NamedTuple):
 
 
 class Piece(Record, frozen=True, kw_only=True):
-    """A piece that was read: its part, and where it leads; `lost` are imports in it that cannot be followed."""
+    """A piece that was read: its part, and where it leads; `lost` are imports in it that cannot be followed, `spans` the lines that
+    it stands on.
+    """
 
     part: Part
     leads: frozenset[Spot]
     lost: tuple[Part, ...] = ()
+    spans: tuple[tuple[int, int], ...] = ()
 
 
 class Reader:
@@ -88,7 +91,9 @@ class Reader:
                 else:
                     lost.append(self.part(module, f"{ast.unparse(call)}{UNFOLLOWED}", of_bytes(b""), call.lineno))
         line = nodes[0].lineno if nodes else 1
-        return Piece(part=self.part(module, name, of_bytes(shape(nodes).encode()), line), leads=frozenset(leads), lost=tuple(lost))
+        part = self.part(module, name, of_bytes(shape(nodes).encode()), line)
+        spans = tuple((node.lineno, node.end_lineno or node.lineno) for node in nodes)
+        return Piece(part=part, leads=frozenset(leads), lost=tuple(lost), spans=spans)
 
     def at_label(self, file: str) -> Module | None:
         """The module that was read from the file of a part."""
@@ -102,10 +107,11 @@ class Reader:
         return Part(name=label, digest=digest, file=file, line=line, imports=imports)
 
     def reads(self, piece: Piece) -> Iterator[Part]:
-        """What the module of a piece read when it was imported."""
+        """What the statements of a piece read when its module was imported."""
         module = self._by_file[piece.part.file]
         for read in of_module(str(module.path)):
-            yield self.part(module, f"reads {read.name}", read.digest, read.line)
+            if any(first <= read.line <= last for first, last in piece.spans):
+                yield self.part(module, f"reads {read.name}", read.digest, read.line)
 
     def _file(self, module: Module) -> str:
         """How a part names its file: by its label inside the project, else by its whole path."""
