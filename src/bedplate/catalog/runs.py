@@ -67,6 +67,11 @@ class Runs:
         row = self._database.one("step_last", name=name, part=part)
         return None if row is None else rows.step_of(row)
 
+    def failed_step(self, name: str, part: str = "") -> Step | None:
+        """The last one of that name that failed (with a part: that part of it), whatever came after it."""
+        row = self._database.one("step_failed", name=name, part=part)
+        return None if row is None else rows.step_of(row)
+
     def last_steps(self) -> dict[tuple[str, str], Step]:
         """`last_step` of every (name, part) at once."""
         return {(row[1], row[2]): rows.step_of(row) for row in self._database.rows("steps_last")}

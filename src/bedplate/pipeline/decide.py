@@ -16,7 +16,7 @@ import msgspec
 
 from bedplate.catalog.catalog import Catalog
 from bedplate.core.clock import Clock
-from bedplate.core.errors import BedplateError, CorruptError, StoreError, UserError
+from bedplate.core.errors import BedplateError, CorruptError, NotFound, StoreError, UserError
 from bedplate.core.kinds import KIND_SCHEMA
 from bedplate.core.parameters import Keys
 from bedplate.core.project import Needs
@@ -28,7 +28,7 @@ from .cache import Keyer
 from .code.closure import key
 from .handlers import ListSource
 from .served import served
-from .why import FIRST, FORCED, Reason, explain
+from .why import AGAIN, FIRST, FORCED, Reason, explain
 from .wiring.graph import Graph, Node, Wire
 
 Made = Mapping[str, Version]
@@ -92,9 +92,16 @@ class Decider:
         self._parts = parts or {}
 
     def parts(self, node: Node, made: Made) -> tuple[str, ...]:
-        """The keys of a step with `each=`; without, the one empty part."""
-        if node.name in self._parts:
-            return self._parts[node.name]
+        """The keys of a step with `each=`, or those of them that were asked for; without, the one empty part."""
+        wanted = self._parts.get(node.name)
+        if wanted is not None and self._forced_as is AGAIN:
+            return wanted  # a key of then may have gone
+        keys = self._keys(node, made)
+        if wanted is not None and (unknown := next((key for key in wanted if key not in keys), None)) is not None:
+            raise NotFound(f"{node.name} has no part '{unknown}'", next=f"bedplate plan {node.name}")
+        return keys if wanted is None else wanted
+
+    def _keys(self, node: Node, made: Made) -> tuple[str, ...]:
         if node.each is None:
             return ("",)
         if isinstance(node.each, Keys):
@@ -105,6 +112,8 @@ class Decider:
         keys = self._store.keys(version)
         if "" in keys:
             raise UserError(f"'{node.each}' has an empty key", why=f"{node.name} runs for each", next="leave it out")
+        if dots := next((key for key in keys if key in (".", "..")), None):
+            raise UserError(f"'{node.each}' has the key '{dots}'", why="no file of a part can be called so", next="give it another name")
         if len(set(keys)) < len(keys):
             twice = next(key for key, count in Counter(keys).items() if count > 1)
             raise UserError(f"'{node.each}' has the key {twice!r} twice", why=f"{node.name} runs for each", next="return each key once")

@@ -92,7 +92,7 @@ class Execution:
                     notes.files = tuple(self._keep(noted) for noted in notes.files)
                 self._same.after(task)
             except BaseException as error:
-                failure = self._failure(error)
+                failure = self._failure(error, self.graph.nodes.get(task.step))
         outcome = Outcome(
             attempt=task.attempt,
             task=task,
@@ -196,7 +196,7 @@ class Execution:
             raise UserError(f"context.artifact: there is no file {path}", why="it was not there when the step ended")
         return msgspec.structs.replace(noted, value=self.store.keep(path))
 
-    def _failure(self, error: BaseException) -> tuple[Cause, str, str]:
+    def _failure(self, error: BaseException, node: Node | None) -> tuple[Cause, str, str]:
         if isinstance(error, KeyboardInterrupt) or (isinstance(error, SystemExit) and self.stopping()):
             return "cancelled", "stopped on request", ""
         if isinstance(error, UserError):
@@ -204,16 +204,24 @@ class Execution:
         if isinstance(error, BedplateError):
             return ("world" if isinstance(error, WorldError) else "code"), str(error), ""
         if isinstance(error, MemoryError):
-            return "memory", "the process ran out of memory", self._frames(error)
+            return "memory", "the process ran out of memory", self._frames(error, node)
         text = "".join(traceback.format_exception_only(error)).strip()
-        return "code", text, self._frames(error)
+        return "code", text, self._frames(error, node)
 
-    def _frames(self, error: BaseException) -> str:
-        """The traceback from the project's own first frame on: what the user can act on."""
+    def _frames(self, error: BaseException, node: Node | None) -> str:
+        """The traceback from the project's own first frame on: what the user can act on.
+
+        Without one, as where a lazy frame is collected after the step returned it, the place of the step.
+        """
         frames = traceback.extract_tb(error.__traceback__)
         folder = str(self.loaded.file.parent) + os.sep
-        first = next((i for i, frame in enumerate(frames) if frame.filename.startswith(folder)), len(frames))
-        return "".join(traceback.format_list(frames[first:]))
+        first = next((i for i, frame in enumerate(frames) if frame.filename.startswith(folder)), None)
+        if first is not None:
+            return "".join(traceback.format_list(frames[first:]))
+        if node is None:
+            return ""
+        declared = node.declaration
+        return f'  File "{declared.file}", line {declared.line}, in {node.name}\n    raised when what it returned was worked out and kept\n'
 
 
 class Notes:

@@ -12,7 +12,7 @@ from bedplate.core.errors import UserError
 from bedplate.core.parameters import Tune
 from bedplate.core.records import Record, Version
 
-from .wiring.graph import Graph
+from .wiring.graph import Graph, Node
 
 RUNS = ("ingest", "prepare", "features", "train", "check", "step")
 """Decorators whose functions `run` makes; services are served, watches are watched."""
@@ -49,6 +49,30 @@ def chosen(graph: Graph, request: Request) -> tuple[str, ...]:
         if not request.only:
             wanted.update(graph.upstream(node.name))
     return tuple(name for name in graph.nodes if name in wanted)
+
+
+def part_of(graph: Graph, name: str) -> tuple[Node, str]:
+    """`orders[2025-01-31]` as the step and the part of it; the part is empty where none is named. Raises NotFound, UserError."""
+    step, bracket, part = name.removesuffix("]").partition("[")
+    node = graph.node(step if bracket else name)
+    if bracket and node.each is None:
+        raise UserError(f"{node.name} has no parts", why="it runs once, not for each of something", next=f"name it whole: {node.name}")
+    return node, part if bracket else ""
+
+
+def parted(graph: Graph, request: Request) -> Request:
+    """The request with the parts that its names say (`orders[2025-01-31]`) as parts to run. Raises NotFound, UserError."""
+    parts: dict[str, tuple[str, ...]] = {}
+    whole: set[str] = set()
+    for name in request.names:
+        node, part = part_of(graph, name)
+        if part:
+            parts[node.name] = (*parts.get(node.name, ()), part)
+        else:
+            whole.add(node.name)
+    named = tuple(name.partition("[")[0] for name in request.names)
+    some = {name: tuple(dict.fromkeys(keys)) for name, keys in parts.items() if name not in whole}
+    return msgspec.structs.replace(request, names=tuple(dict.fromkeys(named)), parts={**some, **request.parts})
 
 
 def forced(graph: Graph, request: Request, names: tuple[str, ...]) -> frozenset[str]:

@@ -7,14 +7,14 @@ makes an executor only when something has to run.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from bedplate.catalog.catalog import Catalog
 from bedplate.compute.executor import Executor
 from bedplate.core.clock import Clock
 from bedplate.core.config import Config
-from bedplate.core.errors import UserError
+from bedplate.core.errors import NotFound, ProjectError, UserError
 from bedplate.core.ids import new_id
 from bedplate.core.records import Promotion, Record, Run, Step
 from bedplate.core.units import seconds
@@ -26,21 +26,21 @@ from .account import Summary
 from .cache import Keyer
 from .code.load import Loaded
 from .commit import Committer
-from .compare import Difference, Rerun, diff
+from .compare import Difference, Rerun, diff, step_of
 from .decide import Decider
 from .handlers import Handler, ListSource
 from .held import Held
 from .plan import Planned, plan
 from .provenance import begun
 from .recover import Recovery, dead
-from .request import RUNS, Request, chosen, complete, forced, read_settings
+from .request import RUNS, Request, chosen, complete, forced, part_of, parted, read_settings
 from .rerun import attempt_of, compared, request_of
 from .run import Runner
 from .spending import price_per_hour, within_budget
 from .standing import Status
 from .starting import Said, Site, Starter
 from .why import AGAIN, FORCED
-from .wiring.graph import Graph
+from .wiring.graph import Graph, Node
 
 
 class Parts(Record, frozen=True, kw_only=True):
@@ -63,11 +63,19 @@ class Parts(Record, frozen=True, kw_only=True):
 
 
 class Why(Record, frozen=True, kw_only=True):
-    """How a step last ended and why (None: never), and what a run would do about it now."""
+    """How a step (or one part of it) last got through and why (None: never), and what a run would do about it now.
+
+    Where it was skipped, `made` is the step that made what there is; where it failed since, `failed` is that.
+    """
 
     name: str
     last: Step | None
     now: Planned
+    made: Step | None = None
+    failed: Step | None = None
+
+    def __repr__(self) -> str:
+        return f"<why {self.name}: {self.now.action}, {self.now.why}>"
 
 
 class Workspace:
@@ -108,16 +116,23 @@ class Workspace:
 
     def plan(self, *names: str, settings: Mapping[str, Any] | None = None, fresh: bool = False, only: bool = False) -> tuple[Planned, ...]:
         """What `run` would do and why, with what it should take; nothing is run."""
-        request = Request(names=names, settings=read_settings(self.graph, settings or {}), fresh=fresh, only=only)
+        settings = read_settings(self.graph, settings or {})
+        request = parted(self.graph, Request(names=names, settings=settings, fresh=fresh, only=only))
         steps = chosen(self.graph, request)
         return plan(self.catalog, self.graph, self._decider(request, steps), steps)
 
     def why(self, name: str) -> Why:
-        """Why a step ran or was skipped last, and what would become of it now. Raises NotFound."""
-        node = self.graph.node(name)
+        """Why a step, or a part of it (`orders[2025-01-31]`), ran or was skipped last, and what a run would do now. Raises NotFound."""
+        node, part = part_of(self.graph, name)
         planned = self.plan(node.name) if node.declaration.decorator in RUNS else self.plan(node.name, only=True)
-        now = next(one for one in planned if one.name == node.name)
-        return Why(name=node.name, last=self.catalog.runs.last_step(node.name), now=now)
+        now = next((one for one in planned if one.name == node.name and part in ("", one.part)), None)
+        if now is None:
+            raise NotFound(f"{node.name} has no part '{part}'", next=f"bedplate plan {node.name}")
+        runs = self.catalog.runs
+        last, failed = runs.last_step(node.name, part), runs.failed_step(node.name, part)
+        made = step_of(self.catalog, last.result) if last is not None and last.status == "skipped" and last.result else None
+        since = failed if failed is not None and failed.ended_at and (last is None or _ended(failed) > _ended(last)) else None
+        return Why(name=name if part else node.name, last=last, now=now, made=made, failed=since)
 
     def status(self, runs: int = 10) -> Status:
         """What exists, what is promoted, the last `runs` runs, what is served and which steps failed (`bedplate status`)."""
@@ -163,6 +178,7 @@ class Workspace:
 
     def start(self, request: Request, emit: Callable[[Said], None] | None) -> Summary:
         """Run a request; what it says goes to `emit`. Raises UserError, and Refused where the budget does not allow it."""
+        request = parted(self.graph, request)
         names = chosen(self.graph, request)
         price = price_per_hour(self.config["price"])
         decider = self._decider(request, names)
@@ -205,7 +221,7 @@ class Workspace:
         complete(self.graph, request, names)
         keyer = Keyer(self.parts.loaded, self.graph, request.settings)
         for name in names:
-            keyer.code(self.graph.nodes[name])  # all of it now: the files may be edited while the run goes on
+            _follow(keyer, self.graph.nodes[name])  # all of it now: the files may be edited while the run goes on
         _refuse(keyer.edited())
         return Decider(
             catalog=self.catalog,
@@ -233,6 +249,22 @@ def _refuse(changed: list[str]) -> None:
             why="what is in memory is the code of before",
             next="open it again: bedplate.open(...)",
         )
+
+
+def _follow(keyer: Keyer, node: Node) -> None:
+    try:
+        keyer.code(node)
+    except RecursionError as error:
+        declared = node.declaration
+        raise ProjectError(
+            f"{declared.file}:{declared.line}: the code of {node.name} is nested too deep to follow",
+            why="an expression in it, or in what it reaches, has hundreds of parts",
+            next="write it as data, or split it",
+        ) from error
+
+
+def _ended(step: Step) -> datetime:
+    return step.ended_at or step.started_at or datetime.min.replace(tzinfo=UTC)
 
 
 def _unheard(_said: Said) -> None:

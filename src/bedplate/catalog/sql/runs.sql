@@ -62,6 +62,11 @@ WHERE s.id = coalesce(
         AND a.status IN ('done', 'skipped') ORDER BY a.id DESC LIMIT 1)
 );
 
+-- name: step_failed^
+-- The last step of that name (and part, where one is given) that failed.
+SELECT s.run, s.name, s.part, s.stage, s.status, s.why, s.cache_key, NULL, s.result, s.started_at, s.ended_at
+FROM steps AS s WHERE s.name = :name AND (:part = '' OR s.part = :part) AND s.status = 'failed' ORDER BY s.id DESC LIMIT 1;
+
 -- name: steps_last
 -- The same for every name and part at once.
 SELECT s.run, s.name, s.part, s.stage, s.status, s.why, s.cache_key, k.parts, s.result, s.started_at, s.ended_at

@@ -33,7 +33,15 @@ def command(asked: Asked) -> int:
     out = console()
     for answer in answers:
         out.print(f"[bold]{answer.name}[/bold]")
-        out.print(f"  last  {_last(answer.last, workspace.clock.now())}", soft_wrap=True)
+        at = workspace.clock.now()
+        if answer.failed is not None:
+            out.print(
+                f"  failed {ago(answer.failed.ended_at, at)} in {answer.failed.run}: {escape(near(answer.failed.why))}", soft_wrap=True
+            )
+        if answer.last is not None or answer.failed is None:
+            out.print(f"  last  {_last(answer.last, at)}", soft_wrap=True)
+        if answer.made is not None:
+            out.print(f"  made  {_last(answer.made, at)}", soft_wrap=True)
         out.print(f"  now   {_NOW[answer.now.action]}: {escape(answer.now.why)}", soft_wrap=True)
     return 0
 
