@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 import textwrap
 from collections.abc import Callable, Iterator
@@ -87,11 +88,21 @@ def types(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captur
             del sys.modules[name]
 
 
+@pytest.fixture(scope="module")
+def first(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the state after a first run is kept, so that it is made once."""
+    return tmp_path_factory.mktemp("first") / "state"
+
+
 @pytest.fixture
-def ran(types: Types) -> Types:
+def ran(types: Types, tmp_path: Path, first: Path) -> Types:
     """The same, after a first run."""
+    if first.exists():
+        shutil.copytree(first, tmp_path / ".bedplate")
+        return types
     code, out, err = types("run")
     assert code == 0, out + err
+    shutil.copytree(tmp_path / ".bedplate", first)
     return types
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import ast
 import builtins
+import functools
 import re
 import subprocess
 import sys
 import tomllib
-from collections.abc import Iterator
 from pathlib import Path
 
 import bedplate
@@ -21,8 +21,14 @@ LONGEST_FUNCTION = 60
 HEAVY = {"polars", "numpy", "deltalake", "duckdb", "apsw", "starlette", "uvicorn", "click", "rich", "lightgbm", "pandas", "pyarrow"}
 
 
-def functions(path: Path) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
-    return (node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef))
+@functools.cache
+def parsed(path: Path) -> ast.Module:
+    return ast.parse(path.read_text())
+
+
+@functools.cache
+def functions(path: Path) -> list[ast.FunctionDef | ast.AsyncFunctionDef]:
+    return [node for node in ast.walk(parsed(path)) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
 
 
 def place(path: Path, line: int = 1) -> str:
@@ -54,7 +60,7 @@ def test_functions_stay_short() -> None:
 
 def test_every_module_says_what_it_is() -> None:
     """A module opens with a docstring."""
-    assert [place(path) for path in FILES if not ast.get_docstring(ast.parse(path.read_text()))] == []
+    assert [place(path) for path in FILES if not ast.get_docstring(parsed(path))] == []
 
 
 def test_nothing_is_left_to_do() -> None:

@@ -18,7 +18,7 @@ from polars.testing import assert_frame_equal
 from bedplate.core.errors import CorruptError, StoreError, UserError
 from bedplate.core.records import Version
 from bedplate.storage import disk
-from bedplate.storage.backends import log_table, parquet, table_digest
+from bedplate.storage.backends import delta, log_table, parquet, table_digest
 from bedplate.storage.local import local_store
 from bedplate.storage.shelf import Save
 from bedplate.storage.store import Store
@@ -266,12 +266,13 @@ def test_every_commit_says_who_made_what(store: Store) -> None:
     assert table.metadata().configuration["delta.enableExpiredLogCleanup"] == "false"
 
 
-def test_old_versions_open_after_many_commits(store: Store) -> None:
-    """Checkpoints of the log come every hundred commits; the commits before stay, so any version opens by its number."""
-    versions = [save(store, "table", numbers(n, 1), attempt=f"a-{n}", number=n) for n in range(120)]
+def test_old_versions_open_after_many_commits(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Checkpoints of the log come every so many commits; the commits before stay, so any version opens by its number."""
+    monkeypatch.setitem(delta.CONFIGURATION, "delta.checkpointInterval", "10")
+    versions = [save(store, "table", numbers(n, 1), attempt=f"a-{n}", number=n) for n in range(24)]
     path = str(store.root / versions[0].uri)
     assert any(name.name.endswith(".checkpoint.parquet") for name in (Path(path) / "_delta_log").iterdir())
-    for version in versions[::40]:
+    for version in versions[::8]:
         assert pl.scan_delta(path, version=version.table_version).collect()["n"].to_list() == [version.number]
 
 
