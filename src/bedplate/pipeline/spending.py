@@ -8,16 +8,10 @@ from datetime import datetime, timedelta
 from bedplate.catalog.catalog import Catalog
 from bedplate.core.errors import Refused
 from bedplate.core.project import Project
-from bedplate.core.units import dollars_per_hour
 from bedplate.planner.budget import standing
 from bedplate.planner.history import cost
 
 from .plan import Planned
-
-
-def price_per_hour(text: str) -> float:
-    """Dollars for an hour of a target, from the setting `price`. Raises UserError."""
-    return dollars_per_hour(text)
 
 
 def within_budget(project: Project, planned: Sequence[Planned], price: float, catalog: Catalog, now: datetime) -> None:

@@ -17,7 +17,7 @@ from bedplate.core.config import Config
 from bedplate.core.errors import NotFound, ProjectError, UserError
 from bedplate.core.ids import new_id
 from bedplate.core.records import Promotion, Record, Run, Step
-from bedplate.core.units import seconds
+from bedplate.core.units import dollars_per_hour, seconds
 from bedplate.storage.gc import GcReport
 from bedplate.storage.store import Store
 
@@ -36,7 +36,7 @@ from .recover import Recovery, dead
 from .request import RUNS, Request, chosen, complete, forced, part_of, parted, read_settings
 from .rerun import attempt_of, compared, request_of
 from .run import Runner
-from .spending import price_per_hour, within_budget
+from .spending import within_budget
 from .standing import Status
 from .starting import Said, Site, Starter
 from .why import AGAIN, FORCED
@@ -180,7 +180,7 @@ class Workspace:
         """Run a request; what it says goes to `emit`. Raises UserError, and Refused where the budget does not allow it."""
         request = parted(self.graph, request)
         names = chosen(self.graph, request)
-        price = price_per_hour(self.config["price"])
+        price = dollars_per_hour(self.config["price"])
         decider = self._decider(request, names)
         if price > 0:
             within_budget(self.parts.loaded.project, plan(self.catalog, self.graph, decider, names), price, self.catalog, self.clock.now())
