@@ -12,6 +12,8 @@ from collections.abc import Mapping
 
 import msgspec
 
+from .units import show_number
+
 
 class Finding(msgspec.Struct, frozen=True):
     """One comparison: `value` (None: not a finite number) against `bound`, on the slice named (empty: all rows)."""
@@ -24,8 +26,8 @@ class Finding(msgspec.Struct, frozen=True):
     slice: str = ""
 
     def __str__(self) -> str:
-        bound = "no champion before it" if self.bound is None else f"{self.rule} {self.bound:.4g}"
-        value = "not a number" if self.value is None else f"{self.value:.4g}"
+        bound = "no champion before it" if self.bound is None else f"{self.rule} {show_number(self.bound)}"
+        value = "not a number" if self.value is None else show_number(self.value)
         return f"{'pass' if self.passed else 'FAIL'} {self.label} = {value} ({bound})"
 
     @property

@@ -91,6 +91,11 @@ def show_seconds(value: float) -> str:
     return f"{value / 3600:.1f} h"
 
 
+def show_number(value: float) -> str:
+    """Four digits; of what is larger all before the point: `0.9231`, `11,572`."""
+    return f"{value:,.0f}" if 10_000 <= abs(value) < 1e15 else f"{value:.4g}"
+
+
 def show_bytes(value: float) -> str:
     """A size for people, in powers of ten."""
     for name, size in (("TB", 1e12), ("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):

@@ -15,6 +15,7 @@ import msgspec
 from bedplate.compute.executor import Progress
 from bedplate.core.context import Noted
 from bedplate.core.records import Attempt, Outcome, Record, Run, RunStatus, Step, StepStatus, Usage, Version
+from bedplate.core.units import show_number
 
 from .code.dynamic import UNFOLLOWED
 from .commit import Done, check_of
@@ -119,7 +120,7 @@ class Account:
         text = sentence(decision.reasons)
         for name, value in metrics.items():
             if len(text) < _LONG:
-                text += f", {name} {value:.4g}"
+                text += f", {name} {show_number(value)}"
         self.say("step.skipped", decision.name, decision.part, text)
         for version in decision.versions:  # a check that only side runs had passed promotes when it becomes the project's own
             if version.kind == "check":

@@ -24,6 +24,9 @@ class Difference(Record, frozen=True, kw_only=True):
     before: str
     after: str
 
+    def __repr__(self) -> str:
+        return f"<{self.what}: {self.before} -> {self.after}>" if self.before else f"<{self.what}: {self.after}>"
+
 
 class Made(Record, frozen=True, kw_only=True):
     """An artifact's digest before and now."""
@@ -63,7 +66,7 @@ def diff(catalog: Catalog, before: str, after: str) -> tuple[Difference, ...]:
         *_pairs(_judged(catalog, old), _judged(catalog, new), "check "),
         *_pairs(catalog.runs.params(old.attempt), catalog.runs.params(new.attempt), "param "),
     ]
-    return (*rows, *_causes(step_of(catalog, old.attempt), step_of(catalog, new.attempt)))
+    return (*rows, *_causes(catalog, step_of(catalog, old.attempt), step_of(catalog, new.attempt)))
 
 
 def diff_runs(catalog: Catalog, before: str, after: str) -> tuple[Difference, ...]:
@@ -82,15 +85,17 @@ def step_of(catalog: Catalog, attempt_id: str) -> Step | None:
     return next((s for s in catalog.runs.steps(attempt.run) if (s.name, s.part) == (attempt.step, attempt.part)), None)
 
 
-def notes(now: Step | None, before: Step | None) -> tuple[str, ...]:
-    """What has changed between two steps' keys, in words."""
+def notes(catalog: Catalog, now: Step | None, before: Step | None) -> tuple[str, ...]:
+    """What has changed between two steps' keys, in words, with the files of their sources."""
     if now is None or before is None or now.key_parts is None:
         return ()
-    return tuple(reason.text for reason in explain(now.key_parts, before.key_parts))
+    new, old = catalog.sources.read_by(now.result), catalog.sources.read_by(before.result)
+    entries = {name: (new.get(name, ()), old.get(name, ())) for name in {*new, *old}}
+    return tuple(reason.text for reason in explain(now.key_parts, before.key_parts, entries))
 
 
-def _causes(old: Step | None, new: Step | None) -> Sequence[Difference]:
-    return [Difference(what="because", before="", after=text) for text in notes(new, old)]
+def _causes(catalog: Catalog, old: Step | None, new: Step | None) -> Sequence[Difference]:
+    return [Difference(what="because", before="", after=text) for text in notes(catalog, new, old)]
 
 
 def _pairs(old: Mapping[str, Any], new: Mapping[str, Any], label: str = "") -> list[Difference]:

@@ -35,6 +35,9 @@ class Planned(Record, frozen=True, kw_only=True):
     forecasts: tuple[Forecast, ...] = ()
     record: TrackRecord = TrackRecord()
 
+    def __repr__(self) -> str:
+        return f"<{self.action} {self.name}{f'[{self.part}]' if self.part else ''}: {self.why}>"
+
 
 def plan(catalog: Catalog, graph: Graph, decider: Decider, chosen: Iterable[str]) -> tuple[Planned, ...]:
     """The chosen steps in order, each decided as far as it can be before anything runs."""

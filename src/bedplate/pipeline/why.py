@@ -118,11 +118,12 @@ def _input(name: str, new: str | None, old: str | None, to: str, before: str) ->
 
 
 def _source(name: str, new: str | None, old: str | None, entries: Entries) -> str:
+    called = "source" if name == "source" else f"source {name}"
     if name in entries:
         told = _files(*entries[name])
         if told:
-            return f"source {name}: {told}"
-    return f"source {name}: {short(old) if old else 'none'} -> {short(new) if new else 'none'}"
+            return f"{called}: {told}"
+    return f"{called}: {short(old) if old else 'none'} -> {short(new) if new else 'none'}"
 
 
 def _files(now: Sequence[Entry], before: Sequence[Entry]) -> str:

@@ -32,3 +32,9 @@ def test_a_champion_without_a_figure_bars_nobody() -> None:
     for champion in (None, math.nan, {"JFK": None}):
         check = Check.compare("mae", {"JFK": 3.0}, champion)
         assert (check.passed, str(check.findings[0])) == (True, "pass mae[JFK] = 3 (no champion before it)")
+
+
+def test_a_large_figure_is_told_in_full() -> None:
+    """As people write it: 11,572 rows, not 1.157e+04."""
+    assert str(Check.at_least("rows", 11572, 100_000).findings[0]) == "FAIL rows = 11,572 (>= 100,000)"
+    assert str(Check.at_least("auc", 0.92314, 0.5).findings[0]) == "pass auc = 0.9231 (>= 0.5)"

@@ -101,3 +101,24 @@ def test_a_lazy_frame_that_fails_when_it_is_kept_shows_the_step_that_returned_it
     assert "nothing" in failed.text
     assert "flow.py" in failed.data["traceback"]
     assert "in rows" in failed.data["traceback"]
+
+
+def test_diff_names_the_files_that_came_and_says_source_once(house: Any) -> None:
+    text = """
+    @p.ingest
+    def names(source: Files = Files("data/*.txt")) -> list[str]:
+        return sorted(path.name for path in source.paths)
+    """
+    (house.folder / "data").mkdir()
+    (house.folder / "data" / "a.txt").write_text("1")
+    house.run(text)
+    (house.folder / "data" / "b.txt").write_text("2")
+    house.run(text)
+    workspace = house.open()
+    because = [row.after for row in workspace.diff("names@1", "names@2") if row.what == "because"]
+    assert len(because) == 1
+    assert because[0].startswith("source: 1 new file (")
+    assert "b.txt" in because[0]
+    assert repr(workspace.diff("names@1", "names@2")[-1]) == f"<because: {because[0]}>"
+    assert repr(workspace.plan()) == "(<skip names: unchanged since names@2>,)"
+    assert repr(workspace.why("names")) == "<why names: skip, unchanged since names@2>"

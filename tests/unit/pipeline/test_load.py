@@ -19,6 +19,7 @@ BROKEN = [
     ("syntax", "def f(:\n", r"flow\.py:8: ", "def f(:"),
     ("name", "x = 1\ny = whence\n", r"flow\.py:9: NameError: name 'whence' is not defined", "y = whence"),
     ("missing package", "import nosuchpackage.part\n", r"flow\.py:8: no module 'nosuchpackage'", "pip install nosuchpackage"),
+    ("missing extra", "import lightgbm.nosuchpart\n", r"flow\.py:8: no module", "pip install 'bedplate[lightgbm]'"),
     ("exit", "raise SystemExit(2)\n", r"flow\.py:8: the file ends the program", "__main__"),
     ("a keyword of ours", "@p.train(ram='1 GB')\ndef f() -> Model: ...\n", r"flow\.py:8: f: no keyword 'ram'", "cpu"),
     ("a unit of ours", "@p.train(time='soon')\ndef f() -> Model: ...\n", r"flow\.py:8: 'soon' is not a duration", "5 min"),

@@ -59,3 +59,7 @@ ON CONFLICT (step, parameter) DO UPDATE SET attempt = excluded.attempt;
 -- What the head has seen of a source.
 SELECT e.entries FROM source_heads AS h JOIN source_entries AS e ON e.attempt = h.attempt AND e.parameter = h.parameter
 WHERE h.step = :step AND h.parameter = :parameter;
+
+-- name: source_entries_of_attempt
+-- What an attempt read of each source.
+SELECT parameter, entries FROM source_entries WHERE attempt = :attempt;

@@ -16,6 +16,7 @@ import re
 import sys
 import traceback
 from contextlib import redirect_stdout
+from importlib.metadata import metadata
 from pathlib import Path
 from types import ModuleType
 
@@ -164,7 +165,9 @@ def _failed(error: BaseException, file: Path) -> ProjectError:
         top = error.name.partition(".")[0]
         beside = {path.stem for path in file.parent.iterdir() if path.suffix == ".py" or (path.is_dir() and path.name.isidentifier())}
         near = difflib.get_close_matches(top, sorted(beside - {file.stem}), 1)
-        next = f"did you mean '{near[0]}'?" if near else f"pip install {top}, or put {top}.py beside {file.name}"
+        extra = top in (metadata("bedplate").get_all("Provides-Extra") or ())
+        install = f"pip install 'bedplate[{top}]'" if extra else f"pip install {top}"
+        next = f"did you mean '{near[0]}'?" if near else f"{install}, or put {top}.py beside {file.name}"
         return ProjectError(f"{where}: no module '{error.name}'", next=next)
     line = frames[-1].line if frames else ""
     return ProjectError(f"{where}: {type(error).__name__}: {error}", why=f"importing the project raised it: {line}" if line else "")
