@@ -8,7 +8,6 @@ recorded (invariant 2). Edits that leave the digest of the code alone (comments,
 from __future__ import annotations
 
 import os
-import sys
 from contextlib import suppress
 from pathlib import Path
 
@@ -16,7 +15,7 @@ from bedplate.core.errors import UserError
 from bedplate.core.records import Task
 
 from .cache import code_digest
-from .code.closure import forget, reader_of, step_code
+from .code.closure import anew, reader_of, step_code
 from .code.load import Loaded, stat_of
 from .handlers import ListSource
 from .opened import Opened
@@ -42,9 +41,10 @@ class Same:
     def after(self, task: Task) -> None:
         """Raises UserError where a file that the step imported or read is not the one that was keyed."""
         edited = [name for name, stat in task.files.items() if stat_of(name) != tuple(stat)]
-        if edited and any(getattr(module, "__file__", None) in edited for module in list(sys.modules.values())):
-            forget()
-            if self._code(task) != task.code:
+        if edited:
+            with anew():
+                now = self._code(task)
+            if now != task.code:
                 raise _edited(task, ", ".join(os.path.relpath(name, self._loaded.file.parent) for name in edited))
         self._sources(task)
 
@@ -55,7 +55,7 @@ class Same:
             reader = reader_of((self._loaded.file.parent,))
             main = reader.shelf.at(self._loaded.file, self._loaded.file.stem)
             known = {str(module.path) for module in reader.reached(main)} | set(self._loaded.read) | task.files.keys()
-            found = tuple(name for name in found if name not in known)
+            found = tuple(name for name in found if name not in known and str(Path(name).resolve()) not in known)
         return (*opened.found(), *found)
 
     def _code(self, task: Task) -> str:

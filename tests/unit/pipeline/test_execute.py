@@ -212,3 +212,14 @@ def test_an_import_that_nobody_could_follow_is_told(house: Any) -> None:
     assert [line.partition(" ")[0] for line in told] == ["opened", "flow.py:9"]
     assert "ours_odd.py, which is not one of its inputs" in told[0]
     assert "an edit of that module is not noticed" in told[1]
+
+
+def test_every_step_of_a_run_is_compared_with_what_was_planned(house: Any) -> None:
+    """One that was refused leaves the plan of the next as it is."""
+    step = "@p.step\ndef {0}() -> int:\n    import lazyhelp\n    return lazyhelp.{0}\n\n"
+    helper = house.folder / "lazyhelp.py"
+    workspace = house.open(step.format("a") + step.format("b"), lazyhelp="a = 1\nb = 1\n")
+    house.together = False
+    house.before = lambda task: helper.write_text("a = 22\nb = 22\n") and None
+    summary = workspace.run()
+    assert house.steps(summary) == {"a": "failed", "b": "failed"}

@@ -15,9 +15,9 @@ from __future__ import annotations
 
 import ast
 import copy
-import functools
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import FunctionType, ModuleType
 from typing import Any
@@ -93,15 +93,31 @@ def seed(cache_key: str) -> int:
     return int(cache_key.removeprefix(PREFIX)[:8], 16) & 0x7FFFFFFF
 
 
-@functools.cache
+_readers: dict[tuple[Path, ...], Reader] = {}
+
+
 def reader_of(roots: tuple[Path, ...]) -> Reader:
     """The reader of these roots, kept until `forget`."""
-    return Reader(Shelf(roots))
+    if roots not in _readers:
+        _readers[roots] = Reader(Shelf(roots))
+    return _readers[roots]
 
 
 def forget() -> None:
     """Read code anew from now on."""
-    reader_of.cache_clear()
+    _readers.clear()
+
+
+@contextmanager
+def anew() -> Iterator[None]:
+    """Read code anew inside; what was read before is what counts again afterwards."""
+    before = dict(_readers)
+    _readers.clear()
+    try:
+        yield
+    finally:
+        _readers.clear()
+        _readers.update(before)
 
 
 class _Trail:
