@@ -118,13 +118,13 @@ def test_every_verb_is_listed_once_in_its_group(capsys: pytest.CaptureFixture[st
 
 def test_a_mistake_in_the_project_file_is_told_by_its_place_from_here(elsewhere: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A short path that a terminal opens, exit code 3."""
-    (elsewhere / "told_by_place.py").write_text("from bedplate import Project\np = Project('p')\n\n@p.step\ndef a(b) -> int:\n    return 1\n")
+    (elsewhere / "by_place.py").write_text("from bedplate import Project\np = Project('p')\n\n@p.step\ndef a(b) -> int:\n    return 1\n")
     assert ends("run") == 3
     said = capsys.readouterr().err
-    assert said.startswith("error: told_by_place.py:5: nothing is called 'b'")
+    assert said.startswith("error: by_place.py:5: nothing is called 'b'")
     assert str(elsewhere) not in said
     assert ends("lint") == 3
-    assert "error told_by_place.py:5: " in capsys.readouterr().out
+    assert "error by_place.py:5: " in capsys.readouterr().out
 
 
 def test_new_makes_a_project_and_says_so_to_programs_too(elsewhere: Path, capsys: pytest.CaptureFixture[str]) -> None:
