@@ -11,13 +11,10 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Final
+from typing import Final, Protocol
 
 from .modules import Module
-from .names import Chain, bound, imports_of
-
-if TYPE_CHECKING:
-    from .reach import Reader
+from .names import Chain, Import, bound, imports_of
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 ADDERS: Final = frozenset({"add", "append", "extend", "insert", "register", "setdefault", "update", "pop", "clear", "remove"})
@@ -37,6 +34,25 @@ _QUIET: Final = frozenset(
 )  # fmt: skip
 _SAID: Final = frozenset({"print", "log", "logger", "logging", "warnings", "super"})
 _FRESH: Final = (ast.List, ast.Dict, ast.Set, ast.ListComp, ast.DictComp, ast.SetComp, ast.Constant, ast.BinOp, ast.JoinedStr, ast.Compare)
+
+
+class Spot(Protocol):
+    """Where a name leads."""
+
+    @property
+    def name(self) -> str: ...
+
+
+class Reader(Protocol):
+    """What is asked about names: `reach.Reader` knows."""
+
+    def resolve(self, module: Module, chain: Chain) -> Iterator[Spot]: ...
+
+    def target(self, module: Module, found: Import) -> Module | None: ...
+
+    def definitions(self, module: Module, chain: Chain) -> Iterator[tuple[Module, ast.stmt]]: ...
+
+    def is_declaring(self, module: Module, decorator: ast.expr) -> bool: ...
 
 
 class Effects:
