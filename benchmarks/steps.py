@@ -20,7 +20,7 @@ SLOW = ("redun", "dagster", "metaflow")
 SLOWER = ("prefect",)
 CHAIN, FAN, WIDE, HUGE = 20, 50, 450, 10_000
 OWN = "each of these steps is a function of its own, which is read, wired and keyed; parts of one function (10,000 steps) cost less"
-KEPT = "key, lease, attempt, staged outcome, version and lineage are written as for any step; about a third is reading each function"
+KEPT = "key, lease, attempt, version and lineage are written as for any step (0.2 ms in SQLite); a fifth is reading each function"
 
 
 def _project(folder: Path, shape: str, n: int) -> None:

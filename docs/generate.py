@@ -16,18 +16,23 @@ from pathlib import Path
 from typing import Any, NamedTuple, get_args, get_type_hints
 
 import click
+import msgspec
 
 import bedplate
 from bedplate.core import errors
+from bedplate.core.columns import Column
 from bedplate.core.config import SETTINGS
 from bedplate.core.kinds import View
 from bedplate.core.project import Given
-from bedplate.core.records import Record
+from bedplate.core.records import Promotion, Record, Version
 from bedplate.core.sources import Source
 from bedplate.interfaces.cli.size_words import OBJECTIVES, PARTS, QUANTITIES
 from bedplate.interfaces.cli.verbs import VERBS
+from bedplate.pipeline.standing import Shown, Status
 from bedplate.planner.estimate import Estimate
 from bedplate.planner.sizing import Binding, Breakdown, Design, Sizing
+from bedplate.stages.monitor.bring import Brought
+from bedplate.stages.monitor.report import Report
 from bedplate.storage.systems import HOME, load_constants, load_systems
 
 ROOT = Path(__file__).parents[1]
@@ -49,10 +54,11 @@ INNER = ("bind", "is_running", "start")
 """Public for the house's own rooms, not for a project."""
 WORKSPACE = get_type_hints(bedplate.open)["return"]
 HELD, SUMMARY = get_type_hints(WORKSPACE.__getitem__)["return"], get_type_hints(WORKSPACE.run)["return"]
+ANSWERS = (Status, Shown, Version, Column, Promotion, Report, Brought)
 CALLS: tuple[tuple[str, str, tuple[Any, ...]], ...] = (
     (
         "An opened project",
-        'For a notebook or a program: `project = bedplate.open(".")` gives a Workspace, `project["late"]` what is Held under a name. '
+        'For a notebook or a program: `project = bedplate.open(".")` gives an OpenProject, `project["late"]` what is Held under a name. '
         f"A `view` is one of {', '.join(f'`{view}`' for view in get_args(View))}.",
         (bedplate.open, WORKSPACE, HELD, SUMMARY),
     ),
@@ -214,6 +220,8 @@ def python() -> str:
     parts = [f"## {title}\n\n{says}\n\n{_calls(*owners)}" for title, says, owners in CALLS]
     says = "Every decorator takes these by name; a features decorator takes no limit of time, since its `time=` is its event time."
     parts.append("\n\n".join(["## Needs", says, table(("keyword", "type", "what it says"), sorted(needs))]))
+    says = "Records: their fields are read by name, and each has one JSON form (`msgspec.json.encode`)."
+    parts.insert(1, "\n\n".join(["## What an opened project answers with", says, *map(_record, ANSWERS)]))
     intro = "Every call of a program, a notebook or a project, with its types. What each name is for: [names](names.md)."
     return page("Python", intro, *parts)
 
@@ -224,15 +232,25 @@ def _calls(*owners: Any) -> str:
     return "\n\n".join(call for calls in shown for call in calls)
 
 
+def _record(kind: type) -> str:
+    """A record's fields with their types, and its docstring."""
+    said = {name: text for one in reversed(kind.__mro__) for name, text in inspect.get_annotations(one).items()}
+    fields = [f"    {one.name}: {_type(said[one.name])}" for one in msgspec.structs.fields(kind)]
+    made = ((name, one) for name, one in vars(kind).items() if isinstance(one, property))
+    fields += [f"    {name} -> {_type(one.fget.__annotations__['return'])}" for name, one in made]
+    return f"### {kind.__name__}\n\n{chr(10).join(fields)}\n\n{inspect.getdoc(kind)}"
+
+
 def _members(owner: type) -> Iterator[str]:
     made = owner.__name__
     if owner in BUILT:
         yield _call(owner, made)
-    for name, member in vars(owner).items():
+    house = [one for one in reversed(owner.__mro__) if one.__module__.startswith("bedplate") and one is not Record]
+    for name, member in {name: member for one in house for name, member in vars(one).items()}.items():
         if isinstance(member, property):
             yield f"### {made}.{name}\n\n    {made}.{name} -> {_type(member.fget.__annotations__['return'])}\n\n{inspect.getdoc(member)}"
         elif name == "__getitem__" or (name[0] != "_" and name not in INNER and inspect.isroutine(member)):
-            yield _call(getattr(owner, name), f"{made}.{name}").replace("Workspace.__getitem__(name: str)", "Workspace[name: str]")
+            yield _call(getattr(owner, name), f"{made}.{name}").replace(f"{made}.__getitem__(name: str)", f"{made}[name: str]")
 
 
 def _call(thing: Any, name: str) -> str:
@@ -267,7 +285,7 @@ def _type(annotation: Any) -> str:
 def names() -> str:
     """Every public name and decorator with its call and its docstring."""
     parts = ["## Names"]
-    parts += [_name(f"bedplate.{name}", getattr(bedplate, name)) for name in bedplate.__all__]
+    parts += [_name(f"bedplate.{name}", getattr(bedplate, name)) for name in dir(bedplate) if name != "__version__"]
     parts.append("## Decorators")
     parts += [_name(f"@project.{name}", getattr(bedplate.Project, name)) for name in DECORATORS]
     return page(

@@ -9,7 +9,8 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .assembly import open, size
+    from .assembly import open as open
+    from .assembly import size
     from .core.check import Check
     from .core.context import Context
     from .core.features import Features
@@ -66,11 +67,11 @@ __all__ = [
     "Train",
     "daily",
     "hourly",
-    "open",
     "size",
     "tune",
     "use",
 ]
+"""What a star import gives: not `open`, which would hide Python's own. `bedplate.open` is public all the same."""
 
 
 def __getattr__(name: str) -> Any:
@@ -80,4 +81,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted([*__all__, "__version__"])
+    return sorted([*__all__, "__version__", "open"])

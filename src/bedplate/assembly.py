@@ -12,9 +12,10 @@ import random
 import sys
 import tomllib
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
@@ -29,12 +30,18 @@ from .core.records import Cause, Outcome, Task
 from .core.units import byte_count
 from .pipeline.ask import known
 from .pipeline.ask import tables as ask_tables
+from .pipeline.code.behind import Behind
 from .pipeline.code.load import Loaded, find_project, load_project
+from .pipeline.code.origin import is_installed
 from .pipeline.execute import Execution
 from .pipeline.handlers import Handler
 from .pipeline.opened import Opened
+from .pipeline.owner import check_owner
+from .pipeline.served import served
+from .pipeline.standing import Shown, shown
 from .pipeline.wiring.graph import Graph
 from .pipeline.wiring.graph import build as build_graph
+from .pipeline.wiring.services import only_service
 from .pipeline.workspace import Parts, Workspace
 from .planner.knowledge import Knowledge
 from .planner.questions import Question
@@ -43,6 +50,8 @@ from .stages.ingest import Ingest, list_source
 from .stages.monitor.handler import Watch
 from .stages.monitor.shelf import ServiceShelf
 from .stages.prepare import Prepare
+from .stages.train.card import card
+from .stages.train.facts import gather
 from .stages.train.handler import Train
 from .stages.validate.handler import Validate
 from .storage.local import local_store
@@ -50,15 +59,64 @@ from .storage.models import ModelShelf
 from .storage.store import Store
 from .storage.systems import HOME, load_architectures, load_config, load_constants, load_systems
 
+if TYPE_CHECKING:
+    from .stages.monitor.bring import Brought
+    from .stages.monitor.report import Report
+
 CATALOGS = {"sqlite": "bedplate.catalog.backends.sqlite"}
 STORES = ("file",)
 _SETTINGS_PAGE = "see docs/reference/settings.md"
 _NOT_PRELOADED = ("bedplate", "builtins", "__main__")
 _TASKS = msgspec.json.Decoder(Task)
+_SHORT_S = 0.1
+"""Inline, what took less than this is made again where the process died before it was committed."""
 EXECUTORS = {"local": "bedplate.compute.local", "inline": "bedplate.compute.inline"}
 
 
-def open(path: str | Path = ".", target: str = "") -> Workspace:
+class OpenProject(Workspace):
+    """A Workspace, and what the stages have to say of it: a model's card, labels, a report on what was served."""
+
+    def show(self, ref: str) -> Shown:
+        """One version in detail (`late`, `late@7`, `late@production`), of a model with its card (`bedplate show`). Raises NotFound."""
+        found = shown(self.catalog, self.graph, ref)
+        if found.version.kind != "model":
+            return found
+        node = self.graph.nodes.get(self.graph.makers.get(found.version.artifact, ""))
+        said = (node.declaration.function.__doc__ or "") if node else ""
+        return msgspec.structs.replace(found, card=card(gather(self.catalog, found.version.ref, said)))
+
+    def labels(self, file: str | Path, service: str = "") -> Brought:
+        """Add the labels in a file (CSV, Parquet or JSON lines) to those of a service, by default the only one (`bedplate labels`).
+
+        Returns what became of its rows. Raises UserError for a file that cannot be read, or brings no label.
+        """
+        name = only_service(self.graph, (service,) if service else ()).name
+        brought: Brought = _monitor("bring").bring(self.store, name, Path(file), self.clock.now())
+        return brought
+
+    def watch(self, service: str = "", *, since: datetime | None = None, by: str = "at", html: str | Path | None = None) -> Report:
+        """Report what a service (by default the only one) served: traffic, errors, latency, drift, quality (`bedplate watch`).
+
+        Only what was served `since` then (UTC, where it has no zone) counts; `by` is the time column that slices quality; `html` is where
+        to write the page. Drift is recorded as an event. The project's own watches are steps: `run("still_right", only=True)`. Raises
+        UserError where nothing was served, or `by` is no time.
+        """
+        node = only_service(self.graph, (service,) if service else ())
+        now = self.clock.now()
+        if served(self.store, node.name, now) is None:
+            raise UserError(f"{node.name} served nothing yet", why="a watch is about what was served", next=f"bedplate serve {node.name}")
+        monitor = _monitor("watched")
+        threshold, goal = float(self.config["drift_psi"]), node.declaration.p95_s
+        since = since.replace(tzinfo=UTC) if since is not None and since.tzinfo is None else since
+        asked = monitor.Asked(service=node.name, since=since, by=by, threshold=threshold, goal_p95_s=goal)
+        report: Report = monitor.watched(self.store, self.catalog, asked)
+        monitor.note_drift(self.catalog, report, now)
+        if html is not None:
+            monitor.write_page(Path(html), _monitor("html").page(report))
+        return report
+
+
+def open(path: str | Path = ".", target: str = "") -> OpenProject:
     """The project in a folder (or a project file) on a target, for a notebook or a program.
 
     Raises UserError where there is no project, ProjectError where it has mistakes.
@@ -68,12 +126,29 @@ def open(path: str | Path = ".", target: str = "") -> Workspace:
     return build(configure(find_project(folder, None if given.is_dir() else str(given)), target))
 
 
-def open_project(given: str | None, target: str = "", *, pickles: bool = True) -> Workspace:
+def open_project(given: str | None, target: str = "", *, pickles: bool = True, makes: bool = True) -> OpenProject:
     """The project that a verb is about: the file or folder given, else the only project in this folder.
 
-    A server passes `pickles=False`: it never loads one.
+    A server passes `pickles=False`: it never loads one. Who only looks passes `makes=False`: no state is made where there is none.
     """
-    return build(configure(find_project(Path.cwd(), given), target), pickles=pickles)
+    return build(configure(find_project(Path.cwd(), given), target), pickles=pickles, makes=makes)
+
+
+class Kept(NamedTuple):
+    """What a project has on record, for verbs that need none of its code: it is not imported, so it may even be broken."""
+
+    config: Config
+    catalog: Catalog
+
+    def sql(self, query: str) -> Any:
+        """As of a workspace."""
+        return ask(self.catalog, open_store(self.config, makes=False), query)
+
+
+def open_record(given: str | None, target: str = "") -> Kept:
+    """The record of the project that a verb is about, to look at. Raises UserError where there is no project file."""
+    config = configure(find_project(Path.cwd(), given), target)
+    return Kept(config, Catalog.open(open_database(config, makes=False), SystemClock()))
 
 
 def configure(project_file: Path, target: str = "") -> Config:
@@ -109,24 +184,25 @@ def size(question: Question, folder: str | Path | None = None) -> Sizing:
     return answered
 
 
-def build(config: Config, *, pickles: bool = True) -> Workspace:
+def build(config: Config, *, pickles: bool = True, makes: bool = True) -> OpenProject:
     """The workspace of a configured project."""
-    return assemble(config, load_project(config.project_file), pickles=pickles)
+    return assemble(config, load_project(config.project_file), pickles=pickles, makes=makes)
 
 
-def assemble(config: Config, loaded: Loaded, *, pickles: bool = True) -> Workspace:
-    """The workspace of a project that is loaded already."""
+def assemble(config: Config, loaded: Loaded, *, pickles: bool = True, makes: bool = True) -> OpenProject:
+    """The workspace of a project that is loaded already. Raises Refused where the state is another project's."""
     clock = SystemClock()
     rng = random.SystemRandom()
     graph = build_graph(loaded.project)
-    catalog = Catalog.open(open_database(config), clock)
-    store = open_store(config, pickles=pickles)
-    return Workspace(
+    catalog = Catalog.open(open_database(config, makes=makes), clock)
+    check_owner(catalog, graph.project_name, config.project_file)
+    store = open_store(config, pickles=pickles, makes=makes, loaded=loaded)
+    return OpenProject(
         Parts(
             config=config, loaded=loaded, graph=graph, catalog=catalog, store=store, clock=clock,
             random_bits=rng.getrandbits, handlers=handlers(), list_source=list_source,
-            executor=lambda stopping: make_executor(config, loaded, stopping), process_started=machine.started,
-            warehouse=lambda query: _ask(catalog, store, graph, query),
+            executor=lambda stopping: make_executor(config, loaded, graph, stopping), process_started=machine.started,
+            warehouse=lambda query: ask(catalog, store, query),
         )
     )  # fmt: skip
 
@@ -140,29 +216,30 @@ def handlers() -> dict[str, Handler]:
     }  # fmt: skip
 
 
-def open_database(config: Config) -> Any:
-    """The catalog's database by URL."""
+def open_database(config: Config, *, makes: bool = True) -> Any:
+    """The catalog's database by URL; where there is none yet it is made, or an empty one is shown."""
     scheme, _, place = config["catalog"].partition("://")
     if scheme not in CATALOGS:
         raise UserError(
             f"catalog '{config['catalog']}' is not known", why=f"known: {', '.join(CATALOGS)}://", next="see docs/reference/settings.md"
         )
     path = Path(place.removeprefix("/") if place.startswith("//") else place)
-    return importlib.import_module(CATALOGS[scheme]).open_database(path)
+    return importlib.import_module(CATALOGS[scheme]).open_database(path, makes=makes)
 
 
-def open_store(config: Config, *, pickles: bool = True) -> Store:
-    """The store by URL, with a shelf for each kind; a server has none for pickles."""
+def open_store(config: Config, *, pickles: bool = True, makes: bool = True, loaded: Loaded | None = None) -> Store:
+    """The store by URL, with a shelf for each kind; a server has none for pickles. `loaded` is whose code is behind its models."""
     scheme, _, place = config["store"].partition("://")
     if scheme not in STORES:
         raise UserError(
             f"store '{config['store']}' is not known", why=f"known: {', '.join(STORES)}://", next="see docs/reference/settings.md"
         )
     root = Path(place)
-    return local_store(root, {"model": ModelShelf(root), "service": ServiceShelf(root)}, pickles=pickles)
+    models = ModelShelf(root, Behind(loaded) if loaded else None)
+    return local_store(root, {"model": models, "service": ServiceShelf(root)}, pickles=pickles, makes=makes)
 
 
-def make_executor(config: Config, loaded: Loaded, stopping: Callable[[], bool]) -> Executor:
+def make_executor(config: Config, loaded: Loaded, graph: Graph, stopping: Callable[[], bool]) -> Executor:
     """The executor of a target; `stopping` says whether the run was asked to stop, for steps that run in this process."""
     kind = config["compute"]
     if kind not in EXECUTORS:
@@ -170,7 +247,7 @@ def make_executor(config: Config, loaded: Loaded, stopping: Callable[[], bool]) 
     module = importlib.import_module(EXECUTORS[kind])
     watts = read_watts(config["watts"])
     if kind == "inline":
-        handle = Worker(stopping, execution(config, loaded, stopping))
+        handle = Worker(stopping, execution(config, loaded, graph, stopping, stages_from_s=_SHORT_S))
         inline: Executor = module.InlineExecutor(handle, watts_per_cpu=watts / machine.cpu_count())
         return inline
     local: Executor = module.LocalExecutor(
@@ -183,15 +260,13 @@ def make_executor(config: Config, loaded: Loaded, stopping: Callable[[], bool]) 
 def preload(loaded: Loaded) -> list[str]:
     """Modules that the fork server imports before it forks: what the project's file has imported, whole or in part.
 
-    Importing them is then no part of any step's time. Whatever lies in the project's folder is left to the workers.
+    Importing them is then no part of any step's time. Code of the project, wherever it lies, is left to the workers.
     """
     values = vars(loaded.module).values()
     named = {value.__name__ if isinstance(value, ModuleType) else getattr(value, "__module__", None) for value in values}
     found = {name: sys.modules.get(name) for name in named if isinstance(name, str) and name.partition(".")[0] not in _NOT_PRELOADED}
-    own = str(loaded.file.parent)
-    return sorted(
-        name for name, module in found.items() if module is not None and not (getattr(module, "__file__", None) or own).startswith(own)
-    )
+    files = ((name, getattr(module, "__file__", None)) for name, module in found.items())
+    return sorted(name for name, file in files if file and is_installed(Path(file)))
 
 
 def worker_handler(stopping: Callable[[], bool]) -> Handle:
@@ -222,15 +297,21 @@ class Worker:
 
     def _load(self, task: Task) -> Execution:
         config = configure(Path(task.project_file), task.target)
-        return execution(config, load_project(config.project_file), self._stopping)
+        loaded = load_project(config.project_file)
+        return execution(config, loaded, build_graph(loaded.project), self._stopping)
 
 
-def execution(config: Config, loaded: Loaded, stopping: Callable[[], bool]) -> Execution:
+def execution(config: Config, loaded: Loaded, graph: Graph, stopping: Callable[[], bool], *, stages_from_s: float = 0.0) -> Execution:
     """What runs the steps of a loaded project in this process."""
     return Execution(
-        loaded, build_graph(loaded.project), open_store(config), handlers(), clock=SystemClock(), stopping=stopping,
-        keep_checkpoints=int(config["checkpoints"]), opened=_opened(),
+        loaded, graph, open_store(config, loaded=loaded), handlers(), clock=SystemClock(), stopping=stopping,
+        keep_checkpoints=int(config["checkpoints"]), opened=_opened(), stages_from_s=stages_from_s, list_source=list_source,
     )  # fmt: skip
+
+
+def _monitor(module: str) -> Any:
+    """A module of the monitor stage, which needs Polars: only whoever watches imports it."""
+    return importlib.import_module(f"bedplate.stages.monitor.{module}")
 
 
 @functools.cache
@@ -239,14 +320,13 @@ def _opened() -> Opened:
     return Opened()
 
 
-def _ask(catalog: Catalog, store: Store, graph: Graph, query: str) -> Any:
+def ask(catalog: Catalog, store: Store, query: str) -> Any:
     """The warehouse's answer to a query, as a Polars frame; an empty query lists what can be asked."""
     module = importlib.import_module("bedplate.storage.backends.warehouse")
-    services = [node.name for node in graph.nodes.values() if node.declaration.decorator == "service"]
     if not query:
-        tables: dict[str, Any] = {"known": known(catalog, services)}
+        tables: dict[str, Any] = {"known": known(catalog, store)}
         query = "SELECT * FROM known"
     else:
-        tables = ask_tables(module.asked(query), catalog, store, services)
+        tables = ask_tables(module.asked(query), catalog, store)
     with module.Warehouse(tables) as warehouse:
         return warehouse.frame(query)

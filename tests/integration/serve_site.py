@@ -54,12 +54,14 @@ def will_be_late(late: Model, delays: Any, carrier: str, distance: float, stops:
     return late.predict({"distance": distance, "stops": stops, "carrier": carrier}) + known
 
 
-def moody(mood: Literal["calm", "angry", "leaving", "odd"], note: str | None = None, extra: Any = None) -> dict[str, Any]:
+def moody(mood: Literal["calm", "angry", "leaving", "interrupted", "odd"], note: str | None = None, extra: Any = None) -> dict[str, Any]:
     """Answers, raises or leaves, as it is asked to."""
     if mood == "angry":
         raise ValueError("a secret of the user's own code")
     if mood == "leaving":
         raise SystemExit(3)
+    if mood == "interrupted":
+        raise KeyboardInterrupt
     return {"mood": mood, "note": note, "extra": extra, **({"odd": object()} if mood == "odd" else {})}
 
 
@@ -77,7 +79,7 @@ SERVICES = (
         moody,
         [],
         [
-            Asked(name="mood", annotation=Literal["calm", "angry", "leaving", "odd"]),
+            Asked(name="mood", annotation=Literal["calm", "angry", "leaving", "interrupted", "odd"]),
             Asked(name="note", annotation=str | None, default=None),
             Asked(name="extra", annotation=Any, default=None),
         ],

@@ -105,7 +105,8 @@ def test_a_worker_killed_between_jobs_is_not_noticed(driver):
 
 
 CONTROLLER = f"""
-import json, sys, time
+import json, signal, sys, time
+signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored from the start where the suite runs in the background of a script
 sys.path.insert(0, {HERE!r})
 from pathlib import Path
 from compute_driver import Driver

@@ -63,10 +63,21 @@ def test_a_pipeline_with_text_predicts_as_it_did_before_it_was_stored(shelf, est
     fitted = mixed(estimator).fit(x if library == "pandas" else pl.DataFrame(x.to_dict("list")), labels(x))
     example = x.head(5) if library == "pandas" else pl.DataFrame(x.head(5).to_dict("list"))
     loaded = shelf.load(save(shelf, Model(fitted, example=example)), "model", None)
+    assert loaded.native.get_params().keys() == fitted.get_params().keys()
     given = x if library == "pandas" else pl.DataFrame(x.to_dict("list"))
     expected = fitted.predict_proba(given)[:, 1] if hasattr(fitted, "predict_proba") else fitted.predict(given)
     assert np.array_equal(loaded.predict(x), expected)
     assert loaded.predict(x.iloc[0].to_dict()) == pytest.approx(expected[0], rel=1e-12)
+
+
+def test_a_loaded_model_is_not_stored_again_under_another_name(shelf):
+    """It knows the first rows of its example only; its native object may be stored with an example of its own."""
+    x = table()[["distance", "hour"]]
+    kept = save(shelf, Model(LinearRegression().fit(x, x["hour"]), example=x))
+    loaded = shelf.load(kept, "model", None)
+    with pytest.raises(UserError, match="which is stored already"):
+        save(shelf, loaded)
+    assert save(shelf, Model(loaded.native, example=x)).digest == kept.digest
 
 
 def test_an_estimator_fitted_on_a_matrix_is_fed_a_matrix(shelf):

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import inspect
 import sys
 import textwrap
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import get_type_hints
 
 import polars as pl
 import pytest
 
 import bedplate
-from bedplate.core.errors import NotFound, UserError
+from bedplate.core.errors import NotFound, Refused, UserError
 
 TEXT = """
     import polars as pl
@@ -68,7 +71,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 def test_a_project_is_opened_run_and_read_from_another_folder(folder: Path) -> None:
     project = bedplate.open(folder)
-    assert repr(project) == "Workspace('notes', target='local')"
+    assert repr(project) == "OpenProject('notes', target='local')"
     summary = project.run()
     assert summary.ok, summary.failures
     assert project["scaled"].load()["n"].to_list() == [10, 20]
@@ -116,6 +119,82 @@ def test_settings_make_side_versions_and_progress_is_heard(folder: Path) -> None
     assert project["scaled"].load()["n"].to_list() == [10, 20]
     assert said.count("step.metric") == 3
     assert "step.progress" in said
+
+
+def test_the_verbs_that_look_answer_a_notebook_with_records(folder: Path) -> None:
+    """What `status` and `show` say on the command line, typed; a model's card is what a notebook draws."""
+    project = bedplate.open(folder)
+    assert project.status().artifacts == {}
+    project.run()
+    status = project.status(runs=1)
+    assert {name: version.ref for name, version in status.artifacts.items()} == {
+        "rows": "rows@1", "scaled": "scaled@1", "line": "line@1", "good": "good@1",
+    }  # fmt: skip
+    assert (status.models, status.failed, status.services) == ({"line": {"production": 1}}, (), ())
+    assert [run.status for run in status.runs] == ["done"]
+    shown = project.show("line@production")
+    assert (shown.version.ref, shown.aliases, shown.metrics) == ("line@1", ("production",), {"loss": 1 / 3})
+    assert shown.card.startswith("# line@1")
+    assert shown._repr_markdown_() == shown.card
+    table = project.show("scaled")
+    assert ([(one.name, one.type) for one in table.version.columns], table.card) == ([("n", "int64")], "")
+    assert table._repr_markdown_() == "**scaled@1** table\n\n- n: int64"
+    with pytest.raises(NotFound, match="answer is a service"):
+        project.show("answer")
+
+
+def test_a_person_moves_an_alias_from_a_notebook_by_the_same_rules(folder: Path) -> None:
+    project = bedplate.open(folder)
+    project.run()
+    project.run("line", settings={"scaled.times": 3})
+    moved = project.promote("line@2", reason="it is spring")
+    assert (moved.version, moved.before, moved.by, moved.reason) == (2, 1, "person", "it is spring")
+    back = project.rollback("line")
+    assert (back.version, back.before, back.by) == (1, 2, "rollback")
+    assert back.reason.startswith("by ")
+    assert project.catalog.models.barred("line") == {2}
+    assert project.promote("line@1", "staging").before is None
+    assert project.status().models == {"line": {"production": 1, "staging": 1}}
+    with pytest.raises(Refused, match="nothing to roll"):
+        project.rollback("line@staging")
+    with pytest.raises(UserError, match="which version of line"):
+        project.promote("line")
+    with pytest.raises(UserError, match="scaled@1 is a table, not a model"):
+        project.promote("scaled@1")
+
+
+def test_what_was_served_is_labelled_and_watched_from_a_notebook(folder: Path) -> None:
+    """The labels' file, the report, its page and the event of drift: as the verbs do it."""
+    project = bedplate.open(folder)
+    project.run()
+    with pytest.raises(UserError, match="answer served nothing yet"):
+        project.watch()
+    at = datetime(2026, 11, 1, tzinfo=UTC)
+    served = {
+        "prediction_id": [f"p-{i}" for i in range(40)], "request_id": [f"r-{i}" for i in range(40)],
+        "at": [at + timedelta(minutes=i) for i in range(40)], "latency_ms": [1.0] * 40, "status": [200] * 40,
+        "error": pl.Series([None] * 40, dtype=pl.String), "models": ['{"line": 1}'] * 40, "request": ['{"n": 1}'] * 40,
+        "features": pl.Series([None] * 40, dtype=pl.String), "result": ["1.5"] * 40,
+    }  # fmt: skip
+    project.store.log("predictions/answer").append(pl.DataFrame(served))
+    (folder / "truth.csv").write_text("prediction_id,label\np-1,2.0\np-2,1.5\n")
+    brought = project.labels(folder / "truth.csv")
+    assert (brought.service, brought.added, brought.labelled, brought.predictions) == ("answer", 2, 2, 40)
+    report = project.watch("answer", html=folder / "out" / "page.html")
+    assert (report.predictions, report.labels.predictions, report.drifted) == (40, 2, ())
+    assert "answer" in (folder / "out" / "page.html").read_text()
+    assert project.watch(since=datetime(2026, 11, 1, 0, 30)).predictions == 10, "a time without a zone is UTC"
+    with pytest.raises(UserError, match="line is no service"):
+        project.watch("line")
+    assert get_type_hints(type(project).status)["return"] is type(project.status())
+
+
+def test_help_shows_what_a_notebook_gives_and_nothing_else(folder: Path) -> None:
+    """No parameter that only the command line fills, no default that reads as an address in memory; and the record names the call."""
+    project = bedplate.open(folder)
+    assert list(inspect.signature(project.run).parameters) == ["names", "settings", "fresh", "only", "emit"]
+    assert " at 0x" not in f"{inspect.signature(project.run)}{inspect.signature(project.rerun)}"
+    assert project.run("rows").run.command == "bedplate.open().run()"
 
 
 def test_what_is_not_there_is_said_with_the_nearest_name(folder: Path) -> None:

@@ -20,6 +20,7 @@ from serve_site import Place, late_model, serving_at
 
 from bedplate.core.errors import CatalogError, Refused, UserError, WorldError
 from bedplate.interfaces.http import server
+from bedplate.pipeline.served import LOST
 from bedplate.storage.local import local_store
 
 HERE = Path(__file__).parent
@@ -204,7 +205,8 @@ def test_a_service_waits_for_its_promotion_and_then_answers_without_a_restart(tm
     reason = "late has no production version: its check better has not passed"
     with serving_at(place):
         answer = place.ask("/will_be_late", {"carrier": "UA", "distance": 1})
-        assert (answer.status, answer.json["error"]["why"]) == (503, reason)
+        assert answer.status == 503
+        assert answer.json["error"] == {"what": "will_be_late is not ready", "why": reason, "next": "bedplate promote late@2"}
         health = place.ask("/health/ready")
         assert (health.status, health.json["waiting"]) == (503, {"will_be_late": reason})
         assert place.ask("/health/live").status == 200
@@ -232,12 +234,31 @@ def test_a_log_that_cannot_be_written_delays_no_reply_and_what_is_over_the_bound
     folder.mkdir(parents=True)
     (folder / "predictions").write_text("a file where the folder should be")
     with serving_at(place, queue=10):
-        rows = [{"carrier": "UA", "distance": number} for number in range(25)]
-        assert place.ask("/will_be_late", rows).status == 200
+        for number in range(25):
+            assert place.ask("/will_be_late", {"carrier": "UA", "distance": number}).status == 200
         until(lambda: "log" in place.ask("/health/ready").json["problems"], 5)
         metrics = place.ask("/metrics").body
         assert b"bedplate_log_dropped_total 15.0" in metrics
         assert b"bedplate_log_waiting 10.0" in metrics
+        refused = place.ask("/will_be_late", [{"carrier": "UA", "distance": 1}] * 2)
+        assert (refused.status, refused.headers["retry-after"]) == (429, "1")
         (folder / "predictions").unlink()
     assert place.lost == 0
     assert place.log("will_be_late").height == 10
+    [told] = [event for event in place.events if event.kind == LOST]
+    assert (told.subject, told.data["count"]) == ("will_be_late", 16), "15 answers and one refusal"
+
+
+def test_many_rows_are_recorded_whole_or_refused_before_they_are_predicted(tmp_path: Path) -> None:
+    """As many as may wait are taken at once; one more is 413, and says which setting."""
+    place = Place(tmp_path)
+    place.fill()
+    rows = [{"carrier": "UA", "distance": number} for number in range(300)]
+    with serving_at(place, queue=301):
+        refused = place.ask("/will_be_late", [*rows, rows[0], rows[1]])
+        answers = place.ask("/will_be_late", rows).json
+        assert refused.status == 413
+        assert refused.json["error"]["what"] == "the request has 302 rows, and at most 301 are taken at once"
+    log = place.log("will_be_late").filter(pl.col("status") == 200)
+    assert sorted(log["prediction_id"]) == sorted(answer["prediction_id"] for answer in answers)
+    assert LOST not in [event.kind for event in place.events]

@@ -47,10 +47,19 @@ def test_the_callers_request_id_is_kept_and_a_strange_one_is_replaced(place: Pla
 
 
 BAD: list[tuple[str, Any, int, str]] = [
-    ("missing field", {"carrier": "UA"}, 422, "missing required field `distance`"),
-    ("extra field", {**GOOD, "colour": "red"}, 422, "unknown field `colour`"),
-    ("wrong type", {**GOOD, "distance": "far"}, 422, "Expected `float`, got `str` - at `$.distance`"),
-    ("wrong type in a row", [GOOD, {**GOOD, "stops": 0.5}], 422, "at `$[1].stops`"),
+    ("missing field", {"carrier": "UA"}, 422, "'distance' is missing"),
+    ("extra field", {**GOOD, "colour": "red"}, 422, "'colour' is not one of its fields"),
+    ("wrong type", {**GOOD, "distance": "far"}, 422, "'distance': expected `float`, got `str`"),
+    (
+        "all that is wrong",
+        {"carrier": 3, "stops": "x", "tint": 1},
+        422,
+        "'distance' is missing; 'carrier': expected `str`, got `int`; 'stops': expected `int`, got `str`; 'tint' is not one of its fields",
+    ),
+    ("rows and rows of it", [{}] * 9, 422, "row 2: 'carrier' is missing; and more"),
+    ("wrong type in a row", [GOOD, {**GOOD, "stops": 0.5}], 422, "row 1: 'stops': expected `int`, got `float`"),
+    ("a row that is none", [GOOD, 3], 422, "Expected `object`, got `int` - at `[1]`"),
+    ("wrong and cut off", b'{"carrier": 3, "dist', 422, "Expected `str`, got `int` - at `carrier`"),
     ("null", {**GOOD, "carrier": None}, 422, "got `null`"),
     ("a number", 3, 422, "Expected `object | array`"),
     ("no JSON", b"carrier=UA", 400, "not JSON"),
@@ -125,6 +134,17 @@ def test_other_paths_and_methods_get_the_same_error_shape(place: Place, path: st
     answer = place.ask(path)
     assert answer.status == status
     assert sorted(answer.json["error"]) == ["next", "what", "why"]
+    assert all(answer.json["error"].values())
+
+
+def test_a_wrong_method_is_counted_as_a_request_of_its_service(place: Place) -> None:
+    """In the count by status; not in the service's latency."""
+    timed = [line for line in place.ask("/metrics").body.decode().splitlines() if "request_seconds_count" in line]
+    before = place.ask("/metrics").body.decode().count('service="moody",status="405"')
+    place.ask("/moody", method="PUT")
+    text = place.ask("/metrics").body.decode()
+    assert (before, 'bedplate_requests_total{service="moody",status="405"} 1.0' in text) == (0, True)
+    assert [line for line in text.splitlines() if "request_seconds_count" in line] == timed
 
 
 def test_a_request_under_a_foreign_name_is_refused(place: Place) -> None:
@@ -132,7 +152,7 @@ def test_a_request_under_a_foreign_name_is_refused(place: Place) -> None:
     assert answer.status == 421
 
 
-@pytest.mark.parametrize("mood", ["angry", "leaving", "odd"])
+@pytest.mark.parametrize("mood", ["angry", "leaving", "interrupted", "odd"])
 def test_code_that_fails_is_500_with_an_id_that_the_log_explains_and_the_server_goes_on(
     place: Place, mood: str, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -142,6 +162,30 @@ def test_code_that_fails_is_500_with_an_id_that_the_log_explains_and_the_server_
     assert b"secret" not in answer.body
     error_id = answer.json["error"]["what"].split("(")[1].rstrip(")")
     assert error_id in caplog.text
+    assert place.ask("/moody", {"mood": "calm"}).status == 200
+
+
+HEADS = {
+    "one long header": (b"X-Long: " + b"x" * 1_000_000, 431),
+    "one that never ends": (b"X-Long: " + b"x" * 100_000, 431),
+    "many headers": (b"\r\n".join(b"X-%d: 1" % number for number in range(100_000)), 431),
+    "no HTTP": (b"\0\0", 400),
+    "an absurd length": (b"Content-Length: 1000000000000000000\r\n\r\n{", 413),
+}
+
+
+@pytest.mark.parametrize(("head", "status"), HEADS.values(), ids=HEADS)
+def test_a_head_that_nobody_sends_in_earnest_is_answered_at_once_in_the_error_shape(place: Place, head: bytes, status: int) -> None:
+    """The client sees it although it goes on sending; then the connection ends, and the server goes on."""
+    host, port = place.address.split(":")
+    start = b"POST /moody HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+    with socket.create_connection((host, int(port)), timeout=2) as connection:
+        connection.sendall(start + head + (b"\r\n\r\n" if head is not HEADS["one that never ends"][0] else b""))
+        said = b""
+        while piece := connection.recv(10_000):
+            said += piece
+    assert said.startswith(b"HTTP/1.1 %d " % status)
+    assert sorted(json.loads(said.partition(b"\r\n\r\n")[2])["error"]) == ["next", "what", "why"]
     assert place.ask("/moody", {"mood": "calm"}).status == 200
 
 

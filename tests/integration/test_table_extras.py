@@ -56,6 +56,22 @@ def test_a_pandas_frame_is_kept(store: Store) -> None:
     assert store.load(indexed, "polars").rows() == [(7, 1), (3, 2)]
 
 
+def test_features_join_to_a_pandas_frame(store: Store) -> None:
+    """What `at` gives for a Polars frame, in pandas: the same rows, columns and index, whatever else the frame holds."""
+    spec = {"entity": ["who"], "time": "time"}
+    at = [datetime(2026, 1, day, tzinfo=UTC) for day in (1, 2, 3)]
+    kept = save(store, "table", pl.DataFrame({"who": ["a", "b"], "time": at[:2], "value": [1.5, 2.5]}))
+    asked = pd.DataFrame({"who": ["b", "a", "b"], "time": [at[2], at[2], at[0]], "own": [object(), "x", 3]}, index=["k", "k", "m"])
+    features = store.load(kept, "features", spec)
+    joined = features.at(asked)
+    assert joined[["who", "time", "own"]].equals(asked)
+    assert joined["value"].fillna(-1).tolist() == [2.5, 1.5, -1]
+    with pytest.raises(UserError, match="both the labels and late have a column 'value'"):
+        features.at(asked.assign(value=0))
+    with pytest.raises(UserError, match="no column 'time'"):
+        features.at(asked[["who", "own"]])
+
+
 @pytest.mark.parametrize(
     ("frame", "words"),
     [

@@ -9,6 +9,7 @@ import shutil
 import threading
 from collections.abc import Callable, Mapping
 from contextlib import closing
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,10 @@ import pytest
 
 import bedplate
 from bedplate.core.errors import NotFound
+from bedplate.core.records import Event
 from bedplate.interfaces import cli
 from bedplate.interfaces.http import server
+from bedplate.pipeline.served import LOST
 from bedplate.pipeline.workspace import Workspace
 from bedplate.stages.deploy.site import site_of
 
@@ -203,7 +206,7 @@ def test_a_watch_whose_check_does_not_pass_ends_with_6_and_runs_again_only_for_n
     assert "FAIL error = 2 (<= 0.5)" in text
     code, said = person.reads("watch", "quote")
     assert (code, said["watches"][0]["status"]) == (6, "skipped")
-    assert "FAIL error = 2 (<= 0.5)" in person.types("watch", "quote")[1]
+    assert "close: FAIL error = 2 (<= 0.5), as found when it last ran" in person.types("watch", "quote")[1]
     person.types("labels", person.writes("better.csv", person.truth()), "quote")
     code, said = person.reads("watch", "quote")
     assert (code, said["watches"][0]["status"]) == (0, "done")
@@ -257,6 +260,18 @@ def test_drift_leaves_one_event_for_one_state_of_affairs(person: Person) -> None
     assert events[0].data["versions"] == {"price@1": N}
 
 
+def test_answers_that_could_not_be_recorded_are_told_first(person: Person) -> None:
+    """Of this service and this window; else the figures would pass for the whole."""
+    workspace = bedplate.open(person.folder)
+    at = workspace.clock.now()
+    for subject, count, days in (("quote", 80_001, 0), ("quote", 2, 9), ("unasked", 7, 0)):
+        workspace.catalog.events.add(Event(kind=LOST, subject=subject, at=at - timedelta(days=days), data={"count": count, "why": "full"}))
+    ever = person.reads("watch", "quote")[1]["reports"][0]
+    lately = person.reads("watch", "quote", "--since", "1 day")[1]["reports"][0]
+    assert (ever["lost"], lately["lost"]) == (80_003, 80_001)
+    assert ever["findings"][0].startswith("80,003 answers are not in the record")
+
+
 def test_the_page_is_written_and_its_place_said(person: Person) -> None:
     _, text = person.types("watch", "quote")
     written = person.folder / ".bedplate" / "reports" / "quote.html"
@@ -293,7 +308,9 @@ def test_a_window_may_begin_later_and_be_sliced_by_a_time_of_the_labels(person: 
     late = person.reads("watch", "quote", "--since", "2199-01-01")[1]["reports"][0]
     assert (late["predictions"], late["findings"]) == (0, ["Nothing was served in this window."])
     code, text = person.types("watch", "quote", "--by", "zone")
-    assert (code, "cannot slice by 'zone'" in text) == (2, True)
+    assert (code, "cannot slice by 'zone'" in text, "it holds String, not times" in text) == (2, True, True)
+    code, text = person.types("watch", "quote", "--by", "nope")
+    assert (code, "neither the request, the features nor the labels" in text, "next: --by driven" in text) == (2, True, True)
     code, text = person.types("watch", "quote", "--since", "lately")
     assert (code, "--since lately is neither" in text) == (2, True)
 

@@ -93,7 +93,7 @@ def test_a_misspelt_parameter(written: Callable[[str], Any]) -> None:
         """
     )
     said = refused(someone, "run", code=PROJECT)
-    assert "bad.py:17: error: nothing is called 'departure' did you mean 'departures'?" in said
+    assert "bad.py:17: nothing is called 'departure' did you mean 'departures'?" in said
     assert not (someone.folder / ".bedplate" / "catalog.db").exists()
 
 
@@ -285,7 +285,7 @@ def test_a_step_that_hangs(written: Callable[[str], Any]) -> None:
     began = time.monotonic()
     assert re.search(r"hangs ran longer than its limit of 1.0 s: raise time= at bad.py:\d+", refused(someone, "run", code=STEP))
     assert time.monotonic() - began < 30
-    assert "bad.py" in someone.types("logs", "hangs").stdout
+    assert re.search(r"1.0 s: raise time= at bad.py:\d+", someone.types("logs", "hangs").stdout)
 
 
 @pytest.mark.bad_input("a step that exhausts memory")
@@ -419,6 +419,10 @@ def test_a_read_only_folder(made: Any, mounted: Callable[..., None]) -> None:
     mended(made, before)
 
 
+ZSTD = b"\x28\xb5\x2f\xfd"
+"""How a compressed page begins: damage that no reader can take for data. A flipped value inside a page is for `doctor --deep` to find."""
+
+
 @pytest.mark.bad_input("a corrupted blob")
 @pytest.mark.parametrize("kind", ["table", "model"])
 def test_a_corrupted_blob(made: Any, kind: str) -> None:
@@ -428,7 +432,7 @@ def test_a_corrupted_blob(made: Any, kind: str) -> None:
     version = bedplate.open(made.folder).catalog.artifacts.get(name)
     file = next((store / version.uri).glob("*.parquet")) if kind == "table" else store / version.uri
     content = bytearray(file.read_bytes())
-    content[len(content) // 2] ^= 0xFF
+    content[content.index(ZSTD) if kind == "table" else len(content) // 2] ^= 0xFF
     file.chmod(0o644)
     file.write_bytes(content)
     wrong = [f for f in made.reads("doctor", "--deep", code=WORLD) if f["level"] == "wrong"]

@@ -20,7 +20,7 @@ from .database import Database
 from .events import write_events
 from .models import Models
 from .rows import forecast_values, text, version_of
-from .runs import write_attempt, write_steps
+from .runs import end_step, write_attempt, write_steps
 from .sources import write_entries
 
 
@@ -54,7 +54,7 @@ def write_commit(database: Database, commit: Commit) -> tuple[Version, ...]:
     if database.value("attempt_status", id=attempt.id) == "done":
         return Artifacts(database).by_attempt(attempt.id)
     write_attempt(database, attempt, commit.noted)
-    write_steps(database, [step])
+    end_step(database, step)
     versions = tuple(_output(database, commit, place, draft) for place, draft in enumerate(commit.drafts))
     _inputs(database, commit)
     write_entries(database, attempt.id, step.name, commit.source_entries, commit.moves_head)
@@ -69,8 +69,14 @@ def write_commit(database: Database, commit: Commit) -> tuple[Version, ...]:
 
 
 def write_skip(database: Database, step: Step, moves_head: bool) -> None:
-    """A step answered by an earlier attempt (`step.result`): its versions are the heads again; inside a transaction."""
+    """A step answered by an earlier attempt (`step.result`): its versions are the heads again; inside a transaction.
+
+    What only side runs knew until now becomes the project's own with it: the verdict of such a check is judged.
+    """
+    is_new = moves_head and step.result and not database.value("answered_by_head", step=step.name, attempt=step.result)
     write_steps(database, [step])
+    if is_new:
+        Models(database).judge_again(step.result, step.ended_at or step.started_at)
     if moves_head and step.result:
         for artifact, number in database.rows("heads_from_attempt", attempt=step.result):
             _move_head(database, artifact, number)

@@ -35,6 +35,11 @@ class Events:
         row = self._database.one("event_last", kind=kind, subject=subject)
         return None if row is None else event_of(row)
 
+    def about(self, kind: str, subject: str, since: datetime | None = None) -> list[Event]:
+        """Every event of a kind about one subject, oldest first; with `since`, at or after that time."""
+        found = self._database.rows("events_about", kind=kind, subject=subject, since=iso(since) if since else "")
+        return [event_of(row) for row in found]
+
 
 def write_events(database: Database, events: Sequence[Event]) -> None:
     """Record events."""

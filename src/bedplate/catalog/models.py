@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from datetime import datetime
 
+import msgspec
+
 from bedplate.core.errors import NotFound, Refused
 from bedplate.core.records import Promotion, Verdict
 
 from . import rows
 from .database import Database
-from .promotion import barred_by, decide_promotion, rollback_target
+from .promotion import barred_by, decide_promotion, is_of, rollback_target
 
 
 class Models:
@@ -52,6 +54,10 @@ class Models:
         """Record a verdict and make the promotion that follows from it, if one does and `promotes`; in one transaction."""
         return self._database.transact(lambda: self._judge(verdict, promotes))
 
+    def judge_again(self, attempt: str, at: datetime | None) -> Promotion | None:
+        """Make the promotion that the verdict of an earlier attempt asks for, dated `at`, unless it made it before; None without one."""
+        return self._database.transact(lambda: self._judge_again(attempt, at))
+
     def rollback(self, model: str, alias: str, at: datetime, reason: str = "") -> Promotion:
         """Go to the version before and bar the one left. Raises NotFound without an alias, Refused with nothing to go to."""
         return self._database.transact(lambda: self._rollback(model, alias, at, reason))
@@ -73,9 +79,21 @@ class Models:
 
     def _judge(self, verdict: Verdict, promotes: bool) -> Promotion | None:
         self._database.run("verdict_add", **rows.verdict_values(verdict))
-        if not (promotes and verdict.passed and verdict.promotes):
+        return self._follow(verdict, self.history(verdict.model)) if promotes else None
+
+    def _judge_again(self, attempt: str, at: datetime | None) -> Promotion | None:
+        row = self._database.one("verdict_of_attempt", attempt=attempt)
+        if row is None:
             return None
+        verdict = rows.verdict_of(row)
         history = self.history(verdict.model)
+        if any(is_of(move, verdict) for move in history):
+            return None
+        return self._follow(msgspec.structs.replace(verdict, at=at or verdict.at), history)
+
+    def _follow(self, verdict: Verdict, history: list[Promotion]) -> Promotion | None:
+        if not (verdict.passed and verdict.promotes):
+            return None
         current = next((move.version for move in reversed(history) if move.alias == verdict.promotes), None)
         decided = decide_promotion(verdict, current, barred_by(history), history)
         return None if decided is None else self._promote(decided)
@@ -87,9 +105,10 @@ class Models:
             raise NotFound(f"nothing is '{model}@{alias}'", why="it was never promoted", next=f"bedplate show {model}")
         target = rollback_target(alias, history, barred_by(history))
         if target is None:
+            came = [move.before for move in history if (move.alias, move.version) == (alias, current) and move.by != "rollback"]
             raise Refused(
                 f"there is nothing to roll '{model}@{alias}' back to",
-                why=f"no version that is not barred stood before {model}@{current}",
+                why=f"those before {model}@{current} were rolled back from, too" if any(came) else f"{model}@{current} was the first",
                 next=f"bedplate promote {model}@VERSION",
             )
         return self._promote(Promotion(model=model, alias=alias, version=target, by="rollback", reason=reason, at=at))

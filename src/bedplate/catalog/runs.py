@@ -60,8 +60,16 @@ class Runs:
         return [rows.step_of(row) for row in self._database.rows("steps_of_run", run=run)]
 
     def last_step(self, name: str, part: str = "") -> Step | None:
-        """The last one that ended done or skipped and knows its key parts: what `why` compares with."""
+        """What `why` compares with: the last one that ended done or skipped and knows its key parts.
+
+        One of a run with default settings on the project's target goes before any other: heads stand on it.
+        """
         row = self._database.one("step_last", name=name, part=part)
+        return None if row is None else rows.step_of(row)
+
+    def failed_step(self, name: str, part: str = "") -> Step | None:
+        """The last one of that name that failed (with a part: that part of it), whatever came after it."""
+        row = self._database.one("step_failed", name=name, part=part)
         return None if row is None else rows.step_of(row)
 
     def last_steps(self) -> dict[tuple[str, str], Step]:
@@ -153,6 +161,16 @@ def write_steps(database: Database, steps: Sequence[Step]) -> None:
     database.many("key_parts_put", [values for values in parts if values is not None])
     pairs = zip(steps, parts, strict=True)
     database.many("step_put", [rows.step_values(step, None if kept is None else kept["digest"]) for step, kept in pairs])
+
+
+def end_step(database: Database, step: Step) -> None:
+    """A step as it ended; of one that began under this key, what the key was made of is there already. Inside a transaction."""
+    known = database.run(
+        "step_end", run=step.run, name=step.name, part=step.part, cache_key=step.cache_key, status=step.status, why=step.why,
+        result=step.result, ended_at=rows.time_of(step.ended_at),
+    )  # fmt: skip
+    if not known:
+        write_steps(database, [step])
 
 
 def write_attempt(database: Database, attempt: Attempt, noted: Sequence[Noted]) -> None:

@@ -21,6 +21,10 @@ class Sources:
         found = self._database.value("source_entries_of_head", step=step, parameter=parameter)
         return () if found is None else entries_of(found)
 
+    def read_by(self, attempt: str) -> dict[str, tuple[Entry, ...]]:
+        """What an attempt read of each source, by parameter."""
+        return {row[0]: entries_of(row[1]) for row in self._database.rows("source_entries_of_attempt", attempt=attempt)}
+
 
 def write_entries(database: Database, attempt: str, step: str, entries: Mapping[str, tuple[Entry, ...]], head: bool) -> None:
     """What an attempt read of its sources; inside a transaction."""

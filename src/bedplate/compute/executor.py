@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
+from bedplate.core.parameters import Secret
 from bedplate.core.project import Needs
 from bedplate.core.records import Cause, Record, Usage
 
@@ -35,7 +36,7 @@ class Spent(Exception):
 class Job(Record, frozen=True, kw_only=True):
     """Work for a worker. `name` is what messages call it; what it prints is appended to `log` (no file where it prints nothing).
 
-    A worker is never reused for a job with another `fingerprint` (the digest of the project's code).
+    `secrets` are masked in its log. A worker is never reused for a job with another `fingerprint` (the digest of the project's code).
     """
 
     id: str
@@ -44,6 +45,7 @@ class Job(Record, frozen=True, kw_only=True):
     log: Path
     fingerprint: str = ""
     name: str = ""
+    secrets: tuple[Secret, ...] = ()
 
     @property
     def called(self) -> str:

@@ -1,16 +1,19 @@
 """A job's log file: the head of what it printed, up to a limit; the rest is counted and its last lines are kept.
 
-The file is made with the first byte, so a job that prints nothing leaves none. A log that cannot be written (a full disk) never
-ends a job: `trouble` says what happened.
+The secrets that a job was given are masked before anything is kept (`core/hiding.py`). The file is made with the first byte, so a job
+that prints nothing leaves none. A log that cannot be written (a full disk) never ends a job: `trouble` says what happened.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
+from bedplate.core.hiding import Hider
+from bedplate.core.parameters import Secret
 from bedplate.core.units import show_bytes
 
 TAIL_LINES: Final = 100
@@ -20,7 +23,7 @@ _TAIL_BYTES: Final = 1 << 16
 class JobLog:
     """Open for one job. `limit_bytes` of its output are kept from the start, and then the last 100 lines (at most 64 KiB)."""
 
-    def __init__(self, path: Path, limit_bytes: int) -> None:
+    def __init__(self, path: Path, limit_bytes: int, secrets: Iterable[Secret] = ()) -> None:
         self.trouble = ""
         self._path = path
         self._limit = limit_bytes
@@ -28,11 +31,15 @@ class JobLog:
         self._written = 0
         self._beyond = 0
         self._tail = bytearray()
+        self._hider = Hider(secrets)
 
     def write(self, data: bytes) -> None:
         """Take what the job printed."""
+        self._keep(self._hider.feed(data))
+
+    def _keep(self, data: bytes) -> None:
         room = self._limit - self._written
-        if room > 0:
+        if room > 0 and data:
             self._append(data[:room])
             self._written += min(room, len(data))
         if len(data) > room:
@@ -43,6 +50,7 @@ class JobLog:
 
     def close(self) -> None:
         """End the file; where something was left out, the last lines follow and the file's last line says how much."""
+        self._keep(self._hider.end())
         if self._beyond:
             lines = bytes(self._tail).rstrip(b"\n").split(b"\n")
             if len(self._tail) < self._beyond:

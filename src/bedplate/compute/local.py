@@ -98,7 +98,7 @@ class LocalExecutor:
             self._loop.turn(0.0)
         gpus = tuple(self._free_gpus[: job.needs.gpu])
         key = (job.fingerprint, _threads(job.needs.cpu), gpus)
-        running = Running(job, self._worker_for(key), key, JobLog(job.log, self._log_limit))
+        running = Running(job, self._worker_for(key), key, JobLog(job.log, self._log_limit, job.secrets))
         del self._free_gpus[: job.needs.gpu]
         self._enter(running)
 

@@ -1,7 +1,8 @@
 """Check: a gate's verdict, a value that a function returns.
 
 Built with `Check.at_least`, `at_most`, `compare`, joined with `Check.all`. A value may be a mapping: each entry is a slice and
-every slice must pass. Not-a-number never passes, and is kept as None (JSON has no such number).
+every slice must pass. Not-a-number never passes, and is kept as None (JSON has no such number); nor does None, which is what the mean of
+no rows is.
 """
 
 from __future__ import annotations
@@ -10,6 +11,8 @@ import math
 from collections.abc import Mapping
 
 import msgspec
+
+from .units import show_number
 
 
 class Finding(msgspec.Struct, frozen=True):
@@ -23,8 +26,8 @@ class Finding(msgspec.Struct, frozen=True):
     slice: str = ""
 
     def __str__(self) -> str:
-        bound = "no champion yet" if self.bound is None else f"{self.rule} {self.bound:.4g}"
-        value = "not a number" if self.value is None else f"{self.value:.4g}"
+        bound = "no champion before it" if self.bound is None else f"{self.rule} {show_number(self.bound)}"
+        value = "not a number" if self.value is None else show_number(self.value)
         return f"{'pass' if self.passed else 'FAIL'} {self.label} = {value} ({bound})"
 
     @property
@@ -33,7 +36,7 @@ class Finding(msgspec.Struct, frozen=True):
         return f"{self.name}[{self.slice}]" if self.slice else self.name
 
 
-Values = float | Mapping[str, float]
+Values = float | None | Mapping[str, float | None]
 
 
 class Check(msgspec.Struct, frozen=True):
@@ -61,7 +64,7 @@ class Check(msgspec.Struct, frozen=True):
         return cls(tuple(Finding(name, _finite(v), "<=", bound, v <= bound, s) for s, v in _slices(value)))
 
     @classmethod
-    def compare(cls, name: str, value: Values, champion: Values | None, *, margin: float = 0.0, lower_is_better: bool = False) -> Check:
+    def compare(cls, name: str, value: Values, champion: Values, *, margin: float = 0.0, lower_is_better: bool = False) -> Check:
         """No slice is worse than the champion's by more than `margin`; without a champion it passes."""
         before = dict(_slices(champion)) if champion is not None else {}
         findings = []
@@ -83,8 +86,8 @@ class Check(msgspec.Struct, frozen=True):
 
 def _slices(value: Values) -> list[tuple[str, float]]:
     if isinstance(value, Mapping):
-        return [(str(name), float(v)) for name, v in value.items()]
-    return [("", float(value))]
+        return [(str(name), math.nan if v is None else float(v)) for name, v in value.items()]
+    return [("", math.nan if value is None else float(value))]
 
 
 def _finite(value: float) -> float | None:

@@ -41,7 +41,8 @@ class SystemClock:
 
 def iso(at: datetime) -> str:
     """The catalog's text form: sorts as time does."""
-    return at.astimezone(UTC).isoformat(timespec="microseconds")[:-6] + "Z"
+    known = at if at.tzinfo is UTC else at.astimezone(UTC)
+    return known.isoformat(timespec="microseconds")[:-6] + "Z"
 
 
 def parse(text: str) -> datetime:

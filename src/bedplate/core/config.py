@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import difflib
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from .errors import UserError
-from .units import byte_count, seconds
+from .units import byte_count, dollars_per_hour, seconds
+
+_PREFIX = "BEDPLATE_"
 
 
 class Setting(msgspec.Struct, frozen=True):
@@ -66,7 +68,7 @@ SETTINGS = (
     Setting("store", "file://{state}/store", "Where bytes and tables are kept."),
     Setting("online", "embedded", "Where online features are read: `embedded`, inside the server.", embedded),
     Setting("compute", "local", "Where steps run: `local` (a fork server and its workers) or `inline` (this process)."),
-    Setting("price", "0 USD/hour", "What an hour of this target costs."),
+    Setting("price", "0 USD/hour", "What an hour of this target costs.", dollars_per_hour),
     Setting("cpu", "0", "Processors to use at once; 0 is all of this machine.", number),
     Setting("memory", "0 B", "Memory to use at once; 0 is all of this machine.", byte_count),
     Setting("watts", "65 W", "Power of one busy machine where no meter is readable; energy from it is labelled `assumed`.", watts),
@@ -75,7 +77,12 @@ SETTINGS = (
     Setting("checkpoints", "3", "How many checkpoints of a training step are kept.", whole),
     Setting("keep", "14 days", "How long unreferenced bytes are kept by `gc`.", seconds),
     Setting("drift_psi", "0.2", "Population stability index above which a column counts as drifted.", number),
-    Setting("queue", "20000", "Predictions that may wait to be logged; more are counted and dropped.", whole),
+    Setting(
+        "queue",
+        "20000",
+        "Predictions that may wait to be logged, and rows of one request; what finds no room is refused, or counted and told.",
+        whole,
+    ),
     Setting("body_limit", "16 MB", "Largest request body that a service reads.", byte_count),
 )
 
@@ -114,7 +121,7 @@ def resolve(project_file: Path, file: Mapping[str, Any], environ: Mapping[str, s
     if not isinstance(targets, Mapping) or not all(isinstance(one, Mapping) for one in targets.values()):
         raise UserError("'target' in bedplate.toml is not a table", why="each target is one", next="write [target.NAME] above its settings")
     own = str(file.get("default_target", "")) or "local"
-    target = target or environ.get("BEDPLATE_TARGET", "") or own
+    target = target or environ.get(_variable("target"), "") or own
     if target != "local" and target not in targets:
         raise UserError(
             f"no target '{target}' in bedplate.toml",
@@ -122,6 +129,7 @@ def resolve(project_file: Path, file: Mapping[str, Any], environ: Mapping[str, s
             next=f"write [target.{target}] in bedplate.toml, or take one of these",
         )
     names = [setting.name for setting in SETTINGS]
+    _known_variables(environ, names)
     top = {k: v for k, v in file.items() if k not in ("target", "default_target")}
     chosen = targets.get(target, {})
     home = targets.get(own, {})
@@ -133,7 +141,7 @@ def resolve(project_file: Path, file: Mapping[str, Any], environ: Mapping[str, s
                 why="bedplate.toml names it",
                 next=f"did you mean '{near[0]}'?" if near else "see docs/reference/settings.md",
             )
-    values = {s.name: environ.get(f"BEDPLATE_{s.name.upper()}", str(chosen.get(s.name, top.get(s.name, s.default)))) for s in SETTINGS}
+    values = {s.name: environ.get(_variable(s.name), str(chosen.get(s.name, top.get(s.name, s.default)))) for s in SETTINGS}
     for setting in SETTINGS:
         try:
             setting.read(values[setting.name])
@@ -141,3 +149,20 @@ def resolve(project_file: Path, file: Mapping[str, Any], environ: Mapping[str, s
             raise UserError(f"the setting {setting.name}: {error.what}", why=error.why, next=error.next) from error
     shared = all(chosen.get(name) == home.get(name) for name in ("state", "catalog"))
     return Config(project_file, target, values, aside=target != own and shared)
+
+
+def _known_variables(environ: Mapping[str, str], names: Sequence[str]) -> None:
+    """Raises UserError for a variable `BEDPLATE_...` that is no setting: misspelt, it would be passed over."""
+    known = [_variable(name) for name in (*names, "target")]
+    for given in environ:
+        if given.startswith(_PREFIX) and given not in known:
+            near = difflib.get_close_matches(given, known, 1)
+            raise UserError(
+                f"no setting '{given}'",
+                why="the environment names it, and what begins so is a setting",
+                next=f"did you mean {near[0]}?" if near else f"unset {given}, or see docs/reference/settings.md",
+            )
+
+
+def _variable(name: str) -> str:
+    return f"{_PREFIX}{name.upper()}"

@@ -29,11 +29,14 @@ class Features(Protocol):
     def at(self, labels: Any) -> Any:
         """`labels` (a frame with the entity columns and `time`) with the features known then: same rows, same order.
 
-        Rows without known features have nulls. No label is lost, none is doubled. One row mapping (`{"carrier": "UA", "time": then}`)
-        gives a mapping: the row with its features, from memory and fast enough for a service that is asked about a past or later moment.
+        The frame is a Polars frame, eager or lazy, or a pandas frame. Rows without known features have nulls. No label is lost, none is
+        doubled. One row mapping (`{"carrier": "UA", "time": then}`) gives a mapping: the row with its features, from memory and fast
+        enough for a service that is asked about a past or later moment.
         """
         ...
 
     def __getitem__(self, entity: Any) -> dict[str, Any]:
-        """The entity's latest values now; a tuple for several entity columns. Nulls for an unknown entity."""
+        """The entity's latest values now; a tuple for several entity columns. Nulls for an unknown entity, and for values older than
+        `ttl`.
+        """
         ...

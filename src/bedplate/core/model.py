@@ -11,6 +11,8 @@ compare what is served with itself.
 A booster takes numbers, a request carries text: make text columns `Enum` (the categories are then part of the type), train on
 `Model.codes(frame)` and `Model.labels(column)`, and the stored model takes the text itself, with equal results.
 
+Numbers are taken as they are sent: a fraction for an input that held whole numbers in training is computed with, never cut off.
+
 An *absent* model (`use("late@production")` before the first promotion) is false: `if champion: ...`.
 """
 
@@ -35,6 +37,11 @@ class Field(msgspec.Struct, frozen=True):
     datatype: str
     categories: tuple[str, ...] = ()
 
+    @property
+    def type(self) -> str:
+        """The type in the words that people use: text, float64, int64, bool."""
+        return {"BYTES": "text", "FP32": "float32", "FP64": "float64"}.get(self.datatype, self.datatype.lower())
+
 
 class Signature(msgspec.Struct, frozen=True):
     """What a model takes and gives, column by column, in order."""
@@ -56,9 +63,10 @@ class Predictor(Protocol):
 class Model:
     """A trained model of any framework.
 
-    `native` is the framework's object; `example` a frame (best the training table itself), or a list of row mappings, of inputs in the
-    order the model takes them; `metrics` what is known of it; `ref` its identity once stored (`late@7`); `function` what predicts for
-    a `Model.of`.
+    `native` is the framework's object, of a loaded model too where that predicts (scikit-learn, the params of a `Model.of`; LightGBM's
+    library predicts without it, so there it is None); `example` a frame (best the training table itself), or a list of row mappings, of
+    inputs in the order the model takes them; `metrics` what is known of it; `ref` its identity once stored (`late@7`); `function` what
+    predicts for a `Model.of`.
     """
 
     def __init__(

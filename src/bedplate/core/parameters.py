@@ -81,10 +81,12 @@ def tune(*range_or_choices: Any, default: Any, log: bool = False) -> Any:
     if len(values) == 2 and all(isinstance(v, int | float) and not isinstance(v, bool) for v in values):
         low, high = values
         if not low <= default <= high:
-            raise ProjectError(f"tune({low}, {high}, default={default}): the default lies outside the range")
+            wrong = f"tune({low}, {high}, default={default}): the default lies outside the range"
+            raise ProjectError(wrong, next="mend the range or the default")
         return _tune(default, low=low, high=high, log=log)
     if default not in values:
-        raise ProjectError(f"tune{values!r}: the default {default!r} is not one of the choices")
+        wrong = f"tune{values!r}: the default {default!r} is not one of the choices"
+        raise ProjectError(wrong, next="add it to them, or take one of them")
     return _tune(default, choices=tuple(values))
 
 
@@ -94,7 +96,13 @@ def use(ref: str) -> Any:
 
 
 class Secret:
-    """Text that never reaches a log, plan, cache key or page. `reveal()` gives it."""
+    """Text that never reaches a log, plan, cache key or page. `reveal()` gives it.
+
+    It is read from the environment (`api_token` from `API_TOKEN`). Where the step prints it after all, or a library's error shows it, it
+    is masked as `****`: as it is, as `repr`, JSON or a URL write it, and in base64. Limits: not one of fewer than four characters, nor
+    one changed in another way, nor what a step returns as its result; and with `compute = "inline"` what a step prints goes to your own
+    terminal or notebook as it is.
+    """
 
     __slots__ = ("_text",)
 

@@ -6,6 +6,7 @@ wiring, kinds and mistakes are worked out by `pipeline.graph` when the project i
 
 from __future__ import annotations
 
+import difflib
 import inspect
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol, TypedDict, TypeVar, Unpack, overload
@@ -84,6 +85,15 @@ class Declaration(msgspec.Struct, frozen=True, kw_only=True):
         return STAGE_OF[self.decorator]
 
 
+class NoDecorator(ProjectError, AttributeError):
+    """A Project has nothing of that name; an AttributeError too, so that `hasattr` answers."""
+
+    def __init__(self, project: str, name: str) -> None:
+        near = difflib.get_close_matches(name, STAGE_OF, 1)
+        known = f"its decorators are {', '.join(STAGE_OF)}"
+        super().__init__(f"a Project has no '{name}'", why=known, next=f"did you mean '{near[0]}'?" if near else f"mend it in {project}")
+
+
 class Project:
     """The functions of one AI workload. Usable as `@project.step` and as `@project.step(cpu=2)`."""
 
@@ -95,6 +105,9 @@ class Project:
 
     def __repr__(self) -> str:
         return f"Project({self.name!r}, {len(self.declarations)} functions)"
+
+    def __getattr__(self, name: str) -> Any:
+        raise NoDecorator(self.name, name)
 
     @overload
     def ingest(self, function: Function, /) -> Function: ...

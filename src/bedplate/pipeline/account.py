@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any, Literal
 
 import msgspec
@@ -14,12 +15,14 @@ import msgspec
 from bedplate.compute.executor import Progress
 from bedplate.core.context import Noted
 from bedplate.core.records import Attempt, Outcome, Record, Run, RunStatus, Step, StepStatus, Usage, Version
+from bedplate.core.units import show_number
 
+from .code.dynamic import UNFOLLOWED
 from .commit import Done, check_of
 from .decide import Decision
 from .starting import Doing, Said, Site
 from .why import sentence
-from .wiring.graph import Graph
+from .wiring.graph import Graph, Node
 
 _LONG = 50
 """Characters after which the line of a hit takes no further metric."""
@@ -117,8 +120,11 @@ class Account:
         text = sentence(decision.reasons)
         for name, value in metrics.items():
             if len(text) < _LONG:
-                text += f", {name} {value:.4g}"
+                text += f", {name} {show_number(value)}"
         self.say("step.skipped", decision.name, decision.part, text)
+        for version in decision.versions:  # a check that only side runs had passed promotes when it becomes the project's own
+            if version.kind == "check":
+                self._promoted(self._graph.nodes[decision.name], version, self._run.started_at)
 
     def started(self, doing: Doing) -> None:
         """An attempt began; `expect_s` is what it should take by its own history."""
@@ -144,21 +150,25 @@ class Account:
         name, part, usage = done.node.name, done.attempt.part, done.attempt.usage
         data = {"wall_s": usage.wall_s, "peak_bytes": usage.peak_bytes, "energy_joules": usage.energy_joules}
         told = [f"{v.ref} ({v.rows:,} rows)" if v.rows is not None else v.ref for v in made]
-        same = ", equal to before" if made and all(v.attempt != done.attempt.id for v in made) else ""
+        known = ", equal to before" if self._run.moves_heads else ", which was there already"
+        same = known if made and all(v.attempt != done.attempt.id for v in made) else ""
         self.say("step.done", name, part, ", ".join(told) + same, {**data, "made": told})
         for path in done.outcome.opened:
             self.say("step.warned", name, part, f"opened {path}, which is not one of its inputs")
+        for lost in (part for part in done.step.key_parts.code if part.name.endswith(UNFOLLOWED)) if done.step.key_parts else ():
+            text = f"{lost.file}:{lost.line} imports a module by a name that is only known when it runs"
+            self.say("step.warned", name, part, f"{text}: an edit of that module is not noticed")
         for version in made:
             if (check := check_of(version)) is not None:
                 for finding in check.findings:
                     self.say("check.said", name, part, str(finding))
-                self._promoted(done, version)
+                self._promoted(done.node, version, done.attempt.started_at)
 
-    def _promoted(self, done: Done, check: Version) -> None:
-        """Where the check moved an alias, say so."""
-        alias = done.node.declaration.promotes
-        models = [wire.artifact for wire in done.node.wires if wire.kind == "model" and not wire.is_use]
+    def _promoted(self, node: Node, check: Version, since: datetime) -> None:
+        """Where the check moved an alias since then, say so."""
+        alias = node.declaration.promotes
+        models = [wire.artifact for wire in node.wires if wire.kind == "model" and not wire.is_use]
         moves = self._site.catalog.models.history(models[0], alias) if alias and models else []
         last = moves[-1] if moves else None
-        if last and (last.check, last.check_version) == (check.artifact, check.number) and last.at >= done.attempt.started_at:
-            self.say("check.promoted", done.node.name, text=f"{last.model}@{last.version} is now {last.alias}")
+        if last and (last.check, last.check_version) == (check.artifact, check.number) and last.at >= since:
+            self.say("check.promoted", node.name, text=f"{last.model}@{last.version} is now {last.alias}")

@@ -13,30 +13,29 @@ from bedplate.storage.store import Store
 from .served import PREDICTIONS, log_name
 
 
-def tables(names: Iterable[str], catalog: Catalog, store: Store, services: Iterable[str]) -> dict[str, Any]:
+def tables(names: Iterable[str], catalog: Catalog, store: Store) -> dict[str, Any]:
     """Name -> what the warehouse takes, for the names that a query asks for and that exist here.
 
     A table artifact is its pinned version's files, any other artifact one row with its value; a service's name is what it predicted.
     An artifact named like a table of the record hides it; `record.` is not needed otherwise.
     """
-    served = set(services)
+    served = set(store.logged(PREDICTIONS))
     found: dict[str, Any] = {}
     for name in names:
-        if name in served:
-            log = store.log(log_name(PREDICTIONS, name))
-            if files := log.files():
-                found[name] = files
-        elif (version := _version(catalog, name)) is not None:
+        if (version := _version(catalog, name)) is not None:
             found[name] = store.pinned(version) if version.kind == "table" else _row(version)
+        elif name in served and (files := store.log(log_name(PREDICTIONS, name)).files()):
+            found[name] = files
         elif name in TABLES:
             found[name] = export(catalog.database, name)
     return found
 
 
-def known(catalog: Catalog, services: Iterable[str]) -> dict[str, list[str]]:
+def known(catalog: Catalog, store: Store) -> dict[str, list[str]]:
     """Every name that a query may use, with what it is."""
     names = catalog.artifacts.names()
-    rows = [*((n, f"{kind} artifact") for n, kind in names.items() if "[" not in n), *((n, "predictions") for n in services)]
+    rows = [(name, f"{kind} artifact") for name, kind in names.items() if "[" not in name]
+    rows += [(name, "predictions") for name in store.logged(PREDICTIONS) if name not in names]
     rows += [(name, "record") for name in TABLES if name not in names]
     return {"table": [name for name, _ in rows], "what": [what for _, what in rows]}
 

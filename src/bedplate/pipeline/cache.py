@@ -17,8 +17,8 @@ from bedplate.core.kinds import KIND_SCHEMA
 from bedplate.core.records import Input, KeyParts, Part
 from bedplate.core.sources import Entry
 
-from .code.closure import step_code
-from .code.load import Loaded
+from .code.closure import files_of, step_code
+from .code.load import Loaded, stat_of
 from .code.packages import packages
 from .wiring.graph import Graph, Node
 
@@ -29,6 +29,7 @@ class Keyer:
     """Makes the KeyParts of a project's steps; the code closure of each function is worked out once."""
 
     def __init__(self, loaded: Loaded, graph: Graph, settings: Mapping[str, Mapping[str, Any]]) -> None:
+        self._loaded = loaded
         self._roots: list[Path] = [loaded.file.parent]
         self._graph = graph
         self._settings = settings
@@ -60,10 +61,15 @@ class Keyer:
         given = self._settings.get(node.name, {})
         return {wire.name: given.get(wire.name, wire.default) for wire in node.wires if wire.role == "setting"}
 
+    def edited(self) -> list[str]:
+        """Files of the code that are not as they were read for it."""
+        files = files_of([part for code in self._code.values() for part in code], self._roots)
+        return [Path(name).name for name, stat in files.items() if stat_of(name) != stat]
+
     def code(self, node: Node) -> tuple[Part, ...]:
         """The step's code closure."""
         if node.name not in self._code:
-            code = step_code(node, self._roots)
+            code = step_code(node, self._roots, self._loaded.file)
             self._code[node.name] = code
             self._packages[node.name] = packages(code, self._roots)
         return self._code[node.name]

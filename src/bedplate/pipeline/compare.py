@@ -24,6 +24,9 @@ class Difference(Record, frozen=True, kw_only=True):
     before: str
     after: str
 
+    def __repr__(self) -> str:
+        return f"<{self.what}: {self.before} -> {self.after}>" if self.before else f"<{self.what}: {self.after}>"
+
 
 class Made(Record, frozen=True, kw_only=True):
     """An artifact's digest before and now."""
@@ -52,7 +55,7 @@ def diff(catalog: Catalog, before: str, after: str) -> tuple[Difference, ...]:
         return diff_runs(catalog, before, after)
     old, new = catalog.artifacts.get(before), catalog.artifacts.get(after)
     if old.artifact != new.artifact:
-        raise UserError(f"{old.ref} and {new.ref} are versions of two artifacts", next=f"bedplate diff {old.ref} {old.artifact}")
+        raise UserError(f"{old.ref} and {new.ref} are versions of two artifacts", next=_pair(old))
     rows = [
         *_pairs(
             {"digest": short(old.digest), "rows": old.rows, "size": show_bytes(old.size_bytes), "value": old.value},
@@ -63,7 +66,7 @@ def diff(catalog: Catalog, before: str, after: str) -> tuple[Difference, ...]:
         *_pairs(_judged(catalog, old), _judged(catalog, new), "check "),
         *_pairs(catalog.runs.params(old.attempt), catalog.runs.params(new.attempt), "param "),
     ]
-    return (*rows, *_causes(step_of(catalog, old.attempt), step_of(catalog, new.attempt)))
+    return (*rows, *_causes(catalog, step_of(catalog, old.attempt), step_of(catalog, new.attempt)))
 
 
 def diff_runs(catalog: Catalog, before: str, after: str) -> tuple[Difference, ...]:
@@ -82,15 +85,17 @@ def step_of(catalog: Catalog, attempt_id: str) -> Step | None:
     return next((s for s in catalog.runs.steps(attempt.run) if (s.name, s.part) == (attempt.step, attempt.part)), None)
 
 
-def notes(now: Step | None, before: Step | None) -> tuple[str, ...]:
-    """What has changed between two steps' keys, in words."""
+def notes(catalog: Catalog, now: Step | None, before: Step | None) -> tuple[str, ...]:
+    """What has changed between two steps' keys, in words, with the files of their sources."""
     if now is None or before is None or now.key_parts is None:
         return ()
-    return tuple(reason.text for reason in explain(now.key_parts, before.key_parts))
+    new, old = catalog.sources.read_by(now.result), catalog.sources.read_by(before.result)
+    entries = {name: (new.get(name, ()), old.get(name, ())) for name in {*new, *old}}
+    return tuple(reason.text for reason in explain(now.key_parts, before.key_parts, entries))
 
 
-def _causes(old: Step | None, new: Step | None) -> Sequence[Difference]:
-    return [Difference(what="because", before="", after=text) for text in notes(new, old)]
+def _causes(catalog: Catalog, old: Step | None, new: Step | None) -> Sequence[Difference]:
+    return [Difference(what="because", before="", after=text) for text in notes(catalog, new, old)]
 
 
 def _pairs(old: Mapping[str, Any], new: Mapping[str, Any], label: str = "") -> list[Difference]:
@@ -108,6 +113,7 @@ def _judged(catalog: Catalog, version: Version) -> dict[str, Any]:
     for verdict in reversed(catalog.models.verdicts(version.artifact, version.number)):
         check = catalog.artifacts.find(f"{verdict.check}@{verdict.check_version}")
         found = check_of(check) if check is not None else None
+        figures[verdict.check] = "pass" if verdict.passed else "FAIL"
         figures |= {f"{verdict.check}: {name}": value for name, value in found.figures().items()} if found is not None else {}
     return figures
 
@@ -119,6 +125,12 @@ def _columns(version: Version) -> dict[str, str]:
         return {column["name"]: column["shown"] for column in schema["columns"]}
     except (msgspec.DecodeError, KeyError, TypeError, ValueError):
         return {}
+
+
+def _pair(version: Version) -> str:
+    """The command that compares a version with the one before it."""
+    name, number = version.artifact, version.number
+    return f"bedplate diff {name}@{number - 1} {name}@{number}" if number > 1 else f"bedplate show {name} lists its versions"
 
 
 def _unit(step: Step) -> str:

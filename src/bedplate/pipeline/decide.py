@@ -16,7 +16,7 @@ import msgspec
 
 from bedplate.catalog.catalog import Catalog
 from bedplate.core.clock import Clock
-from bedplate.core.errors import BedplateError, CorruptError, StoreError, UserError
+from bedplate.core.errors import BedplateError, CorruptError, NotFound, StoreError, UserError
 from bedplate.core.kinds import KIND_SCHEMA
 from bedplate.core.parameters import Keys
 from bedplate.core.project import Needs
@@ -28,7 +28,7 @@ from .cache import Keyer
 from .code.closure import key
 from .handlers import ListSource
 from .served import served
-from .why import FIRST, FORCED, Reason, explain
+from .why import AGAIN, FIRST, FORCED, Reason, explain
 from .wiring.graph import Graph, Node, Wire
 
 Made = Mapping[str, Version]
@@ -60,8 +60,8 @@ class Decision(Record, frozen=True, kw_only=True):
 class Decider:
     """Decides for the steps of one graph.
 
-    `forced` are the steps that run whatever the cache says; `pinned` the versions to take for references, instead of what is there (None:
-    absent); `parts` the only parts to run of a step with `each=`.
+    `forced` are the steps that run whatever the cache says, for the reason `forced_as`; `pinned` the versions to take for references,
+    instead of what is there (None: absent); `parts` the only parts to run of a step with `each=`.
     """
 
     def __init__(
@@ -75,6 +75,7 @@ class Decider:
         folder: Path,
         clock: Clock,
         forced: frozenset[str] = frozenset(),
+        forced_as: Reason = FORCED,
         pinned: Mapping[str, Version | None] | None = None,
         parts: Mapping[str, tuple[str, ...]] | None = None,
     ) -> None:
@@ -86,13 +87,21 @@ class Decider:
         self._folder = folder
         self._clock = clock
         self._forced = forced
+        self._forced_as = forced_as
         self._pinned = pinned or {}
         self._parts = parts or {}
 
     def parts(self, node: Node, made: Made) -> tuple[str, ...]:
-        """The keys of a step with `each=`; without, the one empty part."""
-        if node.name in self._parts:
-            return self._parts[node.name]
+        """The keys of a step with `each=`, or those of them that were asked for; without, the one empty part."""
+        wanted = self._parts.get(node.name)
+        if wanted is not None and self._forced_as is AGAIN:
+            return wanted  # a key of then may have gone
+        keys = self._keys(node, made)
+        if wanted is not None and (unknown := next((key for key in wanted if key not in keys), None)) is not None:
+            raise NotFound(f"{node.name} has no part '{unknown}'", next=f"bedplate plan {node.name}")
+        return keys if wanted is None else wanted
+
+    def _keys(self, node: Node, made: Made) -> tuple[str, ...]:
         if node.each is None:
             return ("",)
         if isinstance(node.each, Keys):
@@ -103,6 +112,8 @@ class Decider:
         keys = self._store.keys(version)
         if "" in keys:
             raise UserError(f"'{node.each}' has an empty key", why=f"{node.name} runs for each", next="leave it out")
+        if dots := next((key for key in keys if key in (".", "..")), None):
+            raise UserError(f"'{node.each}' has the key '{dots}'", why="no file of a part can be called so", next="give it another name")
         if len(set(keys)) < len(keys):
             twice = next(key for key, count in Counter(keys).items() if count > 1)
             raise UserError(f"'{node.each}' has the key {twice!r} twice", why=f"{node.name} runs for each", next="return each key once")
@@ -132,7 +143,7 @@ class Decider:
     def ahead(self, node: Node, behind: Sequence[str]) -> Decision:
         """What can be said of a step before the steps that it is `behind` have run: that it will, or may."""
         if node.name in self._forced:
-            return Decision(name=node.name, action="run", reasons=(FORCED,))
+            return Decision(name=node.name, action="run", reasons=(self._forced_as,))
         last = self._catalog.runs.last_step(node.name)
         if last is None or last.key_parts is None:
             return Decision(name=node.name, action="run", reasons=(FIRST,))
@@ -192,7 +203,7 @@ class Decider:
     def reasons(self, node: Node, part: str, parts: KeyParts, sources: Mapping[str, tuple[Entry, ...]]) -> tuple[Reason, ...]:
         """Why a step without a cached result has to run: what changed since it last ended."""
         if node.name in self._forced:
-            return (FORCED,)
+            return (self._forced_as,)
         last: Step | None = self._catalog.runs.last_step(node.name, part)
         entries = {name: (now, self._catalog.sources.entries(node.name, name)) for name, now in sources.items()}
         reasons = explain(parts, last.key_parts if last else None, entries)

@@ -1,7 +1,8 @@
 """The worker's half of a step: hand a function its inputs, store what it returns, answer with an Outcome.
 
 Bytes are stored first and the outcome is staged beside them before it is sent, so that a controller killed in between is
-followed by one that adopts it (invariant 3). Nothing here writes to the catalog.
+followed by one that adopts it (invariant 3). In the controller's own process the short ones are not: nobody outlives it to answer, and
+they are sooner made again than written down. Nothing here writes to the catalog.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import math
 import os
 import time
 import traceback
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
@@ -21,17 +22,17 @@ import msgspec
 from bedplate.core.clock import Clock
 from bedplate.core.context import Context, Noted
 from bedplate.core.errors import BedplateError, UserError, WorldError
+from bedplate.core.hiding import hidden
 from bedplate.core.model import Model
 from bedplate.core.parameters import Secret
 from bedplate.core.records import Cause, Draft, Input, Outcome, Task, Version
 from bedplate.storage.shelf import Save
 from bedplate.storage.store import Store
 
-from .cache import code_digest
-from .code.closure import step_code
 from .code.load import Loaded
-from .handlers import Handler, Work
+from .handlers import Handler, ListSource, Work, annotated
 from .opened import Opened
+from .same import Same
 from .wiring.graph import Graph, Node, Wire
 
 _PROGRESS_EVERY_S = 0.1
@@ -40,7 +41,11 @@ _TRACEBACK = 20_000
 
 
 class Execution:
-    """Runs tasks of one loaded project; one instance lives as long as its worker."""
+    """Runs tasks of one loaded project; one instance lives as long as its worker.
+
+    Outcomes that took at least `stages_from_s` seconds are staged. `list_source` looks again at what a step has read; without it,
+    nobody does.
+    """
 
     def __init__(
         self,
@@ -53,6 +58,8 @@ class Execution:
         stopping: Callable[[], bool],
         keep_checkpoints: int,
         opened: Opened,
+        stages_from_s: float = 0.0,
+        list_source: ListSource | None = None,
     ) -> None:
         self.loaded = loaded
         self.graph = graph
@@ -62,52 +69,59 @@ class Execution:
         self.stopping = stopping
         self.keep_checkpoints = keep_checkpoints
         self.opened = opened
+        self.stages_from_s = stages_from_s
+        self._same = Same(loaded, graph, list_source)
+        self._home, self._environ = Path.cwd(), dict(os.environb)
 
     def run(self, task: Task, report: Callable[[bytes], None]) -> Outcome:
         """Run one task; `report` gets encoded Noted records as they come.
 
         Every failure is an Outcome that names its cause; only our own bugs escape.
         """
-        notes = Notes(report, self.clock)
+        secrets = known_secrets(self.graph.nodes.get(task.step))
+        notes = Notes(report, self.clock, secrets)
         wall, cpu = time.perf_counter(), time.process_time()
         drafts: tuple[Draft, ...] = ()
         failure: tuple[Cause, str, str] = ("", "", "")
         inputs = [entry.path for entries in task.sources.values() for entry in entries]
-        with _put_back(), self.opened.watching(self.store.root.parent, inputs):
+        with self._put_back():
             try:
-                self._same_code(task)
-                drafts = self._call(task, notes)
-                notes.files = tuple(self._keep(noted) for noted in notes.files)
+                self._same.before(task)
+                with self.opened.watching(self.store.root.parent, inputs):
+                    drafts = self._call(task, notes)
+                    notes.files = tuple(self._keep(noted) for noted in notes.files)
+                self._same.after(task)
             except BaseException as error:
-                failure = self._failure(error)
+                failure = self._failure(error, self.graph.nodes.get(task.step))
         outcome = Outcome(
             attempt=task.attempt,
             task=task,
             drafts=drafts,
             noted=(*notes.kept, *notes.files),
             cause=failure[0],
-            message=_plain(self._without_secrets(task, failure[1]), _MESSAGE),
-            traceback=_plain(self._without_secrets(task, failure[2]), _TRACEBACK),
-            opened=self.opened.found(),
+            message=_plain(hidden(failure[1], secrets), _MESSAGE),
+            traceback=_plain(hidden(failure[2], secrets), _TRACEBACK),
+            opened=self._same.beside(task, self.opened),
             cpu_s=time.process_time() - cpu,
             wall_s=time.perf_counter() - wall,
         )
         if outcome.ok:
-            self.store.stage(outcome)
+            if outcome.wall_s >= self.stages_from_s:
+                self.store.stage(outcome)
             self.store.checkpoints(task.cache_key, self.keep_checkpoints).clear()
         return outcome
 
-    def _same_code(self, task: Task) -> None:
-        """Raises UserError where the project was edited while the run was going on, so that this is not the code that was keyed."""
-        if task.stamp in ("", self.loaded.stamp) or task.combine:
-            return
-        node = self.graph.nodes.get(task.step)
-        if node is None or code_digest(step_code(node, [self.loaded.file.parent])) != task.code:
-            raise UserError(
-                f"{task.step} was edited while the run was going on",
-                why="its result would be recorded as that of the code before",
-                next="bedplate run",
-            )
+    @contextmanager
+    def _put_back(self) -> Iterator[None]:
+        """A step may change folder and environment for itself, not for the next one in this worker."""
+        try:
+            yield
+        finally:
+            if self.opened.moved:
+                with suppress(OSError):
+                    os.chdir(self._home)
+                os.environb.clear()
+                os.environb.update(self._environ)
 
     def _call(self, task: Task, notes: Notes) -> tuple[Draft, ...]:
         node = self.graph.nodes[task.step]
@@ -172,7 +186,8 @@ class Execution:
     def _artifact(self, given: Input, wire: Wire) -> Any:
         if given.version is None:
             return Model(ref=given.artifact) if wire.view == "model" and not wire.optional else None
-        return self.store.load(given.version, given.view, given.spec)
+        value = self.store.load(given.version, given.view, given.spec)
+        return annotated(value, wire.hint) if given.view == "scalar" else value
 
     def _keep(self, noted: Noted) -> Noted:
         """A file that the step wants kept goes to the store; the note then carries its digest."""
@@ -181,7 +196,7 @@ class Execution:
             raise UserError(f"context.artifact: there is no file {path}", why="it was not there when the step ended")
         return msgspec.structs.replace(noted, value=self.store.keep(path))
 
-    def _failure(self, error: BaseException) -> tuple[Cause, str, str]:
+    def _failure(self, error: BaseException, node: Node | None) -> tuple[Cause, str, str]:
         if isinstance(error, KeyboardInterrupt) or (isinstance(error, SystemExit) and self.stopping()):
             return "cancelled", "stopped on request", ""
         if isinstance(error, UserError):
@@ -189,37 +204,40 @@ class Execution:
         if isinstance(error, BedplateError):
             return ("world" if isinstance(error, WorldError) else "code"), str(error), ""
         if isinstance(error, MemoryError):
-            return "memory", "the process ran out of memory", self._frames(error)
+            return "memory", "the process ran out of memory", self._frames(error, node)
         text = "".join(traceback.format_exception_only(error)).strip()
-        return "code", text, self._frames(error)
+        return "code", text, self._frames(error, node)
 
-    def _without_secrets(self, task: Task, text: str) -> str:
-        """A library may put what it was given into its errors."""
-        node = self.graph.nodes.get(task.step)
-        for wire in node.by_role("secret") if node is not None else ():
-            if secret := os.environ.get(wire.name.upper()):
-                text = text.replace(secret, "****")
-        return text
+    def _frames(self, error: BaseException, node: Node | None) -> str:
+        """The traceback from the project's own first frame on: what the user can act on.
 
-    def _frames(self, error: BaseException) -> str:
-        """The traceback from the project's own first frame on: what the user can act on."""
+        Without one, as where a lazy frame is collected after the step returned it, the place of the step.
+        """
         frames = traceback.extract_tb(error.__traceback__)
         folder = str(self.loaded.file.parent) + os.sep
-        first = next((i for i, frame in enumerate(frames) if frame.filename.startswith(folder)), len(frames))
-        return "".join(traceback.format_list(frames[first:]))
+        first = next((i for i, frame in enumerate(frames) if frame.filename.startswith(folder)), None)
+        if first is not None:
+            return "".join(traceback.format_list(frames[first:]))
+        if node is None:
+            return ""
+        declared = node.declaration
+        return f'  File "{declared.file}", line {declared.line}, in {node.name}\n    raised when what it returned was worked out and kept\n'
 
 
 class Notes:
-    """Collects what the Context says and passes it on: metrics at once, progress at most ten times a second."""
+    """Collects what the Context says and passes it on, without `secrets`: metrics at once, progress at most ten times a second."""
 
-    def __init__(self, report: Callable[[bytes], None], clock: Clock) -> None:
+    def __init__(self, report: Callable[[bytes], None], clock: Clock, secrets: Sequence[Secret] = ()) -> None:
         self.kept: list[Noted] = []
         self.files: tuple[Noted, ...] = ()
         self._report = report
         self._clock = clock
         self._next = 0.0
+        self._secrets = secrets
 
     def __call__(self, noted: Noted) -> None:
+        if self._secrets and isinstance(noted.value, str) and noted.what != "file":
+            noted = msgspec.structs.replace(noted, value=hidden(noted.value, self._secrets))
         if noted.what == "metric" and not math.isfinite(noted.value):
             noted = msgspec.structs.replace(noted, value=str(noted.value))  # JSON knows no infinity
         if noted.what == "file":
@@ -235,20 +253,6 @@ class Notes:
         self._report(said)
 
 
-@contextmanager
-def _put_back() -> Iterator[None]:
-    """A step may change folder and environment for itself, not for the next one in this worker."""
-    folder, environ = Path.cwd(), dict(os.environb)
-    try:
-        yield
-    finally:
-        with suppress(OSError):
-            os.chdir(folder)
-        if dict(os.environb) != environ:
-            os.environb.clear()
-            os.environb.update(environ)
-
-
 def _plain(text: str, longest: int) -> str:
     """Text that every record and terminal can hold, whatever a step raised: no lone surrogates, no megabytes."""
     plain = text.encode("utf-8", "backslashreplace").decode()
@@ -260,6 +264,12 @@ def _secret(name: str) -> Secret:
     if text is None:
         raise UserError(f"the secret '{name}' is not set", why="it is read from the environment", next=f"export {name.upper()}=...")
     return Secret(text)
+
+
+def known_secrets(node: Node | None) -> tuple[Secret, ...]:
+    """The secrets that a step is given, as far as they are set: a library may put them into its errors and what it prints."""
+    names = [wire.name.upper() for wire in node.by_role("secret")] if node is not None else []
+    return tuple(Secret(os.environ[name]) for name in names if name in os.environ)
 
 
 def deadline(now: datetime, seconds: float | None) -> datetime | None:

@@ -6,6 +6,7 @@ Assembly hands the pipeline a table of decorator -> handler; the pipeline never 
 
 from __future__ import annotations
 
+import typing
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -18,6 +19,8 @@ from bedplate.core.errors import UserError
 from bedplate.core.kinds import is_scalar, kind_of
 from bedplate.core.records import Draft, Input, Record, Task, Verdict
 from bedplate.core.sources import Entry, Source
+
+from .plain import plain
 
 if TYPE_CHECKING:
     from bedplate.storage.store import Store
@@ -65,13 +68,16 @@ def results(node: Node, value: Any) -> dict[str, Any]:
     Raises UserError naming the step, the kind that it declares and the type that came.
     """
     named = len(node.outputs) > 1 or node.outputs[0].field is not None
-    values = {out.artifact: _plain(getattr(value, out.field or "", None) if named else value) for out in node.outputs}
+    values = {out.artifact: getattr(value, out.field or "", None) if named else value for out in node.outputs}
     for out in node.outputs:
+        if out.kind == "scalar":
+            values[out.artifact] = plain(values[out.artifact], out.artifact)
+            _check_bytes(node, out, values[out.artifact])
         if not fits(out, values[out.artifact]):
-            declared = getattr(out.hint, "__name__", str(out.hint)) if out.kind == "scalar" and out.hint else f"a {out.kind}"
+            declared = _declared(out)
             raise UserError(
                 f"{node.name} returned {_typename(values[out.artifact])} for '{out.artifact}', which is declared {declared}",
-                why="the return annotation says what comes out",
+                why=_misfit(out, values[out.artifact]) or "the return annotation says what comes out",
                 next=f"return {declared}, or change the annotation ({Path(node.declaration.file).name}:{node.declaration.line})",
             )
     return values
@@ -88,6 +94,38 @@ def fits(out: Output, value: Any) -> bool:
     return kind_of(type(value)) == out.kind
 
 
+def _check_bytes(node: Node, out: Output, value: Any) -> None:
+    """Raises UserError for bytes that the annotation does not tell of: JSON knows none, so they would come back as text."""
+    if not (count := _bytes_in(value)):
+        return
+    try:
+        back = msgspec.convert(msgspec.to_builtins(value), Any if out.hint is None else out.hint)
+    except (msgspec.ValidationError, TypeError):
+        return  # another mistake, which is told as such
+    if _bytes_in(back) < count:
+        raise UserError(
+            f"{node.name} returned bytes inside '{out.artifact}', which would come back as text",
+            why=f"it is kept as JSON, and the annotation {_declared(out)} does not say where the bytes are",
+            next="name them in the annotation, as dict[str, bytes], or return a Path or Pickle[...]",
+        )
+
+
+def annotated(value: Any, hint: Any) -> Any:
+    """A kept value as the type that its consumer's annotation says (a tuple, a time, bytes); as it is kept where it is no such thing."""
+    try:
+        return value if hint is None else msgspec.convert(value, hint)
+    except (msgspec.ValidationError, TypeError):
+        return value
+
+
+def _bytes_in(value: Any) -> int:
+    if isinstance(value, dict):
+        return sum(_bytes_in(item) for item in value.values())
+    if isinstance(value, list | tuple | set | frozenset):
+        return sum(_bytes_in(item) for item in value)
+    return isinstance(value, bytes | bytearray | memoryview)
+
+
 def _is_a(value: Any, hint: Any) -> bool:
     try:
         msgspec.convert(value, hint)
@@ -98,9 +136,23 @@ def _is_a(value: Any, hint: Any) -> bool:
     return True
 
 
-def _plain(value: Any) -> Any:
-    """A number of NumPy's as Python's own."""
-    return value.item() if type(value).__module__ == "numpy" and getattr(value, "shape", None) == () else value
+def _misfit(out: Output, value: Any) -> str:
+    """Where in a value of the right type something is of a wrong one; empty where the value itself is."""
+    outer = typing.get_origin(out.hint)
+    if out.kind != "scalar" or not isinstance(outer, type) or not isinstance(value, outer):
+        return ""
+    try:
+        msgspec.convert(value, out.hint)
+    except msgspec.ValidationError as error:
+        return f"in it: {error}"
+    return ""
+
+
+def _declared(out: Output) -> str:
+    """What the annotation says, as it is written."""
+    if out.kind != "scalar" or not out.hint:
+        return f"a {out.kind}"
+    return str(out.hint) if typing.get_origin(out.hint) else getattr(out.hint, "__name__", str(out.hint))
 
 
 def _typename(value: Any) -> str:

@@ -16,7 +16,7 @@ from bedplate.planner.critical import WallTime, wall_time
 from bedplate.planner.history import TrackRecord, coverage, forecast
 
 from .decide import Decider, Decision
-from .why import Reason, sentence
+from .why import FIRST, Reason, sentence
 from .wiring.graph import Graph, Node
 
 Quantity = Literal["wall_s", "peak_bytes", "energy_joules"]
@@ -35,6 +35,9 @@ class Planned(Record, frozen=True, kw_only=True):
     forecasts: tuple[Forecast, ...] = ()
     record: TrackRecord = TrackRecord()
 
+    def __repr__(self) -> str:
+        return f"<{self.action} {self.name}{f'[{self.part}]' if self.part else ''}: {self.why}>"
+
 
 def plan(catalog: Catalog, graph: Graph, decider: Decider, chosen: Iterable[str]) -> tuple[Planned, ...]:
     """The chosen steps in order, each decided as far as it can be before anything runs."""
@@ -50,7 +53,9 @@ def plan(catalog: Catalog, graph: Graph, decider: Decider, chosen: Iterable[str]
             decided[name] = [decider.ahead(node, behind)] if behind else _now(decider, node, made)
         for decision in decided[name]:
             made.update({version.artifact: version for version in decision.versions})
-    return tuple(planned for name, decisions in decided.items() for planned in _planned(catalog, graph.nodes[name], decisions))
+    failed = catalog.runs.failed_steps()
+    units = ((graph.nodes[name], decisions) for name, decisions in decided.items())
+    return tuple(planned for node, decisions in units for planned in _planned(catalog, node, decisions, node.name in failed))
 
 
 def _now(decider: Decider, node: Node, made: Mapping[str, Version]) -> list[Decision]:
@@ -70,7 +75,7 @@ def _blocked(name: str, why: str) -> Decision:
     return Decision(name=name, action="blocked", reasons=(Reason(what="input", text=why),))
 
 
-def _planned(catalog: Catalog, node: Node, decisions: Sequence[Decision]) -> Iterator[Planned]:
+def _planned(catalog: Catalog, node: Node, decisions: Sequence[Decision], failed: bool) -> Iterator[Planned]:
     history = forecasts(catalog, node.name) if any(one.action != "skip" for one in decisions) else ()
     record = track_record(catalog, node.name)
     for one in decisions:
@@ -79,10 +84,18 @@ def _planned(catalog: Catalog, node: Node, decisions: Sequence[Decision]) -> Ite
             stage=node.stage,
             part=one.part,
             action=one.action,
-            why=sentence(one.reasons),
+            why=_why(one, failed),
             forecasts=history if one.action != "skip" else (),
             record=record,
         )
+
+
+def _why(decision: Decision, failed: bool) -> str:
+    """The reasons, and that the last attempt failed: what has only failed has not never run."""
+    said = sentence(decision.reasons)
+    if not failed or decision.action not in ("run", "maybe"):
+        return said
+    return f"{said.replace(FIRST.text, 'it has not got through yet')}; its last attempt failed"
 
 
 def total(planned: Sequence[Planned], graph: Graph, slots: float) -> WallTime:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import os
 import platform
 import subprocess
@@ -35,6 +36,14 @@ def begun(
         pid=pid,
         process_started=process_started(pid) or 0.0,
     )
+
+
+def who() -> str:
+    """Who does this, as a reason on record: `by ada`."""
+    try:
+        return f"by {getpass.getuser()}"
+    except (KeyError, OSError):  # a container's user without a name
+        return f"by user {os.getuid()}"
 
 
 def git_state(folder: Path) -> tuple[str, bool]:

@@ -12,7 +12,7 @@ from bedplate.core.errors import UserError
 from bedplate.core.parameters import Tune
 from bedplate.core.records import Record, Version
 
-from .wiring.graph import Graph
+from .wiring.graph import Graph, Node
 
 RUNS = ("ingest", "prepare", "features", "train", "check", "step")
 """Decorators whose functions `run` makes; services are served, watches are watched."""
@@ -21,8 +21,8 @@ RUNS = ("ingest", "prepare", "features", "train", "check", "step")
 class Request(Record, frozen=True, kw_only=True):
     """What to run: `names` (empty: everything), `settings` by step, `fresh` to ignore the cache, `only` to leave out what they need.
 
-    `side`: heads do not move. `pinned` maps references to the version to use for them (None: absent), `parts` a step with `each=` to the
-    parts to run of it: both are for running an attempt again as it was.
+    `side`: heads do not move. `again`: an attempt is run again as it was: `pinned` maps references to the version to use for them (None:
+    absent), `parts` a step with `each=` to the parts to run of it.
     """
 
     names: tuple[str, ...] = ()
@@ -30,6 +30,7 @@ class Request(Record, frozen=True, kw_only=True):
     fresh: bool = False
     only: bool = False
     side: bool = False
+    again: bool = False
     command: str = ""
     pinned: dict[str, Version | None] = msgspec.field(default_factory=dict)
     parts: dict[str, tuple[str, ...]] = msgspec.field(default_factory=dict)
@@ -50,9 +51,45 @@ def chosen(graph: Graph, request: Request) -> tuple[str, ...]:
     return tuple(name for name in graph.nodes if name in wanted)
 
 
+def part_of(graph: Graph, name: str) -> tuple[Node, str]:
+    """`orders[2025-01-31]` as the step and the part of it; the part is empty where none is named. Raises NotFound, UserError."""
+    step, bracket, part = name.removesuffix("]").partition("[")
+    node = graph.node(step if bracket else name)
+    if bracket and node.each is None:
+        raise UserError(f"{node.name} has no parts", why="it runs once, not for each of something", next=f"name it whole: {node.name}")
+    return node, part if bracket else ""
+
+
+def parted(graph: Graph, request: Request) -> Request:
+    """The request with the parts that its names say (`orders[2025-01-31]`) as parts to run. Raises NotFound, UserError."""
+    parts: dict[str, tuple[str, ...]] = {}
+    whole: set[str] = set()
+    for name in request.names:
+        node, part = part_of(graph, name)
+        if part:
+            parts[node.name] = (*parts.get(node.name, ()), part)
+        else:
+            whole.add(node.name)
+    named = tuple(name.partition("[")[0] for name in request.names)
+    some = {name: tuple(dict.fromkeys(keys)) for name, keys in parts.items() if name not in whole}
+    return msgspec.structs.replace(request, names=tuple(dict.fromkeys(named)), parts={**some, **request.parts})
+
+
 def forced(graph: Graph, request: Request, names: tuple[str, ...]) -> frozenset[str]:
     """The steps that run whatever the cache says: with `fresh` those named, or all of `names`."""
     return frozenset(graph.node(name).name for name in request.names or names) if request.fresh else frozenset()
+
+
+def complete(graph: Graph, request: Request, names: tuple[str, ...]) -> None:
+    """See that every setting of these steps has a value. Raises UserError for the first that has none."""
+    for name in names:
+        for wire in graph.nodes[name].by_role("setting"):
+            if wire.required and wire.name not in request.settings.get(name, {}):
+                raise UserError(
+                    f"the setting '{wire.name}' has no default, so a plain `bedplate run` cannot make {name}",
+                    why="nothing else says what it is",
+                    next=f"give it one, or: --set {name}.{wire.name}=...",
+                )
 
 
 def read_settings(graph: Graph, given: Mapping[str, Any]) -> dict[str, dict[str, Any]]:

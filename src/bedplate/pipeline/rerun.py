@@ -44,6 +44,7 @@ def request_of(catalog: Catalog, graph: Graph, attempt: Attempt) -> Request:
         fresh=True,
         only=True,
         side=True,
+        again=True,
         command=f"bedplate rerun {attempt.id}",
         pinned=_pinned(catalog, node, given.versions if given is not None else {}, attempt.part),
         parts={node.name: (attempt.part,)} if attempt.part else {},
@@ -59,7 +60,9 @@ def compared(catalog: Catalog, attempt: Attempt, summary: Summary) -> Rerun:
         if v.artifact in made
     )
     now = next((step for step in summary.steps if (step.name, step.part) == (attempt.step, attempt.part)), None)
-    return Rerun(attempt=attempt.id, outputs=outputs, notes=(*notes(now, step_of(catalog, attempt.id)), *summary.failures.values()))
+    return Rerun(
+        attempt=attempt.id, outputs=outputs, notes=(*notes(catalog, now, step_of(catalog, attempt.id)), *summary.failures.values())
+    )
 
 
 def _pinned(catalog: Catalog, node: Node, versions: dict[str, str], part: str) -> dict[str, Version | None]:

@@ -256,7 +256,7 @@ class Runner:
         self._made.update({version.artifact: version for version in versions})
         if node.each is None or decision.combine or not self._parts[node.name]:
             self._flow.through(node.name)
-        elif self._flow.finish(node.name, decision.part):
+        elif self._flow.finish(node.name, decision.part) and node.name not in self._account.failures:
             if self._decider.is_whole(node):
                 self._skip(self._sort([self._decider.combine(node, self._parts[node.name], self._made)]))
             else:
@@ -284,14 +284,9 @@ class Runner:
         self._fail(doing.node, decision.part, outcome.message, data)
 
     def _fail(self, node: Node, part: str, message: str, data: dict[str, Any] | None = None) -> None:
-        """The step did not get through; what needs it ends with it."""
-        if node.name in self._account.failures:
-            return
-        self._account.failures[node.name] = message
+        """The step, or a part of it, did not get through; what needs it ends with it, and its other parts go on."""
+        self._account.failures.setdefault(node.name, message)
         self._account.say("step.failed", node.name, part, message, data or {})
-        self._queue = OrderedDict((unit, d) for unit, d in self._queue.items() if d.name != node.name)
-        self._held = [d for d in self._held if d.name != node.name]
-        self._later = [entry for entry in self._later if entry[1].name != node.name]
         never = [] if self._account.knows(node.name, part) else [self._account.unstarted(node.name, part, "failed", message)]
         why = f"it needs {node.name}, which did not get through"
         held = [self._account.unstarted(name, "", "cancelled", why) for name in self._flow.fail(node.name)]

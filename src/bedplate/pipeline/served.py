@@ -16,6 +16,8 @@ from bedplate.storage.store import Store
 
 PREDICTIONS: Final = "predictions"
 LABELS: Final = "labels"
+LOST: Final = "predictions.lost"
+"""The kind of event that says how many answers of a service (`subject`) are not in its log (`data`: count, why)."""
 
 
 def log_name(what: str, service: str) -> str:

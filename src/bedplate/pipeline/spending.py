@@ -6,21 +6,12 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from bedplate.catalog.catalog import Catalog
-from bedplate.core.errors import Refused, UserError
+from bedplate.core.errors import Refused
 from bedplate.core.project import Project
 from bedplate.planner.budget import standing
 from bedplate.planner.history import cost
 
 from .plan import Planned
-
-
-def price_per_hour(text: str) -> float:
-    """Dollars an hour from `3.2 USD/hour`. Raises UserError."""
-    amount = text.partition("/")[0].split()
-    try:
-        return float(amount[0])
-    except (IndexError, ValueError) as error:
-        raise UserError(f"price = '{text}' is not a price", next="write '3.2 USD/hour'") from error
 
 
 def within_budget(project: Project, planned: Sequence[Planned], price: float, catalog: Catalog, now: datetime) -> None:

@@ -16,11 +16,11 @@ from bedplate.core.records import Attempt, Forecast, Lease, Record, Run, Task
 from bedplate.storage.store import Store
 
 from .cache import code_digest
-from .code.closure import seed
+from .code.closure import files_of, seed
 from .code.load import Loaded
 from .commit import lease_names
 from .decide import Decision
-from .execute import deadline
+from .execute import deadline, known_secrets
 from .plan import forecasts
 from .wiring.graph import Graph, Node
 
@@ -71,6 +71,7 @@ class Starter:
         self._holder_is_dead = holder_is_dead
         self._numbers: dict[tuple[str, str], int] = {}
         self._forecasts: dict[str, tuple[Forecast, ...]] = {}
+        self._files: dict[str, dict[str, tuple[int, int]]] = {}
 
     def prepare(self, decision: Decision) -> Doing | None:
         """An attempt with its leases; None where another run is making the same. Changes nothing but the catalog."""
@@ -112,6 +113,7 @@ class Starter:
             target=self._run.target,
             code=code_digest(decision.key_parts.code) if decision.key_parts else "",
             stamp=self._stamp,
+            files=self._late(decision),
             inputs=decision.inputs,
             settings=decision.key_parts.settings if decision.key_parts else {},
             sources=decision.sources,
@@ -122,8 +124,19 @@ class Starter:
             combine=decision.combine,
             deadline=deadline(attempt.started_at, needs.time_s),
         )
-        job = Job(id=attempt.id, payload=msgspec.json.encode(task), needs=needs, log=self._site.logs / attempt.log, name=decision.name)
+        job = Job(
+            id=attempt.id, payload=msgspec.json.encode(task), needs=needs, log=self._site.logs / attempt.log, name=decision.name,
+            secrets=known_secrets(doing.node),
+        )  # fmt: skip
         self._site.executor.start(job)
+
+    def _late(self, decision: Decision) -> dict[str, tuple[int, int]]:
+        """The files of a step's code that nobody has imported when the project is loaded."""
+        if decision.name not in self._files:
+            parts = decision.key_parts.code if decision.key_parts else ()
+            files = files_of(parts, [self._loaded.file.parent])
+            self._files[decision.name] = {name: stat for name, stat in files.items() if name not in self._loaded.read}
+        return self._files[decision.name]
 
     def _lease(self, names: list[str]) -> list[Lease] | None:
         """The leases on all names, taking them from runs that are known to be dead; None while another holds one."""

@@ -31,6 +31,7 @@ class Reason(Record, frozen=True, kw_only=True):
 
 FIRST = Reason(what="first", text="it has never run")
 FORCED = Reason(what="forced", text="asked for with --fresh")
+AGAIN = Reason(what="forced", text="asked for with rerun")
 
 
 def explain(now: KeyParts, before: KeyParts | None, entries: Entries | None = None) -> tuple[Reason, ...]:
@@ -117,11 +118,12 @@ def _input(name: str, new: str | None, old: str | None, to: str, before: str) ->
 
 
 def _source(name: str, new: str | None, old: str | None, entries: Entries) -> str:
+    called = "source" if name == "source" else f"source {name}"
     if name in entries:
         told = _files(*entries[name])
         if told:
-            return f"source {name}: {told}"
-    return f"source {name}: {short(old) if old else 'none'} -> {short(new) if new else 'none'}"
+            return f"{called}: {told}"
+    return f"{called}: {short(old) if old else 'none'} -> {short(new) if new else 'none'}"
 
 
 def _files(now: Sequence[Entry], before: Sequence[Entry]) -> str:

@@ -7,37 +7,40 @@ makes an executor only when something has to run.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from bedplate.catalog.catalog import Catalog
 from bedplate.compute.executor import Executor
 from bedplate.core.clock import Clock
 from bedplate.core.config import Config
-from bedplate.core.errors import UserError
+from bedplate.core.errors import NotFound, ProjectError, UserError
 from bedplate.core.ids import new_id
-from bedplate.core.records import Record, Run, Step
-from bedplate.core.units import seconds
+from bedplate.core.records import Promotion, Record, Run, Step
+from bedplate.core.units import dollars_per_hour, seconds
 from bedplate.storage.gc import GcReport
 from bedplate.storage.store import Store
 
+from . import owner, standing
 from .account import Summary
 from .cache import Keyer
 from .code.load import Loaded
 from .commit import Committer
-from .compare import Difference, Rerun, diff
+from .compare import Difference, Rerun, diff, step_of
 from .decide import Decider
 from .handlers import Handler, ListSource
 from .held import Held
 from .plan import Planned, plan
 from .provenance import begun
 from .recover import Recovery, dead
-from .request import RUNS, Request, chosen, forced, read_settings
+from .request import RUNS, Request, chosen, complete, forced, part_of, parted, read_settings
 from .rerun import attempt_of, compared, request_of
 from .run import Runner
-from .spending import price_per_hour, within_budget
+from .spending import within_budget
+from .standing import Status
 from .starting import Said, Site, Starter
-from .wiring.graph import Graph
+from .why import AGAIN, FORCED
+from .wiring.graph import Graph, Node
 
 
 class Parts(Record, frozen=True, kw_only=True):
@@ -60,11 +63,19 @@ class Parts(Record, frozen=True, kw_only=True):
 
 
 class Why(Record, frozen=True, kw_only=True):
-    """How a step last ended and why (None: never), and what a run would do about it now."""
+    """How a step (or one part of it) last got through and why (None: never), and what a run would do about it now.
+
+    Where it was skipped, `made` is the step that made what there is; where it failed since, `failed` is that.
+    """
 
     name: str
     last: Step | None
     now: Planned
+    made: Step | None = None
+    failed: Step | None = None
+
+    def __repr__(self) -> str:
+        return f"<why {self.name}: {self.now.action}, {self.now.why}>"
 
 
 class Workspace:
@@ -80,7 +91,7 @@ class Workspace:
         self._runner: Runner | None = None
 
     def __repr__(self) -> str:
-        return f"Workspace({self.graph.project_name!r}, target={self.config.target!r})"
+        return f"{type(self).__name__}({self.graph.project_name!r}, target={self.config.target!r})"
 
     def __getitem__(self, name: str) -> Held:
         """What is kept under an artifact's name."""
@@ -93,29 +104,53 @@ class Workspace:
         settings: Mapping[str, Any] | None = None,
         fresh: bool = False,
         only: bool = False,
-        command: str = "bedplate.open().run()",
-        emit: Callable[[Said], None] = lambda _: None,
+        emit: Callable[[Said], None] | None = None,
     ) -> Summary:
-        """Make what is out of date, or only `names` and what they need.
+        """Make what is out of date, or only `names` and what they need (`only`: without what they need; `fresh`: changed or not).
 
-        `settings` maps `step.setting` to a value (then the versions are side versions: heads do not move). Failures of steps are in the
-        Summary. Raises UserError for unknown names or settings.
+        `settings` maps `step.setting` to a value (then the versions are side versions: heads do not move); `emit` hears what happens as it
+        does. Failures of steps are in the Summary. Raises UserError for unknown names or settings.
         """
         read = read_settings(self.graph, settings or {})
-        return self.start(Request(names=names, settings=read, fresh=fresh, only=only, command=command), emit)
+        return self.start(Request(names=names, settings=read, fresh=fresh, only=only, command="bedplate.open().run()"), emit)
 
     def plan(self, *names: str, settings: Mapping[str, Any] | None = None, fresh: bool = False, only: bool = False) -> tuple[Planned, ...]:
         """What `run` would do and why, with what it should take; nothing is run."""
-        request = Request(names=names, settings=read_settings(self.graph, settings or {}), fresh=fresh, only=only)
+        settings = read_settings(self.graph, settings or {})
+        request = parted(self.graph, Request(names=names, settings=settings, fresh=fresh, only=only))
         steps = chosen(self.graph, request)
         return plan(self.catalog, self.graph, self._decider(request, steps), steps)
 
     def why(self, name: str) -> Why:
-        """Why a step ran or was skipped last, and what would become of it now. Raises NotFound."""
-        node = self.graph.node(name)
+        """Why a step, or a part of it (`orders[2025-01-31]`), ran or was skipped last, and what a run would do now. Raises NotFound."""
+        node, part = part_of(self.graph, name)
         planned = self.plan(node.name) if node.declaration.decorator in RUNS else self.plan(node.name, only=True)
-        now = next(one for one in planned if one.name == node.name)
-        return Why(name=node.name, last=self.catalog.runs.last_step(node.name), now=now)
+        now = next((one for one in planned if one.name == node.name and part in ("", one.part)), None)
+        if now is None:
+            raise NotFound(f"{node.name} has no part '{part}'", next=f"bedplate plan {node.name}")
+        runs = self.catalog.runs
+        last, failed = runs.last_step(node.name, part), runs.failed_step(node.name, part)
+        made = step_of(self.catalog, last.result) if last is not None and last.status == "skipped" and last.result else None
+        since = failed if failed is not None and failed.ended_at and (last is None or _ended(failed) > _ended(last)) else None
+        return Why(name=name if part else node.name, last=last, now=now, made=made, failed=since)
+
+    def status(self, runs: int = 10) -> Status:
+        """What exists, what is promoted, the last `runs` runs, what is served and which steps failed (`bedplate status`)."""
+        return standing.status(self.catalog, runs)
+
+    def promote(self, ref: str, alias: str = "production", reason: str = "") -> Promotion:
+        """Give a model version (`late@7`) an alias, whatever its checks said; it frees a version that was rolled back from.
+
+        Returns the move, with the version `before`. Raises NotFound, and UserError for what is no model or names no version.
+        """
+        return standing.promote(self.catalog, ref, alias, reason, self.clock.now())
+
+    def rollback(self, model: str, alias: str = "production", reason: str = "") -> Promotion:
+        """Take a model's alias back to the version before, and bar the one left from promotion by a check.
+
+        Raises NotFound without that alias, Refused where there is nothing to go back to.
+        """
+        return standing.rollback(self.catalog, self.graph, model, alias, reason, self.clock.now())
 
     def sql(self, query: str) -> Any:
         """A Polars frame of what the warehouse answers (`bedplate sql`)."""
@@ -125,7 +160,7 @@ class Workspace:
         """What differs between two versions of an artifact, or two runs."""
         return diff(self.catalog, before, after)
 
-    def rerun(self, ref: str, emit: Callable[[Said], None] = lambda _: None) -> Rerun:
+    def rerun(self, ref: str, emit: Callable[[Said], None] | None = None) -> Rerun:
         """Run an attempt (or what made a version) again on the inputs it had; heads do not move. Raises NotFound, UserError."""
         attempt = attempt_of(self.catalog, ref)
         return compared(self.catalog, attempt, self.start(request_of(self.catalog, self.graph, attempt), emit))
@@ -141,10 +176,11 @@ class Workspace:
         """Whether the controller of a run of this machine is alive."""
         return not dead(run, self.parts.process_started)
 
-    def start(self, request: Request, emit: Callable[[Said], None]) -> Summary:
+    def start(self, request: Request, emit: Callable[[Said], None] | None) -> Summary:
         """Run a request; what it says goes to `emit`. Raises UserError, and Refused where the budget does not allow it."""
+        request = parted(self.graph, request)
         names = chosen(self.graph, request)
-        price = price_per_hour(self.config["price"])
+        price = dollars_per_hour(self.config["price"])
         decider = self._decider(request, names)
         if price > 0:
             within_budget(self.parts.loaded.project, plan(self.catalog, self.graph, decider, names), price, self.catalog, self.clock.now())
@@ -157,12 +193,13 @@ class Workspace:
             executor=executor,
             clock=self.clock,
             random_bits=self.parts.random_bits,
-            emit=emit,
+            emit=emit or _unheard,
             logs=self.config.state / "logs",
             lease_s=seconds(self.config["lease"]),
             price_per_hour=price,
         )
         now = self.clock.now()
+        owner.take(self.catalog, self.graph.project_name, self.config.project_file, now)
         run_id = new_id("r", now, self.parts.random_bits)
         run = begun(run_id, request, self.graph.project_name, self.config, now, self.parts.process_started)
         starter = Starter(site, self.graph, run, self.parts.loaded, self._is_dead)
@@ -180,15 +217,12 @@ class Workspace:
 
     def _decider(self, request: Request, names: tuple[str, ...]) -> Decider:
         """What decides run or skip for a request about these steps. Raises UserError where the project was edited since it was loaded."""
-        if changed := self.parts.loaded.changed():
-            raise UserError(
-                f"{', '.join(changed)} changed since the project was opened",
-                why="what is in memory is the code of before",
-                next="open it again: bedplate.open(...)",
-            )
+        _refuse(self.parts.loaded.changed())
+        complete(self.graph, request, names)
         keyer = Keyer(self.parts.loaded, self.graph, request.settings)
         for name in names:
-            keyer.code(self.graph.nodes[name])  # all of it now: the files may be edited while the run goes on
+            _follow(keyer, self.graph.nodes[name])  # all of it now: the files may be edited while the run goes on
+        _refuse(keyer.edited())
         return Decider(
             catalog=self.catalog,
             store=self.store,
@@ -198,6 +232,7 @@ class Workspace:
             folder=self.config.folder,
             clock=self.clock,
             forced=forced(self.graph, request, names),
+            forced_as=AGAIN if request.again else FORCED,
             pinned=request.pinned,
             parts=request.parts,
         )
@@ -205,3 +240,32 @@ class Workspace:
     def _is_dead(self, run_id: str) -> bool:
         """Whether the controller of a run is known to be gone."""
         return not self.is_running(self.catalog.runs.get(run_id))
+
+
+def _refuse(changed: list[str]) -> None:
+    if changed:
+        raise UserError(
+            f"{', '.join(changed)} changed since the project was opened",
+            why="what is in memory is the code of before",
+            next="open it again: bedplate.open(...)",
+        )
+
+
+def _follow(keyer: Keyer, node: Node) -> None:
+    try:
+        keyer.code(node)
+    except RecursionError as error:
+        declared = node.declaration
+        raise ProjectError(
+            f"{declared.file}:{declared.line}: the code of {node.name} is nested too deep to follow",
+            why="an expression in it, or in what it reaches, has hundreds of parts",
+            next="write it as data, or split it",
+        ) from error
+
+
+def _ended(step: Step) -> datetime:
+    return step.ended_at or step.started_at or datetime.min.replace(tzinfo=UTC)
+
+
+def _unheard(_said: Said) -> None:
+    """Nobody listens."""

@@ -67,6 +67,8 @@ class FolderCheckpoints:
     def clear(self) -> None:
         """Remove every checkpoint of the key."""
         self.wait()
+        if not self.folder.exists():
+            return
         for *_, path in self._whole():
             self._discard(path)
         shutil.rmtree(self.folder, ignore_errors=True)

@@ -62,7 +62,13 @@ def name(text: str, what: str) -> str:
 
 
 def inside(root: Path, relative: str) -> Path:
-    """`root / relative` where it stays inside the root. Raises UserError for an absolute path, `..` or a NUL."""
+    """`root / relative` where it stays inside the root. Raises UserError for an absolute path, `..`, a NUL, or a name that is no UTF-8."""
+    if not relative.isascii() and any("\ud800" <= letter <= "\udfff" for letter in relative):
+        raise UserError(
+            f"the file name {relative!a} cannot be kept",
+            why="it is not UTF-8, and names are kept as text",
+            next="rename the file",
+        )
     parts = PurePosixPath(relative)
     if not relative or parts.is_absolute() or ".." in parts.parts or "\0" in relative or "\\" in relative:
         raise UserError(f"{relative!r} would leave the folder that it belongs to", why="a name in the store is relative and has no '..'")
@@ -93,29 +99,24 @@ flush_folder = flush
 
 
 @contextmanager
-def new_file(path: Path, *, durably: bool = True) -> Iterator[IO[bytes]]:
-    """A file to write; it gets its name, durably, when the block ends, and vanishes when the block raises.
-
-    Not `durably`: it outlives every process but not a power cut, after which it may be there with its end missing.
-    """
+def new_file(path: Path) -> Iterator[IO[bytes]]:
+    """A file to write; it gets its name, durably, when the block ends, and vanishes when the block raises."""
     make_folder(path.parent)
     with guard("write", path):
         descriptor, temporary = tempfile.mkstemp(prefix=TEMPORARY, dir=path.parent)
         try:
             with os.fdopen(descriptor, "wb") as file:
                 yield file
-                if durably:
-                    file.flush()
-                    os.fsync(file.fileno())
+                file.flush()
+                os.fsync(file.fileno())
             Path(temporary).replace(path)
-            if durably:
-                flush_folder(path.parent)
+            flush_folder(path.parent)
         except BaseException:
             Path(temporary).unlink(missing_ok=True)
             raise
 
 
-def write(path: Path, content: bytes, *, durably: bool = True) -> None:
-    """Put `content` at `path`, whole or not at all; `durably` as in `new_file`."""
-    with new_file(path, durably=durably) as file:
+def write(path: Path, content: bytes) -> None:
+    """Put `content` at `path`, whole or not at all."""
+    with new_file(path) as file:
         file.write(content)

@@ -32,7 +32,8 @@ class Stored(Record, frozen=True, kw_only=True):
     """Everything about a stored model but its bytes: this is a model version's schema, and the blob that its uri names.
 
     `library` is what its example was (`polars`, `pandas`, `rows`); `example` the first rows of it; `reference` is the blob of its
-    `sketch.Reference`, where the example was the training table.
+    `sketch.Reference`, where the example was the training table; `code` the digest of each part of the project's code that the function
+    of a `Model.of` reaches.
     """
 
     version: int = 1
@@ -42,6 +43,7 @@ class Stored(Record, frozen=True, kw_only=True):
     files: dict[str, File] = msgspec.field(default_factory=dict)
     example: list[dict[str, Any]] = msgspec.field(default_factory=list)
     reference: File | None = None
+    code: dict[str, str] = msgspec.field(default_factory=dict)
 
 
 class Flavour(Protocol):

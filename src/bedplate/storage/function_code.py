@@ -4,7 +4,7 @@ The digest is of the syntax, without comments, docstrings and formatting, so tha
 source is read from the file, so it is compared with what this process has in memory: a long-lived process whose project file was
 edited since must not take the new text for the old function.
 
-Limit: what the function calls is not compared, only the function itself (the cache key of the step that trained it covers both).
+Limit: only the function itself is compared here. What it reaches is kept beside it, and compared by the shelf (`storage.models`).
 """
 
 from __future__ import annotations

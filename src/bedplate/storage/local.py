@@ -15,12 +15,13 @@ from .tables import TableShelf
 from .values import CheckShelf, PickleShelf, ScalarShelf
 
 
-def local_store(root: Path, shelves: Mapping[Kind, Shelf] | None = None, *, pickles: bool = True) -> Store:
-    """The store at `root`, made when it is not there; `shelves` adds kinds or replaces them. A server passes `pickles=False`.
+def local_store(root: Path, shelves: Mapping[Kind, Shelf] | None = None, *, pickles: bool = True, makes: bool = True) -> Store:
+    """The store at `root`; `shelves` adds kinds or replaces them. A server passes `pickles=False`.
 
-    Raises StoreError where the folder cannot be made.
+    The folder is made when it is not there, unless `makes` is False. Raises StoreError where it cannot be.
     """
-    disk.make_folder(root)
+    if makes:
+        disk.make_folder(root)
     own: dict[Kind, Shelf] = {"table": TableShelf(root), "files": FilesShelf(root), "scalar": ScalarShelf(root), "check": CheckShelf()}
     if pickles:
         own["pickle"] = PickleShelf(root)

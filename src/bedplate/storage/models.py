@@ -6,8 +6,8 @@ signature, example rows, and each file with its digest and size. `meta` holds wh
 An example of a hundred rows or more is taken to be the training table: how it is distributed, and what the model says of it, is kept as
 one more blob, the reference that `watch` finds drift by.
 
-The digest is over flavour, signature and the flavour's own digest of parameters and text; the example's rows, the reference and the metrics
-are not part of it. An equal digest keeps the files of the prior version, byte for byte.
+The digest is over flavour, signature, the flavour's own digest of parameters and text, and the project's code behind a function; the
+example's rows, the reference and the metrics are not part of it. An equal digest keeps the files of the prior version, byte for byte.
 
 A blob's digest is checked before its bytes are read as a model. Nothing is unpickled: flavours refuse what is not their own format.
 """
@@ -17,7 +17,7 @@ from __future__ import annotations
 import copy
 import importlib
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,7 @@ import msgspec
 from bedplate.core import digests
 from bedplate.core.errors import CorruptError, UserError
 from bedplate.core.kinds import View
-from bedplate.core.model import Model
+from bedplate.core.model import Model, Predictor
 from bedplate.core.records import Draft, Version
 
 from . import disk, flavours, signatures
@@ -36,27 +36,33 @@ from .shelf import Save
 from .sketch import Reference
 
 DIGEST_VERSION = 1
+CodeBehind = Callable[[Callable[..., Any]], dict[str, str]]
+"""A function of the project -> the digest of each part of the code that it reaches."""
 
 
 class ModelShelf:
-    """Keeps the versions of kind `model`."""
+    """Keeps the versions of kind `model`; `behind` tells the project's code that a function of its own reaches, which is kept with it."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, behind: CodeBehind | None = None) -> None:
         self.root = root
         self._blobs = Blobs(root)
+        self._behind = behind
 
     def save(self, request: Save) -> Draft:
         """Store a trained model. Raises UserError for an object that no flavour keeps, or whose example does not fit it."""
         model = request.value
         if not isinstance(model, Model) or model.native is None:
             raise UserError(f"{request.artifact} is not a trained model", next="return Model(native, example=x)")
+        if model.ref:
+            why = f"{model.ref} was loaded, and knows the first rows of its example only"
+            raise UserError(f"{request.artifact} is {model.ref}, which is stored already", why=why, next="return Model(native, example=x)")
         model = copy.copy(model)
         model.example = signatures.collected(model.example)
         name = flavours.flavour_of(model)
         flavour = flavours.find(name)
         stored = Stored(
             flavour=name, library=signatures.library(model.example), signature=flavour.signature(model),
-            example=signatures.rows(model.example),
+            example=signatures.rows(model.example), code=self._behind(model.function) if model.function and self._behind else {},
         )  # fmt: skip
         incoming = disk.make_folder(self.root / FOLDER / "incoming")
         with disk.guard("write", incoming), tempfile.TemporaryDirectory(prefix=disk.TEMPORARY, dir=incoming) as folder:
@@ -78,9 +84,25 @@ class ModelShelf:
             self._blobs.check(file.digest)
         predictor = flavours.find(stored.flavour).load(self._files(stored), stored)
         ref = version.ref if isinstance(version, Version) else version.artifact
+        self._same_code(stored, predictor, ref)
         return Model(
-            predictor=predictor, ref=ref, flavour=stored.flavour, example=stored.example, metrics=dict(version.meta.get("metrics", {}))
-        )
+            native=getattr(predictor, "native", None), predictor=predictor, ref=ref, flavour=stored.flavour, example=stored.example,
+            metrics=dict(version.meta.get("metrics", {})),
+        )  # fmt: skip
+
+    def _same_code(self, stored: Stored, predictor: Predictor, ref: str) -> None:
+        """Raises UserError where the function of a model reaches other code than when it was stored."""
+        function = getattr(predictor, "function", None)
+        if function is None or not stored.code or self._behind is None:
+            return
+        now = self._behind(function)
+        changed = sorted(name for name in now.keys() | stored.code.keys() if now.get(name) != stored.code.get(name))
+        if changed:
+            raise UserError(
+                f"the code behind {ref} has changed since it was stored: {', '.join(changed)}",
+                why="its predictions would not be those that were validated",
+                next="bedplate run (trains and validates with the new code), or put the old back",
+            )
 
     def reference(self, version: Draft) -> Reference | None:
         """The distribution of the table that the model was trained on; None where only an example of it is known."""
@@ -152,4 +174,5 @@ def stored_of(version: Draft) -> Stored:
 
 
 def _digest(flavour: Flavour, described: Stored, files: Files) -> str:
-    return digests.of_json([DIGEST_VERSION, described.flavour, described.signature, flavour.digest(files)])
+    made_of = [DIGEST_VERSION, described.flavour, described.signature, flavour.digest(files)]
+    return digests.of_json([*made_of, described.code] if described.code else made_of)

@@ -1,13 +1,15 @@
 """Staged outcomes: `staged/<attempt>.json`, what an attempt made and the catalog does not know of yet.
 
 A worker writes its Outcome here before it answers, so that a controller that was killed finds it, commits it, and does not run the step
-again. Deleted once the catalog has it; what nobody fetched is collected by age. It has to outlive processes and not a power cut, so it is
-not flushed to the disk (which took most of a small step's time): one that a power cut left unfinished counts as none, and its step runs
-again.
+again. Deleted once the catalog has it; what nobody fetched is collected by age. One of which only the beginning is there counts as none,
+and its step runs again: so it is written in place, and not flushed to the disk (which took most of a small step's time), for it has to
+outlive processes and not a power cut.
 """
 
 from __future__ import annotations
 
+import contextlib
+import os
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -21,8 +23,11 @@ FOLDER = "staged"
 
 
 def put(root: Path, outcome: Outcome) -> None:
-    """Keep the outcome, whole or not at all. What has no JSON form (a param of a strange type) is kept as its text."""
-    disk.write(_path(root, outcome.attempt), msgspec.json.encode(outcome, enc_hook=str), durably=False)
+    """Keep the outcome; it counts from its last byte on. What has no JSON form (a param of a strange type) is kept as its text."""
+    path = _path(root, outcome.attempt)
+    disk.make_folder(path.parent)
+    with disk.guard("write", path):
+        path.write_bytes(msgspec.json.encode(outcome, enc_hook=str))
 
 
 def get(root: Path, attempt: str) -> Outcome | None:
@@ -41,11 +46,16 @@ def get(root: Path, attempt: str) -> Outcome | None:
 
 def drop(root: Path, attempts: Iterable[str]) -> None:
     """Forget the outcomes of these attempts; one that is not there is no error."""
-    for attempt in attempts:
-        path = _path(root, attempt)
-        with disk.guard("delete", path):
-            path.unlink(missing_ok=True)
+    folder = root / FOLDER
+    with disk.guard("delete from", folder):
+        for attempt in attempts:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(f"{folder}/{_name(attempt)}")  # noqa: PTH108  a Path for each took longer than the rest
 
 
 def _path(root: Path, attempt: str) -> Path:
-    return root / FOLDER / f"{disk.name(attempt, 'the id of an attempt')}.json"
+    return root / FOLDER / _name(attempt)
+
+
+def _name(attempt: str) -> str:
+    return f"{disk.name(attempt, 'the id of an attempt')}.json"

@@ -29,6 +29,7 @@ from . import gc, staging
 from .blobs import FOLDER as BLOBS
 from .blobs import Blobs
 from .checkpoints import FolderCheckpoints
+from .logs import FOLDER as LOGS
 from .logs import Log
 from .models import ModelShelf
 from .parts import Apart
@@ -153,6 +154,11 @@ class Store:
     def log(self, name: str) -> Log:
         """An append-only table, as `predictions/will_be_late`; it is made by the first append."""
         return self._logs.setdefault(name, Log(self.root, name))
+
+    def logged(self, what: str) -> list[str]:
+        """The names of the append-only tables that there are below `what`."""
+        folder = self.root / LOGS / what
+        return sorted(path.name for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
 
     def gc(self, keep: Iterable[Version], older_than: datetime, dry_run: bool, blobs: Iterable[str] = ()) -> gc.GcReport:
         """Collect what no version in `keep` needs and is older than `older_than`, which lies before every live lease.

@@ -1,8 +1,8 @@
 """Values: scalars and checks as JSON in the record itself, pickles as blobs.
 
 A scalar's JSON is kept in the draft's `value`; above 64 kB it is a blob. Not-a-number and the infinities have no JSON form and are
-kept as `{"$float": "nan"}`; bytes, times, decimals, sets and records take msgspec's form and come back as JSON types (a consumer whose
-annotation is such a type has it converted by the pipeline).
+kept as `{"$float": "nan"}`; bytes, times, decimals, tuples, sets and records take msgspec's form and come back as JSON types (text,
+numbers, lists, mappings). A consumer whose annotation names another type has it converted by the pipeline.
 """
 
 from __future__ import annotations

@@ -323,6 +323,8 @@ class CatalogContract(ABC):
         catalog.events.add(one, two)
         assert [event for _, event in catalog.events.since(max(seen, default=0))] == [one, two]
         assert [event for _, event in catalog.events.since(two.at)] == [two]
+        assert catalog.events.about("drift", "late") == catalog.events.about("drift", "late", one.at) == [one]
+        assert catalog.events.about("drift", "x") == []
         assert (catalog.events.last("drift"), catalog.events.last("drift", "late"), catalog.events.last("x")) == (two, one, None)
 
     def test_services_come_and_go(self, catalog: Catalog, clock: ManualClock) -> None:

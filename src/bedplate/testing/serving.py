@@ -15,7 +15,7 @@ from bedplate.core.clock import Clock, SystemClock
 from bedplate.core.features import FeatureSpec
 from bedplate.core.kinds import Kind
 from bedplate.core.model import Field, Model, Signature
-from bedplate.core.records import Event, Version
+from bedplate.core.records import Event, Promotion, Version
 from bedplate.stages.deploy.service import ColumnType, Service, Wanted
 from bedplate.stages.deploy.site import Site
 
@@ -83,6 +83,7 @@ class Record:
 
     def __init__(self) -> None:
         self.aliases: dict[tuple[str, str], int] = {}
+        self.moves: list[Promotion] = []
         self.loads: list[str] = []
         self._versions: dict[str, list[Version]] = {}
         self._values: dict[str, Any] = {}
@@ -98,8 +99,10 @@ class Record:
         self._changes += 1
         return version
 
-    def promote(self, artifact: str, number: int, alias: str = "production") -> None:
-        """Move an alias."""
+    def promote(self, artifact: str, number: int, alias: str = "production", **said: Any) -> None:
+        """Move an alias; `said` is the rest of the Promotion (`by`, `check`, `reason`)."""
+        before = self.aliases.get((artifact, alias))
+        self.moves.append(Promotion(model=artifact, alias=alias, version=number, before=before, at=START, **said))
         self.aliases[artifact, alias] = number
         self._changes += 1
 
@@ -113,6 +116,9 @@ class Record:
 
     def alias(self, model: str, alias: str) -> int | None:
         return self.aliases.get((model, alias))
+
+    def last_move(self, model: str) -> Promotion | None:
+        return next((move for move in reversed(self.moves) if move.model == model), None)
 
     def stamp(self) -> int:
         return self._changes

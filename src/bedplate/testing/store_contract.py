@@ -11,6 +11,7 @@ Not covered: what a disk does (full, read-only, cut off); those tests stand besi
 from __future__ import annotations
 
 import math
+import os
 import threading
 from abc import ABC, abstractmethod
 from datetime import UTC, datetime, timedelta
@@ -105,6 +106,14 @@ class StoreContract(ABC):
         ]
         assert store.exists(version)
         store.verify(version)
+
+    def test_a_file_name_that_is_no_text_is_refused_by_name(self, store: Store, folder: Path) -> None:
+        """In a returned folder, at any depth, and alone."""
+        odd = Path(os.fsdecode(os.fsencode(folder / "sub") + b"/caf\xe9.txt"))
+        odd.write_text("three")
+        for value in (folder, odd, [odd]):
+            with pytest.raises(UserError, match=r"caf\\udce9.txt' cannot be kept"):
+                save(store, "files", value)
 
     def test_a_single_file_comes_back_as_a_file(self, store: Store, folder: Path) -> None:
         """A path to a file is a path to a file, of the same name, and another version than a folder with that file."""

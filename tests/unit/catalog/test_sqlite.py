@@ -30,7 +30,7 @@ def test_durable_settings(tmp_path: Path) -> None:
     """Full sync and foreign keys on every connection; the file says that it is ours."""
     database = open_database(tmp_path / "catalog.db")
     Catalog.open(database, ManualClock())
-    with database._guard() as connection:
+    with database as connection:
         found = [connection.pragma(name) for name in ("synchronous", "foreign_keys", "journal_mode", "application_id")]
     assert found == [2, 1, journal_mode(apsw.sqlite_lib_version()), 0x62656470]
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []

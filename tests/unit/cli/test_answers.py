@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 import textwrap
 from collections.abc import Callable, Iterator
@@ -88,11 +89,21 @@ def types(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captur
             del sys.modules[name]
 
 
+@pytest.fixture(scope="module")
+def first(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the state after a first run is kept, so that it is made once."""
+    return tmp_path_factory.mktemp("first") / "state"
+
+
 @pytest.fixture
-def ran(types: Types) -> Types:
+def ran(types: Types, tmp_path: Path, first: Path) -> Types:
     """The same, after a first run."""
+    if first.exists():
+        shutil.copytree(first, tmp_path / ".bedplate")
+        return types
     code, out, err = types("run")
     assert code == 0, out + err
+    shutil.copytree(tmp_path / ".bedplate", first)
     return types
 
 
@@ -191,6 +202,51 @@ def test_a_setting_makes_a_side_version_and_says_how_to_compare_it(ran: Types) -
     assert "metric slope" in ran("diff", "line", "line@2")[1]
 
 
+def test_plan_takes_the_settings_of_a_run_and_sees_its_side_version(ran: Types) -> None:
+    """What would run and why, and once it has been made that it would not; a setting that is not right is refused as a run refuses it."""
+    code, out, _ = ran("plan", "line", "--set", "line.slope=3")
+    assert code == 0
+    assert "+ run" in out
+    assert "slope" in next(line for line in out.splitlines() if "+ run" in line)
+    assert out.splitlines()[-1] == "with --set the versions are side versions: no head moves"
+    ran("run", "line", "--set", "line.slope=3")
+    assert {one["name"]: one["action"] for one in json.loads(ran("plan", "line", "--set", "line.slope=3", "--json")[1])} == {
+        "numbers": "skip",
+        "line": "skip",
+    }
+    assert "nothing to do" in ran("plan", "line")[1]
+    assert ran("plan", "--set", "line.slope=10")[0] == 2
+
+
+def test_a_rollback_says_what_it_barred_and_so_do_the_next_run_and_the_status(ran: Types, tmp_path: Path) -> None:
+    """Until a person promotes it: then nobody speaks of it any more."""
+    text = (tmp_path / "small.py").read_text()
+    (tmp_path / "small.py").write_text(text.replace("default=2", "default=3"))
+    assert "is barred" not in ran("run")[1]
+    assert "line@2 is barred: no check promotes it again; bedplate promote line@2 frees it" in ran("rollback", "line")[1]
+    barred = "line@2 is barred: it was rolled back from, and no check promotes it; bedplate promote line@2 frees it"
+    for verb in ("run", "status"):
+        assert barred in ran(verb)[1]
+    assert "those before line@1" not in (first := ran("rollback", "line")[2])
+    assert "line@1 was the first" in first
+    ran("promote", "line@2")
+    for verb in ("run", "status"):
+        assert "barred" not in ran(verb)[1]
+
+
+def test_lint_warns_of_an_alias_that_nobody_gives(ran: Types, tmp_path: Path) -> None:
+    """A misspelt champion would be absent for ever, and nothing compared with it; one given by hand is no mistake."""
+    text = (tmp_path / "small.py").read_text()
+    (tmp_path / "small.py").write_text(text.replace('use("line@production")', 'use("line@prod")'))
+    code, out, _ = ran("lint")
+    warned = """use("line@prod"): no line is prod and no check promotes one, so 'champion' is always absent"""
+    assert (code, warned in out) == (0, True)
+    assert 'did you mean use("line@production")?' in out
+    assert [one["line"] for one in json.loads(ran("lint", "--json")[1])["mistakes"]] == [19]
+    ran("promote", "line@1", "--alias", "prod")
+    assert "no mistakes" in ran("lint")[1]
+
+
 def test_a_model_is_promoted_by_its_version_only(ran: Types) -> None:
     code, _, err = ran("promote", "line")
     assert code == 2
@@ -209,6 +265,40 @@ def test_a_name_that_there_is_nothing_to_show_of_leads_on(ran: Types, name: str,
 
 def test_what_was_not_made_yet_is_shown_the_way(types: Types) -> None:
     assert "next: bedplate run line" in types("show", "line")[2]
+
+
+def test_programs_get_the_columns_of_a_version_in_words(types: Types, tmp_path: Path) -> None:
+    """Of a table and of a model, wherever a version is told; never the bytes by which a library reads a schema."""
+    head, rest = textwrap.dedent(TEXT).split("@small.check", 1)
+    text = f"import polars as pl\n{head}@small.prepare\ndef frame(numbers: list[int]) -> pl.DataFrame:\n"
+    text += f"    return pl.DataFrame({{'n': numbers, 'name': ['a', 'b', 'c']}})\n\n@small.check{rest}"
+    (tmp_path / "small.py").write_text(text)
+    assert types("run")[0] == 0
+    table = [{"name": "n", "type": "int64"}, {"name": "name", "type": "text"}]
+    model = [{"name": "x", "type": "float64", "role": "input"}, {"name": "prediction", "type": "float64", "role": "output"}]
+    status = json.loads(types("status", "--json")[1])["artifacts"]
+    assert (status["frame"]["schema"], status["line"]["schema"], status["numbers"]["schema"]) == (table, model, [])
+    for name, columns in (("frame", table), ("line", model)):
+        shown = json.loads(types("show", name, "--json")[1])
+        assert shown["version"]["schema"] == shown["versions"][0]["schema"] == columns
+        assert json.loads(types("lineage", name, "--json")[1])["version"]["schema"] == columns
+    card = types("show", "line")[1]
+    assert "bedplate.Model" in card
+    assert not any(line.split()[:1] == ["Model"] for line in card.splitlines()), "an import is no code of the project"
+
+
+def test_what_is_on_record_is_told_without_the_projects_code(ran: Types, tmp_path: Path) -> None:
+    """Its file is not imported, so it may even be broken; a name that only the project knows is looked up there."""
+    status = json.loads(ran("status", "--json")[1])
+    assert ran("logs", "nothing")[0] == 2
+    (tmp_path / "small.py").write_text("raise SystemExit(9)\n" + textwrap.dedent(TEXT))
+    made = status["artifacts"]["line"]["attempt"]
+    for words in (["logs", "line"], ["lineage", "line"], ["diff", "line@1", "line@1"], ["show", status["runs"][0]["id"]], ["show", made]):
+        code, out, err = ran(*words)
+        assert code == 0, err
+        assert out
+    assert "numbers" in ran("sql", "select artifact from versions")[1]
+    assert ran("status")[0] == 3
 
 
 def test_a_run_is_not_run_again_as_one(ran: Types) -> None:

@@ -78,7 +78,23 @@ def test_without_such_a_project_a_verb_says_so(verb: Verb, how: list[str], elsew
 @pytest.mark.parametrize("verb", [verb for verb in SHOWN if verb.name in NAMES], ids=lambda verb: verb.name)
 def test_a_verb_that_must_be_told_something_says_what(verb: Verb, elsewhere: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert ends(verb.name) == 2
-    assert f"Usage: bedplate {verb.name} " in capsys.readouterr().err
+    said = capsys.readouterr().err
+    if verb.name == "labels":
+        assert said == "error: Missing argument 'FILE'\n  next: bedplate labels --help\n"
+    else:
+        assert said.startswith(f"error: bedplate {verb.name}: what about?\n  why:  it needs ")
+        assert f"  next: bedplate {verb.name} " in said
+
+
+def test_an_error_is_told_to_programs_as_json(elsewhere: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """On standard error, with the exit code: a usage that click refuses, a verb that is not there, a project that is not there."""
+    for words, what in ((["plan", "--nope"], "No such option"), (["statsu"], "there is no verb 'statsu'"), (["plan"], "no project file")):
+        code = ends(*words, "--json")
+        said = capsys.readouterr()
+        error = json.loads(said.err)["error"]
+        assert (said.out, error["exit_code"], code) == ("", 2, 2)
+        assert what in error["what"]
+        assert error["next"]
 
 
 @pytest.mark.parametrize("name", ["status", "lint", "gc", "doctor"])
@@ -90,7 +106,7 @@ def test_a_verb_about_the_whole_project_takes_no_name(name: str, elsewhere: Path
 
 def test_a_verb_that_is_not_there_is_answered_with_the_nearest(capsys: pytest.CaptureFixture[str]) -> None:
     assert ends("statsu") == 2
-    assert "Did you mean 'status'?" in capsys.readouterr().err
+    assert "did you mean 'status'?" in capsys.readouterr().err
 
 
 def test_every_verb_is_listed_once_in_its_group(capsys: pytest.CaptureFixture[str]) -> None:
@@ -104,13 +120,13 @@ def test_every_verb_is_listed_once_in_its_group(capsys: pytest.CaptureFixture[st
 
 def test_a_mistake_in_the_project_file_is_told_by_its_place_from_here(elsewhere: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A short path that a terminal opens, exit code 3."""
-    (elsewhere / "flow.py").write_text("from bedplate import Project\np = Project('p')\n\n@p.step\ndef a(b) -> int:\n    return 1\n")
+    (elsewhere / "by_place.py").write_text("from bedplate import Project\np = Project('p')\n\n@p.step\ndef a(b) -> int:\n    return 1\n")
     assert ends("run") == 3
     said = capsys.readouterr().err
-    assert "error: flow.py:5: error:" in said
+    assert said.startswith("error: by_place.py:5: nothing is called 'b'")
     assert str(elsewhere) not in said
     assert ends("lint") == 3
-    assert "error flow.py:5: " in capsys.readouterr().out
+    assert "error by_place.py:5: " in capsys.readouterr().out
 
 
 def test_new_makes_a_project_and_says_so_to_programs_too(elsewhere: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -119,4 +135,6 @@ def test_new_makes_a_project_and_says_so_to_programs_too(elsewhere: Path, capsys
     assert made["folder"] == str(elsewhere / "birds")
     assert "penguins.py" in made["files"]
     assert ends("new", "birds") == 2
-    assert "not empty" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "not empty" in said
+    assert said.endswith("next: choose another name: bedplate new birds-2\n")  # to remove somebody's work is no advice

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bedplate.compute.joblog import JobLog
+from bedplate.core.parameters import Secret
 
 
 def test_a_short_log_is_kept_as_it_is(tmp_path):
@@ -59,3 +60,20 @@ def test_what_cannot_be_written_is_told_once(tmp_path):
     log.write(b"hello\n")
     log.close()
     assert "could not be written: Not a directory" in log.trouble
+
+
+def test_secrets_are_masked_before_they_are_kept_at_both_ends_of_a_long_log(tmp_path):
+    """In pieces, in what is kept of the start and in the last lines."""
+    path = tmp_path / "log.txt"
+    log = JobLog(path, 42, [Secret("hush-4711")])
+    log.write(b"key hush-")
+    assert path.read_bytes() == b"key "
+    log.write(b"4711\n")
+    assert path.read_bytes() == b"key ****\n"
+    for _ in range(20):
+        log.write(b"again hush-4711\n")
+    log.write(b"hush")
+    log.close()
+    assert b"hush-4711" not in path.read_bytes()
+    assert path.read_bytes().count(b"****") == 21
+    assert b"again ****\nhush\n---" in path.read_bytes()

@@ -34,6 +34,13 @@ def test_every_default_can_be_read() -> None:
         ("watts", "65", "'65' is not a power"),
         ("checkpoints", "2.5", "'2.5' is not a whole number"),
         ("drift_psi", "", "'' is not a number"),
+        ("price", "nan USD/hour", "'nan USD/hour' is not a price"),
+        ("price", "inf USD/hour", "'inf USD/hour' is not a price"),
+        ("price", f"{'9' * 400} USD/hour", f"'{'9' * 400} USD/hour' is not a price"),
+        ("price", "3.2 USD/day", "'3.2 USD/day' is not a price"),
+        ("price", "3.2 EUR/hour", "'3.2 EUR/hour' is not a price"),
+        ("price", "-1 USD/hour", "'-1 USD/hour' is not a price"),
+        ("price", "3.2", "'3.2' is not a price"),
         ("online", "redis://cache", "'redis://cache' is not known"),
     ],
 )
@@ -57,3 +64,12 @@ def test_a_file_that_cannot_be_meant_is_refused(file: dict[str, Any], says: str)
     with pytest.raises(UserError, match=says) as refused:
         resolve(FILE, file, {})
     assert refused.value.next
+
+
+def test_a_misspelt_variable_is_refused_and_the_right_one_named() -> None:
+    with pytest.raises(UserError, match="no setting 'BEDPLATE_MEMRY'") as refused:
+        resolve(FILE, {}, {"BEDPLATE_MEMRY": "3"})
+    assert refused.value.next == "did you mean BEDPLATE_MEMORY?"
+    with pytest.raises(UserError, match="no setting 'BEDPLATE_NOPE'"):
+        resolve(FILE, {}, {"BEDPLATE_NOPE": "1"})
+    assert resolve(FILE, {}, {"BEDPLATE_TARGET": "local", "BEDPLATER": "1", "BED": "2"}).target == "local"

@@ -8,6 +8,7 @@ import pytest
 
 from bedplate.core.errors import ProjectError
 from bedplate.core.parameters import Tune, tune, use
+from bedplate.core.project import Project
 
 
 @pytest.mark.parametrize("default", [31, 0, 0.5, "gini"])
@@ -31,3 +32,19 @@ def test_another_version_is_false_in_a_plain_call_as_an_absent_model_is() -> Non
 def test_a_default_outside_its_range_is_refused(wrong: Any) -> None:
     with pytest.raises(ProjectError, match="default"):
         wrong()
+
+
+def test_a_misspelt_decorator_is_answered_with_the_nearest() -> None:
+    """And a Project still answers `hasattr`, as copying and notebooks ask."""
+    project = Project("p")
+    with pytest.raises(ProjectError, match="a Project has no 'injest'") as raised:
+        project.injest  # noqa: B018  # it is the looking up that raises
+    assert raised.value.next == "did you mean 'ingest'?"
+    assert not hasattr(project, "_repr_html_")
+
+
+@pytest.mark.parametrize("given", [((1, 9), 12), (("a", "b"), "c")])
+def test_a_default_that_tune_does_not_allow_says_what_to_do(given: tuple[tuple[Any, ...], Any]) -> None:
+    with pytest.raises(ProjectError) as raised:
+        tune(*given[0], default=given[1])
+    assert raised.value.next

@@ -61,10 +61,11 @@ def reason(case: Case) -> str:
 def test_a_gated_model_waits_until_its_check_has_passed() -> None:
     case = Case(LATE)
     case.holder.refresh()
-    assert reason(case) == "late has not been made yet: run `bedplate run`"
+    assert case.now == Waiting(name="will_be_late", reason="late has not been made yet", next="bedplate run late")
     case.record.add("late", model(1))
     case.holder.refresh()
     assert reason(case) == "late has no production version: its check better has not passed"
+    assert (case.now.next, case.holder.current.waiting["late"].next) == ("bedplate promote late@1",) * 2  # type: ignore[union-attr]  # it waits
     case.record.promote("late", 1)
     case.holder.refresh()
     assert case.ask() == 1.0
@@ -126,6 +127,30 @@ def test_a_promotion_is_swapped_in_and_a_call_under_way_keeps_its_version() -> N
     assert before.call({"distance": 1.0})[0] == 1.0
     assert case.ask() == 2.0
     assert (case.holder.swaps, [event.kind for event in case.events]) == (1, ["service.swapped"])
+
+
+def test_a_swap_tells_which_version_answers_now_and_who_moved_it() -> None:
+    """A check, a person, a rollback, and where no check gates the model the newest version."""
+    case = Case(LATE)
+    for number in (1, 2, 3):
+        case.record.add("late", model(number))
+    case.holder.refresh()
+    assert case.events == []
+    told = [
+        (1, None, {"check": "better"}, "promoted by better"),
+        (2, 1, {"by": "person", "reason": "by root"}, "promoted by root"),
+        (3, 2, {"by": "person", "reason": "it is spring"}, "promoted by a person (it is spring)"),
+        (2, 3, {"by": "rollback", "reason": "by root"}, "rolled back by root"),
+    ]
+    for number, before, said, why in told:
+        case.record.promote("late", number, **said)
+        case.holder.refresh()
+        assert case.events[-1].data["changes"] == [{"model": "late", "version": number, "before": before, "why": why}]
+    free = Case(FREE)
+    for number in (1, 2):
+        free.record.add("late", model(number))
+        free.holder.refresh()
+    assert free.events[-1].data["changes"] == [{"model": "late", "version": 2, "before": 1, "why": "the newest version"}]
 
 
 def test_nothing_is_loaded_again_when_nothing_changed() -> None:

@@ -19,7 +19,8 @@ class Case:
     def __init__(self, limit: int = 100) -> None:
         self.clock, self.logs, self.broken = ManualClock(), dict[str, list[list[Prediction]]](), set[str]()
         self.closed = set[str]()
-        self.recorder = Recorder(self.open, limit=limit, clock=self.clock)
+        self.told: list[tuple[str, int, str]] = []
+        self.recorder = Recorder(self.open, limit=limit, clock=self.clock, lost=lambda *said: self.told.append(said))
 
     def open(self, name: str):
         def append(batch: Sequence[Prediction]) -> None:
@@ -98,3 +99,39 @@ def test_close_writes_what_is_left_and_says_how_many_were_lost() -> None:
     broken.broken.add("a")
     broken.recorder.offer("a", [prediction(1), prediction(2)])
     assert broken.recorder.close(patience_s=3.0) == 2
+
+
+def test_reserved_room_is_nobody_elses_until_it_is_used_or_given_back() -> None:
+    case = Case(limit=10)
+    assert case.recorder.reserve(8)
+    assert not case.recorder.reserve(3)
+    assert case.recorder.offer("a", [prediction(number) for number in range(4)]) == 2
+    assert case.recorder.offer("a", [prediction(number) for number in range(4, 12)], 8) == 8
+    case.recorder.flush()
+    assert case.written("a") == [0, 1, *range(4, 12)]
+    assert case.recorder.reserve(10)
+    case.recorder.release(10)
+    assert case.recorder.reserve(10)
+
+
+def test_what_was_lost_is_told_once_when_the_log_is_written_again() -> None:
+    """With what was wrong, and not while it goes on."""
+    case = Case(limit=1)
+    case.broken.add("a")
+    for number in range(3):
+        case.recorder.offer("a", [prediction(number)])
+        case.recorder.flush()
+    assert case.told == []
+    case.broken.clear()
+    case.clock.sleep(60)
+    case.recorder.flush()
+    case.recorder.flush()
+    assert case.told == [("a", 2, "a cannot be written: OSError: the disk is full")]
+
+
+def test_what_is_lost_at_the_end_is_told_too() -> None:
+    case = Case()
+    case.broken.add("a")
+    case.recorder.offer("a", [prediction(1), prediction(2)])
+    case.recorder.close(patience_s=3.0)
+    assert case.told == [("a", 2, "a cannot be written: OSError: the disk is full")]

@@ -83,8 +83,8 @@ class Verdict(NamedTuple):
         (float, np.float64(0.5), 0.5),
         (float, np.float32(0.5), 0.5),
         (float, 3, 3.0),
-        (float, float("nan"), None),
-        (float, np.inf, None),
+        (float | None, float("nan"), None),
+        (float | None, np.float32(np.inf), None),
         (int, np.int64(3), 3),
         (bool, np.bool_(True), True),
         (float | None, None, None),
@@ -100,7 +100,17 @@ def test_results_become_plain_values_of_the_declared_type(returns: Any, value: A
 
 
 @pytest.mark.parametrize(
-    ("returns", "value"), [(float, None), (float, "0.5"), (int, 1.5), (str, 1), (bool, 1), (dict[str, Any], {"a": object()})]
+    ("returns", "value"),
+    [
+        (float, None),
+        (float, float("nan")),
+        (float, np.float32("inf")),
+        (float, "0.5"),
+        (int, 1.5),
+        (str, 1),
+        (bool, 1),
+        (dict[str, Any], {"a": object()}),
+    ],
 )
 def test_a_result_that_is_not_what_was_declared_is_an_error_of_the_step(returns: Any, value: Any) -> None:
     with pytest.raises(StepError):

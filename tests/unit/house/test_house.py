@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import ast
+import builtins
+import functools
 import re
 import subprocess
 import sys
 import tomllib
-from collections.abc import Iterator
 from pathlib import Path
 
 import bedplate
@@ -20,8 +21,14 @@ LONGEST_FUNCTION = 60
 HEAVY = {"polars", "numpy", "deltalake", "duckdb", "apsw", "starlette", "uvicorn", "click", "rich", "lightgbm", "pandas", "pyarrow"}
 
 
-def functions(path: Path) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
-    return (node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef))
+@functools.cache
+def parsed(path: Path) -> ast.Module:
+    return ast.parse(path.read_text())
+
+
+@functools.cache
+def functions(path: Path) -> list[ast.FunctionDef | ast.AsyncFunctionDef]:
+    return [node for node in ast.walk(parsed(path)) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
 
 
 def place(path: Path, line: int = 1) -> str:
@@ -53,7 +60,7 @@ def test_functions_stay_short() -> None:
 
 def test_every_module_says_what_it_is() -> None:
     """A module opens with a docstring."""
-    assert [place(path) for path in FILES if not ast.get_docstring(ast.parse(path.read_text()))] == []
+    assert [place(path) for path in FILES if not ast.get_docstring(parsed(path))] == []
 
 
 def test_nothing_is_left_to_do() -> None:
@@ -73,6 +80,7 @@ def test_a_silenced_checker_has_its_reason_on_the_line() -> None:
 def test_the_public_list_is_sorted_and_every_name_resolves() -> None:
     """What a user may import is one sorted list, and all of it is there."""
     assert bedplate.__all__ == sorted(bedplate.__all__)
+    assert set(dir(bedplate)) - set(bedplate.__all__) == {"__version__", "open"}
     assert [name for name in bedplate.__all__ if getattr(bedplate, name) is None] == []
 
 
@@ -103,3 +111,11 @@ def test_no_committed_file_names_a_machine_or_registry() -> None:
     foreign = re.compile("|".join(("/wor[k]/", "/tmp/[w]/", "/opt/pyp[i]", "pypi[.]org", "pythonhosted[.]org", "--index-ur[l]")))
     small = [path for path in (ROOT / name for name in names if name) if path.is_file() and path.stat().st_size < 1_000_000]
     assert [place(path) for path in small if foreign.search(path.read_text(errors="ignore"))] == []
+
+
+def test_a_star_import_leaves_pythons_own_names_alone() -> None:
+    """`from bedplate import *` gives what a project file needs, and `open` still opens files."""
+    taken: dict[str, object] = {}
+    exec("from bedplate import *", taken)
+    assert {name for name in taken if hasattr(builtins, name)} == set()
+    assert callable(bedplate.open)

@@ -125,6 +125,14 @@ def test_a_body_that_announces_too_much_is_refused_before_it_is_sent() -> None:
         asyncio.run(body.read(scope, receiver(), 9))
 
 
+def test_an_absurd_length_is_answered_at_once() -> None:
+    """Nothing more is waited for: the receiver has nothing to give."""
+    scope = {"headers": [(b"content-length", b"1" + b"0" * 18)]}
+    with pytest.raises(Problem, match="larger than") as refused:
+        asyncio.run(body.read(scope, receiver(), 9))
+    assert (b"connection", b"close") in refused.value.headers
+
+
 def test_a_page_may_run_only_the_scripts_that_are_in_it() -> None:
     assert policy("<p>").startswith("default-src 'none'; script-src 'none'; style-src 'none'; ")
     assert "script-src 'sha256-" in policy("<script>1</script>")

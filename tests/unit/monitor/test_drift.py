@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bedplate.stages.monitor.drift import Drift, coarse, column_drift, compare, js, ks, psi, psi_chance, psi_expected
+from bedplate.stages.monitor.drift import ENOUGH, Drift, coarse, column_drift, compare, js, ks, psi, psi_chance, psi_expected
 from bedplate.storage.backends.profile import numeric, profile
 from bedplate.storage.sketch import NumericSketch, category
 
@@ -99,6 +99,18 @@ def test_a_small_window_raises_no_alarm_by_chance() -> None:
     assert max(d.psi or 0 for d in windows) > 0.2, "the plain threshold would have cried wolf"
     assert not any(d.drifted for d in windows)
     assert all(d.psi_expected > 0.2 for d in windows)
+
+
+def test_below_two_hundred_values_shares_are_not_judged_and_from_there_on_they_are() -> None:
+    """Numbers and categories alike, however far they lie; missing values are, by their own law."""
+    numbers, words = pl.Series([float(i) for i in range(2000)]), pl.Series(["a", "b"] * 1000)
+    for reference, far in ((numbers, 5000.0), (words, "new")):
+        few, enough = (drift_of(reference, pl.Series([far] * rows)) for rows in (ENOUGH - 1, ENOUGH))
+        assert (few.drifted, few.few, few.too_few) == (False, 199, "too few rows to judge (199)")
+        assert (enough.drifted, enough.few, enough.too_few) == (True, 0, "")
+    gone = drift_of(numbers, pl.Series([1.0] * 30 + [None] * 30))
+    assert gone.reasons == ("missing values went from 0.0% to 50.0%",)
+    assert gone.few == 30
 
 
 def test_a_shift_is_drift_and_the_worst_column_comes_first() -> None:

@@ -9,10 +9,14 @@ import polars as pl
 import pytest
 
 from bedplate.core.errors import UserError
+from bedplate.stages.monitor.bring import bring
 from bedplate.stages.monitor.labels import LabelCounts, join_labels, read_labels
+from bedplate.stages.monitor.served import brought
+from bedplate.storage.local import local_store
+from bedplate.storage.store import Store
 
 SERVED = pl.DataFrame({"prediction_id": ["p1", "p2", "p3"], "request_id": ["r1", "r1", "r3"], "week": [1, 1, 2]})
-TRUTH = pl.DataFrame({"request_id": ["1", "2"], "label": [1, 0], "note": ["a", "b"]})
+TRUTH = pl.DataFrame({"request_id": ["1", "2"], "label": [1.0, 0.0], "note": ["a", "b"]})
 
 
 @pytest.mark.parametrize("suffix", ["csv", "parquet", "jsonl", "ndjson"])
@@ -48,6 +52,38 @@ def test_a_file_that_holds_no_labels_is_refused_with_the_reason(tmp_path: Path, 
     with pytest.raises(UserError, match=message) as caught:
         read_labels(path)
     assert caught.value.why or caught.value.next
+
+
+def brings(store: Store, path: Path, *labels: object) -> int:
+    """How many labels a file of these adds."""
+    lines = ["prediction_id,label", *(f"p{row},{label}" for row, label in enumerate(labels))]
+    path.write_text("\n".join(lines) + "\n")
+    at = datetime(2026, 11, 1, len(store.log("labels/quote").files()), tzinfo=UTC)
+    return bring(store, "quote", path, at).added
+
+
+def kept(store: Store) -> list[object]:
+    return brought(store.log("labels/quote").scan()).get_column("label").to_list()  # type: ignore[union-attr]  # something was brought
+
+
+def test_numbers_are_brought_as_numbers_whatever_the_first_file_held(tmp_path: Path) -> None:
+    """Whole ones, then fractions; what is known is known in either form. A text is refused in words about labels, and changes nothing."""
+    store, path = local_store(tmp_path / "store"), tmp_path / "truth.csv"
+    assert brings(store, path, 5200, 5300) == 2
+    assert brings(store, path, "5200.0", 5300.5, 1) == 2
+    assert kept(store) == [5200.0, 5300.0, 5300.5, 1.0]
+    with pytest.raises(UserError, match=r"truth\.csv: the label 'heavy' is text, and those known are a number"):
+        brings(store, path, "heavy")
+    assert len(kept(store)) == 4
+
+
+def test_one_and_zero_are_true_and_false_but_two_is_not(tmp_path: Path) -> None:
+    store, path = local_store(tmp_path / "store"), tmp_path / "truth.csv"
+    assert brings(store, path, "true", "false") == 2
+    assert brings(store, path, 0, 0) == 1
+    assert kept(store) == [True, False, False]
+    with pytest.raises(UserError, match=r"the label 2\.0 is a number, and those known are true or false"):
+        brings(store, path, 2)
 
 
 def test_labels_join_on_the_request_and_none_is_lost_or_doubled() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -9,8 +10,10 @@ import msgspec
 import numpy as np
 import polars as pl
 import pytest
+from rich.console import Console
 
 from bedplate.core.errors import UserError
+from bedplate.interfaces.cli.watch_view import draw
 from bedplate.stages.monitor.html import page
 from bedplate.stages.monitor.report import Report, watch_report
 from bedplate.stages.monitor.watched import drift_event
@@ -106,12 +109,43 @@ def test_results_that_are_not_the_models_own_are_compared_with_the_beginning_of_
     assert (found.prediction.kind, found.prediction_reference) == ("text", "the first fifth of this window")
 
 
+@pytest.mark.parametrize("extreme", [1e200, -1.7e308])
+def test_one_extreme_request_is_outside_the_range_and_spoils_no_report(extreme: float) -> None:
+    """Among whole numbers, where bins have whole width: drawn on a terminal and as a page, with finite figures throughout."""
+    served_rows = served(400, request=pl.Series([{"distance": float(i % 900) if i else extreme} for i in range(400)]))
+    served_rows = served_rows.with_columns(result=pl.when(pl.int_range(pl.len()) == 3).then(extreme).otherwise(pl.col("result")))
+    labels = pl.DataFrame({"request_id": served_rows["request_id"], "label": served_rows["result"] + 2.0})
+    edges = profile(training())
+    report = watch_report(served_rows, labels, service="late", reference=edges, prediction_reference=sketch(served(9000)["result"]))
+    moved = {one.column: one for one in report.drift}["distance"]
+    assert moved.outside == pytest.approx(1 / 400)
+    assert "null" not in msgspec.json.encode([moved.mean_now, moved.psi, report.quality and report.quality.metrics, moved.shape]).decode()
+    draw(Console(file=io.StringIO(), width=120), report)
+    assert "distance" in page(report)
+
+
 def test_a_slice_is_called_worst_only_beyond_chance() -> None:
     few = served(420, days=14)
     assert not any("was worst" in line for line in watch_report(few, truth(few, seed=5), service="s").findings)
     many = served(6000, days=28)
     flipped = truth(many).with_columns(label=pl.when(pl.int_range(pl.len()) < 1400).then(~pl.col("label")).otherwise(pl.col("label")))
     assert any("AUC was worst from 2026-10" in line for line in watch_report(many, flipped, service="s").findings)
+
+
+def test_a_handful_of_rows_is_said_to_be_one_and_draws_no_alarm() -> None:
+    """In the findings, on the terminal and on the page; and no event is left for due work."""
+    found = watch_report(served(40, shift=30.0), service="s", reference=profile(training()))
+    assert found.drifted == ()
+    assert drift_event(found, START) is None
+    assert "Too few rows to judge drift by: 40 values of 200 that are needed." in found.findings
+    assert not any("drift beyond chance" in line or "has drifted" in line for line in found.findings)
+    out = io.StringIO()
+    draw(Console(file=out, width=140), found)
+    (delay,) = (line for line in out.getvalue().splitlines() if line.split()[:1] == ["delay"])
+    assert "too few rows to judge (40)" in delay
+    html = page(found)
+    assert "too few rows to judge (40)" in html
+    assert 'class="tag bad">drifted' not in html
 
 
 def test_drift_is_an_event_that_due_work_can_read() -> None:

@@ -31,6 +31,7 @@ from bedplate.pipeline.opened import Opened
 from bedplate.pipeline.starting import Said
 from bedplate.pipeline.wiring.graph import build as build_graph
 from bedplate.pipeline.workspace import Workspace
+from bedplate.stages.ingest import list_source
 from bedplate.testing.clock import ManualClock
 
 Write = Callable[..., Loaded]
@@ -146,8 +147,8 @@ class House:
         loaded = self.worker_loads() if self.worker_loads else workspace.parts.loaded
         graph = build_graph(loaded.project)
         execution = Execution(
-            loaded, graph, open_store(workspace.config), handlers(), clock=self.clock,
-            stopping=stopping, keep_checkpoints=3, opened=OPENED,
+            loaded, graph, open_store(workspace.config, loaded=loaded), handlers(), clock=self.clock,
+            stopping=stopping, keep_checkpoints=3, opened=OPENED, list_source=list_source,
         )  # fmt: skip
 
         def handle(payload: bytes, report: Callable[[bytes], None]) -> bytes:

@@ -23,7 +23,7 @@ def tell(size: int, x: float) -> float:
 
 def asked(house: Any, *names: str) -> dict[str, Any]:
     workspace = house.open()
-    return tables(names, workspace.catalog, workspace.store, ["tell"])
+    return tables(names, workspace.catalog, workspace.store)
 
 
 def test_a_value_is_a_row_with_its_version(house: Any) -> None:
@@ -58,7 +58,10 @@ def test_only_what_a_query_names_is_prepared(house: Any) -> None:
 
 def test_everything_that_can_be_asked_is_listed_once(house: Any) -> None:
     house.run(TEXT)
-    listed = known(house.open().catalog, ["tell"])
+    store = house.open().store
+    assert "tell" not in known(house.open().catalog, store)["table"], "a service that has predicted nothing cannot be asked"
+    store.log("predictions/tell").append({"result": [1.0]})
+    listed = known(house.open().catalog, store)
     what = dict(zip(listed["table"], listed["what"], strict=True))
     assert what["size"] == "scalar artifact"
     assert what["tell"] == "predictions"

@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from bedplate.core.errors import UserError
+
 CHAIN = """
 @p.prepare
 def a(size: int = 3) -> list[int]:
@@ -281,6 +283,22 @@ def test_each_of_a_calendar_gets_a_part_for_every_day_that_has_ended(house: Any)
     assert house.steps(house.run(text)) == {"raw[2026-01-29]": "done", "raw[2026-01-30]": "done", "raw": "done"}
     house.clock.forward(86400)
     assert house.steps(house.run(text))["raw[2026-01-31]"] == "done"
+
+
+def test_a_setting_without_default_is_asked_for_before_anything_runs(house: Any) -> None:
+    """In the words of lint; given, it runs."""
+    text = """
+    @p.step
+    def a(size: int) -> int:
+        return size
+    """
+    workspace = house.open(text)
+    for ask in (workspace.run, workspace.plan, lambda: workspace.why("a")):
+        with pytest.raises(UserError, match="the setting 'size' has no default, so a plain `bedplate run` cannot make a") as raised:
+            ask()
+        assert raised.value.next.endswith("--set a.size=...")
+    assert house.open().catalog.runs.last() == []
+    assert house.run("", settings={"a.size": "4"}).ok
 
 
 @pytest.mark.parametrize("given", [{"a.sise": "1"}, {"nothing.size": "1"}, {"a.size": "many"}])

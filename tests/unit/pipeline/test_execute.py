@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from bedplate.core.errors import UserError
 from bedplate.core.records import Task
 
 SECRET = """
@@ -142,3 +143,83 @@ def test_the_deadline_and_seed_of_a_step_are_told(house: Any) -> None:
     [task] = house.tasks
     assert isinstance(task, Task)
     assert house.open()["a"].load() == ["2026-01-31 07:10:01.125000+00:00", str(task.seed), "a"]
+
+
+def test_a_step_that_changes_folder_or_environment_does_so_for_itself_only(house: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KEPT", "1")
+    there = Path.cwd()
+    summary = house.run(
+        """
+        @p.step
+        def wanders() -> str:
+            os.chdir("/")
+            os.environ["LEFT"] = "1"
+            del os.environ["KEPT"]
+            return os.getcwd()
+
+        @p.step
+        def after(wanders: str) -> list[str]:
+            return [name for name in ("LEFT", "KEPT") if name in os.environ]
+        """
+    )
+    assert summary.versions["wanders"].value == '"/"'
+    assert summary.versions["after"].value == '["KEPT"]'
+    assert Path.cwd() == there
+
+
+def test_a_helper_imported_by_a_step_and_edited_since_the_plan_is_not_recorded_as_before(house: Any) -> None:
+    """The step imports it when it is called, so that it runs the new one; a comment in it is no difference."""
+    text = "@p.step\ndef a() -> int:\n    return 1\n\n@p.step\ndef b(a: int) -> int:\n    import lazyhelp\n    return a + lazyhelp.K\n"
+    helper = house.folder / "lazyhelp.py"
+    workspace = house.open(text, lazyhelp="K = 10\n")
+    house.before = lambda task: helper.write_text("K = 2000\n") and None
+    summary = workspace.run()
+    assert house.steps(summary) == {"a": "done", "b": "failed"}
+    assert "b was edited while the run was going on (lazyhelp.py)" in summary.failures["b"]
+    house.before = lambda task: helper.write_text("K = 2000  # dollars\n") and None
+    assert house.open(text, lazyhelp="K = 2000\n").run().ok
+    assert house.open()["b"].load() == 2001
+
+
+def test_a_helper_edited_between_two_runs_of_one_workspace_asks_for_opening_it_again(house: Any) -> None:
+    text = "@p.step\ndef b() -> int:\n    import lazyhelp\n    return lazyhelp.K\n"
+    workspace = house.open(text, lazyhelp="K = 10\n")
+    workspace.run()
+    (house.folder / "lazyhelp.py").write_text("K = 2000\n")
+    with pytest.raises(UserError, match=r"lazyhelp\.py changed since the project was opened"):
+        workspace.run()
+
+
+def test_a_file_that_changes_while_it_is_read_is_not_recorded_under_its_old_fingerprint(house: Any) -> None:
+    data = house.folder / "data.txt"
+    data.write_text("1")
+    text = "from pathlib import Path\n\n@p.ingest\ndef a(source: Files = Files('data.txt')) -> int:\n"
+    text += "    return int(Path(source.paths[0]).read_text())\n"
+    house.before = lambda task: data.write_text("999") and None
+    summary = house.run(text)
+    assert "data.txt changed while a was reading it" in summary.failures["a"]
+    house.before = lambda task: None
+    assert house.run().ok
+    assert house.open()["a"].load() == 999
+
+
+def test_an_import_that_nobody_could_follow_is_told(house: Any) -> None:
+    """With the line that imports, and with the file that came of it."""
+    text = "import importlib\n\n@p.step\ndef a() -> int:\n    return importlib.import_module('_'.join(['ours', 'odd'])).K\n"
+    house.open(text, ours_odd="K = 1\n")
+    assert house.run().ok
+    told = house.told("step.warned")
+    assert [line.partition(" ")[0] for line in told] == ["opened", "flow.py:9"]
+    assert "ours_odd.py, which is not one of its inputs" in told[0]
+    assert "an edit of that module is not noticed" in told[1]
+
+
+def test_every_step_of_a_run_is_compared_with_what_was_planned(house: Any) -> None:
+    """One that was refused leaves the plan of the next as it is."""
+    step = "@p.step\ndef {0}() -> int:\n    import lazyhelp\n    return lazyhelp.{0}\n\n"
+    helper = house.folder / "lazyhelp.py"
+    workspace = house.open(step.format("a") + step.format("b"), lazyhelp="a = 1\nb = 1\n")
+    house.together = False
+    house.before = lambda task: helper.write_text("a = 22\nb = 22\n") and None
+    summary = workspace.run()
+    assert house.steps(summary) == {"a": "failed", "b": "failed"}

@@ -19,6 +19,7 @@ BROKEN = [
     ("syntax", "def f(:\n", r"flow\.py:8: ", "def f(:"),
     ("name", "x = 1\ny = whence\n", r"flow\.py:9: NameError: name 'whence' is not defined", "y = whence"),
     ("missing package", "import nosuchpackage.part\n", r"flow\.py:8: no module 'nosuchpackage'", "pip install nosuchpackage"),
+    ("missing extra", "import lightgbm.nosuchpart\n", r"flow\.py:8: no module", "pip install 'bedplate[lightgbm]'"),
     ("exit", "raise SystemExit(2)\n", r"flow\.py:8: the file ends the program", "__main__"),
     ("a keyword of ours", "@p.train(ram='1 GB')\ndef f() -> Model: ...\n", r"flow\.py:8: f: no keyword 'ram'", "cpu"),
     ("a unit of ours", "@p.train(time='soon')\ndef f() -> Model: ...\n", r"flow\.py:8: 'soon' is not a duration", "5 min"),
@@ -137,3 +138,10 @@ def test_a_misspelt_module_that_lies_beside_is_no_package_to_install(project: Wr
     with pytest.raises(ProjectError) as raised:
         project("import cleanning\n", cleaning="def clean(): ...\n")
     assert raised.value.next == "did you mean 'cleaning'?"
+
+
+def test_an_expression_too_deep_for_python_is_a_mistake_at_its_line(tmp_path: Path) -> None:
+    file = tmp_path / "deep.py"
+    file.write_text(f"from bedplate import Project\np = Project('p')\nX = {'+'.join(['1'] * 3000)}\n")
+    with pytest.raises(ProjectError, match=r"deep\.py:3: an expression is nested too deep"):
+        load_project(file)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import linecache
 import os
+import runpy
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -53,11 +56,29 @@ def test_inputs_the_state_code_and_what_is_written_are_no_surprise(folder: Path,
     def do() -> None:
         read(folder / "given.txt")
         read(folder / "state" / "kept")
-        read(folder / "helper.py")
+        linecache.checkcache()
+        linecache.getlines(str(folder / "helper.py"))
         read(Path(os.__file__))
         write(folder / "out.txt")
 
     assert found(folder / "state", [str(folder / "given.txt")], do) == []
+
+
+def test_code_that_is_run_from_a_file_as_if_it_were_data_is_found(folder: Path, found: Found) -> None:
+    """`exec` of a file's text and `runpy`: neither is an import that the key follows."""
+    (folder / "given.py").write_text("K = 1\n")
+    assert found(folder / "state", [], lambda: exec((folder / "helper.py").read_text())) == ["helper.py"]
+    assert found(folder / "state", [], lambda: runpy.run_path(str(folder / "given.py"))) == ["given.py"]
+
+
+def test_an_import_is_told_apart(folder: Path, opened: Opened, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(folder)
+    (folder / "ours_told_apart.py").write_text("K = 1\n")
+    for _ in range(2):  # the second time from the byte code
+        sys.modules.pop("ours_told_apart", None)
+        with opened.watching(folder / "state", []):
+            __import__("ours_told_apart")
+        assert (opened.found(), opened.imported()) == ((), (str(folder / "ours_told_apart.py"),))
 
 
 def test_a_folder_that_only_begins_like_the_state_is_not_the_state(folder: Path, found: Found) -> None:

@@ -65,6 +65,20 @@ def test_code_that_changed_since_is_noted(house: Any) -> None:
     assert any("drawn changed (flow.py:" in note for note in rerun.notes)
 
 
+def test_a_rerun_and_a_side_run_are_nothing_that_why_compares_with(house: Any) -> None:
+    """The head's own step is: an old version run again, or a setting tried, changes nothing about what is out of date and why."""
+    house.run(TEXT)
+    house.run(TEXT.replace("size: int = 3", "size: int = 5"))
+    house.run(settings={"base.size": 9})
+    house.clock.forward(1.0)
+    house.open().rerun("base@1")
+    rerun = house.open().catalog.runs.last(1)[0]
+    assert [step.why for step in house.open().catalog.runs.steps(rerun.id)] == ["asked for with rerun"]
+    why = house.open(TEXT.replace("size: int = 3", "size: int = 6")).why("base")
+    assert why.now.why == "setting size: 5 -> 6"
+    assert why.last.key_parts.settings == {"size": 5}
+
+
 def test_an_attempt_is_named_too_and_what_is_not_there_is_said(house: Any) -> None:
     summary = house.run(TEXT)
     workspace = house.open()
@@ -99,6 +113,30 @@ def test_a_check_is_run_again_against_the_champion_it_had(house: Any) -> None:
     assert workspace.rerun("better@1").equal
     assert house.tasks[-1].inputs["champion"].version is None
     assert workspace.catalog.models.aliases("late") == {"production": 2}
+
+
+def test_a_side_version_that_passed_is_promoted_when_it_becomes_the_default(house: Any) -> None:
+    """Everything is a hit then, and still the gate decides: once, and not against a person or a bar."""
+    better = GATE.replace("score: int = 1", "score: int = 2")
+    house.run(GATE)
+    house.run(settings={"late.score": 2})
+    models = house.open().catalog.models
+    assert models.aliases("late") == {"production": 1}
+    summary = house.run(better)
+    assert set(house.steps(summary).values()) == {"skipped"}
+    assert models.aliases("late") == {"production": 2}
+    assert house.told("check.promoted") == ["late@2 is now production"]
+    house.open().rollback("late")
+    assert house.run(better).ok
+    assert models.aliases("late") == {"production": 1}
+    assert house.told("check.promoted") == []
+
+
+def test_a_side_version_that_did_not_pass_is_not_promoted_as_the_default(house: Any) -> None:
+    house.run(GATE)
+    house.run(settings={"late.score": 0})
+    house.run(GATE.replace("score: int = 1", "score: int = 0"))
+    assert house.open().catalog.models.aliases("late") == {"production": 1}
 
 
 PARTS = """
@@ -150,8 +188,21 @@ def test_diff_of_runs_names_settings_and_what_each_step_stands_for(house: Any) -
 
 def test_diff_of_unlike_things_is_refused(house: Any) -> None:
     house.run(TEXT)
-    with pytest.raises(UserError, match="two artifacts"):
+    with pytest.raises(UserError, match="two artifacts") as raised:
         house.open().diff("base", "luck")
+    assert raised.value.next == "bedplate show base lists its versions"
+    house.run(TEXT.replace("size: int = 3", "size: int = 5"))
+    with pytest.raises(UserError, match="two artifacts") as raised:
+        house.open().diff("base", "luck")
+    assert raised.value.next == "bedplate diff base@1 base@2"
+
+
+def test_diff_of_models_says_what_passed(house: Any) -> None:
+    house.run(GATE)
+    house.run(GATE.replace("score: int = 1", "score: int = 0"))
+    rows = {row.what: (row.before, row.after) for row in house.open().diff("late@1", "late@2")}
+    assert rows["check better"] == ("pass", "FAIL")
+    assert rows["check better: score"] == ("1", "0")
 
 
 def test_diff_of_equal_things_is_empty(house: Any) -> None:

@@ -276,6 +276,22 @@ def test_a_part_that_fails_fails_its_step_and_keeps_the_other_parts(house: Any) 
     assert again.ok
 
 
+def test_the_parts_behind_one_that_fails_are_tried_too(house: Any) -> None:
+    """With room for one at a time, as for many: each part is made or has its own failure, and what needs them is held up once."""
+    house.together = False
+    text = PARTS.replace('"mon", "tue", "wed"', '"tue", "mon", "wed", "thu", "fri"').replace('!= "tue"', 'not in ("tue", "wed")')
+    summary = house.run(text)
+    steps = house.steps(summary)
+    assert {part: steps[f"raw[{part}]"] for part in ("tue", "mon", "wed", "thu", "fri")} == {
+        "tue": "failed", "mon": "done", "wed": "failed", "thu": "done", "fri": "done"
+    }  # fmt: skip
+    assert "raw" not in steps
+    assert list(summary.failures) == ["raw"]
+    assert house.told("step.cancelled") == ["it needs raw, which did not get through"]
+    again = house.steps(house.run(text.replace('1 // (days not in ("tue", "wed"))', "1")))
+    assert [again[f"raw[{part}]"] for part in ("tue", "mon", "wed", "thu", "fri")] == ["done"] * 5
+
+
 def test_parts_that_were_done_are_not_done_again_after_a_failure(house: Any) -> None:
     house.before = ends("raw", "code", 1)
     text = PARTS.replace('1 // (days != "tue")', "1")

@@ -136,7 +136,7 @@ def test_a_mistake_is_one_error_with_line_and_suggestion(project: Write, text: s
     assert here
     assert message in said
     assert suggestion in suggested
-    with pytest.raises(ProjectError, match=r"flow\.py:\d+: error: "):
+    with pytest.raises(ProjectError, match=r"flow\.py:\d+: (?!error)"):
         build(loaded.project)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -100,6 +100,18 @@ def test_a_correction_of_the_past_does_not_replace_the_present() -> None:
     assert features["a"] == {"value": 50}
 
 
+@pytest.mark.parametrize("dtype", [pl.Datetime("us"), pl.Datetime("ns", "UTC"), pl.Datetime("ms", "Europe/Berlin"), pl.Date()])
+def test_a_row_that_is_too_old_for_training_is_too_old_for_a_service(dtype: pl.DataType) -> None:
+    """A look-up now and the join as of now agree, to the microsecond at which `ttl` ends."""
+    moment = datetime(2025, 1, 1, tzinfo=UTC if getattr(dtype, "time_zone", None) else None)
+    frame = pl.LazyFrame({"key": ["a"], "time": pl.Series([moment]).cast(dtype), "value": [10]})
+    for late, value in ((timedelta(hours=12), 10), (timedelta(hours=12, microseconds=1), None)):
+        now = moment + late
+        view = TableFeatures(frame, FeatureSpec(("key",), "time", ttl_s=12 * 3600), now=lambda now=now: now.replace(tzinfo=UTC))  # type: ignore[misc]  # bound
+        assert view["a"] == {"value": value}
+        assert view.at({"key": "a", "time": now})["value"] == value
+
+
 def test_several_entity_columns() -> None:
     """Rows match on all of them; the entity of a look-up is a tuple."""
     spec = FeatureSpec(("key", "n"), "time")
@@ -157,7 +169,7 @@ WRONG: list[tuple[Any, str]] = [
     (labels([("a", 1)]).with_columns(value=1), "both the labels and late have a column 'value'"),
     (labels([("a", 1)]).with_columns(pl.col("time").dt.replace_time_zone("UTC")), "'time' is Datetime"),
     (labels([("a", 1)]).with_columns(time=pl.lit("2025")), "'time' is String"),
-    ([1, 2], "takes a Polars frame"),
+    ([1, 2], "takes a frame or one row"),
 ]
 
 

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pytest
 
 from bedplate import Model
@@ -43,12 +44,31 @@ def shelf(tmp_path):
     return ModelShelf(tmp_path)
 
 
+def as_given(params, columns):
+    return columns["stops"]
+
+
 def save(shelf, model, prior=None):
     return shelf.save(Save(kind="model", artifact="late", value=model, attempt="a-1", prior=prior))
 
 
 def trained(weights=(2.0, 0.5)) -> Model:
     return Model.of(linear, {"weights": np.array(weights), "bias": {"all": np.float64(1.0)}}, example=EXAMPLE, metrics={"auc": 0.7})
+
+
+@pytest.mark.parametrize("value", [217.9, 100.4, -0.5, 1e300, 2.0**63, 3])
+def test_a_number_is_the_number_that_was_sent_though_training_had_whole_ones(shelf, value):
+    """One row, a frame and a mapping of columns alike: nothing is cut to the training column's type, nothing overflows."""
+    loaded = shelf.load(save(shelf, Model.of(as_given, {}, example=[{"stops": 1}])), "model", None)
+    assert loaded.predict({"stops": value}) == value
+    assert loaded.predict({"stops": [1, value, None]}).tolist()[:2] == [1, value]
+    assert loaded.predict(pl.DataFrame({"stops": [float(value), 1.0]})).tolist() == [value, 1]
+
+
+def test_whole_numbers_stay_whole_numbers(shelf):
+    """A function may use them as places in an array."""
+    loaded = shelf.load(save(shelf, Model.of(as_given, {}, example=[{"stops": 1}])), "model", None)
+    assert (loaded.predict({"stops": [2.0, 1]}).dtype, loaded.predict({"stops": [2.0, 1]}).tolist()) == (np.int64, [2, 1])
 
 
 def test_a_stored_model_predicts_as_its_function_does(shelf):

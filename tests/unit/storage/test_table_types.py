@@ -10,6 +10,7 @@ import struct
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import hypothesis.strategies as st
 import polars as pl
@@ -106,6 +107,9 @@ REFUSED = {
     "far milliseconds": pl.DataFrame({"x": pl.Series("x", [2**62]).cast(pl.Datetime("ms"))}),
     "far milliseconds inside": pl.DataFrame({"x": pl.Series("x", [[2**62]]).cast(pl.List(pl.Datetime("ms")))}),
     "names that differ in case": pl.DataFrame({"x": [1], "X": [2]}),
+    "fields that differ in case": pl.DataFrame({"x": [{"a": 1, "A": 2}]}),
+    "fields inside that differ in case": pl.DataFrame({"x": [[{"b": {"a": 1, "A": 2}}]]}),
+    "a field with NUL": pl.DataFrame({"x": [{"a\0b": 1}]}),
 }
 
 
@@ -116,6 +120,23 @@ def test_what_cannot_be_kept_is_refused_by_name(store: Store, frame: pl.DataFram
         save(store, "table", frame, artifact="refused")
     folder = store.root / "tables" / "refused"
     assert not folder.exists() or not list(folder.iterdir())
+
+
+@pytest.mark.parametrize("frame", [pl.DataFrame({"a\0b": [1]}), pl.LazyFrame({"a\0b": [1]})], ids=["eager", "lazy"])
+def test_a_column_whose_name_holds_nul_is_refused_before_any_library_ends_the_process(store: Store, frame: Any) -> None:
+    """It is named with the character spelt out."""
+    with pytest.raises(UserError, match=r"columns: the name 'a\\0b' cannot be kept"):
+        save(store, "table", frame, artifact="refused")
+
+
+@pytest.mark.parametrize("physical", [pl.UInt8, pl.UInt16, pl.UInt32])
+def test_named_categories_come_back(store: Store, physical: Any) -> None:
+    """Name, namespace and size of the codes are kept, alone and inside."""
+    dtype = pl.Categorical(pl.Categories("q", f"ns-{physical}", physical))
+    check_round_trip(
+        store, pl.DataFrame({"x": pl.Series(["a", None, "b"], dtype=dtype), "y": pl.Series([["a"], [], None], dtype=pl.List(dtype))})
+    )
+    assert parse(describe(dtype)) == dtype
 
 
 def test_a_frame_without_columns_is_refused(store: Store) -> None:

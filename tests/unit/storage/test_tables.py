@@ -18,7 +18,7 @@ from polars.testing import assert_frame_equal
 from bedplate.core.errors import CorruptError, StoreError, UserError
 from bedplate.core.records import Version
 from bedplate.storage import disk
-from bedplate.storage.backends import log_table, parquet, table_digest
+from bedplate.storage.backends import delta, log_table, parquet, table_digest
 from bedplate.storage.local import local_store
 from bedplate.storage.shelf import Save
 from bedplate.storage.store import Store
@@ -266,12 +266,13 @@ def test_every_commit_says_who_made_what(store: Store) -> None:
     assert table.metadata().configuration["delta.enableExpiredLogCleanup"] == "false"
 
 
-def test_old_versions_open_after_many_commits(store: Store) -> None:
-    """Checkpoints of the log come every hundred commits; the commits before stay, so any version opens by its number."""
-    versions = [save(store, "table", numbers(n, 1), attempt=f"a-{n}", number=n) for n in range(120)]
+def test_old_versions_open_after_many_commits(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Checkpoints of the log come every so many commits; the commits before stay, so any version opens by its number."""
+    monkeypatch.setitem(delta.CONFIGURATION, "delta.checkpointInterval", "10")
+    versions = [save(store, "table", numbers(n, 1), attempt=f"a-{n}", number=n) for n in range(24)]
     path = str(store.root / versions[0].uri)
     assert any(name.name.endswith(".checkpoint.parquet") for name in (Path(path) / "_delta_log").iterdir())
-    for version in versions[::40]:
+    for version in versions[::8]:
         assert pl.scan_delta(path, version=version.table_version).collect()["n"].to_list() == [version.number]
 
 
@@ -284,6 +285,16 @@ def test_a_log_compacts_itself(store: Store, monkeypatch: pytest.MonkeyPatch) ->
     assert len(log.files()) < 8
     assert store.gc([], datetime.now(UTC) + timedelta(minutes=1), False).files > 15
     assert sorted(log.scan().collect()["n"]) == list(range(23))
+
+
+def test_a_log_takes_another_type_inside_a_struct_where_no_value_changes(store: Store) -> None:
+    """A field that began as whole numbers takes whole floats, and refuses a fraction instead of cutting it off."""
+    log = store.log("predictions/svc")
+    log.append(pl.DataFrame({"request": [{"n": 1, "who": "a"}]}))
+    log.append(pl.DataFrame({"request": [{"n": 2.0, "who": "b"}]}))
+    with pytest.raises(UserError, match="'request'"):
+        log.append(pl.DataFrame({"request": [{"n": 2.5, "who": "c"}]}))
+    assert log.scan().collect()["request"].to_list() == [{"n": 1, "who": "a"}, {"n": 2, "who": "b"}]
 
 
 def test_temporary_names_are_hidden() -> None:

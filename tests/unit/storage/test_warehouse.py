@@ -176,3 +176,10 @@ def test_the_names_that_a_query_asks_for(sql: str, names: list[str]) -> None:
     """Quoted or bare, not those in texts and comments."""
     assert set(names) <= set(asked(sql))
     assert not {"costs", "metrics", "'runs'"} & set(asked(sql))
+
+
+@pytest.mark.parametrize("sql", ["DELETE FROM t", "UPDATE t SET a = 2", "INSERT INTO t VALUES (3)", "DROP TABLE t"])
+def test_sql_that_asks_nothing_is_refused(sql: str) -> None:
+    """An empty answer would look as if something had been changed."""
+    with Warehouse({"t": {"a": [1]}}) as warehouse, pytest.raises(UserError, match=r"this SQL (asks nothing|cannot be run)"):
+        warehouse.frame(sql)

@@ -39,7 +39,11 @@ FULL = Facts(
     step=Step(
         run="r-1", name="late",
         key_parts=KeyParts(
-            code=(Part(name="late", digest="sha256:" + "12" * 32, file="flights.py", line=40),), settings={"num_leaves": 31},
+            code=(
+                Part(name="flights.py:late", digest="sha256:" + "12" * 32, file="flights.py", line=40),
+                Part(name="flights.py:pl", digest="sha256:" + "34" * 32, file="flights.py", line=3, imports="polars"),
+            ),
+            settings={"num_leaves": 31},
             packages={"lightgbm": "4.7.0"}, python="3.11",
         ),
     ),
@@ -73,9 +77,9 @@ def test_the_card_holds_what_the_record_holds():
         "Says whether a flight will be late.",
         "- Class: lightgbm.Booster",
         "- Code: c0ffeec0ffee",
-        "| carrier | BYTES | C0, C1, C2, C3, C4, C5, C6, C7 and 4 more |",
-        "| a\\|b | FP64 |  |",
-        "| prediction | FP64 | no, yes |",
+        "| carrier | text | C0, C1, C2, C3, C4, C5, C6, C7 and 4 more |",
+        "| a\\|b | float64 |  |",
+        "| prediction | float64 | no, yes |",
         'model = bedplate.open(".")["late"].load(version=7)',
         'model.predict({"carrier": "C1", "a|b": 0.5})',
         "| auc | 0.734568 |",
@@ -87,6 +91,7 @@ def test_the_card_holds_what_the_record_holds():
         "| num_leaves | 31 |",
         "| objective | binary |",
         "| late | flights.py:40 | 1212121212 |",
+        "Python 3.11; lightgbm 4.7.0. It imports `polars`.",
         "Python 3.11; lightgbm 4.7.0.",
         "| 2026-11-21 12:30 UTC | production | promoted to 7 from 5 by verdict | passed good |",
         "- Energy: 1.6 Wh (assumed)",

@@ -14,9 +14,9 @@ import os
 import random
 import threading
 import weakref
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
+from types import TracebackType
 from typing import Any
 
 import apsw
@@ -40,9 +40,15 @@ def journal_mode(version: str) -> str:
     return "wal" if tuple(int(number) for number in version.split(".")) >= WAL_SAFE else "delete"
 
 
-def open_database(path: Path, *, clock: Clock | None = None, jitter: Callable[[], float] | None = None) -> SqliteDatabase:
-    """The database at a path, with the machine's clock and randomness unless others are given."""
-    return SqliteDatabase(path, clock=clock or SystemClock(), jitter=jitter or random.SystemRandom().random)
+def open_database(
+    path: Path, *, makes: bool = True, clock: Clock | None = None, jitter: Callable[[], float] | None = None
+) -> SqliteDatabase:
+    """The database at a path, with the machine's clock and randomness unless others are given.
+
+    Where there is none it is made; with `makes` False an empty one stands for it, in memory.
+    """
+    kind = SqliteDatabase if makes or path.exists() or _log_of(path).exists() else UnmadeDatabase
+    return kind(path, clock=clock or SystemClock(), jitter=jitter or random.SystemRandom().random)
 
 
 class SqliteDatabase:
@@ -77,7 +83,7 @@ class SqliteDatabase:
         return f"SQLite {version}, {wal}"
 
     def rows(self, query: str, **values: Value) -> list[Row]:
-        with self._guard() as connection:
+        with self as connection:
             return connection.execute(self._sql[query], values).fetchall()
 
     def one(self, query: str, **values: Value) -> Row | None:
@@ -89,14 +95,14 @@ class SqliteDatabase:
         return found[0][0] if found else None
 
     def run(self, query: str, **values: Value) -> int:
-        with self._guard() as connection:
+        with self as connection:
             if not connection.in_transaction:
                 self._still_there()
             connection.execute(self._sql[query], values)
             return connection.changes()
 
     def many(self, query: str, values: Iterable[Mapping[str, Value]]) -> None:
-        with self._guard() as connection:
+        with self as connection:
             if connection.in_transaction:
                 connection.executemany(self._sql[query], values)
                 return
@@ -109,12 +115,12 @@ class SqliteDatabase:
         return self._within("BEGIN", work)
 
     def schema(self) -> int:
-        with self._guard() as connection:
+        with self as connection:
             return int(connection.pragma("user_version"))
 
     def apply(self, number: int, script: str) -> bool:
         def work() -> bool:
-            with self._guard() as connection:
+            with self as connection:
                 if connection.pragma("user_version") >= number:
                     return False
                 connection.execute(script).fetchall()
@@ -124,7 +130,7 @@ class SqliteDatabase:
         return self._within("BEGIN EXCLUSIVE", work)
 
     def faults(self) -> list[str]:
-        with self._guard() as connection:
+        with self as connection:
             found = [str(row[0]) for row in connection.execute("PRAGMA quick_check")]
             found += [f"{row[0]} row {row[1]} names a missing {row[2]}" for row in connection.execute("PRAGMA foreign_key_check")]
             return [line for line in found if line != "ok"]
@@ -146,12 +152,12 @@ class SqliteDatabase:
         self._lock.release()
 
     def after_fork_in_child(self) -> None:
-        """Start afresh; a child born inside a transaction cannot."""
-        self._lock = threading.RLock()
+        """Start afresh; a child born inside a transaction cannot. Its one thread is the one that took the lock."""
         self._orphan = self._connection
+        self._lock.release()
 
     def _within(self, begin: str, work: Callable[[], Result]) -> Result:
-        with self._guard() as connection:
+        with self as connection:
             if connection.in_transaction:
                 return work()
             self._still_there()
@@ -165,20 +171,28 @@ class SqliteDatabase:
                 raise
             return result
 
-    @contextmanager
-    def _guard(self) -> Iterator[apsw.Connection]:
-        """The connection of this process, one thread at a time, with the engine's errors in our words."""
-        with self._lock:
-            try:
-                if self._connection is None:
-                    self._connection = self._open()
-                if self._orphan is not None:
-                    raise InternalError("this process was forked inside a catalog transaction", why="it has no connection of its own")
-                yield self._connection
-            except UnicodeEncodeError as error:
-                raise UserError("a name given is not text", why=str(error)) from error
-            except apsw.Error as error:
-                raise translated(error, self.path) from error
+    def __enter__(self) -> apsw.Connection:
+        """The connection of this process, for one thread at a time, with the engine's errors in our words.
+
+        No generator, which took longer than a small query.
+        """
+        self._lock.acquire()
+        try:
+            if self._connection is None:
+                self._connection = self._open()
+            if self._orphan is not None:
+                raise InternalError("this process was forked inside a catalog transaction", why="it has no connection of its own")
+        except BaseException as error:
+            self.__exit__(type(error), error, None)
+            raise
+        return self._connection
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._lock.release()
+        if isinstance(error, UnicodeEncodeError):
+            raise UserError("a name given is not text", why=str(error)) from error
+        if isinstance(error, apsw.Error):
+            raise translated(error, self.path) from error
 
     def _still_there(self) -> None:
         """SQLite writes on into a file that was deleted, and all of it would be lost: see that the path still leads to ours."""
@@ -221,7 +235,7 @@ class SqliteDatabase:
 
     def _no_log_left(self) -> None:
         """A new file beside the log of a deleted one would be mixed with it. Nothing is removed: another process may just have begun."""
-        log = self.path.with_name(f"{self.path.name}-wal")
+        log = _log_of(self.path)
         if log.exists() and not self.path.exists():
             raise CatalogError(
                 f"the catalog at {self.path} is gone, and its write-ahead log is left",
@@ -258,6 +272,28 @@ class SqliteDatabase:
             return False
         self._clock.sleep(_PAUSE_S + 10 * _PAUSE_S * self._jitter() / (1 + waited_s / _SOON_S))
         return True
+
+
+class UnmadeDatabase(SqliteDatabase):
+    """What is read where no catalog is yet: an empty one in memory, which lives as long as this does: looking leaves nothing behind."""
+
+    def before_fork(self) -> None:
+        """Stay open: there is no file to lock, and closed it would be gone."""
+        self._lock.acquire()
+
+    def after_fork_in_child(self) -> None:
+        """As the parent."""
+        self._lock.release()
+
+    def _still_there(self) -> None:
+        """It never was."""
+
+    def _open(self) -> apsw.Connection:
+        return apsw.Connection(":memory:", statementcachesize=_STATEMENTS)
+
+
+def _log_of(path: Path) -> Path:
+    return path.with_name(f"{path.name}-wal")
 
 
 def _place(path: Path) -> tuple[int, int] | None:

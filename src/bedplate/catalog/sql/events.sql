@@ -17,6 +17,10 @@ SELECT id, kind, subject, at, data FROM events WHERE at >= :since ORDER BY id LI
 SELECT id, kind, subject, at, data FROM events WHERE kind = :kind AND (:subject = '' OR subject = :subject)
 ORDER BY at DESC, id DESC LIMIT 1;
 
+-- name: events_about
+-- What happened of a kind to one subject, at or after a time.
+SELECT id, kind, subject, at, data FROM events WHERE kind = :kind AND subject = :subject AND at >= :since ORDER BY id;
+
 -- name: service_put!
 -- A server serves this.
 INSERT INTO services (name, url, pid, host, process_started, models, started_at, heartbeat)
@@ -55,3 +59,7 @@ ON CONFLICT (step, parameter) DO UPDATE SET attempt = excluded.attempt;
 -- What the head has seen of a source.
 SELECT e.entries FROM source_heads AS h JOIN source_entries AS e ON e.attempt = h.attempt AND e.parameter = h.parameter
 WHERE h.step = :step AND h.parameter = :parameter;
+
+-- name: source_entries_of_attempt
+-- What an attempt read of each source.
+SELECT parameter, entries FROM source_entries WHERE attempt = :attempt;

@@ -40,6 +40,11 @@ ON CONFLICT (run, name, part) DO UPDATE SET stage = excluded.stage, status = exc
     cache_key = excluded.cache_key, key_parts = excluded.key_parts, result = excluded.result,
     started_at = excluded.started_at, ended_at = excluded.ended_at;
 
+-- name: step_end!
+-- A step that began under this key has ended; changes nothing where there is none.
+UPDATE steps SET status = :status, why = :why, result = :result, ended_at = :ended_at
+WHERE run = :run AND name = :name AND part = :part AND cache_key = :cache_key;
+
 -- name: steps_of_run
 -- The steps of a run, in the order in which they were planned.
 SELECT s.run, s.name, s.part, s.stage, s.status, s.why, s.cache_key, k.parts, s.result, s.started_at, s.ended_at
@@ -47,17 +52,28 @@ FROM steps AS s LEFT JOIN key_parts AS k ON k.digest = s.key_parts
 WHERE s.run = :run ORDER BY s.id;
 
 -- name: step_last^
--- The last step of that name (and part) that ended well and knows what its key was made of.
+-- The last step of that name (and part) that ended well and knows what its key was made of; one of a run that moves heads, if any is.
 SELECT s.run, s.name, s.part, s.stage, s.status, s.why, s.cache_key, k.parts, s.result, s.started_at, s.ended_at
 FROM steps AS s JOIN key_parts AS k ON k.digest = s.key_parts
-WHERE s.name = :name AND s.part = :part AND s.key_parts IS NOT NULL AND s.status IN ('done', 'skipped')
-ORDER BY s.id DESC LIMIT 1;
+WHERE s.id = coalesce(
+    (SELECT m.id FROM steps AS m JOIN runs AS r ON r.id = m.run WHERE m.name = :name AND m.part = :part AND m.key_parts IS NOT NULL
+        AND m.status IN ('done', 'skipped') AND r.moves_heads ORDER BY m.id DESC LIMIT 1),
+    (SELECT a.id FROM steps AS a WHERE a.name = :name AND a.part = :part AND a.key_parts IS NOT NULL
+        AND a.status IN ('done', 'skipped') ORDER BY a.id DESC LIMIT 1)
+);
+
+-- name: step_failed^
+-- The last step of that name (and part, where one is given) that failed.
+SELECT s.run, s.name, s.part, s.stage, s.status, s.why, s.cache_key, NULL, s.result, s.started_at, s.ended_at
+FROM steps AS s WHERE s.name = :name AND (:part = '' OR s.part = :part) AND s.status = 'failed' ORDER BY s.id DESC LIMIT 1;
 
 -- name: steps_last
 -- The same for every name and part at once.
 SELECT s.run, s.name, s.part, s.stage, s.status, s.why, s.cache_key, k.parts, s.result, s.started_at, s.ended_at
-FROM (SELECT max(id) AS id FROM steps WHERE key_parts IS NOT NULL AND status IN ('done', 'skipped') GROUP BY name, part) AS l
-JOIN steps AS s ON s.id = l.id JOIN key_parts AS k ON k.digest = s.key_parts
+FROM (
+    SELECT coalesce(max(CASE WHEN r.moves_heads THEN m.id END), max(m.id)) AS id FROM steps AS m JOIN runs AS r ON r.id = m.run
+    WHERE m.key_parts IS NOT NULL AND m.status IN ('done', 'skipped') GROUP BY m.name, m.part
+) AS l JOIN steps AS s ON s.id = l.id JOIN key_parts AS k ON k.digest = s.key_parts
 ORDER BY s.id;
 
 -- name: steps_failed
@@ -146,3 +162,7 @@ SELECT f.quantity, f.middle, f.low, f.high, f.basis, f.samples,
        a.wall_s, a.cpu_s, a.peak_bytes, a.energy_joules, a.energy_basis, a.cost_usd
 FROM forecasts AS f JOIN attempts AS a ON a.run = f.run AND a.step = f.step AND a.part = f.part AND a.status = 'done'
 WHERE f.step = :step ORDER BY a.started_at DESC, f.quantity LIMIT :limit;
+
+-- name: answered_by_head$
+-- Whether an attempt has answered a step of a run that moves heads.
+SELECT EXISTS (SELECT 1 FROM steps AS s JOIN runs AS r ON r.id = s.run WHERE s.name = :step AND s.result = :attempt AND r.moves_heads);

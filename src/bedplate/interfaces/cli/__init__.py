@@ -8,17 +8,18 @@ from __future__ import annotations
 
 import difflib
 import importlib
+import json
 import os
 import sys
 import tempfile
 import traceback
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 
 from bedplate import __version__
-from bedplate.core.errors import BedplateError, WorldError
+from bedplate.core.errors import BedplateError, InternalError, UserError, WorldError
 
 from .paths import near
 from .verbs import VERBS, Verb
@@ -54,8 +55,7 @@ class VerbGroup(click.Group):
     def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
         if args and not any(verb.name == args[0] for verb in VERBS) and not args[0].startswith("-"):
             close = difflib.get_close_matches(args[0], self.list_commands(ctx), 1)
-            hint = f" Did you mean '{close[0]}'?" if close else " `bedplate --help` lists them."
-            ctx.fail(f"There is no verb '{args[0]}'.{hint}")
+            raise UserError(f"there is no verb '{args[0]}'", next=f"did you mean '{close[0]}'?" if close else "bedplate --help lists them")
         return super().resolve_command(ctx, args)
 
 
@@ -80,29 +80,33 @@ def main(arguments: list[str] | None = None) -> None:
     try:
         result = cli.main(args=arguments, prog_name="bedplate", standalone_mode=False)
         sys.exit(result if isinstance(result, int) else 0)
-    except click.exceptions.Abort:
+    except (click.exceptions.Abort, KeyboardInterrupt):
         click.echo("interrupted", err=True)
         sys.exit(130)
-    except KeyboardInterrupt:
-        click.echo("interrupted", err=True)
-        sys.exit(130)
-    except click.ClickException as error:
-        error.show()
-        sys.exit(error.exit_code)
-    except BedplateError as error:
-        click.echo(f"{click.style('error', fg='red', bold=True)}: {near(str(error))}", err=True)
-        sys.exit(error.exit_code)
     except Unread:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else Python's own last flush fails too
         sys.exit(141)
+    except click.UsageError as error:
+        verb = error.ctx.command_path if error.ctx is not None else "bedplate"
+        _end(UserError(error.format_message().rstrip("."), next=f"{verb} --help"), arguments)
+    except BedplateError as error:
+        _end(error, arguments)
     except OSError as error:
-        click.echo(f"{click.style('error', fg='red', bold=True)}: {error}", err=True)
-        click.echo(f"  next: bedplate doctor; what bedplate did is in {_report()}", err=True)
-        sys.exit(WorldError.exit_code)
+        _end(WorldError(str(error), next=f"bedplate doctor; what bedplate did is in {_report()}"), arguments)
     except Exception:
-        click.echo(f"{click.style('bug', fg='red', bold=True)}: bedplate made a mistake; what it did is in {_report()}", err=True)
-        click.echo("  next: please send that file with what you typed", err=True)
-        sys.exit(70)
+        what = f"bedplate made a mistake; what it did is in {_report()}"
+        _end(InternalError(what, next="please send that file with what you typed"), arguments)
+
+
+def _end(error: BedplateError, arguments: list[str] | None) -> NoReturn:
+    """Say what went wrong on standard error, to programs as a line of JSON, and exit with its code."""
+    if "--json" in (sys.argv[1:] if arguments is None else arguments):
+        told = {"what": near(error.what), "why": near(error.why), "next": near(error.next), "exit_code": error.exit_code}
+        click.echo(json.dumps({"error": told}, ensure_ascii=False), err=True)
+    else:
+        word = "bug" if isinstance(error, InternalError) else "error"
+        click.echo(f"{click.style(word, fg='red', bold=True)}: {near(str(error))}", err=True)
+    sys.exit(error.exit_code)
 
 
 def _report() -> Path:

@@ -12,6 +12,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from bedplate.core.records import Version
+
 _UNFOLDED: Final = 100_000
 """Columns: more than any row has."""
 _SPACES: Final = re.compile(r"[ \t]+$", re.MULTILINE)
@@ -46,6 +48,11 @@ class _LineEnds:
 def put_json(value: Any) -> None:
     """One JSON value on standard output."""
     sys.stdout.write(msgspec.json.format(msgspec.json.encode(value, enc_hook=str), indent=2).decode() + "\n")
+
+
+def told(version: Version) -> dict[str, Any]:
+    """A version for programs: its schema is the list of its columns, not the bytes by which a library reads it."""
+    return {**msgspec.to_builtins(version), "schema": version.columns}
 
 
 def table(*columns: str, title: str = "") -> Table:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from rich.markup import escape
 
+from bedplate.pipeline.compare import diff
+
 from .common import console, put_json, table
 from .verb import Asked, verb
 
@@ -12,7 +14,7 @@ from .verb import Asked, verb
 def command(asked: Asked) -> int:
     """Compare A with B: versions (late@1 late@2) or runs (r-... r-...)."""
     names = asked.names
-    rows = asked.open().diff(*names)
+    rows = diff(asked.record().catalog, *names)
     if asked.as_json:
         put_json(rows)
         return 0

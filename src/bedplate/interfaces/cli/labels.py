@@ -7,11 +7,13 @@ from pathlib import Path
 import click
 from rich.markup import escape
 
-from bedplate.stages.monitor.bring import Brought, bring
+from bedplate.stages.deploy.recorder import EVERY_S
+from bedplate.stages.monitor.bring import Brought
 
 from .common import console, put_json
-from .services import only_service
 from .verb import Asked, verb
+
+_SOON = f"a running server writes its predictions within {2 * EVERY_S:.0f} s, and labels wait for theirs"
 
 
 @verb("[SERVICE]", most=1)
@@ -22,8 +24,7 @@ def command(asked: Asked, file: Path) -> int:
     FILE has a column `label` and a column `prediction_id` or `request_id`. The same file may come twice; of several labels for one
     prediction the latest counts.
     """
-    workspace = asked.open()
-    found = bring(workspace.store, only_service(workspace.graph, asked.names).name, file, workspace.clock.now())
+    found = asked.open().labels(file, *asked.names)
     if asked.as_json:
         put_json(found)
     else:
@@ -45,13 +46,13 @@ def _print(found: Brought, file: str) -> None:
             out.print(f"  {number:>9,}  {what}")
     out.print(f"new labels: {found.added:,}; known already: {found.known:,}")
     if not found.predictions:
-        out.print(f"{found.service} has predicted nothing yet; next: bedplate serve")
+        out.print(f"{found.service} has no prediction on record yet: {_SOON}; next: bedplate serve")
         return
     share = found.labelled / found.predictions
     out.print(f"{found.labelled:,} of {found.predictions:,} predictions have a label now ({share:.1%}).")
-    if not found.matched:
-        out.print(
-            "[yellow]none of them belongs to a prediction[/yellow]: are they for this service, and are the ids those it answered with?"
-        )
-    else:
+    if found.matched:
         out.print(f"next: [bold]bedplate watch {found.service}[/bold]")
+    else:
+        out.print(
+            f"[yellow]none of them belongs to a prediction on record[/yellow]: {_SOON}. If it has, are the ids those it answered with?"
+        )

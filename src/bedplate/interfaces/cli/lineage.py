@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 from rich.markup import escape
 from rich.tree import Tree
 
@@ -9,7 +10,7 @@ from bedplate.catalog.lineage import Lineage
 from bedplate.core.sources import Entry
 from bedplate.core.units import show_bytes
 
-from .common import console, put_json
+from .common import console, put_json, told
 from .verb import Asked, verb
 
 _FILES = 8
@@ -18,9 +19,9 @@ _FILES = 8
 @verb("ARTIFACT[@VERSION]", least=1, most=1)
 def command(asked: Asked) -> int:
     """Show the lineage of ARTIFACT or ARTIFACT@VERSION."""
-    lineage = asked.open().catalog.lineage(asked.names[0])
+    lineage = asked.record().catalog.lineage(asked.names[0])
     if asked.as_json:
-        put_json(lineage)
+        put_json({**msgspec.to_builtins(lineage), "version": told(lineage.version)})
         return 0
     out = console()
     out.print(_above(lineage, lineage.version.ref))

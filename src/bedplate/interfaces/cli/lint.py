@@ -9,7 +9,7 @@ from rich.markup import escape
 from bedplate.core.errors import ProjectError
 from bedplate.pipeline.code.load import find_project, load_project
 from bedplate.pipeline.wiring.graph import wired
-from bedplate.pipeline.wiring.lint import classes
+from bedplate.pipeline.wiring.lint import classes, unnamed
 
 from .common import console, put_json, table
 from .paths import near
@@ -21,6 +21,11 @@ def command(asked: Asked) -> int:
     """Check the project file and print the class of each parameter. Exit code 3 where there are mistakes."""
     loaded = load_project(find_project(Path.cwd(), asked.project))
     graph, mistakes = wired(loaded.project)
+
+    def given(model: str) -> dict[str, int]:
+        return asked.record().catalog.models.aliases(model)  # opened only where an alias is in doubt: lint needs no record otherwise
+
+    mistakes += unnamed(graph, given) if graph is not None else ()
     rows = classes(graph) if graph is not None else ()
     if asked.as_json:
         put_json({"mistakes": mistakes, "parameters": rows})

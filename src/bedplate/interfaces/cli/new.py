@@ -24,7 +24,7 @@ def command(name: str, as_json: bool) -> int:
     if not module.isidentifier() or keyword.iskeyword(module):
         raise UserError(f"'{name}' cannot name a project", why="letters, digits, - and _ make a name", next="bedplate new my-project")
     if folder.exists() and any(folder.iterdir()):
-        raise UserError(f"{folder} is there already and not empty", next=f"choose another name, or remove it: rm -r {folder}")
+        raise UserError(f"{folder} is there already and not empty", next=f"choose another name: bedplate new {folder}-2")
     with importlib.resources.as_file(importlib.resources.files("bedplate") / "starter") as starter:
         shutil.copytree(starter, folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__", "__init__.py"))
     files = sorted(f"{path.name}/" if path.is_dir() else path.name for path in folder.iterdir())

@@ -17,6 +17,7 @@ from bedplate.planner.critical import WallTime
 from bedplate.planner.history import join
 
 from .common import console, put_json, table, unit
+from .sets import SETS, settings_of
 from .verb import Asked, verb
 
 _MARKS = {
@@ -32,11 +33,12 @@ _PARTS = 4
 
 
 @verb("[NAME]...")
+@SETS
 @click.option("--fresh", is_flag=True, help="Plan as if nothing had been made.")
-def command(asked: Asked, fresh: bool) -> int:
+def command(asked: Asked, sets: tuple[str, ...], fresh: bool) -> int:
     """Say for each step whether it would run, why, and the time, memory and energy it should take, from its own history."""
-    workspace = asked.open()
-    planned = workspace.plan(*asked.names, fresh=fresh)
+    workspace = asked.look()
+    planned = workspace.plan(*asked.names, settings=settings_of(sets), fresh=fresh)
     if asked.as_json:
         put_json(planned)
         return 0
@@ -47,6 +49,8 @@ def command(asked: Asked, fresh: bool) -> int:
         _record(out, planned)
     elif all(one.action == "skip" for one in planned):
         out.print("\nnothing to do: everything is as the record has it")
+    if sets:
+        out.print("[dim]with --set the versions are side versions: no head moves[/dim]")
     return 0
 
 

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import getpass
-import os
-
 import click
 
-from bedplate.core.errors import UserError
 from bedplate.core.records import Promotion
 
 from .common import console, put_json
@@ -19,20 +15,7 @@ from .verb import Asked, verb
 @click.option("--reason", default="", help="Why, for the record.")
 def command(asked: Asked, alias: str, reason: str) -> int:
     """Give MODEL@VERSION an alias, whatever its checks said; it frees a version that was rolled back from."""
-    workspace = asked.open()
-    version = workspace.catalog.artifacts.get(asked.names[0])
-    if version.kind != "model":
-        raise UserError(f"{version.ref} is a {version.kind}, not a model", next="bedplate status")
-    if "@" not in asked.names[0]:
-        newest = workspace.catalog.artifacts.versions(version.artifact)
-        named = {number: alias for alias, number in workspace.catalog.models.aliases(version.artifact).items()}
-        there = ", ".join(f"{one.ref} ({named[one.number]})" if one.number in named else one.ref for one in newest)
-        raise UserError(f"which version of {version.artifact}?", why=f"there are {there}", next=f"bedplate promote {version.ref}")
-    moved = workspace.catalog.models.promote(
-        Promotion(
-            model=version.artifact, alias=alias, version=version.number, by="person", reason=reason or _who(), at=workspace.clock.now()
-        )
-    )
+    moved = asked.open().promote(asked.names[0], alias, reason)
     return _said(moved, asked.as_json)
 
 
@@ -41,18 +24,8 @@ def command(asked: Asked, alias: str, reason: str) -> int:
 @click.option("--reason", default="", help="Why, for the record.")
 def rollback(asked: Asked, alias: str, reason: str) -> int:
     """Take MODEL's alias back to the version before, and bar the one left from promotion by a check."""
-    workspace = asked.open()
-    model, at, given = asked.names[0].partition("@")
-    workspace.graph.node(model)
-    moved = workspace.catalog.models.rollback(model, given if at else alias, workspace.clock.now(), reason or _who())
+    moved = asked.open().rollback(asked.names[0], alias, reason)
     return _said(moved, asked.as_json)
-
-
-def _who() -> str:
-    try:
-        return f"by {getpass.getuser()}"
-    except (KeyError, OSError):  # a container's user without a name
-        return f"by user {os.getuid()}"
 
 
 def _said(moved: Promotion, as_json: bool) -> int:
@@ -64,4 +37,7 @@ def _said(moved: Promotion, as_json: bool) -> int:
         return 0
     before = f" (before: {moved.model}@{moved.before})" if moved.before is not None else ""
     console().print(f"[bold]{moved.model}@{moved.version}[/bold] is now {moved.alias}{before}")
+    if moved.by == "rollback":
+        left = f"{moved.model}@{moved.before}"
+        console().print(f"{left} is barred: no check promotes it again; [bold]bedplate promote {left}[/bold] frees it", soft_wrap=True)
     return 0

@@ -9,22 +9,20 @@ from types import FrameType
 
 import click
 
-from bedplate.core.errors import UserError
 from bedplate.pipeline.account import Summary
 from bedplate.pipeline.commit import check_of
+from bedplate.pipeline.request import Request, read_settings
 from bedplate.pipeline.workspace import Workspace
 
 from .common import console, put_line
 from .following import follower
 from .run_view import draw
+from .sets import SETS, settings_of
 from .verb import Asked, typed, verb
 
 CHECK_FAILED = 6
 STEP_FAILED = 1
 INTERRUPTED = 130
-SETS = click.option(
-    "--set", "sets", multiple=True, metavar="STEP.SETTING=VALUE", help="Another value than the default: makes side versions."
-)
 
 
 @verb("[NAME]...")
@@ -73,9 +71,10 @@ def stoppable(workspace: Workspace) -> Iterator[None]:
 
 def _run(asked: Asked, sets: tuple[str, ...], *, fresh: bool, only: bool) -> int:
     workspace = asked.open()
-    settings = _settings(sets)
+    settings = read_settings(workspace.graph, settings_of(sets))
+    request = Request(names=asked.names, settings=settings, fresh=fresh, only=only, command=typed())
     with stoppable(workspace), follower(asked.as_json, tuple(workspace.graph.nodes)) as follow:
-        summary = workspace.run(*asked.names, settings=settings, fresh=fresh, only=only, command=typed(), emit=follow)
+        summary = workspace.start(request, follow)
     failed_checks = [v.artifact for v in summary.versions.values() if (check := check_of(v)) is not None and not check.passed]
     if asked.as_json:
         run = {"run": summary.run.id, "status": summary.run.status}
@@ -83,13 +82,3 @@ def _run(asked: Asked, sets: tuple[str, ...], *, fresh: bool, only: bool) -> int
     else:
         draw(console(), workspace, summary, failed_checks)
     return exit_code(summary, failed_checks)
-
-
-def _settings(pairs: tuple[str, ...]) -> dict[str, str]:
-    settings = {}
-    for pair in pairs:
-        name, equals, value = pair.partition("=")
-        if not equals or "." not in name:
-            raise UserError(f"--set {pair} is not right", next="write --set step.setting=value")
-        settings[name] = value
-    return settings

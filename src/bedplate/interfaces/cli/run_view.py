@@ -8,6 +8,7 @@ from rich.markup import escape
 from bedplate.core.records import Attempt, Step, StepStatus, Usage
 from bedplate.core.units import show_bytes, show_joules, show_seconds
 from bedplate.pipeline.account import Summary
+from bedplate.pipeline.standing import aside
 from bedplate.pipeline.workspace import Workspace
 
 from .blocks import bar
@@ -73,7 +74,12 @@ def _next(workspace: Workspace, summary: Summary, failed_checks: list[str]) -> l
         return [f"[bold red]{ref}[/bold red] did not pass; next: [bold]bedplate show {ref}[/bold]" for ref in refs]
     if not summary.run.moves_heads:
         side = [version for version in summary.versions.values() if not version.head]
-        return [f"{side[-1].ref} is a side version; next: [bold]bedplate diff {side[-1].artifact} {side[-1].ref}[/bold]"] if side else []
+        if not side:
+            return []
+        one = next((version for version in reversed(side) if version.kind == "model"), side[-1])
+        return [escape(f"{one.ref} is a side version; next: ") + f"[bold]bedplate diff {escape(one.artifact)} {escape(one.ref)}[/bold]"]
+    models = [version for version in summary.versions.values() if version.kind == "model" and version.head]
+    beside = [f"[yellow]{escape(said)}[/yellow]" for version in models if (said := aside(workspace.catalog, version))]
     services = [node.name for node in workspace.graph.nodes.values() if node.declaration.decorator == "service"]
     made = any(step.status == "done" for step in summary.steps)
-    return [f"next: [bold]bedplate serve[/bold] answers with {' and '.join(services)}"] if services and made else []
+    return beside + ([f"next: [bold]bedplate serve[/bold] answers with {' and '.join(services)}"] if services and made else [])

@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import re
-
 import msgspec
 from rich.console import Console
 from rich.markdown import Markdown
 from rich.markup import escape
 
+from bedplate.catalog.catalog import Catalog
 from bedplate.core.digests import short
-from bedplate.core.errors import NotFound
-from bedplate.core.records import Version
 from bedplate.core.units import show_bytes, show_joules, show_seconds
 from bedplate.pipeline.commit import check_of
+from bedplate.pipeline.standing import Shown
 from bedplate.pipeline.workspace import Workspace
-from bedplate.stages.train.card import card
-from bedplate.stages.train.facts import gather
 
-from .common import ago, as_of, console, put_json, table, unit
+from .common import ago, as_of, console, put_json, table, told, unit
 from .paths import near
 from .verb import Asked, verb
 
@@ -32,47 +28,31 @@ _LONG = 2000
 @verb("ARTIFACT[@VERSION]|RUN|ATTEMPT", least=1, most=1)
 def command(asked: Asked) -> int:
     """Show ARTIFACT, ARTIFACT@VERSION, a run (r-...) or an attempt (a-...)."""
-    workspace, name, as_json = asked.open(), asked.names[0], asked.as_json
+    name, as_json = asked.names[0], asked.as_json
     if name.startswith("r-"):
-        return _run(workspace, name, as_json)
+        return _run(asked.record().catalog, name, as_json)
     if name.startswith("a-"):
-        return _attempt(workspace, name, as_json)
-    _has_been_made(workspace, re.split(r"[@\[]", name)[0])
-    version = workspace.catalog.artifacts.get(name)
+        return _attempt(asked.record().catalog, name, as_json)
+    workspace = asked.look()
+    found = workspace.show(name)
     if as_json:
-        put_json(
-            {
-                "version": version,
-                "versions": workspace.catalog.artifacts.versions(version.artifact),
-                "metrics": _metrics(workspace, version),
-            }
-        )
+        versions = [told(one) for one in found.versions]
+        put_json({"version": told(found.version), "versions": versions, "metrics": found.metrics})
         return 0
     out = console()
-    _contents(out, workspace, version)
+    _contents(out, workspace, found)
     if "@" not in name:
-        _versions(out, workspace, version)
+        _versions(out, workspace, found)
     return 0
 
 
-def _has_been_made(workspace: Workspace, name: str) -> None:
-    """Raises NotFound for a name that neither the record nor the project knows, and where nothing was made under it yet."""
-    if any(name == known.partition("[")[0] for known in workspace.catalog.artifacts.names()):
-        return
-    node = workspace.graph.node(name)
-    if node.declaration.decorator == "service":
-        raise NotFound(f"{name} is a service", why="what it serves is not an artifact", next=f"bedplate serve {name}")
-    raise NotFound(f"'{name}' has not been made yet", next=f"bedplate run {name}")
-
-
-def _contents(out: Console, workspace: Workspace, version: Version) -> None:
+def _contents(out: Console, workspace: Workspace, found: Shown) -> None:
     """A model's card, what a check found, the first rows of a table, a value."""
-    if version.kind == "model":
-        node = workspace.graph.nodes.get(workspace.graph.makers.get(version.artifact, ""))
-        told = card(gather(workspace.catalog, version.ref, (node.declaration.function.__doc__ or "") if node else ""))
-        out.print(Markdown(told), width=min(out.width, _CARD))
+    version = found.version
+    if found.card:
+        out.print(Markdown(found.card), width=min(out.width, _CARD))
         return
-    _version(out, workspace, version)
+    _version(out, workspace, found)
     if (check := check_of(version)) is not None:
         for finding in check.findings:
             out.print(f"  [{'green' if finding.passed else 'bold red'}]{escape(str(finding)[:4])}[/]{escape(str(finding)[4:])}")
@@ -82,27 +62,23 @@ def _contents(out: Console, workspace: Workspace, version: Version) -> None:
         out.print(escape(version.value[:_LONG]))
 
 
-def _metrics(workspace: Workspace, version: Version) -> dict[str, float]:
-    return workspace.catalog.runs.metrics(version.attempt)
-
-
-def _version(out: Console, workspace: Workspace, version: Version) -> None:
+def _version(out: Console, workspace: Workspace, found: Shown) -> None:
+    version = found.version
     rows = f", {version.rows:,} rows" if version.rows is not None else ""
     out.print(f"[bold]{escape(version.ref)}[/bold]  {version.kind}{rows}, {show_bytes(version.size_bytes)}")
     out.print(f"  made    {ago(version.created_at, workspace.clock.now())} ({as_of(version.created_at)} UTC) by {version.attempt}")
     out.print(f"  digest  {version.digest}", soft_wrap=True)
     if version.uri:
         out.print(f"  bytes   {near(str(workspace.store.root / version.uri))}", soft_wrap=True)
-    metrics = {} if version.kind == "check" else _metrics(workspace, version)
-    if metrics:
-        out.print("  said    " + ", ".join(f"{escape(name)} {value:.6g}" for name, value in metrics.items()))
+    if found.metrics and version.kind != "check":
+        out.print("  said    " + ", ".join(f"{escape(name)} {value:.6g}" for name, value in found.metrics.items()))
 
 
-def _versions(out: Console, workspace: Workspace, version: Version) -> None:
+def _versions(out: Console, workspace: Workspace, found: Shown) -> None:
     drawn = table("version", "digest", "#rows", "#size", "made", "", title="\nversions")
-    for one in workspace.catalog.artifacts.versions(version.artifact):
+    for one in found.versions:
         aliases = [a for a, number in workspace.catalog.models.aliases(one.artifact).items() if number == one.number]
-        marks = ", ".join([*(["head"] if one.number == version.number else []), *aliases, *([] if one.head else ["side"])])
+        marks = ", ".join([*(["head"] if one.number == found.version.number else []), *aliases, *([] if one.head else ["side"])])
         rows = f"{one.rows:,}" if one.rows is not None else ""
         drawn.add_row(
             escape(one.ref), short(one.digest), rows, show_bytes(one.size_bytes), ago(one.created_at, workspace.clock.now()), marks
@@ -110,8 +86,8 @@ def _versions(out: Console, workspace: Workspace, version: Version) -> None:
     out.print(drawn)
 
 
-def _run(workspace: Workspace, run_id: str, as_json: bool) -> int:
-    run, steps = workspace.catalog.runs.get(run_id), workspace.catalog.runs.steps(run_id)
+def _run(catalog: Catalog, run_id: str, as_json: bool) -> int:
+    run, steps = catalog.runs.get(run_id), catalog.runs.steps(run_id)
     if as_json:
         put_json({"run": run, "steps": [msgspec.structs.replace(step, key_parts=None) for step in steps]})
         return 0
@@ -120,21 +96,21 @@ def _run(workspace: Workspace, run_id: str, as_json: bool) -> int:
     out.print(f"[bold]{run.id}[/bold] {run.status}: {escape(run.command)}  ({as_of(run.started_at)} UTC{commit})")
     drawn = table("step", "stage", "status", "stands for", "#time", "why")
     for step in steps:
-        made = [version.ref for version in workspace.catalog.artifacts.by_attempt(step.result)] if step.result else []
-        took = show_seconds(workspace.catalog.runs.attempt(step.result).usage.wall_s) if step.status == "done" and step.result else ""
+        made = [version.ref for version in catalog.artifacts.by_attempt(step.result)] if step.result else []
+        took = show_seconds(catalog.runs.attempt(step.result).usage.wall_s) if step.status == "done" and step.result else ""
         named = escape(made[0] if len(made) == 1 else f"{len(made)} artifacts" if made else "")
-        drawn.add_row(unit(step.name, step.part), step.stage, step.status, named, took, escape(step.why))
+        drawn.add_row(unit(step.name, step.part), step.stage, step.status, named, took, escape(near(step.why)))
     out.print(drawn)
     return 0
 
 
-def _attempt(workspace: Workspace, attempt_id: str, as_json: bool) -> int:
-    attempt, noted = workspace.catalog.runs.attempt(attempt_id), workspace.catalog.runs.noted(attempt_id)
+def _attempt(catalog: Catalog, attempt_id: str, as_json: bool) -> int:
+    attempt, noted = catalog.runs.attempt(attempt_id), catalog.runs.noted(attempt_id)
     if as_json:
         put_json({"attempt": attempt, "noted": noted})
         return 0
     out, usage = console(), attempt.usage
-    out.print(f"[bold]{attempt.id}[/bold] {attempt.step} {attempt.status} {escape(attempt.message)}")
+    out.print(f"[bold]{attempt.id}[/bold] {attempt.step} {attempt.status} {escape(near(attempt.message))}")
     out.print(
         f"  {show_seconds(usage.wall_s)}, {show_seconds(usage.cpu_s)} of processor, {show_bytes(usage.peak_bytes)} at most, "
         f"{show_joules(usage.energy_joules)} ({usage.energy_basis})"

@@ -16,7 +16,7 @@ from .verb import Asked, verb
 @click.option("--limit", default=50, show_default=True, help="Rows to print (0: all).")
 def command(asked: Asked, limit: int) -> int:
     """Answer a QUERY; without one, list the tables that can be asked."""
-    frame = asked.open().sql(" ".join(asked.names))
+    frame = asked.record().sql(" ".join(asked.names))
     if asked.as_json:
         put_json(frame.to_dicts())
         return 0

@@ -6,9 +6,10 @@ from rich.console import Console
 from rich.markup import escape
 
 from bedplate.core.units import show_bytes
+from bedplate.pipeline.standing import aside
 from bedplate.pipeline.workspace import Workspace
 
-from .common import ago, console, put_json, table
+from .common import ago, console, put_json, table, told
 from .paths import near
 from .verb import Asked, verb
 
@@ -16,13 +17,11 @@ from .verb import Asked, verb
 @verb()
 def command(asked: Asked) -> int:
     """Show the project's artifacts, models, runs and services."""
-    workspace = asked.open()
-    catalog = workspace.catalog
-    heads = catalog.artifacts.heads()
+    workspace = asked.look()
     if asked.as_json:
-        models = {name: catalog.models.aliases(name) for name, version in heads.items() if version.kind == "model"}
-        going = {"runs": catalog.runs.last(10), "services": catalog.services.list(), "failed": sorted(catalog.runs.failed_steps())}
-        put_json({"artifacts": heads, "models": models, **going})
+        found = workspace.status()
+        heads = {name: told(head) for name, head in found.artifacts.items()}
+        put_json({"artifacts": heads, "models": found.models, "runs": found.runs, "services": found.services, "failed": found.failed})
         return 0
     out = console()
     out.print(
@@ -56,11 +55,13 @@ def _artifacts(out: Console, workspace: Workspace) -> None:
 
 def _models(out: Console, workspace: Workspace) -> None:
     heads = workspace.catalog.artifacts.heads()
-    for name in (name for name, head in heads.items() if head.kind == "model"):
+    for name, head in ((name, head) for name, head in heads.items() if head.kind == "model"):
         aliases = workspace.catalog.models.aliases(name)
         said = ", ".join(f"{alias} = {name}@{number}" for alias, number in aliases.items()) or "no alias yet"
-        barred = workspace.catalog.models.barred(name)
-        out.print(f"\nmodel [bold]{name}[/bold]: {said}" + (f"; barred: {sorted(barred)}" if barred else ""))
+        barred = ", ".join(f"{name}@{number}" for number in sorted(workspace.catalog.models.barred(name) - {head.number}))
+        out.print(f"\nmodel [bold]{name}[/bold]: {said}" + (f"; barred: {barred}" if barred else ""))
+        if beside := aside(workspace.catalog, head):
+            out.print(f"  {beside}", soft_wrap=True)
 
 
 def _runs(out: Console, workspace: Workspace) -> None:

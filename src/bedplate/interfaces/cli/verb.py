@@ -14,8 +14,8 @@ from typing import Any, NamedTuple
 
 import click
 
-from bedplate.assembly import open_project
-from bedplate.pipeline.workspace import Workspace
+from bedplate.assembly import Kept, OpenProject, open_project, open_record
+from bedplate.core.errors import UserError
 
 _NO_PATH = re.compile(r"[\s\[(]")
 """In SQL (`select a/b`) and in the name of a part (`raw[2026/01]`); a folder with a space in its name goes behind --project."""
@@ -30,9 +30,17 @@ class Asked(NamedTuple):
     target: str = ""
     as_json: bool = False
 
-    def open(self, *, pickles: bool = True) -> Workspace:
+    def open(self, *, pickles: bool = True) -> OpenProject:
         """The project. Raises UserError where there is none, ProjectError where it has mistakes."""
         return open_project(self.project, self.target, pickles=pickles)
+
+    def look(self) -> OpenProject:
+        """The same for a verb that only looks: where there is no state yet, none is made."""
+        return open_project(self.project, self.target, makes=False)
+
+    def record(self) -> Kept:
+        """What the project has on record, without importing its file. Raises UserError where there is none."""
+        return open_record(self.project, self.target)
 
 
 def verb(metavar: str = "", *, least: int = 0, most: int | None = None) -> Callable[[Callable[..., int]], click.Command]:
@@ -75,9 +83,9 @@ def typed() -> str:
 
 
 def _count(names: tuple[str, ...], metavar: str, least: int, most: int | None) -> None:
-    context = click.get_current_context()
+    verb = f"bedplate {click.get_current_context().info_name}"
     if len(names) < least:
-        context.fail(f"Say what it is about: bedplate {context.info_name} {metavar}")
+        raise UserError(f"{verb}: what about?", why=f"it needs {metavar}", next=f"{verb} {metavar}, or: {verb} --help")
     if most is not None and len(names) > most:
         takes = f"takes {metavar} and" if metavar else "is about the whole project:"
-        context.fail(f"`bedplate {context.info_name}` {takes} nothing can be made of '{names[most]}'.")
+        raise UserError(f"`{verb}` {takes} nothing can be made of '{names[most]}'", next=f"{verb} --help")

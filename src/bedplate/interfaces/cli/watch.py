@@ -9,21 +9,19 @@ from typing import Any
 import click
 from rich.markup import escape
 
-from bedplate.core.errors import UserError, WorldError
+from bedplate.core.errors import UserError
 from bedplate.core.units import seconds
 from bedplate.pipeline.account import Summary
 from bedplate.pipeline.commit import check_of
+from bedplate.pipeline.request import Request
 from bedplate.pipeline.served import served
 from bedplate.pipeline.wiring.graph import Node
+from bedplate.pipeline.wiring.services import services
 from bedplate.pipeline.workspace import Workspace
-from bedplate.stages.monitor import watched as monitored
-from bedplate.stages.monitor.html import page
-from bedplate.stages.monitor.report import Report
 
 from .common import console, put_json
 from .following import follower
 from .run import exit_code, stoppable
-from .services import services
 from .verb import Asked, typed, verb
 from .watch_view import draw
 
@@ -47,9 +45,8 @@ def command(asked: Asked, by: str, since: str, html: Path | None) -> int:
     start = _since(since, now)
     reports, pages = [], {}
     for node in chosen:
-        report = _report(workspace, node, start, by)
-        monitored.note_drift(workspace.catalog, report, now)
-        pages[node.name] = _write(html or workspace.config.state / "reports" / f"{node.name}.html", page(report))
+        pages[node.name] = html or workspace.config.state / "reports" / f"{node.name}.html"
+        report = workspace.watch(node.name, since=start, by=by, html=pages[node.name])
         reports.append(report)
         if not as_json:
             draw(console(), report)
@@ -83,24 +80,18 @@ def _served_by(node: Node) -> list[Any]:
     return [wire for wire in node.by_role("artifact") if wire.kind == "service"]
 
 
-def _report(workspace: Workspace, node: Node, since: datetime | None, by: str) -> Report:
-    wanted = monitored.Asked(
-        service=node.name, since=since, by=by, threshold=float(workspace.config["drift_psi"]), goal_p95_s=node.declaration.p95_s
-    )  # fmt: skip
-    return monitored.watched(workspace.store, workspace.catalog, wanted)
-
-
 def _run(workspace: Workspace, watches: list[str], as_json: bool) -> Summary:
+    request = Request(names=tuple(watches), only=True, command=typed())
     if as_json:
-        return workspace.run(*watches, only=True, command=typed())
+        return workspace.start(request, None)
     console().print()
     with stoppable(workspace), follower(False, tuple(workspace.graph.nodes)) as follow:
-        summary = workspace.run(*watches, only=True, command=typed(), emit=follow)
+        summary = workspace.start(request, follow)
     skipped = {step.name for step in summary.steps if step.status == "skipped"}
     for version in summary.versions.values():  # a hit says what the run that made it said
         check = check_of(version) if version.artifact in skipped else None
         for finding in check.findings if check is not None else ():
-            console().print(f" [cyan]?[/cyan] {version.artifact:<22} {escape(str(finding))}", soft_wrap=True)
+            console().print(f"   {version.artifact}: {escape(str(finding))}, as found when it last ran", soft_wrap=True)
     return summary
 
 
@@ -132,12 +123,3 @@ def _since(text: str, now: datetime) -> datetime | None:
                 f"--since {text} is neither a time nor a duration", next="write --since '2 days' or --since 2026-11-01"
             ) from error
     return found if found.tzinfo else found.replace(tzinfo=UTC)
-
-
-def _write(path: Path, text: str) -> Path:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise WorldError(f"the page {path} cannot be written", why=str(error), next="--html FILE writes it elsewhere") from error
-    return path

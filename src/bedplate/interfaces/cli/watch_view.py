@@ -107,8 +107,10 @@ def _drift(out: Console, report: Report) -> None:
 def _row(one: Drift, threshold: float, wide: bool) -> tuple[str, ...]:
     mark = "[bold red]x[/bold red]" if one.drifted else ""
     colour = "red" if one.drifted else "cyan"
-    psi = "" if one.psi is None else f"{one.psi:.3f}"
+    psi = "" if one.psi is None or one.few else f"{one.psi:.3f}"
     drawn = f"[{colour}]{bar(one.psi or 0.0, threshold * 2.5, _BAR if wide else _SHORT_BAR, threshold)}[/]"
+    if one.few:
+        drawn = f"[dim]{one.too_few}[/dim]"
     missing = f"{one.nulls_before:.1%} -> {one.nulls_now:.1%}" if max(one.nulls_before, one.nulls_now) >= 0.0005 else ""
     ks = "" if one.ks is None else f"{one.ks:.3f}"
     name = f"[bold]{escape(one.column)}[/bold]" if one.drifted or one.column == "prediction" else escape(one.column)

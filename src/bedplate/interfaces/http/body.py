@@ -1,7 +1,7 @@
 """Request bodies: read whole, but never more than the limit, whatever the headers say.
 
 A body that is too large is read on and thrown away, up to four times the limit, so that a client that writes before it reads still
-sees the answer; beyond that the connection is closed.
+sees the answer; beyond that the connection is closed. One that says it will be 64 times the limit is answered before it is read.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from bedplate.core.units import show_bytes
 from .replies import CLOSE, Header, Problem, Receive, Scope
 
 _DRAIN: Final = 4
+_ABSURD: Final = 64
 
 
 class Gone(Exception):
@@ -32,7 +33,7 @@ async def read(scope: Scope, receive: Receive, limit: int) -> bytes:
     """The whole body. Raises Problem 413 over `limit` bytes, Gone where the client left."""
     declared = header(scope, b"content-length")
     too_large = declared.isdigit() and int(declared) > limit
-    if too_large and header(scope, b"expect"):
+    if too_large and (header(scope, b"expect") or int(declared) > limit * _ABSURD):
         raise _too_large(limit, CLOSE)
     message = await receive()
     if message["type"] == "http.disconnect":

@@ -10,7 +10,6 @@ that is refused is one row in the record, without its fields.
 
 from __future__ import annotations
 
-import asyncio
 import difflib
 import time
 from collections.abc import Callable, Sequence
@@ -27,6 +26,7 @@ from bedplate.stages.deploy.service import Service, reader
 from .body import Gone, header, need_json, read
 from .lanes import Lane, Pool
 from .ledger import FeatureRows, Ledger
+from .misfits import misfits
 from .replies import JSON, Problem, Receive, Scope, Send, refuse, reply
 
 _ENCODER: Final = msgspec.json.Encoder()
@@ -56,6 +56,7 @@ class Desk:
         self.lane = Lane(pool, service.p95_s or 0.0)
         self.read: Callable[[Any], Any] = reader(service.returns)
         self._fields = ", ".join(f"{field.encode_name}: {_type_name(field.type)}" for field in msgspec.structs.fields(service.request))
+        self._request = service.request
         self._decoder = msgspec.json.Decoder(service.request | list[service.request])  # type: ignore[name-defined]  # a type made at run time
 
     def decode(self, body: bytes) -> tuple[list[Any], bool]:
@@ -63,9 +64,8 @@ class Desk:
         try:
             value = self._decoder.decode(body)
         except msgspec.ValidationError as error:
-            raise Problem(
-                422, str(error), why=f"{self.name} takes {self._fields or 'no fields'}", next="GET /docs shows each field"
-            ) from None
+            what, why = misfits(self._request, body, error), f"{self.name} takes {self._fields or 'no fields'}"
+            raise Problem(422, what, why=why, next="GET /docs shows each field") from None
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise Problem(400, f"the body is not JSON: {error}", next="send one JSON object, or an array of them") from None
         except (RecursionError, ValueError, OverflowError) as error:
@@ -122,21 +122,28 @@ class Calls:
     async def _answer(self, desk: Desk, scope: Scope, body: bytes, send: Send, started: float) -> tuple[int, int]:
         active = self._holder.current.services[desk.name]
         if not isinstance(active, Active):
-            raise Problem(503, f"{desk.name} is not ready", why=active.reason, next="GET /health/ready", headers=((b"retry-after", b"1"),))
+            raise Problem(
+                503,
+                f"{desk.name} is not ready",
+                why=active.reason,
+                next=active.next or "GET /health/ready",
+                headers=((b"retry-after", b"1"),),
+            )
         requests, one = desk.decode(body)
-        at = self._ledger.clock.now()
-        request_id, ids = self._ledger.names(len(requests), header(scope, b"x-request-id"), at)
-        try:
-            made = await desk.lane.run(len(requests), lambda: _rows(active, desk.read, requests))
-        except RowFailed as failed:
-            problem, kept = self._ledger.failure(desk.name, failed.__cause__ or failed, at)
-            row = failed.row
-            failing = _predictions(active, [requests[row]], [ids[row]], [(None, None)], request_id, at, started, kept)
-            self._ledger.record(desk.log, failing)
-            raise problem from None
-        answers = [Answer(result, prediction_id) for (result, _), prediction_id in zip(made, ids, strict=True)]
-        text = _ENCODER.encode(answers[0] if one else answers)
-        self._ledger.record(desk.log, _predictions(active, requests, ids, made, request_id, at, started, ""))
+        with self._ledger.admit(len(requests)) as place:
+            at = self._ledger.clock.now()
+            request_id, ids = self._ledger.names(len(requests), header(scope, b"x-request-id"), at)
+            try:
+                made = await desk.lane.run(len(requests), lambda: _rows(active, desk.read, requests))
+            except RowFailed as failed:
+                problem, kept = self._ledger.failure(desk.name, failed.__cause__ or failed, at)
+                row = failed.row
+                failing = _predictions(active, [requests[row]], [ids[row]], [(None, None)], request_id, at, started, kept)
+                self._ledger.record(desk.log, failing, place)
+                raise problem from None
+            answers = [Answer(result, prediction_id) for (result, _), prediction_id in zip(made, ids, strict=True)]
+            text = _ENCODER.encode(answers[0] if one else answers)
+            self._ledger.record(desk.log, _predictions(active, requests, ids, made, request_id, at, started, ""), place)
         await reply(send, 200, text, (JSON, *_headers(active, request_id, ids)))
         return 200, len(ids)
 
@@ -147,9 +154,9 @@ def _rows(active: Active, read: Callable[[Any], Any], requests: list[Any]) -> li
         try:
             result, features = active.call(msgspec.structs.asdict(request))
             made.append((read(result), features))
-        except (asyncio.CancelledError, KeyboardInterrupt, GeneratorExit):
-            raise
-        except BaseException as error:  # user code may end in SystemExit, and native libraries panic with a BaseException
+        except (
+            BaseException
+        ) as error:  # user code may end in SystemExit or KeyboardInterrupt, and native libraries panic; Ctrl-C is a signal
             raise RowFailed(row) from error
     return made
 

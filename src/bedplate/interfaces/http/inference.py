@@ -28,11 +28,15 @@ from bedplate.stages.deploy.service import plain
 
 from . import body, model_columns, tensors
 from .lanes import Lane, Pool
-from .ledger import Ledger
+from .ledger import Ledger, Place
 from .replies import Problem
 
 _EXTENSIONS: Final = ["binary_tensor_data", "model_repository"]
 _JSON_LENGTH: Final = "Inference-Header-Content-Length"
+
+
+class ModelFailed(Exception):
+    """The model raised; the cause is what it raised."""
 
 
 class Inference:
@@ -142,20 +146,18 @@ class Inference:
         asked, given = tensors.parse(raw, body.header(request.scope, b"inference-header-content-length"))
         columns, rows = model_columns.columns(loaded.model.signature.inputs, given)
         wishes = model_columns.wishes(asked, loaded.model.signature)
-        at = self._ledger.clock.now()
         given_id = body.header(request.scope, b"x-request-id") or asked.id.encode("latin-1", "ignore")
-        request_id, ids = self._ledger.names(rows, given_id, at)
-        lane = self._lanes.setdefault(loaded.name, Lane(self._pool))
-        try:
-            made = np.asarray(await lane.run(rows, lambda: loaded.model.predict(columns)))
-            outputs = model_columns.outputs(loaded.model.signature.outputs, made)
-        except UserError as error:
-            raise Problem(400, error.what, why=error.why) from None
-        except Exception as error:  # whatever a framework raises; the server goes on
-            problem, kept = self._ledger.failure(loaded.name, error, at)
-            self._record(loaded, columns, [None] * rows, ids, request_id, at, started, kept)
-            raise problem from None
-        self._record(loaded, columns, plain(made), ids, request_id, at, started, "")
+        with self._ledger.admit(rows) as place:
+            at = self._ledger.clock.now()
+            request_id, ids = self._ledger.names(rows, given_id, at)
+            lane = self._lanes.setdefault(loaded.name, Lane(self._pool))
+            try:
+                made, outputs = await lane.run(rows, lambda: _made(loaded, columns))
+            except ModelFailed as failed:
+                problem, kept = self._ledger.failure(loaded.name, failed.__cause__ or failed, at)
+                self._record(loaded, columns, [None] * rows, ids, request_id, at, started, kept, place)
+                raise problem from None
+            self._record(loaded, columns, plain(made), ids, request_id, at, started, "", place)
         wished = [one for one in outputs if one.name in wishes]
         everything = asked.parameters.get("binary_data_output") is True
         head = {"model_name": loaded.name, "model_version": str(loaded.version.number), "id": asked.id}
@@ -175,6 +177,7 @@ class Inference:
         at: datetime,
         started: float,
         error: str,
+        place: Place,
     ) -> None:
         latency_ms = (time.perf_counter() - started) * 1e3
         models = msgspec.json.encode({loaded.name: loaded.version.number}).decode()
@@ -187,7 +190,19 @@ class Inference:
                 Prediction(prediction_id, request_id, at, latency_ms, status, error, models, row, None, result)
                 for prediction_id, row, result in zip(ids, rows, results, strict=True)
             ],
+            place,
         )
+
+
+def _made(loaded: LoadedModel, columns: Mapping[str, Any]) -> tuple[Any, list[tensors.Output]]:
+    """The predictions and the tensors that say them. Raises Problem 400 for input that the model refuses, ModelFailed for anything else."""
+    try:
+        made = np.asarray(loaded.model.predict(columns))
+        return made, model_columns.outputs(loaded.model.signature.outputs, made)
+    except UserError as error:
+        raise Problem(400, error.what, why=error.why) from None
+    except BaseException as error:  # whatever a framework or a project's own function raises, SystemExit among it; the server goes on
+        raise ModelFailed from error
 
 
 def _json(value: Any, status: int = 200) -> Response:

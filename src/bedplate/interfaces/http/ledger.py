@@ -27,6 +27,22 @@ _QUIET_S: Final = 10.0
 FeatureRows = Mapping[str, Mapping[str, Any]] | None
 
 
+class Place:
+    """Room in the prediction log for the rows of one request, while they are predicted; what is not used is given back."""
+
+    __slots__ = ("_recorder", "rows")
+
+    def __init__(self, recorder: Recorder, rows: int) -> None:
+        self._recorder = recorder
+        self.rows = rows
+
+    def __enter__(self) -> Place:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._recorder.release(self.rows)
+
+
 class Ledger:
     """Names and records answers."""
 
@@ -49,9 +65,37 @@ class Ledger:
         plain = text and len(text) <= _LONGEST_ID and text.isascii() and text.isprintable()
         return text if plain else f"q{first[1:]}", ids
 
-    def record(self, log: str, predictions: Sequence[Prediction]) -> None:
-        """Queue the predictions for their log; never waits."""
-        self._recorder.offer(log, predictions)
+    def admit(self, rows: int) -> Place:
+        """Room for the rows of a request, before they are predicted: many are recorded whole or not answered.
+
+        Raises Problem 413 for more than may ever wait, 429 for several where there is no room now. One row is answered all the same.
+        """
+        limit = self._recorder.limit
+        if rows > max(limit, 1):
+            raise Problem(
+                413,
+                f"the request has {rows:,} rows, and at most {limit:,} are taken at once",
+                why="every prediction is recorded, and no more may wait to be written (setting `queue`)",
+                next="send them in several requests, or raise queue in bedplate.toml",
+            )
+        if self._recorder.reserve(rows):
+            return Place(self._recorder, rows)
+        if rows > 1:
+            raise Problem(
+                429,
+                f"there is no room to record {rows:,} predictions now",
+                why=self._recorder.problem or f"of {limit:,} that may wait (setting `queue`), {self._recorder.waiting:,} do",
+                next="send them again in a second, or fewer at once",
+                headers=((b"retry-after", b"1"),),
+            )
+        return Place(self._recorder, 0)
+
+    def record(self, log: str, predictions: Sequence[Prediction], place: Place | None = None) -> None:
+        """Queue the predictions for their log, in the place that was kept for them; never waits."""
+        reserved = 0
+        if place is not None:
+            reserved, place.rows = place.rows, 0
+        self._recorder.offer(log, predictions, reserved)
 
     def failure(self, name: str, error: BaseException, at: datetime) -> tuple[Problem, str]:
         """What the caller is told when the project's own code raised, and what the record keeps.

@@ -40,12 +40,14 @@ class Metrics:
         ProcessCollector(registry=self._registry)
         self._registry.register(_Serving(holder, recorder, project, version))
 
-    def request(self, service: str, status: int, seconds: float, rows: int = 0) -> None:
-        """Count one answered request, `seconds` long, that predicted `rows` rows."""
+    def request(self, service: str, status: int, seconds: float | None = None, rows: int = 0) -> None:
+        """Count one answered request, `seconds` long (None: it never was one of the service's own), that predicted `rows` rows."""
         counter = self._by_status.get((service, status))
         if counter is None:
             counter = self._by_status[service, status] = self._requests.labels(service, str(status))
         counter.inc()
+        if seconds is None:
+            return
         pair = self._by_service.get(service)
         if pair is None:
             pair = self._by_service[service] = (self._latency.labels(service), self._predictions.labels(service))

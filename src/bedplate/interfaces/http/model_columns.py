@@ -1,11 +1,13 @@
-"""A model's columns and the protocol's tensors: which tensor is which column, and what the client may not send."""
+"""A model's columns and the protocol's tensors: which tensor is which column, and what the client may not send.
+
+Any numeric tensor is taken for a numeric column, with the numbers that it holds: the model computes in floats, and not-a-number says
+that a value is missing.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
-
-import numpy as np
 
 from bedplate.core.model import Field, Signature
 
@@ -42,14 +44,8 @@ def _matrix(inputs: Sequence[Field], tensor: Tensor) -> tuple[dict[str, Any], in
         raise Problem(400, "a single tensor holds numbers only", why="the model has text columns: send one tensor per column")
     if not tensor.shape[0]:
         raise Problem(400, "the inputs have no rows")
-    return {one.name: _part(one, tensor.values[:, at]) for at, one in enumerate(inputs)}, tensor.shape[0]
-
-
-def _part(wanted: Field, values: Any) -> Any:
-    """One column of a matrix, whose numbers are all of one type."""
-    if wanted.datatype == "BOOL":
-        return values.astype(bool)
-    return values if wanted.datatype.startswith("FP") else _whole(wanted, values)
+    made = {one.name: tensor.values[:, at] for at, one in enumerate(inputs)}
+    return {one.name: made[one.name].astype(bool) if one.datatype == "BOOL" else made[one.name] for one in inputs}, tensor.shape[0]
 
 
 def _column(wanted: Field, tensor: Tensor) -> Any:
@@ -58,17 +54,7 @@ def _column(wanted: Field, tensor: Tensor) -> Any:
     text = (wanted.datatype == "BYTES", tensor.datatype == "BYTES")
     if text[0] != text[1] or (wanted.datatype == "BOOL" and tensor.datatype != "BOOL"):
         raise Problem(400, f"input '{wanted.name}' is {tensor.datatype}, and the model takes {wanted.datatype}")
-    if text[0]:
-        return tensor.values
-    values = tensor.values.reshape(-1)
-    return values if wanted.datatype.startswith(("FP", "BOOL")) else _whole(wanted, values)
-
-
-def _whole(wanted: Field, values: Any) -> Any:
-    """Whole numbers; as floats, which say with not-a-number that a value is missing, where the client sends them so."""
-    if values.dtype.kind == "f" and not np.array_equal(np.floor(values), values, equal_nan=True):
-        raise Problem(400, f"input '{wanted.name}' takes {wanted.datatype}, and its values are not whole")
-    return values
+    return tensor.values if text[0] else tensor.values.reshape(-1)
 
 
 def wishes(asked: InferRequest, signature: Signature) -> dict[str, dict[str, Any]]:

@@ -100,9 +100,12 @@ class Pages:
         if path.startswith("/v2"):
             return _json({"error": f"{method} {path}: no such path in the protocol"}, status)
         if path.lstrip("/") in self._services:
-            problem = Problem(405, f"{path} is asked with POST, not {method}", next="GET /docs shows how", headers=((b"allow", b"POST"),))
+            why, allowed = "what a service is asked is the body of the request", ((b"allow", b"POST"),)
+            problem = Problem(405, f"{path} is asked with POST, not {method}", why=why, next="GET /docs shows how", headers=allowed)
+            self._metrics.request(path.lstrip("/"), 405)
         elif status == 405:
-            problem = Problem(405, f"{path} does not take {method}", next="GET /docs")
+            problem = Problem(405, f"{path} does not take {method}", why="a page is asked with GET", next="GET /docs")
+            self._metrics.request("", 405)
         else:
             problem = Problem(404, f"there is no page {path}", why=f"services: {', '.join(self._services) or 'none'}", next="GET /docs")
         headers = {key.decode(): value.decode() for key, value in problem.headers}

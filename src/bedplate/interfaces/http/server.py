@@ -26,7 +26,9 @@ import uvicorn
 import bedplate
 from bedplate.catalog.services import Service as Listed
 from bedplate.core.errors import Refused, UserError, WorldError
-from bedplate.core.records import Record
+from bedplate.core.records import Event, Record
+from bedplate.pipeline.served import LOST, PREDICTIONS
+from bedplate.stages.deploy.deployment import Waiting
 from bedplate.stages.deploy.holder import Holder
 from bedplate.stages.deploy.logs import Logs
 from bedplate.stages.deploy.presence import Presence
@@ -40,6 +42,7 @@ from .lanes import Pool
 from .ledger import Ledger
 from .metrics import Metrics
 from .pages import Pages
+from .protocol import Protocol
 
 PATIENCE_S: Final = 30
 _KEEP_ALIVE_S: Final = 65
@@ -47,12 +50,15 @@ _BACKLOG: Final = 2048
 
 
 class Ready(Record, frozen=True, kw_only=True):
-    """What a server says when it begins to answer: its address, and the names of what it serves."""
+    """What a server says when it begins to answer: its address, the names of what it is for, the version of each model that answers, and
+    what waits.
+    """
 
     url: str
     models: list[str]
     services: list[str]
-    waiting: dict[str, str] = msgspec.field(default_factory=dict)
+    versions: dict[str, int] = msgspec.field(default_factory=dict)
+    waiting: dict[str, Waiting] = msgspec.field(default_factory=dict)
 
 
 Announce = Callable[[Ready, Callable[[], None]], None]
@@ -65,13 +71,17 @@ class Serving:
     def __init__(self, site: Site) -> None:
         self.site = site
         self.holder = Holder(site.services, site.models, site.record, site.load, describe=site.describe, clock=site.clock, emit=site.emit)
-        self.recorder = Recorder(Logs(self.holder, site.services, site.append).open, limit=site.queue, clock=site.clock)
+        self.recorder = Recorder(Logs(self.holder, site.services, site.append).open, limit=site.queue, clock=site.clock, lost=self._lost)
         self._pool = Pool()
         metrics = Metrics(self.holder, self.recorder, site.project, bedplate.__version__)
         ledger = Ledger(self.recorder, metrics, site.clock, site.random_bits)
         inference = Inference(self.holder, ledger, self._pool, bedplate.__version__, site.body_limit)
         pages = Pages(self.holder, self.recorder, metrics, site.services, site.project)
         self.app = Front(Calls(site.services, self.holder, ledger, self._pool, site.body_limit), pages.app(inference))
+
+    def _lost(self, log: str, count: int, why: str) -> None:
+        data = {"count": count, "why": why}
+        self.site.emit(Event(kind=LOST, subject=log.removeprefix(f"{PREDICTIONS}/"), at=self.site.clock.now(), data=data))
 
     def open(self) -> None:
         """Load what should serve, watch the record, write the log."""
@@ -89,7 +99,9 @@ class Serving:
     def ready(self, url: str) -> Ready:
         """What this server says when it begins to answer."""
         current = self.holder.current
-        return Ready(url=url, models=list(current.models), services=list(current.services), waiting=current.waiting)
+        return Ready(
+            url=url, models=list(current.models), services=list(current.services), versions=current.versions, waiting=current.waiting
+        )
 
 
 class Listener(uvicorn.Server):
@@ -196,7 +208,7 @@ def _config(app: Any) -> uvicorn.Config:
     return uvicorn.Config(
         app,
         loop="uvloop",
-        http="httptools",
+        http=Protocol,
         ws="none",
         lifespan="off",
         interface="asgi3",

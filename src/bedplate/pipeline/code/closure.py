@@ -2,29 +2,27 @@
 
 From the step's function the names that it reads are followed, file by file, through functions, classes, constants and imports of
 project code; each piece is digested by its shape (no comments, formatting or docstrings). What cannot be followed pulls in its whole
-module: a name bound several times or by `global`, a star import, `eval`, a dynamic import, a module handed around as a value.
-What a reached module does when it is imported, besides binding names, counts too. An import of something installed is a part of its
-own: what is imported, not how; `packages` adds its version.
+module: a name bound several times or by `global`, a star import, `eval`, a dynamic import, a module handed around as a value. What
+importing does besides binding names counts too, in every module that is imported on the way (`effects`). An import of something
+installed is a part of its own: what is imported, not how; `packages` adds its version.
 
-Decorators of the project are left out: needs (cpu, memory, ...) change no result. Limits: an object that another module changes
-after import, and attributes set by name on an instance, are followed only as far as their names are. What is read is kept until
-`forget` (a project being loaded calls it).
+Decorators of the project are left out: needs (cpu, memory, ...) change no result. What a function closes over, and the wrappers around
+it, count by value. Files and environment variables that a module reads while it is imported are parts too (`reads`). What is read is
+kept until `forget` (a project being loaded calls it).
 """
 
 from __future__ import annotations
 
 import ast
 import copy
-import functools
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from types import BuiltinFunctionType, FunctionType, ModuleType
+from types import FunctionType, ModuleType
 from typing import Any
 
-import msgspec
-
-from bedplate.core.digests import PREFIX, canonical, of_bytes, of_json
+from bedplate.core.digests import PREFIX, of_json
 from bedplate.core.errors import ProjectError
 from bedplate.core.project import Project
 from bedplate.core.records import KeyParts, Part
@@ -32,29 +30,40 @@ from bedplate.pipeline.wiring.nodes import Node
 
 from .modules import Module, Shelf
 from .reach import WHOLE, Piece, Reader, Spot
+from .values import Code, Reading, Unreadable
 
 Definition = ast.FunctionDef | ast.AsyncFunctionDef
 
 
-def closure(function: Callable[..., Any], roots: Sequence[Path], given: frozenset[str] = frozenset()) -> tuple[Part, ...]:
+def closure(
+    function: Callable[..., Any], roots: Sequence[Path], given: frozenset[str] = frozenset(), main: Path | None = None
+) -> tuple[Part, ...]:
     """The parts that `function` reaches: itself first, then the others by name.
 
-    `roots` are the project's folders; `given` names parameters whose default is never used, so that it does not count. Raises
-    ProjectError where the source cannot be read.
+    `roots` are the project's folders, `main` its file; `given` names parameters whose default is never used, so that it does not
+    count. Raises ProjectError where the source cannot be read.
     """
     reader = reader_of(tuple(roots))
-    trail = _Trail(reader)
+    trail = _Trail(reader, reader.shelf.at(main, main.stem) if main else None)
     trail.function(function, given)
+    trail.around()
     return trail.parts()
 
 
-def step_code(node: Node, roots: Sequence[Path]) -> tuple[Part, ...]:
+def files_of(parts: Sequence[Part], roots: Sequence[Path]) -> dict[str, tuple[int, int]]:
+    """The files that parts were read from, with the time (ns) and size that each had then."""
+    reader = reader_of(tuple(roots))
+    modules = filter(None, (reader.at_label(file) for file in {part.file for part in parts}))
+    return {str(module.path): (module.source.stamp.mtime_ns, module.source.stamp.size) for module in modules}
+
+
+def step_code(node: Node, roots: Sequence[Path], main: Path | None = None) -> tuple[Part, ...]:
     """The closure of a node's function, and what its decorator says that changes results.
 
     Left out are the defaults of settings (their values are in the key) and of `use` (the version received is).
     """
     given = frozenset(wire.name for wire in node.wires if wire.role == "setting" or wire.is_use)
-    parts = closure(node.declaration.function, roots, given)
+    parts = closure(node.declaration.function, roots, given, main)
     declared = node.declaration
     said = {"features": declared.features, "promotes": declared.promotes or None}
     if not any(said.values()):
@@ -84,53 +93,89 @@ def seed(cache_key: str) -> int:
     return int(cache_key.removeprefix(PREFIX)[:8], 16) & 0x7FFFFFFF
 
 
-@functools.cache
+_readers: dict[tuple[Path, ...], Reader] = {}
+
+
 def reader_of(roots: tuple[Path, ...]) -> Reader:
     """The reader of these roots, kept until `forget`."""
-    return Reader(Shelf(roots))
+    if roots not in _readers:
+        _readers[roots] = Reader(Shelf(roots))
+    return _readers[roots]
 
 
 def forget() -> None:
     """Read code anew from now on."""
-    reader_of.cache_clear()
+    _readers.clear()
+
+
+@contextmanager
+def anew() -> Iterator[None]:
+    """Read code anew inside; what was read before is what counts again afterwards."""
+    before = dict(_readers)
+    _readers.clear()
+    try:
+        yield
+    finally:
+        _readers.clear()
+        _readers.update(before)
 
 
 class _Trail:
     """One walk from a function: the pieces that it has reached."""
 
-    def __init__(self, reader: Reader) -> None:
+    def __init__(self, reader: Reader, main: Module | None) -> None:
         self._reader = reader
+        self._main = main
         self._pieces: dict[Spot, Piece] = {}
         self._values: dict[str, Part] = {}
         self._first = ""
 
     def parts(self) -> tuple[Part, ...]:
         found = {piece.part.name: piece.part for piece in self._pieces.values()} | self._values
+        for piece in self._pieces.values():
+            found.update((part.name, part) for part in (*piece.lost, *self._reader.reads(piece)))
         rest = sorted(name for name in found if name != self._first)
         return (found[self._first], *(found[name] for name in rest))
 
     def function(self, function: Callable[..., Any], given: frozenset[str] = frozenset()) -> None:
-        """Read a function by its place in the file, with the values that it closes over."""
+        """Read a function, and the wrappers around it, by their places in the file and with the values that they hold."""
         plain = inspect.unwrap(function)
-        code = plain.__code__
-        module = self._module(plain)
+        module = self._code(plain, given)
+        if plain.__qualname__ not in module.bindings:
+            self._defaults(module, plain, given)
+        for variable, cell in zip(plain.__code__.co_freevars, plain.__closure__ or (), strict=False):
+            try:
+                self._held(module, f"{plain.__qualname__}<{variable}>", cell.cell_contents)
+            except ValueError:
+                # Not bound yet.
+                continue
+        if function is not plain:
+            self._held(module, f"{plain.__qualname__}<wrapper>", function)
+
+    def around(self) -> None:
+        """Add what importing the project's file does: whatever a step's own module imports, that came first."""
+        for spot in self._reader.around(self._main) if self._main else ():
+            self._spot(spot)
+
+    def _code(self, function: FunctionType, given: frozenset[str] = frozenset()) -> Module:
+        """Read a function's code."""
+        code = function.__code__
+        module = self._module(function)
         found = module.source.defs.get((code.co_name, code.co_firstlineno))
-        name = plain.__qualname__
+        name = code.co_qualname  # a wrapper goes by the name of what it wraps
         spot = Spot(module.path, module.dotted, name)
         if spot in self._pieces:
-            return
-        hidden = frozenset(code.co_freevars)
+            return module
         if isinstance(found, Definition):
             bare = self._reader.plain(module, found, declared=not self._first)
-            piece = self._reader.read(module, [_without(bare, given)], name, hidden)
+            piece = self._reader.read(module, [_without(bare, given)], name, frozenset(code.co_freevars))
         else:
             # A lambda, or a file that changed since its import: the place says nothing.
             piece = self._reader.piece(Spot(module.path, module.dotted, WHOLE))
         self._first = self._first or piece.part.name
         self._pieces[spot] = piece
         self._follow(piece)
-        for variable, cell in zip(code.co_freevars, plain.__closure__ or (), strict=False):
-            self._closed_over(module, f"{name}<{variable}>", cell)
+        return module
 
     def _follow(self, piece: Piece) -> None:
         waiting = list(piece.leads)
@@ -145,47 +190,51 @@ class _Trail:
             self._pieces[spot] = self._reader.piece(spot)
             self._follow(self._pieces[spot])
 
-    def _closed_over(self, module: Module, name: str, cell: Any) -> None:
-        try:
-            value = cell.cell_contents
-        except ValueError:
-            # Not bound yet.
-            return
+    def _defaults(self, module: Module, function: FunctionType, given: frozenset[str]) -> None:
+        """Defaults of a function that another made were worked out there."""
+        names = function.__code__.co_varnames[: function.__code__.co_argcount]
+        defaults = function.__defaults__ or ()
+        values = {**dict(zip(names[len(names) - len(defaults) :], defaults, strict=True)), **(function.__kwdefaults__ or {})}
+        for name, value in values.items():
+            if name not in given:
+                self._held(module, f"{function.__qualname__}<{name}>", value)
+
+    def _held(self, module: Module, name: str, value: Any) -> None:
+        """A value that a function holds, deeply; where it says nothing, all the code around it."""
         if isinstance(value, Project):
             return
-        if isinstance(value, FunctionType | BuiltinFunctionType | type | ModuleType):
-            self._object(module, name, value)
-            return
         try:
-            digest = of_bytes(canonical(msgspec.to_builtins(value)))
-        except (TypeError, ValueError):
-            self._spot(Spot(module.path, module.dotted, WHOLE))
-            return
+            digest = of_json(Reading(lambda code: self._object(module, code)).said(value))
+        except (Unreadable, RecursionError):
+            digest = of_json(type(value).__qualname__)
+            for start in filter(None, (module, self._main)):
+                for one in self._reader.reached(start):
+                    self._spot(Spot(one.path, one.dotted, WHOLE))
         self._value(module, name, digest)
-        if type(value).__module__ != "builtins":
-            self._object(module, f"{name}.__class__", type(value))
 
     def _value(self, module: Module, name: str, digest: str) -> None:
         part = self._reader.part(module, name, digest, 1)
         self._values[part.name] = part
 
-    def _object(self, module: Module, name: str, value: FunctionType | BuiltinFunctionType | type | ModuleType) -> None:
-        """A function, class or module that was closed over as `name`."""
+    def _object(self, module: Module, value: Code) -> bool:
+        """Follow a function, class or module that is held; whether it is the project's."""
         dotted = value.__name__ if isinstance(value, ModuleType) else value.__module__ or "builtins"
+        if isinstance(value, FunctionType):
+            dotted = value.__globals__.get("__name__", dotted)
         called = getattr(value, "__qualname__", WHOLE)
         owner = self._reader.shelf.named(dotted)
         if owner is None:
-            self._value(module, name, of_json([dotted, called]))
             self._spot(Spot(module.path, module.dotted, f"import {dotted}"))
         elif isinstance(value, FunctionType):
-            self.function(value)
+            self._code(value)
         else:
             self._spot(Spot(owner.path, owner.dotted, called if called in owner.bindings else WHOLE))
+        return owner is not None
 
     def _module(self, function: FunctionType) -> Module:
-        path = Path(function.__code__.co_filename)
+        path = function.__code__.co_filename
         try:
-            return self._reader.shelf.at(path.resolve(), function.__module__)
+            return self._reader.shelf.of_code(path, function.__globals__.get("__name__", function.__module__))
         except (OSError, SyntaxError, ValueError) as error:
             raise ProjectError(
                 f"the source of {function.__qualname__} cannot be read: {error}",

@@ -16,6 +16,7 @@ import re
 import sys
 import traceback
 from contextlib import redirect_stdout
+from importlib.metadata import metadata
 from pathlib import Path
 from types import ModuleType
 
@@ -27,7 +28,8 @@ from bedplate.core.project import Project
 from bedplate.core.records import Record
 from bedplate.pipeline.wiring.syntax import Source, parse, uncollected
 
-from .closure import forget
+from . import reads
+from .closure import forget, reader_of
 from .origin import is_installed
 
 _TESTS = re.compile(r"(.*\.)?(__main__|conftest|test_\w+)\Z")
@@ -53,7 +55,7 @@ class Loaded(Record, frozen=True, kw_only=True):
 
     def changed(self) -> list[str]:
         """The names of the project's files that are not as they were loaded."""
-        return [Path(name).name for name, stat in self.read.items() if _stat(name) != stat]
+        return [Path(name).name for name, stat in self.read.items() if stat_of(name) != stat]
 
 
 def load_project(path: Path) -> Loaded:
@@ -65,14 +67,14 @@ def load_project(path: Path) -> Loaded:
     if not file.is_file():
         raise NotFound(f"there is no project file {path}", next="bedplate new NAME makes one")
     source = _parsed(file)
-    module = _imported(file, source)
+    module, read = _imported(file, source)
     found = {id(value): value for value in vars(module).values() if isinstance(value, Project)}
     if not found:
         raise ProjectError(f"{file}: no Project in it", next=f'add: {_identifier(file)} = Project("{_identifier(file)}")')
     if len(found) > 1:
         names = sorted(name for name, value in vars(module).items() if isinstance(value, Project))
         raise ProjectError(f"{file}: {len(found)} Projects in it: {', '.join(names)}", next="one file declares one: move the others out")
-    return Loaded(project=next(iter(found.values())), file=file, module=module, read=_own_files(file))
+    return Loaded(project=next(iter(found.values())), file=file, module=module, read=_stats(read))
 
 
 def find_project(folder: Path, given: str | None = None) -> Path:
@@ -122,27 +124,31 @@ def _syntax(error: SyntaxError, file: Path) -> ProjectError:
     return ProjectError(f"{error.filename or file}:{error.lineno or 1}: {error.msg}", why=text and f"Python cannot read: {text}")
 
 
-def _imported(file: Path, source: Source) -> ModuleType:
+def _imported(file: Path, source: Source) -> tuple[ModuleType, set[str]]:
+    """The module, and the files that it was made of: its own, those of the project that it imported, what these read meanwhile."""
     name = _module_name(file, source)
     folder = str(file.parent)
     if folder in sys.path:
         sys.path.remove(folder)
     sys.path.insert(0, folder)
-    _forget(file.parent, name)
-    importlib.invalidate_caches()
     forget()
+    _forget(file, name)
+    importlib.invalidate_caches()
+    before = set(sys.modules)
     module = ModuleType(name)
     module.__file__ = str(file)
     sys.modules[name] = module
     try:
         with uncollected():
             code = compile(source.tree, str(file), "exec", dont_inherit=True)
-        with redirect_stdout(sys.stderr):  # standard output is for what a verb answers, which may be JSON
+        with redirect_stdout(sys.stderr), reads.watching() as found:  # standard output is for what a verb answers, which may be JSON
             exec(code, vars(module))
     except (Exception, SystemExit) as error:  # the import runs the user's code, which may raise anything
         sys.modules.pop(name, None)
         raise _failed(error, file) from None
-    return module
+    own = _own_files(file, before)
+    reads.keep(own, found)
+    return module, {*own, *(read.path for read in found if read.path)}
 
 
 def _failed(error: BaseException, file: Path) -> ProjectError:
@@ -159,7 +165,9 @@ def _failed(error: BaseException, file: Path) -> ProjectError:
         top = error.name.partition(".")[0]
         beside = {path.stem for path in file.parent.iterdir() if path.suffix == ".py" or (path.is_dir() and path.name.isidentifier())}
         near = difflib.get_close_matches(top, sorted(beside - {file.stem}), 1)
-        next = f"did you mean '{near[0]}'?" if near else f"pip install {top}, or put {top}.py beside {file.name}"
+        extra = top in (metadata("bedplate").get_all("Provides-Extra") or ())
+        install = f"pip install 'bedplate[{top}]'" if extra else f"pip install {top}"
+        next = f"did you mean '{near[0]}'?" if near else f"{install}, or put {top}.py beside {file.name}"
         return ProjectError(f"{where}: no module '{error.name}'", next=next)
     line = frames[-1].line if frames else ""
     return ProjectError(f"{where}: {type(error).__name__}: {error}", why=f"importing the project raised it: {line}" if line else "")
@@ -177,20 +185,25 @@ def _module_name(file: Path, source: Source) -> str:
     name = _identifier(file)
     loaded = sys.modules.get(name)
     hides = name == "bedplate" or name in sys.stdlib_module_names or (loaded is not None and _is_foreign(loaded))
-    if hides or name in _imports(source.tree):
+    if hides or name in _imports(source):
         raise ProjectError(f"{file}: its name hides the package '{name}'", next=f"rename it, as {name}_project.py")
     return name
 
 
-def _own_files(file: Path) -> dict[str, tuple[int, int]]:
-    """The files of the project's folder that are imported now."""
+def _own_files(file: Path, before: set[str]) -> set[str]:
+    """The files of project code that are imported now: those of the project's folder, and what was not imported `before`."""
     inside = f"{file.parent}/"
-    names = {name for module in list(sys.modules.values()) if isinstance(name := getattr(module, "__file__", None), str)}
-    own = {str(file), *(name for name in names if name.startswith(inside) and not is_installed(Path(name)))}
-    return {name: stat for name in sorted(own) if (stat := _stat(name)) is not None}
+    named = ((key, name) for key, module in list(sys.modules.items()) if isinstance(name := getattr(module, "__file__", None), str))
+    found = (name for key, name in named if (key not in before or name.startswith(inside)) and not is_installed(Path(name)))
+    return {str(file), *found}
 
 
-def _stat(name: str) -> tuple[int, int] | None:
+def _stats(names: set[str]) -> dict[str, tuple[int, int]]:
+    return {name: stat for name in sorted(names) if (stat := stat_of(name)) is not None}
+
+
+def stat_of(name: str) -> tuple[int, int] | None:
+    """The time (ns) and size of a file; None where it is gone."""
     try:
         stat = Path(name).stat()
     except OSError:
@@ -198,10 +211,10 @@ def _stat(name: str) -> tuple[int, int] | None:
     return stat.st_mtime_ns, stat.st_size
 
 
-def _imports(tree: ast.Module) -> set[str]:
+def _imports(source: Source) -> set[str]:
     """The top names of what a file imports: its own is meant to be a package's."""
-    plain = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
-    froms = {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.module and not node.level}
+    plain = {alias.name for node in source.imports if isinstance(node, ast.Import) for alias in node.names}
+    froms = {node.module for node in source.imports if isinstance(node, ast.ImportFrom) and node.module and not node.level}
     return {name.partition(".")[0] for name in plain | froms}
 
 
@@ -210,13 +223,22 @@ def _is_foreign(module: ModuleType) -> bool:
     return file is not None and is_installed(Path(file))
 
 
-def _forget(folder: Path, name: str) -> None:
-    """Drop modules of this folder, and other projects' modules that this folder's would be mistaken for."""
+def _forget(file: Path, name: str) -> None:
+    """Drop modules of the project's folder, others that its own would be mistaken for, and the project's code from anywhere else."""
+    folder, elsewhere = file.parent, {}
     inside = f"{folder}/"
     own = {path.stem if path.suffix == ".py" else path.name for path in folder.iterdir()} | {name}
     for key, module in list(sys.modules.items()):
-        file = getattr(module, "__file__", None)
-        if not isinstance(file, str) or _TESTS.match(key):
+        place = getattr(module, "__file__", None)
+        if not isinstance(place, str) or _TESTS.match(key) or is_installed(Path(place)):
             continue
-        if (file.startswith(inside) or key.partition(".")[0] in own) and not is_installed(Path(file)):
+        if place.startswith(inside) or key.partition(".")[0] in own:
             del sys.modules[key]
+        else:
+            elsewhere[key] = str(Path(place).resolve())
+    if elsewhere:
+        reader = reader_of((folder,))
+        reached = {str(module.path) for module in reader.reached(reader.shelf.at(file, name))}
+        for key in [key for key, place in elsewhere.items() if place in reached]:
+            del sys.modules[key]
+        forget()

@@ -1,6 +1,6 @@
 """Modules of project code, indexed: which statement binds which name, what is imported, and what importing does besides.
 
-Reads source files only; nothing is imported. An index lasts as long as the file keeps its content.
+Reads source files only; nothing is imported. An index lasts as long as its shelf.
 """
 
 from __future__ import annotations
@@ -52,15 +52,20 @@ class Shelf:
     def __init__(self, roots: Sequence[Path]) -> None:
         self.roots = tuple(root.resolve() for root in roots)
         self._modules: dict[Path, Module] = {}
+        self._resolved: dict[str, Path] = {}
         self._places: dict[str, Path | None] = {}
 
     def at(self, path: Path, dotted: str) -> Module:
-        """The module in a file. Raises OSError or SyntaxError."""
-        source = parse(path)
-        known = self._modules.get(path)
-        if known is None or known.source is not source:
-            known = self._modules[path] = _index(dotted, path, source, self.label(path, dotted))
-        return known
+        """The module in a file, as it was when it was first asked for. Raises OSError or SyntaxError."""
+        if path not in self._modules:
+            self._modules[path] = _index(dotted, path, parse(path), self.label(path, dotted))
+        return self._modules[path]
+
+    def of_code(self, filename: str, dotted: str) -> Module:
+        """The module of a file as its code objects name it. Raises OSError or SyntaxError."""
+        if filename not in self._resolved:
+            self._resolved[filename] = Path(filename).resolve()
+        return self.at(self._resolved[filename], dotted)
 
     def named(self, dotted: str) -> Module | None:
         """The project module of that name; None where it is installed, built in, or not to be read."""

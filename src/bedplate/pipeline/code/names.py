@@ -45,11 +45,12 @@ def imports_of(statement: ast.Import | ast.ImportFrom) -> Iterator[Import]:
 
 
 class References:
-    """Collects the chains and the imports inside a piece of code."""
+    """Collects the chains, the imports and the attributes inside a piece of code."""
 
     def __init__(self) -> None:
         self.chains: set[Chain] = set()
         self.imports: list[Import] = []
+        self.attributes: set[str] = set()
         self._scopes: list[set[str]] = []
 
     def read(self, node: ast.AST) -> None:
@@ -102,6 +103,7 @@ class References:
         while isinstance(inner, ast.Attribute):
             names.append(inner.attr)
             inner = inner.value
+        self.attributes.update(names)
         if isinstance(inner, ast.Name):
             self._add((inner.id, *reversed(names)))
         else:
@@ -155,6 +157,8 @@ class References:
         if node is None:
             return
         self.read(node)
+        if isinstance(node, ast.Name):
+            return
         for inner in ast.walk(node):
             if isinstance(inner, ast.Constant) and isinstance(inner.value, str):
                 try:

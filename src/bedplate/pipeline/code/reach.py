@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import builtins
 import copy
+import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -17,14 +18,18 @@ from bedplate.core.digests import of_bytes, of_json
 from bedplate.core.project import STAGE_OF
 from bedplate.core.records import Part, Record
 
+from .dynamic import UNFOLLOWED, is_dynamic, named_by
+from .effects import Effects, chain_of
 from .modules import Module, Shelf
-from .names import Chain, Import, References
+from .names import Chain, Import, References, imports_of
+from .reads import of_module
 from .shape import shape
 
 WHOLE: Final = "*"
 EFFECTS: Final = "<import>"
 _OPAQUE: Final = frozenset({"eval", "exec", "globals", "__import__"})
-_ADDERS: Final = frozenset({"add", "append", "extend", "insert", "register", "setdefault", "update"})
+_WIDE: Final = frozenset({"__subclasses__", "__globals__", "f_globals", "f_back"})
+"""Attributes that lead anywhere in the code that is imported."""
 _NEVER: Final = frozenset({"__class__", "__name__", "__file__", "__doc__", "__package__", "__spec__", "__annotations__", "__builtins__"})
 
 
@@ -37,10 +42,14 @@ class Spot(NamedTuple):
 
 
 class Piece(Record, frozen=True, kw_only=True):
-    """A piece that was read: its part, and where it leads."""
+    """A piece that was read: its part, and where it leads; `lost` are imports in it that cannot be followed, `spans` the lines that
+    it stands on.
+    """
 
     part: Part
     leads: frozenset[Spot]
+    lost: tuple[Part, ...] = ()
+    spans: tuple[tuple[int, int], ...] = ()
 
 
 class Reader:
@@ -50,7 +59,11 @@ class Reader:
         self.shelf = shelf
         self._pieces: dict[Spot, Piece] = {}
         self._by_file: dict[str, Module] = {}
-        self._effects: dict[Path, tuple[ast.stmt, ...]] = {}
+        self._files: dict[Path, str] = {}
+        self._effects = Effects(self)
+        self._doings: dict[Path, tuple[ast.stmt, ...]] = {}
+        self._reached: dict[Path, tuple[Module, ...]] = {}
+        self._edges: dict[Path, tuple[Module, ...]] = {}
         self._around: dict[Path, frozenset[Spot]] = {}
 
     def piece(self, spot: Spot) -> Piece:
@@ -67,26 +80,51 @@ class Reader:
         chains = {chain for chain in references.chains if chain[0] not in hidden}
         leads = {spot for chain in chains for spot in self.resolve(module, chain)}
         leads.update(spot for found in references.imports for spot in self._imported(module, found))
-        leads |= self._surroundings(module)
+        leads |= self.around(module)
+        if references.attributes & _WIDE:
+            leads.update(Spot(one.path, one.dotted, WHOLE) for one in self.reached(module))
+        lost: list[Part] = []
+        if any(is_dynamic(module, chain) for chain in chains):
+            for call, dotted in named_by(module, nodes):
+                if dotted:
+                    leads.update(self._imported(module, Import(name="", module=dotted)))
+                else:
+                    lost.append(self.part(module, f"{ast.unparse(call)}{UNFOLLOWED}", of_bytes(b""), call.lineno))
         line = nodes[0].lineno if nodes else 1
-        return Piece(part=self.part(module, name, of_bytes(shape(nodes).encode()), line), leads=frozenset(leads))
+        part = self.part(module, name, of_bytes(shape(nodes).encode()), line)
+        spans = tuple((node.lineno, node.end_lineno or node.lineno) for node in nodes)
+        return Piece(part=part, leads=frozenset(leads), lost=tuple(lost), spans=spans)
 
     def at_label(self, file: str) -> Module | None:
         """The module that was read from the file of a part."""
         return self._by_file.get(file)
 
-    def part(self, module: Module, name: str, digest: str, line: int) -> Part:
+    def part(self, module: Module, name: str, digest: str, line: int, imports: str = "") -> Part:
         """A part, named `file:name`, or `file` for a whole module."""
-        inside = any(module.path.is_relative_to(root) for root in self.shelf.roots)
-        file = module.label if inside else str(module.path)
+        file = self._file(module)
         self._by_file[file] = module
-        return Part(name=module.label if name == WHOLE else f"{module.label}:{name}", digest=digest, file=file, line=line)
+        label = module.label if name == WHOLE else f"{module.label}:{name}"
+        return Part(name=label, digest=digest, file=file, line=line, imports=imports)
+
+    def reads(self, piece: Piece) -> Iterator[Part]:
+        """What the statements of a piece read when its module was imported."""
+        module = self._by_file[piece.part.file]
+        for read in of_module(str(module.path)):
+            if any(first <= read.line <= last for first, last in piece.spans):
+                yield self.part(module, f"reads {read.name}", read.digest, read.line)
+
+    def _file(self, module: Module) -> str:
+        """How a part names its file: by its label inside the project, else by its whole path."""
+        if module.path not in self._files:
+            inside = any(module.path.is_relative_to(root) for root in self.shelf.roots)
+            self._files[module.path] = module.label if inside else str(module.path)
+        return self._files[module.path]
 
     def plain(self, module: Module, statement: ast.stmt, declared: bool = False) -> ast.stmt:
         """A definition without its project decorators; `declared`: it is known to have one."""
         if not isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef) or not statement.decorator_list:
             return statement
-        kept = [item for item in statement.decorator_list if not self._is_declaring(module, item, declared)]
+        kept = [item for item in statement.decorator_list if not self.is_declaring(module, item, declared)]
         if len(kept) == len(statement.decorator_list):
             return statement
         bare = copy.copy(statement)
@@ -102,10 +140,22 @@ class Reader:
             yield from self._imported(module, module.imports[name], chain[1:])
         elif name in module.bindings:
             yield Spot(module.path, module.dotted, name)
-        elif (module.stars and not hasattr(builtins, name)) or name in _OPAQUE or (not hasattr(builtins, name) and name not in _NEVER):
+        elif name in _OPAQUE or not (hasattr(builtins, name) or name in _NEVER) or self._starred(module, name, set()):
             yield Spot(module.path, module.dotted, WHOLE)
         if chain[-1] == "import_module" or chain[:2] == ("sys", "modules"):
             yield Spot(module.path, module.dotted, WHOLE)
+
+    def _starred(self, module: Module, name: str, seen: set[Path]) -> bool:
+        """Whether a star import of `module` may bind a name of Python's own."""
+        seen.add(module.path)
+        for star in module.stars:
+            target = self.target(module, star)
+            if target is None:
+                if name in getattr(sys.modules.get(absolute(module, star)), "__dict__", {}):
+                    return True
+            elif name in target.bindings or name in target.rebound or (target.path not in seen and self._starred(target, name, seen)):
+                return True
+        return False
 
     def _read(self, spot: Spot) -> Piece:
         module = self.shelf.at(spot.path, spot.dotted)
@@ -122,7 +172,7 @@ class Reader:
         found = module.imports.get(name)
         target = [found.module, found.attribute] if found else [name.removeprefix("import "), ""]
         line = module.bindings[name].lineno if name in module.bindings else 1
-        return Piece(part=self.part(module, name, of_json(target), line), leads=frozenset())
+        return Piece(part=self.part(module, name, of_json(target), line, ".".join(filter(None, target))), leads=frozenset())
 
     def _imported(self, module: Module, found: Import, rest: Chain = ()) -> Iterator[Spot]:
         dotted = absolute(module, found)
@@ -149,61 +199,85 @@ class Reader:
         if chain and chain[0] not in module.bindings:
             inner = self.shelf.named(f"{module.dotted}.{chain[0]}")
             if inner is not None:
-                yield from self._surroundings(module)
+                yield from self.around(module)
                 yield from self._inside(inner, chain[1:])
                 return
         if chain and chain[0] in module.bindings:
             yield from self.resolve(module, chain)
-            yield from self._surroundings(module)
+            yield from self.around(module)
         else:
             yield Spot(module.path, module.dotted, WHOLE)
 
-    def _surroundings(self, module: Module) -> frozenset[Spot]:
-        """What importing a module does besides binding names, and what importing its packages does."""
+    def around(self, module: Module) -> frozenset[Spot]:
+        """What importing a module does: what it, its packages and all that they import do besides binding names."""
         if module.path not in self._around:
             self._around[module.path] = frozenset()
-            parents = module.dotted.split(".")[:-1]
-            around = [module, *(self.shelf.named(".".join(parents[: depth + 1])) for depth in range(len(parents)))]
-            self._around[module.path] = frozenset(Spot(m.path, m.dotted, EFFECTS) for m in around if m is not None and self._doing(m))
+            found: set[Spot] = set()
+            for one in self.reached(module):
+                if self._doing(one):
+                    found.add(Spot(one.path, one.dotted, EFFECTS))
+                found.update(Spot(for_it.path, for_it.dotted, WHOLE) for for_it in self._only_imported(one))
+            self._around[module.path] = frozenset(found)
         return self._around[module.path]
 
+    def reached(self, module: Module) -> tuple[Module, ...]:
+        """A module, its packages, and every module of the project that they import, wherever the import stands."""
+        if module.path not in self._reached:
+            found = {module.path: module}
+            waiting = [module]
+            while waiting:
+                for one in self._next(waiting.pop()):
+                    if one.path not in found:
+                        found[one.path] = one
+                        waiting.append(one)
+            self._reached[module.path] = tuple(found.values())
+        return self._reached[module.path]
+
+    def _next(self, module: Module) -> tuple[Module, ...]:
+        """The packages of a module, and the modules of the project that it imports."""
+        if module.path not in self._edges:
+            names = set(_lineage(module.dotted))
+            for statement in module.source.imports:
+                for found in imports_of(statement):
+                    dotted = absolute(module, found)
+                    names.update(_lineage(dotted), (f"{dotted}.{found.attribute}",) if found.attribute not in ("", "*") else ())
+                if isinstance(statement, ast.Import):
+                    names.update(name for alias in statement.names for name in _lineage(alias.name))
+            modules = (self.shelf.named(name) for name in sorted(names))
+            self._edges[module.path] = tuple(one for one in modules if one is not None and one.path != module.path)
+        return self._edges[module.path]
+
+    def _only_imported(self, module: Module) -> Iterator[Module]:
+        """Modules of the project that are imported by `import name`, and never asked for anything."""
+        for name, found in module.imports.items():
+            target = self.target(module, found) if not found.attribute else None
+            if target is not None and not any(isinstance(node, ast.Name) and node.id == name for node in ast.walk(module.source.tree)):
+                yield target
+
+    def target(self, module: Module, found: Import) -> Module | None:
+        """The module of the project that an import in `module` names, whole or something in it."""
+        dotted = absolute(module, found)
+        return self.shelf.named(dotted) or (self.shelf.named(f"{dotted}.{found.attribute}") if found.attribute not in ("", "*") else None)
+
     def _doing(self, module: Module) -> tuple[ast.stmt, ...]:
-        if module.path not in self._effects:
-            kept = set(map(id, module.effects))
-            self._effects[module.path] = tuple(s for s in module.body if id(s) in kept or self._registers(module, s))
-        return self._effects[module.path]
+        if module.path not in self._doings:
+            self._doings[module.path] = self._effects.of(module)
+        return self._doings[module.path]
 
-    def _registers(self, module: Module, statement: ast.stmt) -> bool:
-        """Whether a definition is entered somewhere when it is made: by a decorator that keeps it, or by its base class."""
-        if isinstance(statement, ast.ClassDef):
-            bases = [definition for base in statement.bases for _, definition in self._definitions(module, chain_of(base))]
-            if any(isinstance(inner, ast.FunctionDef) and inner.name == "__init_subclass__" for base in bases for inner in ast.walk(base)):
-                return True
-        elif not isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef):
-            return False
-        return any(not self._is_declaring(module, item) and self._keeps(module, chain_of(item)) for item in statement.decorator_list)
-
-    def _keeps(self, module: Module, chain: Chain) -> bool:
-        for owner, definition in self._definitions(module, chain):
-            if isinstance(definition, ast.FunctionDef | ast.AsyncFunctionDef):
-                if chain[-1] in _ADDERS or _adds(owner, definition):
-                    return True
-            elif not isinstance(definition, ast.ClassDef):
-                return True
-        return False
-
-    def _definitions(self, module: Module, chain: Chain) -> Iterator[tuple[Module, ast.stmt]]:
+    def definitions(self, module: Module, chain: Chain) -> Iterator[tuple[Module, ast.stmt]]:
+        """What defines a name in the project's code: the statement, and the module that it stands in."""
         for spot in self.resolve(module, chain) if chain else ():
             owner = self.shelf.at(spot.path, spot.dotted)
             found = owner.bindings.get(spot.name)
             if found is not None and spot.name not in owner.imports:
                 yield owner, found
 
-    def _is_declaring(self, module: Module, decorator: ast.expr, declared: bool = False) -> bool:
+    def is_declaring(self, module: Module, decorator: ast.expr, declared: bool = False) -> bool:
+        """Whether an expression is a decorator of the project, or a call of one."""
         chain = chain_of(decorator)
         if len(chain) < 2 or chain[-1] not in STAGE_OF:
             return False
-        return declared or any(_makes_project(definition) for _, definition in self._definitions(module, chain[:-1]))
+        return declared or any(_makes_project(definition) for _, definition in self.definitions(module, chain[:-1]))
 
 
 def absolute(module: Module, found: Import) -> str:
@@ -215,31 +289,12 @@ def absolute(module: Module, found: Import) -> str:
     return f"{base}.{found.module}".strip(".")
 
 
-def chain_of(node: ast.expr) -> Chain:
-    """The chain of names of an expression, or of the function that it calls; empty for anything else."""
-    if isinstance(node, ast.Call):
-        node = node.func
-    names: list[str] = []
-    while isinstance(node, ast.Attribute):
-        names.append(node.attr)
-        node = node.value
-    return (node.id, *reversed(names)) if isinstance(node, ast.Name) else ()
-
-
 def _makes_project(statement: ast.stmt) -> bool:
     value = statement.value if isinstance(statement, ast.Assign | ast.AnnAssign) else None
     return isinstance(value, ast.Call) and chain_of(value)[-1:] == ("Project",)
 
 
-def _adds(module: Module, function: ast.stmt) -> bool:
-    """Whether a decorator's body enters something into a global of its module."""
-    for node in ast.walk(function):
-        target: ast.expr | None = None
-        if isinstance(node, ast.Subscript) and isinstance(node.ctx, ast.Store):
-            target = node.value
-        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in _ADDERS:
-            target = node.func.value
-        chain = chain_of(target) if target is not None else ()
-        if chain and isinstance(module.bindings.get(chain[0]), ast.Assign | ast.AnnAssign):
-            return True
-    return False
+def _lineage(dotted: str) -> list[str]:
+    """A module's name and those of its packages."""
+    names = dotted.split(".")
+    return [".".join(names[: depth + 1]) for depth in range(len(names))] if dotted else []

@@ -85,7 +85,7 @@ def build(project: Project) -> Graph:
     graph, mistakes = wired(project)
     errors = [mistake for mistake in mistakes if mistake.severity == "error"]
     if graph is None or errors:
-        what = "\n".join(str(mistake) for mistake in errors)
+        what = "\n".join(mistake.said for mistake in errors)
         raise ProjectError(what, next=f"mend {'it' if len(errors) == 1 else f'these {len(errors)}'}, then `bedplate lint`")
     return graph
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Collection
+
 from bedplate.core.project import Project
 from bedplate.core.records import Record
 
 from .graph import Graph, wired
-from .nodes import NO_DEFAULT, Mistake, Wire
+from .nodes import NO_DEFAULT, Mistake, Node, Wire
+from .syntax import line_of
 
-__all__ = ["Mistake", "Row", "classes", "lint"]
+__all__ = ["Mistake", "Row", "classes", "lint", "unnamed"]
 
 
 class Row(Record, frozen=True, kw_only=True):
@@ -26,6 +29,28 @@ class Row(Record, frozen=True, kw_only=True):
 def lint(project: Project) -> tuple[Mistake, ...]:
     """Everything found, errors and warnings, by file and line."""
     return wired(project)[1]
+
+
+def unnamed(graph: Graph, given: Callable[[str], Collection[str]]) -> tuple[Mistake, ...]:
+    """Uses of an alias that no check promotes to and that nobody has given (`given` tells a model's aliases): nothing is ever received."""
+    checks = [node for node in graph.nodes.values() if node.declaration.promotes]
+    promoted: dict[str, list[str]] = {}
+    for node in checks:
+        for wire in node.by_role("artifact"):
+            if wire.kind == "model" and not wire.is_use:
+                promoted.setdefault(wire.base, []).append(node.declaration.promotes)
+    uses = [(node, wire) for node in graph.nodes.values() for wire in node.wires if wire.is_use and not wire.ref.isdigit()]
+    loose = [(node, wire, promoted.get(wire.base, [])) for node, wire in uses if wire.ref not in promoted.get(wire.base, [])]
+    return tuple(_loose(node, wire, aliases) for node, wire, aliases in loose if wire.ref not in given(wire.base))
+
+
+def _loose(node: Node, wire: Wire, aliases: list[str]) -> Mistake:
+    declared, by_hand = node.declaration, f"bedplate promote {wire.base}@VERSION --alias {wire.ref}"
+    return Mistake(
+        severity="warning", file=declared.file, line=line_of(declared.file, declared.name, declared.line, wire.name),
+        message=f'use("{wire.artifact}"): no {wire.base} is {wire.ref} and no check promotes one, so \'{wire.name}\' is always absent',
+        suggestion=f'did you mean use("{wire.base}@{aliases[0]}")?' if aliases else f'promotes="{wire.ref}" on a check, or {by_hand}',
+    )  # fmt: skip
 
 
 def classes(graph: Graph) -> tuple[Row, ...]:

@@ -107,6 +107,11 @@ class Mistake(Record, frozen=True, kw_only=True):
     message: str
     suggestion: str = ""
 
-    def __str__(self) -> str:
+    @property
+    def said(self) -> str:
+        """Where and what, for a message that says how severe it is."""
         tail = f"\n    {self.suggestion}" if self.suggestion else ""
-        return f"{self.file}:{self.line}: {self.severity}: {self.message}{tail}"
+        return f"{self.file}:{self.line}: {self.message}{tail}"
+
+    def __str__(self) -> str:
+        return self.said.replace(f":{self.line}: ", f":{self.line}: {self.severity}: ", 1)

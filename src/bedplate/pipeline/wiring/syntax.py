@@ -14,6 +14,8 @@ from pathlib import Path
 
 from bedplate.core.records import Record
 
+_BODIES = ("body", "orelse", "finalbody", "handlers", "cases")
+
 
 class Stamp(Record, frozen=True, kw_only=True):
     """What tells one content of a file from the next, without reading it."""
@@ -23,15 +25,17 @@ class Stamp(Record, frozen=True, kw_only=True):
 
 
 class Source(Record, frozen=True, kw_only=True):
-    """A parsed file; `defs` maps (name, first line, decorators included) to its function or class, nested ones too.
+    """A parsed file.
 
-    `says_global`: the word is somewhere in its text, so that a `global` statement may be.
+    `defs` maps (name, first line, decorators included) to its function or class, nested ones too; `imports` are its import statements,
+    wherever they stand. `says_global`: the word is somewhere in its text, so that a `global` statement may be.
     """
 
     path: Path
     stamp: Stamp
     tree: ast.Module
     defs: dict[tuple[str, int], ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef]
+    imports: tuple[ast.Import | ast.ImportFrom, ...]
     says_global: bool
 
 
@@ -39,7 +43,7 @@ _parsed: dict[Path, Source] = {}
 
 
 def parse(path: Path) -> Source:
-    """The tree of a file. Raises OSError, or SyntaxError as Python does."""
+    """The tree of a file. Raises OSError, or SyntaxError as Python does, also for an expression too deep for it."""
     stat = path.stat()
     stamp = Stamp(mtime_ns=stat.st_mtime_ns, size=stat.st_size)
     known = _parsed.get(path)
@@ -47,9 +51,35 @@ def parse(path: Path) -> Source:
         return known
     text = path.read_bytes()
     with uncollected():
-        tree = ast.parse(text, filename=str(path))
-        _parsed[path] = Source(path=path, stamp=stamp, tree=tree, defs=_defs(tree), says_global=b"global" in text)
+        try:
+            tree = ast.parse(text, filename=str(path))
+        except (RecursionError, MemoryError) as error:
+            deepest = max(enumerate(text.splitlines(), 1), key=lambda line: len(line[1]), default=(1, b""))[0]
+            raise SyntaxError("an expression is nested too deep for Python", (str(path), deepest, 1, None)) from error
+        _parsed[path] = _source(path, stamp, tree, says_global=b"global" in text)
     return _parsed[path]
+
+
+def _source(path: Path, stamp: Stamp, tree: ast.Module, *, says_global: bool) -> Source:
+    defs: dict[tuple[str, int], ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef] = {}
+    imports: list[ast.Import | ast.ImportFrom] = []
+    for statement in _statements(tree):
+        if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            defs[statement.name, first_line(statement)] = statement
+        elif isinstance(statement, ast.Import | ast.ImportFrom):
+            imports.append(statement)
+    return Source(path=path, stamp=stamp, tree=tree, defs=defs, imports=tuple(imports), says_global=says_global)
+
+
+def _statements(tree: ast.Module) -> Iterator[ast.AST]:
+    """Every statement, those inside others too (and the `except` and `case` that they stand in)."""
+    waiting: list[ast.AST] = [tree]
+    while waiting:
+        node = waiting.pop()
+        for name in _BODIES:
+            inner = getattr(node, name, ())
+            yield from inner
+            waiting.extend(inner)
 
 
 @contextlib.contextmanager
@@ -82,16 +112,3 @@ def line_of(file: str, function: str, line: int, parameter: str = "") -> int:
     arguments = found.args
     every = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs, arguments.vararg, arguments.kwarg]
     return next((arg.lineno for arg in every if arg is not None and arg.arg == parameter.lstrip("*")), found.lineno)
-
-
-def _defs(tree: ast.Module) -> dict[tuple[str, int], ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef]:
-    found = {}
-    waiting: list[ast.AST] = [tree]
-    while waiting:
-        node = waiting.pop()
-        for child in ast.iter_child_nodes(node):
-            if isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-                found[child.name, first_line(child)] = child
-            if isinstance(child, ast.stmt | ast.ExceptHandler | ast.match_case):
-                waiting.append(child)
-    return found

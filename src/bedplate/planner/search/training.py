@@ -13,6 +13,7 @@ from collections.abc import Iterator
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
 from bedplate.core.errors import UserError
 from bedplate.core.records import Record
@@ -156,7 +157,7 @@ def grid(arch: Architecture, n: int, per_node: int, domain: int, seq: float, seq
     return _where(layout, ~misfits(layout, heads=arch.n_kv_heads or arch.n_heads, layers=arch.n_layers, experts=experts))
 
 
-def _where(layout: Layout, kept: object) -> Layout:
+def _where(layout: Layout, kept: NDArray[np.bool_] | int) -> Layout:
     size = np.asarray(layout.tp).size
     return msgspec.structs.replace(
         layout, **{name: np.broadcast_to(np.asarray(getattr(layout, name)), (size,))[kept] for name in layout.__struct_fields__}

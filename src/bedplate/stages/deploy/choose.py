@@ -35,17 +35,23 @@ def choose(wanted: Wanted, record: Record) -> Version | Waiting:
     name = wanted.artifact
     if wanted.selector:
         found = record.find(f"{name}@{wanted.selector}")
-        return found or Waiting(name=name, reason=f"there is no {name}@{wanted.selector}")
+        return found or Waiting(name=name, reason=f"there is no {name}@{wanted.selector}", next=f"bedplate show {name}")
     if wanted.view == "model":
         number = record.alias(name, PRODUCTION)
         if number is not None:
             return record.find(f"{name}@{number}") or Waiting(name=name, reason=f"{name}@{number} is not in the record")
         if wanted.gate:
-            return Waiting(name=name, reason=_ungated(name, wanted.gate, record))
-    return record.find(name) or Waiting(name=name, reason=f"{name} has not been made yet: run `bedplate run`")
+            return _ungated(name, wanted.gate, record)
+    return record.find(name) or _unmade(name)
 
 
-def _ungated(name: str, gate: str, record: Record) -> str:
-    if record.find(name) is None:
-        return f"{name} has not been made yet: run `bedplate run`"
-    return f"{name} has no production version: its check {gate} has not passed"
+def _unmade(name: str) -> Waiting:
+    return Waiting(name=name, reason=f"{name} has not been made yet", next=f"bedplate run {name}")
+
+
+def _ungated(name: str, gate: str, record: Record) -> Waiting:
+    head = record.find(name)
+    if head is None:
+        return _unmade(name)
+    reason = f"{name} has no production version: its check {gate} has not passed"
+    return Waiting(name=name, reason=reason, next=f"bedplate promote {head.ref}")

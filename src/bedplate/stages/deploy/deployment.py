@@ -19,10 +19,11 @@ from .service import ColumnType, Service
 
 
 class Waiting(Record, frozen=True, kw_only=True):
-    """Something that cannot serve yet, and why."""
+    """Something that cannot serve yet, why, and the command that changes it (empty: waiting is all there is to do)."""
 
     name: str
     reason: str
+    next: str = ""
 
 
 class Active(msgspec.Struct, frozen=True, kw_only=True, eq=False):
@@ -76,9 +77,15 @@ class Deployment(msgspec.Struct, frozen=True, kw_only=True):
     problems: dict[str, str] = msgspec.field(default_factory=dict)
 
     @property
-    def waiting(self) -> dict[str, str]:
-        """What is not ready, by name, and why."""
-        return {name: one.reason for part in (self.services, self.models) for name, one in part.items() if isinstance(one, Waiting)}
+    def versions(self) -> dict[str, int]:
+        """The version of each model that answers."""
+        by_service = {name: n for one in self.services.values() if isinstance(one, Active) for name, n in one.models.items()}
+        return by_service | {name: one.version.number for name, one in self.models.items() if isinstance(one, LoadedModel)}
+
+    @property
+    def waiting(self) -> dict[str, Waiting]:
+        """What is not ready, by name."""
+        return {name: one for part in (self.services, self.models) for name, one in part.items() if isinstance(one, Waiting)}
 
 
 class Looked:

@@ -30,7 +30,7 @@ _TYPES: Final[dict[ColumnType, pl.DataType]] = {
     "int": pl.Int64(), "float": pl.Float64(), "bool": pl.Boolean(), "text": pl.String(), "time": pl.Datetime("us", "UTC"),
     "date": pl.Date(), "json": pl.String(),
 }  # fmt: skip
-_FIELD_TYPES: Final[dict[str, ColumnType]] = {"BOOL": "bool", "BYTES": "text"}
+_INPUTS: Final[dict[str, ColumnType]] = {"BOOL": "bool", "BYTES": "text"}
 
 Columns = Mapping[str, ColumnType]
 
@@ -50,9 +50,11 @@ def service_shape(service: Service, features: Mapping[str, Columns]) -> Shape:
 
 
 def model_shape(signature: Signature, wide: bool) -> Shape:
-    """The shape of a model's own log (Open Inference Protocol); `wide` models give several values per row, kept as JSON."""
-    request: dict[str, ColumnType] = {field.name: _field_type(field) for field in signature.inputs}
-    return Shape(request=request, result="json" if wide else _field_type(signature.outputs[0]))
+    """The shape of a model's own log (Open Inference Protocol): every number sent is kept as a float, as it may be one and versions may
+    differ in that; `wide` models give several values per row, kept as JSON.
+    """
+    request: dict[str, ColumnType] = {field.name: _INPUTS.get(field.datatype, "float") for field in signature.inputs}
+    return Shape(request=request, result="json" if wide else _output(signature.outputs[0]))
 
 
 def feature_columns(schema: pl.Schema, keys: Sequence[str]) -> dict[str, ColumnType]:
@@ -113,8 +115,8 @@ def _in_utc(value: Any) -> Any:
     return value.replace(tzinfo=UTC) if isinstance(value, datetime) and value.tzinfo is None else value
 
 
-def _field_type(field: Field) -> ColumnType:
-    return _FIELD_TYPES.get(field.datatype, "float" if field.datatype.startswith("FP") else "int")
+def _output(field: Field) -> ColumnType:
+    return _INPUTS.get(field.datatype, "float" if field.datatype.startswith("FP") else "int")
 
 
 def _column(dtype: pl.DataType) -> ColumnType:

@@ -14,7 +14,7 @@ from typing import Any, Final, Protocol
 import msgspec
 
 from bedplate.core.clock import Clock
-from bedplate.core.records import Event
+from bedplate.core.records import Event, Promotion
 
 from .choose import Record, choose
 from .deployment import Active, Deployment, LoadedModel, Waiting
@@ -22,6 +22,8 @@ from .loader import Describe, Failure, Key, Load, Loader, reason
 from .service import ColumnType, Service, Wanted
 
 POLL_S: Final = 0.25
+SWAPPED: Final = "service.swapped"
+LOAD_FAILED: Final = "service.load_failed"
 
 
 class WatchedRecord(Record, Protocol):
@@ -29,6 +31,10 @@ class WatchedRecord(Record, Protocol):
 
     def stamp(self) -> Any:
         """A value that differs after any change of what serves."""
+        ...
+
+    def last_move(self, model: str) -> Promotion | None:
+        """The last move of any of a model's aliases."""
         ...
 
 
@@ -102,10 +108,10 @@ class Holder:
         self.current = Deployment(number=old.number + swapped, services=services, models=models, problems=look.problems)
         self.loader.keep(look.used)
         for ref in sorted(look.problems.keys() - old.problems.keys()):
-            self._tell("service.load_failed", ref, {"reason": look.problems[ref]})
+            self._tell(LOAD_FAILED, ref, {"reason": look.problems[ref]})
         if swapped and old.number:
             self.swaps += 1
-            self._tell("service.swapped", "services", {"serving": _summary(self.current)})
+            self._tell(SWAPPED, "services", {"serving": _summary(self.current), "changes": self._changes(old)})
         return swapped
 
     def _service(self, service: Service, before: Active | Waiting | None, look: _Look) -> Active | Waiting:
@@ -117,7 +123,7 @@ class Holder:
             version = choose(wanted, self._record)
             if isinstance(version, Waiting):
                 if not wanted.optional:
-                    return Waiting(name=service.name, reason=version.reason)
+                    return msgspec.structs.replace(version, name=service.name)
                 arguments[wanted.parameter] = None
                 continue
             look.used.add((version.ref, wanted.view))
@@ -166,6 +172,19 @@ class Holder:
             return before
         return LoadedModel(version=version, model=loaded.value, wide=loaded.wide)
 
+    def _changes(self, old: Deployment) -> list[dict[str, Any]]:
+        """The models that another version answers for now: `version`, `before` (None: nothing did), and `why`."""
+        before, now = old.versions, self.current.versions
+        return [
+            {"model": name, "version": number, "before": before.get(name), "why": self._why(name, number)}
+            for name, number in now.items()
+            if before.get(name) != number
+        ]
+
+    def _why(self, model: str, number: int) -> str:
+        move = self._record.last_move(model)
+        return told(move) if move is not None and move.version == number else "the newest version"
+
     def _tell(self, kind: str, subject: str, data: dict[str, Any]) -> None:
         self._emit(Event(kind=kind, subject=subject, at=self._clock.now(), data=data))
 
@@ -180,6 +199,14 @@ class _Look:
 
 def _not_loaded(failure: Failure) -> str:
     return f"{failure.ref} could not be loaded: {failure.reason}"
+
+
+def told(move: Promotion) -> str:
+    """Who moved an alias, in words: `promoted by better`, `rolled back by root`."""
+    did = "rolled back" if move.by == "rollback" else "promoted"
+    if move.by == "verdict":
+        return f"{did} by {move.check}"
+    return f"{did} {move.reason}" if move.reason.startswith("by ") else f"{did} by a person{f' ({move.reason})' if move.reason else ''}"
 
 
 def _summary(deployment: Deployment) -> dict[str, Any]:

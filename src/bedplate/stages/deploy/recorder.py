@@ -1,11 +1,13 @@
 """Recorder: every prediction is a record, written behind the reply's back.
 
-`offer` puts a prediction in a bounded queue and never waits: when the queue is full the prediction is counted as dropped and
-answered all the same. A writer thread appends what waits to each service's log every second, or sooner when 5,000 wait. An append
-that fails is tried again, after growing pauses, with its rows still in the queue; one that the log refuses for good (a column of
-another type) is counted as dropped, so that it takes no other log's room. `close` writes what is left.
+`offer` puts a prediction in a bounded queue and never waits. Who answers many rows at once asks for room with `reserve` before it
+predicts, so that they are kept whole or not answered. One prediction is answered also where the queue is full (the log cannot be
+written), and counted as dropped; `lost` hears how many there were once the log is written again, and at the end. A writer thread appends
+what waits to each service's log every second, or sooner when 5,000 wait. An append that fails is tried again, after growing pauses, with
+its rows still in the queue; one that the log refuses for good (a column of another type) is counted as dropped, so that it takes no
+other log's room. `close` writes what is left.
 
-Limits: a process that is killed loses what waited, at most a second's worth while the store keeps up.
+Limits: a process that is killed loses what waited (and what `lost` was not told), at most a second's worth while the store keeps up.
 """
 
 from __future__ import annotations
@@ -50,28 +52,36 @@ Append = Callable[[Sequence[Prediction]], None]
 """Writes a batch of one log: all of it, or it raises and nothing was written."""
 
 
+Lost = Callable[[str, int, str], None]
+"""Hears of a log that so many predictions were not kept, and why."""
+
+
 class _Queue:
-    """The predictions of one log that wait, and when to try again after a failure."""
+    """The predictions of one log that wait, when to try again after a failure, and how many were lost since `lost` heard of it."""
 
     def __init__(self, append: Append) -> None:
         self.append = append
         self.waiting: deque[Prediction] = deque()
         self.failures = 0
         self.again_at = 0.0
+        self.lost = 0
+        self.why = ""
 
 
 class Recorder:
     """Keeps predictions until they are written. `offer` may be called from any thread."""
 
-    def __init__(self, open_log: Callable[[str], Append], *, limit: int, clock: Clock) -> None:
+    def __init__(self, open_log: Callable[[str], Append], *, limit: int, clock: Clock, lost: Lost = lambda log, count, why: None) -> None:
+        self.limit = limit
         self.dropped = 0
         self.written = 0
         self.problem = ""
         self._open_log = open_log
-        self._limit = limit
+        self._lost = lost
         self._clock = clock
         self._queues: dict[str, _Queue] = {}
         self._count = 0
+        self._reserved = 0
         self._lock = threading.Lock()
         self._wake = threading.Event()
         self._closing = False
@@ -86,16 +96,30 @@ class Recorder:
         """Start writing."""
         self._thread.start()
 
-    def offer(self, log: str, predictions: Sequence[Prediction]) -> int:
-        """Queue predictions of one log; returns how many there was room for."""
+    def reserve(self, rows: int) -> bool:
+        """Keep room for so many predictions until they are offered; False where there is none."""
         with self._lock:
+            fits = self._count + self._reserved + rows <= self.limit
+            self._reserved += rows if fits else 0
+        return fits
+
+    def release(self, rows: int) -> None:
+        """Give back room that was reserved."""
+        with self._lock:
+            self._reserved -= rows
+
+    def offer(self, log: str, predictions: Sequence[Prediction], reserved: int = 0) -> int:
+        """Queue predictions of one log, in room that was `reserved` for them and what else is free; returns how many there was room for."""
+        with self._lock:
+            self._reserved -= reserved
             queue = self._queues.get(log)
             if queue is None:
                 queue = self._queues[log] = _Queue(self._open_log(log))
-            room = min(len(predictions), max(0, self._limit - self._count))
+            room = min(len(predictions), max(0, self.limit - self._count - self._reserved))
             queue.waiting.extend(predictions if room == len(predictions) else predictions[:room])
             self._count += room
-            self.dropped += len(predictions) - room
+            if room < len(predictions):
+                self._drop(queue, len(predictions) - room, self.problem or f"more than {self.limit:,} waited to be written")
         if self._count >= BATCH and not self._wake.is_set():
             self._wake.set()
         return room
@@ -111,6 +135,8 @@ class Recorder:
             for _ in range(0, len(queue.waiting), BATCH):
                 wait = self._write(name, queue) if wait <= 0 else wait
             pause = max(pause, wait)
+            if wait <= 0:
+                self._tell(name, queue)
         return pause
 
     def close(self, patience_s: float = 10.0) -> int:
@@ -124,6 +150,10 @@ class Recorder:
             queue.again_at = 0.0
         while (pause := self.flush()) and self._clock.monotonic() + pause < until:
             self._clock.sleep(pause)
+        for name, queue in self._queues.items():
+            if queue.waiting:
+                self._drop(queue, len(queue.waiting), self.problem)
+            self._tell(name, queue)
         return self._count
 
     def _run(self) -> None:
@@ -144,7 +174,8 @@ class Recorder:
         except UserError as error:
             self.problem = f"{name} cannot be written: {error.what}"
             self._take(queue, len(batch))
-            self.dropped += len(batch)
+            with self._lock:
+                self._drop(queue, len(batch), self.problem)
             return 0.0
         except Exception as error:  # a full disk or a busy table must not end the thread that writes all logs
             pause = _PAUSES_S[min(queue.failures, len(_PAUSES_S) - 1)]
@@ -158,6 +189,23 @@ class Recorder:
         if self.problem.startswith(f"{name} "):
             self.problem = ""
         return 0.0
+
+    def _drop(self, queue: _Queue, count: int, why: str) -> None:
+        self.dropped += count
+        queue.lost += count
+        queue.why = why
+
+    def _tell(self, name: str, queue: _Queue) -> None:
+        """Say what was lost, if anything; what cannot be said now is said the next time."""
+        count, why = queue.lost, queue.why
+        if not count:
+            return
+        try:
+            self._lost(name, count, why)
+        except Exception:  # the record may be on the same full disk as the log
+            return
+        with self._lock:
+            queue.lost -= count
 
     def _take(self, queue: _Queue, count: int) -> None:
         with self._lock:

@@ -162,7 +162,10 @@ def plain(value: Any) -> Any:
 
 
 def reader(returns: Any) -> Callable[[Any], Any]:
-    """How a service's results are read: plain, and where a scalar is declared, of that type. It raises StepError."""
+    """How a service's results are read: plain, and where a scalar is declared, of that type. It raises StepError.
+
+    Not-a-number and infinity are no numbers that JSON can say: they are null where None is declared too (and inside lists and objects).
+    """
     inner, is_optional = optional(returns)
     if inner not in (bool, int, float, str):
         return lambda value: msgspec.to_builtins(plain(value), enc_hook=_plainer)
@@ -172,7 +175,7 @@ def reader(returns: Any) -> Callable[[Any], Any]:
         if type(value) is inner and inner is not float:
             return value
         made = plain(value)
-        if type(made) is inner or (made is None and (is_optional or (inner is float and value is not None))):
+        if type(made) is inner or (made is None and is_optional):
             return made
         if inner is float and type(made) is int:
             return float(made)
@@ -189,4 +192,6 @@ def _plainer(value: Any) -> Any:
 
 
 def _typename(value: Any) -> str:
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
     return "None" if value is None else f"a {type(value).__name__}"

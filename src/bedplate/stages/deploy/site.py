@@ -14,7 +14,7 @@ import msgspec
 from bedplate.catalog.catalog import Catalog
 from bedplate.core.clock import Clock
 from bedplate.core.features import FeatureSpec
-from bedplate.core.records import Event, Version
+from bedplate.core.records import Event, Promotion, Version
 from bedplate.core.units import byte_count
 from bedplate.pipeline.workspace import Parts
 
@@ -67,6 +67,10 @@ class CatalogRecord:
     def stamp(self) -> Any:
         """Grows whenever a head or an alias moves."""
         return self._catalog.stamp()
+
+    def last_move(self, model: str) -> Promotion | None:
+        """The last move of any of a model's aliases."""
+        return next(reversed(self._catalog.models.history(model)), None)
 
 
 def site_of(parts: Parts) -> Site:

@@ -37,6 +37,9 @@ def _files(source: Files, folder: Path) -> tuple[Entry, ...]:
 
 
 def _entry(path: Path, name: str) -> Entry:
+    if any("\ud800" <= letter <= "\udfff" for letter in str(path)):
+        why = "it is not UTF-8, and names are kept as text"
+        raise UserError(f"the file name {str(path)!a} cannot be read as a source", why=why, next="rename the file")
     stat = path.stat()
     return Entry(name, str(path), stat.st_size, str(stat.st_mtime_ns))
 

@@ -16,7 +16,7 @@ from bedplate.core.records import Record
 from bedplate.pipeline.served import LABELS, PREDICTIONS, log_name
 from bedplate.storage.store import Store
 
-from .labels import KEYS, LabelCounts, join_labels, latest, read_labels
+from .labels import KEYS, LabelCounts, as_before, join_labels, latest, read_labels
 from .served import BROUGHT_AT, BROUGHT_ROW, brought
 
 
@@ -47,7 +47,7 @@ def bring(store: Store, service: str, path: Path, at: datetime) -> Brought:
         raise UserError(f"'{path.name}' brings no label", why=why, next="write a row per prediction: its id and what happened")
     log = store.log(log_name(LABELS, service))
     ids, before = _ids(store, service), brought(log.scan())
-    fresh = _fresh(pl.concat(parts.values(), how="diagonal"), before)
+    fresh = _fresh(as_before(pl.concat(parts.values(), how="diagonal"), before, path.name), before)
     if fresh.height:
         stamps = pl.lit(at).cast(pl.Datetime("us", "UTC")).alias(BROUGHT_AT), pl.int_range(pl.len()).alias(BROUGHT_ROW)
         log.append(fresh.with_columns(*stamps))

@@ -74,18 +74,24 @@ def latency(one: Latency, goal_ms: float | None) -> str:
 def drift_bars(drifts: Sequence[Drift], threshold: float) -> str:
     """PSI per column as bars, with the threshold as a line and what chance alone gives as a tick."""
     wide, left, row, top = 1060.0, 190.0, 24.0, 26.0
-    most = max([threshold * 1.6, *(min(d.psi or 0.0, threshold * 8) for d in drifts)])
+    most = max([threshold * 1.6, *(min(d.psi or 0.0, threshold * 8) for d in drifts if not d.few)])
     x = scale(0, most, left, wide - 150)
     bottom = top + row * len(drifts)
     parts = []
     for i, one in enumerate(drifts):
-        value, y = one.psi or 0.0, top + row * i
+        value, y = 0.0 if one.few else one.psi or 0.0, top + row * i
         label = one.column if len(one.column) <= 27 else f"{one.column[:26]}\u2026"
         end = x(min(value, most))
-        figure = "not comparable" if one.psi is None else f"{value:.3f}"
-        word = "drifted" if one.drifted else "time, no alarm" if one.kind == "time" else "too few rows" if value > threshold else ""
+        figure = "not comparable" if one.psi is None else "" if one.few else f"{value:.3f}"
+        word = (
+            "drifted"
+            if one.drifted
+            else "time, no alarm"
+            if one.kind == "time"
+            else one.too_few or ("within chance" if value > threshold else "")
+        )
         beyond = " \u2192" if value > most else ""
-        parts.append(f"<g><title>{escape(one.column)}: PSI {figure}, by chance about {one.psi_expected:.4f}</title>")
+        parts.append(f"<g><title>{escape(one.column)}: PSI {figure or one.too_few}, by chance about {one.psi_expected:.4f}</title>")
         parts.append(text(left - 10, y + 15, label, "strong", "end"))
         parts.append(rect(left, y + 4, max(end - left, 1), row - 9, "bar-now" if one.drifted else "bar-now fair"))
         chance = x(min(one.psi_expected, most))

@@ -7,7 +7,8 @@ reference, for categories one bin each and one for the rest); p_i and q_i are th
   Scorecards* (2006); it is Jeffreys' divergence (1946). Shares are (c_i + 1/2) / (n + k/2), so that an empty bin has no infinite weight.
   Without drift it is not 0 but about (k - 1)(1/n + 1/m), and behaves as (1/n + 1/m) times a chi-square of k - 1 degrees: B. Yurdakul and
   J. Naranjo, "Statistical properties of the population stability index" (2020). That mean is `psi_expected`; a column counts as drifted
-  only above both the threshold and the 99.9 % point of that law, `psi_alarm`.
+  only above both the threshold and the 99.9 % point of that law, `psi_alarm`. Below `ENOUGH` values in the window nothing is said of
+  shares at all: 20 bins then hold fewer than ten values each, where the law no longer holds, and the index is mostly noise.
 * **Kolmogorov-Smirnov** KS = sup_x |F(x) - G(x)|, 0 to 1, numbers only. Exact at the edges of the fine histogram, which makes it a lower
   bound; `ks_error` is how much more it can be between the edges (at most the reference's share of one fine bin, 0.002 to 0.004).
 * **Jensen-Shannon distance** JS = sqrt((K(p, r) + K(q, r)) / 2), r = (p + q) / 2, K the Kullback-Leibler divergence in bits: 0 to 1, and a
@@ -32,6 +33,9 @@ Counts = npt.NDArray[np.int64]
 COARSE: Final = 20
 """Bins of a numeric column for PSI and JS."""
 THRESHOLD: Final = 0.2
+ENOUGH: Final = 200
+"""Values in a window from which the shares of a column are judged: ten for each coarse bin, and about where chance alone (once in a
+thousand windows) stays below the default threshold."""
 NULL_STEP: Final = 0.05
 """Change of the share of missing values that counts as drift, if it is no chance (three standard errors)."""
 _SHAPE_BINS: Final = 24
@@ -50,7 +54,7 @@ class Drift(Record, frozen=True, kw_only=True):
     """One column beside its reference. Shares are 0 to 1; `ks` is None for categories, all figures None where nothing can be compared.
 
     `outside` is the share of values beyond the reference's range; `new` and `vanished` are categories; `reasons` say why it counts as
-    drifted (none: it does not).
+    drifted (none: it does not). `few` is how many values the window has where they are too few to judge shares by, else 0.
     """
 
     column: str
@@ -71,7 +75,13 @@ class Drift(Record, frozen=True, kw_only=True):
     mean_before: float | None = None
     mean_now: float | None = None
     shape: tuple[Bar, ...] = ()
+    few: int = 0
     reasons: tuple[str, ...] = ()
+
+    @property
+    def too_few(self) -> str:
+        """Why nothing is said of shares; empty where something is."""
+        return f"too few rows to judge ({self.few})" if self.few else ""
 
     @property
     def drifted(self) -> bool:
@@ -162,7 +172,7 @@ def _numeric(name: str, before: NumericSketch, now: NumericSketch, threshold: fl
     nulls = _missing(before), _missing(now)
     value, alarm = psi(p, q), max(threshold, psi_chance(len(p), before.count, now.count))
     reasons = _null_reason(nulls, before.rows, now.rows)
-    if some and before.kind != "time" and value > alarm:
+    if now.count >= ENOUGH and some and before.kind != "time" and value > alarm:
         reasons = (f"PSI {value:.2f} is above {alarm:.2g}", *reasons)
     return Drift(
         column=name, kind=before.kind, rows_before=before.rows, rows_now=now.rows, psi=value if some else None,
@@ -170,7 +180,7 @@ def _numeric(name: str, before: NumericSketch, now: NumericSketch, threshold: fl
         ks=distance if some else None, ks_error=error if some else None, js=js(p, q) if some else None,
         nulls_before=nulls[0], nulls_now=nulls[1], outside=(now.counts[0] + now.counts[-1]) / now.count if some else 0.0,
         mean_before=before.mean if before.count else None, mean_now=now.mean if now.count else None,
-        shape=_numeric_shape(before, now) if some else (), reasons=reasons,
+        shape=_numeric_shape(before, now) if some else (), reasons=reasons, few=_few(now.count if some else 0),
     )  # fmt: skip
 
 
@@ -186,17 +196,21 @@ def _category(name: str, before: CategorySketch, now: CategorySketch, threshold:
     reasons = _null_reason(nulls, before.rows, now.rows)
     new = tuple(now.extra) if not before.other else ()
     vanished = tuple(c for c, count in before.counts.items() if count and not now.counts[c] and some and count / n * m >= 7)
-    if some and value > alarm:
+    if some and m >= ENOUGH and value > alarm:
         reasons = (f"PSI {value:.2f} is above {alarm:.2g}", *reasons)
-    if some and sum(now.extra[c] for c in new) > 0.01 * m:
+    if some and m >= ENOUGH and sum(now.extra[c] for c in new) > 0.01 * m:
         reasons = (*reasons, f"{sum(now.extra[c] for c in new) / m:.1%} of values are of new categories")
     return Drift(
         column=name, kind=before.kind, rows_before=before.rows, rows_now=now.rows, psi=value if some else None,
         psi_expected=psi_expected(int(used.sum()), n, m) if some else 0.0, psi_alarm=alarm if some else threshold,
         js=js(p, q) if some else None, nulls_before=nulls[0], nulls_now=nulls[1],
         outside=float(q[-1] / m) if some and not before.other else 0.0, new=new[:20], vanished=vanished[:20],
-        shape=_category_shape(names, p, q) if some else (), reasons=reasons,
+        shape=_category_shape(names, p, q) if some else (), reasons=reasons, few=_few(m if some else 0),
     )  # fmt: skip
+
+
+def _few(values: int) -> int:
+    return values if values < ENOUGH else 0
 
 
 def _smooth(counts: npt.ArrayLike) -> Floats:
@@ -237,7 +251,7 @@ def _numeric_shape(before: NumericSketch, now: NumericSketch) -> tuple[Bar, ...]
     cuts = np.linspace(low, high, _SHAPE_BINS + 1)
     edges = np.asarray(before.edges)
     if np.all(np.abs(edges - np.rint(edges)) <= 1e-9 * np.maximum(np.abs(edges), 1.0)) and before.kind == "number":
-        width = max(1.0, math.ceil((high - low + 1) / _SHAPE_BINS))
+        width = max(1.0, float(np.ceil((high - low + 1) / _SHAPE_BINS)))
         cuts = np.arange(np.rint(low) - 0.5, high + width, width)
     shares = [np.diff(np.interp(cuts[1:], xs, share, right=1.0), prepend=0.0) for xs, share in curves]
     labels = cuts[:-1] + 0.5 if cuts[0] % 1 == 0.5 and cuts[1] % 1 == 0.5 else cuts[:-1]

@@ -56,10 +56,13 @@ def _tiles(report: Report) -> str:
         tiles.append(tile(f"{report.latency.p95:.3g} ms", "latency p95", about, bad=missed))
     if report.drift:
         drifted = sum(one.drifted for one in report.drift)
-        tiles.append(tile(f"{drifted} of {len(report.drift)}", "inputs drifted", f"PSI threshold {report.threshold:g}", bad=drifted > 0))
+        about = next((one.too_few for one in report.drift if one.few), f"PSI threshold {report.threshold:g}")
+        tiles.append(tile(f"{drifted} of {len(report.drift)}", "inputs drifted", about, bad=drifted > 0))
     if report.prediction and report.prediction.psi is not None:
-        word = "drifted" if report.prediction.drifted else "no drift"
-        tiles.append(tile(f"{report.prediction.psi:.3f}", "prediction PSI", word, bad=report.prediction.drifted))
+        word = "drifted" if report.prediction.drifted else report.prediction.too_few or "no drift"
+        tiles.append(
+            tile("?" if report.prediction.few else f"{report.prediction.psi:.3f}", "prediction PSI", word, bad=report.prediction.drifted)
+        )
     if report.quality:
         for name in HEADLINE[report.quality.kind][:1]:
             if name in report.quality.metrics:
@@ -109,7 +112,12 @@ def _drift_table(columns: list[Drift]) -> str:
     rows = []
     for one in columns:
         ks = "" if one.ks is None else f"{one.ks:.3f}"
-        figures = ("" if one.psi is None else f"{one.psi:.3f}", f"{one.psi_expected:.4f}", ks, "" if one.js is None else f"{one.js:.3f}")
+        figures = (
+            "" if one.psi is None or one.few else f"{one.psi:.3f}",
+            f"{one.psi_expected:.4f}",
+            ks,
+            "" if one.js is None else f"{one.js:.3f}",
+        )
         shares = (f"{one.nulls_before:.1%}", f"{one.nulls_now:.1%}", f"{one.outside:.1%}")
         cells = "".join(f"<td>{cell}</td>" for cell in (escape(one.column), *figures, *shares))
         rows.append(f"<tr>{cells}<td>{_what(one)}</td></tr>")
@@ -119,7 +127,8 @@ def _drift_table(columns: list[Drift]) -> str:
 
 def _what(one: Drift) -> str:
     tag = '<span class="tag bad">drifted</span> ' if one.drifted else ""
-    said = [escape(reason) for reason in one.reasons if not reason.startswith("PSI")]
+    said = [one.too_few] if one.few else []
+    said += [escape(reason) for reason in one.reasons if not reason.startswith("PSI")]
     if one.new:
         said.append(f"new: {escape(', '.join(one.new[:5]))}")
     if one.vanished:

@@ -2,7 +2,8 @@
 
 A labels file is CSV, Parquet or JSON lines with a column `label` and a column `prediction_id` or `request_id`; other columns are kept
 (a time column can slice the report). Where a prediction has several labels the latest counts: by the column `at` if there is one, else the
-last row. Rows without a label say nothing and are left out.
+last row. Rows without a label say nothing and are left out. A label that is a number is a float, so that 5200 in one file does not bar
+5200.5 in the next.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from bedplate.core.errors import UserError
 from bedplate.core.records import Record
 
 KEYS = ("prediction_id", "request_id")
+_WORDS = {pl.String(): "text", pl.Boolean(): "true or false", pl.Float64(): "a number", pl.Int64(): "a whole number"}
 _FORMATS = ".csv, .parquet, .jsonl or .ndjson"
 
 
@@ -43,7 +45,7 @@ def read_labels(path: Path) -> pl.DataFrame:
 
 
 def check_labels(frame: pl.DataFrame, name: str = "the labels") -> pl.DataFrame:
-    """The frame with its key as text. Raises UserError where the columns are not those of labels."""
+    """The frame with its key as text, and labels that are numbers as floats. Raises UserError where the columns are not those of labels."""
     columns = ", ".join(frame.columns[:12]) or "none"
     key = key_of(frame)
     if "label" not in frame.columns:
@@ -56,7 +58,27 @@ def check_labels(frame: pl.DataFrame, name: str = "the labels") -> pl.DataFrame:
         )
     if isinstance(frame.schema["label"], pl.List | pl.Struct | pl.Array):
         raise UserError(f"{name}: 'label' holds {frame.schema['label']}", why="a label is one number, text or true/false")
-    return frame.with_columns(pl.col(key).cast(pl.String))
+    return frame.with_columns(pl.col(key).cast(pl.String), *([pl.col("label").cast(pl.Float64)] if _is_number(frame) else []))
+
+
+def as_before(labels: pl.DataFrame, known: pl.DataFrame | None, name: str) -> pl.DataFrame:
+    """The labels in the type of those known already (0 and 1 are also true and false). Raises UserError where that would change one."""
+    if known is None or (given := labels.schema["label"]) == (kept := known.schema["label"]):
+        return labels
+    label = labels.get_column("label")
+    cast = label.cast(kept, strict=False) if pl.String not in (given, kept) else label.clear(labels.height)
+    changed = label.filter(label.ne_missing(cast.cast(given)))
+    if changed.len():
+        raise UserError(
+            f"{name}: the label {changed[0]!r} is {_WORDS.get(given, given)}, and those known are {_WORDS.get(kept, kept)}",
+            why="the labels of a service are of one sort, that of its predictions, or they could not be compared",
+            next="write them as the first file had them; a label that is not known is left empty",
+        )
+    return labels.with_columns(cast)
+
+
+def _is_number(frame: pl.DataFrame) -> bool:
+    return frame.schema["label"].is_numeric()
 
 
 def key_of(frame: pl.DataFrame) -> str | None:

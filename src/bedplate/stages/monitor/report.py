@@ -16,7 +16,7 @@ import polars as pl
 from bedplate.core.records import Record
 from bedplate.storage.sketch import ColumnSketch, Profile
 
-from .drift import THRESHOLD, Drift, column_drift, compare
+from .drift import ENOUGH, THRESHOLD, Drift, column_drift, compare
 from .labels import LabelCounts
 from .quality import HEADLINE, Quality
 from .window import Bucket, Latency, Slice, Window, summarise
@@ -31,7 +31,7 @@ class Report(Record, frozen=True, kw_only=True):
 
     `reference` and `prediction_reference` say in words what the inputs and the predictions are compared with (empty: nothing). `findings`
     are the sentences on what stands out, worst first; `notes` what could not be done. One request may ask for many `predictions`: all
-    counts but `requests` are of predictions.
+    counts but `requests` are of predictions. `lost` answers were given but could not be recorded.
     """
 
     service: str
@@ -48,6 +48,7 @@ class Report(Record, frozen=True, kw_only=True):
     traffic: tuple[Bucket, ...] = ()
     latency: Latency | None = None
     goal_p95_ms: float | None = None
+    lost: int = 0
     statuses: dict[str, int] = msgspec.field(default_factory=dict)
     messages: dict[str, int] = msgspec.field(default_factory=dict)
     versions: dict[str, int] = msgspec.field(default_factory=dict)
@@ -182,7 +183,10 @@ def _about_drift(drawn: Report) -> list[str]:
         found.append(f"{_count(len(columns) - _MANY, 'more column')} have drifted: {_listed([c.column for c in columns[_MANY:]], 8)}.")
     seen = [one for one in drawn.drift if one.new and not one.drifted]
     found += [f"'{one.column}' has categories that training never saw: {_listed(list(one.new), 5)}." for one in seen[:_MANY]]
-    careful = [one for one in drawn.drift if one.psi is not None and one.psi > drawn.threshold and not one.drifted and one.kind != "time"]
+    judged = [one for one in drawn.drift if not one.few and one.kind != "time"]
+    if few := max((one.few for one in (*drawn.drift, *([prediction] if prediction else [])) if not judged), default=0):
+        found.append(f"Too few rows to judge drift by: {_count(few, 'value')} of {ENOUGH} that are needed.")
+    careful = [one for one in judged if one.psi is not None and one.psi > drawn.threshold and not one.drifted]
     if careful:
         names = _listed([one.column for one in careful], 5)
         found.append(f"Too few rows to call drift, though PSI is above {drawn.threshold:g}: {names}.")

@@ -8,13 +8,15 @@ results lie so far beyond it that the service must be giving something else than
 from __future__ import annotations
 
 from datetime import datetime
+from pathlib import Path
 
 import msgspec
 import polars as pl
 
 from bedplate.catalog.catalog import Catalog
+from bedplate.core.errors import WorldError
 from bedplate.core.records import Event, Record, Version
-from bedplate.pipeline.served import LABELS, PREDICTIONS, log_name
+from bedplate.pipeline.served import LABELS, LOST, PREDICTIONS, log_name
 from bedplate.storage.sketch import Reference
 from bedplate.storage.store import Store
 
@@ -49,7 +51,13 @@ def watched(store: Store, catalog: Catalog, asked: Asked) -> Report:
         reference_name=f"the {reference.profile.rows:,} rows that {name} was trained on" if reference else "",
         prediction_reference_name=f"what {name} says of {reference.predicted:,} of them" if reference else "",
     )  # fmt: skip
-    return msgspec.structs.replace(found, notes=(*found.notes, *_notes(served, version, reference)))
+    lost = sum(int(event.data.get("count", 0)) for event in catalog.events.about(LOST, asked.service, asked.since))
+    findings = (*([_loss(lost)] if lost else []), *found.findings)
+    return msgspec.structs.replace(found, lost=lost, findings=findings, notes=(*found.notes, *_notes(served, version, reference)))
+
+
+def _loss(count: int) -> str:
+    return f"{count:,} answers are not in the record, so no figure here counts them: the log had no room while they were given."
 
 
 def drift_event(report: Report, at: datetime) -> Event | None:
@@ -71,6 +79,16 @@ def note_drift(catalog: Catalog, report: Report, at: datetime) -> bool:
         return False
     catalog.events.add(event)
     return True
+
+
+def write_page(path: Path, text: str) -> Path:
+    """Write a report's page, with the folders that it needs. Raises WorldError."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise WorldError(f"the page {path} cannot be written", why=str(error), next="--html FILE writes it elsewhere") from error
+    return path
 
 
 def _predictions(store: Store, asked: Asked) -> pl.DataFrame:

@@ -15,10 +15,11 @@ from typing import Any, Final
 import msgspec
 import numpy as np
 import polars as pl
+import polars.selectors as cs
 
 from bedplate.core.errors import UserError
 from bedplate.core.records import Record
-from bedplate.storage.backends.profile import Floats, open_structs, profile, sketch
+from bedplate.storage.backends.profile import FARTHEST, Floats, open_structs, profile, sketch
 from bedplate.storage.sketch import ColumnSketch, NumericSketch, Profile
 
 from .labels import LabelCounts, join_labels
@@ -221,6 +222,7 @@ def _with_quality(window: Window, answered: pl.DataFrame, inputs: pl.DataFrame, 
         predicted=series if series is not None else pl.lit(None, dtype=pl.Float64),
         actual=joined.get_column("label") if "label" in joined.columns else pl.lit(None, dtype=pl.Float64),
     )
+    table = table.with_columns(cs.float().clip(-FARTHEST, FARTHEST))
     both = _usable(table)
     kind = kind_of(both.get_column("predicted"), both.get_column("actual")) if both.height else None
     notes = window.notes
@@ -237,12 +239,24 @@ def _with_quality(window: Window, answered: pl.DataFrame, inputs: pl.DataFrame, 
 def _times(joined: pl.DataFrame, inputs: pl.DataFrame, by: str) -> pl.Series:
     series = joined.get_column(by) if by in joined.columns else inputs.get_column(by) if by in inputs.columns else None
     if series is None or series.dtype.base_type() not in (pl.Datetime, pl.Date):
-        known = [name for frame in (joined, inputs) for name, dtype in frame.schema.items() if dtype.base_type() in (pl.Datetime, pl.Date)]
-        why = "there is no such column" if series is None else f"it holds {series.dtype}"
-        raise UserError(f"cannot slice by '{by}'", why=f"{why}; times are {', '.join(dict.fromkeys(known))}", next="name one of those")
+        raise _no_time(by, series, joined, inputs)
     series = series.alias("at").cast(pl.Datetime("us")) if series.dtype == pl.Date else series.alias("at")
     zone = getattr(series.dtype, "time_zone", None)
     return series.dt.replace_time_zone("UTC") if zone is None else series.dt.convert_time_zone("UTC")
+
+
+def _no_time(by: str, series: pl.Series | None, *frames: pl.DataFrame) -> UserError:
+    """The error for a column that is no time, with those that are."""
+    times = (name for frame in frames for name, dtype in frame.schema.items() if dtype.base_type() in (pl.Datetime, pl.Date))
+    known = [name for name in dict.fromkeys(times) if name != "at"]
+    where = "neither the request, the features nor the labels have such a column"
+    return UserError(
+        f"cannot slice by '{by}'",
+        why=where if series is None else f"it holds {series.dtype}, not times",
+        next=f"--by {known[0]}{''.join(f', or {name}' for name in known[1:])}"
+        if known
+        else "bring labels with a column of times, or leave --by out",
+    )
 
 
 def _usable(table: pl.DataFrame) -> pl.DataFrame:

@@ -47,8 +47,8 @@ def _head(facts: Facts) -> str:
 
 def _takes(facts: Facts) -> str:
     signature = facts.stored.signature
-    inputs = _table(("input", "type", "known values"), ((field.name, field.datatype, _categories(field)) for field in signature.inputs))
-    outputs = _table(("output", "type", "classes"), ((field.name, field.datatype, _categories(field)) for field in signature.outputs))
+    inputs = _table(("input", "type", "known values"), ((field.name, field.type, _categories(field)) for field in signature.inputs))
+    outputs = _table(("output", "type", "classes"), ((field.name, field.type, _categories(field)) for field in signature.outputs))
     if not facts.stored.example:
         return f"## What it takes and gives\n\n{inputs}\n\n{outputs}"
     example = json.dumps(facts.stored.example[0], ensure_ascii=False)
@@ -80,9 +80,12 @@ def _made(facts: Facts) -> str:
 
 
 def _code(keys: KeyParts) -> str:
-    parts = _table(("code", "place", "digest"), ((part.name, f"{part.file}:{part.line}", short(part.digest)) for part in keys.code))
+    own = [part for part in keys.code if not part.imports]
+    rows = ((part.name.rpartition(":")[2], f"{part.file}:{part.line}", short(part.digest)) for part in own)
+    imported = ", ".join(f"`{name}`" for name in sorted({part.imports for part in keys.code if part.imports}))
     packages = ", ".join(f"{name} {version}" for name, version in sorted(keys.packages.items()))
-    return f"{parts}\n\nPython {keys.python or 'unknown'}; {packages or 'no packages recorded'}."
+    uses = f" It imports {imported}." if imported else ""
+    return f"{_table(('code', 'place', 'digest'), rows)}\n\nPython {keys.python or 'unknown'}; {packages or 'no packages recorded'}.{uses}"
 
 
 def _sources(facts: Facts) -> list[tuple[str, ...]]:

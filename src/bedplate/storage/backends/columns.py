@@ -2,6 +2,9 @@
 
 Missing values (None, null, not-a-number) are allowed in every column and become not-a-number in numeric ones. Text where a number is
 due, a number where text is due, columns of unequal length and missing columns are the caller's mistake and are named.
+
+A number is the number that was sent, whatever type the column had in training: 217.9 is never made 217, because the models compute in
+floats anyway. A whole-number column stays one only where every value in it is whole.
 """
 
 from __future__ import annotations
@@ -59,14 +62,18 @@ def category_codes(field: Field) -> dict[Any, float]:
 
 
 def typed(field: Field, values: Any) -> Array:
-    """A column in its own type: text as an object array of str and None, numbers as int64 or, with missing values, float64."""
+    """A column in its own type: text as an object array of str and None; whole numbers as int64 and truth values as bool, but as float64
+    where a value is missing or not of that type. No value changes.
+    """
     if field.datatype == "BYTES":
         found = values.tolist() if hasattr(values, "tolist") else list(values)
         return np.array([_text(field, value) for value in found] or [], dtype=object)
     array = numbers(field, values)
-    if field.datatype.startswith("FP") or np.isnan(array).any():
+    if field.datatype.startswith("FP"):
         return array
-    return array.astype(np.bool_) if field.datatype == "BOOL" else array.astype(np.int64)
+    with np.errstate(invalid="ignore"):  # what no integer can hold is met by the comparison
+        exact = array.astype(np.bool_ if field.datatype == "BOOL" else np.int64)
+    return exact if np.array_equal(exact, array) else array
 
 
 def _array(values: Any) -> Array:
@@ -93,7 +100,7 @@ def _number(field: Field, value: Any) -> float:
     if isinstance(value, int | float | np.number | np.bool_):
         with suppress(OverflowError):
             return float(value)
-    raise UserError(f"'{field.name}' takes numbers ({field.datatype}), got {value!r}"[:300], next=f"send '{field.name}' as a number")
+    raise UserError(f"'{field.name}' takes numbers ({field.type}), got {value!r}"[:300], next=f"send '{field.name}' as a number")
 
 
 def _is_known(value: Any, known: Mapping[Any, float]) -> bool:

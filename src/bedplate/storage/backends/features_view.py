@@ -3,19 +3,23 @@
 To a label at time t belongs the row with the latest `time` among the entity's rows *known* at t: `time` <= t and, where declared,
 `created` <= t. A row is known from max(time, created) on. Sorted by that moment, the running maximum of (time, created, place in the
 table) is the best row so far; so one backward as-of join on the moment finds it, and a late row neither shows early nor hides an older
-one that was known. `ttl` then drops a best row that is too old: any other would be older still.
+one that was known. `ttl` then drops a best row that is too old: any other would be older still. A look-up of the row now drops it too,
+by the clock: what training never saw, a service does not see.
 
 Limits: the features table is held in memory while it is used. Time zones must match (both or neither has one).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from datetime import timedelta
+import importlib
+from array import array
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
 import polars as pl
 
+from bedplate.core.clock import SystemClock
 from bedplate.core.errors import UserError
 from bedplate.core.features import FeatureSpec
 
@@ -23,12 +27,16 @@ from .features_rows import RowLookup
 
 Frame = TypeVar("Frame", pl.DataFrame, pl.LazyFrame)
 _KNOWN, _BEST, _ROW, _AT, _TIME = "__known", "__best", "__row", "__at", "__time"
+_CLOCK = SystemClock()
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class TableFeatures:
-    """Implements `core.features.Features` over one committed version."""
+    """Implements `core.features.Features` over one committed version; `now` says the time to a look-up where rows age (`ttl`)."""
 
-    def __init__(self, table: pl.LazyFrame, spec: FeatureSpec, artifact: str = "features") -> None:
+    def __init__(
+        self, table: pl.LazyFrame, spec: FeatureSpec, artifact: str = "features", now: Callable[[], datetime] = _CLOCK.now
+    ) -> None:
         self.spec = spec
         self.artifact = artifact
         self._table = table
@@ -36,31 +44,44 @@ class TableFeatures:
         keys = {*spec.entity, spec.time, spec.created}
         self.names = [name for name in self._schema if name not in keys]
         self._sorted: pl.DataFrame | None = None
-        self._latest: tuple[dict[Any, int], pl.DataFrame] | None = None
+        self._now = now
+        self._latest: tuple[dict[Any, int], pl.DataFrame, array[int]] | None = None
         self._lookup: RowLookup | None = None
 
     def at(self, labels: Any) -> Any:
-        """`labels` (Polars frame with the entity columns and `time`) with the features known then; the same rows in the same order.
+        """`labels` (a frame with the entity columns and `time`) with the features known then; the same rows in the same order.
 
-        Lazy labels give a lazy frame, one row mapping a mapping. Rows without known features, and labels whose key is null, have
-        nulls. Raises UserError where a key column is missing or of another sort, or a feature has the name of a label column.
+        Lazy labels give a lazy frame, pandas' a pandas frame with its index, one row mapping a mapping. Rows without known features, and
+        labels whose key is null, have nulls. Raises UserError where a key column is missing or of another sort, or a feature has the name
+        of a label column.
         """
         if isinstance(labels, Mapping):
             return self._at_row(labels)
+        if type(labels).__module__.split(".")[0] == "pandas":
+            return self._at_pandas(labels)
         if not isinstance(labels, pl.DataFrame | pl.LazyFrame):
-            raise UserError(f"{self.artifact}.at() takes a Polars frame, not a {type(labels).__name__}", next="pl.from_pandas(labels)")
+            raise UserError(f"{self.artifact}.at() takes a frame or one row, not a {type(labels).__name__}", next="pl.DataFrame(labels)")
         lazy = labels.lazy()
         moment = self._check(lazy.collect_schema())
         joined = self._join(lazy, moment)
         return joined if isinstance(labels, pl.LazyFrame) else joined.collect()
 
     def __getitem__(self, entity: Any) -> dict[str, Any]:
-        """The entity's latest values; nulls for an unknown one."""
-        rows, values = self._newest()
+        """The entity's latest values; nulls for an unknown one, and where they are older than `ttl`."""
+        rows, values, times = self._newest()
         row = rows.get(entity)
-        if row is None:
+        if row is None or (times and self._now() - _EPOCH > timedelta(microseconds=times[row], seconds=self.spec.ttl_s)):
             return dict.fromkeys(self.names)
         return values.row(row, named=True)
+
+    def _at_pandas(self, labels: Any) -> Any:
+        """Only the keys are converted: the labels' own columns and index stay what they are."""
+        pandas = importlib.import_module(".pandas_view", __package__)
+        keys = [name for name in (*self.spec.entity, self.spec.time) if name in labels.columns]
+        asked = pandas.to_polars(labels[keys].reset_index(drop=True))
+        self._check(pl.Schema({**dict.fromkeys(map(str, labels.columns), pl.Null()), **asked.schema}))
+        found = pandas.as_pandas(self.at(asked).select(self.names)).set_axis(labels.index)
+        return labels.assign(**found)
 
     def _at_row(self, label: Mapping[str, Any]) -> dict[str, Any]:
         """One row with its features; the index is built when it is first asked for."""
@@ -109,13 +130,16 @@ class TableFeatures:
         times = self._rows().select(time.alias(_TIME)).with_row_index(_BEST)
         return rows.join(times, on=_BEST, how="left", maintain_order="left")
 
-    def _newest(self) -> tuple[dict[Any, int], pl.DataFrame]:
-        """Each entity's latest row; built when it is first asked for. A later row overwrites an earlier one."""
+    def _newest(self) -> tuple[dict[Any, int], pl.DataFrame, array[int]]:
+        """Each entity's latest row, the values by row, and where rows age their times in microseconds since 1970 (a time without a zone
+        is taken to be in UTC). Built when it is first asked for. A later row overwrites an earlier one.
+        """
         if self._latest is None:
             keys = self._rows().select(self.spec.entity)
             one = len(self.spec.entity) == 1
             entities = keys.to_series().to_list() if one else keys.rows()
-            self._latest = {entity: row for row, entity in enumerate(entities)}, self._values()
+            times = self._rows().get_column(self.spec.time).dt.timestamp("us").to_list() if self.spec.ttl_s else ()
+            self._latest = {entity: row for row, entity in enumerate(entities)}, self._values(), array("q", times)
         return self._latest
 
     def _check(self, labels: pl.Schema) -> pl.DataType:

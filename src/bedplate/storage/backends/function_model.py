@@ -73,12 +73,12 @@ class Called:
 
     def __init__(self, function: Callable[..., Any], params: Any, signature: Signature) -> None:
         self.signature = signature
-        self._function = function
-        self._params = params
+        self.function = function
+        self.native = params
 
     def predict(self, columns: dict[str, Any]) -> npt.NDArray[Any]:
         """What the function returns for the columns. Raises UserError for unfit columns or a result of another length."""
-        return _answer(self._function, self._params, self.signature.inputs, columns)
+        return _answer(self.function, self.native, self.signature.inputs, columns)
 
 
 _DATATYPES = {"b": "BOOL", "i": "INT64", "u": "INT64", "f": "FP64"}

@@ -184,7 +184,7 @@ def _fitted(frame: pl.DataFrame, known: pl.Schema, log: str) -> pl.DataFrame:
             continue
         column = frame.get_column(name)
         fits = column.cast(kept, strict=False)
-        if given.is_nested() or not fits.cast(given, strict=False).equals(column, null_equal=True):
+        if not _comparable(given, kept) or not fits.cast(given, strict=False).equals(column, null_equal=True):
             raise UserError(
                 f"log {log}: column '{name}' is {given} and was {kept}",
                 why="a column of a log keeps the type that it began with",
@@ -192,3 +192,10 @@ def _fitted(frame: pl.DataFrame, known: pl.Schema, log: str) -> pl.DataFrame:
             )
         frame = frame.with_columns(fits)
     return frame
+
+
+def _comparable(given: pl.DataType, kept: pl.DataType) -> bool:
+    """Whether a cast there and back shows that no value changed: plain types, and structs of the same fields."""
+    if isinstance(given, pl.Struct) and isinstance(kept, pl.Struct):
+        return [field.name for field in given.fields] == [field.name for field in kept.fields]
+    return not given.is_nested() and not kept.is_nested()

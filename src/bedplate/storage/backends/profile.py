@@ -8,7 +8,7 @@ of that name); lists, binary and objects have no distribution in one dimension a
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Final, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +19,9 @@ from bedplate.storage.sketch import FINE, CategorySketch, ColumnSketch, NumericS
 _BATCH = 262_144
 
 Floats = npt.NDArray[np.float64]
+
+FARTHEST: Final = 1e100
+"""What lies beyond counts as that: squares and sums of values stay finite, whatever one caller sent."""
 
 
 def profile(frame: pl.DataFrame | pl.LazyFrame, edges: Profile | None = None, columns: Sequence[str] | None = None) -> Profile:
@@ -72,7 +75,7 @@ def numeric(
     values: Floats, *, nulls: int = 0, odd: int = 0, edges: Floats | None = None, kind: Literal["number", "time"] = "number"
 ) -> NumericSketch:
     """The sketch of finite values (n), in any order; without `edges` they are taken from the values themselves."""
-    ordered = np.sort(values)
+    ordered = np.sort(np.clip(values, -FARTHEST, FARTHEST))
     edges = edges_of(ordered) if edges is None else edges
     below = np.searchsorted(ordered, edges, side="right")
     counts = np.diff(below, prepend=0, append=len(ordered))

@@ -94,7 +94,7 @@ class Estimator:
 
     def __init__(self, native: Any, signature: Signature, library: str) -> None:
         self.signature = signature
-        self._native = native
+        self.native = native
         self._library = library if _fitted_on_a_frame(native) else "rows"
         self._probabilities = hasattr(native, "predict_proba")
 
@@ -105,9 +105,9 @@ class Estimator:
             return np.empty(0)
         given = self._matrix({field.name: cols.typed(field, columns[field.name]) for field in self.signature.inputs})
         try:
-            answer = np.asarray(self._native.predict_proba(given) if self._probabilities else self._native.predict(given))
+            answer = np.asarray(self.native.predict_proba(given) if self._probabilities else self.native.predict(given))
         except ValueError as error:
-            raise UserError(f"{type(self._native).__name__} refused these inputs", why=str(error)) from error
+            raise UserError(f"{type(self.native).__name__} refused these inputs", why=str(error)) from error
         return answer[:, 1] if self._probabilities and answer.ndim == 2 and answer.shape[1] == 2 else answer
 
     def _matrix(self, arrays: dict[str, npt.NDArray[Any]]) -> Any:

@@ -15,6 +15,8 @@ import polars as pl
 
 from bedplate.core.errors import UserError
 
+from .parquet import MOST_BYTES, MOST_ROWS
+
 _ROWS = 65_536
 
 
@@ -24,7 +26,7 @@ def source(value: Any) -> tuple[pl.Schema, Iterator[pl.DataFrame]]:
     if isinstance(value, pl.LazyFrame):
         return _stream(value)
     if isinstance(value, pl.DataFrame):
-        return value.schema, value.iter_slices(_ROWS)
+        return value.schema, value.iter_slices(_rows_of_a_file(value))
     if package == "pandas":
         value = importlib.import_module(".pandas_view", __package__).to_polars(value)
         return source(value)
@@ -35,6 +37,12 @@ def source(value: Any) -> tuple[pl.Schema, Iterator[pl.DataFrame]]:
         why="the function is annotated to return a frame",
         next="return a Polars, pandas, Arrow or DuckDB frame, or change the return annotation",
     )
+
+
+def _rows_of_a_file(frame: pl.DataFrame) -> int:
+    """A frame that is in memory already is taken by as many rows as one file holds: pieces of it would have to be put together again."""
+    row = frame.estimated_size() / max(frame.height, 1)
+    return max(1, min(MOST_ROWS, int(MOST_BYTES / row))) if row else MOST_ROWS
 
 
 def _stream(frame: pl.LazyFrame) -> tuple[pl.Schema, Iterator[pl.DataFrame]]:

@@ -11,13 +11,15 @@ which are counts of the unit that the schema names. The schema is kept with the 
 which is what is read back, and the Arrow schema message for other tools.
 
 Refused by column name: Object and extension types, structs without fields, milliseconds that do not fit into microseconds, frames
-without columns, and names that differ only in case (Delta takes them for one).
+without columns, and names of columns or of a struct's fields that differ only in case (Delta takes them for one) or hold a NUL character
+(a name ends there for other tools).
 """
 
 from __future__ import annotations
 
 import base64
 import io
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
@@ -51,15 +53,9 @@ class Codec:
         """The codec of a frame about to be kept. Raises UserError, naming the column, where it cannot be."""
         if not schema:
             raise UserError("a table without columns cannot be kept", why="the frame has no columns", next="return at least one column")
-        seen: dict[str, str] = {}
-        for name in schema:
-            other = seen.setdefault(name.lower(), name)
-            if other != name:
-                raise UserError(
-                    f"columns '{other}' and '{name}' cannot be kept in one table",
-                    why="Delta tables take names that differ only in case for one",
-                    next=f"rename '{name}'",
-                )
+        _check_names("columns", schema)
+        for name, dtype in schema.items():
+            _check_fields(name, dtype)
         return cls(schema)
 
     @classmethod
@@ -98,6 +94,30 @@ class Codec:
         if _holds(dtype, lambda inner: isinstance(inner, pl.Null)):
             return column.map_batches(lambda values: _with_nulls(values, dtype), return_dtype=dtype)
         return column.cast(dtype, strict=not children(dtype))
+
+
+def _check_names(what: str, names: Iterable[str]) -> None:
+    seen: dict[str, str] = {}
+    for name in names:
+        if "\0" in name:
+            shown = name.replace("\0", "\\0")
+            why = "a name ends at a NUL character for the tools that read open formats"
+            raise UserError(f"{what}: the name '{shown}' cannot be kept", why=why, next=f"rename '{shown}'")
+        other = seen.setdefault(name.lower(), name)
+        if other != name:
+            raise UserError(
+                f"{what} '{other}' and '{name}' cannot be kept in one table",
+                why="Delta tables take names that differ only in case for one",
+                next=f"rename '{name}'",
+            )
+
+
+def _check_fields(column: str, dtype: pl.DataType) -> None:
+    """The names inside a column, at any depth."""
+    if isinstance(dtype, pl.Struct):
+        _check_names(f"in column '{column}': the fields", [field.name for field in dtype.fields])
+    for inner in children(dtype):
+        _check_fields(column, inner)
 
 
 def describe(dtype: pl.DataType) -> Any:
@@ -140,7 +160,7 @@ def parse(form: Any) -> pl.DataType:
         case "Enum":
             return pl.Enum(form["categories"])
         case "Categorical":
-            return pl.Categorical(pl.Categories(**{k: v for k, v in form.items() if k != "type"}) if len(form) > 1 else None)
+            return pl.Categorical(pl.Categories(form["name"], form["namespace"], _PLAIN[form["physical"]]) if len(form) > 1 else None)
         case "List":
             return pl.List(parse(form["inner"]))
         case "Array":

@@ -59,6 +59,8 @@ class Warehouse:
         """The result as a Polars frame; columns of one name are numbered. Raises UserError, CorruptError for unreadable files."""
         try:
             relation = self._connection.sql(sql)
+            if relation is None and sql.strip():
+                raise UserError("this SQL asks nothing", why="bedplate sql reads: it changes nothing in the record", next="write a SELECT")
             return pl.DataFrame() if relation is None else _fetched(relation)
         except (duckdb.IOException, duckdb.InvalidInputException) as error:
             if ".parquet" in str(error):

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from bedplate.core.errors import UserError
-from bedplate.pipeline.wiring.graph import Graph, Node
+
+from .graph import Graph, Node
 
 
 def services(graph: Graph, names: tuple[str, ...]) -> list[Node]:

@@ -1,0 +1,50 @@
+"""Misfits: every field of a request that does not fit, in words; looked for only when a body was refused.
+
+Each field is decoded by itself, by the same rules, so that a caller mends all of them at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import islice
+from typing import Any, Final
+
+import msgspec
+
+_MOST: Final = 5
+_LONGEST: Final = 60
+_ROWS: Final = msgspec.json.Decoder(list[dict[str, msgspec.Raw]])
+_ROW: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
+
+
+def misfits(request: type[msgspec.Struct], body: bytes, error: msgspec.ValidationError) -> str:
+    """What does not fit in a body that `error` refused: at most five things, by field, and by row (from 0) where there are several."""
+    try:
+        many = body.lstrip()[:1] == b"["
+        rows = _ROWS.decode(body) if many else [_ROW.decode(body)]
+    except (msgspec.MsgspecError, RecursionError, ValueError, OverflowError):
+        return _words(str(error))
+    all_of_it = (f"row {at}: {said}" if many else said for at, row in enumerate(rows) for said in _of_row(request, row))
+    found = list(islice(all_of_it, _MOST + 1))
+    return "; ".join([*found[:_MOST], *(["and more"] if len(found) > _MOST else [])]) or _words(str(error))
+
+
+def _of_row(request: type[msgspec.Struct], row: dict[str, msgspec.Raw]) -> Iterator[str]:
+    fields = {field.encode_name: field for field in msgspec.structs.fields(request)}
+    yield from (f"'{name}' is missing" for name, field in fields.items() if field.required and name not in row)
+    yield from (said for name, field in fields.items() if name in row and (said := _of_field(name, row[name], field.type)))
+    yield from (f"'{name[:_LONGEST]}' is not one of its fields" for name in row if name not in fields)
+
+
+def _of_field(name: str, raw: msgspec.Raw, annotation: Any) -> str:
+    try:
+        msgspec.json.decode(raw, type=annotation)
+    except (msgspec.MsgspecError, RecursionError, ValueError, OverflowError) as error:
+        said, _, place = str(error).partition(" - at `$")
+        return f"'{name}{place.rstrip('`')}': {said[:1].lower()}{said[1:]}"
+    return ""
+
+
+def _words(said: str) -> str:
+    """A message without the root of msgspec's paths."""
+    return said.removesuffix(" - at `$`").replace(" - at `$.", " - at `").replace(" - at `$[", " - at `[")

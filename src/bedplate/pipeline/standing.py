@@ -1,0 +1,107 @@
+"""Where a project stands: what exists and what runs, one thing in detail, and a person's moves of an alias.
+
+The verbs `status`, `show`, `promote` and `rollback` answer from here, and so does a notebook.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+
+from bedplate.catalog.catalog import Catalog
+from bedplate.catalog.services import Service
+from bedplate.core.errors import NotFound, UserError
+from bedplate.core.records import Promotion, Record, Run, Version
+
+from .provenance import who
+from .wiring.graph import Graph
+
+
+class Status(Record, frozen=True, kw_only=True):
+    """What exists: the head of each artifact, each model's aliases (alias -> version), the last runs (newest first), what is served now,
+    and the steps whose last attempt failed.
+    """
+
+    artifacts: dict[str, Version]
+    models: dict[str, dict[str, int]]
+    runs: tuple[Run, ...]
+    services: tuple[Service, ...]
+    failed: tuple[str, ...]
+
+
+class Shown(Record, frozen=True, kw_only=True):
+    """One version in detail: all versions of its artifact (newest first), what its step measured, of a model the aliases that name it and
+    its card (Markdown, which a notebook draws).
+    """
+
+    version: Version
+    versions: tuple[Version, ...]
+    metrics: dict[str, float]
+    aliases: tuple[str, ...] = ()
+    card: str = ""
+
+    def _repr_markdown_(self) -> str:
+        """What a notebook draws: a model's card; of anything else its identity and columns."""
+        columns = "".join(f"\n- {column.name}: {column.type}" for column in self.version.columns)
+        return self.card or f"**{self.version.ref}** {self.version.kind}\n{columns}"
+
+
+def status(catalog: Catalog, runs: int) -> Status:
+    """The project as it stands, with at most so many runs."""
+    heads = catalog.artifacts.heads()
+    return Status(
+        artifacts=heads, models={name: catalog.models.aliases(name) for name, head in heads.items() if head.kind == "model"},
+        runs=tuple(catalog.runs.last(runs)), services=tuple(catalog.services.list()), failed=tuple(sorted(catalog.runs.failed_steps())),
+    )  # fmt: skip
+
+
+def shown(catalog: Catalog, graph: Graph, ref: str) -> Shown:
+    """A version (`late`, `late@7`, `late@production`) without a card. Raises NotFound, which says what to do about it."""
+    _has_been_made(catalog, graph, re.split(r"[@\[]", ref)[0])
+    version = catalog.artifacts.get(ref)
+    return Shown(
+        version=version, versions=tuple(catalog.artifacts.versions(version.artifact)), metrics=catalog.runs.metrics(version.attempt),
+        aliases=tuple(alias for alias, number in catalog.models.aliases(version.artifact).items() if number == version.number),
+    )  # fmt: skip
+
+
+def aside(catalog: Catalog, head: Version) -> str:
+    """Why no alias names a model's newest version, and what to do; empty where one does, or none was ever given."""
+    aliases = catalog.models.aliases(head.artifact)
+    if not aliases or head.number in aliases.values():
+        return ""
+    if head.number in catalog.models.barred(head.artifact):
+        return f"{head.ref} is barred: it was rolled back from, and no check promotes it; bedplate promote {head.ref} frees it"
+    return f"{head.ref} is newer and has no alias: bedplate show {head.ref} says what its checks said"
+
+
+def promote(catalog: Catalog, ref: str, alias: str, reason: str, at: datetime) -> Promotion:
+    """Give `late@7` an alias by a person's word. Raises NotFound, and UserError for what is no model or names no version."""
+    version = catalog.artifacts.get(ref)
+    if version.kind != "model":
+        raise UserError(f"{version.ref} is a {version.kind}, not a model", next="bedplate status")
+    if "@" not in ref:
+        named = {number: alias for alias, number in catalog.models.aliases(version.artifact).items()}
+        known = catalog.artifacts.versions(version.artifact)
+        there = ", ".join(f"{one.ref} ({named[one.number]})" if one.number in named else one.ref for one in known)
+        raise UserError(f"which version of {version.artifact}?", why=f"there are {there}", next=f"bedplate promote {version.ref}")
+    return catalog.models.promote(
+        Promotion(model=version.artifact, alias=alias, version=version.number, by="person", reason=reason or who(), at=at)
+    )
+
+
+def rollback(catalog: Catalog, graph: Graph, model: str, alias: str, reason: str, at: datetime) -> Promotion:
+    """Take an alias of `late` (or `late@canary`) back. Raises NotFound, and Refused where there is nothing to go back to."""
+    name, _, given = model.partition("@")
+    graph.node(name)
+    return catalog.models.rollback(name, given or alias, at, reason or who())
+
+
+def _has_been_made(catalog: Catalog, graph: Graph, name: str) -> None:
+    """Raises NotFound for a name that neither the record nor the project knows, and where nothing was made under it yet."""
+    if any(name == known.partition("[")[0] for known in catalog.artifacts.names()):
+        return
+    node = graph.node(name)
+    if node.declaration.decorator == "service":
+        raise NotFound(f"{name} is a service", why="what it serves is not an artifact", next=f"bedplate serve {name}")
+    raise NotFound(f"'{name}' has not been made yet", next=f"bedplate run {name}")
