@@ -52,7 +52,7 @@ PRIORS: dict[str, Prior] = {
     "matrix_low": Prior(
         0.85, 0.1, {"stack:": 0.08, "family:": 0.1, "precision:nvfp4": (-0.2, 0.1), "precision:": 0.1, "accelerator:": 0.07}
     ),
-    "grouped": Prior(0.8, 0.2, {"stack:": 0.15, "release:": 0.15}),
+    "grouped": Prior(0.8, 0.15, {"stack:": 0.15}),
     "ramp": Prior(300.0, 0.5),
     "unhidden": Prior(0.3, 0.5),
     "attention": Prior(
@@ -63,6 +63,7 @@ PRIORS: dict[str, Prior] = {
     "narrow": Prior(0.3, 0.5),
     "scan": Prior(0.04, 0.4, {"family:": 0.2}),
     "stream": Prior(1.8, 0.2, {"stack:": 0.2, "eager": (0.9, 0.3), "autocast": (0.3, 0.2), "era:": 0.3}),
+    "permute": Prior(4.0, 0.5, {"stack:": 0.3, "release:": 0.4, "graphed": 0.3}),
     "quantise": Prior(1.0, 0.3, {"precision:": 0.2, "stack:": 0.2}),
     "loss": Prior(24.0, 0.3, {"stack:": 0.3}),
     "scaleup": Prior(0.75, 0.1),
@@ -70,6 +71,7 @@ PRIORS: dict[str, Prior] = {
     "tensor_shown": Prior(0.7, 0.3, {"stack:maxtext": (-1.2, 0.4), "stack:": 0.3, "era:": 0.3, "async-tp": (-0.3, 0.2)}),
     "context_shown": Prior(0.05, 0.5, {"stack:": 0.7}),
     "expert_shown": Prior(0.7, 0.3, {"stack:": 0.3, "graphed": 0.3}),
+    "expert_far": Prior(0.5, 0.4),
     "data_shown": Prior(0.05, 0.5, {"stack:": 0.5}),
     "contention": Prior(0.2, 0.3, {"stack:": 0.4, "family:TPU": 0.7}),
     "host_layer": Prior(4e-4, 0.3, {"stack:": 0.2}),

@@ -101,6 +101,7 @@ def stream(layout: Layout, work: Workload, ops: Operations, machine: Machine, ra
     """Norms, residual sums, activations, rotations and permutations."""
     whole = np.where(np.asarray(layout.sequence) > 0, layout.tp, 1.0)
     scale = tokens * rates.stream
-    forward = stream_seconds(scale * (ops.whole_forward / whole + ops.split_forward / layout.tp), machine.memory)
-    backward = stream_seconds(scale * (ops.whole_backward / whole + ops.split_backward / layout.tp), machine.memory)
+    permuted = stream_seconds(tokens * rates.permute * ops.permuted / whole, machine.memory)
+    forward = permuted + stream_seconds(scale * (ops.whole_forward / whole + ops.split_forward / layout.tp), machine.memory)
+    backward = permuted + stream_seconds(scale * (ops.whole_backward / whole + ops.split_backward / layout.tp), machine.memory)
     return Pass(forward, backward, repeated(layout, work.again_stream, forward))

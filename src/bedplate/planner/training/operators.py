@@ -79,10 +79,12 @@ class Operations(Record, frozen=True, kw_only=True):
     """Layers with routed experts."""
     whole_forward: Numbers
     whole_backward: Numbers
-    """Memory-bound bytes a token and model that tensor parallelism leaves whole (norms, residual sums, permutations)."""
+    """Memory-bound bytes a token and model that tensor parallelism leaves whole (norms, residual sums)."""
     split_forward: Numbers
     split_backward: Numbers
     """Memory-bound bytes a token and model that it splits (activations, rotations, scans)."""
+    permuted: Numbers
+    """Bytes a token and model moved to order tokens by expert and back, in each direction."""
     kept_whole: Numbers
     kept_split: Numbers
     """Activation bytes a token and model kept for the backward pass: in every tensor rank (or split by sequence), and split."""
@@ -125,7 +127,7 @@ def operations(arch: Architecture, *, mtp: bool = True) -> Operations:
         latent=float((experts.latent if experts else 0) or arch.d_model),
         pairs=float(sum(g.count * ((g.mixer != "none") + g.cross + _has_dense(arch, g)) for g in groups)),
         mixtures=mixtures,
-        whole_forward=moved[0], whole_backward=moved[1], split_forward=moved[2], split_backward=moved[3],
+        whole_forward=moved[0], whole_backward=moved[1], split_forward=moved[2], split_backward=moved[3], permuted=moved[4],
         kept_whole=kept[0], kept_split=kept[1], kept_routed=kept[2],
         boundary=2.0 * arch.d_model * sum(g.count for g in groups),
         dense_params=sum(g.count * (layer_params(arch, g) - _routed(arch, g)) for g in groups),
@@ -236,7 +238,7 @@ def _widths(arch: Architecture, group: LayerGroup) -> tuple[float, float, float]
 
 
 def _moved(arch: Architecture, group: LayerGroup) -> Column:
-    """Memory-bound bytes a token and layer: whole forward and backward, split forward and backward."""
+    """Memory-bound bytes a token and layer: whole forward and backward, split forward and backward, permuted."""
     d, blocks = arch.d_model, (group.mixer != "none") + (group.ffn != "none") + group.cross
     q, kv, inner = _widths(arch, group)
     scan = 2.0 if group.mixer in ("mamba", "linear") else 1.0
@@ -244,8 +246,9 @@ def _moved(arch: Architecture, group: LayerGroup) -> Column:
     sent = arch.experts.top_k * (arch.experts.latent or d) if group.ffn == "moe" and arch.experts else 0
     forward, backward = (6.0, 10.0) if arch.gated else (4.0, 6.0)
     return np.array([
-        10.0 * d * blocks + 4.0 * (sent + d * (sent > 0)), 12.0 * d * blocks + 4.0 * (sent + d * (sent > 0)),
+        10.0 * d * blocks, 12.0 * d * blocks,
         4.0 * scan * (q + kv) + forward * (inner + routed), 4.0 * scan * (q + kv) + backward * (inner + routed),
+        4.0 * (sent + d * (sent > 0)),
     ])  # fmt: skip
 
 

@@ -90,6 +90,8 @@ class Rates(Record, frozen=True, kw_only=True):
     """Share of the attainable rate in bf16 by state-space scans."""
     stream: Numbers
     """Memory-bound traffic beside the count of `operations`, over the bandwidth's attained share."""
+    permute: Numbers
+    """The same of ordering tokens by expert."""
     quantise: Numbers
     loss: Numbers
     """Bytes moved a logit by the loss, forward and backward."""
@@ -98,6 +100,8 @@ class Rates(Record, frozen=True, kw_only=True):
     tensor_shown: Numbers
     context_shown: Numbers
     expert_shown: Numbers
+    expert_far: Numbers
+    """Factor on `expert_shown` where experts span domains: there, recipes run one micro-batch's exchange beside another's compute."""
     data_shown: Numbers
     """Share of the data-parallel traffic that never hides (first and last bucket)."""
     contention: Numbers

@@ -26,6 +26,10 @@ LEVELS = {"none": NONE, "selective": SELECTIVE, "full": FULL}
 FABRIC_GBPS = {"gpu": 200.0, "tpu": 25.0}
 """Gbit/s a chip on the network between domains where neither the case nor a node of the catalogue says."""
 BLACKWELL = ("B200", "B300")
+RELEASES = ("25.09", "26.08")
+"""The oldest and the newest measured release of Megatron-Bridge."""
+GRAPHED_FROM = "26.06"
+"""The release from which mixtures run as whole CUDA graphs on Blackwell."""
 STYLES = ("tp", "sequential")
 """How several accelerators share a model in inference: by tensor, or layers one after the other."""
 FROZEN = ("lora", "qlora", "adapter", "adapter_v2", "inference")
@@ -288,9 +292,9 @@ def _labels(case: Case, own: Engine, arch: Architecture, chip: Accelerator) -> t
         f"stack:{own.stack}", f"vendor:{chip.vendor}", f"kind:{chip.kind}", f"accelerator:{chip.name}", f"accelerator:{chip.name}/{dtype}",
         f"precision:{dtype}", f"family:{generation}",
     ]  # fmt: skip
-    if case.engine_detail == "megatron-bridge" and case.engine_version:
-        release = case.engine_version[:5]
-        labels += [f"release:{release}", *(["graphed"] if release >= "26.06" and generation in BLACKWELL else [])]
+    release = _release(case)
+    if release:
+        labels += [f"release:{release}", *(["graphed"] if release >= GRAPHED_FROM and generation in BLACKWELL else [])]
     dropping = "drop" in (case.variant or "") and "dropless" not in (case.variant or "")
     marks = {
         "era:2022": unfused(case),
@@ -306,6 +310,14 @@ def _labels(case: Case, own: Engine, arch: Architecture, chip: Accelerator) -> t
         "rms": arch.gated,
     }
     return (*labels, *(mark for mark, on in marks.items() if on))
+
+
+def _release(case: Case) -> str:
+    """The NeMo release whose kernels run, among those that were measured: the nearest of them where it is older or newer."""
+    if not _bridge(case):
+        return ""
+    found = re.match(r"\d\d\.\d\d", case.engine_version or "")
+    return min(max(found[0], RELEASES[0]), RELEASES[1]) if found else ""
 
 
 def family(chip: str) -> str:

@@ -51,7 +51,8 @@ def expert(layout: Layout, ops: Operations, net: Fabric, rates: Rates, tokens: N
     copies = np.maximum(ops.top_k, 1.0) / reached
     once = exchange_seconds(sent, layout.ep, layout.etp, net, copies)
     passes = 4.0 + 2.0 * _again(layout)
-    return ops.mixtures * passes * once * rates.expert_shown
+    shown = rates.expert_shown * np.where(domains > 1, rates.expert_far, 1.0)
+    return ops.mixtures * passes * once * shown
 
 
 def held(layout: Layout, ops: Operations) -> tuple[Numbers, Numbers]:
