@@ -120,7 +120,7 @@ class Problem:
                 found.append(np.where(np.isfinite(logs) & use[name], logs, 0.0))
         return np.concatenate(found)
 
-    def fit(self, use: dict[str, NDArray[np.bool_]], start: Array | None = None, steps: int = 12) -> Array:
+    def fit(self, use: dict[str, NDArray[np.bool_]], steps: int = 12) -> Array:
         """The constants that the cases marked by `use` make most likely."""
 
         def loss(theta: Array) -> Array:
@@ -140,8 +140,7 @@ class Problem:
                 jacobian[:rows, at] = change[:, None] * self.touched[:, at]
             return jacobian
 
-        first = self.mean.copy() if start is None else start
-        return np.asarray(least_squares(loss, first, jac=slopes, x_scale=self.deviation, max_nfev=steps).x)
+        return np.asarray(least_squares(loss, self.mean.copy(), jac=slopes, x_scale=self.deviation, max_nfev=steps).x)
 
     def _together(self) -> list[list[int]]:
         """Keys that no case shares two of (labels of one kind under one constant): one evaluation gives all their slopes."""
@@ -232,12 +231,12 @@ def predictions(cases: Mapping[str, Sequence[Measured]], known: Knowledge, const
                     yield LeftOut(case, part, quantity, measured, said[quantity].value)
 
 
-def cross_validate(problem: Problem, known: Knowledge, theta: Array, by: Callable[[Measured], Hashable]) -> list[LeftOut]:
-    """Every case predicted by constants fitted without its group."""
+def cross_validate(problem: Problem, known: Knowledge, by: Callable[[Measured], Hashable]) -> list[LeftOut]:
+    """Every case predicted by constants fitted without its group, from the priors on (a start from the full fit would leak the group)."""
     found: list[LeftOut] = []
     for group in sorted({by(c) for part in problem.parts.values() for c in part.cases}, key=str):
         use = {name: np.array([by(c) != group for c in part.cases]) for name, part in problem.parts.items()}
-        constants = constants_from(problem, problem.fit(use, theta, steps=4), known, use)
+        constants = constants_from(problem, problem.fit(use), known, use)
         left = {name: [c for c in part.cases if by(c) == group] for name, part in problem.parts.items()}
         found += predictions(left, known, constants)
     return found
@@ -291,8 +290,8 @@ def main() -> None:
     problem = Problem(cases, known)
     theta = problem.fit(problem.every())
     constants = constants_from(problem, theta, known, problem.every())
-    by_family = cross_validate(problem, known, theta, family)
-    by_source = cross_validate(problem, known, theta, lambda case: case.source)
+    by_family = cross_validate(problem, known, family)
+    by_source = cross_validate(problem, known, lambda case: case.source)
     write("serving", msgspec.structs.replace(constants, spreads=spreads(by_family)))
     report("seen", list(predictions({n: p.cases for n, p in problem.parts.items()}, known, constants)))
     report("left out by source, architecture and accelerator", by_family)
