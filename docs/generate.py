@@ -9,14 +9,14 @@ from __future__ import annotations
 import ast
 import importlib
 import inspect
-import math
 import re
-from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple, get_args, get_type_hints
 
 import click
 import msgspec
+from pages import ROOT, page, table
+from size_reference import sizing
 
 import bedplate
 from bedplate.core import errors
@@ -26,18 +26,14 @@ from bedplate.core.kinds import View
 from bedplate.core.project import Given
 from bedplate.core.records import Promotion, Record, Version
 from bedplate.core.sources import Source
-from bedplate.interfaces.cli.size_words import OBJECTIVES, PARTS, QUANTITIES
 from bedplate.interfaces.cli.verbs import VERBS
 from bedplate.pipeline.standing import Shown, Status
 from bedplate.planner.estimate import Estimate
 from bedplate.planner.sizing import Binding, Breakdown, Design, Sizing
 from bedplate.stages.monitor.bring import Brought
 from bedplate.stages.monitor.report import Report
-from bedplate.storage.systems import HOME, load_constants, load_systems
 
-ROOT = Path(__file__).parents[1]
 REFERENCE = ROOT / "docs" / "reference"
-MADE = "<!-- made by `make docs` from the code: change that, not this page -->"
 DECORATORS = ("ingest", "prepare", "features", "train", "check", "service", "watch", "step")
 NEEDS = {
     "cpu": "processors, 1 where it is not given",
@@ -139,17 +135,6 @@ class Shown(NamedTuple):
     file: str
     name: str
     says: str
-
-
-def page(title: str, intro: str, *parts: str) -> str:
-    """A whole page."""
-    return "\n\n".join([f"# {title}", MADE, intro, *parts]) + "\n"
-
-
-def table(header: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
-    """A Markdown table."""
-    lines = [header, tuple("---" for _ in header), *rows]
-    return "\n".join("| " + " | ".join(cell.replace("|", "\\|").replace("\n", " ") for cell in line) + " |" for line in lines)
 
 
 def settings() -> str:
@@ -331,66 +316,6 @@ def bad_input() -> str:
         "A test that shows one carries `@pytest.mark.bad_input`."
     )
     return page("Bad input, and what it gets", intro, table(("bad input", "what it gets, and the test that shows it"), rows))
-
-
-ROOMS = ("kernels", "training", "serving", "generation", "convergence", "site", "money", "search")
-"""Rooms of the planner whose modules say their formulas."""
-
-
-def sizing() -> str:
-    """What `bedplate size` answers with, every constant behind it, and the formulas with their sources."""
-    intro = (
-        "What an answer of [`bedplate size`](verbs.md) holds and rests on. `bedplate size list figures` and its sisters print the rows "
-        "themselves; a folder of your own rows goes over them: `--systems FOLDER`."
-    )
-    quantities = [(f"`{name}`", words) for name, (words, _) in QUANTITIES.items()]
-    objectives = [(f"`{name}`", words) for name, words in OBJECTIVES.items()]
-    shares = [(one, f"`{part}`", words) for one, parts in PARTS.items() for part, words in parts.items()]
-    figures = [
-        (
-            f"`{one.name}`",
-            f"{one.value:g}",
-            f"{one.low:g} to {one.high:g}",
-            one.unit,
-            one.source,
-            one.as_of,
-            "" if one.verified else "unverified",
-        )
-        for one in load_systems().figures.values()
-    ]
-    return page(
-        "Size", intro,
-        "## Quantities\n\nThe unit is the end of the name.", table(("name in JSON", "what it is"), quantities),
-        "## What is minimised", table(("objective", "what it looks for"), objectives),
-        "## Parts of a whole", table(("breakdown", "part", "what it is"), shares),
-        "## Figures\n\nWhat no data sheet gives, with what it may be (80 %).",
-        table(("figure", "value", "range", "unit", "source", "date", ""), figures),
-        "## Fitted constants\n\nExponentials of the general values; a name that was measured has an effect of its own on top.",
-        table(("model", "constant", "value", "effects", "fitted on"), _fitted()),
-        "## Formulas\n\nAs they stand at the head of each module.", *_formulas(),
-    )  # fmt: skip
-
-
-def _fitted() -> list[tuple[str, ...]]:
-    """Every fitted constant of every model of the planner."""
-    rows = []
-    for path in sorted((HOME / "calibration").glob("*.json")):
-        held = load_constants(path.stem)
-        rows += [
-            (path.stem, f"`{name}`", f"{math.exp(one.base):.4g}", str(len(one.effects)), held.fitted_on)
-            for name, one in held.effects.items()
-        ]
-        rows += [(path.stem, f"`{name}`", f"{value:.4g}", "", held.fitted_on) for name, value in held.numbers.items()]
-    return rows
-
-
-def _formulas() -> Iterator[str]:
-    """The docstring of every module of the planner's rooms."""
-    for room in ROOMS:
-        for path in sorted((ROOT / "src" / "bedplate" / "planner" / room).glob("*.py")):
-            says = ast.get_docstring(ast.parse(path.read_text()))
-            if path.name != "__init__.py" and says:
-                yield f"### {room}/{path.name}\n\n{says}"
 
 
 PAGES: dict[str, Callable[[], str]] = {
