@@ -44,6 +44,7 @@ from .pipeline.wiring.graph import build as build_graph
 from .pipeline.wiring.services import only_service
 from .pipeline.workspace import Parts, Workspace
 from .planner.knowledge import Knowledge
+from .planner.money.mix import Solve
 from .planner.questions import Question
 from .planner.sizing import Sizing
 from .stages.ingest import Ingest, list_source
@@ -180,8 +181,20 @@ def size(question: Question, folder: str | Path | None = None) -> Sizing:
     name = getattr(question, "model", "")
     if name.endswith(".json"):
         known = known.knows(name, load_config(Path(name)))
-    answered: Sizing = importlib.import_module("bedplate.planner.search").size(question, known)
+    solve = solver() if getattr(question, "load", ()) else None
+    answered: Sizing = importlib.import_module("bedplate.planner.search").size(question, known, solve)
     return answered
+
+
+def solver() -> Solve:
+    """What solves a linear programme. Raises UserError where it is not installed."""
+    try:
+        solve: Solve = importlib.import_module("bedplate.planner.backends.highs").solve
+    except ModuleNotFoundError as error:
+        raise UserError(
+            "a load curve needs a solver", why=f"{error.name} is not installed", next="pip install 'bedplate[solver]'"
+        ) from None
+    return solve
 
 
 def build(config: Config, *, pickles: bool = True, makes: bool = True) -> OpenProject:

@@ -118,6 +118,8 @@ class Cost(Record, frozen=True, kw_only=True, tag="cost"):
     utilisation: float = 1.0
     egress_tb_month: float = 0.0
     storage_tb: float = 0.0
+    load: tuple[float, ...] = ()
+    """Nodes needed in each hour of a period that repeats; it takes the place of `count` and `utilisation`."""
     limits: Limits = Limits()
 
 

@@ -10,7 +10,8 @@ from bedplate.assembly import knowledge
 from bedplate.core.errors import NotFound, UserError
 from bedplate.planner.estimate import exact
 from bedplate.planner.money.cost import cost
-from bedplate.planner.money.mix import Rates, program
+from bedplate.planner.money.loads import under_load
+from bedplate.planner.money.mix import Program, Rates, program
 from bedplate.planner.money.own import Ownership, interest, monthly, owned, payback_months
 from bedplate.planner.money.rent import HOURS_YEAR, hourly, lost_share, newest, rented
 from bedplate.planner.questions import Cost, Limits
@@ -129,3 +130,29 @@ def test_the_mix_programme_covers_every_hour_of_the_load() -> None:
     assert steps == [(10, 2), (40, 1)]
     assert built.costs == [6, 8, 2, 4, 1]
     assert built.limits == [-10, 5, -40, 20]
+
+
+def _all_on_demand(built: Program) -> list[float]:
+    """A solver that reserves nothing: every hour's need is met on demand."""
+    needs = [-limit for limit in built.limits[::2]]
+    return [0.0, *(part for need in needs for part in (need, 0.0))]
+
+
+def test_a_load_curve_takes_the_place_of_count_and_use() -> None:
+    """12 hours of 1 node and 12 of 3: 3 nodes, busy for 2 of 3."""
+    asked = under_load(Cost(node="DGX-H100", load=(1.0,) * 12 + (3.0,) * 12))
+    assert asked.count == 3
+    assert asked.utilisation == pytest.approx(2 / 3)
+
+
+def test_a_mix_pays_for_the_hours_of_the_curve_only() -> None:
+    """All on demand, a mix costs what on-demand at the curve's mean use does: 2 nodes x 730 h a month."""
+    limits = Limits(providers=("nebius",))
+    options = cost(Cost(node="DGX-H100", months=2, load=(1.0,) * 12 + (3.0,) * 12, limits=limits), KNOWN, _all_on_demand).options
+    by_term = {design.term: design.quantities["cost_usd"].value for design in options}
+    assert by_term["mix"] == pytest.approx(by_term["on-demand"])
+
+
+def test_a_curve_of_nothing_is_refused() -> None:
+    with pytest.raises(UserError, match="load"):
+        under_load(Cost(node="DGX-H100", load=(0.0, 0.0)))

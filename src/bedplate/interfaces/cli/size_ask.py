@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, get_args
+from typing import IO, Any, get_args
 
 import click
 import msgspec
@@ -192,7 +192,19 @@ def site(**options: Any) -> Question:
     click.option("--utilisation", type=SHARE, default="100%", show_default=True, help="Share of the time that they are busy."),
     click.option("--egress-tb-month", type=float, default=0.0, help="Data that leaves the cloud each month."),
     click.option("--storage-tb", type=float, default=0.0, help="Data kept in object storage."),
+    click.option("--load", type=click.File(), help="Nodes needed hour by hour, a number a line: the cheapest mix of terms for it."),
 )
-def cost(**options: Any) -> Question:
+def cost(load: IO[str] | None, **options: Any) -> Question:
     """What nodes cost on demand, on spot, reserved and bought; when buying pays back."""
-    return Cost(**options)
+    return Cost(load=_numbers(load) if load else (), **options)
+
+
+def _numbers(file: IO[str]) -> tuple[float, ...]:
+    """A number a line. Raises UserError with the line that is none."""
+    found = []
+    for number, line in enumerate(file, 1):
+        try:
+            found.append(float(line))
+        except ValueError:
+            raise UserError(f"{file.name}, line {number}: '{line.strip()}' is no number", next="one number of nodes a line") from None
+    return tuple(found)

@@ -15,24 +15,26 @@ from bedplate.planner.questions import Cost, Term
 from bedplate.planner.sizing import Assumption, Binding, Breakdown, Design, Part, Sensitivity, Sizing, assumed
 from bedplate.planner.systems import Node, Price, Systems
 
+from .loads import LOST_HOURS, mixed, under_load
+from .mix import Solve
 from .own import FIGURES, monthly, owned, payback_months
 from .rent import HOURS_MONTH, hourly, lost_share, rented
 from .ways import checked, electricity, offers, purchase, terms_of_owning
 
 RENTED: tuple[Term, ...] = ("on-demand", "spot", "reserved-1y", "reserved-3y")
-LOST_HOURS = 0.5
-"""Lost at each interruption of a spot node: half a checkpoint interval of half an hour, and a quarter of an hour to start again."""
 
 
-def cost(question: Cost, knowledge: Knowledge) -> Sizing:
-    """Every way of paying, cheapest first.
+def cost(question: Cost, knowledge: Knowledge, solve: Solve | None = None) -> Sizing:
+    """Every way of paying, cheapest first; under a load curve also the cheapest mix of them, which `solve` finds.
 
     Raises NotFound for an unknown node, UserError where no price is known or a share makes no sense.
     """
-    systems = knowledge.systems
+    systems, question = knowledge.systems, under_load(question)
     node = systems.node(question.node)
     checked(node, question.utilisation, question.months)
-    designs = sorted(_rents(question, node, systems) + _buys(question, node, systems), key=lambda d: d.quantities["cost_usd"].value)
+    ways = _rents(question, node, systems) + _buys(question, node, systems)
+    ways += mixed(question, node, systems, solve) if question.load and solve else []
+    designs = sorted(ways, key=lambda d: d.quantities["cost_usd"].value)
     if not designs:
         raise UserError(f"no price of {node.name} is known within these limits", next="bring a prices.csv of your own: --systems FOLDER")
     budget = question.limits.budget_usd
@@ -117,7 +119,7 @@ def _cheapest_each(designs: list[Design]) -> tuple[Design, ...]:
 
 
 def _reasons(question: Cost, node: Node, systems: Systems, designs: list[Design]) -> tuple[str, ...]:
-    """Break-even of buying against each way of renting that was found."""
+    """Break-even of buying against the cheapest offer of each way of renting."""
     bought = purchase(node, systems)
     own = next((d for d in designs if d.term == "buy"), None)
     if bought is None or own is None:
@@ -126,12 +128,16 @@ def _reasons(question: Cost, node: Node, systems: Systems, designs: list[Design]
     terms = terms_of_owning(bought, systems, utilisation=question.utilisation, cooling=node.cooling, usd_per_kwh=rate)
     running = sum(part.value for part in monthly(terms).parts if part.name not in ("depreciation", "finance"))
     told = []
-    for design in _cheapest_each(designs):
-        if design.term == "buy":
+    for term in RENTED:
+        design = next((d for d in designs if d.term == term), None)
+        if design is None:
             continue
         month = design.quantities["usd_per_month"].value / question.count
         back = payback_months(terms.purchase_usd * (1 + terms.installation), month, running)
-        told.append(f"against {design.name}: " + (f"bought is paid back in {back:.1f} months" if back else "buying never pays back"))
+        pays = back is not None and back <= terms.life_years * 12
+        told.append(
+            f"against {design.name}: " + (f"buying pays back in {back:.1f} months" if pays else "buying does not pay back in its life")
+        )
     return tuple(told)
 
 

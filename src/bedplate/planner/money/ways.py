@@ -29,10 +29,11 @@ class Purchase(Record, frozen=True, kw_only=True):
 
 
 def offers(node: Node, systems: Systems, limits: Limits) -> list[Price]:
-    """The newest price rows that the limits allow: of this very instance if it is one, else of all with its accelerator."""
+    """The newest price rows that the limits allow: of this very instance if it is one, else of instances as large."""
     rows = [row for row in newest(systems.prices) if row.provider != "purchase" and row.accelerator == node.accelerator]
     own = [row for row in rows if row.name == node.name]
-    rows = own or rows
+    whole = [row for row in rows if row.n_accel == node.n_accel]
+    rows = own or whole or rows
     if limits.providers:
         rows = [row for row in rows if row.provider in limits.providers]
     if limits.region:

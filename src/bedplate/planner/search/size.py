@@ -9,6 +9,7 @@ from typing import Any
 from bedplate.core.errors import UserError
 from bedplate.planner.knowledge import Knowledge
 from bedplate.planner.money.cost import cost
+from bedplate.planner.money.mix import Solve
 from bedplate.planner.questions import Batch, Cost, Finetune, Limits, Question, Serve, Site, Train
 from bedplate.planner.site.answer import site
 from bedplate.planner.sizing import Design, Sizing
@@ -22,8 +23,10 @@ from .serving import State, batched, served, states
 from .training import Found, best_layouts, fitting_hint, trained
 
 
-def size(question: Question, knowledge: Knowledge) -> Sizing:
-    """The best design, the runner-up, what binds and why. Raises NotFound and UserError."""
+def size(question: Question, knowledge: Knowledge, solve: Solve | None = None) -> Sizing:
+    """The best design, the runner-up, what binds and why; `solve` finds the mix for a load curve. Raises NotFound and UserError."""
+    if isinstance(question, Cost):
+        return cost(question, knowledge, solve)
     _known_precision(getattr(question, "precision", ""))
     answer: Callable[[Any, Knowledge], Sizing] = _ANSWERS[type(question)]
     return answer(question, knowledge)
@@ -169,5 +172,5 @@ def _positive(**values: float) -> None:
 
 
 _ANSWERS: dict[type, Callable[[Any, Knowledge], Sizing]] = {
-    Train: _train, Finetune: _train, Serve: _serve, Batch: _batch, Cost: cost, Site: site,
+    Train: _train, Finetune: _train, Serve: _serve, Batch: _batch, Site: site,
 }  # fmt: skip
