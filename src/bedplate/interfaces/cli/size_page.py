@@ -31,6 +31,8 @@ TILES = (
     "mfu",
 )
 MOST_TILES = 6
+AS_ASKED = "as asked"
+"""Basis of a number that the question itself gives: no news."""
 
 
 def write_page(found: Sizing, path: Path) -> None:
@@ -59,7 +61,7 @@ def _head(found: Sizing) -> str:
 
 
 def _tiles(best: Design) -> str:
-    names = [name for name in TILES if name in best.quantities][:MOST_TILES]
+    names = [name for name in TILES if _new(name, best)][:MOST_TILES]
     made = [tile(written(n, best.quantities[n].value), escape(label(n)), escape(ranged(n, best.quantities[n]))) for n in names]
     return tiles(*made)
 
@@ -176,7 +178,7 @@ def _timeline(found: Sizing) -> str:
 
 
 def _options(found: Sizing) -> str:
-    names = [n for n in ("time_s", "cost_usd", "power_w", "carbon_kg") if any(n in d.quantities for d in found.options)]
+    names = [n for n in ("time_s", "cost_usd", "power_w", "carbon_kg") if any(_new(n, d) for d in found.options)]
     if not found.options:
         return ""
     rows = [
@@ -188,6 +190,10 @@ def _options(found: Sizing) -> str:
     ]  # fmt: skip
     listed = table(["design", "from", "term", *(label(n) for n in names), ""], rows)
     return section("Options", f"The best of each machine and term, of {found.searched:,} designs.", listed)
+
+
+def _new(name: str, design: Design) -> bool:
+    return name in design.quantities and design.quantities[name].basis != AS_ASKED
 
 
 def _value(name: str, design: Design) -> str:

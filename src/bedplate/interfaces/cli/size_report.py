@@ -136,7 +136,8 @@ def _months(made: Assessment) -> str:
     most = max(sums[made.choice]) if made.choice else 0.0
     rows = []
     for row, at in enumerate(range(0, length, step)):
-        name = f"{at + 1}" if step == 1 else f"{at + 1} to {min(at + step, length)}"
+        last = min(at + step, length)
+        name = f"{last}" if last == at + 1 else f"{at + 1} to {last}"
         mine = sums[made.choice][row] if made.choice else 0.0
         rows.append([name, *(cells[one.way][row] for one in ways), "\u2588" * round(BAR * mine / most) if most else ""])
     rows.append(["in all", *(show_usd(one.usd) for one in ways), ""])

@@ -17,6 +17,11 @@ from bedplate.planner.sizing import Design, Sizing
 Show = Callable[[float], str]
 
 
+def plain(value: float) -> str:
+    """A number without a unit: three digits, or all of them above a thousand."""
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
+
+
 def _percent(value: float) -> str:
     return f"{value:.1%}"
 
@@ -26,12 +31,7 @@ def _energy(value: float) -> str:
 
 
 def _carbon(value: float) -> str:
-    return f"{value / 1000:.3g} t CO2e" if value >= 1000 else f"{value:.3g} kg CO2e"
-
-
-def plain(value: float) -> str:
-    """A number without a unit: three digits, or all of them above a thousand."""
-    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
+    return f"{plain(value / 1000)} t CO2e" if value >= 1000 else f"{value:.3g} kg CO2e"
 
 
 def _unit(unit: str) -> Show:

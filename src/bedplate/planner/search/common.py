@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 
 import msgspec
@@ -30,10 +31,11 @@ def over_time(watts: Estimate, seconds: Estimate, offer: Offer) -> dict[str, Est
 
 
 def money(offer: Offer, seconds: Estimate, n_accel: int) -> dict[str, Estimate]:
-    """USD for `n_accel` accelerators over `seconds`; nothing where no price is known."""
+    """USD for the whole nodes that hold `n_accel` accelerators over `seconds`; nothing where no price is known."""
     if offer.usd_hour is None:
         return {}
-    return {"cost_usd": product(offer.usd_hour, seconds.times(n_accel / 3600), offer.source)}
+    paid = math.ceil(n_accel / offer.per_node) * offer.per_node
+    return {"cost_usd": product(offer.usd_hour, seconds.times(paid / 3600), offer.source)}
 
 
 def constraints(limits: Limits, *, time: bool = True) -> list[Constraint]:
