@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -193,3 +195,10 @@ def _rows(folder: Path, chips: str, nodes: str = "", prices: str = "") -> None:
     for name, text in (("accelerators", chips), ("nodes", nodes), ("prices", prices)):
         if text:
             (folder / "mine" / f"{name}.csv").write_text(text)
+
+
+def test_the_same_answer_from_python(someone: Person) -> None:
+    """`bedplate.size` with a question record gives what the command prints."""
+    code = 'import bedplate; print(bedplate.size(bedplate.Cost(node="p5.48xlarge", utilisation=0.6)).best.name)'
+    done = subprocess.run([sys.executable, "-c", code], cwd=someone.folder, capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout.strip() == someone.reads(*QUESTIONS["cost"])["best"]["name"]

@@ -90,7 +90,7 @@ def assess(found: Sizing, cloud: Sizing | str, owned: Sizing | str, systems: Sys
     """Put the answers together; a text instead of a sizing says why there is none."""
     weeks = sum(systems.figure(name).value for name in DELIVERY)
     rent, own = _cloud(found, cloud), _owned(found, owned, weeks)
-    options = (rent, own, _hybrid(rent, own))
+    options = (rent, own, _hybrid(rent, own, _months(found, rent.design) if rent.design else 0.0))
     priced = [option for option in options if option.months]
     best = min((option for option in priced if not option.reason), key=lambda option: option.usd, default=None)
     return Assessment(
@@ -120,21 +120,19 @@ def _owned(found: Sizing, answer: Sizing | str, weeks: float) -> Option:
     return Option(way="on premises", design=design, months=_even(usd, months, ready), usd=usd, start_month=ready, reason=reason)
 
 
-def _hybrid(rent: Option, own: Option) -> Option:
-    """Rented month by month until the bought machines work, then those, for as long as the question goes."""
+def _hybrid(rent: Option, own: Option, length: float) -> Option:
+    """Rented month by month until the bought machines work, then those, for the `length` months that the question goes."""
     if not rent.months or not own.months:
         missing = rent if not rent.months else own
         return Option(way="hybrid", reason=f"{missing.way} has no answer: {missing.reason}")
-    if len(rent.months) <= own.start_month:
+    if length <= own.start_month:
         return Option(way="hybrid", reason=f"rented machines are done before bought ones work ({own.start_month:.1f} months)")
-    owned_months = len(own.months) - own.start_month
-    each = own.usd / owned_months
-    months = tuple(
-        rented * share + each * (1 - share)
-        for month, rented in enumerate(rent.months)
-        for share in (min(1.0, max(0.0, own.start_month - month)),)
-    )
-    return Option(way="hybrid", design=own.design, months=months, usd=sum(months), start_month=0.0)
+    months = []
+    for month in range(math.ceil(length)):
+        whole = min(1.0, length - month)
+        rented = min(whole, max(0.0, own.start_month - month))
+        months.append((rent.usd * rented + own.usd * (whole - rented)) / length)
+    return Option(way="hybrid", design=own.design, months=tuple(months), usd=sum(months), start_month=0.0)
 
 
 def _months(found: Sizing, design: Design) -> float:

@@ -14,7 +14,22 @@ from bedplate.core.errors import UserError
 from bedplate.planner.sizing import Assumption, Breakdown, Design, Sizing
 
 from . import size_charts as charts
-from .size_words import OBJECTIVES, goals, label, layout, offer, ordered, part_label, ranged, target, title, unit_of, workload, written
+from .size_words import (
+    OBJECTIVES,
+    goals,
+    label,
+    layout,
+    news,
+    offer,
+    ordered,
+    part_label,
+    ranged,
+    target,
+    title,
+    unit_of,
+    workload,
+    written,
+)
 
 CSS = Path(__file__).with_name("size_page.css")
 TILES = (
@@ -31,8 +46,6 @@ TILES = (
     "mfu",
 )
 MOST_TILES = 6
-AS_ASKED = "as asked"
-"""Basis of a number that the question itself gives: no news."""
 
 
 def write_page(found: Sizing, path: Path) -> None:
@@ -61,7 +74,7 @@ def _head(found: Sizing) -> str:
 
 
 def _tiles(best: Design) -> str:
-    names = [name for name in TILES if _new(name, best)][:MOST_TILES]
+    names = [name for name in TILES if news(name, best)][:MOST_TILES]
     made = [tile(written(n, best.quantities[n].value), escape(label(n)), escape(ranged(n, best.quantities[n]))) for n in names]
     return tiles(*made)
 
@@ -178,7 +191,7 @@ def _timeline(found: Sizing) -> str:
 
 
 def _options(found: Sizing) -> str:
-    names = [n for n in ("time_s", "cost_usd", "power_w", "carbon_kg") if any(_new(n, d) for d in found.options)]
+    names = [n for n in ("time_s", "cost_usd", "power_w", "carbon_kg") if any(news(n, d) for d in found.options)]
     if not found.options:
         return ""
     rows = [
@@ -190,10 +203,6 @@ def _options(found: Sizing) -> str:
     ]  # fmt: skip
     listed = table(["design", "from", "term", *(label(n) for n in names), ""], rows)
     return section("Options", f"The best of each machine and term, of {found.searched:,} designs.", listed)
-
-
-def _new(name: str, design: Design) -> bool:
-    return name in design.quantities and design.quantities[name].basis != AS_ASKED
 
 
 def _value(name: str, design: Design) -> str:

@@ -12,7 +12,7 @@ from bedplate.planner.sizing import Breakdown, Sizing
 
 from .blocks import bar
 from .common import console, table
-from .size_words import label, layout, offer, ordered, part_label, shown, target, unit_of, written
+from .size_words import label, layout, news, offer, ordered, part_label, shown, target, unit_of, written
 
 BAR = 36
 FRONT = 8
@@ -42,12 +42,13 @@ def _designs(out: Console, found: Sizing) -> None:
     best, second = found.best, found.runner_up
     assert best is not None
     drawn = table("", "the choice", *(["the runner-up"] if second else []))
-    for name in ordered(best):
+    for name in (one for one in ordered(best) if news(one, best)):
         cells = [shown(name, best.quantities[name])]
         if second is not None:
             cells.append(shown(name, second.quantities[name]) if name in second.quantities else "")
         drawn.add_row(label(name), *cells)
-    drawn.add_row("layout", escape(layout(best)), *([escape(layout(second))] if second else []))
+    if best.layout:
+        drawn.add_row("layout", escape(layout(best)), *([escape(layout(second))] if second else []))
     if second is not None:
         drawn.add_row("", "", f"[dim]{escape(second.name)}: {escape(second.lost)}[/dim]")
     out.print(drawn)
@@ -70,7 +71,7 @@ def _options(out: Console, found: Sizing) -> None:
     rows = [design for design in found.options if found.best is None or design.name != found.best.name or design.term != found.best.term]
     if not rows:
         return
-    names = [n for n in ("time_s", "cost_usd", "power_w") if any(n in d.quantities for d in rows)]
+    names = [n for n in ("time_s", "cost_usd", "power_w") if any(news(n, d) for d in rows)]
     out.print(f"\n[bold]other options[/bold]  [dim]of {found.searched:,} designs looked at[/dim]")
     drawn = table("", "pay", *(f"#{label(n)}" for n in names))
     for design in rows[:FRONT]:

@@ -142,6 +142,11 @@ def ordered(design: Design) -> list[str]:
     return [n for n in QUANTITIES if n in design.quantities] + [n for n in design.quantities if n not in QUANTITIES]
 
 
+def news(name: str, design: Design) -> bool:
+    """Whether a design says that quantity, and the question did not."""
+    return name in design.quantities and design.quantities[name].basis != "as asked"
+
+
 def offer(design: Design) -> str:
     """Who sells it, what, where and on which term."""
     return " ".join(word for word in (design.provider, design.node, design.region, design.term) if word)
