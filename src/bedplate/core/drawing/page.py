@@ -43,7 +43,7 @@ def key(*entries: tuple[str, str]) -> str:
 
 def table(heads: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
     """A table of markup cells that scrolls sideways where it is too wide."""
-    head = "".join(f"<th>{name}</th>" for name in heads)
+    head = "".join(f'<th scope="col">{name}</th>' for name in heads)
     body = "".join(f"<tr>{''.join(f'<td>{cell}</td>' for cell in row)}</tr>" for row in rows)
     thead = f"<thead><tr>{head}</tr></thead>" if head else ""
     return f'<div class="scroll" tabindex="0"><table>{thead}<tbody>{body}</tbody></table></div>'

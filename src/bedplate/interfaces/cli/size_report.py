@@ -20,6 +20,7 @@ from .size_words import goals, label, layout, offer, ordered, shown, title, work
 
 BAR, MOST_ROWS = 30, 24
 QUARTER = 3
+COUNTED = "counted from the layout with the figures of the table above"
 
 
 def write_report(found: Sizing, path: Path, systems: Path | None = None) -> None:
@@ -117,7 +118,7 @@ def _quantity(option: Option, name: str, notes: Notes) -> str:
     found = option.design.quantities.get(name) if option.design and option.months else None
     if found is None or (option.way == "hybrid" and name in ("cost_usd", "usd_per_month")):
         return ""
-    return shown(name, found) + notes.mark(found.basis)
+    return shown(name, found) + notes.mark(found.basis or COUNTED)
 
 
 def _risks(made: Assessment) -> str:

@@ -16,6 +16,7 @@ from .size_words import label, layout, news, offer, ordered, part_label, shown, 
 
 BAR = 36
 FRONT = 8
+MOST_PARTS = 16
 
 
 def draw(found: Sizing) -> None:
@@ -56,8 +57,14 @@ def _designs(out: Console, found: Sizing) -> None:
 
 def _breakdown(out: Console, breakdown: Breakdown) -> None:
     write = unit_of(breakdown.unit)
+    values = [part.value for part in breakdown.parts]
+    if len(values) > MOST_PARTS:
+        out.print(
+            f"\n[bold]{escape(breakdown.name)}[/bold]  {write(breakdown.total)}, each from {write(min(values))} to {write(max(values))}"
+        )
+        return
     out.print(f"\n[bold]{escape(breakdown.name)}[/bold]  {write(breakdown.total)}")
-    most = max((part.value for part in breakdown.parts), default=0.0)
+    most = max(values, default=0.0)
     drawn = table("", "", "#", "#")
     for part in breakdown.parts:
         share = f"{part.value / (breakdown.total or 1):.1%}"
