@@ -58,12 +58,11 @@ def _designs(out: Console, found: Sizing) -> None:
 def _breakdown(out: Console, breakdown: Breakdown) -> None:
     write = unit_of(breakdown.unit)
     values = [part.value for part in breakdown.parts]
+    head = f"\n[bold]{escape(breakdown.name)}[/bold]  {write(breakdown.total)}"
     if len(values) > MOST_PARTS:
-        out.print(
-            f"\n[bold]{escape(breakdown.name)}[/bold]  {write(breakdown.total)}, each from {write(min(values))} to {write(max(values))}"
-        )
+        out.print(f"{head}, each from {write(min(values))} to {write(max(values))}")
         return
-    out.print(f"\n[bold]{escape(breakdown.name)}[/bold]  {write(breakdown.total)}")
+    out.print(head)
     most = max(values, default=0.0)
     drawn = table("", "", "#", "#")
     for part in breakdown.parts:
