@@ -168,6 +168,15 @@ def test_a_broken_row_is_named_by_file_line_and_field(someone: Person, row: str,
     assert "MyChip" in error
 
 
+@pytest.mark.bad_input("a broken row of the catalogue")
+def test_a_folder_or_file_of_rows_that_nobody_would_read_is_refused(someone: Person) -> None:
+    """A folder that is not there, and a misspelt file in it, with the name that was meant."""
+    assert "nowhere is no folder" in someone.types("size", "--systems", "nowhere", "list", "links", code=2).stderr
+    _rows(someone.folder, "")
+    (someone.folder / "mine" / "accelerator.csv").write_text(CHIP)
+    assert "did you mean accelerators.csv?" in someone.types("size", "--systems", "mine", "list", "links", code=2).stderr
+
+
 @pytest.mark.bad_input("a machine that was never measured")
 def test_a_machine_that_was_never_measured_gets_a_wide_range_and_a_warning(someone: Person) -> None:
     """A wider range than a machine with measured runs, and a warning in words."""

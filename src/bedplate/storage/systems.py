@@ -31,6 +31,8 @@ HOME = Path(str(importlib.resources.files("bedplate"))) / "systems"
 @functools.cache
 def load_systems(folder: Path | None = None) -> Systems:
     """The catalogue that ships with bedplate; rows of the same files in `folder` go over it. Raises UserError with file, line and field."""
+    if folder is not None:
+        _looked_at(folder)
 
     def by_name(file: str, kind: type[R]) -> dict[str, R]:
         return {row.name: row for row in _rows(file, kind, folder)}
@@ -50,6 +52,18 @@ def load_systems(folder: Path | None = None) -> Systems:
         file, wrong = loose
         raise UserError(f"{file}: {wrong}", next=f"mend {folder / file if folder and (folder / file).exists() else HOME / file}")
     return systems
+
+
+def _looked_at(folder: Path) -> None:
+    """Refuses a folder that is not there, and a file in it that nobody would read: a misspelt name must not pass unseen."""
+    if not folder.is_dir():
+        raise UserError(f"{folder} is no folder", next="name the folder that holds your rows: --systems FOLDER")
+    known = [path.name for path in HOME.glob("*.csv")]
+    for path in sorted(folder.glob("*.csv")):
+        if path.name not in known:
+            near = difflib.get_close_matches(path.name, known, n=1)
+            told = f"did you mean {near[0]}?" if near else f"known: {', '.join(sorted(known))}"
+            raise UserError(f"{path} is read by nobody", why=told, next=f"rename or remove {path}")
 
 
 @functools.cache
