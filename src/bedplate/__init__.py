@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from .core.parameters import Secret, daily, hourly, tune, use
     from .core.project import Project
     from .core.sources import Files, Package
+    from .core.workload import Workload
     from .planner.questions import Batch, Cost, Finetune, Limits, Serve, Site, Train
 
 __version__ = "0.1.0"
@@ -40,6 +41,7 @@ _HOME = {
     "Serve": "planner.questions",
     "Site": "planner.questions",
     "Train": "planner.questions",
+    "Workload": "core.workload",
     "daily": "core.parameters",
     "hourly": "core.parameters",
     "open": "assembly",
@@ -65,6 +67,7 @@ __all__ = [
     "Serve",
     "Site",
     "Train",
+    "Workload",
     "daily",
     "hourly",
     "size",

@@ -27,7 +27,8 @@ from .core.config import Config, resolve
 from .core.config import watts as read_watts
 from .core.errors import BedplateError, UserError
 from .core.records import Cause, Outcome, Task
-from .core.units import byte_count
+from .core.units import byte_count, dollars_per_hour
+from .core.workload import Workload, machines
 from .pipeline.ask import known
 from .pipeline.ask import tables as ask_tables
 from .pipeline.code.behind import Behind
@@ -37,12 +38,14 @@ from .pipeline.execute import Execution
 from .pipeline.handlers import Handler
 from .pipeline.opened import Opened
 from .pipeline.owner import check_owner
+from .pipeline.plan import Expect
 from .pipeline.served import served
 from .pipeline.standing import Shown, shown
 from .pipeline.wiring.graph import Graph
 from .pipeline.wiring.graph import build as build_graph
 from .pipeline.wiring.services import only_service
 from .pipeline.workspace import Parts, Workspace
+from .planner.expected import Expected
 from .planner.knowledge import Knowledge
 from .planner.money.mix import Solve
 from .planner.questions import Question
@@ -215,9 +218,43 @@ def assemble(config: Config, loaded: Loaded, *, pickles: bool = True, makes: boo
             config=config, loaded=loaded, graph=graph, catalog=catalog, store=store, clock=clock,
             random_bits=rng.getrandbits, handlers=handlers(), list_source=list_source,
             executor=lambda stopping: make_executor(config, loaded, graph, stopping), process_started=machine.started,
-            warehouse=lambda query: ask(catalog, store, query),
+            warehouse=lambda query: ask(catalog, store, query), expect=expecting(config),
         )
     )  # fmt: skip
+
+
+def knowing(model: str, folder: Path) -> Knowledge:
+    """What the planner knows, with the model of a config.json in `folder` where that is what is named. Raises UserError."""
+    known = knowledge()
+    return known.knows(model, load_config(folder / model)) if model.endswith(".json") else known
+
+
+def unknown_model(model: str, folder: Path) -> UserError | None:
+    """What is wrong with the model of a declared workload; None where it is known."""
+    try:
+        knowing(model, folder).architecture(model)
+    except UserError as error:
+        return error
+    return None
+
+
+def expecting(config: Config) -> Expect | None:
+    """What the planner says of a declared workload on the target's machines, asked once for each; None where it declares none."""
+    held = machines(config["machines"])
+    if not held.count:
+        return None
+
+    @functools.cache
+    def expect(workload: Workload) -> Expected:
+        try:
+            known = knowing(workload.model, config.folder)
+        except UserError as error:
+            return Expected(machines=str(held), problem=error.line)
+        planner = importlib.import_module("bedplate.planner.workload")
+        found: Expected = planner.expected(workload, held, known, dollars_per_hour(config["price"]))
+        return found
+
+    return expect
 
 
 def handlers() -> dict[str, Handler]:

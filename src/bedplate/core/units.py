@@ -174,8 +174,9 @@ def show_bytes(value: float) -> str:
 
 def show_joules(value: float) -> str:
     """Energy for people: joules below 3.6 kJ, else watt-hours."""
-    if value >= 3600:
-        return f"{value / 3600:.1f} Wh"
+    for name, size in (("MWh", 3.6e9), ("kWh", 3.6e6), ("Wh", 3.6e3)):
+        if value >= size:
+            return f"{value / size:.1f} {name}"
     return f"{value:.0f} J" if value >= 10 else f"{value:.1f} J"
 
 
