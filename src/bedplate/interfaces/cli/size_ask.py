@@ -93,14 +93,14 @@ RENAMED = {"by_s": "by", "budget_usd": "budget", "max_power_w": "max_power"}
 
 def _answer(question: Question, given: dict[str, Any], html: Path | None, report: Path | None, as_json: bool) -> int:
     found = size(question, given.get("systems"))
-    if as_json or given.get("as_json"):
-        put_json(found)
-    else:
-        draw(found)
     if html is not None:
         write_page(found, html)
     if report is not None:
         write_report(found, report, given.get("systems"))
+    if as_json or given.get("as_json"):
+        put_json(found)
+    else:
+        draw(found)
     return 0 if found.best is not None else Refused.exit_code
 
 
