@@ -14,7 +14,7 @@ from bedplate.interfaces.cli import size_charts as charts
 from bedplate.interfaces.cli.size_page import sizing_page
 from bedplate.interfaces.cli.size_words import goals, plain, shown, title, workload
 from bedplate.planner.estimate import Estimate, exact
-from bedplate.planner.questions import Limits, Serve, Train
+from bedplate.planner.questions import Cost, Limits, Serve, Train
 from bedplate.planner.sizing import Assumption, Binding, Breakdown, Design, Milestone, Part, Sensitivity, Sizing
 
 EVIL = '<script>alert("x")</script>'
@@ -114,4 +114,5 @@ def test_a_question_is_told_in_words() -> None:
     assert goals(QUESTION) == [("machines", "h100"), ("done within", "30.0 days")]
     serve = Serve(model="a", isl=10, osl=5, rate=40, ttft_s=0.5)
     assert ("first token within", "500 ms") in goals(serve)
+    assert ("load", "2 values, 4 to 8") in workload(Cost(node="a", load=(4.0, 8.0)))
     assert "first token within" not in dict(workload(serve))

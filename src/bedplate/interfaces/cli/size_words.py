@@ -213,7 +213,8 @@ def _said(record: Question | Limits, skip: tuple[str, ...] = ("limits",)) -> lis
         if field.name in skip or value in (None, "", ()):
             continue
         if isinstance(value, tuple):
-            text = ", ".join(value)
+            numbers = isinstance(value[0], float)
+            text = f"{len(value)} values, {min(value):g} to {max(value):g}" if numbers else ", ".join(value)
         elif isinstance(value, bool):
             text = "yes" if value else "no"
         elif isinstance(value, int | float):
