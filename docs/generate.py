@@ -43,8 +43,8 @@ NEEDS = {
     "retries": "further tries after a failure",
 }
 QUESTIONS = (bedplate.Train, bedplate.Finetune, bedplate.Serve, bedplate.Batch, bedplate.Site, bedplate.Cost, bedplate.Limits)
-ANSWERS = (Sizing, Design, Binding, Breakdown, Estimate)
-BUILT = (bedplate.Model, bedplate.Check, *QUESTIONS, *ANSWERS)
+SIZED = (Sizing, Design, Binding, Breakdown, Estimate)
+BUILT = (bedplate.Model, bedplate.Check, bedplate.Workload, *QUESTIONS, *SIZED)
 """Classes that a project or a program makes itself or takes apart; of the others it is handed an instance."""
 INNER = ("bind", "is_running", "start")
 """Public for the house's own rooms, not for a project."""
@@ -73,10 +73,15 @@ CALLS: tuple[tuple[str, str, tuple[Any, ...]], ...] = (
         (bedplate.tune, bedplate.use, bedplate.daily, bedplate.hourly),
     ),
     (
+        "Workload",
+        "What `workload=` of a `train`, `step` or `service` takes: [plan a training job](../how-to/plan-a-training-job.md).",
+        (bedplate.Workload,),
+    ),
+    (
         "Sizing",
         "`bedplate.size(bedplate.Train(model=..., tokens=...))` gives a Sizing: what it holds is in [size](size.md). A quantity is in the "
         "unit that its name ends with, and None is for the planner to choose.",
-        (bedplate.size, *QUESTIONS, *ANSWERS),
+        (bedplate.size, *QUESTIONS, *SIZED),
     ),
 )
 EXIT_CODES = {

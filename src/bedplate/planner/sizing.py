@@ -37,6 +37,7 @@ class Breakdown(Record, frozen=True, kw_only=True):
 
     @property
     def total(self) -> float:
+        """The sum of the parts, in the breakdown's unit."""
         return sum(part.value for part in self.parts)
 
 

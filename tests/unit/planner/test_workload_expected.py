@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import random
 
 import pytest
 from hypothesis import given
@@ -130,6 +131,21 @@ def test_the_blended_middle_lies_between_the_prior_and_the_attempts(halves: floa
     one = forecast(walls(*[own] * n), "wall_s", prior=PRIOR)
     assert min(own, 100.0) * (1 - 1e-9) <= one.middle <= max(own, 100.0) * (1 + 1e-9)
     assert one.low < one.middle < one.high
+
+
+@pytest.mark.parametrize("share", [1 / 3, 0.9])
+@pytest.mark.parametrize("n", [1, 3, 6, 9])
+def test_blended_ranges_hold_at_least_four_in_five(share: float, n: int) -> None:
+    """Machines that differ from the prior as its range says, of which `share` of the variance is theirs and the rest from run to run."""
+    dice = random.Random(n)
+    sigma = math.log(125 / 80) / 2 / 1.282
+    inside = 0
+    for _ in range(2000):
+        level = dice.gauss(math.log(100.0), sigma * math.sqrt(share))
+        values = [math.exp(dice.gauss(level, sigma * math.sqrt(1 - share))) for _ in range(n + 1)]
+        one = forecast(walls(*values[:n]), "wall_s", prior=PRIOR)
+        inside += one.low <= values[n] <= one.high
+    assert inside / 2000 >= 0.78, "0.01 is the standard error"
 
 
 def test_money_and_energy_follow_the_time_that_attempts_took() -> None:
