@@ -15,6 +15,7 @@ from bedplate.core.errors import BedplateError, NotFound, UserError
 from bedplate.core.records import Forecast
 from bedplate.core.workload import Machines, Task, Workload
 
+from .cases import Unsupported
 from .estimate import Estimate
 from .expected import Expected
 from .history import cost
@@ -39,6 +40,8 @@ def expected(workload: Workload, machines: Machines, knowledge: Knowledge, usd_p
         sized = size(question, knowledge)
     except NotFound as error:
         return Expected(machines=str(machines), problem=_told(error))
+    except Unsupported as error:
+        return Expected(machines=str(machines), problem=str(error))
     except UserError as error:
         needs = _needs(workload, machines, knowledge)
         return Expected(machines=str(machines), fits=False if needs else None, problem=_told(error), needs=needs)
@@ -55,8 +58,8 @@ def asked(workload: Workload, name: str, accelerators: int) -> Asked:
     limits = Limits(on=(name,), gpus=None if most else accelerators, max_gpus=accelerators if most else None, terms=("on-demand",))
     question: type[Asked] = _QUESTIONS[workload.task]
     fields = question.__struct_fields__
-    given: dict[str, Any] = {name: number for name in _NUMBERS if name in fields and (number := workload.number(name)) is not None}
-    given |= {name: value for name in _PLAIN if name in fields and (value := getattr(workload, name))}
+    given: dict[str, Any] = {field: number for field in _NUMBERS if field in fields and (number := workload.number(field)) is not None}
+    given |= {field: value for field in _PLAIN if field in fields and (value := getattr(workload, field))}
     return question(limits=limits, **given)
 
 
@@ -86,7 +89,7 @@ def _needs(workload: Workload, machines: Machines, knowledge: Knowledge) -> str:
             accelerators = more.count * _held(more.name, knowledge.systems)
             if size(asked(workload, more.name, accelerators), knowledge).best is not None:
                 return str(more)
-        except UserError:
+        except (UserError, Unsupported):
             pass
         times *= 2
     return ""

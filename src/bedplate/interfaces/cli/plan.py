@@ -117,9 +117,9 @@ def _told(expected: Expected, forecasts: Sequence[Forecast]) -> str:
     before = next((f for f in expected.forecasts if f.quantity == "wall_s"), None)
     if before is None or not forecasts[0].samples:
         return design
-    attempts = f"{forecasts[0].samples} attempt{'s' if forecasts[0].samples > 1 else ''}"
+    attempts = f"{forecasts[0].samples} attempts" if forecasts[0].samples > 1 else "attempt"
     if forecasts[0].basis == "planner":
-        return f"{design}; {attempts} blended in"
+        return f"{design}, its own {attempts} blended in"
     return f"by its own {attempts}; the planner says {_range(before)}, with {expected.design}"
 
 
