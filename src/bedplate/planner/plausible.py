@@ -11,6 +11,10 @@ import math
 from .grid import HOURS
 from .systems import DayShape, Figure, Grid, Price, Row, Systems
 
+MOST_G_KWH = 2000.0
+"""Old lignite plants emit about 1,200 g CO2 for a kWh (IPCC AR5 WG III, annex III: coal up to 910 in new plants)."""
+MOST_USD_KWH = 5.0
+
 _MAY_BE_ZERO = {
     "g_per_kwh", "carbon_free", "water_l_kwh", "value", "low", "high", "n_accel", "latency_us", "latency_ms", "pj_per_bit", "rack_units",
 }  # fmt: skip
@@ -35,6 +39,10 @@ def _own_fault(row: Row) -> str:
         return f"value: {row.value:g} lies outside {row.low:g} to {row.high:g}"
     if isinstance(row, Grid) and row.carbon_free is not None and row.carbon_free > 1:
         return f"carbon_free: {row.carbon_free:g} is no share"
+    if isinstance(row, Grid) and row.g_per_kwh is not None and row.g_per_kwh > MOST_G_KWH:
+        return f"g_per_kwh: {row.g_per_kwh:g} is more than burning anything emits; is it in grams a kWh?"
+    if isinstance(row, Grid) and row.usd_per_kwh is not None and row.usd_per_kwh > MOST_USD_KWH:
+        return f"usd_per_kwh: {row.usd_per_kwh:g} is no price of a kWh; is it in USD a kWh?"
     if isinstance(row, Grid) and row.pue is not None and row.pue < 1:
         return f"pue: {row.pue:g} is below 1"
     if isinstance(row, Price) and not any((row.on_demand, row.spot, row.reserved_1y, row.reserved_3y, row.purchase_usd)):

@@ -160,7 +160,10 @@ class StorageSystem(Row, frozen=True, kw_only=True):
 
 
 class Price(Row, frozen=True, kw_only=True):
-    """What a node costs. `name` is the instance; USD per hour and instance, or `purchase_usd` for one bought."""
+    """What a node costs. `name` is the instance; USD per hour and instance, or `purchase_usd` for one bought.
+
+    `quoted`: a quotation, as every row of a folder of one's own: terms that it does not state are not on offer, and none is worked out.
+    """
 
     provider: str
     accelerator: str
@@ -171,6 +174,7 @@ class Price(Row, frozen=True, kw_only=True):
     reserved_1y: float | None = None
     reserved_3y: float | None = None
     purchase_usd: float | None = None
+    quoted: bool = False
 
 
 class Grid(Row, frozen=True, kw_only=True):

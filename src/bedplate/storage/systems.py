@@ -108,10 +108,15 @@ def _decode(path: Path, kind: type[D]) -> D:
 def _rows(file: str, kind: type[R], folder: Path | None) -> list[R]:
     rows = _table(HOME / file, kind)
     if folder and (folder / file).exists():
-        own = _table(folder / file, kind)
+        own = [_quotation(row) for row in _table(folder / file, kind)]
         names = {row.name for row in own}
         rows = [row for row in rows if row.name not in names] + own
     return rows
+
+
+def _quotation(row: R) -> R:
+    """A price of one's own states every term there is: none is worked out beside it."""
+    return msgspec.structs.replace(row, quoted=True) if isinstance(row, Price) else row
 
 
 def _table(path: Path, kind: type[R]) -> list[R]:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import msgspec
 import pytest
 
-from bedplate.planner.systems import EXPORT_ORDER, Accelerator
+from bedplate.planner.plausible import fault
+from bedplate.planner.systems import EXPORT_ORDER, Accelerator, Grid
 from bedplate.storage.systems import load_systems
 
 SYSTEMS = load_systems()
@@ -86,3 +90,18 @@ def test_what_every_way_of_a_site_asks_for_is_among_the_figures() -> None:
 def test_a_row_whose_only_source_is_memory_is_not_called_verified() -> None:
     rows = [*SYSTEMS.accelerators.values(), *SYSTEMS.nodes.values(), *SYSTEMS.links.values(), *SYSTEMS.switches.values(), *SYSTEMS.prices]
     assert not [row.name for row in rows if row.verified and row.source.startswith("recalled") and "agrees with" not in row.source]
+
+
+def test_a_grid_in_the_wrong_unit_is_refused() -> None:
+    """Tonnes for a GWh written as grams for a GWh are a million times too much."""
+    row = Grid(name="x", kind="azure", region="x", g_per_kwh=77e6, source="test")
+    assert fault(row).startswith("g_per_kwh")
+    assert fault(msgspec.structs.replace(row, g_per_kwh=77.0)) == ""
+    assert fault(msgspec.structs.replace(row, g_per_kwh=None, usd_per_kwh=90.0)).startswith("usd_per_kwh")
+
+
+def test_a_price_of_ones_own_is_a_quotation(tmp_path: Path) -> None:
+    (tmp_path / "prices.csv").write_text("name,provider,accelerator,n_accel,on_demand,source\nmine-8,me,H100-SXM5-80GB,8,20,letter\n")
+    rows = {row.name: row for row in load_systems(tmp_path).prices}
+    assert rows["mine-8"].quoted
+    assert not rows["p5.48xlarge"].quoted

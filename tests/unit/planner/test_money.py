@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -122,6 +123,28 @@ def test_the_newest_row_of_an_offer_stands() -> None:
     old = Price(name="x", provider="p", accelerator="a", on_demand=84.8, source="s", as_of="2024", notes="before June 2025")
     new = Price(name="x", provider="p", accelerator="a", on_demand=44.0, source="s", as_of="2025")
     assert newest([old, new]) == newest([new, old]) == [new]
+
+
+def test_a_newer_row_without_a_spot_price_leaves_the_older_rows_spot_price() -> None:
+    """us-east-1: the row of 2026 states on demand only; the older one's spot price stands, and the source says so."""
+    old = Price(name="x", provider="p", accelerator="a", on_demand=60.0, spot=10.0, source="old list", as_of="2025")
+    new = Price(name="x", provider="p", accelerator="a", on_demand=55.0, source="new list", as_of="2026", verified=True)
+    (row,) = newest([old, new])
+    assert (row.on_demand, row.spot, row.as_of) == (55.0, 10.0, "2026")
+    assert "old list" in row.source
+    listed = {(one.name, one.region): one for one in newest(KNOWN.systems.prices)}
+    assert listed["p5.48xlarge", "us-east-1"].spot == pytest.approx(10.2397)
+
+
+def test_a_quotation_offers_only_the_terms_that_it_states() -> None:
+    quoted = Price(name="x", provider="aws", accelerator="H100-SXM5-80GB", on_demand=10.0, source="mine", quoted=True)
+    assert [hourly(quoted, term, KNOWN.systems) is not None for term in ("on-demand", "spot", "reserved-1y")] == [True, False, False]
+
+
+def test_no_spot_price_is_worked_out_for_a_provider_without_any() -> None:
+    lambda_row = Price(name="x", provider="lambda", accelerator="H100-SXM5-80GB", on_demand=10.0, source="test")
+    assert hourly(lambda_row, "spot", KNOWN.systems) is None
+    assert hourly(msgspec.structs.replace(lambda_row, provider="gcp"), "spot", KNOWN.systems) is not None
 
 
 def test_the_mix_programme_covers_every_hour_of_the_load() -> None:

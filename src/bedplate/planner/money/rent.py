@@ -4,7 +4,8 @@
     spot       rate x busy hours x (1 + interruptions per hour x hours lost at each)
     reserved   rate x all hours: paid whether busy or not
 
-Choices: a price that no row gives is worked out from the on-demand price with the published reduction of `figures.csv`, and says so.
+Choices: a price that no row gives is worked out from the on-demand price with the published reduction of `figures.csv`, and says so;
+never for a quotation, and no spot price for a provider of whom no spot price is known.
 A month is 730 hours (8,760 / 12), a year 8,760.
 Limits: no volume or negotiated discounts: override `prices.csv` with your own rows.
 """
@@ -12,6 +13,8 @@ Limits: no volume or negotiated discounts: override `prices.csv` with your own r
 from __future__ import annotations
 
 from collections.abc import Iterable
+
+import msgspec
 
 from bedplate.planner.estimate import Estimate, exact
 from bedplate.planner.questions import Term
@@ -28,12 +31,14 @@ _COMMITTED_MONTHS = {"reserved-1y": 12.0, "reserved-3y": 36.0}
 def hourly(price: Price, term: Term, systems: Systems) -> Estimate | None:
     """USD per hour of one instance on that term; None where it cannot be rented so.
 
-    The listed price is exact; otherwise on-demand less the usual reduction, with its range.
+    The listed price is exact; otherwise on-demand less the usual reduction, with its range, where the provider is known to sell it.
     """
     listed = getattr(price, _LISTED[term]) if term in _LISTED else None
     if listed is not None:
         return exact(listed, f"{price.provider} {price.name} {price.region}, {term}, {price.as_of}")
-    if price.on_demand is None or term not in _REDUCTION:
+    if price.on_demand is None or term not in _REDUCTION or price.quoted:
+        return None
+    if term == "spot" and not any(row.spot and row.provider == price.provider for row in systems.prices):
         return None
     cut = systems.figure(_REDUCTION[term])
     rate = price.on_demand
@@ -59,10 +64,27 @@ def rented(rate: Estimate, term: Term, *, months: float, utilisation: float, los
 
 
 def newest(prices: Iterable[Price]) -> list[Price]:
-    """One row for each (provider, instance, region): the newest; rows that say what was charged before a cut lose."""
-    kept: dict[tuple[str, str, str], Price] = {}
+    """One row for each (provider, instance, region): each price from the newest row that states it.
+
+    Rows that say what was charged before a cut come last.
+    """
+    rows: dict[tuple[str, str, str], list[Price]] = {}
     for price in prices:
-        key = (price.provider, price.name, price.region)
-        if key not in kept or (price.as_of, "before" not in price.notes) > (kept[key].as_of, "before" not in kept[key].notes):
-            kept[key] = price
-    return list(kept.values())
+        rows.setdefault((price.provider, price.name, price.region), []).append(price)
+    return [_merged(same) if len(same) > 1 else same[0] for same in rows.values()]
+
+
+def _merged(rows: list[Price]) -> Price:
+    """The newest row, what it leaves out filled from the next; its source names every row that a price came from."""
+    first, *older = sorted(rows, key=lambda row: (row.as_of, "before" not in row.notes), reverse=True)
+    if first.quoted:
+        return first
+    for row in older:
+        missing = {name: getattr(row, name) for name in _PRICES if getattr(first, name) is None and getattr(row, name) is not None}
+        if missing:
+            source = f"{first.source}; {', '.join(missing)}: {row.source} {row.as_of}"
+            first = msgspec.structs.replace(first, **missing, source=source, verified=first.verified and row.verified)
+    return first
+
+
+_PRICES = (*_LISTED.values(), "purchase_usd")
