@@ -15,16 +15,19 @@ from bedplate.planner.site.answer import site
 from bedplate.planner.sizing import Design, Sizing
 from bedplate.planner.systems import BYTES
 
+from .checks import readable, trainable, usable, within
 from .common import constraints, rests_on, swings
 from .doubts import doubts
 from .offers import Offer, machine_key, offers, usual_terms
 from .pick import Constraint, Picked, pick, scorer
 from .serving import State, batched, served, states
-from .training import Found, best_layouts, fitting_hint, trained
+from .training import Found, best_layouts, fitting_hint, sensible, trained
 
 
 def size(question: Question, knowledge: Knowledge, solve: Solve | None = None) -> Sizing:
     """The best design, the runner-up, what binds and why; `solve` finds the mix for a load curve. Raises NotFound and UserError."""
+    question = readable(question)
+    within(question.limits)
     if isinstance(question, Cost):
         return cost(question, knowledge, solve)
     _known_precision(getattr(question, "precision", ""))
@@ -34,21 +37,18 @@ def size(question: Question, knowledge: Knowledge, solve: Solve | None = None) -
 
 def _train(question: Train | Finetune, knowledge: Knowledge) -> Sizing:
     arch = knowledge.architecture(question.model)
-    _positive(tokens=question.tokens, seq_len=question.seq_len)
-    if not arch.groups:
-        raise UserError(f"'{arch.name}' is not described layer by layer", next="give the path of its config.json, or another model")
-    listed = offers(question.limits, knowledge.systems, usual_terms(question))
+    trainable(question, arch)
+    listed = usable(question, offers(question.limits, knowledge.systems, usual_terms(question)))
     found: dict[tuple[str, int], list[Found]] = {}
     for offer in listed:
         if machine_key(offer) not in found:
             found[machine_key(offer)] = list(best_layouts(question, offer, arch, knowledge))
-    designs = [trained(question, offer, one, knowledge) for offer in listed for one in found[machine_key(offer)]]
+    designs = [
+        trained(question, offer, one, knowledge) for offer in listed for one in found[machine_key(offer)] if sensible(question, offer, one)
+    ]
     if not designs:
-        raise UserError(
-            f"{arch.name} fits no machine within these limits",
-            why=fitting_hint(question, arch, knowledge.systems),
-            next="raise --gpus or --max-gpus, or shard more: another --on",
-        )
+        why, then = fitting_hint(question, arch, listed)
+        raise UserError(f"{arch.name} fits no machine within these limits", why=why, next=then)
     objective = _objective(question.limits)
     searched = sum(one.looked_at for ones in found.values() for one in ones)
     return _sized(question, objective, designs, constraints(question.limits), listed, knowledge, searched)
