@@ -74,7 +74,6 @@ def test_a_service_is_forecast_for_a_month_and_has_no_time() -> None:
     [
         (Workload(model="lama-3.1-8b", tokens=1e9), "8 x h100", "there is no model 'lama-3.1-8b' (nearest: "),
         (TRAIN, "8 x h1000", "there is no accelerator 'h1000' (nearest: "),
-        (TRAIN, "12 x h100", "not whole nodes of 8"),
         (Workload(model="llama-3.1-8b", tokens=1e9, precision="fp9"), "8 x h100", "there is no precision 'fp9'"),
     ],
 )
@@ -82,6 +81,12 @@ def test_what_cannot_be_said_is_told_and_nothing_is_forecast(workload: Workload,
     answer = expected(workload, machines(on), KNOWN)
     assert (answer.fits, answer.forecasts) == (None, ())
     assert said in answer.warning
+
+
+def test_machines_that_are_no_whole_nodes_do_not_do_and_twice_as_many_do() -> None:
+    answer = expected(TRAIN, machines("12 x h100"), KNOWN)
+    assert (answer.fits, answer.needs) == (False, "24 x h100")
+    assert "not whole nodes of 8" in answer.problem
 
 
 # Blending
