@@ -1,21 +1,22 @@
 """What the electricity of a region is like: carbon, price region by region, water, and the shape of a typical day.
 
-Choices: a region is matched by its exact name first (a cloud's `eu-north-1`), then by its country: the one that a row of that region is
-named after, else the one whose letters it starts with. Where nothing is known the world's median country stands in. A day's shape is
-relative to its mean, so that it goes with any yearly figure.
+Choices: a region is matched by its exact name first (a cloud's `eu-north-1`; Azure's `East US` is its `eastus`), then by its country: the
+one that a row of that region is named after, else that of `planner.places`. Where nothing is known the world's median country stands in.
+A day's shape is relative to its mean, so that it goes with any yearly figure.
 Limits: yearly means of the place, not of the contract: a purchase of green electricity is not counted; no season, no forecast.
 """
 
 from __future__ import annotations
 
+import difflib
+
+from bedplate.core.errors import UserError
+
+from .places import EU, ISO3, country_of, squeezed
+from .sizing import Assumption
 from .systems import DayShape, Grid, Systems
 
 HOURS = tuple(f"{hour:02d}" for hour in range(24))
-
-_ISO3 = {
-    "US": "USA", "DE": "DEU", "FR": "FRA", "SE": "SWE", "NO": "NOR", "FI": "FIN", "IE": "IRL", "NL": "NLD", "GB": "GBR", "UK": "GBR",
-    "JP": "JPN", "SG": "SGP", "IN": "IND", "CN": "CHN", "CA": "CAN", "AU": "AUS", "BR": "BRA", "ES": "ESP", "IT": "ITA", "PL": "POL",
-}  # fmt: skip
 
 
 def carbon(region: str, systems: Systems) -> float:
@@ -27,10 +28,18 @@ def carbon(region: str, systems: Systems) -> float:
     return values[len(values) // 2]
 
 
+def assumed_carbon(region: str, systems: Systems) -> Assumption:
+    """The same with its source; the world's median is nobody's own figure, and unverified."""
+    row, value = carbon_row(region, systems), f"{carbon(region, systems):g} g CO2e/kWh"
+    if row is None:
+        return Assumption(name="carbon", value=value, source="the world's median country: no grid is known there", verified=False)
+    return Assumption(name="carbon", value=value, source=f"{row.name}, {row.year}: {row.source}", as_of=row.as_of, verified=row.verified)
+
+
 def carbon_row(region: str, systems: Systems) -> Grid | None:
     """The row that says a region's carbon; None: not known."""
     rows = [grid for grid in systems.grids if grid.g_per_kwh is not None]
-    exactly = [grid for grid in rows if region and grid.region.lower() == region.lower()]
+    exactly = [grid for grid in rows if region and squeezed(grid.region) == squeezed(region)]
     place = country(region, systems)
     return next(iter(exactly or [grid for grid in rows if place and grid.kind == "country" and grid.region == place]), None)
 
@@ -45,16 +54,44 @@ def country(region: str, systems: Systems) -> str:
     """The three letters of the country that a region lies in (ISO 3166-1 alpha-3); '' where it is not known."""
     letters = {grid.name: grid.region for grid in systems.grids if grid.kind == "country"}
     for grid in systems.grids:
-        if region and grid.region.lower() == region.lower() and grid.name in letters:
+        if region and squeezed(grid.region) == squeezed(region) and grid.name in letters:
             return letters[grid.name]
-    found = _ISO3.get(region[:2].upper(), "")
-    return region.upper() if region.upper() in letters.values() else found
+    named = next((code for name, code in letters.items() if region and squeezed(name) == squeezed(region)), "")
+    return named or (region.upper() if region.upper() in letters.values() else country_of(region))
+
+
+def lies_in(place: str, wanted: str, systems: Systems) -> bool:
+    """Whether an offer's region is one of those wanted: a beginning of its name, its country in letters or words, or `EU`.
+
+    The European Union is its members: London's `eu-west-2` begins like it and lies outside.
+    """
+    if squeezed(wanted) == "eu":
+        return squeezed(place) == "eu" or country(place, systems) in EU
+    whole = country(wanted, systems)
+    words = [grid.name for grid in systems.grids if grid.kind == "country" and grid.region == whole]
+    if whole and squeezed(wanted) in {squeezed(name) for name in (whole, *words, *(two for two, three in ISO3.items() if three == whole))}:
+        return country(place, systems) == whole
+    return squeezed(place).startswith(squeezed(wanted))
+
+
+def known(region: str, systems: Systems) -> None:
+    """Raises UserError for a region that no row and no country knows."""
+    names = {name for name in (*(row.region for row in systems.prices), *(grid.region for grid in systems.grids)) if name}
+    if not region or squeezed(region) == "eu" or country(region, systems):
+        return
+    if any(squeezed(name).startswith(squeezed(region)) for name in names):
+        return
+    near = difflib.get_close_matches(region, sorted(names), n=3, cutoff=0.5)
+    raise UserError(
+        f"there is no region '{region}'", why=f"nearest: {', '.join(near)}" if near else "no price and no grid is known of it",
+        next="a country in two or three letters (DE), or a cloud's region (eu-central-1)",
+    )  # fmt: skip
 
 
 def two_letters(region: str, systems: Systems) -> str:
     """The same in two letters, for the countries that prices are kept of."""
     place = country(region, systems)
-    return next((short for short, long in _ISO3.items() if long == place), "")
+    return next((short for short, long in ISO3.items() if long == place), "")
 
 
 def day(region: str, systems: Systems) -> DayShape:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 import pytest
 from hypothesis import given
@@ -109,6 +111,20 @@ def test_a_mistake_is_told_with_what_to_do() -> None:
         cost(Cost(node="p99"), KNOWN)
     with pytest.raises(UserError, match="no share"):
         cost(Cost(node="p5.48xlarge", utilisation=60), KNOWN)
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"count": 0}, {"months": 0.0}, {"months": float("nan")}, {"months": float("inf")}, {"egress_tb_month": -500.0},
+              {"storage_tb": -200.0}, {"limits": Limits(region="mars")}],
+)  # fmt: skip
+def test_what_makes_no_sense_is_refused(wrong: dict[str, Any]) -> None:
+    with pytest.raises(UserError):
+        cost(msgspec.structs.replace(Cost(node="p5.48xlarge"), **wrong), KNOWN)
+
+
+def test_offers_of_a_country_are_those_of_its_regions() -> None:
+    options = cost(Cost(node="p5.48xlarge", limits=Limits(region="GB")), KNOWN).options
+    assert {one.region for one in options if one.term != "buy"} == {"eu-west-2"}
 
 
 def test_a_price_that_no_row_gives_is_worked_out_with_a_range() -> None:

@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bedplate.core.errors import UserError
 from bedplate.planner.estimate import exact
-from bedplate.planner.grid import carbon, carbon_row, cleanest, country, day, water_row
+from bedplate.planner.grid import assumed_carbon, carbon, carbon_row, cleanest, country, day, known, lies_in, water_row
 from bedplate.planner.money.ways import electricity
 from bedplate.planner.site.energy import by_hour, load, shifting, year
 from bedplate.planner.site.timeline import figures, schedule
@@ -58,6 +59,37 @@ def test_a_region_of_a_cloud_lies_in_the_country_that_its_row_is_named_after() -
     ]  # fmt: skip
     assert electricity(SYSTEMS, "eu-north-1") == electricity(SYSTEMS, "SE")
     assert electricity(SYSTEMS, "US-VA")[0] == 0.09
+
+
+def test_every_cloud_region_with_a_price_has_a_grid_of_its_own() -> None:
+    """Nebius' and Verda's regions and Azure's are no longer the world's median; `all` and `many` are no places."""
+    for row in SYSTEMS.prices:
+        if row.region and row.region not in ("all", "many"):
+            assert carbon_row(row.region, SYSTEMS), row.region
+    assert carbon("eu-north1", SYSTEMS) == carbon("FIN-03", SYSTEMS) == carbon("FIN", SYSTEMS) == 79.2
+    assert carbon("eastus", SYSTEMS) == carbon("East US", SYSTEMS) == 415.8
+    assert country("northeurope", SYSTEMS) == "IRL"
+    assert assumed_carbon("eu-north1", SYSTEMS).source.startswith("Finland")
+    assert not assumed_carbon("", SYSTEMS).verified
+
+
+@pytest.mark.parametrize(
+    ("place", "wanted", "lies"),
+    [
+        ("eu-central-1", "DE", True), ("europe-west3", "DEU", True), ("germanywestcentral", "Germany", True), ("eu-west-2", "DE", False),
+        ("eu-west-2", "EU", False), ("eu-west-2", "eu-", True), ("FIN-03", "eu", True), ("eastus", "US", True), ("us-east-1", "us-e", True),
+        ("indonesiacentral", "IN", False), ("all", "US", False),
+    ],
+)  # fmt: skip
+def test_a_country_is_every_cloud_region_in_it(place: str, wanted: str, lies: bool) -> None:
+    assert lies_in(place, wanted, SYSTEMS) is lies
+
+
+def test_a_region_that_nobody_knows_is_refused() -> None:
+    with pytest.raises(UserError, match="no region 'mars'"):
+        known("mars", SYSTEMS)
+    for region in ("", "DE", "eu", "eu-", "us-east-1", "FIN-03", "eastus", "all"):
+        known(region, SYSTEMS)
 
 
 def test_the_hours_of_a_day_add_up_to_its_carbon_and_noon_is_cleanest_under_the_sun() -> None:

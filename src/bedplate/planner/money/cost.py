@@ -31,7 +31,7 @@ def cost(question: Cost, knowledge: Knowledge, solve: Solve | None = None) -> Si
     """
     systems, question = knowledge.systems, under_load(question)
     node = systems.node(question.node)
-    checked(node, question.utilisation, question.months)
+    checked(question, node)
     ways = _rents(question, node, systems) + _buys(question, node, systems)
     ways += mixed(question, node, systems, solve) if question.load and solve else []
     designs = sorted(ways, key=lambda d: d.quantities["cost_usd"].value)

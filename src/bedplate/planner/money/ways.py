@@ -6,15 +6,19 @@ node's number of accelerators. A bought node draws the usual share of its namepl
 
 from __future__ import annotations
 
+import math
+
 from bedplate.core.errors import UserError
 from bedplate.core.records import Record
-from bedplate.planner.grid import two_letters
-from bedplate.planner.questions import Limits
+from bedplate.planner.grid import known, lies_in, two_letters
+from bedplate.planner.questions import Cost, Limits
 from bedplate.planner.systems import Node, Price, Systems
 
 from .own import Ownership, ownership
 from .rent import newest
 
+MOST_MONTHS = 1200.0
+"""A century: what is asked for longer is a slip of the pen."""
 CHASSIS = 1.35
 """Price of a server over that of its accelerators: the ratio of DGX to loose cards in the purchase rows (1.25 to 1.45)."""
 
@@ -30,6 +34,8 @@ class Purchase(Record, frozen=True, kw_only=True):
 
 def offers(node: Node, systems: Systems, limits: Limits) -> list[Price]:
     """The newest price rows that the limits allow: of this very instance if it is one, else of instances as large."""
+    for place in (limits.region, *limits.residency):
+        known(place, systems)
     rows = [row for row in newest(systems.prices) if row.provider != "purchase" and row.accelerator == node.accelerator]
     own = [row for row in rows if row.name == node.name]
     whole = [row for row in rows if row.n_accel == node.n_accel]
@@ -37,8 +43,8 @@ def offers(node: Node, systems: Systems, limits: Limits) -> list[Price]:
     if limits.providers:
         rows = [row for row in rows if row.provider in limits.providers]
     if limits.region:
-        rows = [row for row in rows if row.region.startswith(limits.region)]
-    return [row for row in rows if not limits.residency or any(row.region.startswith(place) for place in limits.residency)]
+        rows = [row for row in rows if lies_in(row.region, limits.region, systems)]
+    return [row for row in rows if not limits.residency or any(lies_in(row.region, place, systems) for place in limits.residency)]
 
 
 def purchase(node: Node, systems: Systems) -> Purchase | None:
@@ -82,7 +88,7 @@ def terms_of_owning(bought: Purchase, systems: Systems, *, utilisation: float, c
 def electricity(systems: Systems, region: str) -> tuple[float, str]:
     """USD per kWh of a region (longest match of its name) and where from; the general figure where it is not known."""
     rows = [grid for grid in systems.grids if grid.usd_per_kwh is not None and grid.region]
-    near = [grid for grid in rows if region and (region.upper().startswith(grid.region) or grid.region.startswith(region.upper()))]
+    near = [grid for grid in rows if region and f"{region.upper()}-".startswith(f"{grid.region}-")]
     near = near or [grid for grid in rows if grid.region == two_letters(region, systems)]
     if near:
         best = max(near, key=lambda grid: len(grid.region))
@@ -91,9 +97,14 @@ def electricity(systems: Systems, region: str) -> tuple[float, str]:
     return usual.value, usual.source
 
 
-def checked(node: Node, utilisation: float, months: float) -> None:
-    """Raises UserError for a share that is none or a time that is none."""
-    if not 0 < utilisation <= 1:
-        raise UserError(f"utilisation {utilisation:g} is no share of the time", next="give it as 60% or 0.6")
-    if months <= 0:
-        raise UserError(f"{months:g} months is no time", why=f"for {node.name}", next="--months 36")
+def checked(question: Cost, node: Node) -> None:
+    """Raises UserError for a number, a share, a time or an amount of data that is none."""
+    if not 0 < question.utilisation <= 1:
+        raise UserError(f"utilisation {question.utilisation:g} is no share of the time", next="give it as 60% or 0.6")
+    if not 0 < question.months <= MOST_MONTHS:
+        raise UserError(f"{question.months:g} months is no time", why=f"for {node.name}", next="--months 36")
+    if question.count < 1:
+        raise UserError(f"{question.count} of {node.name} are no machines", next="--count 1")
+    for name, value in (("egress", question.egress_tb_month), ("storage", question.storage_tb)):
+        if not 0 <= value < math.inf:
+            raise UserError(f"{value:g} TB of {name} is no amount of data", next="give it in TB, 0 or more")

@@ -9,6 +9,7 @@ import msgspec
 
 from bedplate.core.units import show_count, show_days
 from bedplate.planner.estimate import Estimate, exact, product
+from bedplate.planner.grid import assumed_carbon
 from bedplate.planner.knowledge import Knowledge
 from bedplate.planner.questions import Limits
 from bedplate.planner.sizing import Assumption, Breakdown, Part, Sensitivity, assumed
@@ -70,7 +71,7 @@ def rests_on(offer: Offer, knowledge: Knowledge, rows: Iterable[str], more: Iter
     chip = offer.chip
     said = [
         Assumption(name=chip.name, value=_sheet(offer), source=chip.source, as_of=chip.as_of, verified=chip.verified),
-        Assumption(name="carbon", value=f"{offer.g_per_kwh:g} g CO2e/kWh", source="grids.csv"),
+        assumed_carbon(offer.region, knowledge.systems),
         Assumption(name="PUE", value=f"{offer.pue:g}", source="grids.csv or figures.csv", verified=False),
         Assumption(name="hosts", value=f"{HOST_SHARE:.0%} over the accelerators' power", source="DGX H100 data sheet", verified=False),
     ]

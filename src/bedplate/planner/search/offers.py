@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from bedplate.core.errors import NotFound, UserError
 from bedplate.core.records import Record
 from bedplate.planner.estimate import Estimate
-from bedplate.planner.grid import carbon
+from bedplate.planner.grid import carbon, known, lies_in
 from bedplate.planner.money.own import monthly
 from bedplate.planner.money.rent import HOURS_MONTH, hourly, newest
 from bedplate.planner.money.ways import electricity, purchase, terms_of_owning
@@ -55,6 +55,8 @@ def offers(limits: Limits, systems: Systems, terms: tuple[Term, ...]) -> list[Of
 
     Raises NotFound for an unknown name, UserError where none is left.
     """
+    for place in (limits.region, *limits.residency):
+        known(place, systems)
     found: list[Offer] = []
     for chip, only in _chips(limits, systems):
         if chip.exceeds(limits.export):
@@ -113,7 +115,9 @@ def _rows(chip: Accelerator, only: Node | None, limits: Limits, systems: Systems
             continue
         if limits.providers and row.provider not in limits.providers:
             continue
-        if (limits.region and not place.startswith(limits.region)) or (limits.residency and not place.startswith(limits.residency)):
+        if limits.region and not lies_in(place, limits.region, systems):
+            continue
+        if limits.residency and not any(lies_in(place, wanted, systems) for wanted in limits.residency):
             continue
         yield row
 
