@@ -118,3 +118,27 @@ def test_what_has_no_answer_is_refused_with_what_to_do(told: str) -> None:
         size(question, KNOWN)
     assert told.replace("a batch that feeds too few", "fits no machine") in caught.value.what
     assert then in caught.value.next
+
+
+def test_a_reservation_says_what_it_binds_to_and_a_purchase_what_it_takes() -> None:
+    """16 nodes for a run of days: three years of them are committed, and an owner invests all of their price."""
+    asked = {"gpus": 128, "on": ("p5.48xlarge",)}
+    reserved = best(Train(model=SMALL, tokens=1e11, limits=limited(terms=("reserved-3y",), **asked))).quantities
+    bought = best(Train(model=SMALL, tokens=1e11, limits=limited(terms=("buy",), **asked))).quantities
+    whole = reserved["cost_usd"].value / reserved["time_s"].value * 3600 * 730 * 36
+    assert reserved["commitment_usd"].value == pytest.approx(whole)
+    assert bought["capex_usd"].value > 16 * 200_000
+    assert "commitment_usd" not in bought
+    assert "capex_usd" not in best(Train(model=SMALL, tokens=1e11, limits=limited(**asked))).quantities
+
+
+def test_power_is_limited_by_the_most_that_may_be_drawn_not_by_the_mean() -> None:
+    found = best(Train(model=SMALL, tokens=1e12, limits=limited(max_power_w=1e6))).quantities
+    assert found["power_w"].value < found["power_max_w"].value <= 1e6
+
+
+def test_synchronous_training_over_nodes_is_not_put_on_spot_unless_asked() -> None:
+    limits = Limits(on=("H100-SXM5-80GB",), gpus=64)
+    terms = {d.term for d in size(Train(model=SMALL, tokens=1e11, limits=limits), KNOWN).options}
+    asked = {d.term for d in size(Train(model=SMALL, tokens=1e11, limits=limited(gpus=64, terms=("spot",))), KNOWN).options}
+    assert (terms, asked) == ({"on-demand"}, {"spot"})

@@ -12,6 +12,7 @@ Limits: no volume or negotiated discounts: override `prices.csv` with your own r
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 
 import msgspec
@@ -25,7 +26,7 @@ HOURS_YEAR = 8760.0
 
 _LISTED = {"on-demand": "on_demand", "spot": "spot", "reserved-1y": "reserved_1y", "reserved-3y": "reserved_3y"}
 _REDUCTION = {"spot": "spot-discount", "reserved-1y": "reserved-1y-discount", "reserved-3y": "reserved-3y-discount"}
-_COMMITTED_MONTHS = {"reserved-1y": 12.0, "reserved-3y": 36.0}
+COMMITTED_MONTHS: dict[Term, float] = {"reserved-1y": 12.0, "reserved-3y": 36.0}
 
 
 def hourly(price: Price, term: Term, systems: Systems) -> Estimate | None:
@@ -56,11 +57,15 @@ def rented(rate: Estimate, term: Term, *, months: float, utilisation: float, los
 
     A reservation is paid in whole terms: 13 months of a 1-year reservation cost 24.
     """
-    if term in _COMMITTED_MONTHS:
-        whole = _COMMITTED_MONTHS[term]
-        paid = -(-months // whole) * whole
-        return rate.times(paid * HOURS_MONTH)
+    if term in COMMITTED_MONTHS:
+        return rate.times(whole_terms(months * HOURS_MONTH, term) * HOURS_MONTH)
     return rate.times(months * HOURS_MONTH * utilisation * (1 + (lost if term == "spot" else 0.0)))
+
+
+def whole_terms(hours: float, term: Term) -> float:
+    """Months that are paid for where `hours` are needed: whole terms of a reservation, at least one."""
+    months = COMMITTED_MONTHS[term]
+    return max(1, math.ceil(hours / HOURS_MONTH / months - 1e-9)) * months
 
 
 def newest(prices: Iterable[Price]) -> list[Price]:

@@ -11,6 +11,7 @@ from bedplate.core.units import show_count, show_days
 from bedplate.planner.estimate import Estimate, exact, product
 from bedplate.planner.grid import assumed_carbon
 from bedplate.planner.knowledge import Knowledge
+from bedplate.planner.money.rent import COMMITTED_MONTHS, HOURS_MONTH, whole_terms
 from bedplate.planner.questions import Limits
 from bedplate.planner.sizing import Assumption, Breakdown, Part, Sensitivity, assumed
 
@@ -18,6 +19,8 @@ from .offers import HOST_SHARE, Offer
 from .pick import Constraint
 
 JOULES_KWH = 3.6e6
+NAMEPLATE = 1.8
+"""A node's nameplate over its accelerators' limits together, where it prints none: DGX H100 10.2 kW for 5.6 (`money.ways.kilowatts`)."""
 
 
 def metered(accel_watts: Estimate, offer: Offer) -> Estimate:
@@ -32,11 +35,31 @@ def over_time(watts: Estimate, seconds: Estimate, offer: Offer) -> dict[str, Est
 
 
 def money(offer: Offer, seconds: Estimate, n_accel: int) -> dict[str, Estimate]:
-    """USD for the whole nodes that hold `n_accel` accelerators over `seconds`; nothing where no price is known."""
+    """USD for the whole nodes that hold `n_accel` accelerators over `seconds`; nothing where no price is known.
+
+    `cost_usd` of what is reserved or bought is the job's share of its time; `commitment_usd` is what a contract of whole terms binds to,
+    `capex_usd` what is invested.
+    """
     if offer.usd_hour is None:
         return {}
-    paid = math.ceil(n_accel / offer.per_node) * offer.per_node
-    return {"cost_usd": product(offer.usd_hour, seconds.times(paid / 3600), offer.source)}
+    nodes = math.ceil(n_accel / offer.per_node)
+    hourly = offer.usd_hour.times(nodes * offer.per_node)
+    bill = {"cost_usd": product(hourly, seconds.times(1 / 3600), offer.source)}
+    if offer.term in COMMITTED_MONTHS:
+        bill["commitment_usd"] = hourly.times(whole_terms(seconds.value / 3600, offer.term) * HOURS_MONTH)
+    if offer.capex_usd:
+        bill["capex_usd"] = exact(offer.capex_usd * nodes, offer.source)
+    return bill
+
+
+def provisioned(offer: Offer, n_accel: int) -> dict[str, Estimate]:
+    """The most that the whole nodes of `n_accel` accelerators draw at the meter, their nameplates with what cooling adds."""
+    nodes = math.ceil(n_accel / offer.per_node)
+    if offer.node is not None and offer.node.max_power_kw and offer.node.n_accel == offer.per_node:
+        watts, basis = offer.node.max_power_kw * 1000, f"nameplate of {offer.node.name}"
+    else:
+        watts, basis = (offer.chip.tdp_w or 0.0) * NAMEPLATE * offer.per_node, f"{NAMEPLATE:g} times the accelerators' limit"
+    return {"power_max_w": exact(watts * nodes * offer.pue, basis)} if watts else {}
 
 
 def constraints(limits: Limits, *, time: bool = True) -> list[Constraint]:
@@ -48,7 +71,7 @@ def constraints(limits: Limits, *, time: bool = True) -> list[Constraint]:
         found.append(Constraint(name="budget", quantity="cost_usd", limit=limits.budget_usd, told=f"at most {limits.budget_usd:,.0f} USD"))
     if limits.max_power_w is not None:
         found.append(
-            Constraint(name="power", quantity="power_w", limit=limits.max_power_w, told=f"at most {limits.max_power_w / 1e6:.3g} MW")
+            Constraint(name="power", quantity="power_max_w", limit=limits.max_power_w, told=f"at most {limits.max_power_w / 1e6:.3g} MW")
         )
     if limits.max_gpus is not None:
         found.append(Constraint(name="accelerators", quantity="accelerators", limit=limits.max_gpus, told=f"at most {limits.max_gpus}"))

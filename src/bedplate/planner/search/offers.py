@@ -8,6 +8,7 @@ Limits: capacity in a region is not known; the lead time of a purchase is in `si
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 
 from bedplate.core.errors import NotFound, UserError
@@ -18,6 +19,7 @@ from bedplate.planner.money.own import monthly
 from bedplate.planner.money.rent import HOURS_MONTH, hourly, newest
 from bedplate.planner.money.ways import electricity, purchase, terms_of_owning
 from bedplate.planner.questions import Batch, Finetune, Limits, Serve, Term, Train
+from bedplate.planner.sizing import Design
 from bedplate.planner.systems import Accelerator, Node, Price, Systems
 
 HOST_SHARE = 0.35
@@ -35,6 +37,8 @@ class Offer(Record, frozen=True, kw_only=True):
     region: str
     term: Term
     usd_hour: Estimate | None
+    capex_usd: float = 0.0
+    """USD to be invested in a node, its installation included, where it is bought."""
     pue: float
     g_per_kwh: float
     source: str = ""
@@ -168,6 +172,7 @@ def _bought(chip: Accelerator, only: Node | None, limits: Limits, systems: Syste
     return Offer(
         chip=chip, node=node, per_node=node.n_accel, provider="own", region=limits.region, term="buy",
         usd_hour=Estimate(value=usd, low=usd * 0.8, high=usd * 1.3, basis=bought.source), pue=terms.pue,
+        capex_usd=bought.usd * (1 + terms.installation),
         g_per_kwh=carbon(limits.region, systems), source=bought.source, verified=bought.verified,
     )  # fmt: skip
 
@@ -202,6 +207,7 @@ def machine_key(offer: Offer) -> tuple[str, int]:
     return offer.chip.name, offer.per_node
 
 
-def offered(offer: Offer) -> tuple[str, str, str]:
-    """What a design keeps of its offer."""
-    return offer.chip.name, offer.term, offer.provider
+def stands_behind(offer: Offer, design: Design) -> bool:
+    """Whether a design was made with this offer."""
+    kept = (design.accelerator, design.term, design.provider, design.region, design.n_nodes)
+    return kept == (offer.chip.name, offer.term, offer.provider, offer.region, math.ceil(design.n_accel / offer.per_node))

@@ -33,7 +33,7 @@ from bedplate.planner.serving.records import IterationBreakdown, ServeLayout, Se
 from bedplate.planner.sizing import Breakdown, Design
 from bedplate.planner.systems import Accelerator
 
-from .common import counted, metered, money, over_time, parts
+from .common import counted, metered, money, over_time, parts, provisioned
 from .offers import Offer, joins
 
 HEADROOM = 0.8
@@ -179,7 +179,7 @@ def _quantities(
         "tpot_p99_s": spread(state.tpot_s * TAIL_TPOT, *constants.spreads["tpot_ms"].of(names), basis),
         "energy_per_token_j": drawn.times(1 / tokens.value),
     }  # fmt: skip
-    made |= bill | over_time(drawn, time, offer)
+    made |= bill | over_time(drawn, time, offer) | provisioned(offer, n)
     if bill:
         made["usd_per_million_tokens"] = bill["cost_usd"].times(1e6 / (tokens.value * seconds))
     return made

@@ -18,7 +18,7 @@ from bedplate.planner.systems import BYTES
 from .checks import readable, trainable, usable, within
 from .common import constraints, rests_on, swings
 from .doubts import doubts
-from .offers import Offer, machine_key, offers, usual_terms
+from .offers import Offer, machine_key, offers, stands_behind, usual_terms
 from .pick import Constraint, Picked, pick, scorer
 from .serving import State, batched, served, states
 from .training import Found, best_layouts, fitting_hint, sensible, trained
@@ -121,9 +121,7 @@ def _sized(
         objective = "time_s"
     picked = pick(designs, limits, objective)
     best = picked.best
-    offer = next(
-        (o for o in listed if best and (o.chip.name, o.term, o.provider) == (best.accelerator, best.term, best.provider)), listed[0]
-    )
+    offer = next((one for one in listed if best and stands_behind(one, best)), listed[0])
     target = "cost_usd" if objective == "knee" else objective
     return Sizing(
         question=question, objective=objective, best=best, runner_up=picked.runner_up, reasons=_reasons(picked, objective),

@@ -31,7 +31,7 @@ from bedplate.planner.training.rates import rates
 from bedplate.planner.training.setup import Setup, setup
 from bedplate.planner.training.step import StepBreakdown, step
 
-from .common import counted, metered, money, over_time, parts
+from .common import counted, metered, money, over_time, parts, provisioned
 from .layouts import BATCH_SLACK, batch_sequences, grid, where
 from .offers import Offer, joins
 
@@ -162,9 +162,9 @@ def trained(question: Train | Finetune, offer: Offer, found: Found, knowledge: K
         "time_s": time, "step_time_s": one, "tokens_per_s": one.inverse(float(sequences) * question.seq_len),
         "mfu": one.inverse(flops / peak), "accelerators": counted(found.n), "power_w": drawn,
         "peak_mem_bytes": spread(sum(found.memory.values()), 0.08, 0.08, "bytes as frameworks hold them"),
-        "goodput": exact(kept.useful, _said(kept)),
+        "mem_bytes": exact(float(made.machine.capacity), "as sold"), "goodput": exact(kept.useful, _said(kept)),
     }  # fmt: skip
-    quantities |= money(offer, time, found.n) | over_time(drawn, time, offer)
+    quantities |= money(offer, time, found.n) | over_time(drawn, time, offer) | provisioned(offer, found.n)
     return Design(
         name=f"{found.n} x {made.chip.name}, {_told(found.layout)}", accelerator=made.chip.name, node=offer.node.name if offer.node else "",
         n_accel=found.n, n_nodes=math.ceil(found.n / offer.per_node), provider=offer.provider, region=offer.region, term=offer.term,
