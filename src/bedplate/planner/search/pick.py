@@ -46,8 +46,9 @@ Score = Callable[[Design], tuple[float, float]]
 """Less is better: the objective, then money."""
 
 
-def pick(designs: Sequence[Design], constraints: Sequence[Constraint], objective: str) -> Picked:
-    """The design with the least `objective` (a quantity, or 'knee': time x money) that meets every constraint."""
+def pick(designs: Sequence[Design], constraints: Sequence[Constraint], objective: str, beyond: Sequence[Design] = ()) -> Picked:
+    """The design with the least `objective` (a quantity, or 'knee': time x money) that meets every constraint; `beyond` holds designs
+    made for looser constraints: what relaxing one would buy, where a design is made to fit its limits."""
     score = scorer(objective)
     allowed = sorted((d for d in designs if all(c.met(d) for c in constraints)), key=score)
     if not allowed:
@@ -56,8 +57,20 @@ def pick(designs: Sequence[Design], constraints: Sequence[Constraint], objective
     second = _second(allowed, best)
     return Picked(
         best=best, runner_up=msgspec.structs.replace(second, lost=lost(second, best)) if second else None,
-        binding=binding(designs, constraints, best, score), conflict=(), front=front(allowed),
+        binding=binding([*designs, *beyond], constraints, best, score), conflict=(), front=front(allowed),
     )  # fmt: skip
+
+
+def marked(design: Design, constraints: Sequence[Constraint]) -> Design:
+    """The design as it is, or, where it breaks constraints, not feasible and with what it breaks and by how much."""
+    broken = [c for c in constraints if not c.met(design)]
+    if not broken:
+        return design
+    told = []
+    for constraint in broken:
+        found = design.quantities.get(constraint.quantity)
+        told.append(f"{constraint.name}: {constraint.told}" + (f", {found.value / constraint.limit:.3g} times that" if found else ""))
+    return msgspec.structs.replace(design, feasible=False, lost="; ".join(told))
 
 
 def scorer(objective: str) -> Score:
@@ -114,9 +127,6 @@ def binding(designs: Sequence[Design], constraints: Sequence[Constraint], best: 
         gain = 1 - then / now if now > 0 else 0.0
         if gain > 0.001 and (found is None or gain > (found.gain or 0)):
             found = Binding(constraint=constraint.name, limit=constraint.told, relaxed=f"10 % more of it saves {gain:.1%}", gain=gain)
-    if found is None:
-        tight = [c for c in constraints if not c.met(best, 1 / RELAX)]
-        found = Binding(constraint=tight[0].name, limit=tight[0].told, relaxed="10 % more of it buys nothing", gain=0.0) if tight else None
     return found
 
 

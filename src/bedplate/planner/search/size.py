@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
+import msgspec
+
 from bedplate.core.errors import UserError
+from bedplate.planner.architecture import Architecture
 from bedplate.planner.knowledge import Knowledge
 from bedplate.planner.money.cost import cost
 from bedplate.planner.money.mix import Solve
@@ -18,9 +21,11 @@ from bedplate.planner.systems import BYTES
 from .checks import readable, trainable, usable, within
 from .common import constraints, rests_on, swings
 from .doubts import doubts
+from .instances import Instance, instances
 from .offers import Offer, machine_key, offers, stands_behind, usual_terms
-from .pick import Constraint, Picked, pick, scorer
-from .serving import State, batched, served, states
+from .pick import RELAX, Constraint, Picked, marked, pick, scorer
+from .serving import batched, numbers, served
+from .serving_checks import servable
 from .training import Found, best_layouts, fitting_hint, sensible, trained
 
 
@@ -56,40 +61,68 @@ def _train(question: Train | Finetune, knowledge: Knowledge) -> Sizing:
 
 def _serve(question: Serve, knowledge: Knowledge) -> Sizing:
     arch = knowledge.architecture(question.model)
-    _positive(isl=question.isl, osl=question.osl, rate=question.rate, months=question.months)
+    servable(question, arch)
     listed = offers(question.limits, knowledge.systems, usual_terms(question))
-    found = _states(question, listed, knowledge)
-    designs = [served(question, offer, state, knowledge) for offer in listed for state in found[machine_key(offer)]]
+    designs = _served(question, listed, knowledge)
     if not designs:
-        raise UserError(f"{arch.name} fits no machine within these limits", next="try --precision fp8, or more memory: --on h200")
-    limits = constraints(question.limits, time=False) + _slo(question)
-    return _sized(question, "cost_usd" if _priced(designs) else "power_w", designs, limits, listed, knowledge, len(designs))
+        raise _nothing(question, arch, listed, knowledge)
+    slo = _slo(question)
+    limits = constraints(question.limits, time=False) + slo
+    if question.limits.gpus is not None:
+        limits.append(
+            Constraint(name="accelerators", quantity="accelerators", limit=question.limits.gpus, told=f"exactly {question.limits.gpus}")
+        )
+    loose = [msgspec.structs.replace(question, **{one.quantity.replace("_p99", ""): one.limit * RELAX}) for one in slo]
+    beyond = [design for looser in loose for design in _served(looser, listed, knowledge)]
+    objective = "cost_usd" if _priced(designs) else "power_w"
+    return _sized(question, objective, designs, limits, listed, knowledge, len(designs), beyond)
+
+
+def _served(question: Serve, listed: list[Offer], knowledge: Knowledge) -> list[Design]:
+    found = _instances(question, listed, knowledge)
+    made = (served(question, offer, one, knowledge) for offer in listed for one in found[machine_key(offer)])
+    return [design for design in made if design is not None]
 
 
 def _batch(question: Batch, knowledge: Knowledge) -> Sizing:
     arch = knowledge.architecture(question.model)
-    _positive(isl=question.isl, osl=question.osl, requests=question.requests)
+    servable(question, arch)
     listed = offers(question.limits, knowledge.systems, usual_terms(question))
-    found = _states(question, listed, knowledge)
-    most = question.limits.gpus or question.limits.max_gpus or 1024
+    found = _instances(question, listed, knowledge)
     designs = [
-        batched(question, offer, state, instances, knowledge)
+        batched(question, offer, one, number, knowledge)
         for offer in listed
-        for state in found[machine_key(offer)]
-        for instances in (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
-        if instances * state.layout.n_accel <= most
+        for one in found[machine_key(offer)]
+        for number in numbers(question, one)
     ]
     if not designs:
-        raise UserError(f"{arch.name} fits no machine within these limits", next="try --precision fp8, or more memory: --on h200")
+        raise _nothing(question, arch, listed, knowledge)
     objective = _objective(question.limits) if _priced(designs) else "time_s"
     return _sized(question, objective, designs, constraints(question.limits), listed, knowledge, len(designs))
 
 
-def _states(question: Serve | Batch, listed: list[Offer], knowledge: Knowledge) -> dict[tuple[str, int], list[State]]:
-    """The states of every machine on offer, worked out once for all its terms."""
-    arch, constants = knowledge.architecture(question.model), knowledge.constants["serving"]
+def _instances(question: Serve | Batch, listed: list[Offer], knowledge: Knowledge) -> dict[tuple[str, int], list[Instance]]:
+    """The instances of every machine on offer, worked out once for all its terms."""
+    arch = knowledge.architecture(question.model)
     machines = {machine_key(offer): offer for offer in listed}
-    return {key: list(states(question, arch, offer, constants)) for key, offer in machines.items()}
+    return {key: list(instances(question, arch, offer, knowledge)) for key, offer in machines.items()}
+
+
+def _nothing(question: Serve | Batch, arch: Architecture, listed: list[Offer], knowledge: Knowledge) -> UserError:
+    """Why there is no design: the model fits nowhere, or never into exactly or at most so many accelerators."""
+    sizes = sorted({one.layout.n_accel for ones in _instances(question, listed, knowledge).values() for one in ones})
+    if not sizes:
+        tokens = f"{question.isl + question.osl:,.0f} tokens"
+        return UserError(
+            f"{arch.name} fits no machine within these limits", why=f"weights and one request of {tokens} must fit beside each other",
+            next="try --precision fp8, or more memory: --on h200",
+        )  # fmt: skip
+    told, option = ("exactly", "--gpus") if question.limits.gpus else ("at most", "--max-gpus")
+    given = question.limits.gpus or question.limits.max_gpus or 0
+    return UserError(
+        f"{arch.name} cannot be spread over {told} {given} accelerators", why=f"an instance takes {', '.join(str(n) for n in sizes)}",
+        next=f"{option} {max(1, given // sizes[0]) * sizes[0]}",
+    )  # fmt: skip
 
 
 def _slo(question: Serve) -> list[Constraint]:
@@ -115,11 +148,11 @@ def _objective(limits: Limits) -> str:
 
 def _sized(
     question: Train | Finetune | Serve | Batch, objective: str, designs: list[Design], limits: list[Constraint], listed: list[Offer],
-    knowledge: Knowledge, searched: int,
+    knowledge: Knowledge, searched: int, beyond: Sequence[Design] = (),
 ) -> Sizing:  # fmt: skip
     if objective in ("cost_usd", "knee") and not _priced(designs):
         objective = "time_s"
-    picked = pick(designs, limits, objective)
+    picked = pick(designs, limits, objective, beyond)
     best = picked.best
     offer = next((one for one in listed if best and stands_behind(one, best)), listed[0])
     target = "cost_usd" if objective == "knee" else objective
@@ -143,11 +176,11 @@ def _reasons(picked: Picked, objective: str) -> tuple[str, ...]:
 
 
 def _one_each(designs: list[Design], limits: list[Constraint], objective: str) -> tuple[Design, ...]:
-    """The best design of each accelerator and term, allowed ones first."""
+    """The best design of each accelerator and term, allowed ones first; one that breaks limits says which."""
     kept: dict[tuple[str, str], Design] = {}
     score = scorer(objective)
     for design in sorted(designs, key=lambda d: (not all(c.met(d) for c in limits), score(d))):
-        kept.setdefault((design.accelerator, design.term), design)
+        kept.setdefault((design.accelerator, design.term), marked(design, limits))
     return tuple(kept.values())
 
 
