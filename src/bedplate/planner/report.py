@@ -5,7 +5,8 @@
     hybrid        rented until the bought machines work, on them from then on
 
 Choices: a month's cost is what is used up in it: what is bought is written off month by month, not paid at once. A job that is done
-before bought machines could work has no hybrid. Months are counted from the decision; a month is a twelfth of a year.
+before bought machines could work has no hybrid. Every way is used for the same number of months, counted from the day it works; a month is
+a twelfth of a year. Where the answer weighed renting against owning itself (`cost`, `site`), its choice stands.
 Limits: no part of one job runs in the cloud while another runs at home: the link between them would set its pace.
 """
 
@@ -35,7 +36,10 @@ ONGOING = (Serve, Cost, Site)
 
 
 class Option(Record, frozen=True, kw_only=True):
-    """One way. `months`: USD used up in each month from the decision, () where there is no such way; `reason`: why it cannot be chosen."""
+    """One way. `months`: USD used up in each month of use, () where there is no such way; the first is `start_month` after the decision.
+
+    `reason`: why it cannot be chosen.
+    """
 
     way: Way
     design: Design | None = None
@@ -67,12 +71,11 @@ class Assessment(Record, frozen=True, kw_only=True):
 
 def rented(question: Question) -> Question:
     """The same question, asked of the cloud: what is to be housed is rented there instead."""
-    site = isinstance(question, Site)
     if isinstance(question, Site):
         question = Cost(
             node=question.node, count=question.nodes, months=question.months, utilisation=question.utilisation, limits=question.limits
         )  # fmt: skip
-    usual = KEPT if site else RENTED if isinstance(question, Cost) else tuple(term for term in usual_terms(question) if term in RENTED)
+    usual = KEPT if isinstance(question, Cost) else tuple(term for term in usual_terms(question) if term in RENTED)
     wished = tuple(term for term in question.limits.terms if term in RENTED)
     return _on_terms(question, wished or usual)
 
@@ -89,15 +92,24 @@ def _on_terms(question: Question, terms: tuple[Term, ...]) -> Question:
 def assess(found: Sizing, cloud: Sizing | str, owned: Sizing | str, systems: Systems) -> Assessment:
     """Put the answers together; a text instead of a sizing says why there is none."""
     weeks = sum(systems.figure(name).value for name in DELIVERY)
+    if found.best is not None:
+        cloud, owned = (cloud, found) if found.best.term == "buy" else (found, owned)
     rent, own = _cloud(found, cloud), _owned(found, owned, weeks)
     options = (rent, own, _hybrid(rent, own, _months(found, rent.design) if rent.design else 0.0))
     priced = [option for option in options if option.months]
-    best = min((option for option in priced if not option.reason), key=lambda option: option.usd, default=None)
+    best = _chosen(found, [option for option in priced if not option.reason])
     return Assessment(
         question=found.question, options=options, choice=best.way if best else None, reasons=_reasons(found, priced, best),
         risks=_risks(found, best, systems), timeline=_timeline(found, best, weeks, systems),
         assumptions=_assumptions((found, cloud, owned), systems),
     )  # fmt: skip
+
+
+def _chosen(found: Sizing, ways: list[Option]) -> Option | None:
+    """The way that the answer itself took, where it weighed renting against owning; else, and where it took none, the cheapest."""
+    weighed = found.best if isinstance(found.question, (Site, Cost)) else None
+    taken = next((way for way in ways if weighed is not None and way.way != "hybrid" and way.design is weighed), None)
+    return taken or min(ways, key=lambda option: option.usd, default=None)
 
 
 def _cloud(found: Sizing, answer: Sizing | str) -> Option:
@@ -117,7 +129,7 @@ def _owned(found: Sizing, answer: Sizing | str, weeks: float) -> Option:
     deadline = found.question.limits.by_s
     late = not isinstance(found.question, ONGOING) and deadline is not None and (ready + months) * MONTH_S > deadline
     reason = f"bought machines work after {ready:.1f} months, which is too late" if late else ""
-    return Option(way="on premises", design=design, months=_even(usd, months, ready), usd=usd, start_month=ready, reason=reason)
+    return Option(way="on premises", design=design, months=_even(usd, months), usd=usd, start_month=ready, reason=reason)
 
 
 def _hybrid(rent: Option, own: Option, length: float) -> Option:
@@ -141,10 +153,9 @@ def _months(found: Sizing, design: Design) -> float:
     return question.months if isinstance(question, ONGOING) else design.quantities["time_s"].value / MONTH_S
 
 
-def _even(usd: float, months: float, start: float = 0.0) -> tuple[float, ...]:
-    """`usd` spread evenly over `months` that begin at `start`."""
-    end = start + months
-    return tuple(usd / months * max(0.0, min(end, month + 1) - max(start, month)) for month in range(math.ceil(end)))
+def _even(usd: float, months: float) -> tuple[float, ...]:
+    """`usd` spread evenly over the months of use."""
+    return tuple(usd / months * min(1.0, months - month) for month in range(math.ceil(months)))
 
 
 def _ready(answer: Sizing | str, design: Design, weeks: float) -> float:
@@ -166,7 +177,10 @@ def _why(answer: Sizing | str) -> str:
 def _reasons(found: Sizing, priced: list[Option], best: Option | None) -> tuple[str, ...]:
     if best is None:
         return tuple(found.conflict)
-    told = [f"{best.way} takes the least money of the ways that keep to every limit"]
+    least = all(best.usd <= option.usd for option in priced if not option.reason)
+    told = [f"{best.way} takes the least money of the ways that keep to every limit"] if least else []
+    if not least and isinstance(found.question, Site):
+        told.append(f"{best.way}: machines of one's own are what is to be housed")
     for option in priced:
         if option is not best and best.usd > 0:
             more = option.usd / best.usd - 1

@@ -14,7 +14,7 @@ from bedplate.core.errors import NotFound, UserError
 from bedplate.planner.estimate import exact
 from bedplate.planner.money.cost import cost
 from bedplate.planner.money.loads import under_load
-from bedplate.planner.money.mix import Program, Rates, program
+from bedplate.planner.money.mix import Program, Rates, cheapest, filled, program
 from bedplate.planner.money.own import Ownership, interest, monthly, owned, payback_months
 from bedplate.planner.money.rent import HOURS_YEAR, hourly, lost_share, newest, rented
 from bedplate.planner.questions import Cost, Limits
@@ -186,12 +186,55 @@ def test_a_load_curve_takes_the_place_of_count_and_use() -> None:
 
 def test_a_mix_pays_for_the_hours_of_the_curve_only() -> None:
     """All on demand, a mix costs what on-demand at the curve's mean use does: 2 nodes x 730 h a month."""
-    limits = Limits(providers=("nebius",))
+    limits = Limits(providers=("nebius",), terms=("on-demand", "reserved-1y"))
     options = cost(Cost(node="DGX-H100", months=2, load=(1.0,) * 12 + (3.0,) * 12, limits=limits), KNOWN, _all_on_demand).options
     by_term = {design.term: design.quantities["cost_usd"].value for design in options}
     assert by_term["mix"] == pytest.approx(by_term["on-demand"])
 
 
+def test_a_mix_is_of_whole_nodes_and_the_cheapest_of_them() -> None:
+    """By hand, a reserved node 2 and on demand 4 an hour, 1.5 nodes for 12 hours and 4 for 12.
+
+    2 reserved: 24 x 2 x 2 + 12 x 2 x 4 = 192. 1 reserved: 48 + 12 x 1 x 4 + 12 x 3 x 4 = 240. 3: 144 + 48 = 192; the solver says 2.4.
+    """
+    rates = Rates(reserved=2, on_demand=4)
+    curve = (1.5,) * 12 + (4.0,) * 12
+    assert [filled(curve, nodes, rates).usd for nodes in (1, 2, 3)] == [240, 192, 192]
+    mix = cheapest(curve, rates, lambda built: [2.4])
+    assert (mix.reserved, mix.on_demand_hours, mix.usd) == (2, 24, 192)
+
+
+def test_spot_carries_its_share_of_an_hour_where_it_is_cheaper() -> None:
+    """Half of 4 nodes may be reclaimed: 2 at 1 x 1.25, 2 on demand at 4; never where spot with its overhead is dearer."""
+    rates = Rates(reserved=9, on_demand=4, spot=1, spot_overhead=1.25, spot_share=0.5)
+    assert filled((4.0,), 0, rates).usd == 2 * 1.25 + 2 * 4
+    assert filled((4.0,), 0, msgspec.structs.replace(rates, spot=3.9)).spot_hours == 0
+
+
+def test_a_mix_takes_the_real_spot_price_three_years_where_they_pay_and_only_the_terms_allowed() -> None:
+    """p5.48xlarge in us-east-1: spot is 10.24 an hour; over 36 months three years of reservation cost less than three single ones."""
+    curve = (2.0,) * 16 + (6.0,) * 8
+    limits = Limits(providers=("aws",), region="us-east-1")
+    asked = Cost(node="p5.48xlarge", months=36, load=curve, limits=limits)
+
+    def two_reserved(built: Program) -> list[float]:
+        return [2.0, *(0.0 for _ in built.costs[1:])]
+
+    mix = next(one for one in cost(asked, KNOWN, two_reserved).options if one.term == "mix")
+    assert mix.layout["nodes reserved-3y"] == 2
+    spot_hours = mix.layout["spot node-hours a period"]
+    parts = {part.name: part.value for part in mix.breakdowns[0].parts}
+    assert parts["spot"] == pytest.approx(spot_hours * 10.2397 * 36 * 730 / 24, rel=0.01)
+    one_year = msgspec.structs.replace(asked, limits=msgspec.structs.replace(limits, terms=("on-demand", "reserved-1y")))
+    layout = next(one for one in cost(one_year, KNOWN, two_reserved).options if one.term == "mix").layout
+    assert layout["nodes reserved-1y"] == 2
+    assert layout["spot node-hours a period"] == 0
+    spot_alone = msgspec.structs.replace(asked, limits=msgspec.structs.replace(limits, terms=("spot",)))
+    assert {one.term for one in cost(spot_alone, KNOWN, two_reserved).options} == {"spot"}
+
+
 def test_a_curve_of_nothing_is_refused() -> None:
     with pytest.raises(UserError, match="load"):
         under_load(Cost(node="DGX-H100", load=(0.0, 0.0)))
+    with pytest.raises(UserError, match="load"):
+        under_load(Cost(node="DGX-H100", load=(1.0, float("nan"))))

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from bedplate.planner.estimate import exact
 from bedplate.planner.questions import Cost, Limits, Question, Serve, Site, Term, Train
 from bedplate.planner.report import MONTH_S, WEEKS_MONTH, assess, bought, rented
-from bedplate.planner.sizing import Design, Sizing
+from bedplate.planner.sizing import Design, Milestone, Sizing
 from bedplate.planner.systems import Figure, Systems
 
 
@@ -85,3 +85,19 @@ def test_a_hall_is_compared_with_machines_that_nobody_takes_away() -> None:
     assert "spot" not in asked.limits.terms
     assert bought(SERVE).limits.terms == ("buy",)
     assert rented(TRAIN).limits.terms == ("on-demand", "spot")
+
+
+def test_the_report_chooses_what_the_answer_chose_over_the_same_months_and_with_its_time_line() -> None:
+    """A hall of one's own takes 600 and comes after 100 weeks; renting takes 300: the question was the hall, and the report says both."""
+    question = Site(node="dgx-h100", nodes=16, months=24)
+    own = msgspec.structs.replace(
+        answer(question, 600, term="buy"),
+        timeline=(Milestone(name="building", start_week=0, weeks=90), Milestone(name="acceptance", start_week=90, weeks=10)),
+    )
+    made = assess(own, answer(question, 300), "asked in vain", SYSTEMS)
+    assert made.choice == "on premises"
+    assert {len(option.months) for option in made.options if option.months} == {24}
+    assert [bar.name for bar in made.timeline] == ["building", "acceptance", "work"]
+    assert made.timeline[-1].start_week == 100
+    assert "cloud takes 50% less" in made.reasons
+    assert made.options[1].start_month == pytest.approx(100 / WEEKS_MONTH)

@@ -196,15 +196,17 @@ def site(**options: Any) -> Question:
 )
 def cost(load: IO[str] | None, **options: Any) -> Question:
     """What nodes cost on demand, on spot, reserved and bought; when buying pays back."""
-    return Cost(load=_numbers(load) if load else (), **options)
+    return Cost(load=_numbers(load) if load is not None else (), **options)
 
 
 def _numbers(file: IO[str]) -> tuple[float, ...]:
-    """A number a line. Raises UserError with the line that is none."""
+    """A number a line. Raises UserError with the line that is none, or where there is no line."""
     found = []
     for number, line in enumerate(file, 1):
         try:
             found.append(float(line))
         except ValueError:
             raise UserError(f"{file.name}, line {number}: '{line.strip()}' is no number", next="one number of nodes a line") from None
+    if not found:
+        raise UserError(f"{file.name} holds no number", next="one number of nodes a line, an hour each")
     return tuple(found)

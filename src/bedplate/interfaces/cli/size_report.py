@@ -78,7 +78,7 @@ def _summary(found: Sizing, made: Assessment) -> str:
         return "No way meets every limit. " + "; ".join(found.conflict)
     best = next(one for one in made.options if one.way == made.choice)
     name = f": {best.design.name}, {offer(best.design)}" if best.design else ""
-    return f"**{made.choice.capitalize()}**{name}; {show_usd(best.usd)} over the time asked for."
+    return f"**{made.choice.capitalize()}**{name}; {show_usd(best.usd)} over the months of use; works {_after(best)}."
 
 
 def _listed(pairs: Sequence[tuple[str, str]], none: str) -> str:
@@ -106,11 +106,16 @@ def _options(options: Sequence[Option], notes: Notes) -> str:
     rows = [["design", *(one.design.name if one.design and one.months else "none" for one in options)]]
     rows.append(["offer", *(offer(one.design) if one.design and one.months else "" for one in options)])
     rows.append(["in all", *(show_usd(one.usd) if one.months else "" for one in options)])
-    rows.append(["works after", *(f"{one.start_month:.1f} months" if one.months else "" for one in options)])
+    rows.append(["works", *(_after(one) if one.months else "" for one in options)])
     rows += [[label(name), *(_quantity(one, name, notes) for one in options)] for name in names]
     rows.append(["layout", *(layout(one.design) if one.design and one.months else "" for one in options)])
     rows.append(["why not", *(one.reason for one in options)])
     return table(["", *(one.way for one in options)], [row for row in rows if any(row[1:])])
+
+
+def _after(option: Option) -> str:
+    """When a way works, from the decision."""
+    return f"after {option.start_month:.1f} months" if option.start_month else "at once"
 
 
 def _quantity(option: Option, name: str, notes: Notes) -> str:
@@ -142,7 +147,9 @@ def _months(made: Assessment) -> str:
         mine = sums[made.choice][row] if made.choice else 0.0
         rows.append([name, *(cells[one.way][row] for one in ways), "\u2588" * round(BAR * mine / most) if most else ""])
     rows.append(["in all", *(show_usd(one.usd) for one in ways), ""])
-    said = "What is bought is written off month by month; months are counted from the decision."
+    late = next((one for one in ways if one.start_month), None)
+    said = "What is bought is written off month by month. Months are months of use"
+    said += f": {late.way} the first comes {late.start_month:.1f} months after the decision." if late else "."
     return f"{said}\n\n" + table(["month", *(one.way for one in ways), f"{made.choice}, drawn" if made.choice else ""], rows)
 
 

@@ -1,7 +1,8 @@
 """The answer to `size cost`: every way of paying for a node over some months, the break-even, and what it hangs on.
 
-Choices: the best is the cheapest in USD over the whole time that the limits allow; the runner-up is the cheapest of another term, because
-another region of the same offer teaches nothing. The tornado moves one figure at a time between its low and high.
+Choices: the best is the cheapest in USD over the whole time that the limits allow, of machines that nobody takes away: spot alone is shown
+and chosen only where it is asked for. The runner-up is the cheapest of another term, because another region teaches nothing. The tornado
+moves one figure at a time between its low and high.
 """
 
 from __future__ import annotations
@@ -15,13 +16,11 @@ from bedplate.planner.questions import Cost, Term
 from bedplate.planner.sizing import Assumption, Binding, Breakdown, Design, Part, Sensitivity, Sizing, assumed
 from bedplate.planner.systems import Node, Price, Systems
 
-from .loads import LOST_HOURS, mixed, under_load
+from .loads import LOST_HOURS, RENTED, mixed, under_load
 from .mix import Solve
 from .own import FIGURES, monthly, owned, payback_months
 from .rent import HOURS_MONTH, hourly, lost_share, rented
 from .ways import checked, electricity, offers, purchase, terms_of_owning
-
-RENTED: tuple[Term, ...] = ("on-demand", "spot", "reserved-1y", "reserved-3y")
 
 
 def cost(question: Cost, knowledge: Knowledge, solve: Solve | None = None) -> Sizing:
@@ -39,18 +38,35 @@ def cost(question: Cost, knowledge: Knowledge, solve: Solve | None = None) -> Si
         raise UserError(f"no price of {node.name} is known within these limits", next="bring a prices.csv of your own: --systems FOLDER")
     budget = question.limits.budget_usd
     allowed = [d for d in designs if budget is None or d.quantities["cost_usd"].value <= budget]
-    best = allowed[0] if allowed else None
-    runner_up = next((d for d in allowed[1:] if best and d.term != best.term), None)
-    if best and runner_up:
-        more = runner_up.quantities["cost_usd"].value / best.quantities["cost_usd"].value - 1
-        runner_up = msgspec.structs.replace(runner_up, lost=f"{more:.0%} dearer over {question.months:g} months")
+    best = next((d for d in allowed if d.term != "spot"), None) or next(iter(allowed), None)
+    if best and allowed[0].term == "spot" and "spot" in question.limits.terms:
+        best = allowed[0]
+    runner_up = _runner_up(question, allowed, best) if best else None
     return Sizing(
         question=question, objective="cost_usd", best=best, runner_up=runner_up, options=_cheapest_each(designs), searched=len(designs),
         reasons=_reasons(question, node, systems, designs),
         binding=_binding(question, designs), sensitivities=_tornado(question, node, systems),
         conflict=() if allowed else (f"budget {budget:,.0f} USD", f"cheapest {designs[0].quantities['cost_usd'].value:,.0f} USD"),
-        assumptions=_assumptions(question, node, systems),
+        assumptions=_assumptions(question, node, systems), warnings=_taken(question.node, node),
     )  # fmt: skip
+
+
+def _taken(asked: str, node: Node) -> tuple[str, ...]:
+    """Which node was meant, where only the beginning of its name was given."""
+    told = {name.lower() for name in (node.name, *node.aliases)}
+    return () if asked.lower() in told else (f"'{asked}' is taken as {node.name}",)
+
+
+def _runner_up(question: Cost, allowed: list[Design], best: Design) -> Design | None:
+    """The cheapest of another term, and why it lost."""
+    second = next((d for d in allowed if d.term != best.term), None)
+    if second is None:
+        return None
+    more = second.quantities["cost_usd"].value / best.quantities["cost_usd"].value - 1
+    lost = f"{abs(more):.0%} {'dearer' if more >= 0 else 'cheaper'} over {question.months:g} months"
+    if more < 0:
+        lost += ", on machines that may be taken away at any time: --term spot where the work bears it"
+    return msgspec.structs.replace(second, lost=lost)
 
 
 def _rents(question: Cost, node: Node, systems: Systems) -> list[Design]:
@@ -92,7 +108,7 @@ def _buys(question: Cost, node: Node, systems: Systems) -> list[Design]:
     by_part["early sale"] = usd - sum(by_part.values())
     return [
         Design(
-            name=f"buy {node.name}", accelerator=node.accelerator, node=node.name,
+            name=f"buy {bought.name}", accelerator=node.accelerator, node=bought.name,
             n_nodes=question.count, n_accel=node.n_accel * question.count,
             provider="own", region=question.limits.region, term="buy", breakdowns=(_parts("money", by_part),),
             quantities=_quantities(Estimate(value=usd, low=usd * 0.8, high=usd * 1.3, basis=bought.source), question, node)

@@ -5,11 +5,13 @@
 
 S' is the spot rate; `overhead` >= 1 is what interruptions make it hold less work. The programme is built here and solved by whoever is
 given as `solve` (HiGHS through scipy, `planner/backends/highs.py`).
-Choices: fractional nodes; whole ones differ by less than one node of the answer. Hours of equal load are one hour with a weight.
+Choices: the programme knows fractions of nodes; the cost is convex in the reserved ones, so that the best whole number is the one below or
+above, and in each hour whole nodes fill what is missing. Hours of equal load are one hour with a weight.
 """
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Callable, Sequence
 
@@ -42,9 +44,9 @@ class Rates(Record, frozen=True, kw_only=True):
 
 
 class Mix(Record, frozen=True, kw_only=True):
-    """Nodes reserved all the time; node-hours of on-demand and spot over the curve; USD in all."""
+    """Nodes reserved all the time; node-hours of on-demand and (overhead and all) of spot over the curve; USD in all."""
 
-    reserved: float
+    reserved: int
     on_demand_hours: float
     spot_hours: float
     usd: float
@@ -75,13 +77,24 @@ def program(load: Sequence[float], rates: Rates) -> tuple[Program, list[tuple[fl
 
 
 def cheapest(load: Sequence[float], rates: Rates, solve: Solve) -> Mix:
-    """The cheapest mix that carries `load` (nodes needed in each hour)."""
-    built, steps = program(load, rates)
-    found = solve(built)
-    hours = [count for _, count in steps]
-    return Mix(
-        reserved=found[0],
-        on_demand_hours=sum(x * h for x, h in zip(found[1::2], hours, strict=True)),
-        spot_hours=sum(x * h for x, h in zip(found[2::2], hours, strict=True)),
-        usd=sum(c * x for c, x in zip(built.costs, found, strict=True)),
-    )
+    """The cheapest mix of whole nodes that carries `load` (nodes needed in each hour)."""
+    best = solve(program(load, rates)[0])[0]
+    around = {max(0, math.floor(best + NEARLY)), max(0, math.ceil(best - NEARLY))}
+    return min((filled(load, reserved, rates) for reserved in sorted(around)), key=lambda mix: mix.usd)
+
+
+def filled(load: Sequence[float], reserved: int, rates: Rates) -> Mix:
+    """So many nodes reserved, the rest of each hour on whole nodes of spot, where that is cheaper and allowed, and on demand."""
+    on_demand = spot = 0.0
+    cheaper = rates.spot is not None and rates.spot * rates.spot_overhead < rates.on_demand
+    for need, hours in Counter(load).items():
+        missing = max(0, math.ceil(need - reserved - NEARLY))
+        reclaimable = min(missing, math.floor(rates.spot_share * need + NEARLY)) if cheaper else 0
+        spot += reclaimable * rates.spot_overhead * hours
+        on_demand += (missing - reclaimable) * hours
+    usd = reserved * rates.reserved * len(load) + on_demand * rates.on_demand + spot * (rates.spot or 0.0)
+    return Mix(reserved=reserved, on_demand_hours=on_demand, spot_hours=spot, usd=usd)
+
+
+NEARLY = 1e-6
+"""What a solver's number may lie beside a whole one."""

@@ -17,7 +17,7 @@ from collections.abc import Iterable
 
 import msgspec
 
-from bedplate.planner.estimate import Estimate, exact
+from bedplate.planner.estimate import Estimate
 from bedplate.planner.questions import Term
 from bedplate.planner.systems import Price, Systems
 
@@ -32,11 +32,14 @@ COMMITTED_MONTHS: dict[Term, float] = {"reserved-1y": 12.0, "reserved-3y": 36.0}
 def hourly(price: Price, term: Term, systems: Systems) -> Estimate | None:
     """USD per hour of one instance on that term; None where it cannot be rented so.
 
-    The listed price is exact; otherwise on-demand less the usual reduction, with its range, where the provider is known to sell it.
+    The listed price is exact, but for spot prices, which move; otherwise on-demand less the usual reduction, with its range, where the
+    provider is known to sell it.
     """
     listed = getattr(price, _LISTED[term]) if term in _LISTED else None
     if listed is not None:
-        return exact(listed, f"{price.provider} {price.name} {price.region}, {term}, {price.as_of}")
+        basis = f"{price.provider} {price.name} {price.region}, {term}, {price.as_of}".removesuffix(", ")
+        moves = systems.figure("spot-price-spread").value if term == "spot" else 0.0
+        return Estimate(value=listed, low=listed * (1 - moves), high=listed * (1 + moves), basis=basis)
     if price.on_demand is None or term not in _REDUCTION or price.quoted:
         return None
     if term == "spot" and not any(row.spot and row.provider == price.provider for row in systems.prices):

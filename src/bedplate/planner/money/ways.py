@@ -26,6 +26,7 @@ CHASSIS = 1.35
 class Purchase(Record, frozen=True, kw_only=True):
     """What a node costs to buy and draws, and where that is from."""
 
+    name: str
     usd: float
     kw: float
     source: str
@@ -56,13 +57,19 @@ def purchase(node: Node, systems: Systems) -> Purchase | None:
     twins = [n for n in systems.nodes.values() if n.accelerator == node.accelerator and n.n_accel == node.n_accel and n.name in bought]
     if node.name in bought or twins:
         row = bought[node.name if node.name in bought else twins[0].name]
-        return Purchase(usd=row.purchase_usd or 0.0, kw=kw, source=f"{row.name}: {row.source} {row.as_of}", verified=row.verified)
+        return Purchase(
+            name=row.name, usd=row.purchase_usd or 0.0, kw=kw, source=f"{row.name}: {row.source} {row.as_of}", verified=row.verified
+        )
     card = bought.get(node.accelerator)
     if card is None:
         return None
     usd = (card.purchase_usd or 0.0) * node.n_accel * CHASSIS
     return Purchase(
-        usd=usd, kw=kw, source=f"{node.n_accel} x {card.name} and {CHASSIS - 1:.0%} for the server: {card.source}", verified=False
+        name=node.name,
+        usd=usd,
+        kw=kw,
+        source=f"{node.n_accel} x {card.name} and {CHASSIS - 1:.0%} for the server: {card.source}",
+        verified=False,
     )
 
 
