@@ -52,14 +52,31 @@ def test_every_number_lies_in_its_range_and_every_figure_has_a_source() -> None:
     assert all(one.source for one in answer.assumptions)
     names = [one.name for one in answer.assumptions]
     assert len(names) == len(set(names))
-    assert {"pue-rear-door", "hall-usd-kw", "weeks-building", "electricity", "QM9790"} <= set(names)
+    assert {"pue-rear-door", "space-usd-kw-month", "weeks-colocation", "electricity", "QM9790"} <= set(names)
 
 
-def test_rent_and_colocation_stand_beside_the_new_hall_and_say_why_they_lose() -> None:
+def test_of_ways_that_cost_about_the_same_the_one_that_is_ready_first_is_taken() -> None:
+    """A new hall saves 7 % and comes 87 weeks later; it is taken where the money for colocation is not there."""
     answer = site(DGX, KNOWN)
+    assert answer.best is not None
+    assert answer.best.layout["way"] == "colocation"
     assert [one.layout.get("way", "rent") for one in answer.options] == ["new hall", "colocation", "rent"]
-    assert "dearer" in answer.options[1].lost
-    assert "sooner" in answer.options[1].lost
+    assert "cheaper" in answer.options[0].lost
+    assert "87 weeks later" in answer.options[0].lost
+    tight = site(msgspec.structs.replace(DGX, limits=Limits(region="us-east-1", budget_usd=58e6)), KNOWN).best
+    assert tight is not None
+    assert tight.layout["way"] == "new hall"
+
+
+def test_two_ports_share_a_module() -> None:
+    """128 nodes x 8 ports of 400G over two levels: 2,048 cables, 4,096 ends, 2,048 modules of two ports."""
+    best = site(DGX, KNOWN).best
+    assert best is not None
+    assert (best.quantities["cables"].value, best.quantities["optics"].value) == (2048, 2048)
+
+
+def test_rent_stands_beside_and_the_runner_up_says_why_it_lost() -> None:
+    answer = site(DGX, KNOWN)
     assert answer.runner_up is not None
     assert answer.runner_up.lost
     assert any("times as much" in reason for reason in answer.reasons)
@@ -72,6 +89,7 @@ def test_a_hall_that_is_too_small_loses_to_a_new_one_and_says_how_many_would_fit
     answer = site(asked, KNOWN)
     assert answer.best is not None
     assert answer.best.layout["way"] == "new hall"
+    assert any("the hall does not take them" in warning for warning in answer.warnings)
     retrofit = next(one for one in answer.options if one.layout.get("way") == "retrofit")
     assert not retrofit.feasible
     assert "1,000 kW" in retrofit.lost
@@ -175,6 +193,11 @@ def test_one_node_more_never_takes_less_power_racks_switches_or_money(nodes: int
         ({"utilisation": 1.5}, "utilisation"),
         ({"months": 0.0}, "months"),
         ({"hall_kw": -5.0}, "hall-kw"),
+        ({"hall_kw": 500.0}, "no retrofit|hall that stands"),
+        ({"rack_kw": 5.0}, "hall that stands"),
+        ({"months": float("nan")}, "months"),
+        ({"storage_tb": float("inf")}, "storage-tb"),
+        ({"limits": Limits(region="mars")}, "no region"),
         ({"checkpoint_tb": 0.0}, "checkpoint-tb"),
         ({"oversubscription": 0.5}, "oversubscription"),
         ({"fabric": "token ring"}, "token ring"),

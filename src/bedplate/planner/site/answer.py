@@ -1,31 +1,37 @@
 """The answer to `size site`: the machines housed, connected, fed, cooled and paid for, in every way there is.
 
-Choices: the best is the cheapest over the question's months that keeps every limit (the least power where no price is known); the
-runner-up is the next of another way or cooling. Renting is shown beside and breaks even in the reasons: it houses nothing.
+Choices: the best is the cheapest over the question's months of use that keeps every limit (the least power where no price is known), but
+of ways whose money differs by no more than `SAME` the one that is ready first: so many estimates tell no more apart. The runner-up is the
+next of another way or cooling. Renting is shown beside and breaks even in the reasons: it houses nothing.
 Raises NotFound for an unknown node or switch, UserError for what makes no sense or cannot be worked out.
 """
 
 from __future__ import annotations
 
+import math
+
 import msgspec
 
 from bedplate.core.errors import UserError
+from bedplate.planner.grid import known
 from bedplate.planner.knowledge import Knowledge
 from bedplate.planner.money.own import monthly, payback_months
-from bedplate.planner.money.ways import electricity, purchase
+from bedplate.planner.money.ways import MOST_MONTHS, electricity, purchase
 from bedplate.planner.questions import Site
 from bedplate.planner.sizing import Assumption, Design, Sizing, assumed
 
 from . import energy, fabric, racks, storage
 from .design import Given, Parts, design, parts
 from .drawing import drawings
-from .limits import binding, broken, front, smallest
+from .limits import IN_A_HALL, binding, broken, front, smallest
 from .money import hall_figures, spent
 from .racks import allowed, named, standing
 from .rent import cheapest_rent
 from .timeline import figures as timeline_figures
 from .ways import coolings, ways
 
+SAME = 0.10
+"""A tenth of the money: less than half of what the 80 % range of a site's cost spans to either side."""
 MOST_W = 100e6
 """Above 100 MW a site has substations and suppliers of its own: the figures here no longer hold."""
 
@@ -42,7 +48,7 @@ def site(question: Site, knowledge: Knowledge) -> Sizing:
     objective = "cost_usd" if given.bought else "power_w"
     ranked = sorted(((design(given, one), one) for one in made), key=lambda pair: pair[0].quantities[objective].value)
     kept = [pair for pair in ranked if not broken(question, pair[0])]
-    best = kept[0] if kept else None
+    best = _first_ready(kept, objective)
     shown = best or ranked[0]
     rented = cheapest_rent(given.node, question, given.systems)
     return Sizing(
@@ -56,19 +62,36 @@ def site(question: Site, knowledge: Knowledge) -> Sizing:
     )  # fmt: skip
 
 
+def _first_ready(kept: list[tuple[Design, Parts]], objective: str) -> tuple[Design, Parts] | None:
+    """The cheapest, or of the cheapest of each way that takes about as much, the first to be ready."""
+    if not kept:
+        return None
+    each: dict[str, tuple[Design, Parts]] = {}
+    for pair in kept:
+        each.setdefault(pair[1].way, pair)
+    most = kept[0][0].quantities[objective].value * (1 + SAME)
+    near = [pair for pair in each.values() if pair[0].quantities[objective].value <= most]
+    return min(near, key=lambda pair: pair[0].quantities["time_s"].value)
+
+
 def _given(question: Site, knowledge: Knowledge) -> Given:
     systems = knowledge.systems
+    known(question.limits.region, systems)
     if question.nodes < 1:
         raise UserError(f"{question.nodes} nodes are no site", next="--nodes 128")
     if not 0 < question.utilisation <= 1:
         raise UserError(f"utilisation {question.utilisation:g} is no share of the time", next="give it as 60% or 0.6")
-    if question.months <= 0:
+    if not 0 < question.months <= MOST_MONTHS:
         raise UserError(f"{question.months:g} months is no time", next="--months 36")
     for name in ("hall_kw", "rack_kw", "storage_tb", "storage_read_gbs", "checkpoint_tb"):
-        if (value := getattr(question, name)) is not None and value <= 0:
+        if (value := getattr(question, name)) is not None and not 0 < value < math.inf:
             raise UserError(
                 f"{name.replace('_', '-')} is {value:g}", why="it must be more than nothing", next=f"leave --{name.replace('_', '-')} out"
             )
+    if not question.retrofit and (question.hall_kw is not None or question.rack_kw is not None):
+        raise UserError(
+            "the power of a hall and its racks is that of a hall that stands", why="no retrofit was asked for", next="add --retrofit"
+        )
     node = standing(named(question.node, systems), systems)
     if systems.accelerator(node.accelerator).exceeds(question.limits.export):
         raise UserError(
@@ -105,10 +128,10 @@ def _lost(question: Site, objective: str, one: Design, best: Design) -> Design:
     if one.name == best.name:
         return one
     more = one.quantities[objective].value / best.quantities[objective].value - 1
-    kind = "dearer" if objective == "cost_usd" else "more power"
+    kind = ("dearer" if more >= 0 else "cheaper") if objective == "cost_usd" else ("more power" if more >= 0 else "less power")
     sooner = (best.quantities["time_s"].value - one.quantities["time_s"].value) / (7 * 86400)
     when = f", {sooner:.0f} weeks sooner" if sooner >= 1 else f", {-sooner:.0f} weeks later" if sooner <= -1 else ""
-    return msgspec.structs.replace(one, lost=f"{more:.1%} {kind} over {question.months:g} months{when}")
+    return msgspec.structs.replace(one, lost=f"{abs(more):.1%} {kind} over {question.months:g} months{when}")
 
 
 def _options(
@@ -196,6 +219,9 @@ def _assumptions(given: Given, made: Parts) -> tuple[Assumption, ...]:
 def _warnings(given: Given, shown: tuple[Design, Parts]) -> tuple[str, ...]:
     asked = named(given.question.node, given.systems)
     told = []
+    way = shown[1].way
+    if given.question.retrofit and way not in IN_A_HALL:
+        told.append(f"the hall does not take them, or not for less: the answer is a {way}; the options say what the hall lacks")
     if given.question.node not in given.systems.nodes and given.question.node.lower() in _chips(given):
         told.append(f"{given.question.node} is an accelerator: {asked.name} is taken")
     if not asked.max_power_kw:

@@ -125,8 +125,15 @@ def _layout(q: Site, made: Parts) -> dict[str, Any]:
             "oversubscription": q.oversubscription, "rails": q.rails, "bisection": round(built.bisection, 3),
         }  # fmt: skip
         gbps = made.fabric.gbps
-        said |= {f"{tier} tier": f"{count} x {gbps:g}G over {link.name}" for tier, (link, count) in made.fabric.cables.items()}
+        said |= {
+            f"{tier} tier": f"{count} x {gbps:g}G over {link.name}{_ports(link.gbps / gbps)}"
+            for tier, (link, count) in made.fabric.cables.items()
+        }
     return said
+
+
+def _ports(each: float) -> str:
+    return f" ({each:g} ports a module)" if each >= 2 else ""
 
 
 def _physical(made: Parts) -> dict[str, Estimate]:

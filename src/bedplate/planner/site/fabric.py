@@ -23,7 +23,10 @@ COPPER_M = 2.0
 
 
 class Fabric(Record, frozen=True, kw_only=True):
-    """One network: `cables` by tier is (medium, connections at the host's rate); kW as drawn; USD of switches and cables apart."""
+    """One network: `cables` by tier is (medium, connections at the host's rate); kW as drawn; USD of switches and cables apart.
+
+    `optics` are modules: one of two ports serves two connections.
+    """
 
     name: str
     switch: Switch
@@ -126,7 +129,7 @@ def _bill(name: str, switch: Switch, built: Tree, gbps: float, racks: int, syste
     highest = max(kw, built.switches * most / 1000)
     return Fabric(
         name=name, switch=switch, tree=built, gbps=gbps, cables=cables,
-        optics=sum(2 * count for cable, count in cables.values() if (cable.pj_per_bit or 0) > 5),
+        optics=sum(2 * math.ceil(count * gbps / cable.gbps) for cable, count in cables.values() if (cable.pj_per_bit or 0) > 5),
         kw=Estimate(value=kw, low=0.9 * kw, high=highest, basis=f"{switch.name}: {switch.source}"),
         switch_usd=switch.price_usd * built.switches if switch.price_usd else None,
         cable_usd=sum((cable.price_usd or 0.0) * count * gbps / cable.gbps for cable, count in cables.values()),

@@ -15,7 +15,7 @@ Way = Literal["new hall", "colocation", "retrofit", "as it stands"]
 
 def ways(question: Site, site_kw: float, systems: Systems) -> tuple[Way, ...]:
     """A retrofit is weighed against the hall as it stands and a new one; otherwise a new hall against colocation, while there is any."""
-    if question.retrofit or question.hall_kw is not None or question.rack_kw is not None:
+    if question.retrofit:
         return ("as it stands", "retrofit", "new hall")
     return ("new hall", "colocation") if site_kw <= systems.figure("colocation-kw-most").high else ("new hall",)
 
