@@ -13,7 +13,7 @@ from bedplate.assembly import knowledge
 from bedplate.core.errors import UserError
 from bedplate.planner.questions import Finetune, Limits, Train
 from bedplate.planner.search import size
-from bedplate.planner.search.layouts import BATCH_SLACK, batch_sequences, grid, stages
+from bedplate.planner.search.layouts import BATCH_SLACK, batch_sequences, grid, micro_batches, stages
 from bedplate.planner.sizing import Design
 
 KNOWN = knowledge()
@@ -142,3 +142,39 @@ def test_synchronous_training_over_nodes_is_not_put_on_spot_unless_asked() -> No
     terms = {d.term for d in size(Train(model=SMALL, tokens=1e11, limits=limits), KNOWN).options}
     asked = {d.term for d in size(Train(model=SMALL, tokens=1e11, limits=limited(gpus=64, terms=("spot",))), KNOWN).options}
     assert (terms, asked) == ({"on-demand"}, {"spot"})
+
+
+def test_short_sequences_go_together_in_a_micro_batch() -> None:
+    assert micro_batches(8192.0) == [1, 2, 4]
+    assert micro_batches(512.0) == [1, 2, 4, 8, 16, 32]
+
+
+def test_without_a_limit_the_answer_is_no_waste() -> None:
+    """Machines are added while they shorten the time more than they add to the bill: money counts twice."""
+    free, few = (best(Train(model=LARGE, tokens=2e12, limits=limited(**more))).quantities for more in ({}, {"gpus": 64}))
+    assert free["cost_usd"].value < 1.6 * few["cost_usd"].value
+    assert free["time_s"].value < few["time_s"].value / 10
+
+
+def test_a_sequence_beyond_the_context_that_fits_nowhere_is_told_the_context() -> None:
+    with pytest.raises(UserError) as caught:
+        size(Train(model=SMALL, tokens=1e12, seq_len=10_000_000, limits=H100), KNOWN)
+    assert caught.value.next == "--seq-len 131072"
+
+
+def test_short_sequences_go_together_in_a_micro_batch() -> None:
+    assert micro_batches(8192.0) == [1, 2, 4]
+    assert micro_batches(512.0) == [1, 2, 4, 8, 16, 32]
+
+
+def test_without_a_limit_the_answer_is_no_waste() -> None:
+    """Machines are added while they shorten the time more than they add to the bill: the share of the peak stays near the best."""
+    free, few = (best(Train(model=LARGE, tokens=2e12, limits=limited(**more))).quantities for more in ({}, {"gpus": 64}))
+    assert free["cost_usd"].value < 1.35 * few["cost_usd"].value
+    assert free["time_s"].value < few["time_s"].value / 10
+
+
+def test_a_sequence_beyond_the_context_that_fits_nowhere_is_told_the_context() -> None:
+    with pytest.raises(UserError) as caught:
+        size(Train(model=SMALL, tokens=1e12, seq_len=10_000_000, limits=H100), KNOWN)
+    assert caught.value.next == "--seq-len 131072"

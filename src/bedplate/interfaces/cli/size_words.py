@@ -104,7 +104,7 @@ PARTS = {
 """Breakdown -> part -> what it is called where its own name says too little."""
 
 OBJECTIVES = {
-    "cost_usd": "the least money", "time_s": "the least time", "knee": "the least time x money", "power_w": "the least power",
+    "cost_usd": "the least money", "time_s": "the least time", "knee": "the least time x money^2", "power_w": "the least power",
     "energy_kwh": "the least energy",
 }  # fmt: skip
 

@@ -17,7 +17,7 @@ from .offers import Offer
 
 MOST_TRAINING = 8192
 """Accelerators of the largest measured training step (calibration/cases)."""
-SHORTEST_SEQUENCE = 128
+SHORTEST_SEQUENCE = 512
 """Tokens: no measured step had a shorter sequence (calibration/cases)."""
 MOST_TOKENS = 4e13
 """Tokens of the longest published runs (Llama 4 Scout, Qwen3: 36 to 40 T)."""
@@ -82,7 +82,7 @@ def _of_training(question: Train | Finetune, best: Design, offer: Offer, knowled
     if question.precision == "bf16" and not offer.chip.tflops.get("bf16"):
         told.append(f"{offer.chip.name} multiplies no bf16: its fp16 is taken")
     if (limits.by_s, limits.gpus, limits.max_gpus, limits.budget_usd, limits.max_power_w) == (None,) * 5:
-        told.append("no deadline, number, budget or power was set, so that time x money alone decides: --by 30d says what is wanted")
+        told.append("no deadline, number, budget or power was set, so that time x money^2 decides: --by 30d says what is wanted")
     return told
 
 

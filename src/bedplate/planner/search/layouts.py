@@ -25,6 +25,10 @@ FINETUNE_BATCH_TOKENS = 2**17
 BATCH_SLACK = 0.125
 """By how much the batch may differ from the wanted one: gradient noise hardly tells (critical batch size, arXiv 1812.06162)."""
 MOST_STAGES = 64
+MICRO_TOKENS = 16384
+"""Tokens of a micro-batch from which products are no quicker on any chip."""
+MICRO_TOKENS = 16384
+"""Tokens of a micro-batch from which products are no quicker on any chip."""
 
 
 def batch_sequences(question: Train | Finetune, arch: Architecture) -> float:
@@ -43,7 +47,7 @@ def grid(arch: Architecture, n: int, per_node: int, domain: int, seq: float, seq
     cps = [c for c in powers[:5] if (c == 1 or seq / c >= 4096) and n % c == 0]
     experts = arch.experts.count if arch.experts else 1
     eps = [e for e in powers[:8] if experts % e == 0] if arch.experts else [1]
-    axes = (tps, stages(arch.n_layers, n), cps, eps, [1, 2, 4], [1, 2, 4], [NONE, SELECTIVE, FULL], [1, 3])
+    axes = (tps, stages(arch.n_layers, n), cps, eps, [1, 2, 4], micro_batches(seq), [NONE, SELECTIVE, FULL], [1, 3])
     tp, pp, cp, ep, vp, mbs, recompute, zero = (a.reshape(-1).astype(float) for a in np.meshgrid(*axes, indexing="ij"))
     dp = n / (tp * pp * cp)
     accum = np.maximum(np.round(sequences / (dp * mbs)), 1.0)
@@ -56,6 +60,16 @@ def grid(arch: Architecture, n: int, per_node: int, domain: int, seq: float, seq
         etp=np.ones_like(tp), sequence=np.ones_like(tp), offload=np.zeros_like(tp), bubble=np.ones_like(tp),
     )  # fmt: skip
     return where(layout, ~misfits(layout, heads=arch.n_kv_heads or arch.n_heads, layers=arch.n_layers, experts=experts))
+
+
+def micro_batches(seq: float) -> list[int]:
+    """Sequences that go through a stage at a time: up to 4, more of short ones."""
+    return [2**i for i in range(10) if i < 3 or 2**i * seq <= MICRO_TOKENS]
+
+
+def micro_batches(seq: float) -> list[int]:
+    """Sequences that go through a stage at a time: up to 4, more of short ones."""
+    return [2**i for i in range(10) if i < 3 or 2**i * seq <= MICRO_TOKENS]
 
 
 def stages(layers: int, n: int) -> list[int]:

@@ -47,7 +47,7 @@ Score = Callable[[Design], tuple[float, float]]
 
 
 def pick(designs: Sequence[Design], constraints: Sequence[Constraint], objective: str, beyond: Sequence[Design] = ()) -> Picked:
-    """The design with the least `objective` (a quantity, or 'knee': time x money) that meets every constraint; `beyond` holds designs
+    """The design with the least `objective` (a quantity, or 'knee') that meets every constraint; `beyond` holds designs
     made for looser constraints: what relaxing one would buy, where a design is made to fit its limits."""
     score = scorer(objective)
     allowed = sorted((d for d in designs if all(c.met(d) for c in constraints)), key=score)
@@ -74,14 +74,17 @@ def marked(design: Design, constraints: Sequence[Constraint]) -> Design:
 
 
 def scorer(objective: str) -> Score:
-    """A design without the quantity comes last."""
+    """A design without the quantity comes last.
+
+    'knee' is time x money^2: another machine must shorten the time by two parts in a hundred for each one that it adds to the bill.
+    """
 
     def of(design: Design, name: str) -> float:
         found = design.quantities.get(name)
         return found.value if found else float("inf")
 
     if objective == "knee":
-        return lambda design: (of(design, "time_s") * of(design, "cost_usd"), of(design, "cost_usd"))
+        return lambda design: (of(design, "time_s") * of(design, "cost_usd") ** 2, of(design, "cost_usd"))
     return lambda design: (of(design, objective), of(design, "cost_usd"))
 
 

@@ -166,7 +166,7 @@ def _sized(
 
 
 def _reasons(picked: Picked, objective: str) -> tuple[str, ...]:
-    why = {"cost_usd": "the cheapest", "time_s": "the quickest", "knee": "the least time x money", "power_w": "the least power"}
+    why = {"cost_usd": "the cheapest", "time_s": "the quickest", "knee": "the least time x money^2", "power_w": "the least power"}
     if picked.best is None:
         return ()
     told = [f"{why[objective]} of the designs that keep to every limit"]

@@ -227,6 +227,10 @@ def fitting_hint(question: Train | Finetune, arch: Architecture, listed: list[Of
         return f"no layout of {gpus:,} accelerators shares {batch} within {BATCH_SLACK:.0%}", "another --gpus or --batch-tokens"
     held = f"{least:,} x {roomiest.name} would hold the former"
     why = f"weights, gradients and optimiser take {need / 1e9:,.0f} GB, activations come on top: {held}"
+    if arch.max_len and question.seq_len > arch.max_len:
+        return f"{why}; sequences of {question.seq_len:,} tokens are longer than its context", f"--seq-len {arch.max_len}"
+    if arch.max_len and question.seq_len > arch.max_len:
+        return f"{why}; sequences of {question.seq_len:,} tokens are longer than its context", f"--seq-len {arch.max_len}"
     joined = {offer.chip.name for offer in listed if joins(offer, 2 * offer.per_node)}
     alone = sorted({offer.chip.name for offer in listed} - joined)
     if alone:
