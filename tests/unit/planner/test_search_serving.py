@@ -218,3 +218,37 @@ def test_the_last_request_takes_its_whole_time() -> None:
     """Ten requests on a thousand machines are not answered in a thousandth of the time."""
     best = _best(_ask(MANY, requests=10, limits=msgspec.structs.replace(H100, gpus=1024))).quantities
     assert best["time_s"].value - 600 >= MANY.osl * best["tpot_s"].value
+
+
+def _wide(ranks: int, offer: Offer) -> Instance:
+    question = msgspec.structs.replace(ASKED, model="DeepSeek-V3", ttft_s=None, tpot_s=None)
+    return next(i for i in instances(question, KNOWN.architecture("DeepSeek-V3"), offer, KNOWN) if i.layout.attention_dp == ranks)
+
+
+def test_a_token_crosses_the_network_once_for_each_node_that_its_experts_are_on() -> None:
+    """By hand, 8 experts of a token over two nodes: the other node is reached with 1 - (1/2)^8 = 0.996, so of 400 Gbit/s a rank (50 GB/s)
+    and 450 GB/s within a node the 8 copies of a byte take 0.996 / 50 + 8 / 450 ns: 211 GB/s for all of them."""
+    rates, sheet = (one := _wide(16, _offer(network=True)).machine).rates, one.sheet
+    assert rates.link / 1e9 == pytest.approx(8 / (0.99609 / 50 + 8 / 450) * _fitted(), rel=1e-3)
+    assert sheet.link == 50e9
+    links = [_wide(ranks, _offer(network=True)).machine.rates.link for ranks in (16, 32, 64)]
+    assert links == sorted(links, reverse=True)
+
+
+def _fitted() -> float:
+    """The fitted share of a link's rate."""
+    machine = _instances(ASKED)[0].machine
+    return float(machine.rates.link / machine.sheet.link)
+
+
+def test_a_slow_network_makes_wide_experts_slower() -> None:
+    offer = _offer(network=True)
+    assert offer.node is not None
+    slow = msgspec.structs.replace(offer, node=msgspec.structs.replace(offer.node, nic_gbps=400.0))
+    assert _wide(32, slow).full_rps < _wide(32, offer).full_rps
+
+
+def test_a_large_mixture_is_served_over_wide_experts_where_that_is_cheapest() -> None:
+    """On two to eight nodes of H100 each accelerator holds fewer experts and more requests than under tensor parallelism."""
+    best = _best(_ask(model="DeepSeek-V3", isl=1000, osl=1000, rate=100, ttft_s=None, tpot_s=None, limits=H100))
+    assert best.layout["attention_dp"] >= 16

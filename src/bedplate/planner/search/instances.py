@@ -102,12 +102,12 @@ def instances(question: Serve | Batch, arch: Architecture, offer: Offer, knowled
         return
     for layout in layouts(plain, arch, offer):
         try:
-            machine = _capped(machine_of(layout, arch, offer.chip, knowledge.constants["serving"]), layout, offer.chip, knowledge)
+            machine = machine_of(layout, arch, offer.chip, knowledge.constants["serving"])
         except Unsupported:
             continue
         whole = float(most_sequences(machine.work, machine.memory.available, question.isl + question.osl))
         if machine.memory.fits and whole >= layout.attention_dp:
-            yield _instance(question, layout, machine, offer.chip)
+            yield _instance(question, layout, _networked(_capped(machine, layout, offer.chip, knowledge), layout, offer), offer.chip)
 
 
 def layouts(plain: ServeLayout, arch: Architecture, offer: Offer) -> Iterator[ServeLayout]:
@@ -140,6 +140,20 @@ def _capped(machine: Machine, layout: ServeLayout, chip: Accelerator, knowledge:
     rates = machine.rates
     dense, moe = min(rates.dense, best("precision", layout.precision)), min(rates.moe, best("moe", layout.moe_precision))
     return msgspec.structs.replace(machine, rates=msgspec.structs.replace(rates, dense=dense, moe=moe))
+
+
+def _networked(machine: Machine, layout: ServeLayout, offer: Offer) -> Machine:
+    """The machine with the link that experts spread over nodes have. A token crosses the network once for each other node that its experts
+    are on, and is passed on there over the scale-up links (DeepSeek-V3, arXiv 2412.19437, section 3.2.2); the network is the node's own."""
+    chip, node, k = offer.chip, offer.node, float(machine.work.top_k)
+    domain = min(offer.per_node, chip.scaleup_domain)
+    if layout.attention_dp <= chip.scaleup_domain or not chip.scaleup_gbs or node is None or not node.nic_gbps:
+        return machine
+    nodes, fitted = layout.attention_dp / domain, machine.rates.link / machine.sheet.link
+    network, inside = fitted * node.nic_gbps * 1e9 / 8 / node.n_accel, fitted * chip.scaleup_gbs * 1e9
+    others = (nodes - 1) * (1 - (1 - 1 / nodes) ** k)
+    link = k / (others / network + k / inside)
+    return msgspec.structs.replace(machine, rates=msgspec.structs.replace(machine.rates, link=link))
 
 
 def _instance(question: Serve | Batch, layout: ServeLayout, machine: Machine, chip: Accelerator) -> Instance:
