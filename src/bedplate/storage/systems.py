@@ -1,8 +1,8 @@
 """The one loader of `bedplate/systems/`: rows of hardware, prices, grids, models and constants, validated as they are read.
 
 Choices: CSV for what people compare in columns, JSON for what nests; a user's folder or file of the same shape overrides rows by name
-and adds new ones. A broken row is refused with file, line and field, and so is one that cannot be true (`planner.plausible`). Read once a
-process and kept. Limits: knows no meaning: what a row says is the planner's business.
+and adds new ones. A broken row is refused with file, line and field, and so is one that cannot be true (`planner.plausible`). What was
+read is kept until a file of the folder says something else. Limits: knows no meaning: what a row says is the planner's business.
 """
 
 from __future__ import annotations
@@ -10,7 +10,9 @@ from __future__ import annotations
 import csv
 import difflib
 import functools
+import hashlib
 import importlib.resources
+import io
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -28,11 +30,25 @@ R = TypeVar("R", bound=Row)
 HOME = Path(str(importlib.resources.files("bedplate"))) / "systems"
 
 
-@functools.cache
 def load_systems(folder: Path | None = None) -> Systems:
     """The catalogue that ships with bedplate; rows of the same files in `folder` go over it. Raises UserError with file, line and field."""
     if folder is not None:
         _looked_at(folder)
+    return _systems(folder, _stamp(folder, "*.csv"))
+
+
+def _stamp(folder: Path | None, files: str) -> str:
+    """What the files of a folder hold, in short: the same words as before are not read again."""
+    digest = hashlib.sha256()
+    for path in sorted(folder.glob(files)) if folder is not None else ():
+        if path.is_file():
+            digest.update(f"{path.name} {path.stat().st_size} ".encode() + path.read_bytes())
+    return digest.hexdigest()
+
+
+@functools.lru_cache(maxsize=8)
+def _systems(folder: Path | None, stamp: str) -> Systems:
+    """The catalogue under a folder that holds what `stamp` says."""
 
     def by_name(file: str, kind: type[R]) -> dict[str, R]:
         return {row.name: row for row in _rows(file, kind, folder)}
@@ -66,9 +82,14 @@ def _looked_at(folder: Path) -> None:
             raise UserError(f"{path} is read by nobody", why=told, next=f"rename or remove {path}")
 
 
-@functools.cache
 def load_architectures(folder: Path | None = None) -> Architectures:
     """Every model of `systems/models/*.json`: {"rows": [...], "aliases": {...}}. Raises UserError with file and field."""
+    return _architectures(folder, _stamp(folder, "models/*.json"))
+
+
+@functools.lru_cache(maxsize=8)
+def _architectures(folder: Path | None, stamp: str) -> Architectures:
+    """The models under a folder that holds what `stamp` says."""
     rows: dict[str, Architecture] = {}
     aliases: dict[str, str] = {}
     for home in [HOME] + ([folder] if folder else []):
@@ -120,13 +141,16 @@ def _quotation(row: R) -> R:
 
 
 def _table(path: Path, kind: type[R]) -> list[R]:
-    with path.open(newline="", encoding="utf-8") as file:
-        reader = csv.DictReader(file)
-        known = {field.name for field in msgspec.structs.fields(kind)}
-        for column in reader.fieldnames or ():
-            if column.partition(".")[0] not in known:
-                raise UserError(f"{path.name}, line 1: there is no field '{column}'", why=_near(column, known), next=f"mend {path}")
-        return [_row(path, reader.line_num, record, kind) for record in reader]
+    try:
+        reader = csv.DictReader(io.StringIO(path.read_text(encoding="utf-8-sig"), newline=""))
+        names, lines = reader.fieldnames or (), [(reader.line_num, record) for record in reader]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise UserError(f"{path.name} is no table of text", why=str(error), next=f"save {path} as CSV in UTF-8") from None
+    known = {field.name for field in msgspec.structs.fields(kind)}
+    for column in names:
+        if column.partition(".")[0] not in known:
+            raise UserError(f"{path.name}, line 1: there is no field '{column}'", why=_near(column, known), next=f"mend {path}")
+    return [_row(path, line, record, kind) for line, record in lines]
 
 
 def _row(path: Path, line: int, record: dict[str, str], kind: type[R]) -> R:
@@ -143,13 +167,31 @@ def _row(path: Path, line: int, record: dict[str, str], kind: type[R]) -> R:
         else:
             cells[field] = cell.split(";") if field in _LISTS else cell
     try:
-        row = msgspec.convert(cells, kind, strict=False)
+        row = msgspec.convert(cells if path.parent == HOME else {"source": OWN} | cells, kind, strict=False)
         wrong = fault(row)
     except msgspec.ValidationError as error:
-        wrong = str(error)
+        wrong = _said(str(error), cells)
     if wrong:
         raise UserError(f"{path.name}, line {line}: {wrong}", why=f"row '{record.get('name', '?')}'", next=f"mend {path}")
     return row
+
+
+def _said(wrong: str, cells: dict[str, object]) -> str:
+    """msgspec's words with the cell's own: `mem_gb: 'lots' is not a number`."""
+    what, _, where = wrong.partition(" - at `$")
+    field = where.strip("`.[]").partition("[")[0]
+    value = cells.get(field)
+    if not field or value is None:
+        return wrong.replace("Object missing required field", "the row needs").replace("`", "'")
+    if isinstance(value, dict):
+        return f"{field}: one of {', '.join(f'{name} = {cell}' for name, cell in value.items())} is no number"
+    kinds = {"float": "a number", "int": "a whole number", "bool": "true or false"}
+    expected = next((told for name, told in kinds.items() if f"`{name}" in what), "")
+    return f"{field}: '{value}' is not {expected}" if expected else f"{field}: '{value}', {what}"
+
+
+OWN = "a row of your own"
+"""Where a figure is from that comes without its source."""
 
 
 def _near(column: str, known: set[str]) -> str:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import msgspec
 import pytest
 
+from bedplate.core.errors import UserError
 from bedplate.planner.plausible import fault
 from bedplate.planner.systems import EXPORT_ORDER, Accelerator, Grid
 from bedplate.storage.systems import load_systems
@@ -105,3 +107,34 @@ def test_a_price_of_ones_own_is_a_quotation(tmp_path: Path) -> None:
     rows = {row.name: row for row in load_systems(tmp_path).prices}
     assert rows["mine-8"].quoted
     assert not rows["p5.48xlarge"].quoted
+
+
+CHIP = "name,vendor,mem_gb,mem_gbs,tflops.bf16\nMyChip,acme,96,{},500\n"
+
+
+def test_an_edited_row_is_read_again_in_the_same_process(tmp_path: Path) -> None:
+    """Of the same length and within the clock's tick: what the file holds counts, not when it was written."""
+    file = tmp_path / "accelerators.csv"
+    for gbs in (3000, 4000):
+        file.write_text(CHIP.format(gbs))
+        assert load_systems(tmp_path).accelerator("mychip").mem_gbs == gbs
+    assert load_systems(tmp_path) is load_systems(tmp_path)
+
+
+def test_a_row_of_ones_own_needs_no_source(tmp_path: Path) -> None:
+    (tmp_path / "accelerators.csv").write_text(CHIP.format(3000))
+    assert load_systems(tmp_path).accelerator("mychip").source == "a row of your own"
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"\xa4\xff\x00\x13", "no table of text"),
+        (CHIP.format("lots").encode(), "line 2: mem_gbs: 'lots' is not a number"),
+        (CHIP.format("").encode(), "line 2: the row needs 'mem_gbs'"),
+    ],
+)
+def test_a_broken_table_is_refused_with_what_it_says(tmp_path: Path, content: bytes, said: str) -> None:
+    (tmp_path / "accelerators.csv").write_bytes(content)
+    with pytest.raises(UserError, match=re.escape(said)):
+        load_systems(tmp_path)
