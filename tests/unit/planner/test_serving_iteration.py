@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from bedplate.planner.architecture import Architecture, Experts, LayerGroup
 from bedplate.planner.serving.iteration import experts_hit, iteration, largest_of, smoothmax
 from bedplate.planner.serving.memory import GIB, memory, most_sequences
-from bedplate.planner.serving.rates import Rates
+from bedplate.planner.serving.rates import APART, REACHED, Rates, labels, sheet
 from bedplate.planner.serving.records import ServeLayout
 from bedplate.planner.serving.work import per_rank, stack
 from bedplate.planner.systems import Accelerator
@@ -106,6 +106,25 @@ def test_arrays_of_layouts_give_what_each_gives_alone() -> None:
     works = [per_rank(MIXTURE, layout) for layout in layouts]
     together = iteration(stack(works), RATES, sequences=16.0, context=1000.0).total
     assert together == pytest.approx([float(iteration(work, RATES, sequences=16.0, context=1000.0).total) for work in works])
+
+
+def test_matrix_rates_follow_what_the_chip_was_measured_to_reach() -> None:
+    """An MI300X reaches 668 of 1307 bf16 TFLOP/s (MAMF): 0.51 / 0.78 = 0.655 of the usual share, in every precision; one that nobody
+    measured keeps its data sheet."""
+    tflops = {"bf16": 1307.4, "fp8": 2614.9}
+    plain = msgspec.structs.replace(CHIP, tflops=tflops)
+    slow = msgspec.structs.replace(plain, measured_tflops={"bf16": 668.4})
+    layout = ServeLayout(precision="fp8", moe_precision="fp8")
+    assert sheet(layout, plain).dense == pytest.approx(2614.9e12)
+    assert sheet(layout, slow).dense == pytest.approx(2614.9e12 * 668.4 / 1307.4 / REACHED)
+    assert sheet(layout, slow).memory == sheet(layout, plain).memory
+
+
+def test_workers_apart_share_a_label_whatever_their_release() -> None:
+    together = ServeLayout(engine="sglang", engine_version="0.5.9")
+    assert "apart:sglang" not in labels(together, CHIP)
+    for release in ("0.5.9", ""):
+        assert "apart:sglang" in labels(msgspec.structs.replace(together, engine_version=APART + release), CHIP)
 
 
 def test_memory_by_hand() -> None:

@@ -17,6 +17,7 @@ from bedplate.planner.systems import Accelerator
 
 from .datasets import answer_tokens, prompt_tokens
 from .memory import memory, most_sequences
+from .rates import APART
 from .records import ServeLayout, ServeLoad
 from .work import per_rank
 
@@ -72,7 +73,7 @@ def layout_of(case: Case, arch: Architecture, parallel: Parallel | None = None) 
         moe_precision=moe,
         kv_precision=kv,
         engine=engine_of(case),
-        engine_version=("disagg-" if parallel else "") + (case.engine_version or ""),
+        engine_version=(APART if parallel else "") + (case.engine_version or ""),
         chunk=CHUNK.get(engine_of(case), 8192),
         benchmark=case.dataset or "",
         drafts=arch.name if arch.mtp_layers else "",

@@ -27,8 +27,15 @@ SCALE_OUT = 50e9
 SWITCHED_GBS = 100.0
 """From here on a scale-up link is a fabric of its own (NVLink, Infinity Fabric, ICI); below, accelerators meet over the host's PCIe."""
 
+APART = "disagg-"
+"""Before the release of an engine whose prefill and decode workers are apart: routers and transfers have releases of their own."""
+
 LEAN = 700 / 989
 """Board W per dense bf16 TFLOP/s from which clocks hold under full matrix load: that of an H100 SXM5."""
+
+
+REACHED = 0.78
+"""Usual share of the data sheet's bf16 rate that the best shape reaches: 0.73 to 0.87 on NVIDIA's (`measured_tflops`, MAMF)."""
 
 
 class Rates(Record, frozen=True, kw_only=True):
@@ -54,7 +61,8 @@ class Rates(Record, frozen=True, kw_only=True):
 
 
 class Sheet(Record, frozen=True, kw_only=True):
-    """The data sheet's part of the rates: what the fitted efficiencies multiply."""
+    """The data sheet's part of the rates: what the fitted efficiencies multiply. Matrix rates are the data sheet's times what the chip
+    reaches of them where that was measured: an MI300X stays at two thirds of what is usual."""
 
     memory: Numbers
     dense: Numbers
@@ -75,6 +83,8 @@ def labels(layout: ServeLayout, chip: Accelerator) -> tuple[str, ...]:
     ]
     if layout.engine:
         found.append(f"engine:{layout.engine}")
+    if layout.engine and layout.engine_version.startswith(APART):
+        found.append(f"apart:{layout.engine}")
     if layout.engine and layout.engine_version:
         release = ".".join(layout.engine_version.split(".")[:2])
         found += [f"release:{layout.engine}-{release}", f"version:{layout.engine}-{layout.engine_version}"]
@@ -94,10 +104,17 @@ def sheet(layout: ServeLayout, chip: Accelerator) -> Sheet:
     dense, moe, attention = _multiplied(chip, layout.precision), _multiplied(chip, layout.moe_precision), chip.peak("bf16")
     if dense is None or moe is None or attention is None:
         raise Unsupported(f"the data sheet of {chip.name} gives no rate for {layout.precision}")
+    reached = _reached(chip)
     inside = layout.tp * layout.attention_dp <= chip.scaleup_domain
     link = chip.scaleup_gbs * 1e9 if inside and chip.scaleup_gbs else SCALE_OUT
     lean = min(1.0, chip.tdp_w / (attention / 1e12) / LEAN) if chip.tdp_w else 1.0
-    return Sheet(memory=chip.mem_gbs * 1e9, dense=dense, moe=moe, attention=attention, link=link, lean=lean)
+    return Sheet(memory=chip.mem_gbs * 1e9, dense=dense * reached, moe=moe * reached, attention=attention * reached, link=link, lean=lean)
+
+
+def _reached(chip: Accelerator) -> float:
+    """How much more or less of its data sheet's matrix rate this chip reaches at best than chips do; 1 where nobody measured."""
+    best, stated = chip.measured_tflops.get("bf16"), chip.tflops.get("bf16")
+    return best / stated / REACHED if best and stated else 1.0
 
 
 FOUR_BITS = ("nvfp4", "mxfp4", "fp4", "int4", "nf4", "nf4-dq")
