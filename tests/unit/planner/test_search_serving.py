@@ -120,13 +120,21 @@ def test_whole_instances_of_a_cloud_are_billed() -> None:
     assert cost[1]["cost_usd"].value / hours[1] == pytest.approx(cost[8]["cost_usd"].value / hours[8])
 
 
-def test_designs_that_break_a_limit_say_which() -> None:
+def test_machines_too_slow_for_the_latency_limits_are_named_and_left_out() -> None:
     answer = _ask(model="Llama-3.1-70B", isl=2000, tpot_s=0.03, limits=Limits(terms=("on-demand",)))
+    for design in answer.options:
+        assert design.quantities["tpot_p99_s"].value <= 0.03
+        assert design.quantities["ttft_p99_s"].value <= 1.0
+    assert any(told.startswith("no number of ") and "L40S" in told for told in answer.reasons)
+    assert "L40S" not in {design.accelerator for design in answer.options}
+
+
+def test_designs_that_break_another_limit_say_which() -> None:
+    answer = _ask(model="Llama-3.1-70B", isl=2000, limits=Limits(terms=("on-demand",), max_power_w=3e5))
     broken = [design for design in answer.options if not design.feasible]
     assert broken
-    for design in answer.options:
-        assert design.feasible == (design.quantities["tpot_p99_s"].value <= 0.03 and design.quantities["ttft_p99_s"].value <= 1.0)
-    assert all("time" in design.lost for design in broken)
+    assert all(design.lost.startswith("power: at most 0.3 MW") for design in broken)
+    assert all(design.quantities["power_w"].value <= 3e5 for design in answer.options if design.feasible)
 
 
 @pytest.mark.parametrize("field", ["mem_gb", "mem_gbs", "scaleup_gbs"])
@@ -181,10 +189,14 @@ def test_an_instance_keeps_headroom_and_the_limits() -> None:
 
 
 def test_what_an_instance_carries_is_a_range_of_accelerators_and_money() -> None:
-    best = _best(_ask()).quantities
+    """And the rate that is asked is exact: it is kept to, with more instances or fewer."""
+    answer = _ask()
+    best = _best(answer).quantities
     assert best["output_tokens_per_s"].low == best["output_tokens_per_s"].value == ASKED.rate * ASKED.osl
     for name in ("accelerators", "cost_usd"):
         assert best[name].low < best[name].value < best[name].high
+    known = next(one for one in answer.sensitivities if one.name == "how well the speed is known")
+    assert (known.low_input, known.low < known.high) == (f"{best['accelerators'].low:.0f} accelerators", True)
 
 
 def test_what_binds_says_what_a_tenth_more_saves_or_nothing_binds() -> None:

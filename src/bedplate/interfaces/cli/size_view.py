@@ -8,7 +8,7 @@ from __future__ import annotations
 from rich.console import Console
 from rich.markup import escape
 
-from bedplate.planner.sizing import Breakdown, Sizing
+from bedplate.planner.sizing import Breakdown, Design, Sizing
 
 from .blocks import bar
 from .common import console, table
@@ -79,11 +79,16 @@ def _options(out: Console, found: Sizing) -> None:
         return
     names = [n for n in ("time_s", "cost_usd", "power_w") if any(news(n, d) for d in rows)]
     out.print(f"\n[bold]other options[/bold]  [dim]of {found.searched:,} designs looked at[/dim]")
-    drawn = table("", "pay", *(f"#{label(n)}" for n in names))
+    drawn = table("", "pay", *(f"#{label(n)}" for n in names), "")
     for design in rows[:FRONT]:
         cells = [written(n, design.quantities[n].value) if n in design.quantities else "" for n in names]
-        drawn.add_row(escape(design.name), escape(f"{design.provider} {design.term}".strip()), *cells)
+        drawn.add_row(escape(design.name), escape(f"{design.provider} {design.term}".strip()), *cells, escape(_broken(design)))
     out.print(drawn)
+
+
+def _broken(design: Design) -> str:
+    """The names of the limits that a design breaks."""
+    return "" if design.feasible else "breaks " + ", ".join(one.split(":")[0] for one in design.lost.split("; "))
 
 
 def _tornado(out: Console, found: Sizing) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 
 import msgspec
 
-from bedplate.core.units import show_count, show_days
+from bedplate.core.units import show_days
 from bedplate.planner.estimate import Estimate, exact, product
 from bedplate.planner.grid import assumed_carbon
 from bedplate.planner.knowledge import Knowledge
@@ -116,11 +116,11 @@ def swings(best: dict[str, Estimate], objective: str, offer: Offer) -> tuple[Sen
     if target is None:
         return ()
     found = []
-    time, rate = best.get("time_s"), best.get("output_tokens_per_s")
+    time, needed = best.get("time_s"), best.get("accelerators")
     if time is not None and time.low < time.high:
         found.append(_known(time, target, show_days))
-    elif rate is not None:
-        found.append(_known(rate.inverse(), target, lambda seconds: f"{show_count(1 / seconds)} tokens/s"))
+    elif needed is not None and needed.low < needed.high:
+        found.append(_known(needed, target, lambda n: f"{n:,.0f} accelerators"))
     if offer.usd_hour is not None and objective == "cost_usd":
         spot = offer.usd_hour
         low, high = (spot.low, spot.high) if spot.low < spot.high else (spot.value * 0.8, spot.value * 1.2)
@@ -130,10 +130,10 @@ def swings(best: dict[str, Estimate], objective: str, offer: Offer) -> tuple[Sen
     return tuple(sorted(found, key=lambda s: -abs(s.high - s.low)))
 
 
-def _known(time: Estimate, target: Estimate, show: Callable[[float], str]) -> Sensitivity:
-    """How well the speed is known: the target in proportion to the time that the work takes, or that a token does."""
-    swing = _scaled("how well the speed is known", time.value, time.low, time.high, target.value, "")
-    return msgspec.structs.replace(swing, low_input=show(time.low), high_input=show(time.high))
+def _known(needed: Estimate, target: Estimate, show: Callable[[float], str]) -> Sensitivity:
+    """How well the speed is known: the target in proportion to the time that the work takes, or to the accelerators that a load needs."""
+    swing = _scaled("how well the speed is known", needed.value, needed.low, needed.high, target.value, "")
+    return msgspec.structs.replace(swing, low_input=show(needed.low), high_input=show(needed.high))
 
 
 def _scaled(name: str, value: float, low: float, high: float, target: float, unit: str) -> Sensitivity:

@@ -67,6 +67,8 @@ def _serve(question: Serve, knowledge: Knowledge) -> Sizing:
     if not designs:
         raise _nothing(question, arch, listed, knowledge)
     slo = _slo(question)
+    quick = [design for design in designs if all(one.met(design) for one in slo)]
+    slow = {design.accelerator for design in designs} - {design.accelerator for design in quick} if quick else set()
     limits = constraints(question.limits, time=False) + slo
     if question.limits.gpus is not None:
         limits.append(
@@ -75,7 +77,9 @@ def _serve(question: Serve, knowledge: Knowledge) -> Sizing:
     loose = [msgspec.structs.replace(question, **{one.quantity.replace("_p99", ""): one.limit * RELAX}) for one in slo]
     beyond = [design for looser in loose for design in _served(looser, listed, knowledge)]
     objective = "cost_usd" if _priced(designs) else "power_w"
-    return _sized(question, objective, designs, limits, listed, knowledge, len(designs), beyond)
+    sized = _sized(question, objective, quick or designs, limits, listed, knowledge, len(designs), beyond)
+    told = [f"no number of {', '.join(sorted(slow))} keeps to the latency limits"] if slow and sized.best is not None else []
+    return msgspec.structs.replace(sized, reasons=(*sized.reasons, *told))
 
 
 def _served(question: Serve, listed: list[Offer], knowledge: Knowledge) -> list[Design]:
