@@ -49,19 +49,20 @@ def _dollars(text: str) -> float:
 COUNT, DURATION, POWER = Unit("number", units.count), Unit("duration", units.seconds), Unit("power", units.watts)
 RATE, SHARE, DOLLARS = Unit("rate", units.per_second), Unit("share", units.share), Unit("usd", _dollars)
 
-LIMITS = (
-    click.option("--on", multiple=True, metavar="NAME", help="Accelerator or node, again for more (default: any)."),
-    click.option("--gpus", type=int, help="Use exactly that many accelerators."),
-    click.option("--max-gpus", type=int, help="Use at most that many accelerators."),
-    click.option("--by", type=DURATION, metavar="30d", help="Be done in that time."),
-    click.option("--budget", type=DOLLARS, metavar="USD", help="Spend at most that."),
-    click.option("--max-power", type=POWER, metavar="2MW", help="Draw at most that at the meter."),
-    click.option("--region", default="", metavar="PREFIX", help="Only offers in regions whose name starts so."),
-    click.option("--residency", multiple=True, metavar="PREFIX", help="Regions that the data may lie in, again for more."),
-    click.option("--provider", "providers", multiple=True, help="Only offers of this provider, again for more."),
-    click.option("--export", default="", metavar="CLASS", help="The highest export class allowed."),
-    click.option("--term", "terms", multiple=True, type=click.Choice(get_args(Term)), help="A way of paying, again for more."),
-)
+LIMITS = {
+    "on": click.option("--on", multiple=True, metavar="NAME", help="Accelerator or node, again for more (default: any)."),
+    "gpus": click.option("--gpus", type=int, help="Use exactly that many accelerators."),
+    "max_gpus": click.option("--max-gpus", type=int, help="Use at most that many accelerators."),
+    "by": click.option("--by", type=DURATION, metavar="30d", help="Be done in that time."),
+    "budget": click.option("--budget", type=DOLLARS, metavar="USD", help="Spend at most that."),
+    "max_power": click.option("--max-power", type=POWER, metavar="2MW", help="Draw at most that at the meter."),
+    "region": click.option("--region", default="", metavar="PLACE", help="Only there: a country (DE), EU, or how a cloud's region begins."),
+    "residency": click.option("--residency", multiple=True, metavar="PLACE", help="Where the data may lie, as --region; again for more."),
+    "providers": click.option("--provider", "providers", multiple=True, help="Only offers of this provider, again for more."),
+    "export": click.option("--export", default="", metavar="CLASS", help="The highest export class allowed."),
+    "terms": click.option("--term", "terms", multiple=True, type=click.Choice(get_args(Term)), help="A way of paying, again for more."),
+}
+"""Field of the limits, as its option is called -> the option."""
 OUTPUT = (
     click.option("--html", type=click.Path(path_type=Path), metavar="FILE", help="Write the answer as a page."),
     click.option("--report", type=click.Path(path_type=Path), metavar="FILE", help="Write the assessment for a decision (Markdown)."),
@@ -69,18 +70,20 @@ OUTPUT = (
 )
 
 
-def asked(*more: Callable[[Any], Any]) -> Callable[[Callable[..., Question]], click.Command]:
-    """A command that makes a question of its own options and the shared ones, and answers it."""
+def asked(*more: Callable[[Any], Any], without: tuple[str, ...] = ()) -> Callable[[Callable[..., Question]], click.Command]:
+    """A command that makes a question of its own options and the shared ones, `without` those it does not heed, and answers it."""
 
     def decorate(function: Callable[..., Question]) -> click.Command:
         @functools.wraps(function)
         def run(html: Path | None, report: Path | None, as_json: bool, **options: Any) -> int:
             given = click.get_current_context().find_root().meta.get(SETTINGS, {})
-            limits = {f.name: options.pop(RENAMED.get(f.name, f.name)) for f in msgspec.structs.fields(Limits)}
+            options_of = {f.name: RENAMED.get(f.name, f.name) for f in msgspec.structs.fields(Limits)}
+            limits = {field: options.pop(name) for field, name in options_of.items() if name not in without}
             return _answer(function(limits=msgspec.convert(limits, Limits), **options), given, html, report, as_json)
 
         command: Any = run
-        for option in reversed((*more, *LIMITS, *OUTPUT)):
+        heeded = [option for name, option in LIMITS.items() if name not in without]
+        for option in reversed((*more, *heeded, *OUTPUT)):
             command = option(command)
         return click.command(function.__name__)(command)
 
@@ -110,7 +113,9 @@ PRECISION = click.option("--precision", default="bf16", show_default=True, help=
 
 @asked(
     MODEL,
-    click.option("--tokens", type=COUNT, required=True, metavar="2T", help="Tokens to train on."),
+    click.option("--tokens", type=COUNT, default="0", metavar="2T", help="Tokens to train on."),
+    click.option("--items", type=COUNT, metavar="1.28M", help="Images to train on, in the place of tokens."),
+    click.option("--epochs", type=float, default=1.0, show_default=True, help="How often each image is seen."),
     click.option("--seq-len", type=COUNT, default="4096", show_default=True, help="Tokens of a sequence."),
     click.option("--batch-tokens", type=COUNT, help="Tokens of a global batch (default: by the model's size)."),
     PRECISION,
@@ -152,6 +157,7 @@ LENGTHS = (
     click.option("--tpot", "tpot_s", type=DURATION, metavar="30ms", help="99 of 100 requests within that a token."),
     click.option("--prefix-hit", type=SHARE, default="0", help="Share of the prompts' tokens whose cache is ready."),
     click.option("--months", type=float, default=1.0, show_default=True, help="How long it is to run."),
+    without=("by",),
 )
 def serve(**options: Any) -> Question:
     """Serve a model to a rate of requests, within latency limits."""
@@ -178,7 +184,8 @@ def batch(**options: Any) -> Question:
     click.option("--storage-tb", type=float, help="Capacity of the storage."),
     click.option("--storage-read-gbs", type=float, help="Read rate that keeps the accelerators fed, GB/s."),
     click.option("--checkpoint-tb", type=float, help="Size of one checkpoint."),
-    click.option("--months", type=float, default=36.0, show_default=True, help="How long it is to run."),
+    click.option("--months", type=float, default=36.0, show_default=True, help="How long it is to be used, from the day it is ready."),
+    without=("on", "gpus", "max_gpus", "terms"),
 )
 def site(**options: Any) -> Question:
     """House and connect nodes: racks, cooling, fabric, storage, power, time line."""
@@ -193,20 +200,32 @@ def site(**options: Any) -> Question:
     click.option("--egress-tb-month", type=float, default=0.0, help="Data that leaves the cloud each month."),
     click.option("--storage-tb", type=float, default=0.0, help="Data kept in object storage."),
     click.option("--load", type=click.File(), help="Nodes needed hour by hour, a number a line: the cheapest mix of terms for it."),
+    without=("on", "gpus", "max_gpus", "by", "max_power", "export"),
 )
 def cost(load: IO[str] | None, **options: Any) -> Question:
     """What nodes cost on demand, on spot, reserved and bought; when buying pays back."""
-    return Cost(load=_numbers(load) if load is not None else (), **options)
+    return Cost(load=numbers(load) if load is not None else (), **options)
 
 
-def _numbers(file: IO[str]) -> tuple[float, ...]:
+def _name(file: IO[str]) -> str:
+    return str(getattr(file, "name", "the load"))
+
+
+def _lines(file: IO[str]) -> list[str]:
+    try:
+        return file.readlines()
+    except UnicodeDecodeError as error:
+        raise UserError(f"{_name(file)} is no text", why=str(error), next="one number of nodes a line, an hour each") from None
+
+
+def numbers(file: IO[str]) -> tuple[float, ...]:
     """A number a line. Raises UserError with the line that is none, or where there is no line."""
     found = []
-    for number, line in enumerate(file, 1):
+    for number, line in enumerate(_lines(file), 1):
         try:
             found.append(float(line))
         except ValueError:
-            raise UserError(f"{file.name}, line {number}: '{line.strip()}' is no number", next="one number of nodes a line") from None
+            raise UserError(f"{_name(file)}, line {number}: '{line.strip()}' is no number", next="one number of nodes a line") from None
     if not found:
-        raise UserError(f"{file.name} holds no number", next="one number of nodes a line, an hour each")
+        raise UserError(f"{_name(file)} holds no number", next="one number of nodes a line, an hour each")
     return tuple(found)
