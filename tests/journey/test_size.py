@@ -140,8 +140,39 @@ def test_limits_that_contradict_each_other_are_named_alone(someone: Person) -> N
     assert found["best"] is None
     assert len(found["conflict"]) == 1
     assert found["conflict"][0].startswith("budget: at most 10,000 USD (the least")
-    both = someone.reads(*RUN, "--by", "3d", "--max-gpus", "1024", "--budget", "90M", code=5)["conflict"]
+    both = someone.reads(*RUN, "--by", "6d", "--max-gpus", "1024", "--budget", "90M", code=5)["conflict"]
     assert [one.split(":")[0] for one in both] == ["deadline", "accelerators"]
+
+
+@pytest.mark.bad_input("what cannot train")
+@pytest.mark.parametrize(
+    ("words", "then"),
+    [
+        (("--gpus", "12"), "--gpus 8"),
+        (("--precision", "int4"), "--precision bf16"),
+        (("--precision", "nvfp4"), "--precision bf16"),
+        (("--engine", "pytorchx"), "--engine pytorch"),
+        (("--export", "3A09"), "--export 3A090"),
+        (("--by", "0d"), ""),
+        (("--model", "vit-b/16"), "--items 1.28M --epochs 90"),
+    ],
+)
+def test_what_cannot_train_is_refused_with_what_to_type(someone: Person, words: tuple[str, str], then: str) -> None:
+    """A number of accelerators, a precision, an engine, a class, a time, a model: never answered with something else."""
+    assert then in someone.types(*RUN, *words, code=2).stderr
+
+
+def test_any_number_of_whole_nodes_trains_and_the_batch_is_shown(someone: Person) -> None:
+    best = someone.reads(*RUN, "--gpus", "1000")["best"]
+    assert best["n_accel"] == 1000
+    assert best["layout"]["batch_tokens"] == pytest.approx(2**22, rel=0.125)
+
+
+def test_images_are_trained_on_by_item(someone: Person) -> None:
+    """ResNet-50, 90 epochs on 8 A100: about 3 hours, 16,621 images a second (DeepLearningExamples)."""
+    words = ("size", "train", "--model", "resnet-50", "--items", "1.28M", "--epochs", "90", "--on", "a100", "--gpus", "8")
+    rate = someone.reads(*words)["best"]["quantities"]["items_per_s"]
+    assert rate["low"] < 16_621 < rate["high"]
 
 
 @pytest.mark.bad_input("a model that fits nowhere")

@@ -36,10 +36,15 @@ class Limits(Record, frozen=True, kw_only=True):
 
 
 class Train(Record, frozen=True, kw_only=True, tag="train"):
-    """Pretrain `model` on `tokens`. `batch_tokens`: global batch; `precision`: format of the matrix products."""
+    """Pretrain `model` on `tokens`; an image model on `items` images, `epochs` times.
+
+    `batch_tokens`: global batch; `precision`: format of the matrix products.
+    """
 
     model: str
-    tokens: float
+    tokens: float = 0.0
+    items: float | None = None
+    epochs: float = 1.0
     seq_len: int = 4096
     batch_tokens: float | None = None
     precision: str = "bf16"

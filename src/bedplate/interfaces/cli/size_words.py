@@ -52,6 +52,7 @@ QUANTITIES: dict[str, tuple[str, Show]] = {
     "energy_kwh": ("energy at the meter", _energy),
     "carbon_kg": ("carbon", _carbon),
     "step_time_s": ("step", show_seconds),
+    "items_per_s": ("images a second", show_count),
     "tokens_per_s": ("tokens a second", show_count),
     "output_tokens_per_s": ("tokens a second out", show_count),
     "mfu": ("share of the peak (MFU)", _percent),
@@ -169,6 +170,8 @@ def target(found: Sizing) -> str:
 def title(question: Question) -> str:
     """The question in a few words."""
     match question:
+        case Train(items=float(items)):
+            return f"Train {question.model} on {show_count(items)} images, {question.epochs:g} times"
         case Train():
             return f"Train {question.model} on {show_count(question.tokens)} tokens"
         case Finetune():
@@ -184,6 +187,7 @@ def title(question: Question) -> str:
 
 
 _FIELDS: dict[str, Show] = {
+    "items": show_count,
     "tokens": show_count, "seq_len": lambda v: f"{v:,.0f} tokens", "batch_tokens": show_count, "rate": lambda v: f"{v:g} requests a second",
     "requests": show_count, "ttft_s": show_seconds, "tpot_s": show_seconds, "prefix_hit": _percent, "utilisation": _percent,
     "isl": lambda v: f"{v:g} tokens", "osl": lambda v: f"{v:g} tokens", "by_s": show_days, "budget_usd": show_usd,

@@ -76,9 +76,15 @@ def trainable(question: Train | Finetune, arch: Architecture) -> None:
     if question.batch_tokens and question.batch_tokens < question.seq_len / 2:
         raise UserError(f"a batch of {question.batch_tokens:,.0f} tokens holds no sequence of {question.seq_len:,}", next="--seq-len less")
     if not arch.groups:
-        raise UserError(f"'{arch.name}' is not described layer by layer", next="give the path of its config.json, or another model")
+        what = f"'{arch.name}' is not described layer by layer"
+        raise UserError(what, next=_images(arch) or "give the path of its config.json, or another model")
     if arch.family not in ("decoder", "encoder", "encoder-decoder"):
-        raise UserError(f"'{arch.name}' is not trained on tokens", why=f"it is a {arch.family} model", next="a language model")
+        raise UserError(f"'{arch.name}' is not trained on tokens", why=f"it is of the family '{arch.family}'", next=_images(arch))
+
+
+def _images(arch: Architecture) -> str:
+    """What to ask instead of a model of images."""
+    return "--items 1.28M --epochs 90" if arch.family == "vision" else ""
 
 
 def usable(question: Train | Finetune, listed: list[Offer]) -> list[Offer]:

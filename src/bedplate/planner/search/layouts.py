@@ -27,8 +27,6 @@ BATCH_SLACK = 0.125
 MOST_STAGES = 64
 MICRO_TOKENS = 16384
 """Tokens of a micro-batch from which products are no quicker on any chip."""
-MICRO_TOKENS = 16384
-"""Tokens of a micro-batch from which products are no quicker on any chip."""
 
 
 def batch_sequences(question: Train | Finetune, arch: Architecture) -> float:
@@ -60,11 +58,6 @@ def grid(arch: Architecture, n: int, per_node: int, domain: int, seq: float, seq
         etp=np.ones_like(tp), sequence=np.ones_like(tp), offload=np.zeros_like(tp), bubble=np.ones_like(tp),
     )  # fmt: skip
     return where(layout, ~misfits(layout, heads=arch.n_kv_heads or arch.n_heads, layers=arch.n_layers, experts=experts))
-
-
-def micro_batches(seq: float) -> list[int]:
-    """Sequences that go through a stage at a time: up to 4, more of short ones."""
-    return [2**i for i in range(10) if i < 3 or 2**i * seq <= MICRO_TOKENS]
 
 
 def micro_batches(seq: float) -> list[int]:

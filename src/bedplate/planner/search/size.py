@@ -18,6 +18,7 @@ from bedplate.planner.site.answer import site
 from bedplate.planner.sizing import Design, Sizing
 from bedplate.planner.systems import BYTES
 
+from . import vision
 from .checks import readable, trainable, usable, within
 from .common import constraints, rests_on, swings
 from .doubts import doubts
@@ -42,6 +43,8 @@ def size(question: Question, knowledge: Knowledge, solve: Solve | None = None) -
 
 def _train(question: Train | Finetune, knowledge: Knowledge) -> Sizing:
     arch = knowledge.architecture(question.model)
+    if isinstance(question, Train) and question.items is not None:
+        return _train_on_images(question, arch, knowledge)
     trainable(question, arch)
     listed = usable(question, offers(question.limits, knowledge.systems, usual_terms(question)))
     found: dict[tuple[str, int], list[Found]] = {}
@@ -57,6 +60,13 @@ def _train(question: Train | Finetune, knowledge: Knowledge) -> Sizing:
     objective = _objective(question.limits)
     searched = sum(one.looked_at for ones in found.values() for one in ones)
     return _sized(question, objective, designs, constraints(question.limits), listed, knowledge, searched)
+
+
+def _train_on_images(question: Train, arch: Architecture, knowledge: Knowledge) -> Sizing:
+    vision.by_item(question, arch)
+    listed = usable(question, offers(question.limits, knowledge.systems, usual_terms(question)))
+    designs = list(vision.designs(question, listed, arch, knowledge))
+    return _sized(question, _objective(question.limits), designs, constraints(question.limits), listed, knowledge, len(designs))
 
 
 def _serve(question: Serve, knowledge: Knowledge) -> Sizing:

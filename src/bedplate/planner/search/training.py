@@ -229,8 +229,6 @@ def fitting_hint(question: Train | Finetune, arch: Architecture, listed: list[Of
     why = f"weights, gradients and optimiser take {need / 1e9:,.0f} GB, activations come on top: {held}"
     if arch.max_len and question.seq_len > arch.max_len:
         return f"{why}; sequences of {question.seq_len:,} tokens are longer than its context", f"--seq-len {arch.max_len}"
-    if arch.max_len and question.seq_len > arch.max_len:
-        return f"{why}; sequences of {question.seq_len:,} tokens are longer than its context", f"--seq-len {arch.max_len}"
     joined = {offer.chip.name for offer in listed if joins(offer, 2 * offer.per_node)}
     alone = sorted({offer.chip.name for offer in listed} - joined)
     if alone:
