@@ -126,6 +126,7 @@ BAD_INPUT = (
     "a machine that is not known",
     "a quantity without its unit",
     "a precision that is not there",
+    "what cannot be served",
     "limits that contradict each other",
     "a model that fits nowhere",
     "a broken row of the catalogue",

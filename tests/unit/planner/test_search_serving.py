@@ -253,6 +253,13 @@ def _fitted() -> float:
     return float(machine.rates.link / machine.sheet.link)
 
 
+@pytest.mark.parametrize(("model", "dense", "experts"), [("gpt-oss-120b", "bf16", "mxfp4"), ("DeepSeek-V3", "fp8", "fp8")])
+def test_weights_are_taken_as_they_are_published(model: str, dense: str, experts: str) -> None:
+    """Model cards: gpt-oss has its experts in 4 bits, DeepSeek-V3 everything in 8."""
+    found = {(one.layout.precision, one.layout.moe_precision) for one in _instances(msgspec.structs.replace(ASKED, model=model))}
+    assert found == {(dense, experts)}
+
+
 def test_a_slow_network_makes_wide_experts_slower() -> None:
     offer = _offer(network=True)
     assert offer.node is not None

@@ -24,7 +24,7 @@ from bedplate.planner.cases import Case, ModelName, Unsupported
 from bedplate.planner.kernels.limits import attainable
 from bedplate.planner.knowledge import Knowledge
 from bedplate.planner.questions import Batch, Serve
-from bedplate.planner.serving.layout import layout_of
+from bedplate.planner.serving.layout import CHECKPOINT, layout_of
 from bedplate.planner.serving.loop import Demand, Steady, closed_loop
 from bedplate.planner.serving.memory import most_sequences
 from bedplate.planner.serving.model import Machine, machine_of, shares
@@ -94,7 +94,7 @@ def instances(question: Serve | Batch, arch: Architecture, offer: Offer, knowled
     """Every layout that holds the model and one request, with what it carries."""
     case = Case(
         id="", kind="serve_point", model=ModelName(name=arch.name, moe=arch.moe), engine=question.engine or None,
-        precision=question.precision or None,
+        precision=question.precision or published(arch) or None,
     )  # fmt: skip
     try:
         plain, _ = layout_of(case, arch)
@@ -108,6 +108,11 @@ def instances(question: Serve | Batch, arch: Architecture, offer: Offer, knowled
         whole = float(most_sequences(machine.work, machine.memory.available, question.isl + question.osl))
         if machine.memory.fits and whole >= layout.attention_dp:
             yield _instance(question, layout, _networked(_capped(machine, layout, offer.chip, knowledge), layout, offer), offer.chip)
+
+
+def published(arch: Architecture) -> str:
+    """The format of the published weights where it is not bf16, whatever the case of the letters of the model's name."""
+    return next((kept for name, kept in CHECKPOINT.items() if arch.name.lower().startswith(name.lower())), "")
 
 
 def layouts(plain: ServeLayout, arch: Architecture, offer: Offer) -> Iterator[ServeLayout]:
