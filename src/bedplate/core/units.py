@@ -125,7 +125,9 @@ def show_watts(value: float) -> str:
 
 def show_usd(value: float) -> str:
     """US dollars for people: three digits above a thousand."""
-    for name, size in (("B", 1e9), ("M", 1e6), ("k", 1e3)):
+    if value >= 1e15:
+        return f"${value:.2e}"
+    for name, size in (("T", 1e12), ("B", 1e9), ("M", 1e6), ("k", 1e3)):
         if value >= size:
             return f"${value / size:.3g}{name}"
     return f"${value:.2f}"

@@ -24,7 +24,7 @@ def test_128_dgx_h100_are_a_superpod_of_38_racks() -> None:
     assert best.layout["cooling"] == "rear-door"
     assert (best.layout["nodes a rack"], best.quantities["racks"].value) == (4, 38)
     assert (best.layout["leaves"], best.layout["spines"], best.quantities["switches"].value) == (32, 16, 48)
-    assert best.quantities["power_w"].value == pytest.approx(best.quantities["it_w"].value * best.quantities["pue"].value)
+    assert best.quantities["power_max_w"].value == pytest.approx(best.quantities["it_w"].value * best.quantities["pue"].value)
     assert 1.3e6 < best.quantities["it_w"].value < 1.6e6
 
 
@@ -38,7 +38,7 @@ def test_every_breakdown_adds_up_to_the_quantity_it_splits() -> None:
     assert best is not None
     totals = {one.name: one.total for one in best.breakdowns}
     for name, quantity in {
-        "power": "power_w", "mean power": "power_mean_w", "water": "water_m3_year", "switches": "switches", "cables": "cables",
+        "power": "power_max_w", "mean power": "power_w", "water": "water_m3_year", "switches": "switches", "cables": "cables",
         "capital": "capex_usd", "money": "cost_usd",
     }.items():  # fmt: skip
         assert totals[name] == pytest.approx(best.quantities[quantity].value), name
@@ -109,7 +109,7 @@ def test_liquid_machines_of_nearly_100_mw_wait_for_the_grid() -> None:
     assert answer.best is not None
     assert answer.best.layout["cooling"] == "liquid"
     assert answer.best.layout["levels"] == 3
-    assert 85e6 < answer.best.quantities["power_w"].value < 100e6
+    assert 85e6 < answer.best.quantities["power_max_w"].value < 100e6
     assert any("grid connection takes longest" in reason for reason in answer.reasons)
 
 
@@ -181,7 +181,7 @@ def test_one_node_more_never_takes_less_power_racks_switches_or_money(nodes: int
     few, more = (site(msgspec.structs.replace(asked, nodes=n), KNOWN).best for n in (nodes, nodes + 1))
     assert few is not None
     assert more is not None
-    for name in ("power_w", "power_mean_w", "racks", "switches", "capex_usd"):
+    for name in ("power_max_w", "power_w", "racks", "switches", "capex_usd"):
         if name in few.quantities and name in more.quantities:
             assert more.quantities[name].value >= few.quantities[name].value * (1 - 1e-9), name
 

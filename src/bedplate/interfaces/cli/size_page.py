@@ -75,7 +75,7 @@ def _head(found: Sizing) -> str:
 
 def _tiles(best: Design) -> str:
     names = [name for name in TILES if news(name, best)][:MOST_TILES]
-    made = [tile(written(n, best.quantities[n].value), escape(label(n)), escape(ranged(n, best.quantities[n]))) for n in names]
+    made = [tile(written(n, best.quantities[n].value), escape(label(n, best)), escape(ranged(n, best.quantities[n]))) for n in names]
     return tiles(*made)
 
 
@@ -102,7 +102,9 @@ def _numbers(found: Sizing) -> str:
     best, second = found.best, found.runner_up
     assert best is not None
     names = ordered(best)
-    rows = [[escape(label(n)), _cell(n, best), *([_cell(n, second)] if second else []), escape(best.quantities[n].basis)] for n in names]
+    rows = [
+        [escape(label(n, best)), _cell(n, best), *([_cell(n, second)] if second else []), escape(best.quantities[n].basis)] for n in names
+    ]
     if best.layout:
         rows.append(["layout", escape(layout(best)), *([escape(layout(second))] if second else []), ""])
     rows.append(["offer", escape(offer(best)), *([escape(offer(second))] if second else []), ""])
@@ -201,8 +203,9 @@ def _options(found: Sizing) -> str:
         ]
         for d in found.options
     ]  # fmt: skip
-    listed = table(["design", "from", "term", *(label(n) for n in names), ""], rows)
-    return section("Options", f"The best of each machine and term, of {found.searched:,} designs.", listed)
+    listed = table(["design", "from", "term", *(label(n, found.options[0]) for n in names), ""], rows)
+    about = f"The best of each machine and term, of {found.searched:,} designs."
+    return section("Options", about, f'<div class="wrap">{listed}</div>')
 
 
 def _value(name: str, design: Design) -> str:

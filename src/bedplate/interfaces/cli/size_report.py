@@ -102,12 +102,13 @@ def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 def _options(options: Sequence[Option], notes: Notes) -> str:
     """The ways side by side: a row for each quantity."""
+    made = next((one.design for one in options if one.design and one.design.term == "buy"), None)
     names = list(dict.fromkeys(name for one in options if one.design and one.months for name in ordered(one.design)))
     rows = [["design", *(one.design.name if one.design and one.months else "none" for one in options)]]
     rows.append(["offer", *(offer(one.design) if one.design and one.months else "" for one in options)])
     rows.append(["in all", *(show_usd(one.usd) if one.months else "" for one in options)])
     rows.append(["works", *(_after(one) if one.months else "" for one in options)])
-    rows += [[label(name), *(_quantity(one, name, notes) for one in options)] for name in names]
+    rows += [[label(name, made), *(_quantity(one, name, notes) for one in options)] for name in names]
     rows.append(["layout", *(layout(one.design) if one.design and one.months else "" for one in options)])
     rows.append(["why not", *(one.reason for one in options)])
     return table(["", *(one.way for one in options)], [row for row in rows if any(row[1:])])

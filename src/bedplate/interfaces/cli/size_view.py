@@ -7,16 +7,19 @@ from __future__ import annotations
 
 from rich.console import Console
 from rich.markup import escape
+from rich.table import Table
 
 from bedplate.planner.sizing import Breakdown, Design, Sizing
 
 from .blocks import bar
 from .common import console, table
-from .size_words import label, layout, news, offer, ordered, part_label, shown, target, unit_of, written
+from .size_words import label, laid_out, layout, news, offer, ordered, part_label, shown, target, unit_of, written
 
 BAR = 36
 FRONT = 8
 MOST_PARTS = 16
+ONE_LINE = 8
+"""Entries of a layout that go on one line."""
 
 
 def draw(found: Sizing) -> None:
@@ -47,12 +50,21 @@ def _designs(out: Console, found: Sizing) -> None:
         cells = [shown(name, best.quantities[name])]
         if second is not None:
             cells.append(shown(name, second.quantities[name]) if name in second.quantities else "")
-        drawn.add_row(label(name), *cells)
-    if best.layout:
+        drawn.add_row(label(name, best), *cells)
+    if max(len(best.layout), len(second.layout) if second else 0) > ONE_LINE:
+        _laid_out(drawn, best, second)
+    elif best.layout or (second and second.layout):
         drawn.add_row("layout", escape(layout(best)), *([escape(layout(second))] if second else []))
-    if second is not None:
-        drawn.add_row("", "", f"[dim]{escape(second.name)}: {escape(second.lost)}[/dim]")
     out.print(drawn)
+    if second is not None:
+        out.print(f"[dim]the runner-up, {escape(second.name)}: {escape(second.lost)}[/dim]")
+
+
+def _laid_out(drawn: Table, best: Design, second: Design | None) -> None:
+    """A long layout: a row for each of its entries."""
+    mine, others = dict(laid_out(best)), dict(laid_out(second)) if second else {}
+    for name in dict.fromkeys((*mine, *others)):
+        drawn.add_row(escape(name), escape(mine.get(name, "")), *([escape(others.get(name, ""))] if second else []))
 
 
 def _breakdown(out: Console, breakdown: Breakdown) -> None:
@@ -79,7 +91,7 @@ def _options(out: Console, found: Sizing) -> None:
         return
     names = [n for n in ("time_s", "cost_usd", "power_w") if any(news(n, d) for d in rows)]
     out.print(f"\n[bold]other options[/bold]  [dim]of {found.searched:,} designs looked at[/dim]")
-    drawn = table("", "pay", *(f"#{label(n)}" for n in names), "")
+    drawn = table("", "pay", *(f"#{label(n, rows[0])}" for n in names), "")
     for design in rows[:FRONT]:
         cells = [written(n, design.quantities[n].value) if n in design.quantities else "" for n in names]
         drawn.add_row(escape(design.name), escape(f"{design.provider} {design.term}".strip()), *cells, escape(_broken(design)))

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from bedplate.core.units import show_bytes, show_count, show_days, show_seconds, show_usd, show_watts
+from bedplate.core.units import show_bytes, show_count, show_days, show_number, show_seconds, show_usd, show_watts
 from bedplate.planner.estimate import Estimate
 from bedplate.planner.questions import Batch, Cost, Finetune, Limits, Question, Serve, Site, Train
 from bedplate.planner.sizing import Design, Sizing
@@ -47,7 +47,7 @@ QUANTITIES: dict[str, tuple[str, Show]] = {
     "usd_per_useful_accel_hour": ("an accelerator-hour of use", lambda v: f"${v:.2f}"),
     "usd_per_million_tokens": ("a million tokens out", lambda v: f"${v:.3g}"),
     "accelerators": ("accelerators", lambda v: f"{v:,.0f}"),
-    "power_w": ("power at the meter", show_watts),
+    "power_w": ("power at the meter, mean", show_watts),
     "power_max_w": ("power at the meter, most", show_watts),
     "energy_kwh": ("energy at the meter", _energy),
     "carbon_kg": ("carbon", _carbon),
@@ -67,7 +67,6 @@ QUANTITIES: dict[str, tuple[str, Show]] = {
     "kw_per_rack": ("power of a rack", _unit("kW")),
     "it_w": ("power of the machines, most", show_watts),
     "it_mean_w": ("power of the machines, mean", show_watts),
-    "power_mean_w": ("power at the meter, mean", show_watts),
     "pue": ("power at the meter over the machines' (PUE)", plain),
     "energy_mwh_year": ("energy a year", _unit("MWh")),
     "carbon_t_year": ("carbon a year", _unit("t CO2e")),
@@ -131,8 +130,10 @@ def shown(name: str, estimate: Estimate) -> str:
     return written(name, estimate.value) + (f" ({inside})" if inside else "")
 
 
-def label(name: str) -> str:
-    """What a quantity is called for people."""
+def label(name: str, design: Design | None = None) -> str:
+    """What a quantity is called for people; the time of a site is when it is ready."""
+    if name == "time_s" and design is not None and "way" in design.layout:
+        return "ready after"
     return QUANTITIES[name][0] if name in QUANTITIES else name.replace("_", " ")
 
 
@@ -156,9 +157,20 @@ def offer(design: Design) -> str:
     return " ".join(word for word in (design.provider, design.node, design.region, design.term) if word)
 
 
+def laid_out(design: Design) -> list[tuple[str, str]]:
+    """The degrees and counts by their names: [("tp", "4"), ("dp", "32")]."""
+    return [(name.replace("_", " "), _entry(value)) for name, value in design.layout.items()]
+
+
+def _entry(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return show_number(value) if isinstance(value, int | float) else str(value)
+
+
 def layout(design: Design) -> str:
-    """The degrees and counts: `tp 4, pp 4, dp 32`."""
-    return ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in design.layout.items())
+    """The same on one line: `tp 4, pp 4, dp 32`."""
+    return ", ".join(f"{name} {value}" for name, value in laid_out(design))
 
 
 def target(found: Sizing) -> str:

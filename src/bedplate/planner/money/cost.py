@@ -20,7 +20,7 @@ from .loads import LOST_HOURS, RENTED, mixed, under_load
 from .mix import Solve
 from .own import FIGURES, monthly, owned, payback_months
 from .rent import HOURS_MONTH, hourly, lost_share, rented
-from .ways import checked, electricity, offers, purchase, terms_of_owning
+from .ways import checked, electricity, offers, purchase, terms_of_owning, with_unit
 
 
 def cost(question: Cost, knowledge: Knowledge, solve: Solve | None = None) -> Sizing:
@@ -179,7 +179,7 @@ def _tornado(question: Cost, node: Node, systems: Systems) -> tuple[Sensitivity,
     moved["purchase price"] = ("purchase_usd", usual.purchase_usd * 0.85, usual.purchase_usd * 1.15)
     bars = [
         Sensitivity(
-            name=name, low_input=f"{low:g}", high_input=f"{high:g}",
+            name=name, low_input=with_unit(low, name, systems), high_input=with_unit(high, name, systems),
             low=owned(msgspec.structs.replace(usual, **{field: low}), question.months) * question.count,
             high=owned(msgspec.structs.replace(usual, **{field: high}), question.months) * question.count,
         )

@@ -35,7 +35,10 @@ def under_load(question: Cost) -> Cost:
         return question
     most = max(question.load)
     if not all(0 <= nodes < math.inf for nodes in question.load) or not most > 0:
-        raise UserError("the load has no hour above nothing, or one below", next="one number of nodes a line, an hour each")
+        raise UserError(
+            "the load needs no node in any hour" if not any(question.load) else "the load has an hour that is no number of nodes",
+            next="one number of nodes a line, an hour each, 0 or more",
+        )  # fmt: skip
     return msgspec.structs.replace(question, count=math.ceil(most), utilisation=sum(question.load) / len(question.load) / math.ceil(most))
 
 

@@ -10,6 +10,7 @@ import math
 
 from bedplate.core.errors import UserError
 from bedplate.core.records import Record
+from bedplate.core.units import show_number, show_usd
 from bedplate.planner.grid import known, lies_in, two_letters
 from bedplate.planner.questions import Cost, Limits
 from bedplate.planner.systems import Node, Price, Systems
@@ -102,6 +103,14 @@ def electricity(systems: Systems, region: str) -> tuple[float, str]:
         return best.usd_per_kwh or 0.0, f"{best.name}: {best.source}"
     usual = systems.figure("electricity-usd-kwh")
     return usual.value, usual.source
+
+
+def with_unit(value: float, name: str, systems: Systems) -> str:
+    """What a bar of a tornado moves from or to: with the unit of its row, or as the money, share or power that it is."""
+    if name in systems.figures:
+        return f"{show_number(value)} {systems.figures[name].unit}".removesuffix(" ratio")
+    units = {"electricity": "USD/kWh", "networks, storage, racks": "of the nodes", "mean power": "kW a node"}
+    return f"{show_number(value)} {units[name]}" if name in units else show_usd(value) if "price" in name else show_number(value)
 
 
 def checked(question: Cost, node: Node) -> None:

@@ -228,7 +228,7 @@ def _warnings(given: Given, shown: tuple[Design, Parts]) -> tuple[str, ...]:
         told.append(f"{asked.name} is not sold: sized as the nearest server with {asked.n_accel} x {asked.accelerator}")
     if not given.bought:
         told.append(f"no purchase price of {asked.name} is known: no money is worked out; bring a prices.csv of your own")
-    if shown[0].quantities["power_w"].value > MOST_W:
+    if shown[0].quantities["power_max_w"].value > MOST_W:
         told.append("above 100 MW the lead times and prices here no longer hold")
     if shown[1].cooling not in allowed(given.node):
         told.append(f"{asked.name} is cooled by {given.node.cooling}: {shown[1].cooling} takes its maker's other version")

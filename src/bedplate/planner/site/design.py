@@ -1,6 +1,6 @@
 """One way to house the machines, worked out: racks, networks, storage, power, a year of running, money and time, as a Design.
 
-Choices: the names of quantities and breakdowns are those that every answer of `size` uses where it has them (`cost_usd`, `power_w`,
+Choices: the names of quantities and breakdowns are those that every answer of `size` uses where it has them (`cost_usd`, `power_max_w`,
 `time_s`); what only a site has carries its unit at the end of its name. Every part of a breakdown is of the same unit and adds up.
 """
 
@@ -146,8 +146,8 @@ def _physical(made: Parts) -> dict[str, Estimate]:
     stall = checkpoint_stall(made.asked, store.write_gbs)
     return {
         "racks": exact(packing.racks), "kw_per_rack": exact(packing.kw_per_rack), "it_w": exact(made.it.it_kw * 1000),
-        "it_mean_w": made.it.it_mean_kw.times(1000), "pue": taken.pue, "power_w": taken.site_kw.times(1000),
-        "power_mean_w": taken.site_mean_kw.times(1000), "energy_mwh_year": taken.mwh, "carbon_t_year": taken.tonnes,
+        "it_mean_w": made.it.it_mean_kw.times(1000), "pue": taken.pue, "power_max_w": taken.site_kw.times(1000),
+        "power_w": taken.site_mean_kw.times(1000), "energy_mwh_year": taken.mwh, "carbon_t_year": taken.tonnes,
         "water_m3_year": total([taken.water_site_m3, taken.water_grid_m3]), "time_s": made.timing.weeks.times(WEEK_S),
         "storage_read_gbs": exact(store.read_gbs), "storage_write_gbs": exact(store.write_gbs),
         "storage_tb": exact(store.units * store.fast.capacity_tb + store.cold_units * store.cold.capacity_tb),

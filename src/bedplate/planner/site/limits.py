@@ -17,10 +17,10 @@ def used(question: Site, design: Design) -> dict[str, tuple[float, float, str]]:
     values = {name: one.value for name, one in design.quantities.items()}
     limits = question.limits
     asked = {
-        "site power": (values["power_w"] / 1000, limits.max_power_w / 1000 if limits.max_power_w else None, "kW"),
+        "site power": (values["power_max_w"] / 1000, limits.max_power_w / 1000 if limits.max_power_w else None, "kW"),
         "budget": (values.get("cost_usd", 0.0), limits.budget_usd, "USD"),
         "deadline": (values["time_s"] / WEEK_S, limits.by_s / WEEK_S if limits.by_s else None, "weeks"),
-        "power of the hall": (values["power_w"] / 1000, question.hall_kw if design.layout["way"] in IN_A_HALL else None, "kW"),
+        "power of the hall": (values["power_max_w"] / 1000, question.hall_kw if design.layout["way"] in IN_A_HALL else None, "kW"),
     }
     return {name: (needed, limit, unit) for name, (needed, limit, unit) in asked.items() if limit}
 

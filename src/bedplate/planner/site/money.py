@@ -17,7 +17,7 @@ from bedplate.core.records import Record
 from bedplate.planner.estimate import Estimate
 from bedplate.planner.money.own import FIGURES as OWN_FIGURES
 from bedplate.planner.money.own import Ownership, interest, monthly, owned, ownership
-from bedplate.planner.money.ways import Purchase
+from bedplate.planner.money.ways import Purchase, with_unit
 from bedplate.planner.questions import Cooling
 from bedplate.planner.sizing import Breakdown, Part, Sensitivity
 from bedplate.planner.systems import Systems
@@ -110,7 +110,7 @@ def swings(bill: Bill, months: float, cooling: Cooling, way: Way, systems: Syste
     )
     bars = [
         Sensitivity(
-            name=name, low_input=f"{low:.4g}", high_input=f"{high:.4g}",
+            name=name, low_input=with_unit(low, name, systems), high_input=with_unit(high, name, systems),
             low=_with(bill, months, field, low), high=_with(bill, months, field, high),
         )
         for name, (field, low, high) in moved.items()
