@@ -94,6 +94,18 @@ def test_frozen_weights_have_no_gradient_to_count() -> None:
     assert found["mfu"].value == pytest.approx(tokens / 8 / 989e12, rel=0.03)
 
 
+def test_a_chip_without_a_node_is_told_to_bring_one() -> None:
+    """Only one of them can work on a job, and --systems takes the row that is missing."""
+    nodes = {name: node for name, node in KNOWN.systems.nodes.items() if node.accelerator != "H800-SXM5-80GB"}
+    alone = msgspec.structs.replace(KNOWN, systems=msgspec.structs.replace(KNOWN.systems, nodes=nodes))
+    question = Train(model="DeepSeek-V3", tokens=1e12, limits=Limits(on=("H800-SXM5-80GB",), gpus=2048))
+    assert size(question, KNOWN).best is not None
+    with pytest.raises(UserError) as caught:
+        size(question, alone)
+    assert "no node of H800-SXM5-80GB" in caught.value.why
+    assert "--systems FOLDER" in caught.value.next
+
+
 REFUSED: dict[str, tuple[Train | Finetune, str]] = {
     "whole nodes": (Train(model=SMALL, tokens=1e9, limits=limited(gpus=12)), "--gpus 8"),
     "a batch that feeds too few": (Train(model=SMALL, tokens=1e9, batch_tokens=65536, limits=limited(gpus=1024)), "--batch-tokens"),
