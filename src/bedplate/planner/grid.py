@@ -81,7 +81,7 @@ def known(region: str, systems: Systems) -> None:
         return
     if any(squeezed(name).startswith(squeezed(region)) for name in names):
         return
-    near = difflib.get_close_matches(region, sorted(names), n=3, cutoff=0.5)
+    near = difflib.get_close_matches(region, sorted(names), n=3, cutoff=0.6)
     raise UserError(
         f"there is no region '{region}'", why=f"nearest: {', '.join(near)}" if near else "no price and no grid is known of it",
         next="a country in two or three letters (DE), or a cloud's region (eu-central-1)",
