@@ -122,6 +122,9 @@ REFUSED: dict[str, tuple[Train | Finetune, str]] = {
     "not trained on tokens": (Train(model="ViT-B/16", tokens=1e9, limits=H100), "--items"),
     "not described layer by layer": (Train(model="ResNet-50", tokens=1e9, limits=H100), "--items"),
     "is not trained on images": (Train(model=SMALL, items=1e6, limits=H100), "--tokens"),
+    "tokens to train on are missing": (Train(model=SMALL, limits=H100), "--tokens 2T"),
+    "not on both": (Train(model="ResNet-50", tokens=1e9, items=1e6, limits=H100), "--tokens"),
+    "too many": (Train(model="ViT-B/16", items=1e9, limits=limited(gpus=1536)), "--gpus 256"),
     "nothing to train on": (Train(model="ResNet-50", items=1e6, epochs=0, limits=H100), "--epochs"),
 }
 

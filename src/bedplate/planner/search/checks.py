@@ -67,6 +67,8 @@ def trainable(question: Train | Finetune, arch: Architecture) -> None:
             f"'{question.precision}' is no precision to train in", why=f"known: {', '.join(TRAINED_IN)}; weights stay in fp32",
             next="--method qlora" if isinstance(question, Finetune) and question.precision.startswith("nf4") else "--precision bf16",
         )  # fmt: skip
+    if not question.tokens:
+        raise UserError("tokens to train on are missing", next=_images(arch) or "--tokens 2T")
     for name in ("tokens", "seq_len", "rank", "batch_tokens"):
         value = getattr(question, name, None)
         if value is not None and not 1 <= value < math.inf:

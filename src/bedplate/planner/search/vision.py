@@ -36,8 +36,13 @@ MOST_PARAMS = 3e9
 
 
 def by_item(question: Train, arch: Architecture) -> None:
-    """Raises UserError for a model that is not trained on images, or a number of them that is none."""
-    items = question.items or 0.0
+    """Raises UserError for a model that is not trained on images, a number of them that is none, or machines that a batch does not feed."""
+    items, most = question.items or 0.0, int(BATCH_ITEMS / LEAST_ITEMS)
+    if question.tokens or question.batch_tokens:
+        raise UserError("a model is trained on tokens or on images, not on both", next="leave out --tokens and --batch-tokens, or --items")
+    if (question.limits.gpus or 0) > most:
+        why = f"a batch of {BATCH_ITEMS:,.0f} images gives each fewer than {LEAST_ITEMS}"
+        raise UserError(f"{question.limits.gpus:,} accelerators are too many", why=why, next=f"--gpus {most}")
     if not 1 <= items * question.epochs < math.inf or question.epochs <= 0:
         raise UserError(f"{items:g} items in {question.epochs:g} epochs are nothing to train on", next="--items 1.28M --epochs 90")
     if arch.family != "vision" or not arch.flops_per_item or (arch.params or 0.0) > MOST_PARAMS:
