@@ -68,9 +68,10 @@ def _rates(rate: float, speed: tuple[float, float]) -> tuple[float, float]:
     return rate / math.exp(speed[1]), rate * math.exp(speed[0])
 
 
-def batched(question: Batch, offer: Offer, instance: Instance, number: int, knowledge: Knowledge) -> Design:
-    """The design that answers all requests with that many instances; the last request takes its whole time, however many there are."""
-    known, state = _spreads(question, instance, knowledge.constants["serving"]), instance.full()
+def batched(question: Batch, offer: Offer, instance: Instance, state: State, number: int, knowledge: Knowledge) -> Design:
+    """The design that answers all requests with that many instances, each in its full `state`; the last request takes its whole time,
+    however many there are."""
+    known = _spreads(question, instance, knowledge.constants["serving"])
     seconds = START_S + max(question.requests / (state.rps * number), state.ttft_s + question.osl * state.tpot_s)
     time = spread(seconds, known.speed[1], known.speed[0], known.basis)
     tokens = spread(question.requests * question.osl / (seconds - START_S), *known.speed, known.basis)

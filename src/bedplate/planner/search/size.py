@@ -102,11 +102,11 @@ def _batch(question: Batch, knowledge: Knowledge) -> Sizing:
     arch = knowledge.architecture(question.model)
     servable(question, arch)
     listed = offers(question.limits, knowledge.systems, usual_terms(question))
-    found = _instances(question, listed, knowledge)
+    found = {key: [(one, one.full()) for one in ones] for key, ones in _instances(question, listed, knowledge).items()}
     designs = [
-        batched(question, offer, one, number, knowledge)
+        batched(question, offer, one, state, number, knowledge)
         for offer in listed
-        for one in found[machine_key(offer)]
+        for one, state in found[machine_key(offer)]
         for number in numbers(question, one)
     ]
     if not designs:
