@@ -187,7 +187,10 @@ def test_a_model_that_fits_nowhere_is_told_what_would_hold_it(someone: Person) -
 @pytest.mark.bad_input("a broken row of the catalogue")
 @pytest.mark.parametrize(
     ("row", "said"),
-    [("MyChip,acme,lots,3000,500,500,300,8,mine,2026-11", "$.mem_gb"), ("MyChip,acme,-96,3000,500,500,300,8,mine,2026-11", "mem_gb")],
+    [
+        ("MyChip,acme,lots,3000,500,500,300,8,mine,2026-11", "mem_gb: 'lots' is not a number"),
+        ("MyChip,acme,-96,3000,500,500,300,8,mine,2026-11", "mem_gb"),
+    ],
     ids=["no number", "below nothing"],
 )
 def test_a_broken_row_is_named_by_file_line_and_field(someone: Person, row: str, said: str) -> None:
