@@ -204,6 +204,20 @@ def test_a_mix_is_of_whole_nodes_and_the_cheapest_of_them() -> None:
     assert (mix.reserved, mix.on_demand_hours, mix.usd) == (2, 24, 192)
 
 
+def test_a_year_of_different_hours_is_asked_of_the_solver_in_few_steps() -> None:
+    """8,760 hours from 10 to 20 nodes: at most 201 steps, and the whole nodes around what the solver says are tried with the real hours."""
+    curve = tuple(10 + 10 * hour / 8760 for hour in range(8760))
+    asked: list[Program] = []
+
+    def solved(built: Program) -> list[float]:
+        asked.append(built)
+        return [15.0]
+
+    rates = Rates(reserved=2, on_demand=4)
+    assert cheapest(curve, rates, solved).usd == min(filled(curve, nodes, rates).usd for nodes in range(10, 21))
+    assert len(asked[0].rows) <= 2 * 201
+
+
 def test_spot_carries_its_share_of_an_hour_where_it_is_cheaper() -> None:
     """Half of 4 nodes may be reclaimed: 2 at 1 x 1.25, 2 on demand at 4; never where spot with its overhead is dearer."""
     rates = Rates(reserved=9, on_demand=4, spot=1, spot_overhead=1.25, spot_share=0.5)
@@ -230,7 +244,30 @@ def test_a_mix_takes_the_real_spot_price_three_years_where_they_pay_and_only_the
     assert layout["nodes reserved-1y"] == 2
     assert layout["spot node-hours a period"] == 0
     spot_alone = msgspec.structs.replace(asked, limits=msgspec.structs.replace(limits, terms=("spot",)))
-    assert {one.term for one in cost(spot_alone, KNOWN, two_reserved).options} == {"spot"}
+    alone = cost(spot_alone, KNOWN, two_reserved)
+    assert {one.term for one in alone.options} == {"spot"}
+    assert any("no mix" in warning for warning in alone.warnings)
+
+
+def test_a_node_named_by_its_beginning_is_taken_and_said() -> None:
+    assert cost(Cost(node="p5.48xlarg"), KNOWN).warnings == ("'p5.48xlarg' is taken as p5.48xlarge",)
+    assert cost(Cost(node="p5.48xlarge"), KNOWN).warnings == ()
+
+
+def test_what_is_bought_is_called_by_what_is_sold() -> None:
+    bought = next(one for one in cost(Cost(node="p5.48xlarge"), KNOWN).options if one.term == "buy")
+    assert (bought.name, bought.node) == ("buy DGX-H100", "DGX-H100")
+
+
+def test_spot_is_shown_with_its_range_and_chosen_only_where_it_is_asked_for() -> None:
+    free = cost(Cost(node="p5.48xlarge"), KNOWN)
+    spot = next(one for one in free.options if one.term == "spot").quantities["cost_usd"]
+    assert spot.low < spot.value < spot.high
+    assert free.best is not None
+    assert free.best.term != "spot"
+    asked = cost(Cost(node="p5.48xlarge", limits=Limits(terms=("spot", "on-demand"))), KNOWN).best
+    assert asked is not None
+    assert asked.term == "spot"
 
 
 def test_a_curve_of_nothing_is_refused() -> None:

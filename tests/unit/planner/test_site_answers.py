@@ -110,7 +110,7 @@ def test_liquid_machines_of_nearly_100_mw_wait_for_the_grid() -> None:
     assert answer.best.layout["cooling"] == "liquid"
     assert answer.best.layout["levels"] == 3
     assert 85e6 < answer.best.quantities["power_max_w"].value < 100e6
-    assert any("grid connection takes longest" in reason for reason in answer.reasons)
+    assert any("grid connection: what takes longest" in reason for reason in answer.reasons)
 
 
 def test_limits_that_nothing_keeps_are_named_with_the_closest() -> None:

@@ -47,14 +47,18 @@ def cost(question: Cost, knowledge: Knowledge, solve: Solve | None = None) -> Si
         reasons=_reasons(question, node, systems, designs),
         binding=_binding(question, designs), sensitivities=_tornado(question, node, systems),
         conflict=() if allowed else (f"budget {budget:,.0f} USD", f"cheapest {designs[0].quantities['cost_usd'].value:,.0f} USD"),
-        assumptions=_assumptions(question, node, systems), warnings=_taken(question.node, node),
+        assumptions=_assumptions(question, node, systems), warnings=_doubts(question, node, ways),
     )  # fmt: skip
 
 
-def _taken(asked: str, node: Node) -> tuple[str, ...]:
-    """Which node was meant, where only the beginning of its name was given."""
-    told = {name.lower() for name in (node.name, *node.aliases)}
-    return () if asked.lower() in told else (f"'{asked}' is taken as {node.name}",)
+def _doubts(question: Cost, node: Node, ways: list[Design]) -> tuple[str, ...]:
+    """Which node was meant, where only the beginning of its name was given; and that a load has no mix, where it has none."""
+    told = []
+    if question.node.lower() not in {name.lower() for name in (node.name, *node.aliases)}:
+        told.append(f"'{question.node}' is taken as {node.name}")
+    if question.load and not any(way.term == "mix" for way in ways):
+        told.append("the load has no mix: one needs a price on demand and one reserved, and both terms allowed")
+    return tuple(told)
 
 
 def _runner_up(question: Cost, allowed: list[Design], best: Design) -> Design | None:

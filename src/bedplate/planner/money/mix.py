@@ -78,9 +78,10 @@ def program(load: Sequence[float], rates: Rates) -> tuple[Program, list[tuple[fl
 
 def cheapest(load: Sequence[float], rates: Rates, solve: Solve) -> Mix:
     """The cheapest mix of whole nodes that carries `load` (nodes needed in each hour)."""
-    best = solve(program(load, rates)[0])[0]
-    around = {max(0, math.floor(best + NEARLY)), max(0, math.ceil(best - NEARLY))}
-    return min((filled(load, reserved, rates) for reserved in sorted(around)), key=lambda mix: mix.usd)
+    step = max(load) / STEPS if len(set(load)) > STEPS else 0.0
+    best = solve(program([math.ceil(need / step) * step for need in load] if step else load, rates)[0])[0]
+    around = range(max(0, math.floor(best - step + NEARLY)), max(0, math.ceil(best + step - NEARLY)) + 1)
+    return min((filled(load, reserved, rates) for reserved in around), key=lambda mix: mix.usd)
 
 
 def filled(load: Sequence[float], reserved: int, rates: Rates) -> Mix:
@@ -96,5 +97,7 @@ def filled(load: Sequence[float], reserved: int, rates: Rates) -> Mix:
     return Mix(reserved=reserved, on_demand_hours=on_demand, spot_hours=spot, usd=usd)
 
 
+STEPS = 200
+"""The programme is asked of so many different hours at most; what it says of the reserved nodes is then tried with the curve itself."""
 NEARLY = 1e-6
 """What a solver's number may lie beside a whole one."""

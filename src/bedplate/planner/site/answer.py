@@ -13,7 +13,7 @@ import math
 import msgspec
 
 from bedplate.core.errors import UserError
-from bedplate.planner.grid import known
+from bedplate.planner.grid import assumed_carbon, known
 from bedplate.planner.knowledge import Knowledge
 from bedplate.planner.money.own import monthly, payback_months
 from bedplate.planner.money.ways import MOST_MONTHS, electricity, purchase
@@ -168,7 +168,7 @@ def _reasons(given: Given, shown: tuple[Design, Parts], rented: Design | None) -
     told = [
         f"nodes of {given.node.max_power_kw:g} kW in a rack: {packing.per_rack}; {packing.bound} ends it, and {made.cooling} carries "
         f"{packing.limit_kw:g} kW",
-        f"{made.timing.critical} takes longest: ready after {made.timing.weeks.value:.0f} weeks",
+        f"{made.timing.critical}: what takes longest; ready after {made.timing.weeks.value:.0f} weeks",
         f"storage is sized by {store.bound}: {store.units} x {store.fast.name} give {store.read_gbs:.0f} GB/s to read and "
         f"{store.write_gbs:.0f} GB/s to write; {storage.halved(made.asked, store)}",
     ]
@@ -204,6 +204,7 @@ def _assumptions(given: Given, made: Parts) -> tuple[Assumption, ...]:
     said = [assumed(systems.figure(name)) for name in dict.fromkeys(names)]
     rate, source = electricity(systems, given.question.limits.region)
     said.append(Assumption(name="electricity", value=f"{rate:g} USD/kWh", source=source, verified="recalled" not in source))
+    said.append(assumed_carbon(given.question.limits.region, systems))
     if given.bought:
         said.append(
             Assumption(name="node", value=f"{given.bought.usd:,.0f} USD", source=given.bought.source, verified=given.bought.verified)
