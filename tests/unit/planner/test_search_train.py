@@ -88,6 +88,11 @@ def test_adapters_of_a_70b_model_tune_on_one_card_when_quantised() -> None:
     assert best(Finetune(model=LARGE, method="qlora", limits=limited(gpus=1))).n_accel == 1
 
 
+def test_plain_pytorch_shards_and_does_not_cut() -> None:
+    layout = best(Finetune(model=LARGE, limits=limited(gpus=8))).layout
+    assert (layout["dp"], layout["zero"]) == (8, 3)
+
+
 def test_frozen_weights_have_no_gradient_to_count() -> None:
     """MFU counts 4 operations a weight and token, not 6 (two passes in place of three)."""
     found = best(Finetune(model=SMALL, seq_len=512, limits=limited(gpus=8))).quantities

@@ -24,6 +24,8 @@ sizes (arXiv 2307.09288), Llama 3 405B 16 M for most of its run (arXiv 2407.2178
 FINETUNE_BATCH_TOKENS = 2**17
 BATCH_SLACK = 0.125
 """By how much the batch may differ from the wanted one: gradient noise hardly tells (critical batch size, arXiv 1812.06162)."""
+SHARDING = ("pytorch", "litgpt", "llm-foundry")
+"""Engines that spread a model by sharding it over data-parallel ranks alone (FSDP), without tensor or pipeline parallelism."""
 MOST_STAGES = 64
 MICRO_TOKENS = 16384
 """Tokens of a micro-batch from which products are no quicker on any chip."""
@@ -38,14 +40,16 @@ def batch_sequences(question: Train | Finetune, arch: Architecture) -> float:
     return float(2 ** max(0, round(math.log2(max(usual / question.seq_len, 1.0)))))
 
 
-def grid(arch: Architecture, n: int, per_node: int, domain: int, seq: float, sequences: float) -> Layout:
-    """All regular layouts of `n` accelerators as arrays; those that cannot be are left out."""
+def grid(arch: Architecture, n: int, per_node: int, domain: int, seq: float, sequences: float, *, cut: bool = True) -> Layout:
+    """All regular layouts of `n` accelerators as arrays; those that cannot be are left out. Without `cut` the model is sharded only."""
     powers = [2**i for i in range(12)]
     tps = [t for t in powers[:4] if t <= min(per_node, max(domain, 1)) and n % t == 0]
     cps = [c for c in powers[:5] if (c == 1 or seq / c >= 4096) and n % c == 0]
     experts = arch.experts.count if arch.experts else 1
     eps = [e for e in powers[:8] if experts % e == 0] if arch.experts else [1]
-    axes = (tps, stages(arch.n_layers, n), cps, eps, [1, 2, 4], micro_batches(seq), [NONE, SELECTIVE, FULL], [1, 3])
+    pps = stages(arch.n_layers, n)
+    tps, pps, cps, eps = (tps, pps, cps, eps) if cut else ([1], [1], [1], [1])
+    axes = (tps, pps, cps, eps, [1, 2, 4], micro_batches(seq), [NONE, SELECTIVE, FULL], [1, 3])
     tp, pp, cp, ep, vp, mbs, recompute, zero = (a.reshape(-1).astype(float) for a in np.meshgrid(*axes, indexing="ij"))
     dp = n / (tp * pp * cp)
     accum = np.maximum(np.round(sequences / (dp * mbs)), 1.0)

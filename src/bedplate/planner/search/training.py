@@ -32,7 +32,7 @@ from bedplate.planner.training.setup import Setup, setup
 from bedplate.planner.training.step import StepBreakdown, step
 
 from .common import counted, metered, money, over_time, parts, provisioned
-from .layouts import BATCH_SLACK, batch_sequences, grid, where
+from .layouts import BATCH_SLACK, SHARDING, batch_sequences, grid, where
 from .offers import Offer, joins
 
 QLORA_WEIGHTS = "nf4-dq"
@@ -120,7 +120,8 @@ def _adapter_params(arch: Architecture, rank: int) -> float:
 
 
 def _fastest(made: Setup, offer: Offer, n: int, sequences: float, knowledge: Knowledge) -> Found | None:
-    layouts = grid(made.arch, n, offer.per_node, int(made.machine.domain), float(made.work.seq), sequences)
+    cut = not any(f"stack:{name}" in made.labels for name in SHARDING)
+    layouts = grid(made.arch, n, offer.per_node, int(made.machine.domain), float(made.work.seq), sequences, cut=cut)
     size = np.asarray(layouts.tp).size
     if not size:
         return None
