@@ -13,6 +13,7 @@ from bedplate.core.errors import NotFound, UserError
 from bedplate.planner.estimate import exact
 from bedplate.planner.questions import Batch, Finetune, Limits, Serve, Train
 from bedplate.planner.search import size
+from bedplate.planner.search.common import constraints
 from bedplate.planner.search.offers import machine_key, offers
 from bedplate.planner.search.pick import Constraint, conflict, front, pick
 from bedplate.planner.search.training import best_layouts
@@ -208,3 +209,10 @@ def test_thousands_of_layouts_are_one_array() -> None:
     (found,) = best_layouts(question, offer, KNOWN.architecture("DeepSeek-V3"), KNOWN)
     assert found.looked_at > 1_000
     assert np.isfinite(found.seconds)
+
+
+def test_limits_are_told_in_units_that_fit() -> None:
+    """An hour is no 0.0417 days, and 5 kW no 0.005 MW."""
+    told = [one.told for one in constraints(Limits(by_s=3600, max_power_w=5e3))]
+    assert told == ["within 60.0 min", "at most 5 kW"]
+    assert constraints(Limits(by_s=30 * 86400))[0].told == "within 30 days"

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 
 import msgspec
 
-from bedplate.core.units import show_days
+from bedplate.core.units import show_days, show_seconds, show_watts
 from bedplate.planner.estimate import Estimate, exact, product
 from bedplate.planner.grid import assumed_carbon
 from bedplate.planner.knowledge import Knowledge
@@ -66,12 +66,13 @@ def constraints(limits: Limits, *, time: bool = True) -> list[Constraint]:
     """The limits that are quantities of a design."""
     found = []
     if limits.by_s is not None and time:
-        found.append(Constraint(name="deadline", quantity="time_s", limit=limits.by_s, told=f"within {limits.by_s / 86400:.3g} days"))
+        told = f"{limits.by_s / 86400:.3g} days" if limits.by_s >= 2 * 86400 else show_seconds(limits.by_s)
+        found.append(Constraint(name="deadline", quantity="time_s", limit=limits.by_s, told=f"within {told}"))
     if limits.budget_usd is not None:
         found.append(Constraint(name="budget", quantity="cost_usd", limit=limits.budget_usd, told=f"at most {limits.budget_usd:,.0f} USD"))
     if limits.max_power_w is not None:
         found.append(
-            Constraint(name="power", quantity="power_max_w", limit=limits.max_power_w, told=f"at most {limits.max_power_w / 1e6:.3g} MW")
+            Constraint(name="power", quantity="power_max_w", limit=limits.max_power_w, told=f"at most {show_watts(limits.max_power_w)}")
         )
     if limits.max_gpus is not None:
         found.append(Constraint(name="accelerators", quantity="accelerators", limit=limits.max_gpus, told=f"at most {limits.max_gpus}"))
