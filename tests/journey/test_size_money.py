@@ -57,3 +57,16 @@ def test_the_report_recommends_what_the_terminal_shows(someone: Person, words: t
     best = someone.reads(*words)["best"]
     assert best["name"] == first
     assert f"{first}, {best['provider']}" in (someone.folder / "report.md").read_text().split("## Goals")[0]
+
+
+def test_a_site_houses_what_another_answer_chose(someone: Person) -> None:
+    """`size train --json` says which nodes and how many; `size site --from` takes them; a file that is no answer is refused."""
+    answer = someone.types(
+        "size", "train", "--model", "llama-3.1-70b", "--tokens", "2T", "--on", "dgx-h100", "--gpus", "512", "--json"
+    ).stdout
+    (someone.folder / "plan.json").write_text(answer)
+    housed = json.loads(someone.types("size", "site", "--from", "plan.json", "--json").stdout)
+    assert (housed["question"]["node"], housed["question"]["nodes"]) == ("DGX-H100", 64)
+    (someone.folder / "other.json").write_text("[1, 2]")
+    assert "no answer of size" in someone.types("size", "site", "--from", "other.json", code=2).stderr
+    assert "--from FILE" in someone.types("size", "site", code=2).stderr

@@ -171,8 +171,11 @@ def batch(**options: Any) -> Question:
 
 
 @asked(
-    click.option("--node", required=True, metavar="NAME", help="The node to house."),
-    click.option("--nodes", type=int, required=True, help="How many."),
+    click.option("--node", metavar="NAME", help="The node to house."),
+    click.option("--nodes", type=int, help="How many."),
+    click.option(
+        "--from", "answer", type=click.File(), metavar="FILE", help="House what another answer chose: the JSON of `size ... --json`."
+    ),
     click.option("--cooling", type=click.Choice(get_args(Cooling)), help="Kind of cooling (default: what the density asks for)."),
     click.option("--fabric", default="", metavar="SWITCH", help="The switch to build the fabric of."),
     click.option("--oversubscription", type=float, default=1.0, show_default=True, help="Down over up at the leaves; 1 blocks nothing."),
@@ -187,9 +190,38 @@ def batch(**options: Any) -> Question:
     click.option("--months", type=float, default=36.0, show_default=True, help="How long it is to be used, from the day it is ready."),
     without=("on", "gpus", "max_gpus", "terms"),
 )
-def site(**options: Any) -> Question:
+def site(answer: IO[str] | None, node: str | None, nodes: int | None, **options: Any) -> Question:
     """House and connect nodes: racks, cooling, fabric, storage, power, time line."""
-    return Site(**options)
+    if answer is not None:
+        chosen, count = _chosen(answer)
+        node, nodes = node or chosen, nodes or count
+    if node is None or nodes is None:
+        raise UserError("it is not said what to house", next="--node dgx-h100 --nodes 128, or --from FILE")
+    return Site(node=node, nodes=nodes, **options)
+
+
+def _chosen(answer: IO[str]) -> tuple[str, int]:
+    """The node that an answer chose, and how many. Raises UserError where the file is no answer, or one that chose no node."""
+    try:
+        best = msgspec.json.decode(answer.read(), type=_Answered).best
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise UserError(
+            f"{answer.name} is no answer of size", why=str(error), next="make one with: bedplate size train ... --json > FILE"
+        ) from None
+    if best is None or not best.node or not best.n_nodes:
+        raise UserError(f"the answer in {answer.name} chose no node", next="--node NAME --nodes N")
+    return best.node, best.n_nodes
+
+
+class _Best(msgspec.Struct):
+    node: str = ""
+    n_nodes: int = 0
+
+
+class _Answered(msgspec.Struct):
+    """What is read of an answer."""
+
+    best: _Best | None
 
 
 @asked(

@@ -10,6 +10,7 @@ import msgspec
 
 from bedplate.core.errors import UserError
 from bedplate.planner.architecture import Architecture
+from bedplate.planner.cases import Unsupported
 from bedplate.planner.knowledge import Knowledge
 from bedplate.planner.money.cost import cost
 from bedplate.planner.money.mix import Solve
@@ -38,7 +39,10 @@ def size(question: Question, knowledge: Knowledge, solve: Solve | None = None) -
         return cost(question, knowledge, solve)
     _known_precision(getattr(question, "precision", ""))
     answer: Callable[[Any, Knowledge], Sizing] = _ANSWERS[type(question)]
-    return answer(question, knowledge)
+    try:
+        return answer(question, knowledge)
+    except Unsupported as reason:
+        raise UserError(f"this cannot be sized: {reason}", next="name another machine: --on h100") from None
 
 
 def _train(question: Train | Finetune, knowledge: Knowledge) -> Sizing:
