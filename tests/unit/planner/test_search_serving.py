@@ -133,7 +133,7 @@ def test_designs_that_break_another_limit_say_which() -> None:
     answer = _ask(model="Llama-3.1-70B", isl=2000, limits=Limits(terms=("on-demand",), max_power_w=3e5))
     broken = [design for design in answer.options if not design.feasible]
     assert broken
-    assert all(design.lost.startswith("power: at most 0.3 MW") for design in broken)
+    assert all(design.lost.startswith("power: at most 300 kW") for design in broken)
     assert all(design.quantities["power_w"].value <= 3e5 for design in answer.options if design.feasible)
 
 

@@ -42,7 +42,6 @@ def test_a_users_prices_of_an_instance_take_the_place_of_all_of_ours(tmp_path: P
         ("accelerators.csv", CHIP + "A,v,-80,3000,700,900,s,true\n", 2, "mem_gb: -80"),
         ("accelerators.csv", CHIP + "A,v,80,3000,0,900,s,true\n", 2, "tdp_w: 0"),
         ("accelerators.csv", CHIP + "A,v,80,3000,700,-9,s,true\n", 2, "tflops.bf16: -9"),
-        ("accelerators.csv", CHIP + "A,v,80,3000,700,900,,true\n", 2, "source"),
         ("accelerators.csv", CHIP + "A,v,80,3000,700,900,recalled: a datasheet,true\n", 2, "verified"),
         ("accelerators.csv", CHIP + "A,v,80,3000,700,900,s,perhaps\n", 2, "verified"),
         ("figures.csv", FIGURE + "pue-air,1.4,1.5,1.6,ratio,s,true\n", 2, "value: 1.4"),
