@@ -171,8 +171,8 @@ Made by `make accuracy`; do not edit. Every model of the planner is fitted again
 median, or the median and the 90th percentile.
 
 Two ways of leaving out are shown. A fifth of the models and machines: what to expect of a model or a machine that was not measured, on
-an engine that was. A whole source: what to expect of an engine of which nothing was measured. The second is far worse for serving, because nearly all
-measurements of the engines of 2025 and 2026 come from one source; without it, nothing says how quick they are.
+an engine that was. A whole source: what to expect of an engine of which nothing was measured. The second is far worse for serving,
+because nearly all measurements of the engines of 2025 and 2026 come from one source; without it, nothing says how quick they are.
 """
 
 
