@@ -1,6 +1,6 @@
 # One vocabulary for people, hooks and CI. `make` alone lists the verbs; a verb's line is the `##` behind it.
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow check bench docs lock clean
+.PHONY: help demo test test-slow check bench accuracy docs lock clean
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 
@@ -31,6 +31,9 @@ check: $(VENV)/.test  ## Format, lint, strict types, floors, documentation: abou
 
 bench: $(VENV)/.test  ## Measure this machine; results land in benchmarks/results with the date.
 	@python benchmarks/run.py $(ARGS)
+
+accuracy: $(VENV)/.test  ## How wrong the planner is on measurements that its constants were not fitted to; minutes.
+	@python -m calibration.accuracy $(ARGS)
 
 docs: $(VENV)/.test  ## Regenerate the reference pages that are made from the code.
 	@python docs/generate.py

@@ -20,13 +20,14 @@ from drift import DRIFT
 from environments import HERE
 from measurement import Asked, Finding, Measurement
 from measuring import Case, Measured
+from planner import PLANNER
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from starts import STARTS
 from steps import STEPS
 from tables import TABLES
 
-MEASUREMENTS = (STEPS, STARTS, TABLES, DRIFT)
+MEASUREMENTS = (STEPS, STARTS, TABLES, DRIFT, PLANNER)
 
 
 def main() -> int:

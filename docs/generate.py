@@ -10,12 +10,13 @@ import ast
 import importlib
 import inspect
 import re
-from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple, get_args, get_type_hints
 
 import click
 import msgspec
+from pages import ROOT, page, table
+from size_reference import sizing
 
 import bedplate
 from bedplate.core import errors
@@ -27,12 +28,12 @@ from bedplate.core.records import Promotion, Record, Version
 from bedplate.core.sources import Source
 from bedplate.interfaces.cli.verbs import VERBS
 from bedplate.pipeline.standing import Shown, Status
+from bedplate.planner.estimate import Estimate
+from bedplate.planner.sizing import Binding, Breakdown, Design, Sizing
 from bedplate.stages.monitor.bring import Brought
 from bedplate.stages.monitor.report import Report
 
-ROOT = Path(__file__).parents[1]
 REFERENCE = ROOT / "docs" / "reference"
-MADE = "<!-- made by `make docs` from the code: change that, not this page -->"
 DECORATORS = ("ingest", "prepare", "features", "train", "check", "service", "watch", "step")
 NEEDS = {
     "cpu": "processors, 1 where it is not given",
@@ -41,8 +42,10 @@ NEEDS = {
     "time": 'how long it may take, as `"10 min"` or seconds: a limit that is enforced',
     "retries": "further tries after a failure",
 }
-BUILT = (bedplate.Model, bedplate.Check)
-"""Classes that a project makes itself; of the others it is handed an instance."""
+QUESTIONS = (bedplate.Train, bedplate.Finetune, bedplate.Serve, bedplate.Batch, bedplate.Site, bedplate.Cost, bedplate.Limits)
+SIZED = (Sizing, Design, Binding, Breakdown, Estimate)
+BUILT = (bedplate.Model, bedplate.Check, bedplate.Workload, *QUESTIONS, *SIZED)
+"""Classes that a project or a program makes itself or takes apart; of the others it is handed an instance."""
 INNER = ("bind", "is_running", "start")
 """Public for the house's own rooms, not for a project."""
 WORKSPACE = get_type_hints(bedplate.open)["return"]
@@ -68,6 +71,17 @@ CALLS: tuple[tuple[str, str, tuple[Any, ...]], ...] = (
         "Defaults and keys",
         "What stands as a parameter's default, or after `each=`.",
         (bedplate.tune, bedplate.use, bedplate.daily, bedplate.hourly),
+    ),
+    (
+        "Workload",
+        "What `workload=` of a `train`, `step` or `service` takes: [plan a training job](../how-to/plan-a-training-job.md).",
+        (bedplate.Workload,),
+    ),
+    (
+        "Sizing",
+        "`bedplate.size(bedplate.Train(model=..., tokens=...))` gives a Sizing: what it holds is in [size](size.md). A quantity is in the "
+        "unit that its name ends with, and None is for the planner to choose.",
+        (bedplate.size, *QUESTIONS, *SIZED),
     ),
 )
 EXIT_CODES = {
@@ -108,6 +122,17 @@ BAD_INPUT = (
     "a huge request",
     "a request that is not JSON",
     "a port in use",
+    "a model that is not known",
+    "a machine that is not known",
+    "a quantity without its unit",
+    "a precision that is not there",
+    "what cannot train",
+    "what cannot be served",
+    "what cannot be paid or housed",
+    "limits that contradict each other",
+    "a model that fits nowhere",
+    "a broken row of the catalogue",
+    "a machine that was never measured",
 )
 
 
@@ -118,17 +143,6 @@ class Shown(NamedTuple):
     file: str
     name: str
     says: str
-
-
-def page(title: str, intro: str, *parts: str) -> str:
-    """A whole page."""
-    return "\n\n".join([f"# {title}", MADE, intro, *parts]) + "\n"
-
-
-def table(header: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
-    """A Markdown table."""
-    lines = [header, tuple("---" for _ in header), *rows]
-    return "\n".join("| " + " | ".join(cell.replace("|", "\\|").replace("\n", " ") for cell in line) + " |" for line in lines)
 
 
 def settings() -> str:
@@ -171,15 +185,26 @@ def verbs() -> str:
         parts.append(f"## {group}")
         for verb in shown:
             command: click.Command = getattr(importlib.import_module(verb.module, "bedplate.interfaces.cli"), verb.attribute)
-            context = click.Context(command, info_name=f"bedplate {verb.name}")
-            usage = " ".join(command.collect_usage_pieces(context))
-            says = inspect.cleandoc(command.help or verb.help).split("\f")[0]
-            parts.append(f"### {verb.name}\n\n    bedplate {verb.name} {usage}\n\n{says}")
-            records = [option.get_help_record(context) for option in command.params if isinstance(option, click.Option)]
-            rows = [(f"`{record[0]}`", re.sub(r"\s+", " ", record[1])) for record in records if record]
-            parts.append(table(("option", "what it does"), rows))
+            parts.append(f"### {verb.name}\n\n{_command(command, verb.name, verb.help)}")
+            parts += _subcommands(command, verb.name)
     intro = "Every verb takes an optional project file; without one it finds the only project in the folder."
     return page("Verbs", intro, *parts)
+
+
+def _command(command: click.Command, name: str, help: str = "") -> str:
+    """How a command is typed, what it does, and its options."""
+    context = click.Context(command, info_name=f"bedplate {name}")
+    usage = " ".join(command.collect_usage_pieces(context))
+    says = inspect.cleandoc(command.help or help).split("\f")[0]
+    records = [option.get_help_record(context) for option in command.params if isinstance(option, click.Option)]
+    rows = [(f"`{record[0]}`", re.sub(r"\s+", " ", record[1])) for record in records if record]
+    return f"    bedplate {name} {usage}\n\n{says}\n\n{table(('option', 'what it does'), rows)}"
+
+
+def _subcommands(command: click.Command, name: str) -> list[str]:
+    """What stands behind a verb that is a group."""
+    inner = command.commands if isinstance(command, click.Group) else {}
+    return [f"#### {name} {word}\n\n{_command(one, f'{name} {word}')}" for word, one in inner.items()]
 
 
 def python() -> str:
@@ -235,13 +260,19 @@ def _call(thing: Any, name: str) -> str:
 
 def _parameter(one: inspect.Parameter) -> str:
     star = "*" if one.kind is inspect.Parameter.VAR_POSITIONAL else "**" if one.kind is inspect.Parameter.VAR_KEYWORD else ""
-    default = "" if one.default is inspect.Parameter.empty else " = ..." if callable(one.default) else f" = {one.default!r}"
+    default = "" if one.default is inspect.Parameter.empty else f" = {_default(one.default)}"
     return f"{star}{one.name}: {_type(one.annotation)}{default}"
+
+
+def _default(value: Any) -> str:
+    if isinstance(value, Record):
+        return f"{type(value).__name__}()"
+    return "..." if callable(value) else repr(value)
 
 
 def _type(annotation: Any) -> str:
     text = annotation if isinstance(annotation, str) else inspect.formatannotation(annotation)
-    return text.replace("bedplate.core.check.", "")
+    return re.sub(r"bedplate\.planner\.\w+\.", "", text.replace("bedplate.core.check.", ""))
 
 
 def names() -> str:
@@ -301,6 +332,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "names.md": names,
     "python.md": python,
     "settings.md": settings,
+    "size.md": sizing,
     "verbs.md": verbs,
 }
 

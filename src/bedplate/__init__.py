@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .assembly import open as open
+    from .assembly import size
     from .core.check import Check
     from .core.context import Context
     from .core.features import Features
@@ -18,38 +19,58 @@ if TYPE_CHECKING:
     from .core.parameters import Secret, daily, hourly, tune, use
     from .core.project import Project
     from .core.sources import Files, Package
+    from .core.workload import Workload
+    from .planner.questions import Batch, Cost, Finetune, Limits, Serve, Site, Train
 
 __version__ = "0.1.0"
 
 _HOME = {
+    "Batch": "planner.questions",
     "Check": "core.check",
     "Context": "core.context",
+    "Cost": "planner.questions",
     "Features": "core.features",
     "Files": "core.sources",
+    "Finetune": "planner.questions",
+    "Limits": "planner.questions",
     "Model": "core.model",
     "Package": "core.sources",
     "Pickle": "core.kinds",
     "Project": "core.project",
     "Secret": "core.parameters",
+    "Serve": "planner.questions",
+    "Site": "planner.questions",
+    "Train": "planner.questions",
+    "Workload": "core.workload",
     "daily": "core.parameters",
     "hourly": "core.parameters",
     "open": "assembly",
+    "size": "assembly",
     "tune": "core.parameters",
     "use": "core.parameters",
 }
 
 __all__ = [
+    "Batch",
     "Check",
     "Context",
+    "Cost",
     "Features",
     "Files",
+    "Finetune",
+    "Limits",
     "Model",
     "Package",
     "Pickle",
     "Project",
     "Secret",
+    "Serve",
+    "Site",
+    "Train",
+    "Workload",
     "daily",
     "hourly",
+    "size",
     "tune",
     "use",
 ]

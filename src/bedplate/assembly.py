@@ -27,7 +27,8 @@ from .core.config import Config, resolve
 from .core.config import watts as read_watts
 from .core.errors import BedplateError, UserError
 from .core.records import Cause, Outcome, Task
-from .core.units import byte_count
+from .core.units import byte_count, dollars_per_hour
+from .core.workload import Workload, machines
 from .pipeline.ask import known
 from .pipeline.ask import tables as ask_tables
 from .pipeline.code.behind import Behind
@@ -37,12 +38,18 @@ from .pipeline.execute import Execution
 from .pipeline.handlers import Handler
 from .pipeline.opened import Opened
 from .pipeline.owner import check_owner
+from .pipeline.plan import Expect
 from .pipeline.served import served
 from .pipeline.standing import Shown, shown
 from .pipeline.wiring.graph import Graph
 from .pipeline.wiring.graph import build as build_graph
 from .pipeline.wiring.services import only_service
 from .pipeline.workspace import Parts, Workspace
+from .planner.expected import Expected
+from .planner.knowledge import Knowledge
+from .planner.money.mix import Solve
+from .planner.questions import Question
+from .planner.sizing import Sizing
 from .stages.ingest import Ingest, list_source
 from .stages.monitor.handler import Watch
 from .stages.monitor.shelf import ServiceShelf
@@ -54,6 +61,7 @@ from .stages.validate.handler import Validate
 from .storage.local import local_store
 from .storage.models import ModelShelf
 from .storage.store import Store
+from .storage.systems import HOME, load_architectures, load_config, load_constants, load_systems
 
 if TYPE_CHECKING:
     from .stages.monitor.bring import Brought
@@ -157,6 +165,41 @@ def configure(project_file: Path, target: str = "") -> Config:
     return resolve(project_file.resolve(), file, os.environ, target)
 
 
+def knowledge(folder: Path | None = None) -> Knowledge:
+    """What the planner knows: the rows that ship with bedplate, those of `folder` over them, and the fitted constants."""
+    names = sorted(path.stem for path in (HOME / "calibration").glob("*.json"))
+    return Knowledge(
+        systems=load_systems(folder), architectures=load_architectures(folder), constants={name: load_constants(name) for name in names}
+    )
+
+
+def size(question: Question, folder: str | Path | None = None) -> Sizing:
+    """What a workload takes, in time, hardware, money and power: the best design, the runner-up, and why.
+
+    `question` is one of Train, Finetune, Serve, Batch, Site and Cost (`bedplate.planner.questions`); its model may be the path of a
+    Hugging Face style config.json. `folder` holds rows of your own, in files named like those of `bedplate/systems`.
+    Raises NotFound for a model or machine that is not known, UserError for what cannot be read or makes no sense.
+    """
+    known = knowledge(Path(folder) if folder else None)
+    name = getattr(question, "model", "")
+    if name.endswith(".json"):
+        known = known.knows(name, load_config(Path(name)))
+    solve = solver() if getattr(question, "load", ()) else None
+    answered: Sizing = importlib.import_module("bedplate.planner.search").size(question, known, solve)
+    return answered
+
+
+def solver() -> Solve:
+    """What solves a linear programme. Raises UserError where it is not installed."""
+    try:
+        solve: Solve = importlib.import_module("bedplate.planner.backends.highs").solve
+    except ModuleNotFoundError as error:
+        raise UserError(
+            "a load curve needs a solver", why=f"{error.name} is not installed", next="pip install 'bedplate[solver]'"
+        ) from None
+    return solve
+
+
 def build(config: Config, *, pickles: bool = True, makes: bool = True) -> OpenProject:
     """The workspace of a configured project."""
     return assemble(config, load_project(config.project_file), pickles=pickles, makes=makes)
@@ -175,9 +218,43 @@ def assemble(config: Config, loaded: Loaded, *, pickles: bool = True, makes: boo
             config=config, loaded=loaded, graph=graph, catalog=catalog, store=store, clock=clock,
             random_bits=rng.getrandbits, handlers=handlers(), list_source=list_source,
             executor=lambda stopping: make_executor(config, loaded, graph, stopping), process_started=machine.started,
-            warehouse=lambda query: ask(catalog, store, query),
+            warehouse=lambda query: ask(catalog, store, query), expect=expecting(config),
         )
     )  # fmt: skip
+
+
+def knowing(model: str, folder: Path) -> Knowledge:
+    """What the planner knows, with the model of a config.json in `folder` where that is what is named. Raises UserError."""
+    known = knowledge()
+    return known.knows(model, load_config(folder / model)) if model.endswith(".json") else known
+
+
+def unknown_model(model: str, folder: Path) -> UserError | None:
+    """What is wrong with the model of a declared workload; None where it is known."""
+    try:
+        knowing(model, folder).architecture(model)
+    except UserError as error:
+        return error
+    return None
+
+
+def expecting(config: Config) -> Expect | None:
+    """What the planner says of a declared workload on the target's machines, asked once for each; None where it declares none."""
+    held = machines(config["machines"])
+    if not held.count:
+        return None
+
+    @functools.cache
+    def expect(workload: Workload) -> Expected:
+        try:
+            known = knowing(workload.model, config.folder)
+        except UserError as error:
+            return Expected(machines=str(held), problem=error.line)
+        planner = importlib.import_module("bedplate.planner.workload")
+        found: Expected = planner.expected(workload, held, known, dollars_per_hour(config["price"]))
+        return found
+
+    return expect
 
 
 def handlers() -> dict[str, Handler]:

@@ -62,3 +62,9 @@ def person(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Person]:
         return Person(folder)
 
     return make
+
+
+@pytest.fixture
+def someone(tmp_path: Path) -> Person:
+    """Somebody in an empty folder, without a project."""
+    return Person(tmp_path)

@@ -1,4 +1,4 @@
-"""The tutorial is true: its commands run in order in a new folder, and print the lines that it shows."""
+"""The tutorials are true: their commands run in order in a new folder, and print the lines that they show."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-TUTORIAL = Path(__file__).parents[2] / "docs" / "tutorials" / "first-project.md"
+TUTORIALS = Path(__file__).parents[2] / "docs" / "tutorials"
 BLOCK = re.compile(r"```console\n(.*?)```", re.DOTALL)
 READY = 'until curl -sf "http://127.0.0.1:{port}/docs" >/dev/null; do kill -0 %1 || exit 9; sleep 0.2; done'
 
@@ -26,10 +26,10 @@ def plain(line: str) -> str:
     return re.sub(r"\s+", " ", line).strip()
 
 
-def script(port: int) -> tuple[str, list[str]]:
-    """The tutorial's commands as one script, a line `@@` after each block, and the lines that each block shows."""
+def script(name: str, port: int) -> tuple[str, list[str]]:
+    """A tutorial's commands as one script, and the lines that its blocks show."""
     commands, shown = [], []
-    for block in BLOCK.findall(TUTORIAL.read_text().replace("8000", str(port))):
+    for block in BLOCK.findall((TUTORIALS / name).read_text().replace("8000", str(port))):
         for line in block.splitlines():
             if line.startswith("$ "):
                 commands.append(line[2:])
@@ -42,12 +42,13 @@ def script(port: int) -> tuple[str, list[str]]:
     return "\n".join(["set -em", "trap 'kill %1 2>/dev/null || true' EXIT", *commands]), shown
 
 
-@pytest.mark.skipif(shutil.which("curl") is None, reason="the tutorial asks the service with curl")
-def test_the_tutorial_runs_as_it_is_written(tmp_path: Path) -> None:
+@pytest.mark.skipif(shutil.which("curl") is None, reason="a tutorial asks the service with curl")
+@pytest.mark.parametrize("name", sorted(path.name for path in TUTORIALS.glob("*.md")))
+def test_a_tutorial_runs_as_it_is_written(name: str, tmp_path: Path) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    text, shown = script(port)
+    text, shown = script(name, port)
     environ = {**os.environ, "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]), "COLUMNS": "160"}
     done = subprocess.run(["bash", "-c", text], cwd=tmp_path, env=environ, capture_output=True, text=True, timeout=240, check=False)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]

@@ -16,6 +16,7 @@ import msgspec
 
 from .errors import UserError
 from .units import byte_count, dollars_per_hour, seconds
+from .workload import machines
 
 _PREFIX = "BEDPLATE_"
 
@@ -69,6 +70,7 @@ SETTINGS = (
     Setting("online", "embedded", "Where online features are read: `embedded`, inside the server.", embedded),
     Setting("compute", "local", "Where steps run: `local` (a fork server and its workers) or `inline` (this process)."),
     Setting("price", "0 USD/hour", "What an hour of this target costs.", dollars_per_hour),
+    Setting("machines", "none", "What this target has for declared workloads, as `8 x h100`: so many of an accelerator or node.", machines),
     Setting("cpu", "0", "Processors to use at once; 0 is all of this machine.", number),
     Setting("memory", "0 B", "Memory to use at once; 0 is all of this machine.", byte_count),
     Setting("watts", "65 W", "Power of one busy machine where no meter is readable; energy from it is labelled `assumed`.", watts),

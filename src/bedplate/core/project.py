@@ -17,6 +17,7 @@ from .errors import ProjectError
 from .features import FeatureSpec
 from .parameters import Keys
 from .units import Budget, budget, byte_count, seconds
+from .workload import Workload
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 Each = str | Keys | None
@@ -78,6 +79,7 @@ class Declaration(msgspec.Struct, frozen=True, kw_only=True):
     promotes: str = ""
     p95_s: float | None = None
     budget: Budget | None = None
+    workload: Workload | None = None
 
     @property
     def stage(self) -> str:
@@ -141,10 +143,10 @@ class Project:
     @overload
     def train(self, function: Function, /) -> Function: ...
     @overload
-    def train(self, function: None = None, /, **needs: Unpack[Given]) -> Decorator: ...
-    def train(self, function: Function | None = None, /, **needs: Unpack[Given]) -> Any:
-        """Make a Model."""
-        return self._declare("train", function, needs)
+    def train(self, function: None = None, /, *, workload: Workload | None = None, **needs: Unpack[Given]) -> Decorator: ...
+    def train(self, function: Function | None = None, /, *, workload: Workload | None = None, **needs: Unpack[Given]) -> Any:
+        """Make a Model; `workload` says what is trained, so that `plan` knows what it takes before it first ran."""
+        return self._declare("train", function, needs, workload=workload)
 
     @overload
     def check(self, function: Function, /) -> Function: ...
@@ -157,10 +159,14 @@ class Project:
     @overload
     def service(self, function: Function, /) -> Function: ...
     @overload
-    def service(self, function: None = None, /, *, p95: str = "", **needs: Unpack[Given]) -> Decorator: ...
-    def service(self, function: Function | None = None, /, *, p95: str = "", **needs: Unpack[Given]) -> Any:
-        """What is deployed: artifacts by name, everything else is the request."""
-        return self._declare("service", function, needs, p95_s=_seconds(p95))
+    def service(
+        self, function: None = None, /, *, p95: str = "", workload: Workload | None = None, **needs: Unpack[Given]
+    ) -> Decorator: ...
+    def service(
+        self, function: Function | None = None, /, *, p95: str = "", workload: Workload | None = None, **needs: Unpack[Given]
+    ) -> Any:
+        """What is deployed: artifacts by name, everything else is the request; `workload` says what load it has to bear."""
+        return self._declare("service", function, needs, p95_s=_seconds(p95), workload=workload)
 
     @overload
     def watch(self, function: Function, /) -> Function: ...
@@ -173,10 +179,15 @@ class Project:
     @overload
     def step(self, function: Function, /) -> Function: ...
     @overload
-    def step(self, function: None = None, /, *, each: Each = None, every: str = "", **needs: Unpack[Given]) -> Decorator: ...
-    def step(self, function: Function | None = None, /, *, each: Each = None, every: str = "", **needs: Unpack[Given]) -> Any:
-        """Any other function worth recording."""
-        return self._declare("step", function, needs, each=each, every_s=_seconds(every))
+    def step(
+        self, function: None = None, /, *, each: Each = None, every: str = "", workload: Workload | None = None, **needs: Unpack[Given]
+    ) -> Decorator: ...
+    def step(
+        self, function: Function | None = None, /, *, each: Each = None, every: str = "", workload: Workload | None = None,
+        **needs: Unpack[Given],
+    ) -> Any:  # fmt: skip
+        """Any other function worth recording; `workload` as of `train`, or a batch of requests."""
+        return self._declare("step", function, needs, each=each, every_s=_seconds(every), workload=workload)
 
     def _declare(self, decorator: str, function: Any, needs: Mapping[str, Any], **rest: Any) -> Any:
         def declare(function: Function) -> Function:

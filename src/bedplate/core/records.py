@@ -21,7 +21,7 @@ RunStatus = Literal["running", "done", "failed", "cancelled"]
 StepStatus = Literal["waiting", "running", "done", "skipped", "failed", "cancelled"]
 Cause = Literal["", "code", "memory", "time", "lost", "cancelled", "world", "user"]
 """Why an attempt ended: an error in the step's code, a limit hit, a worker lost, cancelled, the world's or the user's fault."""
-Basis = Literal["measured", "assumed", "history", "unknown"]
+Basis = Literal["measured", "assumed", "history", "planner", "unknown"]
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True):
@@ -282,9 +282,13 @@ class Lease(Record, frozen=True, kw_only=True):
 
 
 class Forecast(Record, frozen=True, kw_only=True):
-    """A predicted quantity: the middle, the 80 % range, and on what it is based (invariant 11)."""
+    """A predicted quantity: the middle, the 80 % range, and on what it is based (invariant 11).
 
-    quantity: Literal["wall_s", "cpu_s", "peak_bytes", "energy_joules", "cost_usd"]
+    `samples` is how many attempts it rests on; with the basis `planner` they are blended into what the planner says. `peak_bytes` is memory
+    of the machine, `accelerator_bytes` that of the fullest accelerator.
+    """
+
+    quantity: Literal["wall_s", "cpu_s", "peak_bytes", "accelerator_bytes", "energy_joules", "cost_usd"]
     middle: float
     low: float
     high: float

@@ -25,6 +25,11 @@ _BYTES = {
 }  # fmt: skip
 
 
+_COUNTS = {"": 1.0, "k": 1e3, "m": 1e6, "b": 1e9, "g": 1e9, "t": 1e12}
+_WATTS = {"w": 1.0, "kw": 1e3, "mw": 1e6, "gw": 1e9}
+_COUNT = re.compile(r"\s*(\d+(?:\.\d+)?(?:e[+-]?\d+)?)\s*([A-Za-z]?)\s*\Z")
+
+
 class Money(msgspec.Struct, frozen=True, order=True):
     """An exact amount of one currency (ISO 4217 code)."""
 
@@ -68,6 +73,71 @@ def budget(text: str) -> Budget:
     return Budget(money(amount), seconds(f"1 {period.strip()}"))
 
 
+def count(text: str) -> float:
+    """Read a number of things: `"2T"`, `"70B"`, `"1.5M"`, `"4096"`. Raises UserError."""
+    match = _COUNT.match(text)
+    factor = _COUNTS.get(match[2].lower()) if match else None
+    if match is None or factor is None:
+        raise UserError(f"'{text}' is not a count", why="a number, and K, M, B or T behind it if need be", next="write '2T' or '4096'")
+    return float(match[1]) * factor
+
+
+def watts(text: str) -> float:
+    """Read a power: `"2 MW"`, `"700 W"`. Raises UserError."""
+    return _read(text, _WATTS, "a power", "'2 MW' or '30 kW'")
+
+
+def per_second(text: str) -> float:
+    """Read a rate: `"40/s"`, `"1000/min"`, `"2M/day"`. Raises UserError."""
+    amount, _, period = text.partition("/")
+    if not period:
+        raise UserError(f"'{text}' is not a rate", why="a rate is so many in a time", next="write '40/s' or '1000/min'")
+    return count(amount) / seconds(f"1 {period.strip()}")
+
+
+def share(text: str) -> float:
+    """Read a share: `"60%"` or `"0.6"`. Raises UserError."""
+    number = text.strip().removesuffix("%")
+    try:
+        value = float(number) / (100 if text.strip().endswith("%") else 1)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value <= 1:
+        raise UserError(f"'{text}' is not a share", why="it is none of 0 to 1 or 0% to 100%", next="write '60%'")
+    return value
+
+
+def show_count(value: float) -> str:
+    """A number of things for people: three digits and T, B, M or k."""
+    for name, size in (("T", 1e12), ("B", 1e9), ("M", 1e6), ("k", 1e3)):
+        if value >= size:
+            return f"{value / size:.3g}{name}"
+    return f"{value:.3g}"
+
+
+def show_watts(value: float) -> str:
+    """A power for people."""
+    for name, size in (("GW", 1e9), ("MW", 1e6), ("kW", 1e3)):
+        if value >= size:
+            return f"{value / size:.3g} {name}"
+    return f"{value:.3g} W"
+
+
+def show_usd(value: float) -> str:
+    """US dollars for people: three digits above a thousand."""
+    if value >= 1e15:
+        return f"${value:.2e}"
+    for name, size in (("T", 1e12), ("B", 1e9), ("M", 1e6), ("k", 1e3)):
+        if value >= size:
+            return f"${value / size:.3g}{name}"
+    return f"${value:.2f}"
+
+
+def show_days(value: float) -> str:
+    """A long duration for people: days above two, else as `show_seconds`."""
+    return f"{value / 86400:.1f} days" if value >= 2 * 86400 else show_seconds(value)
+
+
 def dollars_per_hour(text: str) -> float:
     """Read the price of a target in dollars: `"3.2 USD/hour"`. Raises UserError for anything else, infinite prices among it."""
     amount, _, period = text.partition("/")
@@ -106,8 +176,9 @@ def show_bytes(value: float) -> str:
 
 def show_joules(value: float) -> str:
     """Energy for people: joules below 3.6 kJ, else watt-hours."""
-    if value >= 3600:
-        return f"{value / 3600:.1f} Wh"
+    for name, size in (("MWh", 3.6e9), ("kWh", 3.6e6), ("Wh", 3.6e3)):
+        if value >= size:
+            return f"{value / size:.1f} {name}"
     return f"{value:.0f} J" if value >= 10 else f"{value:.1f} J"
 
 

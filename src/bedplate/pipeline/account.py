@@ -132,6 +132,8 @@ class Account:
         expected = [one.middle for one in doing.forecasts if one.quantity == "wall_s" and one.basis != "unknown"]
         data = {"attempt": doing.attempt.number, **({"expect_s": expected[0]} if expected else {})}
         self.say("step.started", decision.name, decision.part, sentence(decision.reasons), data)
+        if doing.warning:
+            self.say("step.warned", decision.name, decision.part, doing.warning)
 
     def waits(self, decision: Decision) -> None:
         """Another run is making it; said once, however often it is looked at."""

@@ -1,18 +1,23 @@
 """A plan: for each step run, skip or maybe, why, and what it should take from this project's own history.
 
+Of a step that declares a workload on a target with machines, the planner says what it should take before it first ran; its attempts are
+blended in. A service with a workload is listed with what a month of it should cost.
+
 A step behind one that will run is *maybe*, unless it would run anyway (it never has, or its own code changed): if what runs makes an
 equal version, the wave stops there (early cut-off).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Literal
 
 from bedplate.catalog.catalog import Catalog
 from bedplate.core.errors import BedplateError
 from bedplate.core.records import Forecast, Record, Usage, Version
+from bedplate.core.workload import Workload
 from bedplate.planner.critical import WallTime, wall_time
+from bedplate.planner.expected import Expected, with_history
 from bedplate.planner.history import TrackRecord, coverage, forecast
 
 from .decide import Decider, Decision
@@ -21,25 +26,33 @@ from .wiring.graph import Graph, Node
 
 Quantity = Literal["wall_s", "peak_bytes", "energy_joules"]
 QUANTITIES: tuple[Quantity, ...] = ("wall_s", "peak_bytes", "energy_joules")
-"""What is predicted of each step."""
+"""What is predicted of each step from its history."""
+Expect = Callable[[Workload], Expected]
+"""What the planner says of a workload on the target's machines."""
 
 
 class Planned(Record, frozen=True, kw_only=True):
-    """What is to be done about a step, why, the forecasts, and how past forecasts of its wall time did."""
+    """What is to be done about a step, why, the forecasts, and how past forecasts of its wall time did.
+
+    `expected` is what the planner alone says of its workload, where it declares one. The action of a service is `serve`.
+    """
 
     name: str
     stage: str
     part: str = ""
-    action: Literal["run", "skip", "maybe", "blocked"]
+    action: Literal["run", "skip", "maybe", "blocked", "serve"]
     why: str
     forecasts: tuple[Forecast, ...] = ()
     record: TrackRecord = TrackRecord()
+    expected: Expected | None = None
 
     def __repr__(self) -> str:
         return f"<{self.action} {self.name}{f'[{self.part}]' if self.part else ''}: {self.why}>"
 
 
-def plan(catalog: Catalog, graph: Graph, decider: Decider, chosen: Iterable[str]) -> tuple[Planned, ...]:
+def plan(
+    catalog: Catalog, graph: Graph, decider: Decider, chosen: Iterable[str], expect: Expect | None = None
+) -> tuple[Planned, ...]:  # fmt: skip
     """The chosen steps in order, each decided as far as it can be before anything runs."""
     made: dict[str, Version] = {}
     decided: dict[str, list[Decision]] = {}
@@ -55,7 +68,19 @@ def plan(catalog: Catalog, graph: Graph, decider: Decider, chosen: Iterable[str]
             made.update({version.artifact: version for version in decision.versions})
     failed = catalog.runs.failed_steps()
     units = ((graph.nodes[name], decisions) for name, decisions in decided.items())
-    return tuple(planned for node, decisions in units for planned in _planned(catalog, node, decisions, node.name in failed))
+    return tuple(planned for node, decisions in units for planned in _planned(catalog, node, decisions, node.name in failed, expect))
+
+
+def services(graph: Graph, expect: Expect | None) -> tuple[Planned, ...]:
+    """The services that declare a workload, each with what a month of it should take."""
+    found = [(node, expected) for node in graph.nodes.values() if node.stage == "deploy" and (expected := expected_of(node, expect))]
+    return tuple(
+        Planned(
+            name=node.name, stage=node.stage, action="serve", why=f"a month of its load on {expected.machines}",
+            forecasts=expected.forecasts, expected=expected,
+        )
+        for node, expected in found
+    )  # fmt: skip
 
 
 def _now(decider: Decider, node: Node, made: Mapping[str, Version]) -> list[Decision]:
@@ -75,8 +100,12 @@ def _blocked(name: str, why: str) -> Decision:
     return Decision(name=name, action="blocked", reasons=(Reason(what="input", text=why),))
 
 
-def _planned(catalog: Catalog, node: Node, decisions: Sequence[Decision], failed: bool) -> Iterator[Planned]:
-    history = forecasts(catalog, node.name) if any(one.action != "skip" for one in decisions) else ()
+def _planned(
+    catalog: Catalog, node: Node, decisions: Sequence[Decision], failed: bool, expect: Expect | None
+) -> Iterator[Planned]:  # fmt: skip
+    runs = any(one.action != "skip" for one in decisions)
+    expected = expected_of(node, expect) if runs else None
+    history = forecasts(catalog, node.name, expected) if runs else ()
     record = track_record(catalog, node.name)
     for one in decisions:
         yield Planned(
@@ -87,6 +116,7 @@ def _planned(catalog: Catalog, node: Node, decisions: Sequence[Decision], failed
             why=_why(one, failed),
             forecasts=history if one.action != "skip" else (),
             record=record,
+            expected=expected if one.action != "skip" else None,
         )
 
 
@@ -113,9 +143,17 @@ def _unit(planned: Planned) -> str:
     return f"{planned.name}[{planned.part}]" if planned.part else planned.name
 
 
-def forecasts(catalog: Catalog, name: str) -> tuple[Forecast, ...]:
-    """What the next attempt of a step should take: time, memory and energy from its own attempts."""
-    return predict(catalog.runs.usages(name)[::-1])
+def forecasts(catalog: Catalog, name: str, expected: Expected | None = None) -> tuple[Forecast, ...]:
+    """What the next attempt of a step should take: time (first), memory and energy from its own attempts and what was expected of it."""
+    usages = catalog.runs.usages(name)[::-1]
+    own = predict(usages)
+    return own if expected is None else with_history(expected, usages, own)
+
+
+def expected_of(node: Node, expect: Expect | None) -> Expected | None:
+    """What the planner says of the workload that a step declares; None where it declares none, or the target no machines."""
+    workload = node.declaration.workload
+    return expect(workload) if expect is not None and workload is not None else None
 
 
 def predict(usages: Sequence[Usage]) -> tuple[Forecast, ...]:

@@ -21,7 +21,7 @@ from .code.load import Loaded
 from .commit import lease_names
 from .decide import Decision
 from .execute import deadline, known_secrets
-from .plan import forecasts
+from .plan import Expect, expected_of, forecasts
 from .wiring.graph import Graph, Node
 
 
@@ -47,16 +47,18 @@ class Site(Record, frozen=True, kw_only=True):
     logs: Path
     lease_s: float
     price_per_hour: float = 0.0
+    expect: Expect | None = None
 
 
 class Doing(Record, frozen=True, kw_only=True):
-    """An attempt that is under way, with what was predicted of it."""
+    """An attempt that is under way, with what was predicted of it; `warning` where its workload does not fit the target's machines."""
 
     decision: Decision
     attempt: Attempt
     node: Node
     leases: tuple[Lease, ...]
     forecasts: tuple[Forecast, ...] = ()
+    warning: str = ""
 
 
 class Starter:
@@ -71,6 +73,7 @@ class Starter:
         self._holder_is_dead = holder_is_dead
         self._numbers: dict[tuple[str, str], int] = {}
         self._forecasts: dict[str, tuple[Forecast, ...]] = {}
+        self._warnings: dict[str, str] = {}
         self._files: dict[str, dict[str, tuple[int, int]]] = {}
 
     def prepare(self, decision: Decision) -> Doing | None:
@@ -81,7 +84,9 @@ class Starter:
             return None
         number = self._numbers.get((decision.name, decision.part), 0) + 1
         if decision.name not in self._forecasts:
-            self._forecasts[decision.name] = forecasts(self._site.catalog, decision.name)
+            expected = expected_of(node, self._site.expect)
+            self._forecasts[decision.name] = forecasts(self._site.catalog, decision.name, expected)
+            self._warnings[decision.name] = expected.warning if expected else ""
         now = self._site.clock.now()
         label = f"{decision.name}.{decision.part}" if decision.part else decision.name
         attempt = Attempt(
@@ -94,7 +99,10 @@ class Starter:
             started_at=now,
             log=f"{self._run.id}/{label.replace('/', '_')}.{number}.log",
         )
-        return Doing(decision=decision, attempt=attempt, node=node, leases=tuple(leases), forecasts=self._forecasts[decision.name])
+        return Doing(
+            decision=decision, attempt=attempt, node=node, leases=tuple(leases), forecasts=self._forecasts[decision.name],
+            warning=self._warnings[decision.name],
+        )  # fmt: skip
 
     def launch(self, doing: Doing) -> None:
         """Hand the attempt to the executor."""

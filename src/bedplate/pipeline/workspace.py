@@ -30,7 +30,7 @@ from .compare import Difference, Rerun, diff, step_of
 from .decide import Decider
 from .handlers import Handler, ListSource
 from .held import Held
-from .plan import Planned, plan
+from .plan import Expect, Planned, plan, services
 from .provenance import begun
 from .recover import Recovery, dead
 from .request import RUNS, Request, chosen, complete, forced, part_of, parted, read_settings
@@ -60,6 +60,8 @@ class Parts(Record, frozen=True, kw_only=True):
     process_started: Callable[[int], float | None]
     """When a process of this machine started (seconds since the epoch); None where there is none."""
     warehouse: Callable[[str], Any]
+    expect: Expect | None = None
+    """What the planner says of a declared workload; None where the target declares no machines."""
 
 
 class Why(Record, frozen=True, kw_only=True):
@@ -115,11 +117,13 @@ class Workspace:
         return self.start(Request(names=names, settings=read, fresh=fresh, only=only, command="bedplate.open().run()"), emit)
 
     def plan(self, *names: str, settings: Mapping[str, Any] | None = None, fresh: bool = False, only: bool = False) -> tuple[Planned, ...]:
-        """What `run` would do and why, with what it should take; nothing is run."""
+        """What `run` would do and why, with what it should take; nothing is run. Without names, services with a workload come last."""
         settings = read_settings(self.graph, settings or {})
         request = parted(self.graph, Request(names=names, settings=settings, fresh=fresh, only=only))
         steps = chosen(self.graph, request)
-        return plan(self.catalog, self.graph, self._decider(request, steps), steps)
+        expect = self.parts.expect
+        planned = plan(self.catalog, self.graph, self._decider(request, steps), steps, expect)
+        return planned if names else planned + services(self.graph, expect)
 
     def why(self, name: str) -> Why:
         """Why a step, or a part of it (`orders[2025-01-31]`), ran or was skipped last, and what a run would do now. Raises NotFound."""
@@ -183,7 +187,8 @@ class Workspace:
         price = dollars_per_hour(self.config["price"])
         decider = self._decider(request, names)
         if price > 0:
-            within_budget(self.parts.loaded.project, plan(self.catalog, self.graph, decider, names), price, self.catalog, self.clock.now())
+            planned = plan(self.catalog, self.graph, decider, names, self.parts.expect)
+            within_budget(self.parts.loaded.project, planned, price, self.catalog, self.clock.now())
         committer = Committer(self.catalog, self.store, self.parts.handlers, self.clock)
         Recovery(self.catalog, self.store, committer, self.graph, self.clock, self.parts.process_started).recover()
         executor = self.parts.executor(lambda: self._runner is not None and self._runner.stopping)
@@ -197,6 +202,7 @@ class Workspace:
             logs=self.config.state / "logs",
             lease_s=seconds(self.config["lease"]),
             price_per_hour=price,
+            expect=self.parts.expect,
         )
         now = self.clock.now()
         owner.take(self.catalog, self.graph.project_name, self.config.project_file, now)

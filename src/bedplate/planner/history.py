@@ -5,6 +5,9 @@ Choices: everything is done on logarithms, because times, memory and energy vary
 between order statistics (split-conformal ranks 0.1 (n + 1) and 0.9 (n + 1), exact for exchangeable attempts); below ten, it is Student's
 prediction interval with a spread drawn towards `PRIOR_SPREAD`, so that one attempt gives a factor of about 3.8 each way.
 If sizes explain the history (a Theil-Sen slope that cuts the spread), attempts are first scaled to the size to be forecast.
+With a `prior` (what the planner says of a declared workload), fewer than ten attempts are blended into it: n of them weigh
+n / (n + `PRIOR_ATTEMPTS`) on the logarithm, and the range is that of a normal mean whose prior has that weight (the conjugate rule: Gelman
+et al., Bayesian Data Analysis, 3.3). A prior that the attempts contradict is dropped, and the history alone speaks.
 
 Limits: a jump in level (new code, new machine) widens the range for up to 20 attempts; a caller who knows of one passes only
 the attempts since. Zero means 'not recorded' in a Usage, and is left out.
@@ -33,8 +36,21 @@ PRIOR_WEIGHT: Final = 2
 """How many attempts `PRIOR_SPREAD` weighs as."""
 CONFORMAL_FROM: Final = 10
 """Attempts from which the range is read off the history itself."""
-_T90: Final = {2: 1.886, 3: 1.638, 4: 1.533, 5: 1.476, 6: 1.440, 7: 1.415, 8: 1.397, 9: 1.383, 10: 1.372}
+PRIOR_ATTEMPTS: Final = 2
+"""How many attempts a prior weighs as."""
+PRIOR_FREEDOM: Final = 10
+"""How many attempts the width of a prior's range weighs as: it comes from many measured rows."""
+CONTRADICTED: Final = 3.0
+"""A prior is dropped where the attempts lie further from it than so many halves of its range."""
+LEAST_HALF: Final = 0.05
+"""Half of a prior's range is taken to be no less than 5 %."""
+_T90: Final = {
+    2: 1.886, 3: 1.638, 4: 1.533, 5: 1.476, 6: 1.440, 7: 1.415, 8: 1.397, 9: 1.383, 10: 1.372, 11: 1.363, 12: 1.356, 13: 1.350, 14: 1.345,
+    15: 1.341, 16: 1.337, 17: 1.333, 18: 1.330,
+}  # fmt: skip
 """Student's t, 90 % one-sided, by degrees of freedom."""
+_Z90: Final = 1.282
+"""The same of the normal distribution."""
 
 
 class TrackRecord(Record, frozen=True, kw_only=True):
@@ -49,27 +65,31 @@ class TrackRecord(Record, frozen=True, kw_only=True):
     median_error: float | None = None
 
 
-def forecast(usages: Sequence[Usage], quantity: Quantity, sizes: Sequence[float] | None = None, size: float | None = None) -> Forecast:
+def forecast(
+    usages: Sequence[Usage], quantity: Quantity, sizes: Sequence[float] | None = None, size: float | None = None,
+    prior: Forecast | None = None,
+) -> Forecast:  # fmt: skip
     """What `quantity` the next attempt will take, from `usages` of the same step, oldest first.
 
-    `sizes` are the input bytes or rows of each usage, `size` those of the attempt to come. Without history the basis is `unknown`
-    and the figures are zero. Raises ValueError where sizes and usages differ in number.
+    `sizes` are the input bytes or rows of each usage, `size` those of the attempt to come; `prior` is what was expected before any. Without
+    either the basis is `unknown` and the figures are zero. Raises ValueError where sizes and usages differ in number.
     """
     if sizes is not None and len(sizes) != len(usages):
         raise ValueError(f"{len(sizes)} sizes for {len(usages)} usages")
     pairs = [(getattr(u, quantity), sizes[i] if sizes is not None else 0.0, u) for i, u in enumerate(usages)]
     pairs = [pair for pair in pairs if _recorded(pair[0], quantity, pair[2])][-WINDOW:]
     if not pairs:
-        return Forecast(quantity=quantity, middle=0.0, low=0.0, high=0.0, basis="unknown")
+        return prior or Forecast(quantity=quantity, middle=0.0, low=0.0, high=0.0, basis="unknown")
     logs, extra = _scaled([math.log(value) for value, _, _ in pairs], [s for _, s, _ in pairs], size)
     middle = _recent_median(logs)
-    low, high = _range(logs, middle)
+    blended = _blended(prior, logs, middle) if prior is not None and len(logs) < CONFORMAL_FROM else None
+    middle, low, high = blended or (middle, *_range(logs, middle))
     return Forecast(
         quantity=quantity,
         middle=math.exp(middle),
         low=math.exp(min(low, middle) - extra),
         high=math.exp(max(high, middle) + extra),
-        basis=_basis(quantity, [u for _, _, u in pairs]),
+        basis="planner" if blended else _basis(quantity, [u for _, _, u in pairs]),
         samples=len(pairs),
     )
 
@@ -139,6 +159,21 @@ def _range(logs: Sequence[float], middle: float) -> tuple[float, float]:
     squares = PRIOR_WEIGHT * PRIOR_SPREAD**2 + sum((v - middle) ** 2 for v in logs)
     half = _T90[freedom] * math.sqrt(squares / freedom) * math.sqrt(1 + 1 / n)
     return middle - half, middle + half
+
+
+def _blended(prior: Forecast, logs: Sequence[float], middle: float) -> tuple[float, float, float] | None:
+    """(middle, low, high) of the prior with fewer than ten attempts blended in; None where they contradict it."""
+    expected = math.log(prior.middle)
+    half = max(math.log(prior.high / prior.low) / 2, LEAST_HALF)
+    if abs(middle - expected) > CONTRADICTED * half:
+        return None
+    n, weight = len(logs), PRIOR_ATTEMPTS + len(logs)
+    one = (half / _Z90) ** 2 * PRIOR_ATTEMPTS / (PRIOR_ATTEMPTS + 1)  # one attempt's share of the prior's variance
+    freedom = PRIOR_FREEDOM + n - 1
+    squares = PRIOR_FREEDOM * one + sum((v - middle) ** 2 for v in logs) + PRIOR_ATTEMPTS * n / weight * (middle - expected) ** 2
+    width = _T90[freedom] * math.sqrt(squares / freedom) * math.sqrt(1 + 1 / weight)
+    blended = (n * middle + PRIOR_ATTEMPTS * expected) / weight
+    return blended, blended - width, blended + width
 
 
 def _at_rank(ranked: Sequence[float], rank: float) -> float:

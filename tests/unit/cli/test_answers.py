@@ -60,6 +60,7 @@ ASKED = {
     "rollback": (["line"], 5, "there is nothing to roll 'line@production' back to"),
     "labels": (["truth.csv"], 0, "name no prediction that is known"),
     "watch": ([], 2, "answer served nothing yet"),
+    "size": (["list", "figures", "finance"], 0, "finance-rate"),
     "gc": (["--dry-run"], 0, "nothing was removed: --dry-run"),
     "doctor": ([], 0, "versions are all there"),
 }

@@ -25,6 +25,8 @@ NAMES = {
     "rollback": ["late"],
 }
 """What a verb has to be told."""
+BARE = {"new", "size"}
+"""Verbs that are about no project."""
 
 
 def ends(*words: str) -> int:
@@ -55,12 +57,12 @@ def test_a_verb_takes_json_and_a_project(verb: Verb) -> None:
     command = load(verb)
     options = {option for param in command.params if isinstance(param, click.Option) for option in param.opts}
     assert "--json" in options
-    if verb.name != "new":
+    if verb.name not in BARE:
         assert {"--project", "--target"} <= options
         assert any(isinstance(param, click.Argument) and param.nargs == -1 for param in command.params)
 
 
-@pytest.mark.parametrize("verb", [verb for verb in SHOWN if verb.name != "new"], ids=lambda verb: verb.name)
+@pytest.mark.parametrize("verb", [verb for verb in SHOWN if verb.name not in BARE], ids=lambda verb: verb.name)
 @pytest.mark.parametrize("how", [["nowhere.py"], ["--project", "nowhere.py"], []], ids=["word", "option", "none"])
 def test_without_such_a_project_a_verb_says_so(verb: Verb, how: list[str], elsewhere: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Exit code 2, what is not there and what to type; no traceback, and nothing is made."""

@@ -65,10 +65,12 @@ SELECT run, step, part, id, started_at, wall_s, cpu_s, peak_bytes, energy_joules
 FROM attempts WHERE status <> 'running' ORDER BY started_at, id;
 
 -- name: export_forecasts
--- Every prediction beside what took place (null until the step is done).
+-- Every prediction beside what took place: null until the step is done, where nothing was recorded, and for energy that was predicted with
+-- accelerators, which no meter here reads.
 SELECT f.run, f.step, f.part, f.quantity, f.middle, f.low, f.high, f.basis, f.samples,
        CASE f.quantity WHEN 'wall_s' THEN a.wall_s WHEN 'cpu_s' THEN a.cpu_s WHEN 'peak_bytes' THEN a.peak_bytes
-            WHEN 'energy_joules' THEN a.energy_joules WHEN 'cost_usd' THEN a.cost_usd END
+            WHEN 'energy_joules' THEN CASE f.basis WHEN 'planner' THEN NULL ELSE a.energy_joules END
+            WHEN 'cost_usd' THEN NULLIF(a.cost_usd, 0) END
 FROM forecasts AS f LEFT JOIN attempts AS a ON a.run = f.run AND a.step = f.step AND a.part = f.part AND a.status = 'done'
 ORDER BY f.run, f.step, f.part, f.quantity;
 

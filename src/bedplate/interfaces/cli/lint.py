@@ -6,10 +6,11 @@ from pathlib import Path
 
 from rich.markup import escape
 
+from bedplate.assembly import unknown_model
 from bedplate.core.errors import ProjectError
 from bedplate.pipeline.code.load import find_project, load_project
 from bedplate.pipeline.wiring.graph import wired
-from bedplate.pipeline.wiring.lint import classes, unnamed
+from bedplate.pipeline.wiring.lint import classes, unheard, unnamed
 
 from .common import console, put_json, table
 from .paths import near
@@ -25,7 +26,8 @@ def command(asked: Asked) -> int:
     def given(model: str) -> dict[str, int]:
         return asked.record().catalog.models.aliases(model)  # opened only where an alias is in doubt: lint needs no record otherwise
 
-    mistakes += unnamed(graph, given) if graph is not None else ()
+    if graph is not None:
+        mistakes += unnamed(graph, given) + unheard(graph, lambda model: unknown_model(model, loaded.file.parent))
     rows = classes(graph) if graph is not None else ()
     if asked.as_json:
         put_json({"mistakes": mistakes, "parameters": rows})

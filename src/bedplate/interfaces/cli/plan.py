@@ -11,9 +11,11 @@ from rich.markup import escape
 
 from bedplate.compute.machine import cpu_count
 from bedplate.core.records import Forecast
-from bedplate.core.units import show_bytes, show_joules, show_seconds
-from bedplate.pipeline.plan import QUANTITIES, Planned, total
+from bedplate.core.units import show_bytes, show_days, show_joules, show_usd
+from bedplate.pipeline.plan import Planned, total
+from bedplate.pipeline.workspace import Workspace
 from bedplate.planner.critical import WallTime
+from bedplate.planner.expected import Expected
 from bedplate.planner.history import join
 
 from .common import console, put_json, table, unit
@@ -25,9 +27,14 @@ _MARKS = {
     "skip": "[dim]= skip[/dim]",
     "maybe": "[yellow]? maybe[/yellow]",
     "blocked": "[bold red]x blocked[/bold red]",
+    "serve": "[green]> serve[/green]",
 }
-_SHOW = {"wall_s": show_seconds, "peak_bytes": show_bytes, "energy_joules": show_joules}
-_COLUMNS = {"wall_s": "#time", "peak_bytes": "#memory", "energy_joules": "#energy"}
+_SHOW = {
+    "wall_s": show_days, "peak_bytes": show_bytes, "accelerator_bytes": show_bytes, "energy_joules": show_joules, "cost_usd": show_usd,
+}  # fmt: skip
+_COLUMNS = {
+    "wall_s": "#time", "peak_bytes": "#memory", "accelerator_bytes": "#accelerator", "energy_joules": "#energy", "cost_usd": "#money",
+}  # fmt: skip
 _PARTS = 4
 """Parts of a step that are listed one by one; more are counted by what is to be done about them."""
 
@@ -36,7 +43,10 @@ _PARTS = 4
 @SETS
 @click.option("--fresh", is_flag=True, help="Plan as if nothing had been made.")
 def command(asked: Asked, sets: tuple[str, ...], fresh: bool) -> int:
-    """Say for each step whether it would run, why, and the time, memory and energy it should take, from its own history."""
+    """Say for each step whether it would run, why, and the time, memory and energy it should take, from its own history.
+
+    A step that declares a workload, on a target that declares machines, is forecast by the planner before it first ran.
+    """
     workspace = asked.look()
     planned = workspace.plan(*asked.names, settings=settings_of(sets), fresh=fresh)
     if asked.as_json:
@@ -44,10 +54,11 @@ def command(asked: Asked, sets: tuple[str, ...], fresh: bool) -> int:
         return 0
     out = console()
     _steps(out, planned)
+    _expected(out, planned, workspace)
     if any(one.action in ("run", "maybe") for one in planned):
         _total(out, total(planned, workspace.graph, float(workspace.config["cpu"]) or cpu_count()))
         _record(out, planned)
-    elif all(one.action == "skip" for one in planned):
+    elif all(one.action in ("skip", "serve") for one in planned):
         out.print("\nnothing to do: everything is as the record has it")
     if sets:
         out.print("[dim]with --set the versions are side versions: no head moves[/dim]")
@@ -56,7 +67,7 @@ def command(asked: Asked, sets: tuple[str, ...], fresh: bool) -> int:
 
 def _steps(out: Console, planned: Sequence[Planned]) -> None:
     known = {forecast.quantity for one in planned for forecast in one.forecasts if forecast.basis != "unknown"}
-    shown = [quantity for quantity in QUANTITIES if quantity in known]
+    shown = [quantity for quantity in _COLUMNS if quantity in known]
     drawn = table("", "step", "why", *(_COLUMNS[quantity] for quantity in shown))
     for one, name in _rows(planned):
         by = {forecast.quantity: forecast for forecast in one.forecasts}
@@ -87,11 +98,36 @@ def _range(forecast: Forecast) -> str:
     return f"{low.partition(' ')[0]} - {high}" if low.partition(" ")[2] == high.partition(" ")[2] else f"{low} - {high}"
 
 
+def _expected(out: Console, planned: Sequence[Planned], workspace: Workspace) -> None:
+    """What the planner made of each declared workload, or what is in the way."""
+    for name, group in groupby((one for one in planned if one.expected is not None), key=lambda one: one.name):
+        said, forecasts = (one := next(group)).expected, one.forecasts
+        if said is not None and said.warning:
+            out.print(f"[yellow]![/yellow] {name}: {escape(said.warning)}", soft_wrap=True)
+        elif said is not None:
+            out.print(f"[dim]{name}: {escape(_told(said, forecasts))}[/dim]", soft_wrap=True)
+    if workspace.parts.expect is None and any(workspace.graph.nodes[one.name].declaration.workload for one in planned):
+        where = escape(f'machines = "8 x h100" in bedplate.toml says what {workspace.config.target} has')
+        out.print(f"[dim]a workload is declared, but no machines: {where}[/dim]", soft_wrap=True)
+
+
+def _told(expected: Expected, forecasts: Sequence[Forecast]) -> str:
+    """The design that the planner counts on, and what the step's own attempts made of it."""
+    design = f"by the planner, with {expected.design}"
+    before = next((f for f in expected.forecasts if f.quantity == "wall_s"), None)
+    if before is None or not forecasts[0].samples:
+        return design
+    attempts = f"{forecasts[0].samples} attempts" if forecasts[0].samples > 1 else "attempt"
+    if forecasts[0].basis == "planner":
+        return f"{design}, its own {attempts} blended in"
+    return f"by its own {attempts}; the planner says {_range(before)}, with {expected.design}"
+
+
 def _total(out: Console, wall: WallTime) -> None:
     if not wall.path or wall.total.high <= 0:
         out.print("\nhow long it will take is unknown: none of these steps has run here yet")
         return
-    said = f"{show_seconds(wall.total.low)} - {show_seconds(wall.total.high)}"
+    said = f"{show_days(wall.total.low)} - {show_days(wall.total.high)}"
     without = f", without {', '.join(wall.unknown)} (unknown)" if wall.unknown else ""
     chain = f"; the longest chain is {' -> '.join(wall.path)}" if len(wall.path) > 1 else ""
     out.print(f"\nin all [bold]{said}[/bold]{escape(without)}{escape(chain)}")

@@ -23,6 +23,7 @@ VERBS = (
     Verb("new", ".new", "Make", "Start a project: a small, real one that runs as it is."),
     Verb("lint", ".lint", "Make", "Check the project file and print what each parameter is."),
     Verb("plan", ".plan", "Make", "Say what would run and why, and what it should take."),
+    Verb("size", ".size", "Make", "Say what a workload takes: time, hardware, money and power."),
     Verb("run", ".run", "Make", "Make what is out of date."),
     Verb("step", ".run", "Make", "Run one step only, on the versions that are there.", "step"),
     Verb("rerun", ".rerun", "Make", "Run a past attempt again and compare what it made, bit by bit."),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 
+from bedplate.core.errors import BedplateError
 from bedplate.core.project import Project
 from bedplate.core.records import Record
 
@@ -11,7 +12,7 @@ from .graph import Graph, wired
 from .nodes import NO_DEFAULT, Mistake, Node, Wire
 from .syntax import line_of
 
-__all__ = ["Mistake", "Row", "classes", "lint", "unnamed"]
+__all__ = ["Mistake", "Row", "classes", "lint", "unheard", "unnamed"]
 
 
 class Row(Record, frozen=True, kw_only=True):
@@ -50,6 +51,19 @@ def _loose(node: Node, wire: Wire, aliases: list[str]) -> Mistake:
         severity="warning", file=declared.file, line=line_of(declared.file, declared.name, declared.line, wire.name),
         message=f'use("{wire.artifact}"): no {wire.base} is {wire.ref} and no check promotes one, so \'{wire.name}\' is always absent',
         suggestion=f'did you mean use("{wire.base}@{aliases[0]}")?' if aliases else f'promotes="{wire.ref}" on a check, or {by_hand}',
+    )  # fmt: skip
+
+
+def unheard(graph: Graph, complaint: Callable[[str], BedplateError | None]) -> tuple[Mistake, ...]:
+    """Declared workloads whose model the planner does not know (`complaint`: what is wrong with its name): nothing is forecast."""
+    declared = [(node.declaration, node.declaration.workload) for node in graph.nodes.values()]
+    found = [(one, error) for one, workload in declared if workload is not None and (error := complaint(workload.model)) is not None]
+    return tuple(
+        Mistake(
+            severity="warning", file=one.file, line=line_of(one.file, one.name, one.line), message=f"workload of {one.name}: {error.what}",
+            suggestion=error.why or error.next,
+        )
+        for one, error in found
     )  # fmt: skip
 
 

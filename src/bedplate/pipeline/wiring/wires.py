@@ -20,6 +20,7 @@ from bedplate.core.parameters import Keys, Secret, Use
 from bedplate.core.project import Declaration, Project
 from bedplate.core.records import Record
 from bedplate.core.sources import Source
+from bedplate.core.workload import mistakes
 
 from .near import Near
 from .nodes import Mistake, Node, Output, Wire
@@ -62,6 +63,8 @@ def wire_all(project: Project) -> tuple[dict[str, Node], list[Mistake]]:
     for at, declaration in enumerate(project.declarations):
         report.about(declaration)
         _name(declaration.name, report)
+        for message, suggestion in [] if declaration.workload is None else mistakes(declaration.workload, declaration.decorator):
+            report.error(message, suggestion)
         signs[at] = signed(declaration)
         outputs[at] = outputs_of(declaration, signs[at], report)
     made = _made(project, outputs, report)

@@ -1,6 +1,6 @@
 """The report as one page: no script, no font, no image and no link outside, so that it can be mailed or kept as it is.
 
-The style sheet stands in `page.css` and is written into the page; light and dark follow the reader's setting.
+Its own rules stand in `page.css`; the frame, tiles and keys are those of every page (`core/drawing`).
 """
 
 from __future__ import annotations
@@ -8,6 +8,9 @@ from __future__ import annotations
 from html import escape
 from pathlib import Path
 
+from bedplate.core.drawing.page import key, tile
+from bedplate.core.drawing.page import page as frame
+from bedplate.core.drawing.page import tiles as side_by_side
 from bedplate.core.units import show_seconds
 
 from . import charts
@@ -26,11 +29,7 @@ def page(report: Report) -> str:
     sections = [_head(report), _tiles(report), _findings(report)]
     if report.predictions:
         sections += [_served(report), _drift(report), _shapes(report), _quality(report), _notes(report)]
-    return (
-        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{escape(report.service)}: what was served</title><style>{_CSS.read_text()}</style></head>"
-        f"<body><main>{''.join(sections)}</main></body></html>\n"
-    )
+    return frame(f"{report.service}: what was served", sections, _CSS)
 
 
 def _head(report: Report) -> str:
@@ -47,33 +46,28 @@ def _tiles(report: Report) -> str:
     many = [rate] if report.per_hour else []
     if report.requests < report.predictions:
         many.append(f"in {report.requests:,} requests")
-    tiles = [_tile(f"{report.predictions:,}", "predictions", ", ".join(many))]
+    tiles = [tile(f"{report.predictions:,}", "predictions", ", ".join(many))]
     failed = report.refused + report.failed
-    tiles.append(_tile(f"{report.error_share:.2%}", "errors", f"{report.failed:,} failed, {report.refused:,} refused", bad=failed > 0))
+    tiles.append(tile(f"{report.error_share:.2%}", "errors", f"{report.failed:,} failed, {report.refused:,} refused", bad=failed > 0))
     if report.latency:
         goal = report.goal_p95_ms
         missed = goal is not None and report.latency.p95 > goal
         about = "" if goal is None else f"goal {goal:.3g} ms, {'missed' if missed else 'met'}"
-        tiles.append(_tile(f"{report.latency.p95:.3g} ms", "latency p95", about, bad=missed))
+        tiles.append(tile(f"{report.latency.p95:.3g} ms", "latency p95", about, bad=missed))
     if report.drift:
         drifted = sum(one.drifted for one in report.drift)
         about = next((one.too_few for one in report.drift if one.few), f"PSI threshold {report.threshold:g}")
-        tiles.append(_tile(f"{drifted} of {len(report.drift)}", "inputs drifted", about, bad=drifted > 0))
+        tiles.append(tile(f"{drifted} of {len(report.drift)}", "inputs drifted", about, bad=drifted > 0))
     if report.prediction and report.prediction.psi is not None:
         word = "drifted" if report.prediction.drifted else report.prediction.too_few or "no drift"
         tiles.append(
-            _tile("?" if report.prediction.few else f"{report.prediction.psi:.3f}", "prediction PSI", word, bad=report.prediction.drifted)
+            tile("?" if report.prediction.few else f"{report.prediction.psi:.3f}", "prediction PSI", word, bad=report.prediction.drifted)
         )
     if report.quality:
         for name in HEADLINE[report.quality.kind][:1]:
             if name in report.quality.metrics:
-                tiles.append(_tile(f"{report.quality.metrics[name]:.4g}", _NAMES[name], f"from {report.quality.n:,} labels"))
-    return f'<div class="tiles">{"".join(tiles)}</div>'
-
-
-def _tile(value: str, what: str, more: str, bad: bool = False) -> str:
-    style = "tile bad" if bad else "tile"
-    return f'<div class="{style}"><span class="soft">{what}</span><b>{value}</b><span class="soft">{more or "&nbsp;"}</span></div>'
+                tiles.append(tile(f"{report.quality.metrics[name]:.4g}", _NAMES[name], f"from {report.quality.n:,} labels"))
+    return side_by_side(*tiles)
 
 
 def _findings(report: Report) -> str:
@@ -83,10 +77,10 @@ def _findings(report: Report) -> str:
 
 
 def _served(report: Report) -> str:
-    key = _key(("now", "answered"), ("refused", "refused (middle)"), ("failed", "failed (top)"))
+    legend = key(("now", "answered"), ("refused", "refused (middle)"), ("failed", "failed (top)"))
     width = _PERIODS.get(report.bucket_s) or show_seconds(report.bucket_s)
     traffic = charts.traffic(report.traffic, report.bucket_s)
-    left = f'<section><h2>Traffic</h2><p class="soft">predictions per {width}</p>{traffic}{key}</section>'
+    left = f'<section><h2>Traffic</h2><p class="soft">predictions per {width}</p>{traffic}{legend}</section>'
     if report.latency is None:
         return f'<div class="pair">{left}</div>'
     about = f"answered predictions by latency, longest {report.latency.most:.3g} ms"
@@ -152,9 +146,9 @@ def _shapes(report: Report) -> str:
         rows = f"{one.rows_before:,} rows before, {one.rows_now:,} now"
         caption = f"<figcaption><h3>{escape(one.column)}{word}</h3>{rows}</figcaption>"
         figures.append(f"<figure>{caption}{charts.distribution(one)}</figure>")
-    key = _key(("now", "now (filled)"), ("before", "reference (dashed outline, or upper bar)"))
+    legend = key(("now", "now (filled)"), ("before", "reference (dashed outline, or upper bar)"))
     about = "The prediction and the columns that moved most."
-    return f'<section><h2>Distributions</h2><p class="soft">{about}</p>{key}<div class="shapes">{"".join(figures)}</div></section>'
+    return f'<section><h2>Distributions</h2><p class="soft">{about}</p>{legend}<div class="shapes">{"".join(figures)}</div></section>'
 
 
 def _quality(report: Report) -> str:
@@ -186,8 +180,3 @@ def _notes(report: Report) -> str:
     lines = [escape(note) for note in report.notes]
     lines += [f"error, {n:,} times: {escape(text)}" for text, n in report.messages.items()]
     return f'<footer class="soft">{"".join(f"<p>{line}</p>" for line in lines)}</footer>' if lines else ""
-
-
-def _key(*entries: tuple[str, str]) -> str:
-    items = "".join(f'<span><i class="k-{style}"></i>{text}</span>' for style, text in entries)
-    return f'<div class="key">{items}</div>'

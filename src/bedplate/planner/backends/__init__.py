@@ -1,0 +1,1 @@
+"""Solvers that the planner may be given."""

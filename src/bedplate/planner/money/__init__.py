@@ -1,0 +1,1 @@
+"""What hardware costs: rented by the hour, committed to, reclaimed at will, or bought and kept."""

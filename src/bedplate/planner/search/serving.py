@@ -1,0 +1,166 @@
+"""The designs that serve a language model, online under latency limits or offline as quickly as it goes: instances, and how many of them.
+
+Online, the rate over what an instance carries says how many, and their latencies are those at the rate that was asked. Nobody knows to the
+digit what an instance carries: the range of the accelerators, and so of money and power, is what its 80 % range asks for. Offline, more
+instances are quicker: counts double up to what is allowed.
+
+Choices: with `gpus` a design has exactly so many; one that would need more keeps what it needs, so that the conflict can be named.
+Limits: no autoscaling within the day (`money.mix` takes a load curve).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+from bedplate.core.records import Record
+from bedplate.planner.calibration import Constants
+from bedplate.planner.cases import Case, ModelName
+from bedplate.planner.estimate import Estimate, exact, product, spread
+from bedplate.planner.knowledge import Knowledge
+from bedplate.planner.money.rent import HOURS_MONTH
+from bedplate.planner.power import power
+from bedplate.planner.questions import Batch, Serve
+from bedplate.planner.serving.point import groups
+from bedplate.planner.serving.records import IterationBreakdown, ServeMemory
+from bedplate.planner.sizing import Breakdown, Design
+
+from .common import counted, metered, money, over_time, parts, provisioned
+from .instances import TAIL_TPOT, TAIL_TTFT, Instance, State
+from .offers import Offer
+
+START_S = 600.0
+"""Seconds paid before the first request: allocation, image, loading weights, capturing graphs."""
+MOST = 1024
+"""Accelerators looked at offline where no limit is given."""
+
+
+class Spreads(Record, frozen=True, kw_only=True):
+    """80 % half-widths (down, up: natural logarithms) for a model and an engine."""
+
+    speed: tuple[float, float]
+    ttft: tuple[float, float]
+    tpot: tuple[float, float]
+    watts: tuple[float, float]
+    basis: str
+
+
+def served(question: Serve, offer: Offer, instance: Instance, knowledge: Knowledge) -> Design | None:
+    """The design that serves the whole rate for `months`; None where `gpus` is no whole number of such instances."""
+    number = math.ceil(question.rate / instance.rps)
+    exactly, size = question.limits.gpus, instance.layout.n_accel
+    if exactly is not None:
+        if exactly % size:
+            return None
+        number = max(number, exactly // size)
+    known = _spreads(question, instance, knowledge.constants["serving"])
+    state = instance.at(question.rate / number)
+    few, many = (math.ceil(number_of / instance.rps) for number_of in _rates(question.rate, known.speed))
+    needed = Estimate(value=number, low=min(few, number), high=max(many, number), basis=known.basis) if exactly is None else exact(number)
+    time, tokens = exact(question.months * HOURS_MONTH * 3600, "as asked"), exact(question.rate * question.osl, "as asked")
+    made = {"time_s": time, "output_tokens_per_s": tokens, "accelerators": needed.times(size)}
+    made |= _latency(state, known) | _paid(offer, instance, state, needed, time, known, knowledge)
+    return _design(offer, instance, state, number, _per_token(made, tokens))
+
+
+def _rates(rate: float, speed: tuple[float, float]) -> tuple[float, float]:
+    """The rate over how much better and how much worse an instance may do than is thought."""
+    return rate / math.exp(speed[1]), rate * math.exp(speed[0])
+
+
+def batched(question: Batch, offer: Offer, instance: Instance, state: State, number: int, knowledge: Knowledge) -> Design:
+    """The design that answers all requests with that many instances, each in its full `state`; the last request takes its whole time,
+    however many there are."""
+    known = _spreads(question, instance, knowledge.constants["serving"])
+    seconds = START_S + max(question.requests / (state.rps * number), state.ttft_s + question.osl * state.tpot_s)
+    time = spread(seconds, known.speed[1], known.speed[0], known.basis)
+    tokens = spread(question.requests * question.osl / (seconds - START_S), *known.speed, known.basis)
+    made = {"time_s": time, "output_tokens_per_s": tokens, "accelerators": counted(number * instance.layout.n_accel)}
+    made |= _latency(state, known) | _paid(offer, instance, state, exact(number), time, known, knowledge)
+    return _design(offer, instance, state, number, _per_token(made, tokens.times((seconds - START_S) / seconds)))
+
+
+def numbers(question: Batch, instance: Instance) -> Iterator[int]:
+    """Instances to look at: as many as `gpus` holds; else doubling, all that are allowed, and what the deadline needs."""
+    limits, size = question.limits, instance.layout.n_accel
+    if limits.gpus is not None:
+        yield from [limits.gpus // size] if limits.gpus % size == 0 else []
+        return
+    most = (limits.max_gpus or MOST) // size
+    tried = {2**i for i in range(most.bit_length())} | {most}
+    if limits.by_s is not None and limits.by_s > START_S:
+        tried.add(math.ceil(question.requests / instance.full_rps / (limits.by_s - START_S)))
+    yield from sorted(n for n in tried if 0 < n <= most)
+
+
+def _spreads(question: Serve | Batch, instance: Instance, constants: Constants) -> Spreads:
+    mixture = float(instance.machine.work.n_experts) > 0
+    model = ModelName(name=question.model, moe=mixture)
+    names = groups(Case(id="", kind="serve_point", engine=question.engine or None, model=model))
+
+    def of(name: str) -> tuple[float, float]:
+        down, up = constants.spreads[name].of(names)
+        return down, up
+
+    return Spreads(
+        speed=of("output_tokens_per_s"), ttft=of("ttft_ms"), tpot=of("tpot_ms"), watts=of("avg_power_w"),
+        basis=f"roofline of the engine's iterations; {constants.fitted_on}",
+    )  # fmt: skip
+
+
+def _latency(state: State, known: Spreads) -> dict[str, Estimate]:
+    """Means and 99th percentiles."""
+    return {
+        "ttft_s": spread(state.ttft_s, *known.ttft, known.basis), "tpot_s": spread(state.tpot_s, *known.tpot, known.basis),
+        "ttft_p99_s": spread(state.ttft_s * TAIL_TTFT, *known.ttft, known.basis),
+        "tpot_p99_s": spread(state.tpot_s * TAIL_TPOT, *known.tpot, known.basis),
+    }  # fmt: skip
+
+
+def _paid(
+    offer: Offer, instance: Instance, state: State, number: Estimate, time: Estimate, known: Spreads, knowledge: Knowledge
+) -> dict[str, Estimate]:
+    """Power, energy, carbon and money of `number` instances, whole nodes of them, over `time`."""
+    constants, size = knowledge.constants["serving"], instance.layout.n_accel
+    watts = float(power(instance.chip, state.compute, state.memory, constants)) * size * number.value
+    drawn = metered(spread(watts, *known.watts, "power from activity"), offer)
+    least, bill, most = (money(offer, time, round(n) * size) for n in (number.low, number.value, number.high))
+    for name, cost in bill.items():
+        asked = Estimate(value=1.0, low=least[name].value / cost.value, high=most[name].value / cost.value)
+        bill[name] = product(cost, asked, cost.basis)
+    return {"power_w": drawn} | over_time(drawn, time, offer) | provisioned(offer, round(number.value) * size) | bill
+
+
+def _per_token(made: dict[str, Estimate], tokens: Estimate) -> dict[str, Estimate]:
+    """The quantities with energy and money of a token, `tokens` a second being written over the whole time."""
+    made = made | {"energy_per_token_j": made["power_w"].times(1 / tokens.value)}
+    if "cost_usd" in made:
+        made["usd_per_million_tokens"] = made["cost_usd"].times(1e6 / (tokens.value * made["time_s"].value))
+    return made
+
+
+def _design(offer: Offer, instance: Instance, state: State, number: int, quantities: dict[str, Estimate]) -> Design:
+    layout = instance.layout
+    n = number * layout.n_accel
+    names = {"tp": layout.tp, "pp": layout.pp, "attention_dp": layout.attention_dp, "moe_ep": layout.moe_ep}
+    shown = {name: value for name, value in names.items() if value > 1} or {"tp": 1}
+    return Design(
+        name=f"{number} x ({' '.join(f'{k}{v}' for k, v in shown.items())}) on {instance.chip.name}", accelerator=instance.chip.name,
+        node=offer.node.name if offer.node else "", n_accel=n, n_nodes=math.ceil(n / offer.per_node), provider=offer.provider,
+        region=offer.region, term=offer.term, quantities=quantities,
+        layout={"instances": number, **shown, "requests_per_instance": round(state.running, 1), "precision": layout.precision,
+                "moe_precision": layout.moe_precision, "kv_precision": layout.kv_precision, "engine": layout.engine},
+        breakdowns=(_iteration(state.decode), _held(instance.machine.memory)),
+    )  # fmt: skip
+
+
+def _iteration(decode: IterationBreakdown) -> Breakdown:
+    """One decode iteration."""
+    return parts("iteration", "s", {name: float(getattr(decode, name)) for name in decode.__struct_fields__})
+
+
+def _held(memory: ServeMemory) -> Breakdown:
+    """The fullest accelerator: what weights and runtime leave is caches."""
+    return parts(
+        "memory", "bytes", {"weights": memory.weights, "caches": max(memory.available, 0.0), "activations and runtime": memory.overhead}
+    )

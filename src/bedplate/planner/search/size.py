@@ -1,0 +1,225 @@
+"""`size`: the one entry of the planner for questions. Each kind is answered by its own search; the choice among designs is `pick`'s."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import msgspec
+
+from bedplate.core.errors import UserError
+from bedplate.planner.architecture import Architecture
+from bedplate.planner.cases import Unsupported
+from bedplate.planner.knowledge import Knowledge
+from bedplate.planner.money.cost import cost
+from bedplate.planner.money.mix import Solve
+from bedplate.planner.questions import Batch, Cost, Finetune, Limits, Question, Serve, Site, Train
+from bedplate.planner.site.answer import site
+from bedplate.planner.sizing import Design, Sizing
+from bedplate.planner.systems import BYTES
+
+from . import vision
+from .checks import readable, trainable, usable, within
+from .common import constraints, rests_on, swings
+from .doubts import doubts
+from .instances import Instance, instances
+from .offers import Offer, machine_key, offers, stands_behind, usual_terms
+from .pick import RELAX, Constraint, Picked, marked, pick, scorer
+from .serving import batched, numbers, served
+from .serving_checks import servable
+from .training import Found, best_layouts, fitting_hint, sensible, trained
+
+
+def size(question: Question, knowledge: Knowledge, solve: Solve | None = None) -> Sizing:
+    """The best design, the runner-up, what binds and why; `solve` finds the mix for a load curve. Raises NotFound and UserError."""
+    question = readable(question)
+    within(question.limits)
+    if isinstance(question, Cost):
+        return cost(question, knowledge, solve)
+    _known_precision(getattr(question, "precision", ""))
+    answer: Callable[[Any, Knowledge], Sizing] = _ANSWERS[type(question)]
+    try:
+        return answer(question, knowledge)
+    except Unsupported as reason:
+        raise UserError(f"this cannot be sized: {reason}", next="name another machine: --on h100") from None
+
+
+def _train(question: Train | Finetune, knowledge: Knowledge) -> Sizing:
+    arch = knowledge.architecture(question.model)
+    if isinstance(question, Train) and question.items is not None:
+        return _train_on_images(question, arch, knowledge)
+    trainable(question, arch)
+    listed = usable(question, offers(question.limits, knowledge.systems, usual_terms(question)))
+    found: dict[tuple[str, int], list[Found]] = {}
+    for offer in listed:
+        if machine_key(offer) not in found:
+            found[machine_key(offer)] = list(best_layouts(question, offer, arch, knowledge))
+    designs = [
+        trained(question, offer, one, knowledge) for offer in listed for one in found[machine_key(offer)] if sensible(question, offer, one)
+    ]
+    if not designs:
+        why, then = fitting_hint(question, arch, listed)
+        raise UserError(f"{arch.name} fits no machine within these limits", why=why, next=then)
+    objective = _objective(question.limits)
+    searched = sum(one.looked_at for ones in found.values() for one in ones)
+    return _sized(question, objective, designs, constraints(question.limits), listed, knowledge, searched)
+
+
+def _train_on_images(question: Train, arch: Architecture, knowledge: Knowledge) -> Sizing:
+    vision.by_item(question, arch)
+    listed = usable(question, offers(question.limits, knowledge.systems, usual_terms(question)))
+    designs = list(vision.designs(question, listed, arch, knowledge))
+    return _sized(question, _objective(question.limits), designs, constraints(question.limits), listed, knowledge, len(designs))
+
+
+def _serve(question: Serve, knowledge: Knowledge) -> Sizing:
+    arch = knowledge.architecture(question.model)
+    servable(question, arch)
+    listed = offers(question.limits, knowledge.systems, usual_terms(question))
+    designs = _served(question, listed, knowledge)
+    if not designs:
+        raise _nothing(question, arch, listed, knowledge)
+    slo = _slo(question)
+    quick = [design for design in designs if all(one.met(design) for one in slo)]
+    slow = {design.accelerator for design in designs} - {design.accelerator for design in quick} if quick else set()
+    limits = constraints(question.limits, time=False) + slo
+    if question.limits.gpus is not None:
+        limits.append(
+            Constraint(name="accelerators", quantity="accelerators", limit=question.limits.gpus, told=f"exactly {question.limits.gpus}")
+        )
+    loose = [msgspec.structs.replace(question, **{one.quantity.replace("_p99", ""): one.limit * RELAX}) for one in slo]
+    beyond = [design for looser in loose for design in _served(looser, listed, knowledge)]
+    objective = "cost_usd" if _priced(designs) else "power_w"
+    sized = _sized(question, objective, quick or designs, limits, listed, knowledge, len(designs), beyond)
+    told = [f"no number of {', '.join(sorted(slow))} keeps to the latency limits"] if slow and sized.best is not None else []
+    return msgspec.structs.replace(sized, reasons=(*sized.reasons, *told))
+
+
+def _served(question: Serve, listed: list[Offer], knowledge: Knowledge) -> list[Design]:
+    found = _instances(question, listed, knowledge)
+    made = (served(question, offer, one, knowledge) for offer in listed for one in found[machine_key(offer)])
+    return [design for design in made if design is not None]
+
+
+def _batch(question: Batch, knowledge: Knowledge) -> Sizing:
+    arch = knowledge.architecture(question.model)
+    servable(question, arch)
+    listed = offers(question.limits, knowledge.systems, usual_terms(question))
+    found = {key: [(one, one.full()) for one in ones] for key, ones in _instances(question, listed, knowledge).items()}
+    designs = [
+        batched(question, offer, one, state, number, knowledge)
+        for offer in listed
+        for one, state in found[machine_key(offer)]
+        for number in numbers(question, one)
+    ]
+    if not designs:
+        raise _nothing(question, arch, listed, knowledge)
+    objective = _objective(question.limits) if _priced(designs) else "time_s"
+    return _sized(question, objective, designs, constraints(question.limits), listed, knowledge, len(designs))
+
+
+def _instances(question: Serve | Batch, listed: list[Offer], knowledge: Knowledge) -> dict[tuple[str, int], list[Instance]]:
+    """The instances of every machine on offer, worked out once for all its terms."""
+    arch = knowledge.architecture(question.model)
+    machines = {machine_key(offer): offer for offer in listed}
+    return {key: list(instances(question, arch, offer, knowledge)) for key, offer in machines.items()}
+
+
+def _nothing(question: Serve | Batch, arch: Architecture, listed: list[Offer], knowledge: Knowledge) -> UserError:
+    """Why there is no design: the model fits nowhere, or never into exactly or at most so many accelerators."""
+    sizes = sorted({one.layout.n_accel for ones in _instances(question, listed, knowledge).values() for one in ones})
+    if not sizes:
+        tokens = f"{question.isl + question.osl:,.0f} tokens"
+        return UserError(
+            f"{arch.name} fits no machine within these limits", why=f"weights and one request of {tokens} must fit beside each other",
+            next="try --precision fp8, or more memory: --on h200",
+        )  # fmt: skip
+    told, option = ("exactly", "--gpus") if question.limits.gpus else ("at most", "--max-gpus")
+    given = question.limits.gpus or question.limits.max_gpus or 0
+    return UserError(
+        f"{arch.name} cannot be spread over {told} {given} accelerators", why=f"an instance takes {', '.join(str(n) for n in sizes)}",
+        next=f"{option} {max(1, given // sizes[0]) * sizes[0]}",
+    )  # fmt: skip
+
+
+def _slo(question: Serve) -> list[Constraint]:
+    """Latency limits as constraints on the means that `TAIL_*` allow."""
+    found = []
+    if question.ttft_s is not None:
+        told = f"99 of 100 first tokens within {question.ttft_s * 1e3:g} ms"
+        found.append(Constraint(name="time to first token", quantity="ttft_p99_s", limit=question.ttft_s, told=told))
+    if question.tpot_s is not None:
+        told = f"99 of 100 within {question.tpot_s * 1e3:g} ms a token"
+        found.append(Constraint(name="time per token", quantity="tpot_p99_s", limit=question.tpot_s, told=told))
+    return found
+
+
+def _objective(limits: Limits) -> str:
+    """A deadline asks for the cheapest; a number of accelerators or a budget for the quickest; neither for the knee of both."""
+    if limits.by_s is not None:
+        return "cost_usd"
+    if limits.gpus is not None or limits.budget_usd is not None:
+        return "time_s"
+    return "knee"
+
+
+def _sized(
+    question: Train | Finetune | Serve | Batch, objective: str, designs: list[Design], limits: list[Constraint], listed: list[Offer],
+    knowledge: Knowledge, searched: int, beyond: Sequence[Design] = (),
+) -> Sizing:  # fmt: skip
+    if objective in ("cost_usd", "knee") and not _priced(designs):
+        objective = "time_s"
+    picked = pick(designs, limits, objective, beyond)
+    best = picked.best
+    offer = next((one for one in listed if best and stands_behind(one, best)), listed[0])
+    target = "cost_usd" if objective == "knee" else objective
+    return Sizing(
+        question=question, objective=objective, best=best, runner_up=picked.runner_up, reasons=_reasons(picked, objective),
+        binding=picked.binding, conflict=picked.conflict, front=picked.front, options=_one_each(designs, limits, objective),
+        sensitivities=swings(best.quantities, target, offer) if best else (),
+        warnings=doubts(question, best, offer, knowledge) if best else (),
+        assumptions=rests_on(offer, knowledge, ("electricity-usd-kwh",)), searched=searched,
+    )  # fmt: skip
+
+
+def _reasons(picked: Picked, objective: str) -> tuple[str, ...]:
+    why = {"cost_usd": "the cheapest", "time_s": "the quickest", "knee": "the least time x money^2", "power_w": "the least power"}
+    if picked.best is None:
+        return ()
+    told = [f"{why[objective]} of the designs that keep to every limit"]
+    if picked.runner_up is not None:
+        told.append(f"{picked.runner_up.name} ({picked.runner_up.term}) comes second: {picked.runner_up.lost}")
+    return tuple(told)
+
+
+def _one_each(designs: list[Design], limits: list[Constraint], objective: str) -> tuple[Design, ...]:
+    """The best design of each accelerator and term, allowed ones first; one that breaks limits says which."""
+    kept: dict[tuple[str, str], Design] = {}
+    score = scorer(objective)
+    for design in sorted(designs, key=lambda d: (not all(c.met(d) for c in limits), score(d))):
+        kept.setdefault((design.accelerator, design.term), marked(design, limits))
+    return tuple(kept.values())
+
+
+def _priced(designs: list[Design]) -> bool:
+    return any("cost_usd" in d.quantities for d in designs)
+
+
+def _known_precision(name: str) -> None:
+    if name and name not in BYTES:
+        near = difflib.get_close_matches(name, BYTES, n=1)
+        raise UserError(
+            f"there is no precision '{name}'", why=f"known: {', '.join(BYTES)}", next=f"--precision {near[0] if near else 'bf16'}"
+        )
+
+
+def _positive(**values: float) -> None:
+    for name, value in values.items():
+        if not value > 0:
+            raise UserError(f"{name} is {value:g}", why="it must be more than nothing")
+
+
+_ANSWERS: dict[type, Callable[[Any, Knowledge], Sizing]] = {
+    Train: _train, Finetune: _train, Serve: _serve, Batch: _batch, Site: site,
+}  # fmt: skip

@@ -1,0 +1,127 @@
+"""Prefill and decode on workers of their own (DistServe, arXiv 2401.09670): time to first token and time per token.
+
+    capacity = prefill workers x prompts per pass / pass            a pass takes as many prompts an attention rank as its chunk holds
+    requests = min(concurrency / (ttft + osl x tpot), SATURATED x capacity)  Little's law
+    tpot     = decode iteration at requests x osl x tpot / decode workers
+    ttft     = client + pass + caches over the network + burst + queue + spill; what Little's law leaves over where prefill is saturated
+    spill    = f / (1 - f) x osl x tpot,  f = spill x 0.4 sqrt((1 - 1 / workers) / slots)
+
+A router that does not count sends some worker more than its slots: of requests thrown at random, E[(N - slots)+] = 0.4 sqrt(variance)
+wait (normal approximation of the binomial), each for a share of a whole answer.
+
+Choices: the same rooflines and delays as one instance; decode carries no prompts. Limits: workers of one kind are equal; caches move at
+one accelerator's network rate and are not overlapped with the pass.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from bedplate.planner.cases import Answer, Case, Unsupported
+from bedplate.planner.knowledge import Knowledge, machine
+
+from .iteration import iteration
+from .layout import layout_of, load_of, writer
+from .loop import Delays, prefill_chunks
+from .model import machine_of
+from .point import constants_of, margin, ranged
+from .rates import SCALE_OUT, Rates
+from .records import Numbers
+from .work import Work
+
+SATURATED = 0.97
+"""Share of the prefill capacity that a closed loop reaches."""
+ROUNDS = 6
+
+
+class Side(NamedTuple):
+    """One kind of worker: a rank's work and rates, how many workers."""
+
+    work: Work
+    rates: Rates
+    workers: Numbers
+
+
+class Split(NamedTuple):
+    """Steady state of a disaggregated deployment; times in s."""
+
+    ttft: Numbers
+    tpot: Numbers
+    requests_per_s: Numbers
+    running: Numbers
+    pass_s: Numbers
+    saturated: Numbers
+
+
+def disaggregated(
+    prefill: Side, decode: Side, delays: Delays, *, isl: Numbers, osl: Numbers, concurrency: Numbers, chunk: Numbers = 8192.0
+) -> Split:
+    """The steady state with `concurrency` requests in flight."""
+    chunks = prefill_chunks(isl, chunk)
+    packed = np.maximum(1.0, np.floor(chunk / isl))
+    alone = _pass(prefill, isl, isl, chunks, 1.0)
+    full = _pass(prefill, isl, isl * packed, chunks, prefill.work.attention_dp) / packed
+    capacity = prefill.workers * prefill.work.attention_dp / full
+    moved = isl * (prefill.work.kv_held + prefill.work.held_window) / SCALE_OUT
+    first = delays.client + alone + moved
+    ttft, running = first, concurrency / decode.workers
+    overflow = np.minimum(delays.spill * 0.4 * np.sqrt((1 - 1 / decode.workers) / np.maximum(running, 1.0)), 0.5)
+    for _ in range(ROUNDS):
+        of_rank = np.maximum(running / decode.work.attention_dp / decode.work.pp, 1e-3)
+        tpot = iteration(decode.work, decode.rates, sequences=of_rank, context=isl + osl / 2).total
+        wanted = concurrency / (ttft + osl * tpot)
+        rate = np.minimum(wanted, SATURATED * capacity)
+        running = rate * osl * tpot / decode.workers
+        used = np.minimum(rate / capacity, SATURATED)
+        queue = used / (1 - used) / 2 * full / prefill.workers + delays.burst * concurrency / 2 / capacity
+        least = first + (delays.batching + 0.5) * tpot + queue + overflow / (1 - overflow) * osl * tpot
+        left = concurrency / rate - osl * tpot
+        ttft = np.where(wanted > SATURATED * capacity, np.maximum(least, left), least)
+    return Split(ttft, tpot, rate, running, full, rate >= SATURATED * capacity)
+
+
+def _pass(side: Side, isl: Numbers, tokens: Numbers, chunks: Numbers, ranks: Numbers) -> Numbers:
+    """Seconds to prefill `tokens` of prompts of `isl` in `chunks` iterations on each of `ranks` attention ranks."""
+    parts = iteration(
+        side.work, side.rates, sequences=0.0, context=0.0, prefill=tokens / chunks, prefill_context=isl / 2, prefill_ranks=ranks
+    )
+    return chunks * parts.total
+
+
+def groups(case: Case) -> tuple[str, ...]:
+    """Groups of cases whose errors are alike, for `Spread`."""
+    return (f"disagg/{case.engine or ''}", "disagg", "")
+
+
+def answer(case: Case, knowledge: Knowledge) -> Answer:
+    """The answer to a serve_disagg case. Raises Unsupported where a side, the model, the chip or the load is unknown."""
+    if case.prefill is None or case.decode is None:
+        raise Unsupported("the prefill or the decode workers are not given")
+    arch, chip, constants = writer(case, knowledge), machine(case, knowledge), constants_of(knowledge)
+    load, said = load_of(case, constants)
+    if load.concurrency is None:
+        raise Unsupported("disaggregated serving is modelled at a fixed concurrency")
+    before, assumed = layout_of(case, arch, case.prefill)
+    after, _ = layout_of(case, arch, case.decode)
+    prefill, decode = machine_of(before, arch, chip, constants), machine_of(after, arch, chip, constants)
+    split = disaggregated(
+        Side(prefill.work, prefill.rates, case.prefill.workers or 1),
+        Side(decode.work, decode.rates, case.decode.workers or 1),
+        decode.delays,
+        isl=load.isl,
+        osl=load.osl,
+        concurrency=load.concurrency,
+        chunk=float(before.chunk),
+    )
+    basis = "; ".join([f"roofline of {arch.name} on {chip.name}, workers apart, {constants.fitted_on}", *assumed, *said])
+    names = groups(case)
+    values = {"ttft_ms": float(split.ttft) * 1e3, "tpot_ms": float(split.tpot) * 1e3}
+    values["output_tokens_per_s"] = float(split.requests_per_s) * load.osl
+    return Answer(
+        id=case.id,
+        quantities={name: ranged(name, value, constants, names, basis, margin(chip, constants)) for name, value in values.items()},
+        fits=prefill.memory.fits and decode.memory.fits,
+        basis=basis,
+    )

@@ -1,0 +1,1 @@
+"""What a training step takes: time by part, memory by part, goodput; for one layout or an array of them."""

@@ -1,0 +1,51 @@
+"""What a sizing is called in words, and how wide it is drawn: units on every figure, no line that a terminal cannot hold."""
+
+from __future__ import annotations
+
+import pytest
+
+from bedplate.assembly import size
+from bedplate.core.units import show_usd
+from bedplate.interfaces.cli.size_view import draw
+from bedplate.interfaces.cli.size_words import label, laid_out
+from bedplate.planner.questions import Cost, Limits, Site
+from bedplate.planner.sizing import Design
+
+FOUND = size(Site(node="dgx-h100", nodes=128, limits=Limits(region="us-east-1")))
+
+
+def test_a_site_is_ready_after_its_time_and_a_job_takes_it() -> None:
+    assert FOUND.best is not None
+    assert label("time_s", FOUND.best) == "ready after"
+    assert label("time_s", Design(name="job")) == label("time_s") == "time"
+
+
+def test_power_is_named_apart_mean_and_most() -> None:
+    assert FOUND.best is not None
+    assert FOUND.best.quantities["power_w"].value < FOUND.best.quantities["power_max_w"].value
+    assert (label("power_w"), label("power_max_w")) == ("power at the meter, mean", "power at the meter, most")
+
+
+def test_a_layout_is_written_for_people() -> None:
+    assert laid_out(Design(name="x", layout={"dp": 1024, "rails": True, "requests_each": 47.0})) == [
+        ("dp", "1024"), ("rails", "yes"), ("requests each", "47"),
+    ]  # fmt: skip
+
+
+def test_a_long_layout_does_not_widen_the_table(capsys: pytest.CaptureFixture[str]) -> None:
+    """A pipe folds nothing: without a row for each entry this table had lines of 1,000 columns."""
+    draw(FOUND)
+    assert max(len(line) for line in capsys.readouterr().out.splitlines()) < 200
+
+
+@pytest.mark.parametrize("question", [FOUND.question, Cost(node="dgx-h100")])
+def test_what_an_answer_hangs_on_has_units(question: Site | Cost) -> None:
+    bars = {bar.name: bar for bar in size(question).sensitivities}
+    assert bars["electricity"].low_input.endswith("USD/kWh")
+    assert bars["staff-usd-year"].high_input == "280,000 USD per person and year"
+    price = bars["price of the nodes" if isinstance(question, Site) else "purchase price"]
+    assert price.low_input.startswith("$")
+
+
+def test_money_beyond_belief_is_short() -> None:
+    assert (show_usd(2.5e12), show_usd(1.23e24)) == ("$2.5T", "$1.23e+24")
