@@ -78,6 +78,8 @@ class Serve(Record, frozen=True, kw_only=True, tag="serve"):
     precision: str = ""
     engine: str = "vllm"
     prefix_hit: float = 0.0
+    quiet_rate: float | None = None
+    """Requests a second at the quietest: how few instances may stay then."""
     months: float = 1.0
     limits: Limits = Limits()
 

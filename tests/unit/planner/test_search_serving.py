@@ -271,3 +271,14 @@ def test_a_large_mixture_is_served_over_wide_experts_where_that_is_cheapest() ->
     """On two to eight nodes of H100 each accelerator holds fewer experts and more requests than under tensor parallelism."""
     best = _best(_ask(model="DeepSeek-V3", isl=1000, osl=1000, rate=100, ttft_s=None, tpot_s=None, limits=H100))
     assert best.layout["attention_dp"] >= 16
+
+
+def test_how_few_instances_stay_when_it_is_quiet_and_how_long_one_more_takes() -> None:
+    """Nothing to answer keeps none, the whole rate all. 16 GB over half of 10 Gbit/s take 26 s, the image 12 s, the engine 60 s."""
+    busy = _ask(rate=400.0)
+    assert busy.best is not None
+    for quiet, kept in ((0.0, 0), (400.0, busy.best.layout["instances"])):
+        answer = _ask(rate=400.0, quiet_rate=quiet)
+        assert answer.best is not None
+        assert answer.best.layout["instances when quiet"] == kept
+    assert busy.best.quantities["cold_start_s"].value == pytest.approx(98, abs=1)

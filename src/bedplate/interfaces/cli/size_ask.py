@@ -155,6 +155,7 @@ LENGTHS = (
     click.option("--rate", type=RATE, required=True, metavar="40/s", help="Requests that arrive."),
     click.option("--ttft", "ttft_s", type=DURATION, metavar="500ms", help="99 of 100 first tokens within that."),
     click.option("--tpot", "tpot_s", type=DURATION, metavar="30ms", help="99 of 100 requests within that a token."),
+    click.option("--quiet-rate", type=RATE, metavar="1/s", help="Requests at the quietest: how few instances may stay then."),
     click.option("--prefix-hit", type=SHARE, default="0", help="Share of the prompts' tokens whose cache is ready."),
     click.option("--months", type=float, default=1.0, show_default=True, help="How long it is to run."),
     without=("by",),

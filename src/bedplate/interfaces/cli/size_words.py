@@ -61,6 +61,7 @@ QUANTITIES: dict[str, tuple[str, Show]] = {
     "mem_bytes": ("memory of one", show_bytes),
     "ttft_s": ("first token, mean", show_seconds),
     "ttft_p99_s": ("first token, 99 %", show_seconds),
+    "cold_start_s": ("until one more instance answers", show_seconds),
     "tpot_s": ("a token, mean", show_seconds),
     "tpot_p99_s": ("a token, 99 %", show_seconds),
     "energy_per_token_j": ("energy a token out", lambda v: f"{v:.3g} J"),

@@ -13,6 +13,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
+import msgspec
+
 from bedplate.core.records import Record
 from bedplate.planner.calibration import Constants
 from bedplate.planner.cases import Case, ModelName
@@ -23,6 +25,7 @@ from bedplate.planner.power import power
 from bedplate.planner.questions import Batch, Serve
 from bedplate.planner.serving.point import groups
 from bedplate.planner.serving.records import IterationBreakdown, ServeMemory
+from bedplate.planner.serving.scaling import autoscaling, cold_start
 from bedplate.planner.sizing import Breakdown, Design
 
 from .common import counted, metered, money, over_time, parts, provisioned
@@ -60,7 +63,20 @@ def served(question: Serve, offer: Offer, instance: Instance, knowledge: Knowled
     time, tokens = exact(question.months * HOURS_MONTH * 3600, "as asked"), exact(question.rate * question.osl, "as asked")
     made = {"time_s": time, "output_tokens_per_s": tokens, "accelerators": needed.times(size)}
     made |= _latency(state, known) | _paid(offer, instance, state, needed, time, known, knowledge)
-    return _design(offer, instance, state, number, _per_token(made, tokens))
+    wait = _cold_start(offer, instance)
+    design = _design(offer, instance, state, number, _per_token(made, tokens) | {"cold_start_s": wait})
+    if question.quiet_rate is None:
+        return design
+    bounds = autoscaling(question.quiet_rate, question.rate, instance.rps, wait.value, target=1.0, to_zero=True)
+    return msgspec.structs.replace(design, layout=design.layout | {"instances when quiet": bounds.least})
+
+
+def _cold_start(offer: Offer, instance: Instance) -> Estimate:
+    """Seconds until one more instance answers: its weights come over half of its nodes' network."""
+    nodes = math.ceil(instance.layout.n_accel / offer.per_node)
+    read_gbs = nodes * (offer.node.nic_gbps if offer.node and offer.node.nic_gbps else 10.0) / 8 / 2
+    seconds = cold_start(instance.machine.memory.weights * instance.layout.n_accel, read_gbs)
+    return spread(seconds, math.log(2), math.log(2), "image over 10 Gbit/s, weights over half the network, engine start")
 
 
 def _rates(rate: float, speed: tuple[float, float]) -> tuple[float, float]:
