@@ -1,17 +1,16 @@
 """Answers of the serving room to cases, with the rows and constants that ship."""
 
 import msgspec
-import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bedplate.planner.answering import answer
-from bedplate.planner.cases import Case, Unsupported
+from bedplate.planner.cases import Case
 from bedplate.planner.knowledge import Knowledge
 from bedplate.planner.serving.datasets import lengths_of
 from bedplate.planner.serving.layout import layout_of, with_room
-from bedplate.planner.serving.model import rehearse, serve
+from bedplate.planner.serving.model import serve
 from bedplate.planner.serving.records import ServeLayout, ServeLoad
 from bedplate.planner.systems import Accelerator
 from bedplate.storage.systems import load_architectures, load_constants, load_systems
@@ -112,15 +111,6 @@ def test_split_workers_answer_both_times() -> None:
     )
     assert found.fits
     assert {"ttft_ms", "tpot_ms"} <= set(found.quantities)
-
-
-def test_a_rehearsal_agrees_with_the_closed_form_at_light_load() -> None:
-    arch, chip, constants = KNOWN.architecture("Llama-3.1-8B"), KNOWN.systems.accelerator("H100-SXM5-80GB"), KNOWN.constants["serving"]
-    load = ServeLoad(isl=500, osl=200, rate=2.0)
-    played = rehearse(LAYOUT, load, arch, chip, constants, np.random.default_rng(5))
-    assert played.tpot_s["median"] == pytest.approx(serve(LAYOUT, load, arch, chip, constants).tpot_s, rel=0.2)
-    with pytest.raises(Unsupported, match="rate"):
-        rehearse(LAYOUT, ServeLoad(isl=500, osl=200, concurrency=4), arch, chip, constants, np.random.default_rng(5))
 
 
 def test_speculation_shortens_tokens_at_small_batches() -> None:

@@ -13,7 +13,6 @@ from bedplate.planner.serving.percentiles import gap
 from bedplate.planner.serving.rates import Rates
 from bedplate.planner.serving.records import ServeLayout
 from bedplate.planner.serving.scaling import autoscaling, cold_start, replicas
-from bedplate.planner.serving.simulate import simulate
 from bedplate.planner.serving.speculative import tokens_per_step
 from bedplate.planner.serving.work import per_rank
 
@@ -101,19 +100,6 @@ def test_gaps_by_hand() -> None:
 def test_gaps_rise_with_the_share(arrivals: float, share: float, more: float) -> None:
     low = gap(share, decode=10.0, prompt=30.0, arrivals=arrivals, jitter=0.05)
     assert gap(share + more, decode=10.0, prompt=30.0, arrivals=arrivals, jitter=0.05) >= low * 0.999 or low > 10.0
-
-
-def test_the_simulation_agrees_with_the_closed_form_where_both_hold() -> None:
-    """An iteration of 10 ms whatever the batch, prompts of 1 ms, 20 requests/s of 50 tokens: 20 x 50 x about 10.2 ms run together."""
-    times = simulate([0.01] * 201, 0.001, rate=20.0, osl=50.0, generator=np.random.default_rng(7), requests=3000, varied=False)
-    assert times.running == pytest.approx(20 * 50 * 0.0102, rel=0.1)
-    assert times.tpot_s["median"] == pytest.approx(0.0102, rel=0.05)
-    assert times.ttft_s["p99"] > times.ttft_s["median"]
-
-
-def test_the_simulation_repeats_with_its_seed() -> None:
-    runs = [simulate([0.01] * 33, 0.02, rate=3.0, osl=40.0, generator=np.random.default_rng(3), requests=100) for _ in range(2)]
-    assert runs[0] == runs[1]
 
 
 def test_speculation_by_hand() -> None:

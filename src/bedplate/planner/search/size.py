@@ -214,12 +214,6 @@ def _known_precision(name: str) -> None:
         )
 
 
-def _positive(**values: float) -> None:
-    for name, value in values.items():
-        if not value > 0:
-            raise UserError(f"{name} is {value:g}", why="it must be more than nothing")
-
-
 _ANSWERS: dict[type, Callable[[Any, Knowledge], Sizing]] = {
     Train: _train, Finetune: _train, Serve: _serve, Batch: _batch, Site: site,
 }  # fmt: skip

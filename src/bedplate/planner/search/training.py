@@ -29,7 +29,7 @@ from bedplate.planner.training.memory import memory
 from bedplate.planner.training.operators import model_flops
 from bedplate.planner.training.rates import rates
 from bedplate.planner.training.setup import Setup, setup
-from bedplate.planner.training.step import StepBreakdown, step
+from bedplate.planner.training.step import step
 
 from .common import counted, metered, money, over_time, parts, provisioned
 from .layouts import BATCH_SLACK, SHARDING, batch_sequences, grid, where
@@ -241,8 +241,3 @@ def fitting_hint(question: Train | Finetune, arch: Architecture, listed: list[Of
 def sensible(question: Train | Finetune, offer: Offer, found: Found) -> bool:
     """Whether the terms suit the job where none were named: one reclaimed node stops all of a synchronous step's."""
     return bool(question.limits.terms) or offer.term != "spot" or found.n <= offer.per_node
-
-
-def breakdown_names() -> tuple[str, ...]:
-    """The parts of a step, in the order of StepBreakdown."""
-    return StepBreakdown.__struct_fields__

@@ -14,22 +14,16 @@ import numpy as np
 from bedplate.core.records import Record
 from bedplate.planner.architecture import Architecture
 from bedplate.planner.calibration import Constants
-from bedplate.planner.cases import Unsupported
 from bedplate.planner.power import power
 from bedplate.planner.systems import Accelerator
 
-from .iteration import iteration
 from .loop import Delays, Demand, Steady, closed_loop, delays_of, open_loop
 from .memory import memory, most_sequences
 from .percentiles import gap
 from .rates import Rates, Sheet, labels, scaled, sheet
 from .records import IterationBreakdown, ServeLayout, ServeLoad, ServeMemory, ServeResult
-from .simulate import Times, simulate
 from .static import fixed_batch
 from .work import Work, per_rank
-
-MOST_REHEARSED = 1024
-"""Running sequences that a rehearsal tells apart."""
 
 PERCENTILES = {"median": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99}
 
@@ -95,23 +89,6 @@ def serve(layout: ServeLayout, load: ServeLoad, arch: Architecture, chip: Accele
         bound=_bound(load, state, room),
         overloaded=load.rate is not None and rate < 0.999 * load.rate,
     )
-
-
-def rehearse(
-    layout: ServeLayout, load: ServeLoad, arch: Architecture, chip: Accelerator, constants: Constants, generator: np.random.Generator
-) -> Times:
-    """Percentiles of the times of one of the `dp` instances under random arrivals, by simulation. Raises Unsupported as `serve`, and
-    where the load has no rate."""
-    if load.rate is None:
-        raise Unsupported("a rehearsal needs a request rate")
-    machine = machine_of(layout, arch, chip, constants)
-    state = _steady(layout, load, machine, room_of(machine, load))
-    batches = np.arange(1, int(min(room_of(machine, load), MOST_REHEARSED)) + 1, dtype=float)
-    of_rank = batches / layout.attention_dp / layout.pp
-    steps = iteration(machine.work, machine.rates, sequences=of_rank, context=load.isl + load.osl / 2).total / layout.per_step
-    return simulate(
-        [0.0, *steps.tolist()], float(state.prompt_s), rate=load.rate / layout.dp, osl=load.osl, generator=generator, varied=load.varied
-    )  # fmt: skip
 
 
 def room_of(machine: Machine, load: ServeLoad) -> float:
