@@ -222,3 +222,24 @@ def house(project: Write, tmp_path: Path) -> House:
 def opened() -> Opened:
     """The audit hook of all tests."""
     return OPENED
+
+
+PARTS = """
+@p.ingest
+def days() -> list[str]:
+    return ["mon", "tue"]
+
+@p.prepare(each="days")
+def raw(days: str) -> str:
+    return days.upper()
+
+@p.prepare(each="days")
+def clean(raw: str, days: str) -> str:
+    return raw + "!"
+"""
+
+
+@pytest.fixture
+def parts() -> str:
+    """The text of a project with two days and two steps for each."""
+    return PARTS

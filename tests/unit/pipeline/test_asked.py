@@ -8,24 +8,10 @@ import pytest
 
 from bedplate.core.errors import NotFound, ProjectError, UserError
 
-PARTS = """
-@p.ingest
-def days() -> list[str]:
-    return ["mon", "tue"]
 
-@p.prepare(each="days")
-def raw(days: str) -> str:
-    return days.upper()
-
-@p.prepare(each="days")
-def clean(raw: str, days: str) -> str:
-    return raw + "!"
-"""
-
-
-def test_a_part_is_run_by_the_name_that_the_docs_give_it(house: Any) -> None:
+def test_a_part_is_run_by_the_name_that_the_docs_give_it(house: Any, parts: str) -> None:
     """It alone, with what it needs; the rest and the whole are left."""
-    summary = house.run(PARTS, "clean[tue]")
+    summary = house.run(parts, "clean[tue]")
     assert summary.ok, summary.failures
     assert "clean[mon]" not in house.steps(summary)
     assert house.steps(summary)["clean[tue]"] == "done"
@@ -33,8 +19,8 @@ def test_a_part_is_run_by_the_name_that_the_docs_give_it(house: Any) -> None:
     assert house.steps(house.run())["clean[mon]"] == "done"
 
 
-def test_a_part_has_its_own_why_and_plan(house: Any) -> None:
-    house.run(PARTS, "clean[tue]")
+def test_a_part_has_its_own_why_and_plan(house: Any, parts: str) -> None:
+    house.run(parts, "clean[tue]")
     workspace = house.open()
     assert workspace.why("clean[tue]").now.action == "skip"
     assert workspace.why("clean[mon]").now.action == "run"
@@ -47,8 +33,8 @@ def test_a_part_has_its_own_why_and_plan(house: Any) -> None:
 
 
 @pytest.mark.parametrize("key", [".", ".."])
-def test_a_key_that_no_file_can_be_called_is_refused_before_a_part_is_made(house: Any, key: str) -> None:
-    summary = house.run(PARTS.replace('"tue"', f'"{key}"'))
+def test_a_key_that_no_file_can_be_called_is_refused_before_a_part_is_made(house: Any, parts: str, key: str) -> None:
+    summary = house.run(parts.replace('"tue"', f'"{key}"'))
     assert f"'days' has the key '{key}'" in summary.failures["raw"]
     assert set(house.steps(summary)) == {"days", "raw", "clean"}
 

@@ -139,23 +139,8 @@ def test_a_side_version_that_did_not_pass_is_not_promoted_as_the_default(house: 
     assert house.open().catalog.models.aliases("late") == {"production": 1}
 
 
-PARTS = """
-@p.ingest
-def days() -> list[str]:
-    return ["mon", "tue"]
-
-@p.prepare(each="days")
-def raw(days: str) -> str:
-    return days.upper()
-
-@p.prepare(each="days")
-def clean(raw: str, days: str) -> str:
-    return raw + "!"
-"""
-
-
-def test_a_part_is_run_again_alone(house: Any) -> None:
-    house.run(PARTS)
+def test_a_part_is_run_again_alone(house: Any, parts: str) -> None:
+    house.run(parts)
     house.tasks.clear()
     rerun = house.open().rerun("clean[tue]@1")
     assert rerun.equal
@@ -163,8 +148,8 @@ def test_a_part_is_run_again_alone(house: Any) -> None:
     assert house.tasks[0].inputs["raw"].version.ref == "raw[tue]@1"
 
 
-def test_what_was_put_together_from_parts_is_not_run_itself(house: Any) -> None:
-    house.run(PARTS)
+def test_what_was_put_together_from_parts_is_not_run_itself(house: Any, parts: str) -> None:
+    house.run(parts)
     with pytest.raises(UserError, match="put together from its parts"):
         house.open().rerun("clean@1")
 

@@ -19,6 +19,9 @@ from .offers import HOST_SHARE, Offer
 from .pick import Constraint
 
 JOULES_KWH = 3.6e6
+START_S = 600.0
+"""Seconds paid before a job's first step or request: allocation, image, loading weights and data, compiling or capturing graphs (5 to 15
+minutes in published run logs)."""
 NAMEPLATE = 1.8
 """A node's nameplate over its accelerators' limits together, where it prints none: DGX H100 10.2 kW for 5.6 (`money.ways.kilowatts`)."""
 

@@ -28,12 +28,10 @@ from bedplate.planner.serving.records import IterationBreakdown, ServeMemory
 from bedplate.planner.serving.scaling import autoscaling, cold_start
 from bedplate.planner.sizing import Breakdown, Design
 
-from .common import counted, metered, money, over_time, parts, provisioned
+from .common import START_S, counted, metered, money, over_time, parts, provisioned
 from .instances import TAIL_TPOT, TAIL_TTFT, Instance, State
 from .offers import Offer
 
-START_S = 600.0
-"""Seconds paid before the first request: allocation, image, loading weights, capturing graphs."""
 MOST = 1024
 """Accelerators looked at offline where no limit is given."""
 
@@ -68,7 +66,8 @@ def served(question: Serve, offer: Offer, instance: Instance, knowledge: Knowled
     if question.quiet_rate is None:
         return design
     bounds = autoscaling(question.quiet_rate, question.rate, instance.rps, wait.value, target=1.0, to_zero=True)
-    return msgspec.structs.replace(design, layout=design.layout | {"instances when quiet": bounds.least})
+    quiet = {"instances when quiet": bounds.least, "requests that wait after a jump": round(bounds.backlog)}
+    return msgspec.structs.replace(design, layout=design.layout | quiet)
 
 
 def _cold_start(offer: Offer, instance: Instance) -> Estimate:

@@ -31,7 +31,7 @@ from bedplate.planner.training.rates import rates
 from bedplate.planner.training.setup import Setup, setup
 from bedplate.planner.training.step import step
 
-from .common import counted, metered, money, over_time, parts, provisioned
+from .common import START_S, counted, metered, money, over_time, parts, provisioned
 from .layouts import BATCH_SLACK, SHARDING, batch_sequences, grid, where
 from .offers import Offer, joins
 
@@ -41,8 +41,6 @@ MOST = 32768
 """Accelerators looked at where no limit is given."""
 PEAK_SHARE = 0.75
 """No training step does better than this share of its chip's peak: counts that cannot meet the deadline even so are not looked at."""
-START_S = 600.0
-"""Seconds paid before the first step: allocation, image, loading weights and data, compiling (5 to 15 minutes in published run logs)."""
 SAFETY = 0.92
 """Share of an accelerator's memory that a layout may take: 3 % is the driver's and the communication library's, 5 % what a peak was
 above the count in the worst tenth of measured steps (a layout that runs out of memory costs more than one that recomputes a little)."""

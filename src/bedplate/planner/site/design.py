@@ -10,6 +10,7 @@ from typing import Any
 
 from bedplate.core.records import Record
 from bedplate.planner.estimate import Estimate, exact, total
+from bedplate.planner.money.rent import HOURS_MONTH
 from bedplate.planner.money.ways import Purchase
 from bedplate.planner.questions import Cooling, Site
 from bedplate.planner.sizing import Breakdown, Design, Part, Sensitivity
@@ -24,7 +25,6 @@ from .timeline import Schedule, schedule
 from .ways import Way, limit_kw
 
 WEEK_S = 7 * 86400.0
-HOURS_MONTH = 730.0
 MANAGEMENT_UNITS = 20
 
 
