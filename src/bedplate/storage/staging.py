@@ -8,8 +8,6 @@ outlive processes and not a power cut.
 
 from __future__ import annotations
 
-import contextlib
-import os
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -49,8 +47,7 @@ def drop(root: Path, attempts: Iterable[str]) -> None:
     folder = root / FOLDER
     with disk.guard("delete from", folder):
         for attempt in attempts:
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(f"{folder}/{_name(attempt)}")  # noqa: PTH108  a Path for each took longer than the rest
+            _path(root, attempt).unlink(missing_ok=True)
 
 
 def _path(root: Path, attempt: str) -> Path:
