@@ -20,9 +20,9 @@ from typing import NamedTuple
 import msgspec
 
 from bedplate.planner.answering import answer
-from bedplate.planner.calibration import Constants
-from bedplate.planner.estimate import Estimate
-from bedplate.planner.knowledge import Knowledge
+from bedplate.planner.facts.calibration import Constants
+from bedplate.planner.facts.estimate import Estimate
+from bedplate.planner.facts.knowledge import Knowledge
 from bedplate.storage.systems import HOME, load_constants
 
 from . import convergence, generation, kernels, memory, serving, training

@@ -15,9 +15,9 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from bedplate.planner.calibration import Constants, Spread
-from bedplate.planner.cases import Case
-from bedplate.planner.knowledge import Knowledge
+from bedplate.planner.facts.calibration import Constants, Spread
+from bedplate.planner.facts.cases import Case
+from bedplate.planner.facts.knowledge import Knowledge
 from bedplate.storage.systems import HOME, load_architectures, load_systems
 
 CASES = Path(__file__).parent / "cases"

@@ -17,10 +17,10 @@ import numpy as np
 from scipy.optimize import least_squares
 from scipy.stats import spearmanr
 
-from bedplate.planner.calibration import Constants, Effects, Spread
 from bedplate.planner.convergence.answering import answer, benchmark_of, familiarity, groups_of, labels_of, load_of, start_labels_of
 from bedplate.planner.convergence.scaling import Load, Pace, run_seconds
-from bedplate.planner.knowledge import Knowledge, machine
+from bedplate.planner.facts.calibration import Constants, Effects, Spread
+from bedplate.planner.facts.knowledge import Knowledge, machine
 from calibration.common import Measured, errors, folds, knowledge, read, spread_of, write
 
 QUANTITY = "time_to_train_min"

@@ -17,13 +17,13 @@ import msgspec
 import numpy as np
 from scipy.optimize import least_squares
 
-from bedplate.planner.calibration import Constants, Effects, Spread
+from bedplate.planner.facts.calibration import Constants, Effects, Spread
+from bedplate.planner.facts.knowledge import Knowledge, machine, model
 from bedplate.planner.generation.answering import COMPONENTS, activity, answer, request_of
 from bedplate.planner.generation.sdxl import answer_sdxl, labels_of
 from bedplate.planner.generation.timing import Parts, Rates, seconds
 from bedplate.planner.generation.work import Work, count
-from bedplate.planner.knowledge import Knowledge, machine, model
-from bedplate.planner.power import idle_watts, limit_watts
+from bedplate.planner.kernels.power import idle_watts, limit_watts
 from calibration.common import Errors, Measured, errors, knowledge, read, spread_of, write
 
 KINDS = ("generate_image", "generate_video")

@@ -11,10 +11,10 @@ from collections.abc import Sequence
 import msgspec
 from scipy.optimize import least_squares
 
-from bedplate.planner.calibration import Constants, Effects, Spread
+from bedplate.planner.facts.calibration import Constants, Effects, Spread
+from bedplate.planner.facts.knowledge import Knowledge, machine
 from bedplate.planner.kernels.answer import collective, gemm
 from bedplate.planner.kernels.limits import labels
-from bedplate.planner.knowledge import Knowledge, machine
 
 from . import common
 from .ridge import shrunk

@@ -15,8 +15,8 @@ import msgspec
 import numpy as np
 from scipy.optimize import least_squares
 
-from bedplate.planner.calibration import Constants
-from bedplate.planner.knowledge import Knowledge
+from bedplate.planner.facts.calibration import Constants
+from bedplate.planner.facts.knowledge import Knowledge
 from bedplate.planner.training.fit import USABLE
 from bedplate.planner.training.memory import Held, memory
 from bedplate.planner.training.setup import setup

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from bedplate.planner.calibration import Effects
+from bedplate.planner.facts.calibration import Effects
 
 
 class Prior(NamedTuple):

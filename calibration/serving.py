@@ -17,9 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import least_squares
 
-from bedplate.planner.calibration import Constants, Effects, Spread
-from bedplate.planner.cases import Answer, Case
-from bedplate.planner.knowledge import Knowledge
+from bedplate.planner.facts.calibration import Constants, Effects, Spread
+from bedplate.planner.facts.cases import Answer, Case
+from bedplate.planner.facts.knowledge import Knowledge
 from bedplate.planner.serving import disagg, maximum, point
 from bedplate.planner.serving.datasets import LENGTHS
 from calibration.common import Measured, errors, knowledge, read, spread_of, write

@@ -9,9 +9,9 @@ import msgspec
 import numpy as np
 from scipy.optimize import least_squares
 
-from bedplate.planner.calibration import Constants, Effects
-from bedplate.planner.knowledge import Knowledge, machine, model
-from bedplate.planner.power import idle_watts, limit_watts
+from bedplate.planner.facts.calibration import Constants, Effects
+from bedplate.planner.facts.knowledge import Knowledge, machine, model
+from bedplate.planner.kernels.power import idle_watts, limit_watts
 from bedplate.planner.serving.layout import layout_of
 from bedplate.planner.serving.model import serve
 from bedplate.planner.serving.point import asked

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bedplate.planner.cases import Case, Parallel
-from bedplate.planner.knowledge import Knowledge, machine, model
+from bedplate.planner.facts.cases import Case, Parallel
+from bedplate.planner.facts.knowledge import Knowledge, machine, model
 from bedplate.planner.serving import rates as rate_room
 from bedplate.planner.serving import work as work_room
 from bedplate.planner.serving.disagg import Side, disaggregated

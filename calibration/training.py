@@ -18,8 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import least_squares
 
-from bedplate.planner.calibration import Constants, Spread
-from bedplate.planner.knowledge import Knowledge
+from bedplate.planner.facts.calibration import Constants, Spread
+from bedplate.planner.facts.knowledge import Knowledge
 from bedplate.planner.training.answer import scalar, spread_groups
 from bedplate.planner.training.fit import prepared
 from bedplate.planner.training.operators import model_flops

@@ -28,8 +28,8 @@ from bedplate.core.records import Promotion, Record, Version
 from bedplate.core.sources import Source
 from bedplate.interfaces.cli.verbs import VERBS
 from bedplate.pipeline.standing import Shown, Status
-from bedplate.planner.estimate import Estimate
-from bedplate.planner.sizing import Binding, Breakdown, Design, Sizing
+from bedplate.planner.asking.sizing import Binding, Breakdown, Design, Sizing
+from bedplate.planner.facts.estimate import Estimate
 from bedplate.stages.monitor.bring import Brought
 from bedplate.stages.monitor.report import Report
 

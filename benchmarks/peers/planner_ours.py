@@ -10,7 +10,7 @@ import time
 
 import bedplate
 from bedplate.assembly import knowledge
-from bedplate.planner.questions import Limits, Train
+from bedplate.planner.asking.questions import Limits, Train
 from bedplate.planner.search.offers import offers
 from bedplate.planner.search.training import best_layouts
 

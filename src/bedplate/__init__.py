@@ -20,27 +20,27 @@ if TYPE_CHECKING:
     from .core.project import Project
     from .core.sources import Files, Package
     from .core.workload import Workload
-    from .planner.questions import Batch, Cost, Finetune, Limits, Serve, Site, Train
+    from .planner.asking.questions import Batch, Cost, Finetune, Limits, Serve, Site, Train
 
 __version__ = "0.1.0"
 
 _HOME = {
-    "Batch": "planner.questions",
+    "Batch": "planner.asking.questions",
     "Check": "core.check",
     "Context": "core.context",
-    "Cost": "planner.questions",
+    "Cost": "planner.asking.questions",
     "Features": "core.features",
     "Files": "core.sources",
-    "Finetune": "planner.questions",
-    "Limits": "planner.questions",
+    "Finetune": "planner.asking.questions",
+    "Limits": "planner.asking.questions",
     "Model": "core.model",
     "Package": "core.sources",
     "Pickle": "core.kinds",
     "Project": "core.project",
     "Secret": "core.parameters",
-    "Serve": "planner.questions",
-    "Site": "planner.questions",
-    "Train": "planner.questions",
+    "Serve": "planner.asking.questions",
+    "Site": "planner.asking.questions",
+    "Train": "planner.asking.questions",
     "Workload": "core.workload",
     "daily": "core.parameters",
     "hourly": "core.parameters",

@@ -45,11 +45,11 @@ from .pipeline.wiring.graph import Graph
 from .pipeline.wiring.graph import build as build_graph
 from .pipeline.wiring.services import only_service
 from .pipeline.workspace import Parts, Workspace
-from .planner.expected import Expected
-from .planner.knowledge import Knowledge
+from .planner.asking.questions import Question
+from .planner.asking.sizing import Sizing
+from .planner.facts.knowledge import Knowledge
+from .planner.forecasts.expected import Expected
 from .planner.money.mix import Solve
-from .planner.questions import Question
-from .planner.sizing import Sizing
 from .stages.ingest import Ingest, list_source
 from .stages.monitor.handler import Watch
 from .stages.monitor.shelf import ServiceShelf
@@ -176,7 +176,7 @@ def knowledge(folder: Path | None = None) -> Knowledge:
 def size(question: Question, folder: str | Path | None = None) -> Sizing:
     """What a workload takes, in time, hardware, money and power: the best design, the runner-up, and why.
 
-    `question` is one of Train, Finetune, Serve, Batch, Site and Cost (`bedplate.planner.questions`); its model may be the path of a
+    `question` is one of Train, Finetune, Serve, Batch, Site and Cost (`bedplate.planner.asking.questions`); its model may be the path of a
     Hugging Face style config.json. `folder` holds rows of your own, in files named like those of `bedplate/systems`.
     Raises NotFound for a model or machine that is not known, UserError for what cannot be read or makes no sense.
     """
@@ -250,7 +250,7 @@ def expecting(config: Config) -> Expect | None:
             known = knowing(workload.model, config.folder)
         except UserError as error:
             return Expected(machines=str(held), problem=error.line)
-        planner = importlib.import_module("bedplate.planner.workload")
+        planner = importlib.import_module("bedplate.planner.search.workload")
         found: Expected = planner.expected(workload, held, known, dollars_per_hour(config["price"]))
         return found
 

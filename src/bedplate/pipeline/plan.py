@@ -16,9 +16,9 @@ from bedplate.catalog.catalog import Catalog
 from bedplate.core.errors import BedplateError
 from bedplate.core.records import Forecast, Record, Usage, Version
 from bedplate.core.workload import Workload
-from bedplate.planner.critical import WallTime, wall_time
-from bedplate.planner.expected import Expected, with_history
-from bedplate.planner.history import TrackRecord, coverage, forecast
+from bedplate.planner.forecasts.critical import WallTime, wall_time
+from bedplate.planner.forecasts.expected import Expected, with_history
+from bedplate.planner.forecasts.history import TrackRecord, coverage, forecast
 
 from .decide import Decider, Decision
 from .why import FIRST, Reason, sentence

@@ -8,8 +8,8 @@ from datetime import datetime, timedelta
 from bedplate.catalog.catalog import Catalog
 from bedplate.core.errors import Refused
 from bedplate.core.project import Project
-from bedplate.planner.budget import standing
-from bedplate.planner.history import cost
+from bedplate.planner.forecasts.budget import standing
+from bedplate.planner.forecasts.history import cost
 
 from .plan import Planned
 

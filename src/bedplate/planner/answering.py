@@ -7,15 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from .cases import Answer, Case, Unsupported
 from .convergence.answering import answer as time_to_train
+from .facts.cases import Answer, Case, Unsupported
+from .facts.knowledge import Knowledge
 from .generation.answering import answer as generate
 from .generation.sdxl import answer_sdxl
 from .kernels.answer import collective, gemm
-from .knowledge import Knowledge
 from .serving import disagg, maximum, point
 from .training.answer import memory_of, train_step
-from .training_energy import answer as training_energy
+from .training.energy import answer as training_energy
 
 Model = Callable[[Case, Knowledge], Answer]
 

@@ -1,7 +1,7 @@
 """The one loader of `bedplate/systems/`: rows of hardware, prices, grids, models and constants, validated as they are read.
 
 Choices: CSV for what people compare in columns, JSON for what nests; a user's folder or file of the same shape overrides rows by name
-and adds new ones. A broken row is refused with file, line and field, and so is one that cannot be true (`planner.plausible`). What was
+and adds new ones. A broken row is refused with file, line and field, and so is one that cannot be true (`planner.facts`). What was
 read is kept until a file of the folder says something else. Limits: knows no meaning: what a row says is the planner's business.
 """
 
@@ -19,11 +19,11 @@ from typing import Any, TypeVar
 import msgspec
 
 from bedplate.core.errors import UserError
-from bedplate.planner.architecture import Architecture, Architectures
-from bedplate.planner.calibration import Constants
-from bedplate.planner.hf_config import from_config
-from bedplate.planner.plausible import fault, loose_end
-from bedplate.planner.systems import Accelerator, DayShape, Figure, Grid, Link, Node, Price, Row, StorageSystem, Switch, Systems
+from bedplate.planner.facts.architecture import Architecture, Architectures
+from bedplate.planner.facts.calibration import Constants
+from bedplate.planner.facts.hf_config import from_config
+from bedplate.planner.facts.plausible import fault, loose_end
+from bedplate.planner.facts.systems import Accelerator, DayShape, Figure, Grid, Link, Node, Price, Row, StorageSystem, Switch, Systems
 
 R = TypeVar("R", bound=Row)
 

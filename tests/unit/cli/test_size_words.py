@@ -8,8 +8,8 @@ from bedplate.assembly import size
 from bedplate.core.units import show_usd
 from bedplate.interfaces.cli.size_view import draw
 from bedplate.interfaces.cli.size_words import label, laid_out
-from bedplate.planner.questions import Cost, Limits, Site
-from bedplate.planner.sizing import Design
+from bedplate.planner.asking.questions import Cost, Limits, Site
+from bedplate.planner.asking.sizing import Design
 
 FOUND = size(Site(node="dgx-h100", nodes=128, limits=Limits(region="us-east-1")))
 

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from bedplate.core.errors import UserError
-from bedplate.planner.architecture import counted_params
-from bedplate.planner.hf_config import from_config
+from bedplate.planner.facts.architecture import counted_params
+from bedplate.planner.facts.hf_config import from_config
 from bedplate.storage.systems import load_architectures
 
 ROWS = load_architectures().rows

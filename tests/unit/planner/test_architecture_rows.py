@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bedplate.core.errors import NotFound
-from bedplate.planner.architecture import (
+from bedplate.planner.facts.architecture import (
     Architecture,
     Experts,
     LayerGroup,
@@ -19,7 +19,7 @@ from bedplate.planner.architecture import (
     kv_bytes_per_token,
     layer_params,
 )
-from bedplate.planner.knowledge import Knowledge
+from bedplate.planner.facts.knowledge import Knowledge
 from bedplate.storage.systems import load_architectures, load_systems
 
 ROWS = load_architectures()

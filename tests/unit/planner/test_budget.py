@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bedplate.core.records import Forecast
 from bedplate.core.units import budget
-from bedplate.planner.budget import standing
+from bedplate.planner.forecasts.budget import standing
 
 FIVE = budget("5 USD/month")
 

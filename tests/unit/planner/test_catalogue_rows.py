@@ -9,8 +9,8 @@ import msgspec
 import pytest
 
 from bedplate.core.errors import UserError
-from bedplate.planner.plausible import fault
-from bedplate.planner.systems import EXPORT_ORDER, Accelerator, Grid
+from bedplate.planner.facts.plausible import fault
+from bedplate.planner.facts.systems import EXPORT_ORDER, Accelerator, Grid
 from bedplate.storage.systems import load_systems
 
 SYSTEMS = load_systems()

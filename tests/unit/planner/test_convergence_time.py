@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bedplate.planner.architecture import Architectures
-from bedplate.planner.cases import Case, Unsupported
 from bedplate.planner.convergence.answering import answer, network_bandwidth
 from bedplate.planner.convergence.references import BENCHMARKS, samples_to_converge
 from bedplate.planner.convergence.scaling import Load, Pace, run_seconds
-from bedplate.planner.knowledge import Knowledge
+from bedplate.planner.facts.architecture import Architectures
+from bedplate.planner.facts.cases import Case, Unsupported
+from bedplate.planner.facts.knowledge import Knowledge
 from bedplate.storage.systems import load_constants, load_systems
 
 

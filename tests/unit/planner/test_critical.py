@@ -8,7 +8,7 @@ import random
 import pytest
 
 from bedplate.core.records import Forecast
-from bedplate.planner.critical import wall_time
+from bedplate.planner.forecasts.critical import wall_time
 
 
 def takes(middle: float, factor: float = 1.0) -> Forecast:

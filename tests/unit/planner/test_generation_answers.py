@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bedplate.planner.cases import Case, Unsupported
+from bedplate.planner.facts.cases import Case, Unsupported
+from bedplate.planner.facts.knowledge import Knowledge
 from bedplate.planner.generation.answering import answer, rates_of
 from bedplate.planner.generation.sdxl import answer_sdxl
 from bedplate.planner.generation.timing import Rates, seconds
 from bedplate.planner.generation.work import Request, Work, count, tokens
-from bedplate.planner.knowledge import Knowledge
 from bedplate.storage.systems import load_architectures, load_constants, load_systems
 
 KNOWLEDGE = Knowledge(systems=load_systems(), architectures=load_architectures(), constants={"generation": load_constants("generation")})

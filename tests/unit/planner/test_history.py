@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bedplate.core.records import Forecast, Usage
-from bedplate.planner.history import TrackRecord, cost, coverage, forecast, join
+from bedplate.planner.forecasts.history import TrackRecord, cost, coverage, forecast, join
 
 
 def walls(values: list[float]) -> list[Usage]:

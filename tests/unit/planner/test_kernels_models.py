@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bedplate.planner.cases import Case, Unsupported
+from bedplate.planner.facts.cases import Case, Unsupported
+from bedplate.planner.facts.knowledge import Knowledge
 from bedplate.planner.kernels.answer import collective, gemm
 from bedplate.planner.kernels.collective import Fabric, exchange_seconds, gather_seconds, hand_over_seconds, piped, reduce_seconds
 from bedplate.planner.kernels.roofline import attention_seconds, product_seconds
-from bedplate.planner.knowledge import Knowledge
 from bedplate.storage.systems import load_architectures, load_constants, load_systems
 
 NODE = Fabric(domain=8, scaleup=300e9, fabric=25e9, scaleup_alpha=0.0, fabric_alpha=0.0)

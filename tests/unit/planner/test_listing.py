@@ -6,7 +6,7 @@ import pytest
 
 from bedplate.assembly import knowledge
 from bedplate.core.errors import NotFound
-from bedplate.planner.listing import COLUMNS, cell, listing
+from bedplate.planner.facts.listing import COLUMNS, cell, listing
 
 
 @pytest.mark.parametrize("kind", COLUMNS)

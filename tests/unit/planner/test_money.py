@@ -11,14 +11,14 @@ from hypothesis import strategies as st
 
 from bedplate.assembly import knowledge
 from bedplate.core.errors import NotFound, UserError
-from bedplate.planner.estimate import exact
+from bedplate.planner.asking.questions import Cost, Limits
+from bedplate.planner.facts.estimate import exact
+from bedplate.planner.facts.systems import Price
 from bedplate.planner.money.cost import cost
 from bedplate.planner.money.loads import under_load
 from bedplate.planner.money.mix import Program, Rates, cheapest, filled, program
 from bedplate.planner.money.own import Ownership, interest, monthly, owned, payback_months
 from bedplate.planner.money.rent import HOURS_YEAR, hourly, lost_share, newest, rented
-from bedplate.planner.questions import Cost, Limits
-from bedplate.planner.systems import Price
 
 KNOWN = knowledge()
 

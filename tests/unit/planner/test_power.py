@@ -5,10 +5,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bedplate.planner.calibration import Constants
-from bedplate.planner.cases import Unsupported
-from bedplate.planner.power import idle_watts, power
-from bedplate.planner.systems import Accelerator
+from bedplate.planner.facts.calibration import Constants
+from bedplate.planner.facts.cases import Unsupported
+from bedplate.planner.facts.systems import Accelerator
+from bedplate.planner.kernels.power import idle_watts, power
 
 CHIP = Accelerator(name="X", source="test", vendor="v", mem_gb=80, mem_gbs=3000, tdp_w=700, idle_w=100, tflops={"bf16": 900})
 LAW = Constants(numbers={"power_active": 0.1, "power_compute": 0.6, "power_memory": 0.5})

@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bedplate.planner.estimate import exact
-from bedplate.planner.questions import Cost, Limits, Question, Serve, Site, Term, Train
-from bedplate.planner.report import MONTH_S, WEEKS_MONTH, assess, bought, rented
-from bedplate.planner.sizing import Design, Milestone, Sizing
-from bedplate.planner.systems import Figure, Systems
+from bedplate.planner.asking.questions import Cost, Limits, Question, Serve, Site, Term, Train
+from bedplate.planner.asking.sizing import Design, Milestone, Sizing
+from bedplate.planner.facts.estimate import exact
+from bedplate.planner.facts.systems import Figure, Systems
+from bedplate.planner.search.report import MONTH_S, WEEKS_MONTH, assess, bought, rented
 
 
 def figure(name: str, value: float) -> Figure:

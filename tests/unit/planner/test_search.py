@@ -10,15 +10,15 @@ from hypothesis import strategies as st
 
 from bedplate.assembly import knowledge
 from bedplate.core.errors import NotFound, UserError
-from bedplate.planner.estimate import exact
-from bedplate.planner.questions import Batch, Finetune, Limits, Serve, Train
+from bedplate.planner.asking.questions import Batch, Finetune, Limits, Serve, Train
+from bedplate.planner.asking.sizing import Design, Sizing
+from bedplate.planner.facts.estimate import exact
+from bedplate.planner.facts.systems import Systems
 from bedplate.planner.search import size
 from bedplate.planner.search.common import constraints
 from bedplate.planner.search.offers import machine_key, offers
 from bedplate.planner.search.pick import Constraint, conflict, front, pick
 from bedplate.planner.search.training import best_layouts
-from bedplate.planner.sizing import Design, Sizing
-from bedplate.planner.systems import Systems
 
 KNOWN = knowledge()
 DAY = 86_400.0

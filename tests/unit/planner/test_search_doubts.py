@@ -5,11 +5,11 @@ from __future__ import annotations
 import msgspec
 
 from bedplate.assembly import knowledge
-from bedplate.planner.estimate import exact
-from bedplate.planner.questions import Finetune, Limits, Train
+from bedplate.planner.asking.questions import Finetune, Limits, Train
+from bedplate.planner.asking.sizing import Design
+from bedplate.planner.facts.estimate import exact
 from bedplate.planner.search.doubts import MOST_TRAINING, doubts, measured
 from bedplate.planner.search.offers import Offer
-from bedplate.planner.sizing import Design
 
 KNOWN = knowledge()
 H100 = KNOWN.systems.accelerator("H100-SXM5-80GB")

@@ -11,14 +11,14 @@ import pytest
 
 from bedplate.assembly import knowledge
 from bedplate.core.errors import UserError
+from bedplate.planner.asking.questions import Batch, Limits, Serve
+from bedplate.planner.asking.sizing import Design, Sizing
+from bedplate.planner.facts.knowledge import Knowledge
 from bedplate.planner.kernels.limits import attainable
-from bedplate.planner.knowledge import Knowledge
-from bedplate.planner.questions import Batch, Limits, Serve
 from bedplate.planner.search import size
 from bedplate.planner.search.instances import HEADROOM, Instance, instances, steady
 from bedplate.planner.search.offers import Offer, offers
 from bedplate.planner.serving.loop import open_loop
-from bedplate.planner.sizing import Design, Sizing
 
 KNOWN = knowledge()
 CHIP = "H100-SXM5-80GB"

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 
 from bedplate.assembly import knowledge
 from bedplate.core.errors import UserError
-from bedplate.planner.questions import Finetune, Limits, Train
+from bedplate.planner.asking.questions import Finetune, Limits, Train
+from bedplate.planner.asking.sizing import Design
 from bedplate.planner.search import size
 from bedplate.planner.search.layouts import BATCH_SLACK, batch_sequences, grid, micro_batches, stages
-from bedplate.planner.sizing import Design
 
 KNOWN = knowledge()
 H100 = Limits(on=("H100-SXM5-80GB",), terms=("on-demand",))

@@ -6,13 +6,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bedplate.planner.answering import answer
-from bedplate.planner.cases import Case
-from bedplate.planner.knowledge import Knowledge
+from bedplate.planner.facts.cases import Case
+from bedplate.planner.facts.knowledge import Knowledge
+from bedplate.planner.facts.systems import Accelerator
 from bedplate.planner.serving.datasets import lengths_of
 from bedplate.planner.serving.layout import layout_of, with_room
 from bedplate.planner.serving.model import serve
 from bedplate.planner.serving.records import ServeLayout, ServeLoad
-from bedplate.planner.systems import Accelerator
 from bedplate.storage.systems import load_architectures, load_constants, load_systems
 
 KNOWN = Knowledge(systems=load_systems(), architectures=load_architectures(), constants={"serving": load_constants("serving")})

@@ -6,13 +6,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bedplate.planner.architecture import Architecture, Experts, LayerGroup
+from bedplate.planner.facts.architecture import Architecture, Experts, LayerGroup
+from bedplate.planner.facts.systems import Accelerator
 from bedplate.planner.serving.iteration import experts_hit, iteration, largest_of, smoothmax
 from bedplate.planner.serving.memory import GIB, memory, most_sequences
 from bedplate.planner.serving.rates import APART, REACHED, Rates, labels, sheet
 from bedplate.planner.serving.records import ServeLayout
 from bedplate.planner.serving.work import per_rank, stack
-from bedplate.planner.systems import Accelerator
 
 DENSE = Architecture(
     name="small", source="test", d_model=1024, n_heads=8, n_kv_heads=2, head_dim=128, d_ff=4096, vocab_size=1000,

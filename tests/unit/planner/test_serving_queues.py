@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bedplate.planner.architecture import Architecture, LayerGroup
+from bedplate.planner.facts.architecture import Architecture, LayerGroup
 from bedplate.planner.serving.disagg import Side, disaggregated
 from bedplate.planner.serving.loop import Delays, Demand, closed_loop, open_loop
 from bedplate.planner.serving.maximum import most_under_limit, offline

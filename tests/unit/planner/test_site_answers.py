@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from bedplate.assembly import knowledge
 from bedplate.core.errors import NotFound, UserError
-from bedplate.planner.questions import Limits, Site
+from bedplate.planner.asking.questions import Limits, Site
 from bedplate.planner.site.answer import site
 
 KNOWN = knowledge()

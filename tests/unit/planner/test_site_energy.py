@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bedplate.core.errors import UserError
-from bedplate.planner.estimate import exact
-from bedplate.planner.grid import assumed_carbon, carbon, carbon_row, cleanest, country, day, known, lies_in, water_row
+from bedplate.planner.facts.estimate import exact
 from bedplate.planner.money.ways import electricity
+from bedplate.planner.places.grid import assumed_carbon, carbon, carbon_row, cleanest, country, day, known, lies_in, water_row
 from bedplate.planner.site.energy import by_hour, load, shifting, year
 from bedplate.planner.site.timeline import figures, schedule
 from bedplate.planner.site.ways import Way

@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bedplate.core.errors import UserError
-from bedplate.planner.questions import Site
+from bedplate.planner.asking.questions import Site
+from bedplate.planner.facts.systems import Node
 from bedplate.planner.site.racks import BREAKERS, allowed, electrical, pack, standing
 from bedplate.planner.site.ways import coolings, limit_kw, ways
-from bedplate.planner.systems import Node
 from bedplate.storage.systems import load_systems
 
 SYSTEMS = load_systems()

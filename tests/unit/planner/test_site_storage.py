@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bedplate.core.errors import UserError
+from bedplate.planner.facts.systems import StorageSystem
 from bedplate.planner.site.storage import Need, checkpoint_stall, halved, input_stall, need, plan
-from bedplate.planner.systems import StorageSystem
 from bedplate.storage.systems import load_systems
 
 SYSTEMS = load_systems()

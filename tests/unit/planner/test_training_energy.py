@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bedplate.planner.architecture import Architectures
-from bedplate.planner.cases import Case, Unsupported
-from bedplate.planner.knowledge import Knowledge
-from bedplate.planner.training_energy import answer
+from bedplate.planner.facts.architecture import Architectures
+from bedplate.planner.facts.cases import Case, Unsupported
+from bedplate.planner.facts.knowledge import Knowledge
+from bedplate.planner.training.energy import answer
 from bedplate.storage.systems import load_systems
 
 KNOWLEDGE = Knowledge(systems=load_systems(), architectures=Architectures(rows={}), constants={})

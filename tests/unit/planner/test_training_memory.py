@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bedplate.planner.cases import Case, ModelName, Parallel
-from bedplate.planner.knowledge import Knowledge
+from bedplate.planner.facts.cases import Case, ModelName, Parallel
+from bedplate.planner.facts.knowledge import Knowledge
 from bedplate.planner.training.answer import memory_of, scalar
 from bedplate.planner.training.fit import footprint, prepared, settled
 from bedplate.planner.training.layout import FULL, NONE, SELECTIVE, Layout

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bedplate.planner.cases import Answer, Case, ModelName, Overrides, Parallel, Unsupported
-from bedplate.planner.knowledge import Knowledge
+from bedplate.planner.facts.cases import Answer, Case, ModelName, Overrides, Parallel, Unsupported
+from bedplate.planner.facts.knowledge import Knowledge
 from bedplate.planner.training.answer import memory_of, scalar, train_step
 from bedplate.planner.training.engines import engine
 from bedplate.planner.training.fit import prepared

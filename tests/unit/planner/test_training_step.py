@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bedplate.planner.cases import Case, ModelName, Parallel, Unsupported
-from bedplate.planner.knowledge import Knowledge
+from bedplate.planner.facts.cases import Case, ModelName, Parallel, Unsupported
+from bedplate.planner.facts.knowledge import Knowledge
 from bedplate.planner.training.answer import scalar, train_step
 from bedplate.planner.training.fit import prepared
 from bedplate.planner.training.layout import FULL, Layout, misfits

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from bedplate.assembly import knowledge
 from bedplate.core.records import Forecast, Usage
 from bedplate.core.workload import Workload, machines
-from bedplate.planner.expected import Expected, with_history
-from bedplate.planner.history import CONTRADICTED, forecast
-from bedplate.planner.workload import expected
+from bedplate.planner.forecasts.expected import Expected, with_history
+from bedplate.planner.forecasts.history import CONTRADICTED, forecast
+from bedplate.planner.search.workload import expected
 
 KNOWN = knowledge()
 TRAIN = Workload(model="llama-3.1-8b", tokens="2B", seq_len=8192)

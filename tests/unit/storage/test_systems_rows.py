@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from bedplate.core.errors import NotFound, UserError
-from bedplate.planner.systems import find
+from bedplate.planner.facts.systems import find
 from bedplate.storage.systems import load_systems
 
 SHIPPED = load_systems()

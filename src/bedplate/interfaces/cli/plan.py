@@ -14,9 +14,9 @@ from bedplate.core.records import Forecast
 from bedplate.core.units import show_bytes, show_days, show_joules, show_usd
 from bedplate.pipeline.plan import Planned, total
 from bedplate.pipeline.workspace import Workspace
-from bedplate.planner.critical import WallTime
-from bedplate.planner.expected import Expected
-from bedplate.planner.history import join
+from bedplate.planner.forecasts.critical import WallTime
+from bedplate.planner.forecasts.expected import Expected
+from bedplate.planner.forecasts.history import join
 
 from .common import console, put_json, table, unit
 from .sets import SETS, settings_of

@@ -17,8 +17,8 @@ import msgspec
 from bedplate.assembly import knowledge
 from bedplate.core.errors import UserError
 from bedplate.planner.answering import answer
-from bedplate.planner.cases import Answer, Case
-from bedplate.planner.estimate import Estimate
+from bedplate.planner.facts.cases import Answer, Case
+from bedplate.planner.facts.estimate import Estimate
 
 from .size_ask import SETTINGS, batch, cost, finetune, serve, site, train
 from .size_list import command as listed

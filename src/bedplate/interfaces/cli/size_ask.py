@@ -17,7 +17,7 @@ import msgspec
 from bedplate.assembly import size
 from bedplate.core import units
 from bedplate.core.errors import Refused, UserError
-from bedplate.planner.questions import Batch, Cooling, Cost, Finetune, Limits, Question, Serve, Site, Term, Train
+from bedplate.planner.asking.questions import Batch, Cooling, Cost, Finetune, Limits, Question, Serve, Site, Term, Train
 
 from .common import put_json
 from .size_page import write_page

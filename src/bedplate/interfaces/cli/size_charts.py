@@ -10,8 +10,8 @@ import math
 from collections.abc import Sequence
 
 from bedplate.core.drawing.svg import circle, decades, drawing, line, rect, scale, text, ticks, told
-from bedplate.planner.drawing import Drawing
-from bedplate.planner.sizing import Breakdown, Design, Milestone, Sensitivity
+from bedplate.planner.asking.drawing import Drawing
+from bedplate.planner.asking.sizing import Breakdown, Design, Milestone, Sensitivity
 
 from .size_words import label, offer, part_label, unit_of, written
 

@@ -9,8 +9,8 @@ from rich.markup import escape
 
 from bedplate.assembly import knowledge
 from bedplate.core.units import show_count
-from bedplate.planner.listing import COLUMNS, cell, listing
-from bedplate.planner.systems import Row
+from bedplate.planner.facts.listing import COLUMNS, cell, listing
+from bedplate.planner.facts.systems import Row
 
 from .common import console, put_json, table
 from .size_ask import SETTINGS

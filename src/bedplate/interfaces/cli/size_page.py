@@ -11,7 +11,7 @@ from pathlib import Path
 
 from bedplate.core.drawing.page import page, section, table, tile, tiles
 from bedplate.core.errors import UserError
-from bedplate.planner.sizing import Assumption, Breakdown, Design, Sizing
+from bedplate.planner.asking.sizing import Assumption, Breakdown, Design, Sizing
 
 from . import size_charts as charts
 from .size_words import (

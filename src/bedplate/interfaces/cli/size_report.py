@@ -1,7 +1,7 @@
 """The assessment that a company needs before it builds, as Markdown: goals, options side by side, choice, risks, money by month, time.
 
-Choices: the planner is asked again for rented and for bought machines, and `planner.report` puts the answers together; here they are only
-written down. A number's footnote says what it rests on; the table at the end holds every figure with its source.
+Choices: the planner is asked again for rented and for bought machines, and `planner.search.report` puts the answers together; here they are
+only written down. A number's footnote says what it rests on; the table at the end holds every figure with its source.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from pathlib import Path
 from bedplate.assembly import knowledge, size
 from bedplate.core.errors import BedplateError, UserError
 from bedplate.core.units import show_usd
-from bedplate.planner.questions import Question
-from bedplate.planner.report import Assessment, Option, assess, bought, rented
-from bedplate.planner.sizing import Milestone, Sizing
+from bedplate.planner.asking.questions import Question
+from bedplate.planner.asking.sizing import Milestone, Sizing
+from bedplate.planner.search.report import Assessment, Option, assess, bought, rented
 
 from .size_words import goals, label, layout, offer, ordered, shown, title, workload
 

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from bedplate.planner.sizing import Breakdown, Design, Sizing
+from bedplate.planner.asking.sizing import Breakdown, Design, Sizing
 
 from .blocks import bar
 from .common import console, table

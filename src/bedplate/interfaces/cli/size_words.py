@@ -10,9 +10,9 @@ from collections.abc import Callable
 import msgspec
 
 from bedplate.core.units import show_bytes, show_count, show_days, show_number, show_seconds, show_usd, show_watts
-from bedplate.planner.estimate import Estimate
-from bedplate.planner.questions import Batch, Cost, Finetune, Limits, Question, Serve, Site, Train
-from bedplate.planner.sizing import Design, Sizing
+from bedplate.planner.asking.questions import Batch, Cost, Finetune, Limits, Question, Serve, Site, Train
+from bedplate.planner.asking.sizing import Design, Sizing
+from bedplate.planner.facts.estimate import Estimate
 
 Show = Callable[[float], str]
 

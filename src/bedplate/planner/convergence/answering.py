@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from bedplate.planner.calibration import Constants
-from bedplate.planner.cases import Answer, Case, Unsupported
-from bedplate.planner.estimate import spread
-from bedplate.planner.knowledge import Knowledge, machine
-from bedplate.planner.systems import Accelerator
+from bedplate.planner.facts.calibration import Constants
+from bedplate.planner.facts.cases import Answer, Case, Unsupported
+from bedplate.planner.facts.estimate import spread
+from bedplate.planner.facts.knowledge import Knowledge, machine
+from bedplate.planner.facts.systems import Accelerator
 
 from .references import BENCHMARKS, Benchmark, samples_to_converge
 from .scaling import Load, Pace, Run, run_seconds

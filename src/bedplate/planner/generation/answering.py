@@ -10,13 +10,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from bedplate.planner.architecture import Architecture
-from bedplate.planner.calibration import Constants
-from bedplate.planner.cases import Answer, Case, Unsupported
-from bedplate.planner.estimate import spread
-from bedplate.planner.knowledge import Knowledge, machine, model
-from bedplate.planner.power import power
-from bedplate.planner.systems import Accelerator
+from bedplate.planner.facts.architecture import Architecture
+from bedplate.planner.facts.calibration import Constants
+from bedplate.planner.facts.cases import Answer, Case, Unsupported
+from bedplate.planner.facts.estimate import spread
+from bedplate.planner.facts.knowledge import Knowledge, machine, model
+from bedplate.planner.facts.systems import Accelerator
+from bedplate.planner.kernels.power import power
 
 from .timing import Parts, Rates, seconds
 from .work import Request, count

@@ -8,12 +8,12 @@ text_to_image). Limits: one chip's share of a PCIe board's power limit is an eff
 
 from __future__ import annotations
 
-from bedplate.planner.architecture import Architecture
-from bedplate.planner.calibration import Constants
-from bedplate.planner.cases import Answer, Case, Unsupported
-from bedplate.planner.estimate import spread
-from bedplate.planner.knowledge import Knowledge, machine, model
-from bedplate.planner.systems import Accelerator
+from bedplate.planner.facts.architecture import Architecture
+from bedplate.planner.facts.calibration import Constants
+from bedplate.planner.facts.cases import Answer, Case, Unsupported
+from bedplate.planner.facts.estimate import spread
+from bedplate.planner.facts.knowledge import Knowledge, machine, model
+from bedplate.planner.facts.systems import Accelerator
 
 from .work import Request, count
 

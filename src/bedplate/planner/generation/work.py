@@ -18,8 +18,8 @@ import math
 from typing import Any
 
 from bedplate.core.records import Record
-from bedplate.planner.architecture import Architecture, Diffusion, attention_flops, head_widths, layer_params
-from bedplate.planner.cases import Unsupported
+from bedplate.planner.facts.architecture import Architecture, Diffusion, attention_flops, head_widths, layer_params
+from bedplate.planner.facts.cases import Unsupported
 
 ACTIVATION = 2.0
 """Bytes of one activation (bf16)."""

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from bedplate.planner.calibration import Constants
-from bedplate.planner.cases import Answer, Case, Unsupported
-from bedplate.planner.estimate import spread
-from bedplate.planner.knowledge import Knowledge, machine
+from bedplate.planner.facts.calibration import Constants
+from bedplate.planner.facts.cases import Answer, Case, Unsupported
+from bedplate.planner.facts.estimate import spread
+from bedplate.planner.facts.knowledge import Knowledge, machine
 
 from .collective import Fabric, reduce_seconds
 from .limits import attainable, labels

@@ -6,8 +6,8 @@ ml-engineering); a chip that was never swept gets its vendor's share, an unknown
 
 from __future__ import annotations
 
-from bedplate.planner.calibration import Constants
-from bedplate.planner.systems import Accelerator
+from bedplate.planner.facts.calibration import Constants
+from bedplate.planner.facts.systems import Accelerator
 
 
 def attainable(chip: Accelerator, precision: str, constants: Constants) -> float | None:

@@ -10,11 +10,11 @@ from __future__ import annotations
 import msgspec
 
 from bedplate.core.errors import UserError
-from bedplate.planner.estimate import Estimate, exact, total
-from bedplate.planner.knowledge import Knowledge
-from bedplate.planner.questions import Cost, Term
-from bedplate.planner.sizing import Assumption, Binding, Breakdown, Design, Part, Sensitivity, Sizing, assumed
-from bedplate.planner.systems import Node, Price, Systems
+from bedplate.planner.asking.questions import Cost, Term
+from bedplate.planner.asking.sizing import Assumption, Binding, Breakdown, Design, Part, Sensitivity, Sizing, assumed
+from bedplate.planner.facts.estimate import Estimate, exact, total
+from bedplate.planner.facts.knowledge import Knowledge
+from bedplate.planner.facts.systems import Node, Price, Systems
 
 from .loads import LOST_HOURS, RENTED, mixed, under_load
 from .mix import Solve

@@ -12,10 +12,10 @@ import math
 import msgspec
 
 from bedplate.core.errors import UserError
-from bedplate.planner.estimate import Estimate
-from bedplate.planner.questions import Cost, Term
-from bedplate.planner.sizing import Breakdown, Design, Part
-from bedplate.planner.systems import Node, Price, Systems
+from bedplate.planner.asking.questions import Cost, Term
+from bedplate.planner.asking.sizing import Breakdown, Design, Part
+from bedplate.planner.facts.estimate import Estimate
+from bedplate.planner.facts.systems import Node, Price, Systems
 
 from .mix import Mix, Rates, Solve, cheapest
 from .rent import HOURS_MONTH, hourly, lost_share, rented

@@ -15,8 +15,8 @@ from __future__ import annotations
 import msgspec
 
 from bedplate.core.records import Record
-from bedplate.planner.sizing import Breakdown, Part
-from bedplate.planner.systems import Systems
+from bedplate.planner.asking.sizing import Breakdown, Part
+from bedplate.planner.facts.systems import Systems
 
 from .rent import HOURS_MONTH
 

@@ -17,9 +17,9 @@ from collections.abc import Iterable
 
 import msgspec
 
-from bedplate.planner.estimate import Estimate
-from bedplate.planner.questions import Term
-from bedplate.planner.systems import Price, Systems
+from bedplate.planner.asking.questions import Term
+from bedplate.planner.facts.estimate import Estimate
+from bedplate.planner.facts.systems import Price, Systems
 
 HOURS_MONTH = 730.0
 HOURS_YEAR = 8760.0

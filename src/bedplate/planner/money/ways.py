@@ -11,9 +11,9 @@ import math
 from bedplate.core.errors import UserError
 from bedplate.core.records import Record
 from bedplate.core.units import show_number, show_usd
-from bedplate.planner.grid import known, lies_in, two_letters
-from bedplate.planner.questions import Cost, Limits
-from bedplate.planner.systems import Node, Price, Systems
+from bedplate.planner.asking.questions import Cost, Limits
+from bedplate.planner.facts.systems import Node, Price, Systems
+from bedplate.planner.places.grid import known, lies_in, two_letters
 
 from .own import Ownership, ownership
 from .rent import newest

@@ -14,9 +14,9 @@ from typing import TypeVar
 import msgspec
 
 from bedplate.core.errors import UserError
-from bedplate.planner.architecture import Architecture
-from bedplate.planner.questions import Finetune, Limits, Question, Train
-from bedplate.planner.systems import EXPORT_ORDER, Accelerator
+from bedplate.planner.asking.questions import Finetune, Limits, Question, Train
+from bedplate.planner.facts.architecture import Architecture
+from bedplate.planner.facts.systems import EXPORT_ORDER, Accelerator
 from bedplate.planner.training.engines import ALIASES, ENGINES
 
 from .offers import Offer, joins

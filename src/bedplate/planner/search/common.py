@@ -8,12 +8,12 @@ from collections.abc import Callable, Iterable
 import msgspec
 
 from bedplate.core.units import show_days, show_seconds, show_watts
-from bedplate.planner.estimate import Estimate, exact, product
-from bedplate.planner.grid import assumed_carbon
-from bedplate.planner.knowledge import Knowledge
+from bedplate.planner.asking.questions import Limits
+from bedplate.planner.asking.sizing import Assumption, Breakdown, Part, Sensitivity, assumed
+from bedplate.planner.facts.estimate import Estimate, exact, product
+from bedplate.planner.facts.knowledge import Knowledge
 from bedplate.planner.money.rent import COMMITTED_MONTHS, HOURS_MONTH, whole_terms
-from bedplate.planner.questions import Limits
-from bedplate.planner.sizing import Assumption, Breakdown, Part, Sensitivity, assumed
+from bedplate.planner.places.grid import assumed_carbon
 
 from .offers import HOST_SHARE, Offer
 from .pick import Constraint

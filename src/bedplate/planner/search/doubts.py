@@ -7,11 +7,11 @@ labels, so that it cannot differ from them.
 from __future__ import annotations
 
 from bedplate.core.units import show_usd
-from bedplate.planner.calibration import Constants
-from bedplate.planner.knowledge import Knowledge
-from bedplate.planner.questions import Batch, Finetune, Limits, Serve, Train
-from bedplate.planner.sizing import Design
-from bedplate.planner.systems import Accelerator
+from bedplate.planner.asking.questions import Batch, Finetune, Limits, Serve, Train
+from bedplate.planner.asking.sizing import Design
+from bedplate.planner.facts.calibration import Constants
+from bedplate.planner.facts.knowledge import Knowledge
+from bedplate.planner.facts.systems import Accelerator
 
 from .offers import Offer
 

@@ -19,17 +19,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bedplate.core.records import Record
-from bedplate.planner.architecture import Architecture
-from bedplate.planner.cases import Case, ModelName, Unsupported
+from bedplate.planner.asking.questions import Batch, Serve
+from bedplate.planner.facts.architecture import Architecture
+from bedplate.planner.facts.cases import Case, ModelName, Unsupported
+from bedplate.planner.facts.knowledge import Knowledge
+from bedplate.planner.facts.systems import Accelerator
 from bedplate.planner.kernels.limits import attainable
-from bedplate.planner.knowledge import Knowledge
-from bedplate.planner.questions import Batch, Serve
 from bedplate.planner.serving.layout import CHECKPOINT, layout_of
 from bedplate.planner.serving.loop import Demand, Steady, closed_loop
 from bedplate.planner.serving.memory import most_sequences
 from bedplate.planner.serving.model import Machine, machine_of, shares
 from bedplate.planner.serving.records import IterationBreakdown, ServeLayout, ServeLoad
-from bedplate.planner.systems import Accelerator
 
 from .offers import Offer, joins
 

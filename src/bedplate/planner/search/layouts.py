@@ -14,8 +14,8 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from bedplate.planner.architecture import Architecture, counted_params
-from bedplate.planner.questions import Finetune, Train
+from bedplate.planner.asking.questions import Finetune, Train
+from bedplate.planner.facts.architecture import Architecture, counted_params
 from bedplate.planner.training.layout import FULL, NONE, SELECTIVE, Layout, misfits
 
 BATCH_TOKENS = ((3e9, 2**20), (200e9, 2**22), (math.inf, 2**24))

@@ -13,14 +13,14 @@ from collections.abc import Iterable
 
 from bedplate.core.errors import NotFound, UserError
 from bedplate.core.records import Record
-from bedplate.planner.estimate import Estimate
-from bedplate.planner.grid import carbon, known, lies_in
+from bedplate.planner.asking.questions import Batch, Finetune, Limits, Serve, Term, Train
+from bedplate.planner.asking.sizing import Design
+from bedplate.planner.facts.estimate import Estimate
+from bedplate.planner.facts.systems import Accelerator, Node, Price, Systems
 from bedplate.planner.money.own import monthly
 from bedplate.planner.money.rent import HOURS_MONTH, hourly, newest
 from bedplate.planner.money.ways import electricity, purchase, terms_of_owning
-from bedplate.planner.questions import Batch, Finetune, Limits, Serve, Term, Train
-from bedplate.planner.sizing import Design
-from bedplate.planner.systems import Accelerator, Node, Price, Systems
+from bedplate.planner.places.grid import carbon, known, lies_in
 
 HOST_SHARE = 0.35
 """Power of processors, memory, network cards and fans over that of the accelerators: DGX H100 draws 10.2 kW for 5.6 kW of GPUs at its

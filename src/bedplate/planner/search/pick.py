@@ -13,7 +13,7 @@ from itertools import combinations
 import msgspec
 
 from bedplate.core.records import Record
-from bedplate.planner.sizing import Binding, Design
+from bedplate.planner.asking.sizing import Binding, Design
 
 RELAX = 1.1
 """A constraint is relaxed by a tenth."""

@@ -16,17 +16,17 @@ from collections.abc import Iterator
 import msgspec
 
 from bedplate.core.records import Record
-from bedplate.planner.calibration import Constants
-from bedplate.planner.cases import Case, ModelName
-from bedplate.planner.estimate import Estimate, exact, product, spread
-from bedplate.planner.knowledge import Knowledge
+from bedplate.planner.asking.questions import Batch, Serve
+from bedplate.planner.asking.sizing import Breakdown, Design
+from bedplate.planner.facts.calibration import Constants
+from bedplate.planner.facts.cases import Case, ModelName
+from bedplate.planner.facts.estimate import Estimate, exact, product, spread
+from bedplate.planner.facts.knowledge import Knowledge
+from bedplate.planner.kernels.power import power
 from bedplate.planner.money.rent import HOURS_MONTH
-from bedplate.planner.power import power
-from bedplate.planner.questions import Batch, Serve
 from bedplate.planner.serving.point import groups
 from bedplate.planner.serving.records import IterationBreakdown, ServeMemory
 from bedplate.planner.serving.scaling import autoscaling, cold_start
-from bedplate.planner.sizing import Breakdown, Design
 
 from .common import START_S, counted, metered, money, over_time, parts, provisioned
 from .instances import TAIL_TPOT, TAIL_TTFT, Instance, State

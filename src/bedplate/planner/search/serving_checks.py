@@ -10,8 +10,8 @@ from __future__ import annotations
 import math
 
 from bedplate.core.errors import UserError
-from bedplate.planner.architecture import Architecture
-from bedplate.planner.questions import Batch, Serve
+from bedplate.planner.asking.questions import Batch, Serve
+from bedplate.planner.facts.architecture import Architecture
 from bedplate.planner.serving.layout import CHUNK
 
 from .checks import known

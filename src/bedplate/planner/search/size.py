@@ -9,15 +9,15 @@ from typing import Any
 import msgspec
 
 from bedplate.core.errors import UserError
-from bedplate.planner.architecture import Architecture
-from bedplate.planner.cases import Unsupported
-from bedplate.planner.knowledge import Knowledge
+from bedplate.planner.asking.questions import Batch, Cost, Finetune, Limits, Question, Serve, Site, Train
+from bedplate.planner.asking.sizing import Design, Sizing
+from bedplate.planner.facts.architecture import Architecture
+from bedplate.planner.facts.cases import Unsupported
+from bedplate.planner.facts.knowledge import Knowledge
+from bedplate.planner.facts.systems import BYTES
 from bedplate.planner.money.cost import cost
 from bedplate.planner.money.mix import Solve
-from bedplate.planner.questions import Batch, Cost, Finetune, Limits, Question, Serve, Site, Train
 from bedplate.planner.site.answer import site
-from bedplate.planner.sizing import Design, Sizing
-from bedplate.planner.systems import BYTES
 
 from . import vision
 from .checks import readable, trainable, usable, within

@@ -14,13 +14,13 @@ from collections.abc import Iterator
 import numpy as np
 
 from bedplate.core.records import Record
-from bedplate.planner.architecture import Architecture, counted_params
-from bedplate.planner.cases import Case, ModelName, Parallel, Unsupported
-from bedplate.planner.estimate import exact, spread, total
-from bedplate.planner.knowledge import Knowledge
-from bedplate.planner.power import power
-from bedplate.planner.questions import Finetune, Train
-from bedplate.planner.sizing import Design
+from bedplate.planner.asking.questions import Finetune, Train
+from bedplate.planner.asking.sizing import Design
+from bedplate.planner.facts.architecture import Architecture, counted_params
+from bedplate.planner.facts.cases import Case, ModelName, Parallel, Unsupported
+from bedplate.planner.facts.estimate import exact, spread, total
+from bedplate.planner.facts.knowledge import Knowledge
+from bedplate.planner.kernels.power import power
 from bedplate.planner.training.answer import spread_groups
 from bedplate.planner.training.fit import held
 from bedplate.planner.training.goodput import Goodput, goodput

@@ -14,12 +14,12 @@ import math
 from collections.abc import Iterator
 
 from bedplate.core.errors import UserError
-from bedplate.planner.architecture import Architecture
-from bedplate.planner.estimate import Estimate, exact, spread, total
-from bedplate.planner.knowledge import Knowledge
-from bedplate.planner.power import power
-from bedplate.planner.questions import Train
-from bedplate.planner.sizing import Design
+from bedplate.planner.asking.questions import Train
+from bedplate.planner.asking.sizing import Design
+from bedplate.planner.facts.architecture import Architecture
+from bedplate.planner.facts.estimate import Estimate, exact, spread, total
+from bedplate.planner.facts.knowledge import Knowledge
+from bedplate.planner.kernels.power import power
 
 from .common import counted, metered, money, over_time, provisioned
 from .offers import Offer, joins

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from bedplate.planner.calibration import Constants
+from bedplate.planner.facts.calibration import Constants
 
 
 class Lengths(NamedTuple):

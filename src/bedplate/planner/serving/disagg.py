@@ -19,8 +19,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from bedplate.planner.cases import Answer, Case, Unsupported
-from bedplate.planner.knowledge import Knowledge, machine
+from bedplate.planner.facts.cases import Answer, Case, Unsupported
+from bedplate.planner.facts.knowledge import Knowledge, machine
 
 from .iteration import iteration
 from .layout import layout_of, load_of, writer

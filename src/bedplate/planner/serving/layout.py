@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import msgspec
 
-from bedplate.planner.architecture import Architecture
-from bedplate.planner.calibration import Constants
-from bedplate.planner.cases import Case, Parallel, Unsupported
-from bedplate.planner.knowledge import Knowledge, model
-from bedplate.planner.systems import Accelerator
+from bedplate.planner.facts.architecture import Architecture
+from bedplate.planner.facts.calibration import Constants
+from bedplate.planner.facts.cases import Case, Parallel, Unsupported
+from bedplate.planner.facts.knowledge import Knowledge, model
+from bedplate.planner.facts.systems import Accelerator
 
 from .datasets import answer_tokens, prompt_tokens
 from .memory import memory, most_sequences

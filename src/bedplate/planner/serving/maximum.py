@@ -14,10 +14,10 @@ from typing import NamedTuple
 import msgspec
 import numpy as np
 
-from bedplate.planner.architecture import Architecture
-from bedplate.planner.cases import Answer, Case, Unsupported
-from bedplate.planner.knowledge import Knowledge, machine
-from bedplate.planner.systems import Accelerator
+from bedplate.planner.facts.architecture import Architecture
+from bedplate.planner.facts.cases import Answer, Case, Unsupported
+from bedplate.planner.facts.knowledge import Knowledge, machine
+from bedplate.planner.facts.systems import Accelerator
 
 from .datasets import lengths_of
 from .iteration import iteration

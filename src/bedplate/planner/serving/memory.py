@@ -12,7 +12,7 @@ from typing import cast
 
 import numpy as np
 
-from bedplate.planner.systems import Accelerator
+from bedplate.planner.facts.systems import Accelerator
 
 from .records import Numbers, ServeLayout, ServeMemory
 from .work import Work

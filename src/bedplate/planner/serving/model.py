@@ -12,10 +12,10 @@ import msgspec
 import numpy as np
 
 from bedplate.core.records import Record
-from bedplate.planner.architecture import Architecture
-from bedplate.planner.calibration import Constants
-from bedplate.planner.power import power
-from bedplate.planner.systems import Accelerator
+from bedplate.planner.facts.architecture import Architecture
+from bedplate.planner.facts.calibration import Constants
+from bedplate.planner.facts.systems import Accelerator
+from bedplate.planner.kernels.power import power
 
 from .loop import Delays, Demand, Steady, closed_loop, delays_of, open_loop
 from .memory import memory, most_sequences

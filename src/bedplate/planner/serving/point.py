@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import math
 
-from bedplate.planner.architecture import Architecture
-from bedplate.planner.calibration import Constants
-from bedplate.planner.cases import Answer, Case
-from bedplate.planner.estimate import Estimate, spread
-from bedplate.planner.knowledge import Knowledge, machine
-from bedplate.planner.systems import Accelerator
+from bedplate.planner.facts.architecture import Architecture
+from bedplate.planner.facts.calibration import Constants
+from bedplate.planner.facts.cases import Answer, Case
+from bedplate.planner.facts.estimate import Estimate, spread
+from bedplate.planner.facts.knowledge import Knowledge, machine
+from bedplate.planner.facts.systems import Accelerator
 
 from .layout import layout_of, load_of, with_room, writer
 from .model import serve

@@ -14,9 +14,9 @@ import msgspec
 import numpy as np
 
 from bedplate.core.records import Record
-from bedplate.planner.calibration import Constants
-from bedplate.planner.cases import Unsupported
-from bedplate.planner.systems import Accelerator
+from bedplate.planner.facts.calibration import Constants
+from bedplate.planner.facts.cases import Unsupported
+from bedplate.planner.facts.systems import Accelerator
 
 from .records import Numbers, ServeLayout
 

@@ -14,7 +14,7 @@ import msgspec
 import numpy as np
 
 from bedplate.core.records import Record
-from bedplate.planner.architecture import (
+from bedplate.planner.facts.architecture import (
     Architecture,
     LayerGroup,
     attention_flops,
@@ -25,7 +25,7 @@ from bedplate.planner.architecture import (
     layer_params,
     state_bytes,
 )
-from bedplate.planner.systems import BYTES
+from bedplate.planner.facts.systems import BYTES
 
 from .records import Numbers, ServeLayout
 

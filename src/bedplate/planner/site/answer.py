@@ -13,12 +13,12 @@ import math
 import msgspec
 
 from bedplate.core.errors import UserError
-from bedplate.planner.grid import assumed_carbon, known
-from bedplate.planner.knowledge import Knowledge
+from bedplate.planner.asking.questions import Site
+from bedplate.planner.asking.sizing import Assumption, Design, Sizing, assumed
+from bedplate.planner.facts.knowledge import Knowledge
 from bedplate.planner.money.own import monthly, payback_months
 from bedplate.planner.money.ways import MOST_MONTHS, electricity, purchase
-from bedplate.planner.questions import Site
-from bedplate.planner.sizing import Assumption, Design, Sizing, assumed
+from bedplate.planner.places.grid import assumed_carbon, known
 
 from . import energy, fabric, racks, storage
 from .design import Given, Parts, design, parts

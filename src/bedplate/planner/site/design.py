@@ -9,12 +9,12 @@ from __future__ import annotations
 from typing import Any
 
 from bedplate.core.records import Record
-from bedplate.planner.estimate import Estimate, exact, total
+from bedplate.planner.asking.questions import Cooling, Site
+from bedplate.planner.asking.sizing import Breakdown, Design, Part, Sensitivity
+from bedplate.planner.facts.estimate import Estimate, exact, total
+from bedplate.planner.facts.systems import Accelerator, Node, Systems
 from bedplate.planner.money.rent import HOURS_MONTH
 from bedplate.planner.money.ways import Purchase
-from bedplate.planner.questions import Cooling, Site
-from bedplate.planner.sizing import Breakdown, Design, Part, Sensitivity
-from bedplate.planner.systems import Accelerator, Node, Systems
 
 from .energy import Load, Year, by_hour, load, year
 from .fabric import Fabric, compute_fabric, front_fabric

@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 import math
 
-from bedplate.planner.drawing import Box, Drawing, Line
+from bedplate.planner.asking.drawing import Box, Drawing, Line
 
 from .design import Given, Parts
 from .fabric import Fabric

@@ -12,11 +12,11 @@ Choices: networks and storage draw the same day and night. The day's shape moves
 from __future__ import annotations
 
 from bedplate.core.records import Record
-from bedplate.planner.estimate import Estimate, exact, product, total
-from bedplate.planner.grid import HOURS, carbon, carbon_row, cleanest, day, water_row
-from bedplate.planner.questions import Cooling
-from bedplate.planner.sizing import Breakdown, Part
-from bedplate.planner.systems import Figure, Systems
+from bedplate.planner.asking.questions import Cooling
+from bedplate.planner.asking.sizing import Breakdown, Part
+from bedplate.planner.facts.estimate import Estimate, exact, product, total
+from bedplate.planner.facts.systems import HOURS, Figure, Systems
+from bedplate.planner.places.grid import carbon, carbon_row, cleanest, day, water_row
 
 HOURS_YEAR = 8760.0
 FIGURES = ("node-busy-share", "node-idle-share", "management-share", "carbon-spread")

@@ -11,8 +11,8 @@ import math
 
 from bedplate.core.errors import NotFound, UserError
 from bedplate.core.records import Record
-from bedplate.planner.estimate import Estimate
-from bedplate.planner.systems import Link, Node, Switch, Systems
+from bedplate.planner.facts.estimate import Estimate
+from bedplate.planner.facts.systems import Link, Node, Switch, Systems
 
 from .tree import Tree, tree
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 
-from bedplate.planner.questions import Site
-from bedplate.planner.sizing import Binding, Design
+from bedplate.planner.asking.questions import Site
+from bedplate.planner.asking.sizing import Binding, Design
 
 from .design import WEEK_S, Given, Parts
 

@@ -14,13 +14,13 @@ import math
 import msgspec
 
 from bedplate.core.records import Record
-from bedplate.planner.estimate import Estimate
+from bedplate.planner.asking.questions import Cooling
+from bedplate.planner.asking.sizing import Breakdown, Part, Sensitivity
+from bedplate.planner.facts.estimate import Estimate
+from bedplate.planner.facts.systems import Systems
 from bedplate.planner.money.own import FIGURES as OWN_FIGURES
 from bedplate.planner.money.own import Ownership, interest, monthly, owned, ownership
 from bedplate.planner.money.ways import Purchase, with_unit
-from bedplate.planner.questions import Cooling
-from bedplate.planner.sizing import Breakdown, Part, Sensitivity
-from bedplate.planner.systems import Systems
 
 from .ways import Way
 

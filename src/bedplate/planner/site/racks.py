@@ -17,9 +17,9 @@ import msgspec
 
 from bedplate.core.errors import NotFound, UserError
 from bedplate.core.records import Record
+from bedplate.planner.asking.questions import Cooling
+from bedplate.planner.facts.systems import Node, Systems
 from bedplate.planner.money.ways import kilowatts
-from bedplate.planner.questions import Cooling
-from bedplate.planner.systems import Node, Systems
 
 COOLINGS: tuple[Cooling, ...] = ("air", "rear-door", "liquid", "immersion")
 BREAKERS = (16, 20, 32, 40, 50, 63, 80, 100, 125, 160, 200, 250, 315, 400)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from bedplate.planner.asking.questions import Site, Term
+from bedplate.planner.asking.sizing import Design
+from bedplate.planner.facts.systems import Node, Price, Systems
 from bedplate.planner.money.rent import HOURS_MONTH, hourly, rented
 from bedplate.planner.money.ways import offers
-from bedplate.planner.questions import Site, Term
-from bedplate.planner.sizing import Design
-from bedplate.planner.systems import Node, Price, Systems
 
 TERMS: tuple[Term, ...] = ("on-demand", "reserved-1y", "reserved-3y")
 """A site stands for years: what is reclaimed at will is no alternative to it."""

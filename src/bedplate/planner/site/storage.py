@@ -13,7 +13,7 @@ import math
 
 from bedplate.core.errors import UserError
 from bedplate.core.records import Record
-from bedplate.planner.systems import Accelerator, Node, StorageSystem, Systems
+from bedplate.planner.facts.systems import Accelerator, Node, StorageSystem, Systems
 
 FIGURES = (
     "storage-read-gbs-accelerator", "storage-tb-accelerator", "storage-hot-share", "storage-efficiency", "checkpoint-memory-share",

@@ -15,10 +15,10 @@ import functools
 from collections.abc import Callable
 
 from bedplate.core.records import Record
-from bedplate.planner.estimate import Estimate
-from bedplate.planner.questions import Cooling
-from bedplate.planner.sizing import Milestone
-from bedplate.planner.systems import Figure, Systems
+from bedplate.planner.asking.questions import Cooling
+from bedplate.planner.asking.sizing import Milestone
+from bedplate.planner.facts.estimate import Estimate
+from bedplate.planner.facts.systems import Figure, Systems
 
 from .ways import Way
 

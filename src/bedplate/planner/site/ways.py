@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Literal
 
 from bedplate.core.errors import UserError
-from bedplate.planner.questions import Cooling, Site
-from bedplate.planner.systems import Node, Systems
+from bedplate.planner.asking.questions import Cooling, Site
+from bedplate.planner.facts.systems import Node, Systems
 
 from .racks import allowed
 

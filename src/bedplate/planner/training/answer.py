@@ -7,10 +7,10 @@ import math
 import msgspec
 import numpy as np
 
-from bedplate.planner.cases import Answer, Case
-from bedplate.planner.estimate import Estimate, spread
+from bedplate.planner.facts.cases import Answer, Case
+from bedplate.planner.facts.estimate import Estimate, spread
+from bedplate.planner.facts.knowledge import Knowledge
 from bedplate.planner.kernels.roofline import Numbers
-from bedplate.planner.knowledge import Knowledge
 
 from .fit import USABLE, footprint, held, prepared
 from .layout import FULL, NONE, SELECTIVE

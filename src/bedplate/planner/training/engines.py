@@ -7,7 +7,7 @@ MaxText.
 from __future__ import annotations
 
 from bedplate.core.records import Record
-from bedplate.planner.cases import Case
+from bedplate.planner.facts.cases import Case
 
 
 class Engine(Record, frozen=True, kw_only=True):

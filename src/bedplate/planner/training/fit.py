@@ -5,10 +5,10 @@ from __future__ import annotations
 import msgspec
 import numpy as np
 
-from bedplate.planner.calibration import Constants
-from bedplate.planner.cases import Case
+from bedplate.planner.facts.calibration import Constants
+from bedplate.planner.facts.cases import Case
+from bedplate.planner.facts.knowledge import Knowledge
 from bedplate.planner.kernels.roofline import Numbers
-from bedplate.planner.knowledge import Knowledge
 
 from .layout import FULL, NONE, SELECTIVE, Layout
 from .memory import Held, MemoryBreakdown, memory

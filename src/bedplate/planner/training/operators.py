@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bedplate.core.records import Record
-from bedplate.planner.architecture import (
+from bedplate.planner.facts.architecture import (
     Architecture,
     LayerGroup,
     expert_params,

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from bedplate.core.records import Record
-from bedplate.planner.calibration import Constants
+from bedplate.planner.facts.calibration import Constants
 from bedplate.planner.kernels.roofline import Numbers
 
 

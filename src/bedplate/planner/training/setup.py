@@ -10,12 +10,12 @@ import math
 import re
 
 from bedplate.core.records import Record
-from bedplate.planner.architecture import Architecture, LayerGroup, counted_params
-from bedplate.planner.cases import Case, ModelName, Unsupported
+from bedplate.planner.facts.architecture import Architecture, LayerGroup, counted_params
+from bedplate.planner.facts.cases import Case, ModelName, Unsupported
+from bedplate.planner.facts.knowledge import Knowledge, machine
+from bedplate.planner.facts.knowledge import model as known_model
+from bedplate.planner.facts.systems import BYTES, Accelerator, Systems
 from bedplate.planner.kernels.limits import attainable
-from bedplate.planner.knowledge import Knowledge, machine
-from bedplate.planner.knowledge import model as known_model
-from bedplate.planner.systems import BYTES, Accelerator, Systems
 
 from .engines import QUANTISE, Engine, engine, unfused
 from .layout import FULL, NONE, SELECTIVE, Layout

@@ -1,7 +1,7 @@
 """What the electricity of a region is like: carbon, price region by region, water, and the shape of a typical day.
 
 Choices: a region is matched by its exact name first (a cloud's `eu-north-1`; Azure's `East US` is its `eastus`), then by its country: the
-one that a row of that region is named after, else that of `planner.places`. Where nothing is known the world's median country stands in.
+one that a row of that region is named after, else that of `countries.py`. Where nothing is known the world's median country stands in.
 A day's shape is relative to its mean, so that it goes with any yearly figure.
 Limits: yearly means of the place, not of the contract: a purchase of green electricity is not counted; no season, no forecast.
 """
@@ -11,12 +11,10 @@ from __future__ import annotations
 import difflib
 
 from bedplate.core.errors import UserError
+from bedplate.planner.asking.sizing import Assumption
+from bedplate.planner.facts.systems import HOURS, DayShape, Grid, Systems
 
-from .places import EU, ISO3, country_of, squeezed
-from .sizing import Assumption
-from .systems import DayShape, Grid, Systems
-
-HOURS = tuple(f"{hour:02d}" for hour in range(24))
+from .countries import EU, ISO3, country_of, squeezed
 
 
 def carbon(region: str, systems: Systems) -> float:

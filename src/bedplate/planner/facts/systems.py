@@ -193,6 +193,10 @@ class Grid(Row, frozen=True, kw_only=True):
     year: str = ""
 
 
+HOURS = tuple(f"{hour:02d}" for hour in range(24))
+"""The hours of a day as rows spell them."""
+
+
 class DayShape(Row, frozen=True, kw_only=True):
     """Carbon intensity over a typical day: local hour ('00' to '23') -> ratio to the day's mean, for regions that start so."""
 

@@ -13,10 +13,10 @@ from __future__ import annotations
 
 import statistics
 
-from .architecture import counted_params
-from .cases import Answer, Case, Unsupported
-from .estimate import Estimate, exact, product, spread
-from .knowledge import Knowledge, machine, model
+from bedplate.planner.facts.architecture import counted_params
+from bedplate.planner.facts.cases import Answer, Case, Unsupported
+from bedplate.planner.facts.estimate import Estimate, exact, product, spread
+from bedplate.planner.facts.knowledge import Knowledge, machine, model
 
 USUAL_MFU = 0.38
 """Share of the 16-bit peak that published large runs reach: 0.30 (BLOOM), 0.36 (OPT-175B), 0.38-0.43 (Llama 3, arXiv 2407.21783)."""

@@ -18,11 +18,11 @@ from typing import Literal
 import msgspec
 
 from bedplate.core.records import Record
+from bedplate.planner.asking.questions import Cost, Question, Serve, Site, Term
+from bedplate.planner.asking.sizing import Assumption, Design, Milestone, Sensitivity, Sizing, assumed
+from bedplate.planner.facts.systems import Systems
 
-from .questions import Cost, Question, Serve, Site, Term
-from .search.offers import usual_terms
-from .sizing import Assumption, Design, Milestone, Sensitivity, Sizing, assumed
-from .systems import Systems
+from .offers import usual_terms
 
 Way = Literal["cloud", "on premises", "hybrid"]
 RENTED: tuple[Term, ...] = ("on-demand", "spot", "reserved-1y", "reserved-3y")

@@ -18,9 +18,9 @@ from typing import Any
 
 import numpy as np
 
-from .calibration import Constants
-from .cases import Unsupported
-from .systems import Accelerator
+from bedplate.planner.facts.calibration import Constants
+from bedplate.planner.facts.cases import Unsupported
+from bedplate.planner.facts.systems import Accelerator
 
 IDLE_SHARE = 0.12
 """Idle over board power where the data sheet gives none: 60-120 W of 700 W (H100), 140 W of 1000 W (B200), read idle on test hosts."""

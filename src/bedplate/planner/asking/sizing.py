@@ -13,11 +13,11 @@ from typing import Any
 import msgspec
 
 from bedplate.core.records import Record
+from bedplate.planner.facts.estimate import Estimate
+from bedplate.planner.facts.systems import Figure
 
 from .drawing import Drawing
-from .estimate import Estimate
 from .questions import Question
-from .systems import Figure
 
 
 class Part(Record, frozen=True, kw_only=True):

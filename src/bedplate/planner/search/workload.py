@@ -14,16 +14,16 @@ import msgspec
 from bedplate.core.errors import BedplateError, NotFound, UserError
 from bedplate.core.records import Forecast
 from bedplate.core.workload import Machines, Task, Workload
+from bedplate.planner.asking.questions import Batch, Finetune, Limits, Serve, Train
+from bedplate.planner.asking.sizing import Design
+from bedplate.planner.facts.cases import Unsupported
+from bedplate.planner.facts.estimate import Estimate
+from bedplate.planner.facts.knowledge import Knowledge
+from bedplate.planner.facts.systems import Systems
+from bedplate.planner.forecasts.expected import Expected
+from bedplate.planner.forecasts.history import cost
 
-from .cases import Unsupported
-from .estimate import Estimate
-from .expected import Expected
-from .history import cost
-from .knowledge import Knowledge
-from .questions import Batch, Finetune, Limits, Serve, Train
-from .search import size
-from .sizing import Design
-from .systems import Systems
+from .size import size
 
 MOST_TIMES: Final = 256
 """How many times the target's machines are tried where they do not do."""

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import math
 
-from .grid import HOURS
-from .systems import DayShape, Figure, Grid, Price, Row, Systems
+from .systems import HOURS, DayShape, Figure, Grid, Price, Row, Systems
 
 MOST_G_KWH = 2000.0
 """Old lignite plants emit about 1,200 g CO2 for a kWh (IPCC AR5 WG III, annex III: coal up to 910 in new plants)."""

@@ -1,5 +1,5 @@
 """What is expected of a declared workload on a target's machines, and how the attempts that were made are blended into it. Light: a run
-that skips everything imports this, and not the search (`planner.workload`) that makes it.
+that skips everything imports this, and not the search (`planner.search.workload`) that makes it.
 
 Choices: only time is blended, because it is measured as it is predicted. Money and energy follow the blended time at the rates that were
 predicted, because attempts are metered without their accelerators; memory of the machine is the history's alone.

@@ -1,0 +1,1 @@
+"""Where machines stand: countries, and the electricity of their grids."""
