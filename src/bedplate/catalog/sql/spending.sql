@@ -1,0 +1,24 @@
+-- What is being spent, and what is set aside for what comes next.
+
+-- name: spending_put!
+-- A spender's row of an hour as it stands now.
+INSERT INTO spending (spender, hour, kind, usd, held_usd, held_until, up_s, busy_s, energy_joules, energy_basis)
+VALUES (:spender, :hour, :kind, :usd, :held_usd, :held_until, :up_s, :busy_s, :energy_joules, :energy_basis)
+ON CONFLICT (spender, hour) DO UPDATE SET usd = excluded.usd, held_usd = excluded.held_usd, held_until = excluded.held_until,
+    up_s = excluded.up_s, busy_s = excluded.busy_s, energy_joules = excluded.energy_joules, energy_basis = excluded.energy_basis;
+
+-- name: spending_drop!
+-- A run has ended: its attempts carry what it cost.
+DELETE FROM spending WHERE spender = :spender;
+
+-- name: spending_unhold!
+-- A spender sets nothing aside any more.
+UPDATE spending SET held_usd = 0.0 WHERE spender = :spender;
+
+-- name: spent_beside$
+-- What was spent since a time and is in no attempt's cost, in US dollars.
+SELECT coalesce(sum(usd), 0.0) FROM spending WHERE hour >= :since;
+
+-- name: held_beside$
+-- What others have set aside and may still spend, in US dollars.
+SELECT coalesce(sum(held_usd), 0.0) FROM spending WHERE spender <> :spender AND held_until > :now;
