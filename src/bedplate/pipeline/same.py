@@ -64,7 +64,7 @@ class Same:
 
     def _sources(self, task: Task) -> None:
         node = self._graph.nodes.get(task.step)
-        if self._list_source is None or node is None or node.declaration.every_s is not None:
+        if self._list_source is None or node is None or node.declaration.every is not None:
             return
         for wire in node.by_role("source"):
             now = {}
