@@ -1,7 +1,8 @@
 """Due work on record: since when a step has its schedule, and every decision about an occurrence, with its reason.
 
 An occurrence is known by its step, its kind and its mark (a time, a fingerprint, an event, a version), so it is decided once, whoever
-looks and however often. One that is carried out has the fence of its lease: who was overtaken cannot say how it ended.
+looks and however often. One row stands for all that were missed in a row; its mark is no single occurrence's. One that is carried out has
+the fence of its lease: who was overtaken cannot say how it ended.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ Status = Literal["running", "done", "failed", "stopped", "missed", "overlapped",
 
 
 class Occurrence(Record, frozen=True, kw_only=True):
-    """One decision. Of missed ones it stands for all from `mark` to `due_at`; `tries` counts those who began it."""
+    """One decision; `due_at` is when it was due (of missed ones: the last of them), `tries` counts those who began it."""
 
     step: str
     kind: Kind
@@ -76,10 +77,6 @@ class Due:
     def last(self, step: str, kind: Kind, until: datetime) -> Occurrence | None:
         """The newest that was due at `until` or before; what a clock that was ahead has left is passed over."""
         return _found(self._database.one("occurrence_last", step=step, kind=kind, until=iso(until)))
-
-    def over(self, step: str, kind: Kind, mark: datetime) -> Occurrence | None:
-        """What stands for an occurrence of a schedule: itself, or the missed ones that it is among."""
-        return _found(self._database.one("occurrence_over", step=step, kind=kind, mark=iso(mark)))
 
     def before(self, step: str) -> Occurrence | None:
         """The one of a step that was carried out last."""

@@ -1,8 +1,8 @@
 """Spending on record: what is being spent now, and what is set aside for what comes next.
 
-What an ended attempt cost is with the attempt. Here is what is in no attempt's cost: what a running run has spent since (its row goes
-when it ends; that of one that died stays, for the money is gone) and what services cost, hour by hour. Money is set aside before it
-is spent, in the transaction that looks whether there is any: two processes cannot both spend the last of it.
+What an ended attempt cost is with the attempt. Here is what is in no attempt's cost: what running attempts have cost since (of one that
+was lost it stays, for the money is gone) and what services cost, hour by hour. Money is set aside before it is spent, in the transaction
+that looks whether there is any: two processes cannot both spend the last of it.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from .database import Database
 
 
 class Spent(Record, frozen=True, kw_only=True):
-    """What a run or a service spends in the hour that begins at `hour`.
+    """What a run, an attempt since `hour`, or a service in the hour that begins then, spends.
 
     `usd` is spent, `held_usd` set aside until `held_until`. `up_s` seconds it was there, `busy_s` CPU seconds it worked.
     """
 
     spender: str
     hour: datetime
-    kind: Literal["run", "service"]
+    kind: Literal["run", "attempt", "service"]
     usd: float = 0.0
     held_usd: float = 0.0
     held_until: datetime
@@ -48,9 +48,9 @@ class Spending:
             energy_basis=spent.energy_basis,
         )  # fmt: skip
 
-    def drop(self, spender: str) -> None:
-        """A run has ended: its attempts carry what it cost."""
-        self._database.run("spending_drop", spender=spender)
+    def settle(self, run: str) -> None:
+        """A run has ended: what its ended attempts carry themselves is dropped here."""
+        self._database.run("spending_settle", run=run)
 
     def unhold(self, spender: str) -> None:
         """It sets nothing aside any more."""

@@ -25,9 +25,9 @@ from bedplate.storage.store import Store
 
 from .cache import Keyer
 from .code.closure import key
-from .due.times import following
 from .handlers import ListSource
 from .served import served
+from .times import following
 from .why import AGAIN, FIRST, FORCED, Reason, explain
 from .wiring.graph import Graph, Node, Wire
 

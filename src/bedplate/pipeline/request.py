@@ -21,6 +21,8 @@ RUNS = ("ingest", "prepare", "features", "train", "check", "step")
 class Request(Record, frozen=True, kw_only=True):
     """What to run: `names` (empty: everything), `settings` by step, `fresh` to ignore the cache, `only` to leave out what they need.
 
+    `due` are steps whose sources are looked at anew though `every=` holds, `anew` steps that run whatever the cache says: it is their time.
+
     `side`: heads do not move. `again`: an attempt is run again as it was: `pinned` maps references to the version to use for them (None:
     absent), `parts` a step with `each=` to the parts to run of it.
     """
@@ -34,6 +36,8 @@ class Request(Record, frozen=True, kw_only=True):
     command: str = ""
     pinned: dict[str, Version | None] = msgspec.field(default_factory=dict)
     parts: dict[str, tuple[str, ...]] = msgspec.field(default_factory=dict)
+    due: tuple[str, ...] = ()
+    anew: tuple[str, ...] = ()
 
 
 def chosen(graph: Graph, request: Request) -> tuple[str, ...]:
@@ -76,8 +80,8 @@ def parted(graph: Graph, request: Request) -> Request:
 
 
 def forced(graph: Graph, request: Request, names: tuple[str, ...]) -> frozenset[str]:
-    """The steps that run whatever the cache says: with `fresh` those named, or all of `names`."""
-    return frozenset(graph.node(name).name for name in request.names or names) if request.fresh else frozenset()
+    """The steps that run whatever the cache says: with `fresh` those named, or all of `names`; else those that are due anew."""
+    return frozenset(graph.node(name).name for name in request.names or names) if request.fresh else frozenset(request.anew)
 
 
 def complete(graph: Graph, request: Request, names: tuple[str, ...]) -> None:

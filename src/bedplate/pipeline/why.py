@@ -32,6 +32,7 @@ class Reason(Record, frozen=True, kw_only=True):
 FIRST = Reason(what="first", text="it has never run")
 FORCED = Reason(what="forced", text="asked for with --fresh")
 AGAIN = Reason(what="forced", text="asked for with rerun")
+DUE = Reason(what="forced", text="its time has come, and it reads nothing that could change")
 
 
 def explain(now: KeyParts, before: KeyParts | None, entries: Entries | None = None) -> tuple[Reason, ...]:

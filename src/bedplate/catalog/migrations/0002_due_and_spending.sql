@@ -1,4 +1,4 @@
--- Due work and what is being spent. Nothing here is deleted but the spending of runs that ended, which their attempts carry.
+-- Due work and what is being spent. Nothing here is deleted but what attempts that ended carry themselves.
 
 -- Since when a step has the schedule that it has: occurrences are counted from there, anew when it is edited.
 CREATE TABLE schedules (
@@ -7,8 +7,8 @@ CREATE TABLE schedules (
     since TEXT NOT NULL
 ) STRICT;
 
--- Every decision of due work. `mark` says which occurrence of its kind it is (a time, a fingerprint, an event, a version);
--- of what was missed one row stands for all from `mark` to `due_at`. `fence` is that of the lease under which it runs.
+-- Every decision of due work. `mark` says which occurrence of its kind it is (a time, a fingerprint, an event, a version); one row stands
+-- for all that were missed in a row. `fence` is that of the lease under which it runs.
 CREATE TABLE occurrences (
     step TEXT NOT NULL,
     kind TEXT NOT NULL,
@@ -27,8 +27,8 @@ CREATE INDEX occurrences_by_time ON occurrences (step, kind, due_at);
 CREATE INDEX occurrences_by_status ON occurrences (status);
 CREATE INDEX occurrences_by_decision ON occurrences (decided_at);
 
--- What is being spent: a running run has one row, a service one for each hour. `usd` is spent and in no attempt's cost yet,
--- `held_usd` is set aside for what comes next, until `held_until`.
+-- What is being spent: an attempt that runs has a row, its run one for what it sets aside, a service one for each hour. `usd` is spent
+-- (once the attempt has ended, its own cost counts instead), `held_usd` set aside for what comes next, until `held_until`.
 CREATE TABLE spending (
     spender TEXT NOT NULL,
     hour TEXT NOT NULL,

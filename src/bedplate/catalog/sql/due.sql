@@ -39,11 +39,6 @@ WHERE step = :step AND kind = :kind AND mark = :mark;
 SELECT step, kind, mark, due_at, status, reason, run, tries, fence, decided_at, ended_at FROM occurrences
 WHERE step = :step AND kind = :kind AND due_at <= :until ORDER BY due_at DESC, mark DESC LIMIT 1;
 
--- name: occurrence_over^
--- What stands for an occurrence of a schedule: itself, or the row of missed ones that it is among.
-SELECT step, kind, mark, due_at, status, reason, run, tries, fence, decided_at, ended_at FROM occurrences
-WHERE step = :step AND kind = :kind AND mark <= :mark AND due_at >= :mark ORDER BY due_at LIMIT 1;
-
 -- name: occurrence_before^
 -- The one of a step that was carried out last, whatever made it due.
 SELECT step, kind, mark, due_at, status, reason, run, tries, fence, decided_at, ended_at FROM occurrences

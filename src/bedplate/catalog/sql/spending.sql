@@ -7,17 +7,19 @@ VALUES (:spender, :hour, :kind, :usd, :held_usd, :held_until, :up_s, :busy_s, :e
 ON CONFLICT (spender, hour) DO UPDATE SET usd = excluded.usd, held_usd = excluded.held_usd, held_until = excluded.held_until,
     up_s = excluded.up_s, busy_s = excluded.busy_s, energy_joules = excluded.energy_joules, energy_basis = excluded.energy_basis;
 
--- name: spending_drop!
--- A run has ended: its attempts carry what it cost.
-DELETE FROM spending WHERE spender = :spender;
+-- name: spending_settle!
+-- A run has ended: what its ended attempts carry is not needed here.
+DELETE FROM spending WHERE spender = :run
+    OR spender IN (SELECT id FROM attempts WHERE run = :run AND status <> 'running' AND cost_usd > 0);
 
 -- name: spending_unhold!
 -- A spender sets nothing aside any more.
 UPDATE spending SET held_usd = 0.0 WHERE spender = :spender;
 
 -- name: spent_beside$
--- What was spent since a time and is in no attempt's cost, in US dollars.
-SELECT coalesce(sum(usd), 0.0) FROM spending WHERE hour >= :since;
+-- What was spent since a time and is in no ended attempt's cost, in US dollars.
+SELECT coalesce(sum(s.usd), 0.0) FROM spending AS s WHERE s.hour >= :since
+    AND NOT EXISTS (SELECT 1 FROM attempts AS a WHERE a.id = s.spender AND a.status <> 'running' AND a.cost_usd > 0);
 
 -- name: held_beside$
 -- What others have set aside and may still spend, in US dollars.

@@ -19,6 +19,7 @@ from bedplate.core.kinds import View
 from bedplate.core.project import Project
 from bedplate.core.records import Record
 
+from .clock import clock_mistakes
 from .nodes import NO_DEFAULT, Mistake, Node, Output, Role, Wire
 from .syntax import line_of
 from .wires import DEFAULT_VIEW, wire_all
@@ -92,7 +93,8 @@ def build(project: Project) -> Graph:
 
 def wired(project: Project) -> tuple[Graph | None, tuple[Mistake, ...]]:
     """The graph, None where it could not be drawn, and everything found wrong on the way."""
-    nodes, mistakes = wire_all(project)
+    nodes, found = wire_all(project)
+    mistakes = [*found, *clock_mistakes(nodes)]
     if any(mistake.severity == "error" for mistake in mistakes):
         # A circle among correct functions is still worth telling beside the other mistakes.
         return None, _sorted([*mistakes, *_circle(nodes)])
