@@ -50,7 +50,7 @@ from .planner.asking.sizing import Sizing
 from .planner.facts.knowledge import Knowledge
 from .planner.forecasts.expected import Expected
 from .planner.money.mix import Solve
-from .stages.ingest import Ingest, list_source
+from .stages.ingest import Doors, Ingest
 from .stages.monitor.handler import Watch
 from .stages.monitor.shelf import ServiceShelf
 from .stages.prepare import Prepare
@@ -67,7 +67,11 @@ if TYPE_CHECKING:
     from .stages.monitor.bring import Brought
     from .stages.monitor.report import Report
 
-CATALOGS = {"sqlite": "bedplate.catalog.backends.sqlite"}
+CATALOGS = {
+    "sqlite": "bedplate.catalog.backends.sqlite",
+    "postgresql": "bedplate.catalog.backends.postgres",
+    "postgres": "bedplate.catalog.backends.postgres",
+}
 STORES = ("file",)
 _SETTINGS_PAGE = "see docs/reference/settings.md"
 _NOT_PRELOADED = ("bedplate", "builtins", "__main__")
@@ -213,10 +217,11 @@ def assemble(config: Config, loaded: Loaded, *, pickles: bool = True, makes: boo
     catalog = Catalog.open(open_database(config, makes=makes), clock)
     check_owner(catalog, graph.project_name, config.project_file)
     store = open_store(config, pickles=pickles, makes=makes, loaded=loaded)
+    doors = open_doors(config)
     return OpenProject(
         Parts(
             config=config, loaded=loaded, graph=graph, catalog=catalog, store=store, clock=clock,
-            random_bits=rng.getrandbits, handlers=handlers(), list_source=list_source,
+            random_bits=rng.getrandbits, handlers=handlers(doors), list_source=doors.listed,
             executor=lambda stopping: make_executor(config, loaded, graph, stopping), process_started=machine.started,
             warehouse=lambda query: ask(catalog, store, query), expect=expecting(config),
         )
@@ -257,24 +262,35 @@ def expecting(config: Config) -> Expect | None:
     return expect
 
 
-def handlers() -> dict[str, Handler]:
+def open_doors(config: Config) -> Doors:
+    """What lists and reads the sources of a target."""
+    return Doors(config.state / "downloads", SystemClock(), config["allow_networks"])
+
+
+def handlers(doors: Doors) -> dict[str, Handler]:
     """Decorator -> the stage that runs it."""
     prepare = Prepare()
     return {
-        "ingest": Ingest(), "prepare": prepare, "features": prepare, "step": prepare,
+        "ingest": Ingest(doors), "prepare": prepare, "features": prepare, "step": prepare,
         "train": Train(), "check": Validate(), "watch": Watch(),
     }  # fmt: skip
 
 
 def open_database(config: Config, *, makes: bool = True) -> Any:
     """The catalog's database by URL; where there is none yet it is made, or an empty one is shown."""
-    scheme, _, place = config["catalog"].partition("://")
+    scheme = config["catalog"].partition("://")[0]
     if scheme not in CATALOGS:
-        raise UserError(
-            f"catalog '{config['catalog']}' is not known", why=f"known: {', '.join(CATALOGS)}://", next="see docs/reference/settings.md"
-        )
-    path = Path(place.removeprefix("/") if place.startswith("//") else place)
-    return importlib.import_module(CATALOGS[scheme]).open_database(path, makes=makes)
+        known = ", ".join(f"{one}://" for one in CATALOGS)
+        raise UserError(f"the catalog's '{scheme}://' is not known", why=f"known: {known}", next=_SETTINGS_PAGE)
+    return backend(CATALOGS[scheme], f"a catalog at {scheme}://", "postgres").open_url(config["catalog"], makes=makes)
+
+
+def backend(module: str, what: str, extra: str) -> Any:
+    """A module of an optional library, by name. Raises UserError that says which extra of bedplate brings it."""
+    try:
+        return importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        raise UserError(f"{what} needs a package", why=f"{error.name} is not installed", next=f"pip install 'bedplate[{extra}]'") from None
 
 
 def open_store(config: Config, *, pickles: bool = True, makes: bool = True, loaded: Loaded | None = None) -> Store:
@@ -353,9 +369,10 @@ class Worker:
 
 def execution(config: Config, loaded: Loaded, graph: Graph, stopping: Callable[[], bool], *, stages_from_s: float = 0.0) -> Execution:
     """What runs the steps of a loaded project in this process."""
+    doors = open_doors(config)
     return Execution(
-        loaded, graph, open_store(config, loaded=loaded), handlers(), clock=SystemClock(), stopping=stopping,
-        keep_checkpoints=int(config["checkpoints"]), opened=_opened(), stages_from_s=stages_from_s, list_source=list_source,
+        loaded, graph, open_store(config, loaded=loaded), handlers(doors), clock=SystemClock(), stopping=stopping,
+        keep_checkpoints=int(config["checkpoints"]), opened=_opened(), stages_from_s=stages_from_s, list_source=doors.listed,
     )  # fmt: skip
 
 

@@ -85,6 +85,7 @@ SETTINGS = (
         "Predictions that may wait to be logged, and rows of one request; what finds no room is refused, or counted and told.",
         whole,
     ),
+    Setting("allow_networks", "none", "Networks that are not public and that `Http` may fetch from, as `10.0.0.0/8, fd00::/8`."),
     Setting("body_limit", "16 MB", "Largest request body that a service reads.", byte_count),
 )
 

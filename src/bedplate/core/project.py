@@ -82,6 +82,8 @@ class Declaration(msgspec.Struct, frozen=True, kw_only=True):
     promotes: str = ""
     p95_s: float | None = None
     budget: Budget | None = None
+    expects: Any = None
+    """A pandera model or schema that the table has to be as."""
     workload: Workload | None = None
     on_drift: str = ""
     label_delay_s: float | None = None
@@ -119,18 +121,29 @@ class Project:
     @overload
     def ingest(self, function: Function, /) -> Function: ...
     @overload
-    def ingest(self, function: None = None, /, *, every: str = "", each: Each = None, **needs: Unpack[Given]) -> Decorator: ...
-    def ingest(self, function: Function | None = None, /, *, every: str = "", each: Each = None, **needs: Unpack[Given]) -> Any:
-        """Raw data from typed sources into the store; `every` says when they are looked at again: a duration or a cron expression."""
-        return self._declare("ingest", function, needs, every=_schedule(every), each=each)
+    def ingest(
+        self, function: None = None, /, *, every: str = "", each: Each = None, expects: Any = None, **needs: Unpack[Given]
+    ) -> Decorator: ...
+    def ingest(
+        self, function: Function | None = None, /, *, every: str = "", each: Each = None, expects: Any = None, **needs: Unpack[Given]
+    ) -> Any:
+        """Raw data from typed sources into the store; `every` says when they are looked at again: a duration or a cron expression.
+
+        `expects` is a pandera model or schema that the table has to be as before any of it is kept.
+        """
+        return self._declare("ingest", function, needs, every=_schedule(every), each=each, expects=expects)
 
     @overload
     def prepare(self, function: Function, /) -> Function: ...
     @overload
-    def prepare(self, function: None = None, /, *, every: str = "", each: Each = None, **needs: Unpack[Given]) -> Decorator: ...
-    def prepare(self, function: Function | None = None, /, *, every: str = "", each: Each = None, **needs: Unpack[Given]) -> Any:
-        """Clean, join, normalise; with `every`, `bedplate run --due` makes it at those times only, as any step."""
-        return self._declare("prepare", function, needs, every=_schedule(every), each=each)
+    def prepare(
+        self, function: None = None, /, *, every: str = "", each: Each = None, expects: Any = None, **needs: Unpack[Given]
+    ) -> Decorator: ...
+    def prepare(
+        self, function: Function | None = None, /, *, every: str = "", each: Each = None, expects: Any = None, **needs: Unpack[Given]
+    ) -> Any:
+        """Clean, join, normalise; with `every`, `bedplate run --due` makes it at those times only. `expects` is as of `ingest`."""
+        return self._declare("prepare", function, needs, every=_schedule(every), each=each, expects=expects)
 
     def features(
         self, function: Any = None, /, *, entity: str | tuple[str, ...] = (), time: str = "", created: str = "", ttl: str = "",

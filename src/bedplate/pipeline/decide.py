@@ -20,7 +20,7 @@ from bedplate.core.kinds import KIND_SCHEMA
 from bedplate.core.parameters import Keys
 from bedplate.core.project import Needs
 from bedplate.core.records import Input, KeyParts, Record, Step, Version
-from bedplate.core.sources import Entry
+from bedplate.core.sources import Entry, continues
 from bedplate.storage.store import Store
 
 from .cache import Keyer
@@ -227,16 +227,16 @@ class Decider:
             if head is None or head.number != version.number or not self._store.exists(head):
                 return {}
         seen = {name: self._catalog.sources.entries(node.name, name) for name in sources}
-        return {} if any(set(before) - set(sources[name]) for name, before in seen.items()) else seen
+        return seen if all(continues(before, sources[name]) for name, before in seen.items()) else {}
 
     def _sources(self, node: Node) -> dict[str, tuple[Entry, ...]]:
         found = {}
         for wire in node.wires:
             if wire.role != "source" or wire.source is None:
                 continue
-            fresh = self._still_fresh(node)
-            known = self._catalog.sources.entries(node.name, wire.name) if fresh else ()
-            found[wire.name] = known or self._list_source(wire.source, self._folder)
+            known = self._catalog.sources.entries(node.name, wire.name)
+            fresh = known and self._still_fresh(node)
+            found[wire.name] = known if fresh else self._list_source(wire.source, self._folder, known)
         return found
 
     def _still_fresh(self, node: Node) -> bool:

@@ -148,6 +148,7 @@ class Execution:
                 prior=task.prior.get(name),
                 append=artifact in work.append,
                 spec=node.declaration.features,
+                expects=node.declaration.expects,
                 part=bool(task.part),
             )
         )

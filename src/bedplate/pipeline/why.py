@@ -130,10 +130,11 @@ def _source(name: str, new: str | None, old: str | None, entries: Entries) -> st
 def _files(now: Sequence[Entry], before: Sequence[Entry]) -> str:
     old = {entry.name: entry for entry in before}
     new = {entry.name: entry for entry in now}
-    told = []
+    grown = [name for name in new if name in old and new[name].follows and new[name].follows == old[name].stamp]
+    told = [f"{new[name].size - old[name].size:,} new {name}" for name in grown]
     for verb, names in (
         ("new", [name for name in new if name not in old]),
-        ("changed", [name for name in new if name in old and new[name] != old[name]]),
+        ("changed", [name for name in new if name in old and new[name].mark != old[name].mark and name not in grown]),
         ("gone", [name for name in old if name not in new]),
     ):
         if names:

@@ -31,7 +31,7 @@ class Freed(msgspec.Struct, frozen=True):
 
 
 class GcReport(Record, frozen=True, kw_only=True):
-    """What was collected (or would be, in a dry run), by place: blobs, tables, logs, views, checkpoints, staged."""
+    """What was collected (or would be, in a dry run), by place: blobs, tables, logs, views, checkpoints, staged, rejected."""
 
     freed: dict[str, Freed]
     dry_run: bool
@@ -57,6 +57,7 @@ def collect(root: Path, kept: set[str], older_than: datetime, dry_run: bool) -> 
         folders.FOLDER: _collect_views(root, kept, before, dry_run),
         checkpoints.FOLDER: _collect_checkpoints(root, before, dry_run),
         staging.FOLDER: _sweep(_old(root, _files(root / staging.FOLDER), kept, before), before, dry_run),
+        tables.REJECTED: _sweep(_old(root, _tree(root / tables.REJECTED), kept, before), before, dry_run),
     }
     return GcReport(freed=freed, dry_run=dry_run)
 

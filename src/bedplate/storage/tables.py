@@ -21,6 +21,8 @@ from .blobs import corrupt, gone
 from .shelf import Save
 
 FOLDER = "tables"
+REJECTED = "rejected"
+"""Rows that were not as expected, by artifact and attempt."""
 
 
 class Pinned(Record, frozen=True, kw_only=True):

@@ -76,6 +76,10 @@ def _output(artifact: str, field: str | None, hint: Any, text: str, what: str, r
 def _by_decorator(declaration: Declaration, outputs: tuple[Output, ...], report: Report) -> None:
     name, decorator = declaration.name, declaration.decorator
     kinds = [output.kind for output in outputs]
+    if declaration.expects is not None and kinds != ["table"]:
+        report.error(f"{name} expects something of a table but does not return one", f"`def {name}(...) -> pl.LazyFrame:`")
+    elif declaration.expects is not None and not callable(getattr(declaration.expects, "validate", None)):
+        report.error(f"{name} expects {declaration.expects!r}, which cannot validate a table", "give a pandera DataFrameModel or schema")
     if decorator == "features":
         if kinds != ["table"] or outputs[0].field is not None:
             report.error(f"{name} makes features but does not return one table", f"`def {name}(...) -> pl.LazyFrame:`")

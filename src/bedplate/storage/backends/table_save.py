@@ -26,6 +26,7 @@ from bedplate.storage.shelf import Save
 
 from . import delta, parquet
 from .delta import PartFile
+from .expectations import checked
 from .features_view import check_rows, check_spec
 from .table_digest import ALGORITHM, Mark, TableDigest
 from .table_source import source
@@ -35,6 +36,8 @@ from .table_types import Codec, describe
 def save(root: Path, request: Save) -> Draft:
     """Write the request's frame as a version; see `TableShelf.save`."""
     schema, batches = source(request.value)
+    if request.expects is not None:
+        schema, batches = _expected(root, request, schema, batches)
     if request.append and request.prior is not None:
         schema, batches = _aligned(schema, batches, Codec.read(request.prior.schema).schema)
     codec = Codec.of(schema)
@@ -44,6 +47,11 @@ def save(root: Path, request: Save) -> Draft:
     if request.append and request.prior is not None:
         return _Appending(root, request, codec, request.prior).run(batches)
     return _Saving(root, request, codec).run(batches)
+
+
+def _expected(root: Path, request: Save, schema: pl.Schema, batches: Iterator[pl.DataFrame]) -> tuple[pl.Schema, Iterator[pl.DataFrame]]:
+    frame = pl.concat([schema.to_frame(), *batches])
+    return source(checked(root, request.artifact, request.attempt, frame, request.expects))
 
 
 def combine(root: Path, artifact: str, parts: Mapping[str, Version], attempt: str) -> Draft:
