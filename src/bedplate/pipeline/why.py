@@ -121,13 +121,14 @@ def _input(name: str, new: str | None, old: str | None, to: str, before: str) ->
 def _source(name: str, new: str | None, old: str | None, entries: Entries) -> str:
     called = "source" if name == "source" else f"source {name}"
     if name in entries:
-        told = _files(*entries[name])
+        told = changes(*entries[name])
         if told:
             return f"{called}: {told}"
     return f"{called}: {short(old) if old else 'none'} -> {short(new) if new else 'none'}"
 
 
-def _files(now: Sequence[Entry], before: Sequence[Entry]) -> str:
+def changes(now: Sequence[Entry], before: Sequence[Entry]) -> str:
+    """What is new, changed and gone of what a source holds, in words; empty where nothing is."""
     old = {entry.name: entry for entry in before}
     new = {entry.name: entry for entry in now}
     grown = [name for name in new if name in old and new[name].follows and new[name].follows == old[name].stamp]

@@ -15,6 +15,7 @@ import msgspec
 
 from bedplate.core.clock import Clock
 from bedplate.core.records import Event, Promotion
+from bedplate.pipeline.served import SWAPPED
 
 from .choose import Record, choose
 from .deployment import Active, Deployment, LoadedModel, Waiting
@@ -22,7 +23,6 @@ from .loader import Describe, Failure, Key, Load, Loader, reason
 from .service import ColumnType, Service, Wanted
 
 POLL_S: Final = 0.25
-SWAPPED: Final = "service.swapped"
 LOAD_FAILED: Final = "service.load_failed"
 
 
