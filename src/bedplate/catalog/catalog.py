@@ -44,7 +44,11 @@ class Catalog:
     @classmethod
     def open(cls, database: Database, clock: Clock) -> Catalog:
         """Open the record, bringing an older one up to date. Raises Refused for a newer one, CatalogError for a damaged one."""
-        applied = migrate(database)
+        try:
+            applied = migrate(database)
+        except BaseException:
+            database.close()
+            raise
         catalog = cls(database)
         if applied:
             catalog.events.add(Event(kind="catalog.migrated", subject=f"schema {applied[-1]}", at=clock.now()))

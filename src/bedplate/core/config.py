@@ -65,7 +65,7 @@ def watts(text: str) -> float:
 
 SETTINGS = (
     Setting("state", ".bedplate", "Folder of the state, relative to the project file."),
-    Setting("catalog", "sqlite:///{state}/catalog.db", "Where the record is kept."),
+    Setting("catalog", "sqlite:///{state}/catalog.db", "Where the record is kept: `sqlite:///FILE`, or `postgresql://USER@HOST/DATABASE?schema=NAME`."),
     Setting("store", "file://{state}/store", "Where bytes and tables are kept."),
     Setting("online", "embedded", "Where online features are read: `embedded`, inside the server.", embedded),
     Setting("compute", "local", "Where steps run: `local` (a fork server and its workers) or `inline` (this process)."),

@@ -13,7 +13,6 @@ from __future__ import annotations
 import os
 import random
 import threading
-import weakref
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
@@ -25,6 +24,8 @@ from bedplate.catalog.database import Result, Row, Value
 from bedplate.catalog.queries import Query, load_queries
 from bedplate.core.clock import Clock, SystemClock
 from bedplate.core.errors import BedplateError, BusyError, CatalogError, InternalError, UserError
+
+from .forks import close_at_fork
 
 APPLICATION_ID = 0x62656470
 """`bedp`: marks the file as ours (shown by `file` and checked when opened)."""
@@ -38,6 +39,12 @@ _STATEMENTS = 256
 def journal_mode(version: str) -> str:
     """`wal` where that SQLite has the WAL-reset fix, else `delete` (a rollback journal)."""
     return "wal" if tuple(int(number) for number in version.split(".")) >= WAL_SAFE else "delete"
+
+
+def open_url(url: str, *, makes: bool = True) -> SqliteDatabase:
+    """The database of a URL, `sqlite:///FOLDER/catalog.db`, where a path that begins with `/` may have a fourth one."""
+    place = url.partition("://")[2]
+    return open_database(Path(place.removeprefix("/") if place.startswith("//") else place), makes=makes)
 
 
 def open_database(
@@ -68,7 +75,7 @@ class SqliteDatabase:
         self._lock = threading.RLock()
         self._began = 0.0
         self._place: tuple[int, int] | None = None
-        _close_at_fork(self)
+        close_at_fork(self)
 
     @property
     def location(self) -> str:
@@ -303,22 +310,6 @@ def _place(path: Path) -> tuple[int, int] | None:
     except OSError:
         return None
     return found.st_dev, found.st_ino
-
-
-def _close_at_fork(database: SqliteDatabase) -> None:
-    """Have a database closed around every fork of this process, for as long as it lives."""
-    alive = weakref.ref(database)
-
-    def call(name: str) -> None:
-        found = alive()
-        if found is not None:
-            getattr(found, name)()
-
-    os.register_at_fork(
-        before=lambda: call("before_fork"),
-        after_in_parent=lambda: call("after_fork_in_parent"),
-        after_in_child=lambda: call("after_fork_in_child"),
-    )
 
 
 def damaged(path: Path, why: str) -> CatalogError:

@@ -1,0 +1,354 @@
+"""PostgreSQL as the catalog's database, through psycopg: processes on many machines, each an equal peer with one connection.
+
+Choices: all tables lie in one schema (`?schema=`, by default `bedplate`), so that projects share a database. A writer takes the schema's
+advisory lock for its transaction: writers go one at a time, in the order of asking, as the port promises, and what they do needs no
+serializable isolation, whose conflicts eight writers of one counter would meet all the time. Conflicts and deadlocks with others are
+repeated all the same. Where the server goes away the connection is made anew, and what was under way is repeated; whether a commit whose
+answer was lost took place is asked of the server by its transaction's number, so that nothing is done twice. A process that is frozen
+inside a transaction is cut off by the server after 10 s, and repeats its work when it wakes.
+A commit is acknowledged when it is on the server's disk: `synchronous_commit = off` is overruled.
+
+Limits: PostgreSQL 13 and newer, UTF-8. Text cannot hold the character NUL there, which is kept as U+FFFD. A pooler must keep a connection
+for a session. After a failover to a standby that was behind, an unanswered commit counts as undone.
+"""
+
+from __future__ import annotations
+
+import random
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+
+import psycopg
+from psycopg.conninfo import conninfo_to_dict
+
+from bedplate.catalog.database import Database, Result, Row, Value
+from bedplate.catalog.queries import load_queries
+from bedplate.core.clock import Clock, SystemClock
+from bedplate.core.errors import CatalogError, InternalError, UserError
+
+from . import postgres_dialect as dialect
+from .forks import close_at_fork
+from .postgres_errors import Again, refused, translated
+from .sqlite import UnmadeDatabase
+
+Found = TypeVar("Found")
+Connection = psycopg.Connection[Row]
+PATIENCE_S = 30.0
+"""How long the server may be gone before work under way is given up."""
+_PAUSE_S = 0.02
+_LONGEST_PAUSE_S = 1.0
+_OLDEST = 130000
+_OPTIONS: dict[str, Any] = {
+    "connect_timeout": 10, "keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3, "tcp_user_timeout": 15_000,
+    "application_name": "bedplate",
+}  # fmt: skip
+_SESSION = (
+    "SET lock_timeout = '20s'; SET idle_in_transaction_session_timeout = '10s'; SET default_transaction_isolation = 'read committed'; "
+    "SET client_min_messages = 'warning'"
+)
+_SNAPSHOT = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
+
+
+def open_url(url: str, *, makes: bool = True) -> Database:
+    """The database of a URL, `postgresql://USER@HOST/DATABASE?schema=NAME`, with libpq's own options beside `schema`.
+
+    Where there is no catalog yet it is made; with `makes` False an empty one stands for it, in memory.
+    """
+    database = PostgresDatabase(url, clock=SystemClock(), jitter=random.SystemRandom().random)
+    if makes or database.schema():
+        return database
+    database.close()
+    return UnmadeDatabase(Path(database.location), clock=SystemClock(), jitter=random.SystemRandom().random)
+
+
+class PostgresDatabase:
+    """One schema of a PostgreSQL database. `jitter` gives random numbers in [0, 1); `clock` waits. Connects on first use."""
+
+    def __init__(self, url: str, *, clock: Clock, jitter: Callable[[], float]) -> None:
+        self._conninfo, self._schema = _parted(url)
+        self._clock = clock
+        self._jitter = jitter
+        self._sql = {name: dialect.query(query.sql) for name, query in load_queries().items()}
+        self._connection: Connection | None = None
+        self._orphan: Connection | None = None
+        self._lock = threading.RLock()
+        self._inside = False
+        self._met = False
+        close_at_fork(self)
+
+    @property
+    def location(self) -> str:
+        """Host, database and schema."""
+        known = self._conninfo
+        host = f"{known.get('host', 'localhost')}:{known.get('port', 5432)}"
+        return f"postgresql://{host}/{known.get('dbname', '')}?schema={self._schema}"
+
+    @property
+    def engine(self) -> str:
+        """The server's version and how it keeps commits safe."""
+        version, fsync = self._read(
+            lambda connection: _row(connection, "SELECT current_setting('server_version'), current_setting('fsync')")
+        )
+        return f"PostgreSQL {version}, write-ahead log" + ("" if fsync == "on" else ", NOT safe: fsync is off")
+
+    def rows(self, query: str, **values: Value) -> list[Row]:
+        return self._read(lambda connection: connection.execute(self._sql[query], _kept(values)).fetchall())
+
+    def one(self, query: str, **values: Value) -> Row | None:
+        found = self.rows(query, **values)
+        return found[0] if found else None
+
+    def value(self, query: str, **values: Value) -> Any:
+        found = self.rows(query, **values)
+        return found[0][0] if found else None
+
+    def run(self, query: str, **values: Value) -> int:
+        return self.transact(lambda: self._ask(lambda connection: connection.execute(self._sql[query], _kept(values)).rowcount))
+
+    def many(self, query: str, values: Iterable[Mapping[str, Value]]) -> None:
+        listed = [_kept(one) for one in values]
+
+        def work(connection: Connection) -> None:
+            with connection.cursor() as cursor:
+                cursor.executemany(self._sql[query], listed)
+            connection.execute("SELECT 1")  # after a pipeline alone the server does not watch for an idle transaction (18.4)
+
+        if listed:
+            self.transact(lambda: self._ask(work))
+
+    def transact(self, work: Callable[[], Result]) -> Result:
+        lock = f"BEGIN; SELECT pg_advisory_xact_lock({dialect.lock_number(self._schema)}); SELECT pg_current_xact_id()::text"
+        return self._within(lock, work)
+
+    def snapshot(self, work: Callable[[], Result]) -> Result:
+        return self._within(_SNAPSHOT, work)
+
+    def schema(self) -> int:
+        def work(connection: Connection) -> int:
+            place = f"{dialect.quoted(self._schema)}.migrations"
+            if _row(connection, "SELECT to_regclass(%s)::text", place)[0] is None:
+                return 0
+            return int(_row(connection, f"SELECT coalesce(max(number), 0) FROM {place}")[0])
+
+        return self._read(work)
+
+    def apply(self, number: int, script: str) -> bool:
+        def work(connection: Connection) -> bool:
+            name = dialect.quoted(self._schema)
+            if not _row(connection, "SELECT EXISTS (SELECT FROM pg_namespace WHERE nspname = %s)", self._schema)[0]:
+                connection.execute(f"CREATE SCHEMA {name}")
+            connection.execute("CREATE TABLE IF NOT EXISTS migrations (number BIGINT PRIMARY KEY, at TIMESTAMPTZ NOT NULL DEFAULT now())")
+            if _row(connection, "SELECT coalesce(max(number), 0) FROM migrations")[0] >= number:
+                return False
+            connection.execute(dialect.script(script))
+            connection.execute("INSERT INTO migrations (number) VALUES (%s)", (number,))
+            return True
+
+        return self.transact(lambda: self._ask(work))
+
+    def faults(self) -> list[str]:
+        return self._read(lambda connection: _faults(connection, self._schema))
+
+    def close(self) -> None:
+        with self._lock:
+            self._drop()
+
+    def before_fork(self) -> None:
+        """Wait for this process's other threads, then close, unless this very thread is inside a transaction."""
+        self._lock.acquire()
+        if not self._inside:
+            self._drop()
+
+    def after_fork_in_parent(self) -> None:
+        """Let the other threads in again."""
+        self._lock.release()
+
+    def after_fork_in_child(self) -> None:
+        """Start afresh; a child born inside a transaction cannot."""
+        self._orphan = self._connection
+        self._lock.release()
+
+    def _read(self, work: Callable[[Connection], Found]) -> Found:
+        """Ask, in a transaction of its own unless one is under way."""
+        with self._lock:
+            return self._ask(work) if self._inside else self._persist(lambda: self._ask(work))
+
+    def _within(self, begin: str, work: Callable[[], Result]) -> Result:
+        with self._lock:
+            return work() if self._inside else self._persist(lambda: self._once(begin, work))
+
+    def _once(self, begin: str, work: Callable[[], Result]) -> Result:
+        """One try at a transaction. Raises Again where it should be repeated."""
+        number, worked = None, False
+        self._ready()
+        self._inside = True
+        try:
+            number = self._ask(lambda connection: _last(connection, begin))
+            result = work()
+            worked = True
+            self._end()
+        except BaseException as error:
+            self._undo()
+            self._inside = False
+            if not (worked and number and isinstance(error, Again) and self._took_place(number)):
+                raise
+        finally:
+            self._inside = False
+        return result
+
+    def _end(self) -> None:
+        said = self._ask(lambda connection: connection.execute("COMMIT").statusmessage)
+        if said != "COMMIT":
+            raise InternalError("a catalog transaction went on after its SQL had failed", why=f"on {self.location}: {said}")
+
+    def _took_place(self, number: str) -> bool:
+        """Whether a transaction whose commit was not answered was committed."""
+
+        def asked(connection: Connection) -> bool:
+            status = _row(connection, "SELECT pg_xact_status(%s::xid8)", number)[0]
+            if status == "in progress":
+                raise Again(CatalogError(f"the catalog at {self.location} still ends a transaction", next="try again"), lost=False)
+            return bool(status == "committed")
+
+        return self._persist(lambda: self._ask(asked))
+
+    def _undo(self) -> None:
+        """Roll back; where that cannot be, the server does, for its connection is dropped."""
+        try:
+            if self._connection is not None:
+                self._connection.execute("ROLLBACK")
+        except psycopg.Error:
+            self._drop()
+
+    def _persist(self, ask: Callable[[], Found]) -> Found:
+        """Ask until it is answered, for as long as patience lasts."""
+        began, tries = self._clock.monotonic(), 0
+        while True:
+            try:
+                return ask()
+            except Again as error:
+                if error.lost:
+                    self._drop()
+                patience_s = PATIENCE_S if self._met or not error.refused else 0.0
+                if self._clock.monotonic() - began >= patience_s:
+                    raise error.final from error
+                pause_s = min(_PAUSE_S * 2**tries, _LONGEST_PAUSE_S)
+                self._clock.sleep(pause_s * (0.5 + self._jitter()))
+                tries += 1
+
+    def _ask(self, work: Callable[[Connection], Found]) -> Found:
+        """Use the connection once. Raises Again for what may pass, else the engine's error in our words."""
+        if self._orphan is not None:
+            raise InternalError("this process was forked inside a catalog transaction", why="it has no connection of its own")
+        if not self._inside:
+            self._ready()
+        if self._connection is None:
+            raise Again(CatalogError(f"the connection to {self.location} was lost"), lost=True)
+        try:
+            return work(self._connection)
+        except psycopg.Error as error:
+            raise translated(error, self.location, closed=self._connection.closed) from error
+        except UnicodeEncodeError as error:
+            raise UserError("a name given is not text", why=str(error)) from error
+
+    def _ready(self) -> None:
+        """Have a connection with no transaction under way: an interrupt may have left one."""
+        if self._connection is not None and self._connection.info.transaction_status != psycopg.pq.TransactionStatus.IDLE:
+            self._drop()
+        if self._connection is None:
+            self._connection = self._connect()
+
+    def _connect(self) -> Connection:
+        try:
+            connection = psycopg.connect(**{**_OPTIONS, **self._conninfo}, autocommit=True)
+        except psycopg.Error as error:
+            raise refused(error, self.location) from error
+        try:
+            self._prepare(connection)
+        except BaseException as error:
+            connection.close()
+            if isinstance(error, psycopg.Error):
+                raise translated(error, self.location, closed=True) from error
+            raise
+        self._met = True
+        return connection
+
+    def _prepare(self, connection: Connection) -> None:
+        """See that the server will do, and set the session."""
+        encoding, durable = _row(connection, "SELECT current_setting('server_encoding'), current_setting('synchronous_commit')")
+        version = connection.info.server_version
+        if version < _OLDEST or encoding != "UTF8":
+            raise CatalogError(
+                f"the database at {self.location} cannot hold a catalog",
+                why=f"PostgreSQL 13 or newer with UTF-8 is needed; it is {version // 10000} with {encoding}",
+                next="CREATE DATABASE ... ENCODING 'UTF8' TEMPLATE template0",
+            )
+        connection.execute(f"SET search_path = {dialect.quoted(self._schema)}; {_SESSION}")
+        if durable == "off":
+            connection.execute("SET synchronous_commit = on")
+
+    def _drop(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()
+
+
+def _parted(url: str) -> tuple[dict[str, Any], str]:
+    """What libpq is told, and the schema. Raises UserError."""
+    parts = urlsplit(url)
+    options = parse_qsl(parts.query, keep_blank_values=True)
+    schema = next((value for name, value in options if name == "schema"), "bedplate")
+    rest = urlencode([(name, value) for name, value in options if name != "schema"])
+    try:
+        _ = parts.port
+        found = conninfo_to_dict(urlunsplit(parts._replace(scheme="postgresql", query=rest)))
+    except (psycopg.Error, ValueError) as error:
+        raise UserError(
+            "the setting catalog is not the address of a PostgreSQL database",
+            why=str(error).strip().splitlines()[0],
+            next="write postgresql://USER@HOST:5432/DATABASE?schema=NAME",
+        ) from None
+    if not schema:
+        raise UserError("the setting catalog names an empty schema", why="?schema= needs a name", next="leave it out, or name one")
+    return {name: value for name, value in found.items() if value is not None}, schema
+
+
+def _kept(values: Mapping[str, Value]) -> dict[str, Value]:
+    return {name: value.replace("\0", "\ufffd") if isinstance(value, str) else value for name, value in values.items()}
+
+
+def _row(connection: Connection, sql: Any, *values: Value) -> Row:
+    found = connection.execute(sql, values or None).fetchone()
+    assert found is not None
+    return found
+
+
+def _last(connection: Connection, sql: Any) -> str | None:
+    """Run several statements at once; the one value that the last of them gives, if it gives one."""
+    cursor = connection.execute(sql)
+    while cursor.nextset():
+        pass
+    found = cursor.fetchone() if cursor.description else None
+    return None if found is None else str(found[0])
+
+
+def _faults(connection: Connection, schema: str) -> list[str]:
+    """Read every row of every table, and ask for what the server itself knows to be broken."""
+    found = [] if _row(connection, "SELECT current_setting('fsync')")[0] == "on" else ["fsync is off: a power cut may lose commits"]
+    invalid = connection.execute(
+        "SELECT c.relname FROM pg_index AS i JOIN pg_class AS c ON c.oid = i.indexrelid JOIN pg_namespace AS n ON n.oid = c.relnamespace "
+        "WHERE n.nspname = %s AND NOT i.indisvalid", (schema,),
+    )  # fmt: skip
+    found += [f"the index {row[0]} is not valid: REINDEX it" for row in invalid]
+    tables = connection.execute("SELECT tablename FROM pg_tables WHERE schemaname = %s ORDER BY tablename", (schema,)).fetchall()
+    for (table,) in tables:
+        try:
+            connection.execute(f"SELECT sum(length(t::text)) FROM {dialect.quoted(table)} AS t")
+        except psycopg.DatabaseError as error:
+            if connection.closed:
+                raise
+            found.append(f"the table {table} cannot be read: {str(error).splitlines()[0]}")
+    return found

