@@ -7,6 +7,7 @@ the fence of its lease: who was overtaken cannot say how it ended.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Literal
 
@@ -69,6 +70,10 @@ class Due:
             "occurrence_end", **_key(occurrence), fence=occurrence.fence, status=status, reason=reason, ended_at=iso(at)
         )
         return changed > 0
+
+    def put_back(self, occurrences: Sequence[Occurrence]) -> None:
+        """Their process was asked to stop: who takes them up next is no further try."""
+        self._database.many("occurrence_back", [{**_key(one), "fence": one.fence} for one in occurrences])
 
     def get(self, step: str, kind: Kind, mark: str) -> Occurrence | None:
         """What was decided about one occurrence."""

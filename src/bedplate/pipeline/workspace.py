@@ -231,6 +231,11 @@ class Workspace:
         if self._runner is not None:
             self._runner.stop(why)
 
+    def stop_once(self, why: str) -> None:
+        """Ask the run of this process to stop cleanly, unless it was; from any thread."""
+        if self._runner is not None:
+            self._runner.stop_once(why)
+
     def _decider(self, request: Request, names: tuple[str, ...]) -> Decider:
         """What decides run or skip for a request about these steps. Raises UserError where the project was edited since it was loaded."""
         _refuse(self.parts.loaded.changed())

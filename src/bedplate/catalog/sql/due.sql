@@ -20,6 +20,11 @@ ON CONFLICT (step, kind, mark) DO NOTHING;
 UPDATE occurrences SET fence = :fence, tries = tries + 1
 WHERE step = :step AND kind = :kind AND mark = :mark AND status = 'running' AND fence < :fence;
 
+-- name: occurrence_back*!
+-- It is left to whoever looks next, and this was no try.
+UPDATE occurrences SET tries = tries - 1
+WHERE step = :step AND kind = :kind AND mark = :mark AND status = 'running' AND fence = :fence;
+
 -- name: occurrence_run!
 -- The run that does it.
 UPDATE occurrences SET run = :run WHERE step = :step AND kind = :kind AND mark = :mark AND status = 'running' AND fence = :fence;
