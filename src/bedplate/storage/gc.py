@@ -31,7 +31,7 @@ class Freed(msgspec.Struct, frozen=True):
 
 
 class GcReport(Record, frozen=True, kw_only=True):
-    """What was collected (or would be, in a dry run), by place: blobs, tables, logs, views, checkpoints, staged, rejected."""
+    """What was collected (or would be, in a dry run), by place: blobs, tables, logs, views, features, checkpoints, staged, rejected."""
 
     freed: dict[str, Freed]
     dry_run: bool
@@ -54,7 +54,8 @@ def collect(root: Path, kept: set[str], older_than: datetime, dry_run: bool) -> 
         blobs.FOLDER: _sweep(_old(root, _blobs(root), kept, before), before, dry_run),
         tables.FOLDER: _collect_tables(root, kept, before, dry_run),
         logs.FOLDER: _collect_logs(root, before, dry_run),
-        folders.FOLDER: _collect_views(root, kept, before, dry_run),
+        folders.FOLDER: _collect_views(root / folders.FOLDER, root, kept, before, dry_run),
+        tables.INDEXES: _collect_views(root / tables.INDEXES, root, kept, before, dry_run),
         checkpoints.FOLDER: _collect_checkpoints(root, before, dry_run),
         staging.FOLDER: _sweep(_old(root, _files(root / staging.FOLDER), kept, before), before, dry_run),
         tables.REJECTED: _sweep(_old(root, _tree(root / tables.REJECTED), kept, before), before, dry_run),
@@ -83,9 +84,10 @@ def _collect_logs(root: Path, before: float, dry_run: bool) -> Freed:
     return total
 
 
-def _collect_views(root: Path, kept: set[str], before: float, dry_run: bool) -> Freed:
+def _collect_views(place: Path, root: Path, kept: set[str], before: float, dry_run: bool) -> Freed:
+    """What is derived from versions, a folder each."""
     total = Freed()
-    for view in _folders(root / folders.FOLDER):
+    for view in _folders(place):
         if str(view.relative_to(root)) not in kept and _age(view) < before:
             total = _sum(total, _remove_tree(view, dry_run))
     return total

@@ -6,6 +6,7 @@ Under the root:
     tables/<artifact>/           one Delta table per artifact, a commit per version
     logs/<name>/                 append-only Delta tables: predictions
     views/<digest>/              folders of hard links that give files back under their own names
+    features/<digest>/           features tables sorted for the as-of join, memory-mapped
     staged/<attempt>.json        what an attempt made and the catalog does not know of yet
     checkpoints/<step key>/      states that a training step resumes from
 

@@ -21,6 +21,7 @@ from .blobs import corrupt, gone
 from .shelf import Save
 
 FOLDER = "tables"
+INDEXES = "features"
 REJECTED = "rejected"
 """Rows that were not as expected, by artifact and attempt."""
 
@@ -53,7 +54,7 @@ class TableShelf:
         if view == "path":
             names = [f"part-{number:05}.parquet" for number in range(len(paths))]
             return folders.linked(self.root, version.digest, list(zip(names, paths, strict=True)))
-        return self._backend("table_views").load(version, paths, view, spec)
+        return self._backend("table_views").load(version, paths, view, spec, self.root / indexes(version.digest))
 
     def missing(self, version: Draft) -> list[str]:
         """The files of the version that are gone or of another size."""
@@ -86,8 +87,9 @@ class TableShelf:
         return not digest or bool(found == digest)
 
     def keeps(self, version: Draft) -> Iterable[str]:
-        """Its Parquet files and the folder that shows them under plain names."""
-        return [*(f"{version.uri}/{name}" for name, _, _ in entries(version)), folders.relative(version.digest)]
+        """Its Parquet files, the folder that shows them under plain names, and that of its indexes."""
+        files = (f"{version.uri}/{name}" for name, _, _ in entries(version))
+        return [*files, folders.relative(version.digest), indexes(version.digest)]
 
     def files(self, version: Draft) -> list[Path]:
         """Its Parquet files, in stored order."""
@@ -126,6 +128,11 @@ class TableShelf:
 def uri_of(artifact: str) -> str:
     """The folder of an artifact's table, relative to the store; a part (`late[2025-01-31]`) lies in its artifact's. Raises UserError."""
     return f"{FOLDER}/{disk.name(artifact.partition('[')[0], 'the name of an artifact')}"
+
+
+def indexes(digest: str) -> str:
+    """The folder of a version's feature indexes, relative to the store: derived, it may be deleted at any time."""
+    return f"{INDEXES}/{digest.partition(':')[2]}"
 
 
 def entries(version: Draft) -> list[tuple[str, int, int]]:

@@ -27,7 +27,7 @@ from bedplate.storage.shelf import Save
 from . import delta, parquet
 from .delta import PartFile
 from .expectations import checked
-from .features_view import check_rows, check_spec
+from .features_keys import check_rows, check_spec
 from .table_digest import ALGORITHM, Mark, TableDigest
 from .table_source import source
 from .table_types import Codec, describe
