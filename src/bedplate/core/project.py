@@ -14,7 +14,7 @@ from typing import Any, Literal, Protocol, TypedDict, TypeVar, Unpack, overload
 import msgspec
 
 from .errors import ProjectError
-from .features import FeatureSpec
+from .features import Aggregate, FeatureSpec
 from .parameters import Keys
 from .schedules import Schedule, schedule
 from .units import Budget, budget, byte_count, seconds
@@ -147,14 +147,19 @@ class Project:
 
     def features(
         self, function: Any = None, /, *, entity: str | tuple[str, ...] = (), time: str = "", created: str = "", ttl: str = "",
-        online: bool = False, every: str = "", **needs: Any,
+        online: bool = False, window: str = "", gives: Mapping[str, str] | None = None, event: str | tuple[str, ...] = (),
+        every: str = "", **needs: Any,
     ) -> Decorator:  # fmt: skip
         """Values by entity over time: `time` when a row holds, `created` when it became known, `ttl` how long.
 
+        With `window="3 hours"` the function returns events, and `gives={"delay": "mean(minutes)", "landings": "count()"}` says what is
+        given of those in the window up to the moment asked for; `event` names the columns that tell one event of an entity from another.
         Entity and time are needed; `lint` says so, with the line, where one is missing.
         """
-        names = (entity,) if isinstance(entity, str) else tuple(entity)
-        spec = FeatureSpec(names, time, created, _seconds(ttl) or 0.0, online)
+        spec = FeatureSpec(
+            _names(entity), time, created, _seconds(ttl) or 0.0, online, window_s=_seconds(window) or 0.0, event=_names(event),
+            gives=tuple(Aggregate.read(name, text) for name, text in (gives or {}).items()),
+        )  # fmt: skip
         declare: Decorator = self._declare("features", function, needs, features=spec, every=_schedule(every))
         return declare
 
@@ -272,6 +277,10 @@ def _on_drift(what: str) -> str:
     if what not in ("", "retrain"):
         raise ProjectError(f"on_drift='{what}' is not known", why="known: 'retrain'", next="write on_drift='retrain'")
     return what
+
+
+def _names(given: str | tuple[str, ...]) -> tuple[str, ...]:
+    return ((given,) if given else ()) if isinstance(given, str) else tuple(given)
 
 
 def _seconds(text: str) -> float | None:
