@@ -264,7 +264,7 @@ def expecting(config: Config) -> Expect | None:
 
 def open_doors(config: Config) -> Doors:
     """What lists and reads the sources of a target."""
-    return Doors(config.state / "downloads", SystemClock(), config["allow_networks"])
+    return Doors(config.folder, config.state / "downloads", SystemClock(), config["allow_networks"])
 
 
 def handlers(doors: Doors) -> dict[str, Handler]:

@@ -81,7 +81,7 @@ class Source(msgspec.Struct, frozen=True, kw_only=True):
             raise UserError(
                 "this source is not bound",
                 why="what it holds is listed when a run is planned",
-                next="bedplate.testing.bound(source) in a unit test",
+                next="bedplate.testing.sources.bound(source) in a unit test",
             )
         return self.entries
 
@@ -93,7 +93,7 @@ class Source(msgspec.Struct, frozen=True, kw_only=True):
     def _reading(self) -> Reader:
         if self.reader is None:
             raise UserError(
-                "this source has nothing to read with", why="a run gives it", next="bedplate.testing.bound(source) in a unit test"
+                "this source has nothing to read with", why="a run gives it", next="bedplate.testing.sources.bound(source) in a unit test"
             )
         return self.reader
 
@@ -154,9 +154,10 @@ class Package(FileSource, frozen=True, tag="package"):
 class Http(FileSource, frozen=True, tag="http"):
     """Files of the web: `Http("https://example.org/rates.csv")`, or several addresses. Fetched when they are read, whole or not at all.
 
-    The version is each address's ETag, else its Last-Modified and length, else the digest of what it sends. `token` names a variable of
-    the environment that is sent as a bearer token, to the address's own host only. `size` is the most that one file may have, `time` the
-    longest that one may take. Only public addresses are fetched, and those that the setting `allow_networks` names.
+    `${NAME}` in an address is taken from the environment. The version is each address's ETag, else its Last-Modified and length, else the
+    digest of what it sends. `token` names a variable of the environment that is sent as a bearer token, to the address's own host only.
+    `size` is the most that one file may have, `time` the longest that one may take. Only public addresses are fetched, and those that the
+    setting `allow_networks` names.
     """
 
     url: str | tuple[str, ...] = ""

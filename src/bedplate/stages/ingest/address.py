@@ -12,13 +12,10 @@ _PLACE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
 
 def filled(url: str, environ: Mapping[str, str]) -> str:
-    """The address with each `${NAME}` from the environment. One that is all of the address is taken as it is, others are quoted.
+    """The address with each `${NAME}` from the environment: as it is where the address begins with it, else quoted.
 
     Raises UserError for a name that is not set, and for a password that stands in the address itself.
     """
-    whole = _PLACE.fullmatch(url)
-    if whole:
-        return _value(whole[1], environ)
     parts = urlsplit(_PLACE.sub("place", url))
     if parts.password and parts.password != "place":
         raise UserError(
@@ -26,7 +23,7 @@ def filled(url: str, environ: Mapping[str, str]) -> str:
             why="it would be kept with the code and the record",
             next=f"write {parts.scheme}://{parts.username}:${{PASSWORD}}@{parts.hostname}... and `export PASSWORD=...`",
         )
-    return _PLACE.sub(lambda found: quote(_value(found[1], environ), safe=""), url)
+    return _PLACE.sub(lambda found: quote(_value(found[1], environ), safe="") if found.start() else _value(found[1], environ), url)
 
 
 def shown(url: str) -> str:

@@ -27,12 +27,17 @@ from .listing import list_files, list_package
 
 KEPT_S = 14 * 86_400.0
 _LONGEST_NAME = 100
+_SQLITE = "sqlite:///"
 
 
 class Doors:
-    """Lists and reads sources. `downloads` is where files of the web are kept; `allowed` is the setting `allow_networks`."""
+    """Lists and reads sources of the project in `folder`.
 
-    def __init__(self, downloads: Path, clock: Clock, allowed: str = "none", environ: Mapping[str, str] = os.environ) -> None:
+    `downloads` is where files of the web are kept; `allowed` is the setting `allow_networks`.
+    """
+
+    def __init__(self, folder: Path, downloads: Path, clock: Clock, allowed: str = "none", environ: Mapping[str, str] = os.environ) -> None:
+        self._folder = folder
         self._downloads = downloads
         self._clock = clock
         self._allowed = networks(allowed)
@@ -46,9 +51,9 @@ class Doors:
             case Package():
                 return list_package(source)
             case Sql():
-                listed: tuple[Entry, ...] = _backend("sql").entries(source, filled(source.url, self._environ), before)
+                listed: tuple[Entry, ...] = _backend("sql").entries(source, self._address(source.url), before)
             case Redis():
-                listed = _backend("redis").entries(source, filled(source.url, self._environ))
+                listed = _backend("redis").entries(source, self._address(source.url))
             case Http():
                 listed = tuple(self._stamped(source, url) for url in source.urls)
             case _:
@@ -62,9 +67,9 @@ class Doors:
     def rows(self, source: Source, entries: Sequence[Entry], seen: Sequence[Entry]) -> Any:
         """See `core.sources.Reader`."""
         if isinstance(source, Sql):
-            return _backend("sql").rows(source, filled(source.url, self._environ), entries, seen)
+            return _backend("sql").rows(source, self._address(source.url), entries, seen)
         assert isinstance(source, Redis)
-        return _backend("redis").rows(source, filled(source.url, self._environ))
+        return _backend("redis").rows(source, self._address(source.url))
 
     def fetch(self, source: Source, entries: Sequence[Entry]) -> list[Path]:
         """See `core.sources.Reader`."""
@@ -76,13 +81,14 @@ class Doors:
     def _stamped(self, source: Http, url: str) -> Entry:
         """What an address holds now, by what its server says of it, else by what it sends."""
         client, limits, token = self._client(source)
-        answer = client.head(url, limits, token)
+        asked = self._address(url)
+        answer = client.head(asked, limits, token)
         stamp, size = _validator(answer.headers), answer.headers.get("content-length", "")
         if stamp:
             return Entry(url, url, int(size) if size.isdecimal() else 0, stamp)
-        with client.ask("GET", url, limits, token) as answer:
+        with client.ask("GET", asked, limits, token) as answer:
             digest, count = hashlib.sha256(), 0
-            for piece in _client_module().found(url, answer).body:
+            for piece in _client_module().found(asked, answer).body:
                 digest.update(piece)
                 count += len(piece)
         return Entry(url, url, count, f"sha256:{digest.hexdigest()}")
@@ -93,20 +99,27 @@ class Doors:
             os.utime(path)
             return path
         client, limits, token = self._client(source)
+        asked = self._address(entry.name)
         arriving = path.with_name(f".{os.getpid()}-{path.name}")
         try:
             digest = hashlib.sha256()
-            with client.ask("GET", entry.name, limits, token) as answer, arriving.open("wb") as file:
-                for piece in _client_module().found(entry.name, answer).body:
+            with client.ask("GET", asked, limits, token) as answer, arriving.open("wb") as file:
+                for piece in _client_module().found(asked, answer).body:
                     digest.update(piece)
                     file.write(piece)
             if entry.stamp not in (_validator(answer.headers), f"sha256:{digest.hexdigest()}"):
-                what = f"{urlsplit(entry.name).hostname} sends something else than when the run was planned"
+                what = f"{urlsplit(asked).hostname} sends something else than when the run was planned"
                 raise WorldError(what, why=f"{entry.name} changed meanwhile", next="bedplate run")
             arriving.replace(path)
         finally:
             arriving.unlink(missing_ok=True)
         return path
+
+    def _address(self, url: str) -> str:
+        """An address as it is used; a SQLite file is looked for beside the project."""
+        found = filled(url, self._environ)
+        place = found.removeprefix(_SQLITE)
+        return f"{_SQLITE}{self._folder / place}" if found.startswith(_SQLITE) and place and not place.startswith(("/", ":")) else found
 
     def _client(self, source: Http) -> tuple[Any, Any, str]:
         module = _client_module()

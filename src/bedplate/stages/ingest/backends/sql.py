@@ -187,11 +187,15 @@ def _told(query: str) -> Iterator[None]:
     except library.exc.OperationalError as error:
         if getattr(error, "connection_invalidated", False) or "no such" not in str(error):
             raise
-        raise UserError(f"the query cannot be run: {_short(query)}", why=_why(error), next="mend it in Sql(...)") from error
+        raise _unfit(query, error) from error
     except library.exc.DBAPIError as error:
         if error.connection_invalidated:
             raise WorldError("the database went away", why=_why(error), next="bedplate run, when it is back") from error
-        raise UserError(f"the query cannot be run: {_short(query)}", why=_why(error), next="mend it in Sql(...)") from error
+        raise _unfit(query, error) from error
+
+
+def _unfit(query: str, error: Any) -> UserError:
+    return UserError(f"the query cannot be run: {_why(error)}", why=_short(query), next="mend it in Sql(...)")
 
 
 def _why(error: Any) -> str:
