@@ -188,8 +188,7 @@ class Workspace:
         decider = self._decider(request, names)
         planned = plan(self.catalog, self.graph, decider, names, self.parts.expect) if price > 0 else ()
         low = within_budget(self.parts.loaded.project, planned, price, self.catalog, self.clock.now())
-        committer = Committer(self.catalog, self.store, self.parts.handlers, self.clock)
-        Recovery(self.catalog, self.store, committer, self.graph, self.clock, self.parts.process_started).recover()
+        committer = self.recover()
         executor = self.parts.executor(lambda: self._runner is not None and self._runner.stopping)
         site = Site(
             catalog=self.catalog,
@@ -217,6 +216,12 @@ class Workspace:
         finally:
             self._runner = None
             executor.close()
+
+    def recover(self) -> Committer:
+        """Adopt or give up what processes that died have left; gives what commits from here on."""
+        committer = Committer(self.catalog, self.store, self.parts.handlers, self.clock)
+        Recovery(self.catalog, self.store, committer, self.graph, self.clock, self.parts.process_started).recover()
+        return committer
 
     def purse(self, spender: str) -> Purse | None:
         """What a spender may spend of the project's budget; None where there is none, or time on this target costs nothing."""

@@ -168,9 +168,12 @@ class DueWork:
         return all(self._catalog.artifacts.head(output.artifact) is not None for output in node.outputs)
 
     def _did(self, claim: Claim) -> bool:
-        """Whether the run of a process that died over it had made the step itself."""
+        """Whether the run of a process that died over it had made the step itself, as it may turn out once what it left is recovered."""
         run = claim.occurrence.run
-        return bool(run) and any(step.name == claim.task.step and step.status == "done" for step in self._catalog.runs.steps(run))
+        if not run:
+            return False
+        self._workspace.recover()
+        return any(step.name == claim.task.step and step.status == "done" for step in self._catalog.runs.steps(run))
 
     def _look_for_drift(self, group: Sequence[Claim]) -> None:
         """Before a watch, the report that finds drift: what it finds is due at the next look. Nothing to report on is no trouble."""
