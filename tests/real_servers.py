@@ -8,11 +8,14 @@ from __future__ import annotations
 import importlib.util
 import os
 import pwd
+import secrets
 import shutil
 import socket
 import subprocess
+import sys
 import tempfile
 import time
+import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -133,3 +136,50 @@ def postgres_url() -> Iterator[str]:
         yield server.url
     finally:
         server.remove()
+
+
+class S3Server:
+    """An S3 server in a process of its own: moto's, which enforces conditional puts, with everything in memory."""
+
+    def __init__(self) -> None:
+        self.port = free_port()
+        words = [sys.executable, "-c", "from moto.server import main; main()", "-H", "127.0.0.1", "-p", str(self.port)]
+        self._process = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        wait_for(lambda: listens(self.port), "moto's S3 server", lambda: self._process.poll() is None)
+
+    @property
+    def endpoint(self) -> str:
+        """Its address."""
+        return f"http://127.0.0.1:{self.port}"
+
+    def bucket(self) -> str:
+        """The name of a new bucket."""
+        name = f"bed-{secrets.token_hex(6)}"
+        request = urllib.request.Request(f"{self.endpoint}/{name}", method="PUT", headers={"Authorization": _MOTO})
+        urllib.request.urlopen(request, timeout=30).close()
+        return name
+
+    def remove(self) -> None:
+        """End it."""
+        self._process.kill()
+        self._process.wait()
+
+
+_MOTO = "AWS4-HMAC-SHA256 Credential=test/20260101/us-east-1/s3/aws4_request, SignedHeaders=host, Signature=0"
+
+
+@pytest.fixture(scope="session")
+def s3_server() -> Iterator[S3Server]:
+    """An S3 server that runs, with credentials in the environment for as long as the session lasts."""
+    if importlib.util.find_spec("moto") is None or importlib.util.find_spec("obstore") is None:
+        absent("S3 server (moto[server] and obstore)")
+    given = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_REGION": "us-east-1"}
+    before = {name: os.environ.get(name) for name in given}
+    os.environ.update(given)
+    server = S3Server()
+    try:
+        yield server
+    finally:
+        server.remove()
+        for name, value in before.items():
+            os.environ.pop(name) if value is None else os.environ.update({name: value})

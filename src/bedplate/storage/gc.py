@@ -14,7 +14,6 @@ import shutil
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
@@ -71,7 +70,7 @@ def _collect_tables(root: Path, kept: set[str], before: float, dry_run: bool) ->
         if relative not in used and all(_age(path) < before for path in _tree(table)):
             total = _sum(total, _remove_tree(table, dry_run))
             continue
-        needed = {f"{relative}/{name}" for name in _delta().active(table)} | kept
+        needed = {f"{relative}/{name}" for name in _active(root, relative)} | kept
         total = _sum(total, _sweep(_old(root, _files(table), needed, before), before, dry_run))
     return total
 
@@ -79,7 +78,7 @@ def _collect_tables(root: Path, kept: set[str], before: float, dry_run: bool) ->
 def _collect_logs(root: Path, before: float, dry_run: bool) -> Freed:
     total = Freed()
     for log in sorted(path.parent for path in (root / logs.FOLDER).glob("**/_delta_log")):
-        needed = {str((log / name).relative_to(root)) for name in _delta().active(log)}
+        needed = {str((log / name).relative_to(root)) for name in _active(root, str(log.relative_to(root)))}
         total = _sum(total, _sweep(_old(root, _files(log), needed, before), before, dry_run))
     return total
 
@@ -176,5 +175,8 @@ def _sum(one: Freed, other: Freed) -> Freed:
     return Freed(one.files + other.files, one.bytes + other.bytes)
 
 
-def _delta() -> Any:
-    return importlib.import_module(".backends.delta", __package__)
+def _active(root: Path, relative: str) -> set[str]:
+    """The names of the files in the newest version of a table."""
+    place = importlib.import_module(".backends.place", __package__).Place(root, relative)
+    found: set[str] = importlib.import_module(".backends.delta", __package__).active(place)
+    return found

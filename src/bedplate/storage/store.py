@@ -47,6 +47,10 @@ class Store:
         self._shelves = dict(shelves)
         self._logs: dict[str, Log] = {}
 
+    def place(self, version: Draft) -> str:
+        """Where the version's bytes lie, for people."""
+        return str(self.root / version.uri)
+
     def save(self, request: Save) -> Draft:
         """Put a value on disk. Its bytes are safe when this returns; the catalog makes them visible.
 

@@ -18,6 +18,7 @@ from bedplate.core.records import Draft, Record, Version
 
 from . import disk, folders
 from .blobs import corrupt, gone
+from .bucket import Bucket
 from .shelf import Save
 
 FOLDER = "tables"
@@ -36,14 +37,15 @@ class Pinned(Record, frozen=True, kw_only=True):
 class TableShelf:
     """Keeps tables."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, bucket: Bucket | None = None) -> None:
         self.root = root
+        self._bucket = bucket
 
     def save(self, request: Save) -> Draft:
         """Write a frame (Polars, pandas, Arrow, DuckDB; lazy frames as a stream) as the table's next version."""
         uri_of(request.artifact)
         disk.name(request.attempt, "the id of an attempt")
-        draft: Draft = self._backend("table_save").save(self.root, request)
+        draft: Draft = self._backend("table_save").save(self.root, request, self._bucket)
         return draft
 
     def load(self, version: Draft, view: View, spec: dict[str, Any] | None) -> Any:
@@ -98,16 +100,17 @@ class TableShelf:
 
     def restore(self, artifact: str, pinned: Version | None, attempt: str) -> bool:
         """Undo the attempt's commit where the catalog does not pin it; see `Store.restore`."""
-        folder = self.root / uri_of(artifact)
-        if not folder.is_dir():
+        uri = uri_of(artifact)
+        if self._bucket is None and not (self.root / uri).is_dir():
             return False
-        undone: bool = self._backend("delta").undo(folder, pinned.table_version if pinned else None, attempt)
+        place = self._backend("place").Place(self.root, uri, self._bucket)
+        undone: bool = self._backend("delta").undo(place, pinned.table_version if pinned else None, attempt)
         return undone
 
     def combine(self, artifact: str, parts: Mapping[str, Version], attempt: str) -> Draft:
         """One version of all parts' rows, in the order of their keys: one commit. Raises UserError where their columns differ."""
         disk.name(attempt, "the id of an attempt")
-        draft: Draft = self._backend("table_save").combine(self.root, artifact, parts, attempt)
+        draft: Draft = self._backend("table_save").combine(self.root, artifact, parts, attempt, self._bucket)
         return draft
 
     def keys(self, version: Draft) -> tuple[str, ...]:

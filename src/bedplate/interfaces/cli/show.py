@@ -69,7 +69,7 @@ def _version(out: Console, workspace: Workspace, found: Shown) -> None:
     out.print(f"  made    {ago(version.created_at, workspace.clock.now())} ({as_of(version.created_at)} UTC) by {version.attempt}")
     out.print(f"  digest  {version.digest}", soft_wrap=True)
     if version.uri:
-        out.print(f"  bytes   {near(str(workspace.store.root / version.uri))}", soft_wrap=True)
+        out.print(f"  bytes   {near(workspace.store.place(version))}", soft_wrap=True)
     if found.metrics and version.kind != "check":
         out.print("  said    " + ", ".join(f"{escape(name)} {value:.6g}" for name, value in found.metrics.items()))
 
