@@ -34,6 +34,7 @@ from .pipeline.ask import tables as ask_tables
 from .pipeline.code.behind import Behind
 from .pipeline.code.load import Loaded, find_project, load_project
 from .pipeline.code.origin import is_installed
+from .pipeline.due.work import DueWork
 from .pipeline.execute import Execution
 from .pipeline.handlers import Handler
 from .pipeline.opened import Opened
@@ -92,6 +93,10 @@ class OpenProject(Workspace):
         node = self.graph.nodes.get(self.graph.makers.get(found.version.artifact, ""))
         said = (node.declaration.function.__doc__ or "") if node else ""
         return msgspec.structs.replace(found, card=card(gather(self.catalog, found.version.ref, said)))
+
+    def due(self) -> DueWork:
+        """Due work: `.plan()` says what is due, what waits for when and why; `.turn()` does what is due (`bedplate run --due`)."""
+        return DueWork(self, self.watch)
 
     def labels(self, file: str | Path, service: str = "") -> Brought:
         """Add the labels in a file (CSV, Parquet or JSON lines) to those of a service, by default the only one (`bedplate labels`).

@@ -75,6 +75,7 @@ SETTINGS = (
     Setting("memory", "0 B", "Memory to use at once; 0 is all of this machine.", byte_count),
     Setting("watts", "65 W", "Power of one busy machine where no meter is readable; energy from it is labelled `assumed`.", watts),
     Setting("lease", "15 s", "How long a writer's lease holds without a sign of life.", seconds),
+    Setting("look", "1 min", "How often `bedplate run --due --loop` looks for due work, at least.", seconds),
     Setting("log_limit", "10 MB", "How much of a step's output is kept; the rest is counted.", byte_count),
     Setting("checkpoints", "3", "How many checkpoints of a training step are kept.", whole),
     Setting("keep", "14 days", "How long unreferenced bytes are kept by `gc`.", seconds),

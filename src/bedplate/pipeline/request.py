@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import suppress
+from datetime import datetime
 from typing import Any
 
 import msgspec
 
 from bedplate.core.errors import UserError
-from bedplate.core.parameters import Tune
+from bedplate.core.parameters import Keys, Tune
 from bedplate.core.records import Record, Version
 
 from .wiring.graph import Graph, Node
@@ -77,6 +78,33 @@ def parted(graph: Graph, request: Request) -> Request:
     named = tuple(name.partition("[")[0] for name in request.names)
     some = {name: tuple(dict.fromkeys(keys)) for name, keys in parts.items() if name not in whole}
     return msgspec.structs.replace(request, names=tuple(dict.fromkeys(named)), parts={**some, **request.parts})
+
+
+def back_filled(graph: Graph, request: Request, since: str, until: str, now: datetime) -> Request:
+    """The request for just the parts from `since` on and before `until` (days or hours, either may be empty) of steps with a calendar.
+
+    Raises UserError where no step named has one, for what is no day or hour, and where no part lies between.
+    """
+    first, end = _key("--since", since), _key("--until", until)
+    named = {graph.node(name).name for name in request.names} or set(graph.nodes)
+    parts = {
+        name: tuple(key for key in node.each.until(now) if first <= key and (not end or key < end))
+        for name, node in graph.nodes.items() if name in named and isinstance(node.each, Keys)
+    }  # fmt: skip
+    found = {name: keys for name, keys in parts.items() if keys}
+    if not found:
+        why = "no part lies between" if parts else "none of these steps has a calendar (each=daily(...))"
+        raise UserError(f"there is nothing to fill from {first or 'the start'} to {end or 'now'}", why=why, next="bedplate plan")
+    return msgspec.structs.replace(request, names=tuple(found), parts=found)
+
+
+def _key(option: str, text: str) -> str:
+    """A day or an hour as parts are called: `2026-01-31`, `2026-01-31T07`; empty stays empty. Raises UserError."""
+    try:
+        at = datetime.fromisoformat(text) if text else None
+    except ValueError as error:
+        raise UserError(f"{option} {text} is no day or hour", why=str(error), next=f"write {option} 2026-01-31") from error
+    return "" if at is None else text if len(text) == len("2026-01-31") else at.strftime("%Y-%m-%dT%H")
 
 
 def forced(graph: Graph, request: Request, names: tuple[str, ...]) -> frozenset[str]:
