@@ -20,12 +20,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import msgspec
 
 from .catalog.catalog import Catalog
+from .catalog.database import Database
+from .catalog.places import database_at
 from .compute import machine
 from .compute.executor import Executor, Handle, Spent
 from .core.clock import SystemClock
 from .core.config import Config, resolve
 from .core.config import watts as read_watts
 from .core.errors import BedplateError, UserError
+from .core.kinds import Kind
 from .core.records import Cause, Outcome, Task
 from .core.units import byte_count, dollars_per_hour
 from .core.workload import Workload, machines
@@ -61,6 +64,9 @@ from .stages.train.handler import Train
 from .stages.validate.handler import Validate
 from .storage.local import local_store
 from .storage.models import ModelShelf
+from .storage.places import bucket_at, copies_of
+from .storage.remote import remote_store
+from .storage.shelf import Shelf
 from .storage.store import Store
 from .storage.systems import HOME, load_architectures, load_config, load_constants, load_systems
 
@@ -68,12 +74,6 @@ if TYPE_CHECKING:
     from .stages.monitor.bring import Brought
     from .stages.monitor.report import Report
 
-CATALOGS = {
-    "sqlite": "bedplate.catalog.backends.sqlite",
-    "postgresql": "bedplate.catalog.backends.postgres",
-    "postgres": "bedplate.catalog.backends.postgres",
-}
-STORES = ("file",)
 _SETTINGS_PAGE = "see docs/reference/settings.md"
 _NOT_PRELOADED = ("bedplate", "builtins", "__main__")
 _TASKS = msgspec.json.Decoder(Task)
@@ -281,33 +281,19 @@ def handlers(doors: Doors) -> dict[str, Handler]:
     }  # fmt: skip
 
 
-def open_database(config: Config, *, makes: bool = True) -> Any:
+def open_database(config: Config, *, makes: bool = True) -> Database:
     """The catalog's database by URL; where there is none yet it is made, or an empty one is shown."""
-    scheme = config["catalog"].partition("://")[0]
-    if scheme not in CATALOGS:
-        known = ", ".join(f"{one}://" for one in CATALOGS)
-        raise UserError(f"the catalog's '{scheme}://' is not known", why=f"known: {known}", next=_SETTINGS_PAGE)
-    return backend(CATALOGS[scheme], f"a catalog at {scheme}://", "postgres").open_url(config["catalog"], makes=makes)
-
-
-def backend(module: str, what: str, extra: str) -> Any:
-    """A module of an optional library, by name. Raises UserError that says which extra of bedplate brings it."""
-    try:
-        return importlib.import_module(module)
-    except ModuleNotFoundError as error:
-        raise UserError(f"{what} needs a package", why=f"{error.name} is not installed", next=f"pip install 'bedplate[{extra}]'") from None
+    return database_at(config["catalog"], makes=makes)
 
 
 def open_store(config: Config, *, pickles: bool = True, makes: bool = True, loaded: Loaded | None = None) -> Store:
     """The store by URL, with a shelf for each kind; a server has none for pickles. `loaded` is whose code is behind its models."""
-    scheme, _, place = config["store"].partition("://")
-    if scheme not in STORES:
-        raise UserError(
-            f"store '{config['store']}' is not known", why=f"known: {', '.join(STORES)}://", next="see docs/reference/settings.md"
-        )
-    root = Path(place)
-    models = ModelShelf(root, Behind(loaded) if loaded else None)
-    return local_store(root, {"model": models, "service": ServiceShelf(root)}, pickles=pickles, makes=makes)
+    bucket = bucket_at(config["store"], proves=makes)
+    root = Path(config["store"].partition("://")[2]) if bucket is None else copies_of(bucket, config.state)
+    shelves: dict[Kind, Shelf] = {"model": ModelShelf(root, Behind(loaded) if loaded else None), "service": ServiceShelf(root, bucket)}
+    if bucket is None:
+        return local_store(root, shelves, pickles=pickles, makes=makes)
+    return remote_store(root, bucket, shelves, pickles=pickles, makes=makes)
 
 
 def make_executor(config: Config, loaded: Loaded, graph: Graph, stopping: Callable[[], bool]) -> Executor:

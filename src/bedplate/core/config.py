@@ -65,8 +65,16 @@ def watts(text: str) -> float:
 
 SETTINGS = (
     Setting("state", ".bedplate", "Folder of the state, relative to the project file."),
-    Setting("catalog", "sqlite:///{state}/catalog.db", "Where the record is kept: `sqlite:///FILE`, or `postgresql://USER@HOST/DATABASE?schema=NAME`."),
-    Setting("store", "file://{state}/store", "Where bytes and tables are kept."),
+    Setting(
+        "catalog",
+        "sqlite:///{state}/catalog.db",
+        "Where the record is kept: `sqlite:///FILE`, or `postgresql://USER@HOST/DATABASE?schema=NAME`.",
+    ),
+    Setting(
+        "store",
+        "file://{state}/store",
+        "Where bytes and tables are kept: `file://FOLDER`, or a bucket, `s3://BUCKET/FOLDER`, `gs://` or `az://`.",
+    ),
     Setting("online", "embedded", "Where online features are read: `embedded`, inside the server.", embedded),
     Setting("compute", "local", "Where steps run: `local` (a fork server and its workers) or `inline` (this process)."),
     Setting("price", "0 USD/hour", "What an hour of this target costs.", dollars_per_hour),

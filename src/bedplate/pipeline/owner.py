@@ -26,7 +26,7 @@ def check_owner(catalog: Catalog, project: str, file: Path) -> None:
         raise Refused(
             f"the record at {catalog.database.location} is that of project '{known.subject}'",
             why=f"'{project}' would overwrite the heads of what has the same name there",
-            next=f"give it a schema of its own: catalog = \"postgresql://.../DATABASE?schema={project}\"",
+            next=f'give it a schema of its own: catalog = "postgresql://.../DATABASE?schema={project}"',
         )
     if other != file and other.is_file():
         raise Refused(

@@ -45,9 +45,12 @@ _TRAVELS = (f"{blobs.FOLDER}/", f"{tables.FOLDER}/")
 """What is kept under these is sent; the rest is derived from it, here."""
 
 
-def remote_store(root: Path, bucket: Bucket, shelves: Mapping[Kind, Shelf] | None = None, *, pickles: bool = True) -> RemoteStore:
+def remote_store(
+    root: Path, bucket: Bucket, shelves: Mapping[Kind, Shelf] | None = None, *, pickles: bool = True, makes: bool = True
+) -> RemoteStore:
     """The store in `bucket`, with copies under `root`; `shelves` adds kinds or replaces them. A server passes `pickles=False`."""
-    disk.make_folder(root)
+    if makes:
+        disk.make_folder(root)
     own: dict[Kind, Shelf] = {
         "table": TableShelf(root, bucket), "files": FilesShelf(root), "scalar": ScalarShelf(root), "check": CheckShelf(),
     }  # fmt: skip

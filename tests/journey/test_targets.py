@@ -1,0 +1,54 @@
+"""One project file on two targets: SQLite and files here, PostgreSQL and S3 there, by `--target` alone."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from real_servers import S3Server
+
+STEPS = {"flown", "departures", "carrier_delay", "late", "good_enough"}
+
+
+@pytest.fixture
+def shared(postgres_url: str, s3_server: S3Server) -> str:
+    """Settings of a target that nobody has used."""
+    schema = f"week_{os.urandom(4).hex()}"
+    store = f"s3://{s3_server.bucket()}/team?endpoint={s3_server.endpoint}"
+    return f'[target.shared]\ncatalog = "{postgres_url}?schema={schema}"\nstore = "{store}"\n'
+
+
+def versions(someone: Any, *words: str) -> dict[str, str]:
+    return {name: someone.reads("show", name, *words)["version"]["digest"] for name in sorted(STEPS)}
+
+
+def test_equal_versions_by_target_alone(person: Callable[..., Any], shared: str) -> None:
+    """The same file, no edits: every artifact has the digest that it has here; a second run there skips all; doctor reads all there."""
+    someone = person("week")
+    (someone.folder / "bedplate.toml").write_text(shared)
+    assert set(someone.ran().values()) == {"done"}
+    assert someone.ran("--target", "shared") == dict.fromkeys(STEPS, "done")
+    assert set(someone.ran("--target", "shared").values()) == {"skipped"}
+    assert versions(someone) == versions(someone, "--target", "shared")
+    assert not [f for f in someone.reads("doctor", "--deep", "--target", "shared") if f["level"] == "wrong"]
+
+
+def test_two_machines_on_one_target_at_once(person: Callable[..., Any], shared: str) -> None:
+    """Two folders, as on two machines, share nothing but the target: each step is made once, and a third machine finds all of it."""
+    people = [person("week") for _ in range(3)]
+    for one in people:
+        (one.folder / "bedplate.toml").write_text(f'default_target = "shared"\n{shared}')
+    typed = [sys.executable, "-m", "bedplate", "run", "--json"]
+    runs = [subprocess.Popen(typed, cwd=one.folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE) for one in people[:2]]
+    said = [run.communicate(timeout=120) for run in runs]
+    assert [run.returncode for run in runs] == [0, 0], said
+    ends = [event for out, _ in said for event in map(json.loads, out.splitlines()) if event["kind"] == "step.done"]
+    assert Counter(event["step"] for event in ends) == dict.fromkeys(STEPS, 1)
+    assert set(people[2].ran().values()) == {"skipped"}
+    assert not [f for f in people[2].reads("doctor", "--deep") if f["level"] == "wrong"]
