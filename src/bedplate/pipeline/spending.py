@@ -32,7 +32,7 @@ STOPPED: Final = "budget.stopped"
 """The kind of event that says what the budget stopped (`subject`) and why (`data`)."""
 _GRACE_S: Final = 10.0
 """What a run that is stopped has to checkpoint."""
-_NEXT: Final = "raise budget= in Project(...), or wait: bedplate sql 'select * from costs'"
+NEXT: Final = "raise budget= in Project(...), or wait: bedplate sql 'select * from costs'"
 
 
 def spent(catalog: Catalog, budget: Budget, now: datetime) -> float:
@@ -47,7 +47,7 @@ def within_budget(project: Project, planned: Sequence[Planned], price: float, ca
     costs = [cost(one.forecasts[0], price) for one in planned if one.action == "run" and one.forecasts]
     stands = standing(project.budget, spent(catalog, project.budget, now) + catalog.spending.held(now), costs)
     if costs and stands.refusal:
-        raise Refused(f"the budget of {project.name} does not allow this", why=stands.refusal, next=_NEXT)
+        raise Refused(f"the budget of {project.name} does not allow this", why=stands.refusal, next=NEXT)
     return stands.low
 
 
@@ -70,6 +70,17 @@ def paying(purse: Purse | None, low: float, stop: Callable[[str], object]) -> It
         purse.close()
 
 
+def lacking(catalog: Catalog, project: Project, now: datetime, need: float, spender: str) -> str:
+    """Why a spender may not set `need` dollars aside: what is spent, and set aside by others, leaves less; empty where it may."""
+    if project.budget is None:
+        return ""
+    limit, money = float(project.budget.money.amount), project.budget.money.currency
+    gone = spent(catalog, project.budget, now) + catalog.spending.held(now, beside=spender)
+    if gone + need <= limit:
+        return ""
+    return f"{gone:.2f} of {limit:.2f} {money} are spent or set aside, and what comes next costs {need:.2g} or more"
+
+
 class Purse:
     """What one run or service may spend; `spender` is the run's id, or the service's name and address."""
 
@@ -87,7 +98,7 @@ class Purse:
         """Set aside what the plan costs at least. Raises Refused where others have left too little."""
         self._low = low
         if why := self._catalog.together(self._look):
-            raise Refused(f"the budget of {self._project.name} does not allow this", why=why, next=_NEXT)
+            raise Refused(f"the budget of {self._project.name} does not allow this", why=why, next=NEXT)
 
     def beat(self) -> str:
         """Write down what was spent and set aside what the next beat may cost; why to stop, where that does not go."""
@@ -103,17 +114,15 @@ class Purse:
 
     def _look(self) -> str:
         """One look: what is spent is written, and the next beat's money set aside; else why not. Inside a transaction."""
-        budget, now = self._project.budget, self._clock.now()
+        now = self._clock.now()
         running, mine = self._attempts(now)
-        limit = float(budget.money.amount) if budget is not None else float("inf")
-        others = self._catalog.spending.held(now, beside=self._spender)
-        gone = (spent(self._catalog, budget, now) if budget is not None else 0.0) + others
         need = self._price / 3600 * (self.interval_s + _GRACE_S) * max(1, running)
-        wanted = max(need, self._low - mine)
-        if budget is not None and gone + (need if running else wanted) > limit:
+        rest = self._low - mine
+        if why := lacking(self._catalog, self._project, now, need if running else max(need, rest), self._spender):
             self._catalog.spending.unhold(self._spender)
-            return f"{gone:.2f} of {limit:.2f} {budget.money.currency} are spent or set aside, and what comes next costs {need:.2g} or more"
-        self._put(self._spender, self._since, held=min(wanted, limit - gone))
+            return why
+        whole = not lacking(self._catalog, self._project, now, max(need, rest), self._spender)
+        self._put(self._spender, self._since, held=max(need, rest) if whole else need)
         return ""
 
     def _attempts(self, now: datetime) -> tuple[int, float]:

@@ -6,19 +6,24 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable
 from typing import Any
 
 import msgspec
 
 from bedplate.catalog.catalog import Catalog
+from bedplate.compute.machine import cpu_count
+from bedplate.compute.meter import Meter
 from bedplate.core.clock import Clock
+from bedplate.core.config import watts
 from bedplate.core.features import FeatureSpec
 from bedplate.core.records import Event, Promotion, Version
-from bedplate.core.units import byte_count
+from bedplate.core.units import byte_count, dollars_per_hour, seconds
 from bedplate.pipeline.workspace import Parts
 
 from . import declared
+from .bill import Bill
 from .frames import feature_columns
 from .holder import WatchedRecord
 from .loader import Describe, Load
@@ -48,6 +53,8 @@ class Site(msgspec.Struct, frozen=True, kw_only=True):
     process_started: float = 0.0
     queue: int = 20_000
     body_limit: int = 16_000_000
+    billed: Callable[[str], Bill] | None = None
+    """Gives the bill of a server at a URL."""
 
 
 class CatalogRecord:
@@ -82,6 +89,13 @@ def site_of(parts: Parts) -> Site:
         schema = store.load(version, "polars.lazy").collect_schema()
         return feature_columns(schema, (*spec.entity, spec.time, spec.created))
 
+    def billed(url: str) -> Bill:
+        return Bill(
+            catalog, parts.loaded.project, url=url, price=dollars_per_hour(parts.config["price"]), clock=parts.clock,
+            interval_s=seconds(parts.config["lease"]) / 3, meter=Meter(watts(parts.config["watts"]) / cpu_count()),
+            cpu_s=time.process_time,
+        )  # fmt: skip
+
     return Site(
         project=parts.graph.project_name,
         services=declared.services(parts.graph),
@@ -97,4 +111,5 @@ def site_of(parts: Parts) -> Site:
         process_started=parts.process_started(os.getpid()) or 0.0,
         queue=int(parts.config["queue"]),
         body_limit=byte_count(parts.config["body_limit"]),
+        billed=billed,
     )
