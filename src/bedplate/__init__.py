@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from .core.model import Model
     from .core.parameters import Secret, daily, hourly, tune, use
     from .core.project import Project
+    from .core.samples import Samples
     from .core.sources import Files, Http, Package, Redis, Sql
     from .core.workload import Workload
     from .planner.asking.questions import Batch, Cost, Finetune, Limits, Serve, Site, Train
@@ -39,6 +40,7 @@ _HOME = {
     "Pickle": "core.kinds",
     "Project": "core.project",
     "Redis": "core.sources",
+    "Samples": "core.samples",
     "Secret": "core.parameters",
     "Serve": "planner.asking.questions",
     "Site": "planner.asking.questions",
@@ -68,6 +70,7 @@ __all__ = [
     "Pickle",
     "Project",
     "Redis",
+    "Samples",
     "Secret",
     "Serve",
     "Site",

@@ -26,6 +26,7 @@ from bedplate.core.hiding import hidden
 from bedplate.core.model import Model
 from bedplate.core.parameters import Secret
 from bedplate.core.records import Cause, Draft, Input, Outcome, Task, Version
+from bedplate.core.samples import Samples
 from bedplate.storage.shelf import Save
 from bedplate.storage.store import Store
 
@@ -134,6 +135,9 @@ class Execution:
         work = Work(task=task, node=node, arguments=arguments, context=context, store=self.store, folder=self.loaded.file.parent)
         values = self.handlers[node.declaration.decorator].call(work)
         context.checkpoints.wait()
+        for wire in node.wires:
+            if wire.view == "samples":
+                _tell(context, wire.name, arguments[wire.name])
         return tuple(self._save(task, node, work, artifact, value) for artifact, value in values.items())
 
     def _save(self, task: Task, node: Node, work: Work, artifact: str, value: Any) -> Draft:
@@ -258,6 +262,14 @@ def _plain(text: str, longest: int) -> str:
     """Text that every record and terminal can hold, whatever a step raised: no lone surrogates, no megabytes."""
     plain = text.encode("utf-8", "backslashreplace").decode()
     return plain if len(plain) <= longest else f"{plain[:longest]}... ({len(plain):,} characters)"
+
+
+def _tell(context: Context, name: str, samples: Samples) -> None:
+    """What a step read of its samples, and how long it waited for them, as metrics of the step."""
+    told = samples.told()
+    if told["samples"]:
+        for what, value in told.items():
+            context.metric(f"{name}.{what}", value)
 
 
 def _secret(name: str) -> Secret:
