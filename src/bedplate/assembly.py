@@ -64,6 +64,7 @@ from .stages.train.handler import Train
 from .stages.validate.handler import Validate
 from .storage.local import local_store
 from .storage.models import ModelShelf
+from .storage.online import open_online
 from .storage.places import bucket_at, copies_of
 from .storage.remote import remote_store
 from .storage.shelf import Shelf
@@ -228,6 +229,7 @@ def assemble(config: Config, loaded: Loaded, *, pickles: bool = True, makes: boo
             config=config, loaded=loaded, graph=graph, catalog=catalog, store=store, clock=clock,
             random_bits=rng.getrandbits, handlers=handlers(doors), list_source=doors.listed,
             executor=lambda stopping: make_executor(config, loaded, graph, stopping), process_started=machine.started,
+            online=lambda: open_online(config["online"], config.state, graph.project_name),
             warehouse=lambda query: ask(catalog, store, query), expect=expecting(config),
         )
     )  # fmt: skip

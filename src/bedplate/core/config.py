@@ -48,10 +48,10 @@ def whole(text: str) -> int:
     return int(text)
 
 
-def embedded(text: str) -> str:
-    """Where online features are read: inside the server, the only place there is yet. Raises UserError."""
-    if text != "embedded":
-        raise UserError(f"'{text}' is not known", why="known: embedded", next="leave it out, or write 'embedded'")
+def online(text: str) -> str:
+    """Read where online features are: `embedded`, or the address of a Redis. Raises UserError."""
+    if text != "embedded" and not text.startswith(("redis://", "rediss://", "unix://")):
+        raise UserError(f"'{text}' is not known", why="known: embedded, redis://HOST:PORT/DB", next="leave it out, or write 'embedded'")
     return text
 
 
@@ -75,7 +75,12 @@ SETTINGS = (
         "file://{state}/store",
         "Where bytes and tables are kept: `file://FOLDER`, or a bucket, `s3://BUCKET/FOLDER`, `gs://` or `az://`.",
     ),
-    Setting("online", "embedded", "Where online features are read: `embedded`, inside the server.", embedded),
+    Setting(
+        "online",
+        "embedded",
+        "Where online features are read: `embedded` (a file in the state folder), or `redis://HOST:PORT/DB`, shared by machines.",
+        online,
+    ),
     Setting("compute", "local", "Where steps run: `local` (a fork server and its workers) or `inline` (this process)."),
     Setting("price", "0 USD/hour", "What an hour of this target costs.", dollars_per_hour),
     Setting("machines", "none", "What this target has for declared workloads, as `8 x h100`: so many of an accelerator or node.", machines),

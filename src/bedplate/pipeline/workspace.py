@@ -19,6 +19,7 @@ from bedplate.core.ids import new_id
 from bedplate.core.records import Promotion, Record, Run, Step
 from bedplate.core.units import dollars_per_hour, seconds
 from bedplate.storage.gc import GcReport
+from bedplate.storage.online import OnlineStore
 from bedplate.storage.store import Store
 
 from . import owner, standing
@@ -60,6 +61,8 @@ class Parts(Record, frozen=True, kw_only=True):
     process_started: Callable[[int], float | None]
     """When a process of this machine started (seconds since the epoch); None where there is none."""
     warehouse: Callable[[str], Any]
+    online: Callable[[], OnlineStore]
+    """Opens where a server reads features as of now."""
     expect: Expect | None = None
     """What the planner says of a declared workload; None where the target declares no machines."""
 

@@ -16,7 +16,8 @@ from bedplate.core.features import FeatureSpec
 from bedplate.core.kinds import Kind
 from bedplate.core.model import Field, Model, Signature
 from bedplate.core.records import Event, Promotion, Version
-from bedplate.stages.deploy.service import ColumnType, Service, Wanted
+from bedplate.stages.deploy.loader import Describe
+from bedplate.stages.deploy.service import Service, Wanted
 from bedplate.stages.deploy.site import Site
 
 START = datetime(2026, 1, 31, 12, tzinfo=UTC)
@@ -180,7 +181,7 @@ def site(
     listing: Listing | None = None,
     events: list[Event] | None = None,
     clock: Clock | None = None,
-    describe: Callable[[Version, Wanted], dict[str, ColumnType]] = lambda version, wanted: {},
+    describe: Describe = lambda view: {},
     queue: int = 20_000,
     body_limit: int = 1_000_000,
 ) -> Site:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import time
 from collections.abc import Callable
@@ -17,10 +18,11 @@ from bedplate.compute.machine import cpu_count
 from bedplate.compute.meter import Meter
 from bedplate.core.clock import Clock
 from bedplate.core.config import watts
-from bedplate.core.features import FeatureSpec
+from bedplate.core.kinds import View
 from bedplate.core.records import Event, Promotion, Version
 from bedplate.core.units import byte_count, dollars_per_hour, seconds
 from bedplate.pipeline.workspace import Parts
+from bedplate.storage import online
 
 from . import declared
 from .bill import Bill
@@ -29,7 +31,7 @@ from .holder import WatchedRecord
 from .loader import Describe, Load
 from .logs import AppendFrame
 from .presence import Directory
-from .service import ColumnType, Service, Wanted
+from .service import Service, Wanted
 
 
 class Site(msgspec.Struct, frozen=True, kw_only=True):
@@ -83,11 +85,11 @@ class CatalogRecord:
 def site_of(parts: Parts) -> Site:
     """The site of a workspace. Raises ProjectError for a service that cannot be deployed."""
     store, catalog = parts.store, parts.catalog
+    opened = functools.cache(parts.online)
 
-    def describe(version: Version, wanted: Wanted) -> dict[str, ColumnType]:
-        spec = msgspec.convert(wanted.spec, FeatureSpec, strict=False)
-        schema = store.load(version, "polars.lazy").collect_schema()
-        return feature_columns(schema, (*spec.entity, spec.time, spec.created))
+    def load(version: Version, view: View, spec: dict[str, Any] | None) -> Any:
+        value = store.load(version, view, spec)
+        return online.serve(value, version, opened()) if view == "features" and spec and spec.get("online") else value
 
     def billed(url: str) -> Bill:
         return Bill(
@@ -101,8 +103,8 @@ def site_of(parts: Parts) -> Site:
         services=declared.services(parts.graph),
         models=declared.models(parts.graph),
         record=CatalogRecord(catalog),
-        load=store.load,
-        describe=describe,
+        load=load,
+        describe=lambda view: feature_columns(view.schema),
         append=lambda name, frame: store.log(name).append(frame),
         directory=catalog.services,
         emit=catalog.events.add,

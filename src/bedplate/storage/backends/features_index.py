@@ -55,7 +55,8 @@ class Column(msgspec.Struct, frozen=True):
     def at(self, row: int) -> Any:
         """One value as Python has it."""
         if self.series is not None:
-            return self.series[row]
+            value = self.series[row]
+            return value.to_list() if isinstance(value, pl.Series) else value
         assert self.numbers is not None
         if self.present is not None and not self.present[row]:
             return None

@@ -22,6 +22,8 @@ from .features_index import Ints
 _PER_MICROSECOND: Final = {"us": 1, "ns": 1000}
 _FAR: Final = 9_000_000_000_000_000
 """Microseconds: the year 2255, beyond which nanoseconds do not fit."""
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_EVER: Final = 2**62
 
 
 class Asking:
@@ -66,6 +68,10 @@ class Asking:
             f"'{self._spec.time}' is {time!r}, and cannot be compared with the table's",
             why="those are whole numbers" if not self.unit else "those have a time zone" if self.aware else "those have no time zone",
         )
+
+    def of_clock(self, now: datetime) -> int:
+        """A time of the clock; where moments are plain integers there is no now, and it is after every one of them."""
+        return ((now - _EPOCH) // timedelta(microseconds=1)) * self.unit if self.unit else _EVER
 
     def seconds(self, seconds: float) -> int:
         """A span in the index's unit."""

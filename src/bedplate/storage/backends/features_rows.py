@@ -7,8 +7,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 
@@ -17,9 +16,6 @@ from bedplate.core.features import FeatureSpec
 from .features_index import Index
 from .features_keys import Asking
 from .features_window import Windows
-
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_EVER: Final = 2**62
 
 
 class RowLookup:
@@ -55,11 +51,6 @@ class RowLookup:
             return dict.fromkeys(self._names)
         columns = self._index.columns
         return {name: columns[name].at(place) for name in self._names}
-
-    def moment_of(self, now: datetime) -> int:
-        """A time of the clock in the index's unit; where moments are plain integers there is no now, and the last row counts."""
-        unit = self._asking.unit
-        return ((now - _EPOCH) // timedelta(microseconds=1)) * unit if unit else _EVER
 
     def _place(self, code: int, asked: int) -> int | None:
         low = self._first[code]

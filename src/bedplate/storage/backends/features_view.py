@@ -51,15 +51,17 @@ class TableFeatures:
             kept = list(dict.fromkeys([*(one.column for one in spec.gives if one.column), *spec.event]))
         own = common_moment([self._schema[name] for name in (spec.time, spec.created) if name])
         assert own is not None, "check_spec has passed"
-        self._asking = Asking(spec, own)
+        self.asking = Asking(spec, own)
         self._source = Source(table=table, spec=spec, names=kept, moment=own, by_moment=not spec.window_s)
         self._home = home
         self._made: Index | None = None
         self._now = now
         self._lookup: RowLookup | None = None
-        self._windows = Windows(spec, self._schema, artifact) if spec.window_s else None
-        self.names = kept if self._windows is None else list(self._windows.schema)
-        self.schema = pl.Schema({name: self._schema[name] for name in kept} if self._windows is None else self._windows.schema)
+        self.windows = Windows(spec, self._schema, artifact) if spec.window_s else None
+        self.stored = pl.Schema({name: self._schema[name] for name in kept})
+        self.entity_schema = pl.Schema({name: key_type(self._schema[name]) for name in spec.entity})
+        self.names = kept if self.windows is None else list(self.windows.schema)
+        self.schema = self.stored if self.windows is None else pl.Schema(self.windows.schema)
 
     def at(self, labels: Any, *more: Features) -> Any:
         """`labels` (a frame with the entity columns and `time`) with the features known then; the same rows in the same order.
@@ -91,7 +93,7 @@ class TableFeatures:
         if isinstance(entity, list):
             return [self[one] for one in entity]
         lookup = self.lookup()
-        return lookup.row(entity if isinstance(entity, tuple) else (entity,), lookup.moment_of(self._now()))
+        return lookup.row(entity if isinstance(entity, tuple) else (entity,), self.asking.of_clock(self._now()))
 
     def index(self) -> Index:
         """The sorted rows, made or read when they are first asked for."""
@@ -102,7 +104,7 @@ class TableFeatures:
     def lookup(self) -> RowLookup:
         """What answers for one entity."""
         if self._lookup is None:
-            self._lookup = RowLookup(self.index(), self.spec, self._asking, self.names, self._windows)
+            self._lookup = RowLookup(self.index(), self.spec, self.asking, self.names, self.windows)
         return self._lookup
 
     def _at_pandas(self, labels: Any) -> Any:
@@ -123,16 +125,16 @@ class TableFeatures:
     def _found(self, labels: pl.DataFrame) -> list[pl.Series]:
         """The features of each label."""
         index = self.index()
-        codes = index.codes(self._asking.entities(labels, index.entities.schema))
+        codes = index.codes(self.asking.entities(labels, index.entities.schema))
         times = labels.get_column(self.spec.time)
-        asked = self._asking.moments(times)
+        asked = self.asking.moments(times)
         if times.null_count():
             codes = np.where(times.is_null().to_numpy(), -1, codes)
-        if self._windows is not None:
-            return self._windows.over(index, codes, asked, self._asking.earlier(times, self.spec.window_s))
+        if self.windows is not None:
+            return self.windows.over(index, codes, asked, self.asking.earlier(times, self.spec.window_s))
         found = index.last(codes, asked)
         if self.spec.ttl_s and len(index.key):
-            oldest = self._asking.not_before(times, self.spec.ttl_s)[found.order]
+            oldest = self.asking.not_before(times, self.spec.ttl_s)[found.order]
             found.rows[index.other.take(found.rows, mode="clip") < oldest] = -1
         return index.take(self.names, found)
 
