@@ -122,7 +122,9 @@ class OpenProject(Workspace):
         monitor = _monitor("watched")
         threshold, goal = float(self.config["drift_psi"]), node.declaration.p95_s
         since = since.replace(tzinfo=UTC) if since is not None and since.tzinfo is None else since
-        asked = monitor.Asked(service=node.name, since=since, by=by, threshold=threshold, goal_p95_s=goal)
+        wires = (wire for wire in node.by_role("artifact") if wire.view == "features")
+        views = {wire.name: (wire.base, self.graph.spec(wire.base)) for wire in wires}
+        asked = monitor.Asked(service=node.name, since=since, by=by, threshold=threshold, goal_p95_s=goal, views=views)
         report: Report = monitor.watched(self.store, self.catalog, asked)
         monitor.note_drift(self.catalog, report, now)
         if html is not None:

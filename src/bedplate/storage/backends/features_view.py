@@ -23,7 +23,7 @@ from bedplate.core.errors import UserError
 from bedplate.core.features import Features, FeatureSpec
 
 from .features_build import Source, index_of, key_type
-from .features_index import Index
+from .features_index import Found, Index, Ints
 from .features_keys import Asking, common_moment, same_sort
 from .features_rows import RowLookup
 from .features_window import Windows
@@ -52,6 +52,7 @@ class TableFeatures:
         own = common_moment([self._schema[name] for name in (spec.time, spec.created) if name])
         assert own is not None, "check_spec has passed"
         self.asking = Asking(spec, own)
+        self.moment = own
         self._source = Source(table=table, spec=spec, names=kept, moment=own, by_moment=not spec.window_s)
         self._home = home
         self._made: Index | None = None
@@ -95,6 +96,18 @@ class TableFeatures:
         lookup = self.lookup()
         return lookup.row(entity if isinstance(entity, tuple) else (entity,), self.asking.of_clock(self._now()))
 
+    def places(self, labels: pl.DataFrame) -> pl.DataFrame:
+        """When the row that each label gets holds (`time`) and since when it was known, in the index's unit; a windowed view's newest."""
+        index, found = self.index(), self._last(labels)
+        rows = found.by_question()
+        there, none = pl.Series(rows >= 0), pl.lit(None, pl.Int64)
+        time, known = (index.other, index.moment) if self.windows is None else (index.moment, index.other)
+        columns = {"time": time, "known": known}
+        if not len(index.key):
+            return pl.DataFrame({name: pl.Series([None] * len(rows), dtype=pl.Int64) for name in columns})
+        taken = {name: pl.Series(numbers.take(rows, mode="clip")) for name, numbers in columns.items()}
+        return pl.select(pl.when(there).then(one).otherwise(none).alias(name) for name, one in taken.items())
+
     def index(self) -> Index:
         """The sorted rows, made or read when they are first asked for."""
         if self._made is None:
@@ -124,19 +137,26 @@ class TableFeatures:
 
     def _found(self, labels: pl.DataFrame) -> list[pl.Series]:
         """The features of each label."""
-        index = self.index()
-        codes = index.codes(self.asking.entities(labels, index.entities.schema))
-        times = labels.get_column(self.spec.time)
-        asked = self.asking.moments(times)
-        if times.null_count():
-            codes = np.where(times.is_null().to_numpy(), -1, codes)
+        index, times = self.index(), labels.get_column(self.spec.time)
         if self.windows is not None:
-            return self.windows.over(index, codes, asked, self.asking.earlier(times, self.spec.window_s))
-        found = index.last(codes, asked)
+            before = self.asking.earlier(times, self.spec.window_s)
+            return self.windows.over(index, self._codes(labels), self.asking.moments(times), before)
+        return index.take(self.names, self._last(labels))
+
+    def _codes(self, labels: pl.DataFrame) -> Ints:
+        """The entity of each label in the index; -1 where it has none, or no time."""
+        index, times = self.index(), labels.get_column(self.spec.time)
+        codes = index.codes(self.asking.entities(labels, index.entities.schema))
+        return np.where(times.is_null().to_numpy(), -1, codes) if times.null_count() else codes
+
+    def _last(self, labels: pl.DataFrame) -> Found:
+        """The row of the index that each label gets."""
+        index, times = self.index(), labels.get_column(self.spec.time)
+        found = index.last(self._codes(labels), self.asking.moments(times))
         if self.spec.ttl_s and len(index.key):
             oldest = self.asking.not_before(times, self.spec.ttl_s)[found.order]
             found.rows[index.other.take(found.rows, mode="clip") < oldest] = -1
-        return index.take(self.names, found)
+        return found
 
     def _check(self, labels: pl.Schema) -> None:
         """Check the labels' columns. Raises UserError."""
