@@ -52,10 +52,6 @@ class Spending:
         """A run has ended: what its ended attempts carry themselves is dropped here."""
         self._database.run("spending_settle", run=run)
 
-    def unhold(self, spender: str) -> None:
-        """It sets nothing aside any more."""
-        self._database.run("spending_unhold", spender=spender)
-
     def since(self, since: datetime) -> float:
         """What was spent since then, with what ended attempts cost, in US dollars."""
         ended = float(self._database.value("cost_since", since=iso(since)))

@@ -119,7 +119,7 @@ class Purse:
         need = self._price / 3600 * (self.interval_s + _GRACE_S) * max(1, running)
         rest = self._low - mine
         if why := lacking(self._catalog, self._project, now, need if running else max(need, rest), self._spender):
-            self._catalog.spending.unhold(self._spender)
+            self._put(self._spender, self._since, held=self._price / 3600 * _GRACE_S * running)  # it stops, and that takes its time
             return why
         whole = not lacking(self._catalog, self._project, now, max(need, rest), self._spender)
         self._put(self._spender, self._since, held=max(need, rest) if whole else need)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -80,7 +80,7 @@ def test_what_others_have_set_aside_is_not_there_for_it(tmp_path: Path) -> None:
     """A run and a server share one budget."""
     server = Server(tmp_path, "1 USD/day")
     now = server.clock.now()
-    server.catalog.spending.put(Spent(spender="r", hour=now, kind="run", held_usd=0.95, held_until=server.clock.forward(60.0)))
+    server.catalog.spending.put(Spent(spender="r", hour=now, kind="run", held_usd=0.95, held_until=now + timedelta(minutes=1)))
     with pytest.raises(Refused, match="does not allow this"):
         server.bill.open()
 

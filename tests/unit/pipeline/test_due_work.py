@@ -193,21 +193,21 @@ def test_a_process_that_dies_leaves_its_work_to_the_next_and_what_was_finished_s
     assert turn(house).summaries == ()
 
 
-def test_work_over_which_three_processes_died_is_given_up(house: Any, folder: Path) -> None:
+def test_work_over_which_five_processes_died_is_given_up(house: Any, folder: Path) -> None:
     """What ends every process that does it (memory, power) must not end them for ever."""
 
     def dies(_task: Task) -> Outcome | None:
         raise Killed
 
     house.before = dies
-    for _ in range(3):
+    for _ in range(5):
         with pytest.raises(Killed):
             turn(house, NIGHTLY)
         house.dies()
         house.clock.forward(20.0)
     found = turn(house, NIGHTLY)
     assert found.summaries == ()
-    assert "3 processes died over it" in kept(house, "failed")[0].reason
+    assert "5 processes died over it" in kept(house, "failed")[0].reason
 
 
 def test_who_was_overtaken_cannot_say_how_it_ended(house: Any, folder: Path) -> None:

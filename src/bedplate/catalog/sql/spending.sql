@@ -12,10 +12,6 @@ ON CONFLICT (spender, hour) DO UPDATE SET usd = excluded.usd, held_usd = exclude
 DELETE FROM spending WHERE spender = :run
     OR spender IN (SELECT id FROM attempts WHERE run = :run AND status <> 'running' AND cost_usd > 0);
 
--- name: spending_unhold!
--- A spender sets nothing aside any more.
-UPDATE spending SET held_usd = 0.0 WHERE spender = :spender;
-
 -- name: spent_beside$
 -- What was spent since a time and is in no ended attempt's cost, in US dollars.
 SELECT coalesce(sum(s.usd), 0.0) FROM spending AS s WHERE s.hour >= :since

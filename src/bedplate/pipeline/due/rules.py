@@ -19,7 +19,7 @@ from bedplate.core.schedules import Schedule
 from bedplate.core.units import show_seconds
 from bedplate.pipeline import times
 
-TRIES: Final = 3
+TRIES: Final = 5
 """Processes that may die over one occurrence before it is given up."""
 
 

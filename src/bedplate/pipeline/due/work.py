@@ -173,7 +173,7 @@ class DueWork:
         if not run:
             return False
         self._workspace.recover()
-        return any(step.name == claim.task.step and step.status == "done" for step in self._catalog.runs.steps(run))
+        return any(step.name == claim.task.step and step.status in ("done", "skipped") for step in self._catalog.runs.steps(run))
 
     def _look_for_drift(self, group: Sequence[Claim]) -> None:
         """Before a watch, the report that finds drift: what it finds is due at the next look. Nothing to report on is no trouble."""

@@ -50,6 +50,7 @@ class Bill:
     def open(self) -> None:
         """Set aside the first beat's money. Raises Refused where there is too little."""
         if why := self._write():
+            self.close()
             raise Refused(f"the budget of {self._project.name} does not allow this", why=why, next=NEXT)
 
     def beat(self) -> str:
@@ -72,11 +73,12 @@ class Bill:
     def _set_aside(self) -> str:
         """The row as it stands, with the next beat's money where there is any; else why not. Inside a transaction."""
         now = self._clock.now()
-        self._catalog.spending.put(msgspec.structs.replace(self._row, held_usd=0.0))
-        need = self._price / 3600 * (self.interval_s + _STOP_S)
+        stop = self._price / 3600 * _STOP_S
+        need = self._price / 3600 * self.interval_s + stop
+        until = now + timedelta(seconds=2 * self.interval_s + _STOP_S)
+        self._catalog.spending.put(msgspec.structs.replace(self._row, held_usd=stop, held_until=until))
         if why := lacking(self._catalog, self._project, now, need, self._spender):
             return why
-        until = now + timedelta(seconds=2 * self.interval_s + _STOP_S)
         self._catalog.spending.put(msgspec.structs.replace(self._row, held_usd=need, held_until=until))
         return ""
 
