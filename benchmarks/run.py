@@ -23,11 +23,12 @@ from measuring import Case, Measured
 from planner import PLANNER
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from samples import SAMPLES
 from starts import STARTS
 from steps import STEPS
 from tables import TABLES
 
-MEASUREMENTS = (STEPS, STARTS, TABLES, DRIFT, PLANNER)
+MEASUREMENTS = (STEPS, STARTS, TABLES, SAMPLES, DRIFT, PLANNER)
 
 
 def main() -> int:

@@ -15,7 +15,10 @@ import msgspec
 
 
 class Sample(msgspec.Struct, frozen=True):
-    """One file: its name in the artifact and its bytes."""
+    """One file: its name in the artifact and its bytes.
+
+    What a `Samples` gives has also `image()` (a `PIL.Image.Image`) and `audio()` (an array and its rate in Hz).
+    """
 
     name: str
     data: bytes
@@ -91,6 +94,10 @@ class Samples(Protocol):
         threads: int = 2,
     ) -> Reading:  # fmt: skip
         """The samples of `order(...)`, `ahead` of them read by `threads` threads before they are asked for."""
+        ...
+
+    def look(self, count: int) -> list[tuple[str, int, str]]:
+        """The first few, for people: name, size in bytes, what it is in a few words."""
         ...
 
     def told(self) -> dict[str, float]:

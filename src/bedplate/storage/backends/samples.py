@@ -24,11 +24,12 @@ import polars as pl
 from bedplate.core import digests
 from bedplate.core.errors import NotFound, StoreError
 from bedplate.core.records import Draft
-from bedplate.core.samples import Place, Sample
+from bedplate.core.samples import Place
 from bedplate.storage import manifests
 from bedplate.storage.blobs import Blobs, corrupt, gone
 
 from . import packed
+from .decode import FileSample, words
 from .order import EpochOrder
 
 _OPEN = 512
@@ -109,7 +110,7 @@ class FileSamples:
         if hashlib.sha256(data).digest() != sha256:
             raise corrupt(self._shards.paths[number], f"the bytes of {name} in it are not those that were kept")
         self._counted.add(1, size)
-        sample = Sample(name, data)
+        sample = FileSample(name, data)
         return sample if self._function is None else self._function(sample)
 
     def map(self, function: Callable[[Any], Any]) -> FileSamples:
@@ -134,6 +135,11 @@ class FileSamples:
         """See `Samples.read`."""
         order = self.order(seed=seed, epoch=epoch, rank=rank, world=world, done=done, even=even)
         return Ahead(self.one, order, Place(epoch, done), len(self), world, ahead, threads, self._counted)
+
+    def look(self, count: int) -> list[tuple[str, int, str]]:
+        """The first few, for people: name, size in bytes, what it is in a few words."""
+        plain = [FileSamples(self._table, self._shards.paths).one(index) for index in range(min(count, len(self)))]
+        return [(sample.name, len(sample.data), words(sample)) for sample in plain]
 
     def told(self) -> dict[str, float]:
         """See `Samples.told`."""
