@@ -62,6 +62,8 @@ from .stages.train.card import card
 from .stages.train.facts import gather
 from .stages.train.handler import Train
 from .stages.validate.handler import Validate
+from .storage.cache import FOLDER as CACHE
+from .storage.cache import Cache
 from .storage.local import local_store
 from .storage.models import ModelShelf
 from .storage.online import open_online
@@ -296,8 +298,14 @@ def open_store(config: Config, *, pickles: bool = True, makes: bool = True, load
     root = Path(config["store"].partition("://")[2]) if bucket is None else copies_of(bucket, config.state)
     shelves: dict[Kind, Shelf] = {"model": ModelShelf(root, Behind(loaded) if loaded else None), "service": ServiceShelf(root, bucket)}
     if bucket is None:
-        return local_store(root, shelves, pickles=pickles, makes=makes)
-    return remote_store(root, bucket, shelves, pickles=pickles, makes=makes)
+        return local_store(root, shelves, pickles=pickles, makes=makes, cache=open_cache(config))
+    return remote_store(root, bucket, shelves, pickles=pickles, makes=makes, cache=open_cache(config))
+
+
+def open_cache(config: Config) -> Cache | None:
+    """The cache tier of a target; None where the setting says that there is none."""
+    most = byte_count(config["cache"])
+    return Cache(config.state / CACHE, most) if most else None
 
 
 def make_executor(config: Config, loaded: Loaded, graph: Graph, stopping: Callable[[], bool]) -> Executor:

@@ -29,6 +29,7 @@ from bedplate.core.records import Draft, Outcome, Version
 from . import blobs, disk, gc, remote_gc, staging, tables
 from .blobs import Blobs
 from .bucket import Bucket
+from .cache import Cache, trim
 from .logs import FOLDER as LOGS
 from .logs import Log
 from .manifests import FilesShelf
@@ -46,7 +47,13 @@ _TRAVELS = (f"{blobs.FOLDER}/", f"{tables.FOLDER}/")
 
 
 def remote_store(
-    root: Path, bucket: Bucket, shelves: Mapping[Kind, Shelf] | None = None, *, pickles: bool = True, makes: bool = True
+    root: Path,
+    bucket: Bucket,
+    shelves: Mapping[Kind, Shelf] | None = None,
+    *,
+    pickles: bool = True,
+    makes: bool = True,
+    cache: Cache | None = None,
 ) -> RemoteStore:
     """The store in `bucket`, with copies under `root`; `shelves` adds kinds or replaces them. A server passes `pickles=False`."""
     if makes:
@@ -56,14 +63,14 @@ def remote_store(
     }  # fmt: skip
     if pickles:
         own["pickle"] = PickleShelf(root)
-    return RemoteStore(root, {**own, **(shelves or {})}, bucket)
+    return RemoteStore(root, {**own, **(shelves or {})}, bucket, cache)
 
 
 class RemoteStore(Store):
     """See the module; what each method is for stands at `Store`."""
 
-    def __init__(self, root: Path, shelves: Mapping[Kind, Shelf], bucket: Bucket) -> None:
-        super().__init__(root, shelves)
+    def __init__(self, root: Path, shelves: Mapping[Kind, Shelf], bucket: Bucket, cache: Cache | None = None) -> None:
+        super().__init__(root, shelves, cache)
         self._bucket = bucket
 
     def place(self, version: Draft) -> str:
@@ -78,13 +85,13 @@ class RemoteStore(Store):
         self._send(key for key in self._of(draft).keeps(draft) if key.startswith(blobs.FOLDER) and not self._stays(key, known))
         return draft
 
-    def load(self, version: Version, view: View, spec: dict[str, Any] | None = None) -> Any:
+    def _fetched(self, version: Version, view: View, spec: dict[str, Any] | None) -> Any:
         self._bring(version)
         try:
-            return super().load(version, view, spec)
+            return super()._fetched(version, view, spec)
         except CorruptError:  # the copy may be; what is in the bucket is looked at once more
             self._bring(version, anew=True)
-            return super().load(version, view, spec)
+            return super()._fetched(version, view, spec)
 
     def combine(self, artifact: str, kind: Kind, parts: Mapping[str, Version], attempt: str) -> Draft:
         if kind != "table":
@@ -179,8 +186,11 @@ class RemoteStore(Store):
             for key in [version.uri, *self._keys(version)]:
                 if key.startswith(_TRAVELS) and (self.root / key).is_file():
                     (self.root / key).unlink(missing_ok=True)
-        wanted = [key for key in self._keys(version) if anew or not (self.root / key).exists()]
+        keys = self._keys(version)
+        wanted = [key for key in keys if anew or not (self.root / key).exists()]
         _at_once(lambda key: self._bucket.fetch(key, self.root / key), wanted)
+        if self.cache is not None and wanted:
+            trim([self.root / place for place in _TRAVELS], self.cache.most_bytes, {self.root / key for key in keys})
 
     def _send(self, keys: Iterable[str]) -> None:
         _at_once(lambda key: self._bucket.send(self.root / key, key), list(dict.fromkeys(keys)))

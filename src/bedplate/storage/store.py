@@ -17,6 +17,7 @@ catalog does not name is invisible, and `gc` collects it. Nothing heavy is impor
 from __future__ import annotations
 
 import contextlib
+import importlib
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from pathlib import Path
@@ -29,6 +30,7 @@ from bedplate.core.records import Draft, Outcome, Version
 from . import gc, staging
 from .blobs import FOLDER as BLOBS
 from .blobs import Blobs
+from .cache import CACHED, Cache
 from .checkpoints import FolderCheckpoints
 from .logs import FOLDER as LOGS
 from .logs import Log
@@ -42,8 +44,9 @@ from .tables import Pinned, TableShelf
 class Store:
     """Saves and loads versions of every kind that it has a shelf for; safe for several processes."""
 
-    def __init__(self, root: Path, shelves: Mapping[Kind, Shelf]) -> None:
+    def __init__(self, root: Path, shelves: Mapping[Kind, Shelf], cache: Cache | None = None) -> None:
         self.root = root
+        self.cache = cache
         self._shelves = dict(shelves)
         self._logs: dict[str, Log] = {}
 
@@ -59,10 +62,18 @@ class Store:
         return self._shelf(request.kind).save(request)
 
     def load(self, version: Version, view: View, spec: dict[str, Any] | None = None) -> Any:
-        """The committed version as `view`. Raises UserError, StoreError or CorruptError."""
+        """The committed version as `view`, out of the cache tier where there is one. Raises UserError, StoreError or CorruptError."""
         readable = READABLE.get(version.kind, frozenset())
         if view not in readable and not (view == "features" and version.kind == "table"):
             raise UserError(f"{version.ref} cannot be read as {view}", why=f"it is kept as {version.kind}: {', '.join(sorted(readable))}")
+        if self.cache is None or version.kind != "table" or view not in CACHED:
+            return self._fetched(version, view, spec)
+        return importlib.import_module("bedplate.storage.backends.cached").load(
+            self.cache, version, view, lambda: self._fetched(version, view, spec)
+        )
+
+    def _fetched(self, version: Version, view: View, spec: dict[str, Any] | None) -> Any:
+        """The version out of the lake."""
         return self._of(version).load(version, view, spec)
 
     def combine(self, artifact: str, kind: Kind, parts: Mapping[str, Version], attempt: str) -> Draft:

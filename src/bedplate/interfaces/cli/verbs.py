@@ -41,6 +41,7 @@ VERBS = (
     Verb("labels", ".labels", "Watch", "Bring the truth about what was predicted."),
     Verb("watch", ".watch", "Watch", "Report traffic, errors, latency, drift and quality of what was served."),
     Verb("gc", ".gc", "Keep", "Remove bytes that nothing refers to."),
+    Verb("cache", ".cache", "Keep", "Show what is kept to be read again quickly; pin, check or clear it."),
     Verb("doctor", ".doctor", "Keep", "Say what is wrong here and how to mend it."),
     Verb("work", ".work", "Keep", "Run steps for a controller (started by bedplate itself).", hidden=True),
 )

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from bedplate.core import extras
 from bedplate.core.clock import Clock
 from bedplate.core.errors import UserError, WorldError
 from bedplate.core.sources import Entry, Files, Http, Package, Redis, Source, Sql
@@ -160,7 +161,4 @@ def _backend(name: str) -> Any:
 
 
 def _client_module() -> Any:
-    try:
-        return importlib.import_module("bedplate.network.backends.client")
-    except ImportError as error:
-        raise UserError("httpcore is not installed", why="Http(...) reads through it", next="pip install 'bedplate[http]'") from error
+    return extras.load("bedplate.network.backends.client", "Http(...)", "http")

@@ -6,10 +6,10 @@ JPEG, GIF, WAV, FLAC, PDF, ...), so that they need neither.
 
 from __future__ import annotations
 
-import importlib
 import io
 from typing import Any
 
+from bedplate.core import extras
 from bedplate.core.errors import UserError
 from bedplate.core.samples import Sample
 
@@ -26,7 +26,7 @@ class FileSample(Sample, frozen=True):
 
     def image(self) -> Any:
         """The bytes as a `PIL.Image.Image`, loaded. Raises UserError for what Pillow cannot read."""
-        pillow = _library("PIL.Image", "images", "pillow")
+        pillow = extras.load("PIL.Image", "an image", "images")
         try:
             image = pillow.open(io.BytesIO(self.data))
             image.load()
@@ -36,7 +36,7 @@ class FileSample(Sample, frozen=True):
 
     def audio(self) -> tuple[Any, int]:
         """The bytes as samples (an array of shape frames or frames x channels, -1 to 1) and their rate in Hz. Raises UserError."""
-        soundfile = _library("soundfile", "audio", "soundfile")
+        soundfile = extras.load("soundfile", "audio", "audio")
         try:
             heard, rate = soundfile.read(io.BytesIO(self.data), dtype="float32")
         except soundfile.LibsndfileError as error:
@@ -60,10 +60,3 @@ def words(sample: Sample) -> str:
     if not text.replace("\t", " ").isprintable():
         return "binary"
     return text if len(text) <= _LINE else f"{text[:_LINE]}..."
-
-
-def _library(module: str, what: str, package: str) -> Any:
-    try:
-        return importlib.import_module(module)
-    except ImportError as error:
-        raise UserError(f"{package} is not installed", why=f"it decodes {what}", next=f"pip install 'bedplate[{what}]'") from error

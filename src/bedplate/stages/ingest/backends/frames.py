@@ -7,13 +7,12 @@ Limits: the types of a CSV or JSON-lines file are guessed from its first 10,000 
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import polars as pl
 
+from bedplate.core import extras
 from bedplate.core.errors import UserError
 
 _GUESS = 10_000
@@ -45,11 +44,7 @@ def _avro(path: Path) -> pl.LazyFrame:
 
 
 def _orc(path: Path) -> pl.LazyFrame:
-    try:
-        orc: Any = importlib.import_module("pyarrow.orc")
-    except ImportError as error:
-        raise UserError("pyarrow is not installed", why="ORC files are read by it", next="pip install 'bedplate[pandas]'") from error
-    frame = pl.from_arrow(orc.read_table(path))
+    frame = pl.from_arrow(extras.load("pyarrow.orc", "an ORC file", "pandas").read_table(path))
     return (frame if isinstance(frame, pl.DataFrame) else frame.to_frame()).lazy()
 
 

@@ -8,7 +8,6 @@ Redis keeps it; keys are sorted, so that the same content gives the same rows. L
 from __future__ import annotations
 
 import hashlib
-import importlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -16,6 +15,7 @@ from typing import Any
 import msgspec
 import polars as pl
 
+from bedplate.core import extras
 from bedplate.core.errors import UserError, WorldError
 from bedplate.core.sources import Entry, Redis
 from bedplate.stages.ingest.address import shown
@@ -74,10 +74,7 @@ def _all(server: Any, command: str, keys: list[str]) -> list[Any]:
 
 @contextmanager
 def _connected(url: str) -> Iterator[Any]:
-    try:
-        library: Any = importlib.import_module("redis")
-    except ImportError as error:
-        raise UserError("redis is not installed", why="Redis(...) reads through it", next="pip install 'bedplate[redis]'") from error
+    library = extras.load("redis", "Redis(...)", "redis")
     try:
         with library.Redis.from_url(url, decode_responses=True) as server:
             yield server

@@ -11,7 +11,6 @@ from __future__ import annotations
 import datetime as dt
 import decimal
 import hashlib
-import importlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -20,6 +19,7 @@ import msgspec
 import polars as pl
 from polars.io.plugins import register_io_source
 
+from bedplate.core import extras
 from bedplate.core.errors import UserError, WorldError
 from bedplate.core.sources import Entry, Sql
 from bedplate.stages.ingest.address import shown
@@ -157,10 +157,7 @@ def _text(query: str) -> Any:
 
 
 def _sqlalchemy() -> Any:
-    try:
-        return importlib.import_module("sqlalchemy")
-    except ImportError as error:
-        raise UserError("SQLAlchemy is not installed", why="Sql(...) reads through it", next="pip install 'bedplate[sql]'") from error
+    return extras.load("sqlalchemy", "Sql(...)", "sql")
 
 
 @contextmanager
