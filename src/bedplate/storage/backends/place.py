@@ -35,8 +35,10 @@ class Place:
         return None if self._bucket is None else self._bucket.options
 
     def is_table(self) -> bool:
-        """Whether there is a table."""
-        return DeltaTable.is_deltatable(self.uri, self.options)
+        """Whether there is a table. In a bucket the library is not asked: it would hold up all of Python's threads until it is answered."""
+        if self._bucket is None:
+            return DeltaTable.is_deltatable(self.uri)
+        return any(found.key.endswith(".json") for found in self._bucket.list(f"{self._relative}/_delta_log/"))
 
     def open(self) -> DeltaTable:
         """Its newest version."""
