@@ -87,7 +87,7 @@ def events(rows: list[Any]) -> pl.DataFrame:
     rows=st.lists(ROW, max_size=14), published=MINUTE, later=st.integers(0, 9), ttl=st.sampled_from([0.0, 180.0]),
     window=st.booleans(), event=st.booleans(),
 )  # fmt: skip
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_online_is_the_table_as_of_now(rows: list[Any], published: int, later: int, ttl: float, window: bool, event: bool) -> None:
     """At publication and at any time after it, for rows that were known then and rows that become known later; to the last bit."""
     spec = FeatureSpec(("who",), "time", "known", 0.0 if window else ttl)

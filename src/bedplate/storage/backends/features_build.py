@@ -5,7 +5,7 @@ As of a moment t the row to take is the one with the latest `time` among the ent
 table) is the best row so far; what never is the best is left out. So the last row not after t is the answer, and a late row neither shows
 early nor hides an older one that was known. A windowed view keeps all its events instead, by `time`.
 
-A table of more than `PART_BYTES` is first split by a hash of its entity, in a stream, and sorted part by part: memory holds one part.
+A table of more than `WHOLE_BYTES` is first split by a hash of its entity, in a stream, and sorted part by part: memory holds one part.
 An index that is kept lies under `features/<digest>/<how it is keyed>/`; it is derived, and may be deleted at any time.
 """
 
@@ -31,7 +31,9 @@ from bedplate.storage import disk
 
 from .features_index import Column, Index, Ints, Mask, Scale
 
-PART_BYTES: Final = 400_000_000
+WHOLE_BYTES: Final = 400_000_000
+"""What is sorted at once; sorting takes some four times as much memory."""
+_SPLIT, _MOST_PARTS = 4, 256
 KEPT_FROM_ROWS: Final = 50_000
 """A smaller index is made again sooner than it is read."""
 _FORMAT: Final = 1
@@ -66,20 +68,25 @@ class Source(msgspec.Struct, frozen=True, kw_only=True):
     by_moment: bool = True
 
 
-def index_of(source: Source, home: Path | None = None, part_bytes: int = PART_BYTES) -> Index:
+def index_of(source: Source, home: Path | None = None, whole_bytes: int = WHOLE_BYTES) -> Index:
     """The index: read where it is kept below `home`, else made, and kept where there is a `home` and it is worth it."""
     place = None if home is None else home / _name(source)
     if place is not None and (kept := _read(place, source)) is not None:
         return kept
     rows = int(source.table.select(pl.len()).collect().item())
-    parts = 1 + rows * _width(source) // part_bytes
+    parts = _parts(rows * _width(source), whole_bytes)
     if parts == 1 and (place is None or rows < KEPT_FROM_ROWS):
         return _in_memory(sort_part(source.table.collect(), source))
     with _folder(place) as fresh:
-        meta = _write(fresh, _sorted_parts(source, int(parts), fresh), source)
+        meta = _write(fresh, _sorted_parts(source, parts, fresh), source)
         if place is None or not _named(fresh, place):
             return _opened(fresh, meta, source)  # the files are read through open mappings; their names may go
         return _opened(place, meta, source)
+
+
+def _parts(size: int, whole: int) -> int:
+    """Into how many parts a table of so many bytes is split: none, or parts well below what fits."""
+    return 1 if size <= whole else min(1 + size * _SPLIT // whole, _MOST_PARTS)
 
 
 def sort_part(frame: pl.DataFrame, source: Source) -> Part:

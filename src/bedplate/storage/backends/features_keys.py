@@ -18,6 +18,7 @@ from bedplate.core.features import FeatureSpec
 
 from .features_build import canonical, key_type
 from .features_index import Ints
+from .features_window import Windows
 
 _PER_MICROSECOND: Final = {"us": 1, "ns": 1000}
 _FAR: Final = 9_000_000_000_000_000
@@ -164,6 +165,8 @@ def check_spec(artifact: str, schema: pl.Schema, spec: FeatureSpec) -> None:
                 why="an entity is named by text, a whole number, a date, a time or a yes or no",
                 next=f"cast it: pl.col('{name}').cast(pl.String)",
             )
+    if spec.window_s:
+        Windows(spec, schema, artifact)
 
 
 _ENTITIES: Final = (pl.String, pl.Boolean, pl.Date, pl.Datetime, pl.Binary)
