@@ -1,4 +1,4 @@
-"""A table through bedplate's store: `write`, `scan` of what was written (every column is read), `hot`: the same 20 times from the cache tier."""
+"""A table through bedplate: `write`, `scan` of what was written (every column), `hot`: the same 20 times from the cache tier."""
 
 from __future__ import annotations
 
