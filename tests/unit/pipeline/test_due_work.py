@@ -449,3 +449,8 @@ def test_drift_that_nothing_can_find_is_warned_about(house: Any) -> None:
     text = '@p.train(on_drift="retrain")\ndef m() -> Model:\n    return Model.of(m, {}, example={})'
     warned = house.open(text).graph.warnings
     assert "no service uses its model" in warned[0].message
+
+
+def test_a_watch_that_waits_for_labels_but_for_no_time_is_warned_about(house: Any) -> None:
+    text = MODEL + '@p.watch(label_delay="1 day")\ndef w(guess: Any) -> Check:\n    return Check.at_least("n", 1, 0)\n'
+    assert any("label_delay= makes nothing due" in warned.message for warned in house.open("from typing import Any\n" + text).graph.warnings)

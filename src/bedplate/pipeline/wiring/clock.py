@@ -29,6 +29,9 @@ def clock_mistakes(nodes: Mapping[str, Node]) -> Iterator[Mistake]:
                 f"{node.name} has a label_delay= and receives no model",
                 "it waits for the labels of a model's answers: give it one",
             )
+        if declared.label_delay_s is not None and declared.decorator == "watch" and declared.every is None:
+            said = f"{node.name}: label_delay= makes nothing due: a watch without every= is only run by a person"
+            yield _mistake(declared, said, 'give it every="1 day" too', severity="warning")
         if declared.on_drift and not _drifts(node, served):
             about = "its model" if declared.decorator == "train" else "a model that it receives"
             said = f"{node.name}: on_drift= will not make anything due: no service uses {about}"
