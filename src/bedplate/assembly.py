@@ -24,7 +24,7 @@ from .catalog.database import Database
 from .catalog.places import database_at
 from .compute import machine
 from .compute.executor import Executor, Handle, Spent
-from .core.clock import SystemClock
+from .core.clock import SystemClock, clock_of
 from .core.config import Config, resolve
 from .core.config import watts as read_watts
 from .core.errors import BedplateError, UserError
@@ -67,7 +67,7 @@ from .storage.cache import Cache
 from .storage.local import local_store
 from .storage.models import ModelShelf
 from .storage.online import open_online
-from .storage.places import bucket_at, copies_of
+from .storage.places import bucket_at, copies_of, folder_at
 from .storage.remote import remote_store
 from .storage.shelf import Shelf
 from .storage.store import Store
@@ -166,7 +166,7 @@ class Kept(NamedTuple):
 def open_record(given: str | None, target: str = "") -> Kept:
     """The record of the project that a verb is about, to look at. Raises UserError where there is no project file."""
     config = configure(find_project(Path.cwd(), given), target)
-    return Kept(config, Catalog.open(open_database(config, makes=False), SystemClock()))
+    return Kept(config, Catalog.open(open_database(config, makes=False), clock_of(config["clock"], config.folder)))
 
 
 def configure(project_file: Path, target: str = "") -> Config:
@@ -221,7 +221,7 @@ def build(config: Config, *, pickles: bool = True, makes: bool = True) -> OpenPr
 
 def assemble(config: Config, loaded: Loaded, *, pickles: bool = True, makes: bool = True) -> OpenProject:
     """The workspace of a project that is loaded already. Raises Refused where the state is another project's."""
-    clock = SystemClock()
+    clock = clock_of(config["clock"], config.folder)
     rng = random.SystemRandom()
     graph = build_graph(loaded.project)
     catalog = Catalog.open(open_database(config, makes=makes), clock)
@@ -295,7 +295,7 @@ def open_database(config: Config, *, makes: bool = True) -> Database:
 def open_store(config: Config, *, pickles: bool = True, makes: bool = True, loaded: Loaded | None = None) -> Store:
     """The store by URL, with a shelf for each kind; a server has none for pickles. `loaded` is whose code is behind its models."""
     bucket = bucket_at(config["store"], proves=makes)
-    root = Path(config["store"].partition("://")[2]) if bucket is None else copies_of(bucket, config.state)
+    root = folder_at(config["store"]) if bucket is None else copies_of(bucket, config.state)
     shelves: dict[Kind, Shelf] = {"model": ModelShelf(root, Behind(loaded) if loaded else None), "service": ServiceShelf(root, bucket)}
     if bucket is None:
         return local_store(root, shelves, pickles=pickles, makes=makes, cache=open_cache(config))
@@ -374,7 +374,7 @@ def execution(config: Config, loaded: Loaded, graph: Graph, stopping: Callable[[
     """What runs the steps of a loaded project in this process."""
     doors = open_doors(config)
     return Execution(
-        loaded, graph, open_store(config, loaded=loaded), handlers(doors), clock=SystemClock(), stopping=stopping,
+        loaded, graph, open_store(config, loaded=loaded), handlers(doors), clock=clock_of(config["clock"], config.folder), stopping=stopping,
         keep_checkpoints=int(config["checkpoints"]), opened=_opened(), stages_from_s=stages_from_s, list_source=doors.listed,
     )  # fmt: skip
 

@@ -14,8 +14,13 @@ BUCKETS = ("s3", "gs", "az", "hdfs")
 _COPIES = "copies"
 
 
+def folder_at(url: str) -> Path:
+    """The folder of an address `file://PATH`."""
+    return Path(url.partition("://")[2])
+
+
 def bucket_at(url: str, *, proves: bool = True) -> Bucket | None:
-    """The bucket at an address; None for a folder, `file://PATH`. Raises UserError, Refused for a place that cannot hold a lake."""
+    """The bucket at an address; None for a folder. Raises UserError, Refused for a place that cannot hold a lake."""
     scheme, separator, _ = url.partition("://")
     if separator and scheme == "file":
         return None

@@ -27,6 +27,7 @@ VERBS = (
     Verb("run", ".run", "Make", "Make what is out of date."),
     Verb("step", ".run", "Make", "Run one step only, on the versions that are there.", "step"),
     Verb("rerun", ".rerun", "Make", "Run a past attempt again and compare what it made, bit by bit."),
+    Verb("import", ".bring", "Make", "Bring a model that was made elsewhere, as a version."),
     Verb("cancel", ".cancel", "Make", "Stop a run that is going on."),
     Verb("why", ".why", "Look", "Say why a step ran or was skipped."),
     Verb("status", ".status", "Look", "Show what exists, what runs and what is served."),
@@ -43,5 +44,6 @@ VERBS = (
     Verb("gc", ".gc", "Keep", "Remove bytes that nothing refers to."),
     Verb("cache", ".cache", "Keep", "Show what is kept to be read again quickly; pin, check or clear it."),
     Verb("doctor", ".doctor", "Keep", "Say what is wrong here and how to mend it."),
+    Verb("target", ".target", "Keep", "Say where the project may run, try a place out, or add one."),
     Verb("work", ".work", "Keep", "Run steps for a controller (started by bedplate itself).", hidden=True),
 )
