@@ -1,13 +1,21 @@
 """Time as an argument: everything that needs now() takes a Clock.
 
-Times are aware datetimes in UTC with microseconds. `SystemClock` is the only place that asks the machine.
+Times are aware datetimes in UTC with microseconds. The clocks of this module are the only places that ask the machine: `SystemClock` takes
+its time, `FileClock` that of a file, so that all processes of a project can live through a past month in minutes (setting `clock`).
 """
 
 from __future__ import annotations
 
+import os
 import time
-from datetime import UTC, datetime
-from typing import Protocol
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Final, Protocol
+
+from .errors import UserError
+
+MACHINE: Final = "machine"
+"""What the setting `clock` says where the time is the machine's own."""
 
 
 class Clock(Protocol):
@@ -37,6 +45,46 @@ class SystemClock:
 
     def sleep(self, seconds: float) -> None:
         time.sleep(seconds)
+
+
+class FileClock(SystemClock):
+    """The time that a file says, counted on at the machine's pace from when the file was written.
+
+    Who writes the file anew moves the clock of every process that reads it. Durations and waits stay the machine's own. A file that goes,
+    or says no time, while it is read leaves the clock counting on from what it said last. Raises UserError where it says none at first.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._told = self._read()
+
+    def now(self) -> datetime:
+        try:
+            if self._path.stat().st_mtime_ns != self._told[0]:
+                self._told = self._read()
+        except (OSError, UserError):
+            pass
+        written, said = self._told
+        return said + timedelta(microseconds=(time.time_ns() - written) // 1000)
+
+    def _read(self) -> tuple[int, datetime]:
+        """When the file was written, in nanoseconds since the epoch, and the time that it says."""
+        try:
+            with self._path.open() as file:
+                written, text = os.fstat(file.fileno()).st_mtime_ns, file.read().strip()
+            said = datetime.fromisoformat(text)
+        except (OSError, ValueError) as error:
+            raise UserError(
+                f"{self._path} says no time",
+                why=str(error),
+                next=f"echo 2017-12-01T02:00:00Z > {self._path}, or take out the setting clock",
+            ) from error
+        return written, said.replace(tzinfo=UTC) if said.tzinfo is None else said.astimezone(UTC)
+
+
+def clock_of(setting: str, folder: Path) -> Clock:
+    """The clock that the setting `clock` names; a file's path counts from `folder`. Raises UserError for a file that says no time."""
+    return SystemClock() if setting == MACHINE else FileClock(folder / setting)
 
 
 def iso(at: datetime) -> str:

@@ -89,6 +89,12 @@ SETTINGS = (
     Setting("watts", "65 W", "Power of one busy machine where no meter is readable; energy from it is labelled `assumed`.", watts),
     Setting("lease", "15 s", "How long a writer's lease holds without a sign of life.", seconds),
     Setting("look", "1 min", "How often `bedplate run --due --loop` looks for due work, at least.", seconds),
+    Setting(
+        "clock",
+        "machine",
+        "What time it is: the `machine`'s, or that of a file beside the project that says it (`2017-12-01T02:00:00Z`) and counts on from "
+        "when it was written.",
+    ),
     Setting("log_limit", "10 MB", "How much of a step's output is kept; the rest is counted.", byte_count),
     Setting("checkpoints", "3", "How many checkpoints of a training step are kept.", whole),
     Setting("cache", "10 GB", "How much of tables is kept as Arrow files, to be read again quickly; 0 B is nothing.", byte_count),

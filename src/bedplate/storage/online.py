@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, Protocol
 
@@ -55,9 +56,9 @@ class OnlineStore(Protocol):
         ...
 
 
-def serve(view: Any, version: Version, store: OnlineStore) -> Any:
+def serve(view: Any, version: Version, store: OnlineStore, now: Callable[[], datetime]) -> Any:
     """A view of a committed features version whose rows now come from the store, published there. Raises OnlineError."""
-    return importlib.import_module(".backends.features_online", __package__).online(view, version, store)
+    return importlib.import_module(".backends.features_online", __package__).online(view, version, store, now)
 
 
 def open_online(url: str, state: Path, project: str) -> OnlineStore:

@@ -89,7 +89,9 @@ def site_of(parts: Parts) -> Site:
 
     def load(version: Version, view: View, spec: dict[str, Any] | None) -> Any:
         value = store.load(version, view, spec)
-        return online.serve(value, version, opened()) if view == "features" and spec and spec.get("online") else value
+        if view != "features" or not spec:
+            return value
+        return online.serve(value, version, opened(), parts.clock.now) if spec.get("online") else value.by(parts.clock.now)
 
     def billed(url: str) -> Bill:
         return Bill(

@@ -84,8 +84,8 @@ class OnlineFeatures:
         return self.problem
 
 
-def online(table: TableFeatures, version: Version, store: OnlineStore) -> OnlineFeatures:
+def online(table: TableFeatures, version: Version, store: OnlineStore, now: Callable[[], datetime] = _CLOCK.now) -> OnlineFeatures:
     """A view of a committed version whose rows now come from the store; it is published before this returns. Raises OnlineError."""
-    made = OnlineFeatures(table, version, store)
+    made = OnlineFeatures(table, version, store, now)
     made.publish()
     return made

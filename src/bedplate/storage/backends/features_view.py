@@ -64,6 +64,11 @@ class TableFeatures:
         self.names = kept if self.windows is None else list(self.windows.schema)
         self.schema = self.stored if self.windows is None else pl.Schema(self.windows.schema)
 
+    def by(self, now: Callable[[], datetime]) -> TableFeatures:
+        """This view, which asks `now` what time it is from here on."""
+        self._now = now
+        return self
+
     def at(self, labels: Any, *more: Features) -> Any:
         """`labels` (a frame with the entity columns and `time`) with the features known then; the same rows in the same order.
 
