@@ -166,7 +166,7 @@ class Kept(NamedTuple):
 def open_record(given: str | None, target: str = "") -> Kept:
     """The record of the project that a verb is about, to look at. Raises UserError where there is no project file."""
     config = configure(find_project(Path.cwd(), given), target)
-    return Kept(config, Catalog.open(open_database(config, makes=False), clock_of(config["clock"], config.folder)))
+    return Kept(config, Catalog.open(open_database(config, makes=False), clock_of(config)))
 
 
 def configure(project_file: Path, target: str = "") -> Config:
@@ -221,7 +221,7 @@ def build(config: Config, *, pickles: bool = True, makes: bool = True) -> OpenPr
 
 def assemble(config: Config, loaded: Loaded, *, pickles: bool = True, makes: bool = True) -> OpenProject:
     """The workspace of a project that is loaded already. Raises Refused where the state is another project's."""
-    clock = clock_of(config["clock"], config.folder)
+    clock = clock_of(config)
     rng = random.SystemRandom()
     graph = build_graph(loaded.project)
     catalog = Catalog.open(open_database(config, makes=makes), clock)
@@ -374,7 +374,7 @@ def execution(config: Config, loaded: Loaded, graph: Graph, stopping: Callable[[
     """What runs the steps of a loaded project in this process."""
     doors = open_doors(config)
     return Execution(
-        loaded, graph, open_store(config, loaded=loaded), handlers(doors), clock=clock_of(config["clock"], config.folder), stopping=stopping,
+        loaded, graph, open_store(config, loaded=loaded), handlers(doors), clock=clock_of(config), stopping=stopping,
         keep_checkpoints=int(config["checkpoints"]), opened=_opened(), stages_from_s=stages_from_s, list_source=doors.listed,
     )  # fmt: skip
 

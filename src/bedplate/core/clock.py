@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final, Protocol
 
+from .config import Config
 from .errors import UserError
 
 MACHINE: Final = "machine"
@@ -82,9 +83,9 @@ class FileClock(SystemClock):
         return written, said.replace(tzinfo=UTC) if said.tzinfo is None else said.astimezone(UTC)
 
 
-def clock_of(setting: str, folder: Path) -> Clock:
-    """The clock that the setting `clock` names; a file's path counts from `folder`. Raises UserError for a file that says no time."""
-    return SystemClock() if setting == MACHINE else FileClock(folder / setting)
+def clock_of(config: Config) -> Clock:
+    """The clock that the setting `clock` names. Raises UserError for a file that says no time."""
+    return SystemClock() if config["clock"] == MACHINE else FileClock(config.folder / config["clock"])
 
 
 def iso(at: datetime) -> str:

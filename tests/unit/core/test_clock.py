@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from bedplate.core.clock import FileClock, SystemClock, clock_of
+from bedplate.core.config import Config, resolve
 from bedplate.core.errors import UserError
 
 THEN = datetime(2017, 12, 1, 2, tzinfo=UTC)
@@ -21,6 +22,10 @@ def says(path: Path, text: str, ago_s: float = 0.0) -> Path:
     written = time.time() - ago_s
     os.utime(path, (written, written))
     return path
+
+
+def configured(folder: Path, clock: str) -> Config:
+    return resolve(folder / "shop.py", {"clock": clock}, {})
 
 
 def test_it_counts_on_from_when_the_file_was_written(tmp_path: Path) -> None:
@@ -48,8 +53,8 @@ def test_a_file_that_goes_or_is_spoilt_leaves_the_clock_counting_on(tmp_path: Pa
 
 def test_the_setting_names_the_machine_or_a_file_beside_the_project(tmp_path: Path) -> None:
     says(tmp_path / "clock", "2017-12-01T02:00:00Z")
-    assert type(clock_of("machine", tmp_path)) is SystemClock
-    assert clock_of("clock", tmp_path).now().year == 2017
+    assert type(clock_of(configured(tmp_path, "machine"))) is SystemClock
+    assert clock_of(configured(tmp_path, "clock")).now().year == 2017
 
 
 @pytest.mark.parametrize("text", [None, "", "soon", "2017-13-01", "\x00"])
@@ -57,5 +62,5 @@ def test_a_file_that_says_no_time_is_refused_with_what_to_write(tmp_path: Path, 
     if text is not None:
         (tmp_path / "clock").write_text(text)
     with pytest.raises(UserError, match="says no time") as refused:
-        clock_of("clock", tmp_path)
+        clock_of(configured(tmp_path, "clock"))
     assert "echo 2017-12-01T02:00:00Z" in refused.value.next
