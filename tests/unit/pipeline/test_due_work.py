@@ -453,4 +453,6 @@ def test_drift_that_nothing_can_find_is_warned_about(house: Any) -> None:
 
 def test_a_watch_that_waits_for_labels_but_for_no_time_is_warned_about(house: Any) -> None:
     text = MODEL + '@p.watch(label_delay="1 day")\ndef w(guess: Any) -> Check:\n    return Check.at_least("n", 1, 0)\n'
-    assert any("label_delay= makes nothing due" in warned.message for warned in house.open("from typing import Any\n" + text).graph.warnings)
+    assert any(
+        "label_delay= makes nothing due" in warned.message for warned in house.open("from typing import Any\n" + text).graph.warnings
+    )
