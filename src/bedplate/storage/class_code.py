@@ -46,6 +46,15 @@ def named(cls: type) -> NamedClass:
     return NamedClass(module=cls.__module__, qualname=cls.__qualname__, code=_digest(cls))
 
 
+def at(place: str) -> NamedClass:
+    """The record of the class at `module:Class`. Raises UserError where there is none."""
+    module, _, qualname = place.partition(":")
+    cls = _found(module, qualname) if qualname else None
+    if cls is None:
+        raise UserError(f"there is no class at {place}", why="it is written module:Class", next="--class homes:Net names Net in homes.py")
+    return named(cls)
+
+
 def found(stored: NamedClass) -> type:
     """The class as it is now. Raises UserError where it is gone or is not the one that was stored."""
     cls = _found(stored.module, stored.qualname)

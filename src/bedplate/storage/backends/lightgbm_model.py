@@ -27,11 +27,12 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from bedplate.core import digests
+from bedplate.core import digests, extras
 from bedplate.core.errors import CorruptError, UserError
 from bedplate.core.model import Field, Model, Predictor, Signature
 from bedplate.storage import signatures
 from bedplate.storage.flavours import Files, Stored, not_installed
+from bedplate.storage.foreign import Foreign
 
 from . import columns as cols
 
@@ -63,6 +64,12 @@ class LightGBM:
 
     def load(self, files: Files, stored: Stored) -> Predictor:
         return Trees(files[FILE].read_bytes(), stored.signature)
+
+    def opened(self, asked: Foreign) -> Any:
+        """A file of another tool, as LightGBM's own package has it in hand."""
+        if not asked.path.read_bytes().startswith(b"tree\n"):
+            raise CorruptError(f"{asked.path.name} is not a LightGBM model", why="it does not begin with 'tree'")
+        return extras.load("lightgbm", "a LightGBM model", "lightgbm").Booster(model_file=asked.path)
 
     def describe(self, model: Model) -> dict[str, Any]:
         booster = _booster(model.native)

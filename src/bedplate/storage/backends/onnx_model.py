@@ -23,6 +23,7 @@ from bedplate.core.errors import CorruptError, UserError
 from bedplate.core.model import Field, Model, Predictor, Signature
 from bedplate.storage import signatures
 from bedplate.storage.flavours import Files, Stored
+from bedplate.storage.foreign import Foreign
 
 from . import columns as cols
 
@@ -55,6 +56,10 @@ class Onnx:
 
     def load(self, files: Files, stored: Stored) -> Predictor:
         return Session(files[FILE].read_bytes(), stored.signature)
+
+    def opened(self, asked: Foreign) -> bytes:
+        """A file of another tool."""
+        return asked.path.read_bytes()
 
     def describe(self, model: Model) -> dict[str, Any]:
         session = opened(_bytes(model.native))

@@ -31,6 +31,7 @@ from bedplate.core.errors import CorruptError, UserError
 from bedplate.core.model import Field, Model, Predictor, Signature
 from bedplate.storage import signatures
 from bedplate.storage.flavours import Files, Stored
+from bedplate.storage.foreign import Foreign
 
 from . import columns as cols
 
@@ -77,6 +78,11 @@ class SklearnModel:
         with _opened(files[FILE]):
             native = skops.io.load(files[FILE], trusted=_trusted(files[FILE]))
         return Estimator(native, stored.signature, stored.library)
+
+    def opened(self, asked: Foreign) -> Any:
+        """A file of another tool."""
+        with _opened(asked.path):
+            return skops.io.load(asked.path, trusted=_trusted(asked.path))
 
     def describe(self, model: Model) -> dict[str, Any]:
         native = model.native

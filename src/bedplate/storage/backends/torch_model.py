@@ -35,6 +35,7 @@ from bedplate.core.model import Field, Model, Predictor, Signature
 from bedplate.core.records import Record
 from bedplate.storage import class_code, signatures
 from bedplate.storage.flavours import Files, Stored
+from bedplate.storage.foreign import Foreign
 
 from . import columns as cols
 
@@ -85,6 +86,14 @@ class Torch:
         made = msgspec.json.decode(files[MODULE].read_bytes(), type=Made)
         net = _made(made, files[WEIGHTS])
         return Called(net, stored.signature, class_code.methods(type(net)))
+
+    def opened(self, asked: Foreign) -> Any:
+        """A file of another tool: a program, or weights with the class that they are of."""
+        if asked.path.suffix == ".pt2":
+            return load_program(asked.path)
+        if not asked.of:
+            raise UserError(f"{asked.path.name} holds weights, not what they are of", next="--class module:Class --arguments '{...}'")
+        return _made(Made(of=class_code.at(asked.of), arguments=asked.arguments), asked.path)
 
     def describe(self, model: Model) -> dict[str, Any]:
         net = _bare(model.native)

@@ -24,6 +24,7 @@ from bedplate.core.errors import CorruptError, UserError
 from bedplate.core.model import Field, Model, Predictor, Signature
 from bedplate.storage import signatures
 from bedplate.storage.flavours import Files, Stored
+from bedplate.storage.foreign import Foreign
 
 from . import columns as cols
 
@@ -51,6 +52,10 @@ class XGBoost:
 
     def load(self, files: Files, stored: Stored) -> Predictor:
         return Trees(read(files[FILE]), stored.signature)
+
+    def opened(self, asked: Foreign) -> Any:
+        """A file of another tool."""
+        return read(asked.path)
 
     def describe(self, model: Model) -> dict[str, Any]:
         booster = _booster(model.native)
