@@ -13,6 +13,7 @@ from bedplate.catalog.due import Occurrence
 from bedplate.core.errors import ProjectError
 from bedplate.core.records import Event, Outcome, Task
 from bedplate.core.units import budget
+from bedplate.pipeline.doctor import examine
 from bedplate.pipeline.due.facts import DRIFT, lease_name
 from bedplate.pipeline.due.rules import Ruling
 from bedplate.pipeline.due.work import DueWork, Turn
@@ -456,3 +457,21 @@ def test_a_watch_that_waits_for_labels_but_for_no_time_is_warned_about(house: An
     assert any(
         "label_delay= makes nothing due" in warned.message for warned in house.open("from typing import Any\n" + text).graph.warnings
     )
+
+
+def test_doctor_says_when_nobody_looks_any_more_and_how_it_went_last(house: Any, folder: Path) -> None:
+    """Before anybody looked it says nothing: who runs by hand needs no clock."""
+
+    def told() -> list[tuple[str, str]]:
+        return [(one.level, one.what) for one in examine(house.open()) if one.area == "due work"]
+
+    house.open(NIGHTLY)
+    assert told() == []
+    turn(house)
+    assert told() == [("ok", "what was due was made, and the last of each went well: 1")]
+    house.clock.forward(DAY + 7200.0)
+    assert ("warning", "raw has been due since 2026-02-01 07:00:00 UTC (schedule): nobody looks") in told()
+    turn(house, NIGHTLY.replace("return [line.strip() for line in raw]", 'raise ValueError("bad day")'))
+    (level, what), *_ = told()
+    assert level == "warning"
+    assert what.startswith("raw failed: every 1 day")
