@@ -18,6 +18,7 @@ import measuring
 import report
 from drift import DRIFT
 from environments import HERE
+from features import FEATURES
 from measurement import Asked, Finding, Measurement
 from measuring import Case, Measured
 from planner import PLANNER
@@ -28,7 +29,7 @@ from starts import STARTS
 from steps import STEPS
 from tables import TABLES
 
-MEASUREMENTS = (STEPS, STARTS, TABLES, SAMPLES, DRIFT, PLANNER)
+MEASUREMENTS = (STEPS, STARTS, TABLES, SAMPLES, DRIFT, FEATURES, PLANNER)
 
 
 def main() -> int:

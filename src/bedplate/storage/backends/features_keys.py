@@ -72,7 +72,10 @@ class Asking:
 
     def of_clock(self, now: datetime) -> int:
         """A time of the clock; where moments are plain integers there is no now, and it is after every one of them."""
-        return ((now - _EPOCH) // timedelta(microseconds=1)) * self.unit if self.unit else _EVER
+        if not self.unit:
+            return _EVER
+        since = now - _EPOCH
+        return ((since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds) * self.unit
 
     def seconds(self, seconds: float) -> int:
         """A span in the index's unit."""

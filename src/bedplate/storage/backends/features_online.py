@@ -51,18 +51,25 @@ class OnlineFeatures:
 
     def __getitem__(self, entity: Any) -> Any:
         """The entity's values now; a list of entities gives a list, read at once. Raises OnlineError where the store is out of reach."""
-        asked = entity if isinstance(entity, list) else [entity]
-        keys = [self._packing.key(one) for one in asked]
-        known = [key for key in keys if key is not None]
+        read, key_of = self._packing.read, self._packing.key
+        if not isinstance(entity, list):
+            key = key_of(entity)
+            packed = None if key is None else self._get([key])[0]
+            return read(packed, self._clock, self._ttl, self._window)
+        keys = [key_of(one) for one in entity]
+        found = iter(self._get([key for key in keys if key is not None]))
+        now = self._clock()
+        return [read(None if key is None else next(found), lambda: now, self._ttl, self._window) for key in keys]
+
+    def _get(self, keys: list[bytes]) -> list[bytes | None]:
         try:
-            found = self._store.get(self.artifact, self._version, known)
+            return self._store.get(self.artifact, self._version, keys)
         except Missing:
             self.publish()
-            found = self._store.get(self.artifact, self._version, known)
-        now, read = self._table.asking.of_clock(self._now()), self._packing.read
-        packed = iter(found)
-        rows = [read(None if key is None else next(packed), now, self._ttl, self._window) for key in keys]
-        return rows if isinstance(entity, list) else rows[0]
+            return self._store.get(self.artifact, self._version, keys)
+
+    def _clock(self) -> int:
+        return self._table.asking.of_clock(self._now())
 
     def publish(self) -> bool:
         """See to it that the version is in the store; whether it was not. Raises OnlineError."""

@@ -7,7 +7,7 @@ time, with the columns that it adds up. Moments are whole numbers of the index's
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum
@@ -36,6 +36,7 @@ class Packing:
 
     def __init__(self, spec: FeatureSpec, entities: pl.Schema, stored: pl.Schema, windows: Windows | None) -> None:
         self._entities = [_python(dtype) for dtype in entities.values()]
+        self._only = self._entities[0] if len(self._entities) == 1 else None
         self._stored = stored
         self._windows = windows
         self._zones = {
@@ -49,6 +50,8 @@ class Packing:
 
     def key(self, entity: Any) -> bytes | None:
         """The key of an entity; None for what cannot be one (then nobody knows it)."""
+        if type(entity) is self._only:
+            return _ENCODER.encode((entity,))
         parts = entity if isinstance(entity, tuple) else (entity,)
         if len(parts) != len(self._entities):
             return None
@@ -82,18 +85,22 @@ class Packing:
             if mine and (key := self.key(entity)) is not None:
                 yield key, _ENCODER.encode(mine)
 
-    def read(self, packed: bytes | None, now: int, ttl: int, window: int) -> dict[str, Any]:
-        """The features of an entity as of now, from what is kept of it."""
-        kept = [] if packed is None else self._decode(packed)
+    def read(self, packed: bytes | None, clock: Callable[[], int], ttl: int, window: int) -> dict[str, Any]:
+        """The features of an entity as of now, from what is kept of it; the clock is asked where it matters."""
         if self._windows is not None:
-            return self._add_up(kept, now, window)
-        found = None
-        for row in kept:
-            if row[0] is None or row[0] <= now:
-                found = row
-        if found is None or (ttl and now - found[1] > ttl):
-            return dict(self._nulls)
-        values: Sequence[Any] = found[2]
+            return self._add_up([] if packed is None else self._decode(packed), clock(), window)
+        if packed is None:
+            return self._nulls.copy()
+        kept: list[Any] = self._decode(packed)
+        known, time, values = kept[0]
+        if len(kept) > 1 or known is not None:
+            now = clock()
+            found = [row for row in kept if row[0] is None or row[0] <= now]
+            if not found:
+                return self._nulls.copy()
+            known, time, values = found[-1]
+        if ttl and clock() - time > ttl:
+            return self._nulls.copy()
         if self._zones:
             values = [self._zoned(at, value) for at, value in enumerate(values)]
         return dict(zip(self.names, values, strict=True))

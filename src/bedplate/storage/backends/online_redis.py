@@ -1,8 +1,8 @@
 """Online features in Redis, shared by machines: a hash per version, its rows packed, many read in one round trip.
 
-A version is written under a name of its own and then renamed: readers see all of it or nothing. Every read asks for a mark beside its
-rows, so that a Redis that came back empty is told from one that does not know an entity. A hash cannot lose single rows; a Redis that
-may evict whole keys is refused where it says so.
+A version is written under a name of its own and then renamed: readers see all of it or nothing. A hash cannot lose single rows, so where a
+row is not found it is enough to ask whether the hash is there: a Redis that came back empty is told from one that does not know an entity.
+A Redis that may evict whole keys is refused where it says so.
 
 Limits: one server, or a cluster where a version fits on one of its nodes.
 """
@@ -85,12 +85,15 @@ class RedisOnline:
         """As of `OnlineStore`."""
         name = self._name(artifact, version)
         try:
-            found = cast("list[bytes | None]", self._client.hmget(name, [_MARK, *keys]))
+            if len(keys) == 1:
+                found = [cast("bytes | None", self._client.hget(name, cast(str, keys[0])))]
+            else:
+                found = cast("list[bytes | None]", self._client.hmget(name, keys)) if keys else []
+            if (None in found or not found) and not self._client.exists(name):
+                raise Missing(f"{artifact} {version} is not at {self._place}", next="a server publishes it when it loads it")
         except redis.RedisError as error:
             raise self._error("read", error) from error
-        if found[0] is None:
-            raise Missing(f"{artifact} {version} is not at {self._place}", next="a server publishes it when it loads it")
-        return found[1:]
+        return found
 
     def close(self) -> None:
         """As of `OnlineStore`."""
