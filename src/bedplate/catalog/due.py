@@ -91,6 +91,10 @@ class Due:
         """What is being done, or was left behind by a process that died."""
         return [_occurrence(row) for row in self._database.rows("occurrences_running")]
 
+    def parts_made(self, step: str) -> frozenset[str]:
+        """The parts of a step that are there (the empty one: all together)."""
+        return frozenset(row[0] for row in self._database.rows("parts_made", step=step))
+
     def newest(self, limit: int = 20) -> list[Occurrence]:
         """The newest decisions, newest first."""
         return [_occurrence(row) for row in self._database.rows("occurrences_newest", limit=limit)]

@@ -12,7 +12,7 @@ from bedplate.catalog.catalog import Catalog
 from bedplate.catalog.due import Occurrence
 from bedplate.catalog.spending import Spent
 from bedplate.core.clock import iso
-from bedplate.core.records import Attempt, Run, Usage
+from bedplate.core.records import Attempt, KeyParts, Run, Step, Usage
 
 from .clock import ManualClock
 
@@ -71,6 +71,15 @@ class DueContract:
         catalog.due.enrol("late", "1 day", clock.now())
         catalog.due.enrol("late", "2 days", clock.forward(1.0))
         assert catalog.due.schedule("late") == ("2 days", clock.now())
+
+    def test_the_parts_that_are_there_are_those_that_runs_of_the_project_made(self, catalog: Catalog, clock: ManualClock) -> None:
+        """Not those of side runs, and not those that failed."""
+        for run, moves in (("r", True), ("side", False)):
+            catalog.runs.begin(Run(id=run, project="p", target="local", command="", started_at=clock.now(), moves_heads=moves))
+        done = Step(run="r", name="late", part="mon", status="done", key_parts=KeyParts(code=()))
+        other = {"part": "tue", "run": "side"}, {"part": "wed", "status": "failed"}, {"name": "early", "part": "thu"}
+        catalog.runs.put_steps([done, *(msgspec.structs.replace(done, **change) for change in other)])
+        assert catalog.due.parts_made("late") == {"mon"}
 
     def test_what_was_spent_is_counted_once_and_what_is_held_until_then(self, catalog: Catalog, clock: ManualClock) -> None:
         """An attempt's own cost takes the place of what was written while it ran; what others hold ends with its time."""

@@ -58,3 +58,8 @@ WHERE status = 'running' ORDER BY decided_at, step;
 -- The newest decisions, newest first.
 SELECT step, kind, mark, due_at, status, reason, run, tries, fence, decided_at, ended_at FROM occurrences
 ORDER BY decided_at DESC, due_at DESC, step LIMIT :limit;
+
+-- name: parts_made
+-- The parts of a step that were made, or found made, by a run that moves heads.
+SELECT DISTINCT s.part FROM steps AS s JOIN runs AS r ON r.id = s.run
+WHERE s.name = :step AND s.key_parts IS NOT NULL AND s.status IN ('done', 'skipped') AND r.moves_heads = 1;

@@ -81,7 +81,7 @@ def _of(catalog: Catalog, task: Task, seen: Seen, now: datetime, enrols: bool) -
     if task.judges:
         yield from _on_labels(catalog, task, now)
     if task.keys is not None:
-        made = frozenset(part for (name, part) in catalog.runs.last_steps() if name == task.step)
+        made = catalog.due.parts_made(task.step)
         last = (task.keys.until(now) or ("",))[-1]
         yield parted(task.step, task.keys, made, catalog.due.get(task.step, "keys", last), now)
 
