@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from bedplate.catalog.due import Occurrence
-from bedplate.core.errors import ProjectError
+from bedplate.core.errors import ProjectError, UserError
 from bedplate.core.records import Event, Outcome, Task
 from bedplate.core.units import budget
 from bedplate.pipeline.doctor import examine
@@ -418,6 +418,16 @@ def test_a_budget_that_is_spent_refuses_due_work_on_record(house: Any, folder: P
     assert ("raw", "schedule", "refused") in did(found)
     assert "does not allow this" in kept(house, "refused")[0].reason
     assert turn(house).summaries == ()
+
+
+@pytest.mark.bad_input
+def test_due_work_on_a_target_beside_the_projects_own_is_refused(house: Any, folder: Path) -> None:
+    """Its versions are side versions: the work would be taken for done."""
+    workspace = house.open(NIGHTLY)
+    beside = Workspace(msgspec.structs.replace(workspace.parts, config=msgspec.structs.replace(workspace.config, target="big", aside=True)))
+    with pytest.raises(UserError, match="on the project's own target"):
+        DueWork(beside).turn()
+    assert DueWork(beside).plan()
 
 
 def test_plan_says_all_this_and_writes_nothing(house: Any, folder: Path) -> None:

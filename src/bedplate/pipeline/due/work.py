@@ -67,7 +67,13 @@ class DueWork:
         return tuple(self._catalog.database.snapshot(lambda: rulings(self._catalog, seen, now, enrols=False)))
 
     def turn(self, emit: Callable[[Said], None] | None = None) -> Turn:
-        """Look once and do what is due. Raises WorldError where the record cannot be reached."""
+        """Look once and do what is due. Raises WorldError where the record cannot be reached, UserError on a target beside the project's."""
+        if self._workspace.config.aside:
+            raise UserError(
+                "due work is done on the project's own target",
+                why=f"what runs on '{self._workspace.config.target}' makes side versions, and would be taken for done",
+                next="bedplate run --due",
+            )
         seen = self._look()
         ruled, claims = self._catalog.together(lambda: self._claim(seen))
         summaries: list[Summary] = []
