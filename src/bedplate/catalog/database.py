@@ -13,7 +13,7 @@ A backend is done when `bedplate.testing.catalog_contract` passes against the re
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Protocol, TypeVar
 
 Row = tuple[Any, ...]
@@ -68,6 +68,18 @@ class Database(Protocol):
 
     def apply(self, number: int, script: str) -> bool:
         """Apply a migration alone, in one transaction; False where another process was first."""
+        ...
+
+    def tables(self) -> dict[str, tuple[str, ...]]:
+        """Every table with its columns, in an order in which they may be filled: who is referred to comes first."""
+        ...
+
+    def dump(self, table: str) -> Iterator[Row]:
+        """Every row of a table, its columns in their order; within a `snapshot`."""
+        ...
+
+    def fill(self, table: str, columns: Sequence[str], rows: Iterable[Row]) -> None:
+        """Put these rows in the place of what a table has; within a `transact`."""
         ...
 
     def faults(self) -> list[str]:

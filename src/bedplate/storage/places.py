@@ -9,6 +9,7 @@ from bedplate.core.errors import UserError
 from bedplate.core.extras import load
 
 from .bucket import Bucket
+from .folder_bucket import FolderBucket
 
 BUCKETS = ("s3", "gs", "az", "hdfs")
 _COPIES = "copies"
@@ -34,3 +35,10 @@ def bucket_at(url: str, *, proves: bool = True) -> Bucket | None:
 def copies_of(bucket: Bucket, state: Path) -> Path:
     """The folder for copies of a bucket's objects, in a project's state."""
     return state / _COPIES / digests.of_bytes(bucket.url.encode()).removeprefix(digests.PREFIX)[:16]
+
+
+def objects_at(place: str) -> Bucket:
+    """What is at an address or in a folder, to be copied: `s3://..`, `file://PATH` or a path. Raises UserError."""
+    if "://" not in place:
+        return FolderBucket(Path(place))
+    return bucket_at(place, proves=False) or FolderBucket(folder_at(place))

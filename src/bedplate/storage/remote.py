@@ -36,14 +36,12 @@ from .manifests import FilesShelf
 from .remote_checkpoints import BucketCheckpoints
 from .shelf import Save, Shelf
 from .sketch import Reference
-from .store import Store
+from .store import TRAVELS, Store
 from .tables import TableShelf
 from .values import CheckShelf, PickleShelf, ScalarShelf
 
 Answer = TypeVar("Answer")
 _AT_ONCE = 16
-_TRAVELS = (f"{blobs.FOLDER}/", f"{tables.FOLDER}/")
-"""What is kept under these is sent; the rest is derived from it, here."""
 
 
 def remote_store(
@@ -72,6 +70,13 @@ class RemoteStore(Store):
     def __init__(self, root: Path, shelves: Mapping[Kind, Shelf], bucket: Bucket, cache: Cache | None = None) -> None:
         super().__init__(root, shelves, cache)
         self._bucket = bucket
+
+    @property
+    def objects(self) -> Bucket:
+        return self._bucket
+
+    def needs(self, version: Version) -> list[str]:
+        return self._keys(version)
 
     def place(self, version: Draft) -> str:
         return f"{self._bucket.url}/{version.uri}"
@@ -173,7 +178,7 @@ class RemoteStore(Store):
         if version.kind == "files":
             with contextlib.suppress(StoreError):
                 self._describe(version)
-        return [key for key in self._of(version).keeps(version) if key.startswith(_TRAVELS)]
+        return [key for key in self._of(version).keeps(version) if key.startswith(TRAVELS)]
 
     def _describe(self, version: Draft) -> None:
         """Have the manifest of files here, and not the files."""
@@ -184,13 +189,13 @@ class RemoteStore(Store):
         """Have copies of everything that a version needs; with `anew`, fetched now."""
         if anew:
             for key in [version.uri, *self._keys(version)]:
-                if key.startswith(_TRAVELS) and (self.root / key).is_file():
+                if key.startswith(TRAVELS) and (self.root / key).is_file():
                     (self.root / key).unlink(missing_ok=True)
         keys = self._keys(version)
         wanted = [key for key in keys if anew or not (self.root / key).exists()]
         _at_once(lambda key: self._bucket.fetch(key, self.root / key), wanted)
         if self.cache is not None and wanted:
-            trim([self.root / place for place in _TRAVELS], self.cache.most_bytes, {self.root / key for key in keys})
+            trim([self.root / place for place in TRAVELS], self.cache.most_bytes, {self.root / key for key in keys})
 
     def _send(self, keys: Iterable[str]) -> None:
         _at_once(lambda key: self._bucket.send(self.root / key, key), list(dict.fromkeys(keys)))

@@ -30,15 +30,21 @@ from bedplate.core.records import Draft, Outcome, Version
 from . import gc, staging
 from .blobs import FOLDER as BLOBS
 from .blobs import Blobs
+from .bucket import Bucket
 from .cache import CACHED, Cache
 from .checkpoints import FolderCheckpoints
+from .folder_bucket import FolderBucket
 from .logs import FOLDER as LOGS
 from .logs import Log
 from .models import ModelShelf
 from .parts import Apart
 from .shelf import Parted, Save, Shelf
 from .sketch import Reference
+from .tables import FOLDER as TABLES
 from .tables import Pinned, TableShelf
+
+TRAVELS = (f"{BLOBS}/", f"{TABLES}/")
+"""What a version needs lies under these; the rest of what a shelf keeps is derived from it."""
 
 
 class Store:
@@ -49,6 +55,15 @@ class Store:
         self.cache = cache
         self._shelves = dict(shelves)
         self._logs: dict[str, Log] = {}
+
+    @property
+    def objects(self) -> Bucket:
+        """The bytes themselves, by key: for whoever copies them elsewhere."""
+        return FolderBucket(self.root)
+
+    def needs(self, version: Version) -> list[str]:
+        """The objects that a version needs, by key, without what is derived from them."""
+        return [key for key in self._of(version).keeps(version) if key.startswith(TRAVELS)]
 
     def place(self, version: Draft) -> str:
         """Where the version's bytes lie, for people."""

@@ -63,6 +63,8 @@ ASKED = {
     "size": (["list", "figures", "finance"], 0, "finance-rate"),
     "gc": (["--dry-run"], 0, "nothing was removed: --dry-run"),
     "doctor": ([], 0, "versions are all there"),
+    "backup": (["kept"], 0, "of them new"),
+    "restore": (["nothing"], 2, "there is no backup at"),
     "target": (["test"], 0, "target local: all well"),
 }
 Types = Callable[..., tuple[int, str, str]]

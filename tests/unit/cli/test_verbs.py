@@ -23,6 +23,8 @@ NAMES = {
     "logs": ["late"],
     "promote": ["late@1"],
     "rollback": ["late"],
+    "backup": ["kept"],
+    "restore": ["kept"],
 }
 """What a verb has to be told."""
 BARE = {"new", "size"}

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import random
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
@@ -148,6 +148,32 @@ class PostgresDatabase:
             return True
 
         return self.transact(lambda: self._ask(work))
+
+    def tables(self) -> dict[str, tuple[str, ...]]:
+        rows = self._read(lambda connection: connection.execute(dialect.TABLES, (self._schema,)).fetchall())
+        return {name: tuple(columns) for name, columns in rows}
+
+    def dump(self, table: str) -> Iterator[Row]:
+        if self._connection is None or not self._inside:
+            raise InternalError("a dump is made within a snapshot")
+        with self._connection.cursor(name="dump") as cursor:
+            yield from cursor.execute(f"SELECT * FROM {dialect.quoted(table)}")
+
+    def fill(self, table: str, columns: Sequence[str], rows: Iterable[Row]) -> None:
+        name, listed = dialect.quoted(table), ", ".join(dialect.quoted(column) for column in columns)
+
+        def work(connection: Connection) -> None:
+            connection.execute(f"DELETE FROM {name}")
+            if not columns:
+                return
+            with connection.cursor() as cursor, cursor.copy(f"COPY {name} ({listed}) FROM STDIN") as copy:
+                for row in rows:
+                    copy.write_row([value.replace("\0", "\ufffd") if isinstance(value, str) else value for value in row])
+            if "id" in columns and _row(connection, "SELECT pg_get_serial_sequence(%s, 'id')", name)[0]:
+                last = f"SELECT setval(pg_get_serial_sequence(%s, 'id'), coalesce(max(id), 0) + 1, false) FROM {name}"
+                connection.execute(last, (name,))
+
+        self._ask(work)
 
     def faults(self) -> list[str]:
         return self._read(lambda connection: _faults(connection, self._schema))

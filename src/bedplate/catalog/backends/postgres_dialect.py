@@ -20,6 +20,13 @@ _WORDS = {
     ") STRICT;": ");",
 }
 _WORD = re.compile("|".join(rf"\b{word}\b" if word[0].isalpha() else re.escape(word) for word in _WORDS))
+TABLES = """
+SELECT c.relname, (SELECT array_agg(a.attname::text ORDER BY a.attnum) FROM pg_attribute AS a
+                   WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped)
+FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
+WHERE n.nspname = %s AND c.relkind = 'r' AND c.relname <> 'migrations' ORDER BY c.oid
+"""
+"""Every table of a schema with its columns, as they were made."""
 
 
 def query(sql: str) -> str:

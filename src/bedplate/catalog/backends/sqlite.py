@@ -13,7 +13,7 @@ from __future__ import annotations
 import os
 import random
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -135,6 +135,23 @@ class SqliteDatabase:
                 return True
 
         return self._within("BEGIN EXCLUSIVE", work)
+
+    def tables(self) -> dict[str, tuple[str, ...]]:
+        with self as connection:
+            found = connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY rowid").fetchall()
+            columns = {str(name): connection.execute("SELECT name FROM pragma_table_info(?)", (name,)).fetchall() for (name,) in found}
+        return {name: tuple(str(column) for (column,) in listed) for name, listed in columns.items()}
+
+    def dump(self, table: str) -> Iterator[Row]:
+        with self as connection:
+            yield from connection.execute(f'SELECT * FROM "{table}"')
+
+    def fill(self, table: str, columns: Sequence[str], rows: Iterable[Row]) -> None:
+        with self as connection:
+            connection.execute(f'PRAGMA defer_foreign_keys = ON; DELETE FROM "{table}"')
+            if columns:
+                places = ", ".join("?" for _ in columns)
+                connection.executemany(f'INSERT INTO "{table}" ({", ".join(columns)}) VALUES ({places})', rows)
 
     def faults(self) -> list[str]:
         with self as connection:

@@ -27,6 +27,7 @@ VERBS = (
     Verb("run", ".run", "Make", "Make what is out of date."),
     Verb("step", ".run", "Make", "Run one step only, on the versions that are there.", "step"),
     Verb("rerun", ".rerun", "Make", "Run a past attempt again and compare what it made, bit by bit."),
+    Verb("tune", ".tune", "Make", "Search settings for the best metric; the best version is `tuned`."),
     Verb("import", ".bring", "Make", "Bring a model that was made elsewhere, as a version."),
     Verb("cancel", ".cancel", "Make", "Stop a run that is going on."),
     Verb("why", ".why", "Look", "Say why a step ran or was skipped."),
@@ -44,6 +45,8 @@ VERBS = (
     Verb("gc", ".gc", "Keep", "Remove bytes that nothing refers to."),
     Verb("cache", ".cache", "Keep", "Show what is kept to be read again quickly; pin, check or clear it."),
     Verb("doctor", ".doctor", "Keep", "Say what is wrong here and how to mend it."),
+    Verb("backup", ".backup", "Keep", "Copy the record and every byte that it names, while work goes on."),
+    Verb("restore", ".backup", "Keep", "Bring a backup onto an empty place.", "restore"),
     Verb("target", ".target", "Keep", "Say where the project may run, try a place out, or add one."),
     Verb("work", ".work", "Keep", "Run steps for a controller (started by bedplate itself).", hidden=True),
 )
