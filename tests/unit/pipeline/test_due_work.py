@@ -8,32 +8,15 @@ from typing import Any
 
 import msgspec
 import pytest
+from looking import DAY, NIGHTLY, Killed, did, kept, made, ruling, turn
 
-from bedplate.catalog.due import Occurrence
-from bedplate.core.errors import ProjectError, UserError
-from bedplate.core.records import Event, Outcome, Task
+from bedplate.core.errors import UserError
+from bedplate.core.records import Outcome, Task
 from bedplate.core.units import budget
 from bedplate.pipeline.doctor import examine
-from bedplate.pipeline.due.facts import DRIFT, lease_name
-from bedplate.pipeline.due.rules import Ruling
+from bedplate.pipeline.due.facts import lease_name
 from bedplate.pipeline.due.work import DueWork, Turn
 from bedplate.pipeline.workspace import Workspace
-
-DAY = 86400.0
-
-NIGHTLY = """
-@p.ingest(every="1 day")
-def raw(source: Files = Files("in/*.txt")) -> list[str]:
-    return sorted(path.read_text() for path in source.paths)
-
-@p.prepare
-def clean(raw: list[str]) -> list[str]:
-    return [line.strip() for line in raw]
-
-@p.step(every="0 2 * * * Europe/Berlin")
-def weekly(clean: list[str]) -> int:
-    return len(clean)
-"""
 
 
 @pytest.fixture
@@ -43,29 +26,6 @@ def folder(house: Any) -> Path:
     place.mkdir()
     (place / "a.txt").write_text("one")
     return place
-
-
-def turn(house: Any, text: str = "", workspace: Workspace | None = None) -> Turn:
-    """One look by a process of its own."""
-    return DueWork(workspace or house.open(text)).turn()
-
-
-def did(found: Turn) -> list[tuple[str, str, str]]:
-    """Step, kind and how it ended."""
-    return [(one.step, one.kind, one.status) for one in found.ended]
-
-
-def made(found: Turn) -> list[str]:
-    """The steps that ran."""
-    return [step.name for summary in found.summaries for step in summary.steps if step.status == "done"]
-
-
-def ruling(found: Turn, step: str) -> Ruling:
-    return next(one for one in reversed(found.rulings) if one.step == step)
-
-
-def kept(house: Any, status: str) -> list[Occurrence]:
-    return [one for one in house.open().catalog.due.newest(100) if one.status == status]
 
 
 def test_what_was_never_made_is_due_at_once_and_then_not_before_its_time(house: Any, folder: Path) -> None:
@@ -171,10 +131,6 @@ def test_two_processes_that_look_at_once_do_it_once(house: Any, folder: Path) ->
     assert "is running" in ruling(seen[0], "raw").reason
 
 
-class Killed(BaseException):
-    """The process is gone."""
-
-
 def test_a_process_that_dies_leaves_its_work_to_the_next_and_what_was_finished_stays_finished(house: Any, folder: Path) -> None:
     def dies(task: Task) -> Outcome | None:
         if task.step == "clean":
@@ -240,118 +196,6 @@ def test_a_failed_occurrence_says_why_and_the_next_one_tries_again(house: Any, f
     assert turn(house).summaries == ()
     house.clock.forward(DAY)
     assert ("raw", "schedule", "done") in did(turn(house, NIGHTLY))
-
-
-POLLED = NIGHTLY.replace('(every="1 day")', "").replace('(every="0 2 * * * Europe/Berlin")', "")
-
-
-def test_new_data_is_due_when_it_is_there_and_once_for_each_state(house: Any, folder: Path) -> None:
-    """An ingest without `every=` is looked at each time; data that fails is not tried again until it is other data."""
-    assert made(turn(house, POLLED)) == ["raw", "clean", "weekly"]
-    assert turn(house).summaries == ()
-    (folder / "b.txt").write_text("two")
-    found = turn(house)
-    assert did(found) == [("raw", "data", "done")]
-    assert "1 new file (" in found.ended[0].reason
-    (folder / "b.txt").unlink()
-    assert did(turn(house)) == [("raw", "data", "done")]
-    (folder / "b.txt").write_text("two")
-    assert did(turn(house)) == [("raw", "data", "done")]
-
-
-def test_data_that_fails_waits_for_other_data(house: Any, folder: Path) -> None:
-    turn(house, POLLED)
-    (folder / "b.txt").write_bytes(b"\xff\xfe\xff")
-    assert did(turn(house)) == [("raw", "data", "failed")]
-    again = turn(house)
-    assert again.summaries == ()
-    assert "the last was failed" in ruling(again, "raw").reason
-    (folder / "b.txt").write_text("two")
-    assert did(turn(house)) == [("raw", "data", "done")]
-
-
-@pytest.mark.bad_input
-def test_a_source_that_cannot_be_listed_waits_and_says_so(house: Any, folder: Path) -> None:
-    """A bucket that vanishes is no error of the loop: it is looked at again."""
-    turn(house, POLLED)
-    (folder / "a.txt").unlink()
-    found = turn(house)
-    assert found.summaries == ()
-    assert ruling(found, "raw").reason.startswith("its sources cannot be listed: ")
-
-
-MODEL = """
-import polars as pl
-
-def predict(params, columns):
-    return [params["mean"] for _ in columns["x"]]
-
-@p.ingest
-def raw(source: Files = Files("in/*.txt")) -> list[int]:
-    return sorted(len(path.read_text()) for path in source.paths)
-
-@p.train(every="1 day", on_drift="retrain")
-def mean(raw: list[int]) -> Model:
-    return Model.of(predict, {"mean": sum(raw) / len(raw)}, example=pl.DataFrame({"x": [1.0]}))
-
-@p.check(promotes="production", label_delay="2 days")
-def good(mean: Model, raw: list[int]) -> Check:
-    return Check.at_least("rows", len(raw), 1)
-
-@p.service
-def guess(mean: Model, x: float) -> float:
-    return x
-"""
-
-
-def test_drift_trains_again_once_for_each_finding(house: Any, folder: Path) -> None:
-    """With new data at hand; without, the same data would give the same model, and it says so."""
-    turn(house, MODEL)
-    (folder / "b.txt").write_text("two three")
-    house.clock.forward(3600.0)
-    event = Event(kind=DRIFT, subject="guess", at=house.clock.now(), data={"columns": {"x": {}}})
-    house.open().catalog.events.add(event)
-    found = turn(house)
-    assert ("mean", "drift", "done") in did(found)
-    assert "mean" in made(found)
-    assert "drift was found in what guess was asked (x)" in next(one.reason for one in found.ended if one.kind == "drift")
-    house.clock.forward(60.0)
-    assert turn(house).summaries == ()
-
-
-def test_a_check_waits_until_the_labels_of_a_version_are_old_enough_and_judges_that_version(house: Any, folder: Path) -> None:
-    """Trained every day, judged after two: what is promoted is the version of then, not the newest."""
-    for number in range(4):
-        (folder / f"{number}.txt").write_text("x" * (number + 2))
-        found = turn(house, MODEL)
-        ended = {(one.step, one.kind): one for one in found.ended}
-        assert ended["mean", "schedule"].status == "done", ended["mean", "schedule"].reason
-        if number < 2:
-            assert ("good", "labels") not in ended
-        else:
-            assert ended["good", "labels"].status == "done", ended["good", "labels"].reason
-            assert ended["good", "labels"].mark == f"mean@{number - 1}"
-            assert house.open().catalog.models.alias("mean", "production") == number - 1
-        house.clock.forward(DAY)
-    house.clock.forward(2 * DAY)
-    turn(house)
-    assert house.open().catalog.models.alias("mean", "production") == 4
-    assert [one.mark for one in kept(house, "missed") if one.kind == "labels"] == ["mean@3"]
-
-
-def test_missing_parts_of_a_calendar_are_made_when_their_period_is_over(house: Any) -> None:
-    text = """
-    @p.ingest(each=daily("2026-01-29"))
-    def orders(day: str) -> str:
-        return day
-    """
-    first = turn(house, text)
-    assert first.ended[0].reason.startswith("2 of 2 parts are missing, from 2026-01-29 on")
-    assert did(first) == [("orders", "keys", "done")]
-    waits = ruling(turn(house), "orders")
-    assert (waits.action, waits.next.isoformat()) == ("wait", "2026-02-01T00:00:00+00:00")
-    house.clock.forward(DAY)
-    assert turn(house).ended[0].reason.startswith("1 of 3 parts are missing, from 2026-01-31 on")
 
 
 def test_a_step_that_reads_nothing_runs_anew_at_each_of_its_times_and_only_then(house: Any) -> None:
@@ -435,38 +279,6 @@ def test_plan_says_all_this_and_writes_nothing(house: Any, folder: Path) -> None
     assert [(one.step, one.action) for one in work.plan()] == [("raw", "run"), ("weekly", "wait")]
     assert house.open().catalog.due.schedule("raw") is None
     assert msgspec.json.encode(work.plan())
-
-
-@pytest.mark.bad_input
-@pytest.mark.parametrize(
-    ("text", "said"),
-    [
-        ('@p.step(every="0 25 * * *")\ndef a() -> int:\n    return 1', "a: every='0 25 * * *' is not a schedule"),
-        (
-            '@p.check(label_delay="1 day")\ndef a() -> Check:\n    return Check("a", passed=True)',
-            "a has a label_delay= and receives no model",
-        ),
-    ],
-)
-def test_a_clock_that_cannot_be_is_refused_when_the_project_is_opened(house: Any, text: str, said: str) -> None:
-    """With the file and the line, as every mistake of a project."""
-    with pytest.raises(ProjectError) as refused:
-        house.open(text)
-    assert said in refused.value.what
-    assert "flow.py:" in refused.value.what
-
-
-def test_drift_that_nothing_can_find_is_warned_about(house: Any) -> None:
-    text = '@p.train(on_drift="retrain")\ndef m() -> Model:\n    return Model.of(m, {}, example={})'
-    warned = house.open(text).graph.warnings
-    assert "no service uses its model" in warned[0].message
-
-
-def test_a_watch_that_waits_for_labels_but_for_no_time_is_warned_about(house: Any) -> None:
-    text = MODEL + '@p.watch(label_delay="1 day")\ndef w(guess: Any) -> Check:\n    return Check.at_least("n", 1, 0)\n'
-    assert any(
-        "label_delay= makes nothing due" in warned.message for warned in house.open("from typing import Any\n" + text).graph.warnings
-    )
 
 
 def test_doctor_says_when_nobody_looks_any_more_and_how_it_went_last(house: Any, folder: Path) -> None:

@@ -67,7 +67,10 @@ class DueWork:
         return tuple(self._catalog.database.snapshot(lambda: rulings(self._catalog, seen, now, enrols=False)))
 
     def turn(self, emit: Callable[[Said], None] | None = None) -> Turn:
-        """Look once and do what is due. Raises WorldError where the record cannot be reached, UserError on a target beside the project's."""
+        """Look once and do what is due.
+
+        Raises WorldError where the record cannot be reached, UserError on a target beside the project's own.
+        """
         if self._workspace.config.aside:
             raise UserError(
                 "due work is done on the project's own target",
