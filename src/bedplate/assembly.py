@@ -28,6 +28,7 @@ from .core.clock import SystemClock, clock_of
 from .core.config import Config, resolve
 from .core.config import watts as read_watts
 from .core.errors import BedplateError, UserError
+from .core.extras import load
 from .core.kinds import Kind
 from .core.records import Cause, Outcome, Task
 from .core.units import byte_count, dollars_per_hour
@@ -77,7 +78,6 @@ if TYPE_CHECKING:
     from .stages.monitor.bring import Brought
     from .stages.monitor.report import Report
 
-_SETTINGS_PAGE = "see docs/reference/settings.md"
 _NOT_PRELOADED = ("bedplate", "builtins", "__main__")
 _TASKS = msgspec.json.Decoder(Task)
 _SHORT_S = 0.1
@@ -124,9 +124,7 @@ class OpenProject(Workspace):
         monitor = _monitor("watched")
         threshold, goal = float(self.config["drift_psi"]), node.declaration.p95_s
         since = since.replace(tzinfo=UTC) if since is not None and since.tzinfo is None else since
-        wires = (wire for wire in node.by_role("artifact") if wire.view == "features")
-        views = {wire.name: (wire.base, self.graph.spec(wire.base)) for wire in wires}
-        asked = monitor.Asked(service=node.name, since=since, by=by, threshold=threshold, goal_p95_s=goal, views=views)
+        asked = monitor.Asked(service=node.name, since=since, by=by, threshold=threshold, goal_p95_s=goal, views=self.graph.views(node))
         report: Report = monitor.watched(self.store, self.catalog, asked)
         monitor.note_drift(self.catalog, report, now)
         if html is not None:
@@ -205,12 +203,7 @@ def size(question: Question, folder: str | Path | None = None) -> Sizing:
 
 def solver() -> Solve:
     """What solves a linear programme. Raises UserError where it is not installed."""
-    try:
-        solve: Solve = importlib.import_module("bedplate.planner.backends.highs").solve
-    except ModuleNotFoundError as error:
-        raise UserError(
-            "a load curve needs a solver", why=f"{error.name} is not installed", next="pip install 'bedplate[solver]'"
-        ) from None
+    solve: Solve = load("bedplate.planner.backends.highs", "a load curve", "solver").solve
     return solve
 
 
@@ -295,7 +288,7 @@ def open_database(config: Config, *, makes: bool = True) -> Database:
 def open_store(config: Config, *, pickles: bool = True, makes: bool = True, loaded: Loaded | None = None) -> Store:
     """The store by URL, with a shelf for each kind; a server has none for pickles. `loaded` is whose code is behind its models."""
     bucket = bucket_at(config["store"], proves=makes)
-    root = folder_at(config["store"]) if bucket is None else copies_of(bucket, config.state)
+    root = copies_of(bucket, config.state) if bucket else folder_at(config["store"])
     shelves: dict[Kind, Shelf] = {"model": ModelShelf(root, Behind(loaded) if loaded else None), "service": ServiceShelf(root, bucket)}
     if bucket is None:
         return local_store(root, shelves, pickles=pickles, makes=makes, cache=open_cache(config))
@@ -312,7 +305,7 @@ def make_executor(config: Config, loaded: Loaded, graph: Graph, stopping: Callab
     """The executor of a target; `stopping` says whether the run was asked to stop, for steps that run in this process."""
     kind = config["compute"]
     if kind not in EXECUTORS:
-        raise UserError(f"compute '{kind}' is not known", why=f"known: {', '.join(EXECUTORS)}", next=_SETTINGS_PAGE)
+        raise UserError(f"compute '{kind}' is not known", why=f"known: {', '.join(EXECUTORS)}", next="see docs/reference/settings.md")
     module = importlib.import_module(EXECUTORS[kind])
     watts = read_watts(config["watts"])
     if kind == "inline":
