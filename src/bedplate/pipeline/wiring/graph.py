@@ -61,6 +61,10 @@ class Graph(Record, frozen=True, kw_only=True):
         features = maker.declaration.features if maker else None
         return dict(msgspec.to_builtins(features)) if features else {}
 
+    def views(self, node: Node) -> dict[str, tuple[str, dict[str, Any]]]:
+        """The views of features that a function receives, by parameter: of which artifact, and how it is keyed."""
+        return {wire.name: (wire.base, self.spec(wire.base)) for wire in node.by_role("artifact") if wire.view == "features"}
+
     def upstream(self, name: str) -> list[str]:
         """Every node that must run before this one, in the order to run; without itself."""
         return self._reach(name, self.parents)
