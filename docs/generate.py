@@ -133,6 +133,12 @@ BAD_INPUT = (
     "a model that fits nowhere",
     "a broken row of the catalogue",
     "a machine that was never measured",
+    "a late event",
+    "a duplicate event",
+    "a label without entity",
+    "history rewritten behind what was served",
+    "a window that cannot be added up",
+    "a Redis that comes back empty",
 )
 
 

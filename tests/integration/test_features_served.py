@@ -158,6 +158,7 @@ def test_a_server_reads_the_version_of_the_record_and_takes_up_the_next(project:
     assert [one.share for one in project().watch("then").parity] == [1.0, 1.0]
 
 
+@pytest.mark.bad_input("history rewritten behind what was served")
 def test_history_that_is_rewritten_behind_the_record_is_told(project: Callable[[], Workspace]) -> None:
     """Served 2.0; the table says since that it was 3.0 all the time."""
     workspace = project()
@@ -170,6 +171,7 @@ def test_history_that_is_rewritten_behind_the_record_is_told(project: Callable[[
     assert any("rewritten since" in line and "got amount 2 from spent@1, and by spent@2 it was 3" in line for line in report.findings)
 
 
+@pytest.mark.bad_input("a Redis that comes back empty")
 def test_a_redis_that_dies_is_told_and_one_that_comes_back_empty_is_filled(
     project: Callable[[], Workspace], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -70,6 +70,7 @@ def test_what_was_served_is_what_was_known(spec: FeatureSpec, by_row: bool) -> N
     assert (found.compared, found.equal, sentence(found)) == (5, 5, "")
 
 
+@pytest.mark.bad_input("a late event")
 def test_a_planted_late_event_fails_a_naive_join_and_passes_ours() -> None:
     """The naive join looks at `time` alone: it says that at 7 the event of 5 was known. Served and `created` say that it was not."""
     old = version(FIRST, LATE)

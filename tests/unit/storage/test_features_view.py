@@ -15,6 +15,7 @@ from polars.testing import assert_frame_equal
 
 from bedplate.core.errors import UserError
 from bedplate.core.features import FeatureSpec
+from bedplate.storage.backends.features_build import index_of
 from bedplate.storage.backends.features_view import TableFeatures
 from bedplate.storage.local import local_store
 from bedplate.storage.store import Store
@@ -161,6 +162,78 @@ def test_columns_that_are_no_keys_of_the_labels_stay() -> None:
     features = TableFeatures(table([("a", 1, 1, 10)]).lazy(), LATE)
     joined = features.at(labels([("a", 2)]).with_columns(created=pl.lit("mine")))
     assert joined.drop("time").rows() == [("a", 0, "mine", 10)]
+
+
+@pytest.mark.bad_input("a duplicate event")
+def test_a_repeated_event_changes_nothing() -> None:
+    """Twice the same row is once the row; of two of one moment the one created last counts, else the last in the table."""
+    once, twice = (TableFeatures(table([("a", 1, 1, 10)] * n).lazy(), LATE) for n in (1, 2))
+    asked = labels([("a", 0), ("a", 1), ("a", 5)])
+    assert_frame_equal(once.at(asked), twice.at(asked))
+    corrected = TableFeatures(table([("a", 1, 4, 40), ("a", 1, 1, 10), ("a", 1, 1, 11)]).lazy(), LATE)
+    assert corrected.at(labels([("a", 1), ("a", 4)]))["value"].to_list() == [11, 40]
+
+
+@pytest.mark.bad_input("a label without entity")
+def test_a_label_without_entity_is_kept_with_nulls() -> None:
+    """A null or unknown entity, a value that no entity has, a null time: nulls, and no label is lost; another sort is a mistake."""
+    numbers = pl.LazyFrame({"key": [1, 2], "time": [START, START], "value": [10, 20]})
+    features = TableFeatures(numbers, PLAIN)
+    asked = pl.DataFrame({"key": [1.0, 1.5, None, 2.0, 7.0], "time": [START, START, START, None, START]})
+    joined = features.at(asked)
+    assert joined["value"].to_list() == [10, None, None, None, None]
+    assert_frame_equal(joined.drop("value"), asked)
+    categories = TableFeatures(table([("a", 1, 1, 10)]).with_columns(pl.col("key").cast(pl.Enum(["a"]))).lazy(), LATE)
+    assert categories.at(labels([("a", 2), ("never seen", 2)]))["value"].to_list() == [10, None]
+    with pytest.raises(UserError, match="'key' is String, that of features is Int64"):
+        features.at(labels([("a", 2)]))
+
+
+def test_several_views_are_joined_at_once() -> None:
+    """To a frame, a lazy one and one row; a view of the same column is refused."""
+    one = TableFeatures(table([("a", 1, 1, 10)]).lazy(), LATE)
+    two = TableFeatures(table([("a", 2, 2, 20)]).rename({"value": "other"}).lazy(), LATE)
+    asked = labels([("a", 1), ("a", 3)])
+    joined = one.at(asked, two)
+    assert joined.select("value", "other").rows() == [(10, None), (10, 20)]
+    assert_frame_equal(one.at(asked.lazy(), two).collect(), joined)
+    assert one.at({"key": "a", "time": START + timedelta(hours=3)}, two)["other"] == 20
+    with pytest.raises(UserError, match="have a column 'value'"):
+        one.at(asked, one)
+
+
+@pytest.mark.parametrize("whole_bytes", [10**9, 20_000])
+def test_an_index_that_is_kept_gives_what_memory_gives(tmp_path: Path, whole_bytes: int) -> None:
+    """Written in one piece or split by entity, read again by the next one, with nulls, text, times and nothing at all in its columns."""
+    rows: list[Row] = [("abcdefghij"[i % 10], (i * 7) % 40, (i * 11) % 60, i) for i in range(3000)]
+    frame = table(rows).with_columns(
+        text=pl.col("value").cast(pl.String), gap=pl.when(pl.col("value") % 3 > 0).then("value"), day=pl.col("time").dt.date(),
+        odd=pl.col("value") % 2 == 1, empty=pl.lit(None, pl.Float64),
+    )  # fmt: skip
+    plain = TableFeatures(frame.lazy(), LATE)
+    asked = labels([(key, at) for key in "abjz" for at in range(0, 60, 7)])
+    wanted = plain.at(asked)
+    for turn in range(2):
+        kept = TableFeatures(frame.lazy(), LATE)
+        kept._made = index_of(kept._source, tmp_path / "features", whole_bytes)
+        assert_frame_equal(kept.at(asked), wanted)
+        assert kept["a"] == plain["a"]
+        assert (len(list((tmp_path / "features").glob("*"))) == 1) == (whole_bytes < 10**9), turn
+
+
+def test_a_kept_index_that_is_not_whole_is_made_again(tmp_path: Path) -> None:
+    """Cut off, or with a file gone: as if there were none."""
+    rows: list[Row] = [("ab"[i % 2], i % 40, i % 60, i) for i in range(3000)]
+    asked = labels([("a", 30), ("b", 5)])
+    wanted = TableFeatures(table(rows).lazy(), LATE).at(asked)
+    for spoil in (lambda path: path.write_bytes(path.read_bytes()[:-8]), Path.unlink):
+        for name in ("key", "moment", "0.npy", "entities.arrow", "meta.json"):
+            for _ in range(2):
+                view = TableFeatures(table(rows).lazy(), LATE)
+                view._made = index_of(view._source, tmp_path / "features", 20_000)
+                assert_frame_equal(view.at(asked), wanted)
+            (folder,) = (tmp_path / "features").iterdir()
+            spoil(folder / name)
 
 
 WRONG: list[tuple[Any, str]] = [
