@@ -12,7 +12,7 @@ import polars as pl
 
 from bedplate.catalog.services import Service as Listed
 from bedplate.core.clock import Clock, SystemClock
-from bedplate.core.features import FeatureSpec
+from bedplate.core.features import Features, FeatureSpec
 from bedplate.core.kinds import Kind
 from bedplate.core.model import Field, Model, Signature
 from bedplate.core.records import Event, Promotion, Version
@@ -71,10 +71,15 @@ class Rows:
         self.spec = spec
         self._rows = rows
 
-    def at(self, labels: Any) -> Any:
-        return {**labels, **self[labels[self.spec.entity[0]]]}
+    def at(self, labels: Any, *more: Features) -> Any:
+        found = {**labels, **self[labels[self.spec.entity[0]]]}
+        for view in more:
+            found = view.at(found)
+        return found
 
-    def __getitem__(self, entity: Any) -> dict[str, Any]:
+    def __getitem__(self, entity: Any) -> Any:
+        if isinstance(entity, list):
+            return [self[one] for one in entity]
         names = next(iter(self._rows.values()))
         return dict(self._rows.get(entity, dict.fromkeys(names)))
 
