@@ -260,7 +260,7 @@ def test_f73_a_migration_killed_half_way_is_absent(url: str) -> None:
     database.close()
 
 
-@pytest.mark.bad_input("a database of a newer bedplate")
+@pytest.mark.bad_input("a state folder of a newer bedplate")
 def test_a_newer_schema_is_refused(url: str) -> None:
     """With what to do; nothing in it is touched."""
     database = postgres.open_url(url)
