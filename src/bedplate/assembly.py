@@ -315,6 +315,7 @@ def make_executor(config: Config, loaded: Loaded, graph: Graph, stopping: Callab
     local: Executor = module.LocalExecutor(
         [sys.executable, "-m", "bedplate.interfaces.worker"], cpu=float(config["cpu"]), memory_bytes=byte_count(config["memory"]),
         log_limit_bytes=byte_count(config["log_limit"]), watts=watts, preload=preload(loaded),
+        gpu=int(config["gpus"]),
     )  # fmt: skip
     return local
 

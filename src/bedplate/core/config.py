@@ -85,6 +85,7 @@ SETTINGS = (
     Setting("price", "0 USD/hour", "What an hour of this target costs.", dollars_per_hour),
     Setting("machines", "none", "What this target has for declared workloads, as `8 x h100`: so many of an accelerator or node.", machines),
     Setting("cpu", "0", "Processors to use at once; 0 is all of this machine.", number),
+    Setting("gpus", "0", "Accelerators that steps with `gpu=` may use at once, numbered as the driver does.", whole),
     Setting("memory", "0 B", "Memory to use at once; 0 is all of this machine.", byte_count),
     Setting("watts", "65 W", "Power of one busy machine where no meter is readable; energy from it is labelled `assumed`.", watts),
     Setting("lease", "15 s", "How long a writer's lease holds without a sign of life.", seconds),
