@@ -19,6 +19,7 @@ from pages import ROOT, page, table
 from size_reference import sizing
 
 import bedplate
+from bedplate.catalog.due import Occurrence
 from bedplate.core import errors
 from bedplate.core.columns import Column
 from bedplate.core.config import SETTINGS
@@ -27,6 +28,8 @@ from bedplate.core.project import Given
 from bedplate.core.records import Promotion, Record, Version
 from bedplate.core.sources import Source
 from bedplate.interfaces.cli.verbs import VERBS
+from bedplate.pipeline.due.rules import Ruling
+from bedplate.pipeline.due.work import Turn
 from bedplate.pipeline.standing import Shown, Status
 from bedplate.planner.asking.sizing import Binding, Breakdown, Design, Sizing
 from bedplate.planner.facts.estimate import Estimate
@@ -50,7 +53,7 @@ INNER = ("bind", "is_running", "start")
 """Public for the house's own rooms, not for a project."""
 WORKSPACE = get_type_hints(bedplate.open)["return"]
 HELD, SUMMARY = get_type_hints(WORKSPACE.__getitem__)["return"], get_type_hints(WORKSPACE.run)["return"]
-ANSWERS = (Status, Shown, Version, Column, Promotion, Report, Brought)
+ANSWERS = (Status, Shown, Version, Column, Promotion, Report, Brought, Turn, Ruling, Occurrence)
 CALLS: tuple[tuple[str, str, tuple[Any, ...]], ...] = (
     (
         "An opened project",

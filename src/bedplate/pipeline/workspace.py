@@ -211,7 +211,7 @@ class Workspace:
         run = begun(run_id, request, self.graph.project_name, self.config, now, self.parts.process_started)
         starter = Starter(site, self.graph, run, self.parts.loaded, self._is_dead)
         runner = Runner(site, self.graph, decider, committer, starter, run)
-        purse = self.purse(run_id) if any(one.action in ("run", "maybe") for one in planned) else None
+        purse = self._purse(run_id) if any(one.action in ("run", "maybe") for one in planned) else None
         try:
             with paying(purse, low, runner.stop_once):
                 self._runner = runner
@@ -226,7 +226,7 @@ class Workspace:
         Recovery(self.catalog, self.store, committer, self.graph, self.clock, self.parts.process_started).recover()
         return committer
 
-    def purse(self, spender: str) -> Purse | None:
+    def _purse(self, spender: str) -> Purse | None:
         """What a spender may spend of the project's budget; None where there is none, or time on this target costs nothing."""
         price, project = dollars_per_hour(self.config["price"]), self.parts.loaded.project
         if not price or project.budget is None:
