@@ -5,7 +5,8 @@ next beat and a stop's grace may cost, and while a plan goes on at least what is
 spender has to stop. So all processes together overspend by no more than what one beat costs: a beat in which attempts begin beside each
 other, or in which a process was frozen.
 
-Limits: the period is the time until now (a month is 30.44 days), no calendar's; money is what time costs at the target's price.
+Limits: the period is the time until now (a month is 30.44 days), no calendar's; money is what time costs at the target's price. While the
+record cannot be reached nobody looks; with `compute = "inline"` a step is stopped only where it looks itself (`context.stopping`).
 """
 
 from __future__ import annotations
