@@ -29,7 +29,7 @@ from bedplate.core.errors import StoreError
 from bedplate.core.features import FeatureSpec
 from bedplate.storage import disk
 
-from .features_index import Column, Index, Ints, Mask, Scale
+from .features_index import DENSE, Column, Index, Ints, Mask, Scale
 
 WHOLE_BYTES: Final = 400_000_000
 """What is sorted at once; sorting takes some four times as much memory."""
@@ -97,16 +97,29 @@ def sort_part(frame: pl.DataFrame, source: Source) -> Part:
     usable = frame.select(pl.all_horizontal(*wanted)).to_series() & key.select(pl.all_horizontal(pl.all().is_not_null())).to_series()
     if not usable.all():
         frame, key = frame.filter(usable), key.filter(usable)
-    entities = key.unique(maintain_order=True)
-    entities = entities.sort(entities.columns) if entities.width == 1 else entities
-    codes = key.join(entities.with_row_index("__code"), on=key.columns, how="left", maintain_order="left").get_column("__code")
-    code: Ints = codes.cast(pl.Int64).to_numpy()
+    entities, code = _coded(key)
     time = _physical(frame.get_column(spec.time), source.moment)
     created = _physical(frame.get_column(spec.created), source.moment) if spec.created else time
     known: Ints = time if created is time else np.maximum(time, created)
     order, moment, other = _best(code, time, created, known) if source.by_moment else _all(code, time, created, known)
     values = frame.select(pl.col(source.names).gather(pl.Series(order))) if source.names else pl.DataFrame()
     return Part(entities, code[order], moment, other, values)
+
+
+def _coded(key: pl.DataFrame) -> tuple[pl.DataFrame, Ints]:
+    """The different entities, and which of them each row is."""
+    if key.width == 1 and key.dtypes[0] == pl.Int64 and key.height:
+        numbers: Ints = key.to_series().to_numpy()
+        least, most = int(numbers.min()), int(numbers.max())
+        if most - least <= DENSE * key.height:
+            places = numbers - least
+            there = np.zeros(most - least + 1, np.bool_)
+            there[places] = True
+            codes: Ints = np.cumsum(there) - 1
+            return pl.DataFrame({key.columns[0]: np.flatnonzero(there) + least}), codes[places]
+    entities = key.unique().sort(key.columns) if key.width == 1 else key.unique(maintain_order=True)
+    coded = key.join(entities.with_row_index("__code"), on=key.columns, how="left", maintain_order="left")
+    return entities, coded.get_column("__code").cast(pl.Int64).to_numpy()
 
 
 def _best(code: Ints, time: Ints, created: Ints, known: Ints) -> tuple[Ints, Ints, Ints]:
@@ -147,8 +160,8 @@ def _order(*keys: Ints) -> Ints | None:
     if all(_rises(key) for key in keys):
         return None
     apart = [key for at, key in enumerate(keys) if all(key is not before for before in keys[:at])]
-    order: Ints = np.argsort(apart[0], kind="stable") if len(apart) == 1 else np.lexsort(apart[::-1])
-    return order
+    sorted_by = pl.DataFrame({str(at): key for at, key in enumerate(apart)})
+    return sorted_by.select(pl.arg_sort_by(sorted_by.columns, maintain_order=True).cast(pl.Int64)).to_series().to_numpy()
 
 
 def _rises(values: Ints) -> bool:

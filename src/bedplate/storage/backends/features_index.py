@@ -20,7 +20,7 @@ import polars as pl
 Ints = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
 KEY_BITS: Final = 62
-_DENSE: Final = 8
+DENSE: Final = 8
 """An integer entity is looked up in a table of this many places per entity at most, else by a hash join."""
 
 
@@ -33,7 +33,7 @@ class Column(msgspec.Struct, frozen=True):
     series: pl.Series | None = None
 
     def take(self, name: str, rows: Ints, order: Ints, found: Mask) -> pl.Series:
-        """Its values at `rows`, each put at its place in `order`; null where nothing was found."""
+        """Its values at `rows` (none below 0), each put at its place in `order`; null where nothing was found."""
         if self.series is not None:
             back = np.empty(len(rows), np.int64)
             back[order] = rows
@@ -41,15 +41,15 @@ class Column(msgspec.Struct, frozen=True):
             return self.series.gather(places).alias(name)
         assert self.numbers is not None
         values = np.empty(len(rows), self.numbers.dtype)
-        values[order] = self.numbers.take(rows, mode="clip") if len(self.numbers) else 0
+        values[order] = self.numbers[rows] if len(self.numbers) else 0
         taken = pl.Series(name, values)
         here = found
         if self.present is not None and len(self.present):
             valid = np.empty(len(rows), np.bool_)
-            valid[order] = self.present.take(rows, mode="clip")
+            valid[order] = self.present[rows]
             here = found & valid
-        if not here.all():
-            taken = pl.select(pl.when(pl.Series(here)).then(taken).alias(name)).to_series()
+        if len(absent := np.flatnonzero(~here)):
+            taken = taken.scatter(pl.Series(absent), None)
         return taken.cast(self.dtype)
 
     def at(self, row: int) -> Any:
@@ -138,33 +138,29 @@ class Index:
         if not len(self.key):
             return Found(order, rows)
         own = codes[order]
-        mine = self._is(rows, own)
+        start = np.where(own < 0, len(self.key), self.first().take(own, mode="clip"))
+        mine = rows >= start
         if self.scale.shift:
             late: Ints = np.flatnonzero(mine & (self.moment.take(rows, mode="clip") > asked[order]))
             if len(late):
                 low: Ints = np.searchsorted(self.key, wanted[late], side="left")
                 rows[late] = _step(self.moment, low, rows[late], asked[order][late])
-                mine[late] = self._is(rows[late], own[late])
+                mine[late] = rows[late] >= start[late]
         rows[~mine] = -1
         return Found(order, rows)
-
-    def _is(self, rows: Ints, codes: Ints) -> Mask:
-        """Whether each row is one of that entity."""
-        there: Mask = (rows >= 0) & (codes >= 0)
-        there &= (self.key.take(rows, mode="clip") >> self.scale.bits) == codes
-        return there
 
     def take(self, names: list[str], found: Found) -> list[pl.Series]:
         """The values of these columns for each question."""
         there = np.empty(len(found.rows), np.bool_)
         there[found.order] = found.rows >= 0
-        return [self.columns[name].take(name, found.rows, found.order, there) for name in names]
+        rows = np.maximum(found.rows, 0)
+        return [self.columns[name].take(name, rows, found.order, there) for name in names]
 
 
 def _table(entities: Ints) -> tuple[int, Ints] | None:
     """A table from integer entity, less the least, to its code; None where it would be mostly empty."""
     least, most = int(entities.min()), int(entities.max())
-    if most - least > _DENSE * len(entities):
+    if most - least > DENSE * len(entities):
         return None
     table = np.full(most - least + 1, -1, np.int64)
     table[entities - least] = np.arange(len(entities))
