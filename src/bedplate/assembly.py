@@ -24,7 +24,7 @@ from .catalog.database import Database
 from .catalog.places import database_at
 from .compute import machine
 from .compute.executor import Executor, Handle, Spent
-from .core.clock import SystemClock, clock_of
+from .core.clock import MACHINE, SystemClock, clock_of
 from .core.config import Config, resolve
 from .core.config import watts as read_watts
 from .core.errors import BedplateError, UserError
@@ -214,10 +214,11 @@ def build(config: Config, *, pickles: bool = True, makes: bool = True) -> OpenPr
 
 def assemble(config: Config, loaded: Loaded, *, pickles: bool = True, makes: bool = True) -> OpenProject:
     """The workspace of a project that is loaded already. Raises Refused where the state is another project's."""
-    clock = clock_of(config)
+    database = open_database(config, makes=makes)
+    clock = database.clock if config["clock"] == MACHINE else clock_of(config)
     rng = random.SystemRandom()
     graph = build_graph(loaded.project)
-    catalog = Catalog.open(open_database(config, makes=makes), clock)
+    catalog = Catalog.open(database, clock)
     check_owner(catalog, graph.project_name, config.project_file)
     store = open_store(config, pickles=pickles, makes=makes, loaded=loaded)
     doors = open_doors(config)

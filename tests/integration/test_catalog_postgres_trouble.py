@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -161,6 +162,7 @@ def test_f70_a_writer_frozen_inside_a_transaction_holds_nobody_up(url: str, monk
     other.close()
 
 
+@pytest.mark.slow
 def test_f57_no_connection_left(server: PostgresServer) -> None:
     """With five connections and twenty clients all wait their turn in the end, or are told so; none hangs."""
     server.kill()
@@ -172,6 +174,26 @@ def test_f57_no_connection_left(server: PostgresServer) -> None:
     catalog = opened(server.url)
     assert len(catalog.artifacts.versions("shared", 1000)) == 60
     catalog.close()
+
+
+class SkewedClock(SystemClock):
+    """The clock of a machine that is five minutes ahead."""
+
+    def now(self) -> datetime:
+        return super().now() + timedelta(minutes=5)
+
+
+def test_f69_machines_whose_clocks_differ_go_by_the_servers(url: str) -> None:
+    """Five minutes of skew take no lease away from who holds it, and the other clock's jumps are not seen."""
+    mine = postgres.PostgresDatabase(url, clock=SystemClock(), jitter=random.random)
+    ahead = postgres.PostgresDatabase(url, clock=SkewedClock(), jitter=random.random)
+    here, there = Catalog.open(mine, mine.clock), Catalog.open(ahead, ahead.clock)
+    assert abs((ahead.clock.now() - mine.clock.now()).total_seconds()) < 1
+    assert abs((mine.clock.now() - SystemClock().now()).total_seconds()) < 5
+    assert here.leases.acquire("late", "a", mine.clock.now(), 15) is not None
+    assert there.leases.acquire("late", "b", ahead.clock.now(), 15) is None
+    here.close()
+    there.close()
 
 
 FORKING = """

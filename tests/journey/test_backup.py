@@ -42,6 +42,7 @@ def test_a_backup_of_files_is_restored_elsewhere(person: Callable[..., Any], tmp
     assert "there is a record" in refused.stderr
 
 
+@pytest.mark.slow
 def test_from_files_to_postgres_and_s3_and_back(person: Callable[..., Any], tmp_path: Path, postgres_url: str, s3_server: S3Server) -> None:
     """A backup knows no engine: a project moves to a database and a bucket, goes on there, and moves back through another bucket."""
     here, there, back = (person("week") for _ in range(3))
@@ -61,6 +62,7 @@ def test_from_files_to_postgres_and_s3_and_back(person: Callable[..., Any], tmp_
     assert_clean(back)
 
 
+@pytest.mark.slow
 def test_f72_a_backup_while_work_goes_on(person: Callable[..., Any], tmp_path: Path) -> None:
     """Backups in the middle of runs that make everything anew: each is one moment, whole, and restores clean."""
     someone = person("week")

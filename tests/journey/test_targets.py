@@ -28,6 +28,7 @@ def versions(someone: Any, *words: str) -> dict[str, str]:
     return {name: someone.reads("show", name, *words)["version"]["digest"] for name in sorted(STEPS)}
 
 
+@pytest.mark.slow
 def test_equal_versions_by_target_alone(person: Callable[..., Any], shared: str) -> None:
     """The same file, no edits: every artifact has the digest that it has here; a second run there skips all; doctor reads all there."""
     someone = person("week")

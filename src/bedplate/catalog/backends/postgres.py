@@ -17,12 +17,11 @@ from __future__ import annotations
 import random
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
-from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 import psycopg
-from psycopg.conninfo import conninfo_to_dict
 
 from bedplate.catalog.database import Database, Result, Row, Value
 from bedplate.catalog.queries import load_queries
@@ -31,6 +30,7 @@ from bedplate.core.errors import CatalogError, InternalError, UserError
 
 from . import postgres_dialect as dialect
 from .forks import close_at_fork
+from .postgres_address import parted
 from .postgres_errors import Again, refused, translated
 from .sqlite import UnmadeDatabase
 
@@ -41,10 +41,6 @@ PATIENCE_S = 30.0
 _PAUSE_S = 0.02
 _LONGEST_PAUSE_S = 1.0
 _OLDEST = 130000
-_OPTIONS: dict[str, Any] = {
-    "connect_timeout": 10, "keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3, "tcp_user_timeout": 15_000,
-    "application_name": "bedplate",
-}  # fmt: skip
 _SESSION = (
     "SET lock_timeout = '20s'; SET idle_in_transaction_session_timeout = '10s'; SET default_transaction_isolation = 'read committed'; "
     "SET client_min_messages = 'warning'"
@@ -68,7 +64,7 @@ class PostgresDatabase:
     """One schema of a PostgreSQL database. `jitter` gives random numbers in [0, 1); `clock` waits. Connects on first use."""
 
     def __init__(self, url: str, *, clock: Clock, jitter: Callable[[], float]) -> None:
-        self._conninfo, self._schema = _parted(url)
+        self._conninfo, self._schema = parted(url)
         self._clock = clock
         self._jitter = jitter
         self._sql = {name: dialect.query(query.sql) for name, query in load_queries().items()}
@@ -77,6 +73,7 @@ class PostgresDatabase:
         self._lock = threading.RLock()
         self._inside = False
         self._met = False
+        self._measured: tuple[datetime, float] | None = None
         close_at_fork(self)
 
     @property
@@ -93,6 +90,18 @@ class PostgresDatabase:
             lambda connection: _row(connection, "SELECT current_setting('server_version'), current_setting('fsync')")
         )
         return f"PostgreSQL {version}, write-ahead log" + ("" if fsync == "on" else ", NOT safe: fsync is off")
+
+    @property
+    def clock(self) -> Clock:
+        """The server's, measured with every write and carried on by this machine's monotonic clock, which does not jump."""
+        return ServerClock(self, self._clock)
+
+    def measured(self) -> tuple[datetime, float]:
+        """A time of the server, and what this machine's monotonic clock then was."""
+        if self._measured is None:
+            self._read(lambda connection: self._measure(_row(connection, "SELECT clock_timestamp()")[0]))
+        assert self._measured is not None
+        return self._measured
 
     def rows(self, query: str, **values: Value) -> list[Row]:
         return self._read(lambda connection: connection.execute(self._sql[query], _kept(values)).fetchall())
@@ -120,8 +129,8 @@ class PostgresDatabase:
             self.transact(lambda: self._ask(work))
 
     def transact(self, work: Callable[[], Result]) -> Result:
-        lock = f"BEGIN; SELECT pg_advisory_xact_lock({dialect.lock_number(self._schema)}); SELECT pg_current_xact_id()::text"
-        return self._within(lock, work)
+        lock = f"SELECT pg_advisory_xact_lock({dialect.lock_number(self._schema)})"
+        return self._within(f"BEGIN; {lock}; SELECT pg_current_xact_id()::text, clock_timestamp()", work)
 
     def snapshot(self, work: Callable[[], Result]) -> Result:
         return self._within(_SNAPSHOT, work)
@@ -208,11 +217,14 @@ class PostgresDatabase:
 
     def _once(self, begin: str, work: Callable[[], Result]) -> Result:
         """One try at a transaction. Raises Again where it should be repeated."""
-        number, worked = None, False
+        number, worked = "", False
         self._ready()
         self._inside = True
         try:
-            number = self._ask(lambda connection: _last(connection, begin))
+            begun = self._ask(lambda connection: _last(connection, begin))
+            if begun is not None:
+                number = str(begun[0])
+                self._measure(begun[1])
             result = work()
             worked = True
             self._end()
@@ -224,6 +236,9 @@ class PostgresDatabase:
         finally:
             self._inside = False
         return result
+
+    def _measure(self, now: datetime) -> None:
+        self._measured = (now, self._clock.monotonic())
 
     def _end(self) -> None:
         said = self._ask(lambda connection: connection.execute("COMMIT").statusmessage)
@@ -289,7 +304,7 @@ class PostgresDatabase:
 
     def _connect(self) -> Connection:
         try:
-            connection = psycopg.connect(**{**_OPTIONS, **self._conninfo}, autocommit=True)
+            connection = psycopg.connect(**self._conninfo, autocommit=True)
         except psycopg.Error as error:
             raise refused(error, self.location) from error
         try:
@@ -322,24 +337,22 @@ class PostgresDatabase:
             connection.close()
 
 
-def _parted(url: str) -> tuple[dict[str, Any], str]:
-    """What libpq is told, and the schema. Raises UserError."""
-    parts = urlsplit(url)
-    options = parse_qsl(parts.query, keep_blank_values=True)
-    schema = next((value for name, value in options if name == "schema"), "bedplate")
-    rest = urlencode([(name, value) for name, value in options if name != "schema"])
-    try:
-        _ = parts.port
-        found = conninfo_to_dict(urlunsplit(parts._replace(scheme="postgresql", query=rest)))
-    except (psycopg.Error, ValueError) as error:
-        raise UserError(
-            "the setting catalog is not the address of a PostgreSQL database",
-            why=str(error).strip().splitlines()[0],
-            next="write postgresql://USER@HOST:5432/DATABASE?schema=NAME",
-        ) from None
-    if not schema:
-        raise UserError("the setting catalog names an empty schema", why="?schema= needs a name", next="leave it out, or name one")
-    return {name: value for name, value in found.items() if value is not None}, schema
+class ServerClock:
+    """The time of a database's server."""
+
+    def __init__(self, database: PostgresDatabase, own: Clock) -> None:
+        self._database = database
+        self._own = own
+
+    def now(self) -> datetime:
+        at, then = self._database.measured()
+        return (at + timedelta(seconds=self._own.monotonic() - then)).astimezone(UTC)
+
+    def monotonic(self) -> float:
+        return self._own.monotonic()
+
+    def sleep(self, seconds: float) -> None:
+        self._own.sleep(seconds)
 
 
 def _kept(values: Mapping[str, Value]) -> dict[str, Value]:
@@ -352,13 +365,12 @@ def _row(connection: Connection, sql: Any, *values: Value) -> Row:
     return found
 
 
-def _last(connection: Connection, sql: Any) -> str | None:
-    """Run several statements at once; the one value that the last of them gives, if it gives one."""
+def _last(connection: Connection, sql: Any) -> Row | None:
+    """Run several statements at once; the row that the last of them gives, if it gives one."""
     cursor = connection.execute(sql)
     while cursor.nextset():
         pass
-    found = cursor.fetchone() if cursor.description else None
-    return None if found is None else str(found[0])
+    return cursor.fetchone() if cursor.description else None
 
 
 def _faults(connection: Connection, schema: str) -> list[str]:

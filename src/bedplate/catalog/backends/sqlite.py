@@ -89,6 +89,11 @@ class SqliteDatabase:
         wal = "write-ahead log" if journal_mode(version) == "wal" else "rollback journal, for it has the WAL-reset bug"
         return f"SQLite {version}, {wal}"
 
+    @property
+    def clock(self) -> Clock:
+        """The machine's: there is but one."""
+        return self._clock
+
     def rows(self, query: str, **values: Value) -> list[Row]:
         with self as connection:
             return connection.execute(self._sql[query], values).fetchall()
