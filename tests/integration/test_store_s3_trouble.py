@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import importlib
+import random
 import shutil
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -149,7 +151,7 @@ def test_wrong_credentials(rclone_server: RcloneServer, monkeypatch: pytest.Monk
 
 
 def test_f15_a_corrupted_object(opened: Callable[..., RemoteStore], url: str) -> None:
-    """One flipped byte in the bucket: loading elsewhere fails by its digest, `verify` finds it, shedding it makes room for the right one."""
+    """One flipped byte in the bucket: loading elsewhere fails by its digest, `verify` finds it, shedding it makes room."""
     here, bucket = opened(url), objects.open_bucket(url)
     version = save(here, "pickle", list(range(1000)))
     content = bytearray(bucket.read(version.uri))
@@ -233,6 +235,50 @@ def test_f18_the_same_content_by_many_writers(opened: Callable[..., RemoteStore]
     assert len(versions) == 16
     assert len({version.uri for version in versions}) == 1
     assert len(list(objects.open_bucket(url).list("blobs/"))) == 1
+
+
+SAVING = """
+import sys
+from pathlib import Path
+import polars as pl
+from bedplate.storage.backends.objects import open_bucket
+from bedplate.storage.remote import remote_store
+from bedplate.testing.store_contract import save
+store = remote_store(Path(sys.argv[2]), open_bucket(sys.argv[1]))
+for n in range(1000):
+    version = save(store, "table", pl.DataFrame({"n": [n] * 1000, "turn": sys.argv[3]}), attempt=f"a-{sys.argv[3]}-{n}")
+    print(n, version.meta["files"][0][0], flush=True)
+"""
+
+
+def test_f20_killed_in_the_middle_of_commits(opened: Callable[..., RemoteStore], url: str, tmp_path: Path) -> None:
+    """kill -9 at random moments, again and again: what was acknowledged is whole, and the next commit works."""
+    chance, there = random.Random(20261122), opened(url, "there")
+    for turn in range(4):
+        words = [sys.executable, "-c", SAVING, url, str(tmp_path / "here"), f"t{turn}"]
+        with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as process:
+            assert process.stdout is not None
+            first = process.stdout.readline()
+            time.sleep(chance.uniform(0.0, 0.4))
+            process.kill()
+            rest = [line for line in process.stdout.read().splitlines() if line.endswith(".parquet")]
+        names = [line.split()[1] for line in [first, *rest]]
+        bucket = objects.open_bucket(url)
+        assert all(bucket.size(f"tables/late/{name}") for name in names)
+        next_one = pl.DataFrame({"next": [turn]})
+        version = save(there, "table", next_one, attempt=f"a-next-{turn}")
+        assert_frame_equal(opened(url, f"third{turn}").load(version, "polars"), next_one)
+
+
+def test_f22_a_reader_while_others_overwrite_and_collect(opened: Callable[..., RemoteStore], url: str) -> None:
+    """A pinned version reads the same on a machine without copies, between overwrites and collections."""
+    writer, pinned = opened(url), None
+    for n in range(8):
+        version = save(writer, "table", FRAME.with_columns(n=pl.lit(n)), attempt=f"a-{n}", number=n)
+        pinned = pinned or version
+        writer.gc([pinned, version], datetime.now(UTC) + timedelta(minutes=1), False)
+        shutil.rmtree(writer.root / "tables", ignore_errors=True)
+        assert_frame_equal(opened(url, f"reader{n}").load(pinned, "polars"), FRAME.with_columns(n=pl.lit(0)))
 
 
 APPENDING = """
