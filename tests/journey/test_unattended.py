@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from typing import Any
@@ -46,6 +47,19 @@ def other(seconds: float = 30.0) -> float:
 @shop.service
 def double(x: float) -> float:
     return 2 * x
+"""
+)
+TUNED = (
+    HEAD.replace("import Files", "import Context, Files, Model")
+    + """
+def height(params, columns):
+    return [params["h"]] * len(columns["x"])
+
+@shop.train
+def hill(context: Context, x: float = tune(-2.0, 2.0, default=1.5)) -> Model:
+    time.sleep(2)
+    context.metric("h", -x * x)
+    return Model.of(height, {{"h": -x * x}}, example=[{{"x": 1.0}}], metrics={{"h": -x * x}})
 """
 )
 DEAR = 'lease = "3 s"\nprice = "3600 USD/hour"\n'
@@ -155,6 +169,27 @@ def test_a_sweep_is_stopped_when_the_budget_is_spent_and_the_next_trial_is_refus
     refused = someone.types("run", "trial", "--set", "trial.seconds=19", code=5)
     assert "the budget of shop" in refused.stderr + refused.stdout
     assert bill(someone, "20 USD/day") <= 20
+
+
+@pytest.mark.slow
+def test_a_search_is_stopped_when_the_budget_is_spent_and_goes_on_with_a_higher_one(someone: Any) -> None:
+    """`bedplate tune`: the trial that was stopped stays asked, none counts as failed, and exit code 5 says why it ended."""
+    pytest.importorskip("optuna")
+    write(someone, TUNED, DEAR, budget=', budget="16 USD/day"')
+    stopped = search(someone, code=5)
+    assert stopped["ended"] == "the project's budget is spent"
+    states = [trial["state"] for trial in stopped["trials"]]
+    assert states.count("done") >= 1
+    assert set(states) == {"done", "asked"}
+    assert bill(someone, "16 USD/day") <= 16 + INTERVAL_S
+    someone.edits("shop.py", "16 USD/day", "200 USD/day")
+    assert [trial["state"] for trial in search(someone)["trials"]] == ["done"] * 4
+
+
+def search(someone: Any, code: int = 0) -> Any:
+    """What a search of four trials found: the JSON after its lines."""
+    said = someone.types("tune", "hill", "--maximise", "h", "--trials", "4", "--json", code=code).stdout
+    return json.loads(said[said.index("\n{\n") :])
 
 
 @pytest.mark.slow

@@ -14,7 +14,8 @@ from rich.markup import escape
 
 from bedplate.core.errors import UserError
 from bedplate.core.units import money, seconds, show_number, show_seconds, show_usd
-from bedplate.pipeline.tuning.search import ALIAS, Found, Limits, Search, goal_of
+from bedplate.pipeline.tuning.children import REFUSED
+from bedplate.pipeline.tuning.search import ALIAS, BUDGET_SPENT, Found, Limits, Search, goal_of
 from bedplate.pipeline.tuning.trials import Goal, Trial, best_of, words
 
 from .common import console, put_json, put_line, table
@@ -57,7 +58,7 @@ def command(asked: Asked, maximise: str, minimise: str, trials: int, time: str, 
         put_json(found)
     else:
         _draw(console(), found)
-    return INTERRUPTED if found.ended == "stopped" else 0
+    return {"stopped": INTERRUPTED, BUDGET_SPENT: REFUSED}.get(found.ended, 0)
 
 
 @contextmanager

@@ -15,6 +15,8 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
+REFUSED = 5
+"""The exit code of a run that the project's budget refused or stopped."""
 OUTCOMES = (0, 6)
 """Exit codes of a run that got to its end: 6 is a check that did not pass, which a search wants to know too."""
 

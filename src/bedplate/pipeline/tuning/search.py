@@ -21,7 +21,7 @@ from bedplate.core.units import dollars_per_hour
 from bedplate.pipeline.request import Request, chosen
 from bedplate.pipeline.workspace import Workspace
 
-from .children import OUTCOMES, Child
+from .children import OUTCOMES, REFUSED, Child
 from .trials import ASKED, TOLD, Goal, Trial, best_of, event_of, ranges, study_of, trials_of, words
 
 ALIAS: Final = "tuned"
@@ -30,6 +30,8 @@ _GRACE_S: Final = 15.0
 _LEASE_S: Final = 30.0
 _HOPELESS: Final = 3
 """So many trials that fail before any got through end the search: it is the project's mistake."""
+BUDGET_SPENT: Final = "the project's budget is spent"
+"""Why a search ended that the project's `budget=` stopped."""
 
 
 class Limits(Record, frozen=True, kw_only=True):
@@ -196,6 +198,10 @@ class Search:
 
     def _ended(self, number: int, child: Child) -> None:
         code = child.end(_GRACE_S)
+        if code == REFUSED:  # the trial stays asked: whoever goes on, once there is money, runs it
+            self._stopped = self._stopped or BUDGET_SPENT
+            self._begun.pop(number)
+            return
         trial = msgspec.structs.replace(
             self._trials[number],
             run=child.run,
