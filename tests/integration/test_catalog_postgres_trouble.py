@@ -23,6 +23,7 @@ from bedplate.catalog.migration import Migration, load_migrations, migrate
 from bedplate.core.clock import SystemClock
 from bedplate.core.errors import BusyError, CatalogError, InternalError, Refused, UserError
 from bedplate.core.records import Event
+from bedplate.pipeline.owner import check_owner, take
 
 pytest.importorskip("psycopg", reason="psycopg is not installed")
 psycopg = importlib.import_module("psycopg")
@@ -194,6 +195,17 @@ def test_f69_machines_whose_clocks_differ_go_by_the_servers(url: str) -> None:
     assert there.leases.acquire("late", "b", ahead.clock.now(), 15) is None
     here.close()
     there.close()
+
+
+def test_another_project_in_one_schema_is_refused(url: str, tmp_path: Path) -> None:
+    """Its file cannot be seen from here: another name is another project, and is told to take a schema of its own."""
+    catalog = opened(url)
+    take(catalog, "flights", Path("/elsewhere/flights.py"), SystemClock().now())
+    check_owner(catalog, "flights", tmp_path / "flights.py")
+    with pytest.raises(Refused, match="is that of project 'flights'") as error:
+        check_owner(catalog, "shop", tmp_path / "shop.py")
+    assert "?schema=shop" in error.value.next
+    catalog.close()
 
 
 FORKING = """

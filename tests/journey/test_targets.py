@@ -6,12 +6,13 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
 import pytest
-from real_servers import S3Server
+from real_servers import S3Server, new_postgres
 
 STEPS = {"flown", "departures", "carrier_delay", "late", "good_enough"}
 
@@ -54,3 +55,29 @@ def test_two_machines_on_one_target_at_once(person: Callable[..., Any], shared: 
     assert Counter(event["step"] for event in ends) == dict.fromkeys(STEPS, 1)
     assert set(people[2].ran().values()) == {"skipped"}
     assert not [f for f in people[2].reads("doctor", "--deep") if f["level"] == "wrong"]
+
+
+@pytest.mark.slow
+def test_f51_the_database_is_killed_in_the_middle_of_a_run(person: Callable[..., Any], s3_server: S3Server) -> None:
+    """Twice, for a second each: the run waits, goes on and ends well; each step was made once, and nothing is left open."""
+    someone, server = person("week"), new_postgres()
+    store = f"s3://{s3_server.bucket()}/team?endpoint={s3_server.endpoint}"
+    (someone.folder / "bedplate.toml").write_text(f'catalog = "{server.url}"\nstore = "{store}"\n')
+    try:
+        server.start()
+        typed = [sys.executable, "-m", "bedplate", "run", "--json"]
+        with subprocess.Popen(typed, cwd=someone.folder, stdout=subprocess.PIPE, text=True) as run:
+            assert run.stdout is not None
+            said = []
+            for line in run.stdout:
+                said.append(json.loads(line))
+                if said[-1]["kind"] == "step.started" and said[-1]["step"] in ("flown", "late"):
+                    server.kill()
+                    time.sleep(1)
+                    server.start()
+        assert run.returncode == 0
+        assert Counter(event["step"] for event in said if event["kind"] == "step.done") == dict.fromkeys(STEPS, 1)
+        assert set(someone.ran().values()) == {"skipped"}
+        assert not [f for f in someone.reads("doctor", "--deep") if f["level"] == "wrong"]
+    finally:
+        server.remove()
