@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from polars.testing import assert_frame_equal
 
 from bedplate.core.errors import UserError
 from bedplate.core.features import FeatureSpec
+from bedplate.storage.backends import features_build
 from bedplate.storage.backends.features_build import index_of
 from bedplate.storage.backends.features_view import TableFeatures
 from bedplate.storage.local import local_store
@@ -266,6 +268,22 @@ def test_features_come_from_a_committed_version(store: Store) -> None:
     assert features.spec == LATE
     assert (features["b"], features["none"]) == ({"value": 20}, {"value": None})
     assert features.at(labels([("b", 1)]))["value"].to_list() == [20]
+
+
+def test_an_index_is_kept_beside_its_version_and_collected_with_it(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Made once, read by the next; `gc` leaves it while the version is named, and takes it afterwards; it may go at any time."""
+    monkeypatch.setattr(features_build, "KEPT_FROM_ROWS", 1)
+    version = save(store, "table", table([("a", 1, 1, 10), ("b", 1, 1, 20)]).lazy(), spec=LATE)
+    spec = msgspec.to_builtins(LATE)
+    assert store.load(version, "features", spec)["b"] == {"value": 20}
+    (folder,) = (store.root / "features").iterdir()
+    later = datetime.now(UTC) + timedelta(days=1)
+    store.gc([version], later, dry_run=False)
+    assert folder.is_dir()
+    shutil.rmtree(folder)
+    assert store.load(version, "features", spec)["b"] == {"value": 20}
+    assert store.gc([], later, dry_run=False).freed["features"].files > 0
+    assert not folder.exists()
 
 
 BAD: list[tuple[pl.DataFrame, FeatureSpec, str]] = [
