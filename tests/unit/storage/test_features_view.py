@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from threading import Barrier
 from typing import Any
 
 import hypothesis.strategies as st
@@ -236,6 +238,26 @@ def test_a_kept_index_that_is_not_whole_is_made_again(tmp_path: Path) -> None:
                 assert_frame_equal(view.at(asked), wanted)
             (folder,) = (tmp_path / "features").iterdir()
             spoil(folder / name)
+
+
+def test_many_who_make_the_same_index_at_once_do_not_take_it_from_each_other(tmp_path: Path) -> None:
+    """A server and a step that both meet a new version: each gets the whole index, and one is left."""
+    rows: list[Row] = [("ab"[i % 2], i % 40, i % 60, i) for i in range(2000)]
+    asked = labels([("a", 30), ("b", 5)])
+    wanted = TableFeatures(table(rows).lazy(), LATE).at(asked)
+
+    def made(home: Path, start: Barrier) -> pl.DataFrame:
+        view = TableFeatures(table(rows).lazy(), LATE)
+        start.wait(30)
+        view._made = index_of(view._source, home, 20_000)
+        return view.at(asked)
+
+    with ThreadPoolExecutor(4) as people:
+        for turn in range(10):
+            home, start = tmp_path / str(turn), Barrier(4)
+            for found in [people.submit(made, home, start) for _ in range(4)]:
+                assert_frame_equal(found.result(), wanted)
+            assert len(list(home.iterdir())) == 1
 
 
 WRONG: list[tuple[Any, str]] = [

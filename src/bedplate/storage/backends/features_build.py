@@ -79,9 +79,10 @@ def index_of(source: Source, home: Path | None = None, whole_bytes: int = WHOLE_
         return _in_memory(sort_part(source.table.collect(), source))
     with _folder(place) as fresh:
         meta = _write(fresh, _sorted_parts(source, parts, fresh), source)
-        if place is None or not _named(fresh, place):
-            return _opened(fresh, meta, source)  # the files are read through open mappings; their names may go
-        return _opened(place, meta, source)
+        made = _opened(fresh, meta, source)  # the files are read through open mappings: their names may change, and go
+        if place is not None:
+            _give_name(fresh, place, source)
+        return made
 
 
 def _parts(size: int, whole: int) -> int:
@@ -322,13 +323,15 @@ def _folder(place: Path | None) -> Iterator[Path]:
         shutil.rmtree(fresh, ignore_errors=True)
 
 
-def _named(fresh: Path, place: Path) -> bool:
-    """Give a whole index its name; whether it has one (another process may have been first, with the same content)."""
-    shutil.rmtree(place, ignore_errors=True)
+def _give_name(fresh: Path, place: Path, source: Source) -> None:
+    """Give a whole index its name. Another process may have been first: what is whole stays, as somebody may be opening it right now."""
     with suppress(OSError):
         fresh.chmod(0o755)
+        if place.exists() and _read(place, source) is None:
+            broken = Path(tempfile.mkdtemp(prefix=disk.TEMPORARY, dir=place.parent))
+            place.rename(broken / place.name)
+            shutil.rmtree(broken, ignore_errors=True)
         fresh.rename(place)
-    return (place / _META).exists()
 
 
 def _read(place: Path, source: Source) -> Index | None:
