@@ -147,6 +147,7 @@ def test_a_process_that_dies_leaves_its_work_to_the_next_and_what_was_finished_s
     assert did(found) == [("raw", "schedule", "done")]
     assert made(found) == ["clean"]
     assert found.ended[0].tries == 2
+    assert found.ended[0].reason.endswith("made raw (by a process that died), clean")
     assert turn(house).summaries == ()
 
 

@@ -16,7 +16,7 @@ import msgspec
 from bedplate.catalog.due import Occurrence, Status
 from bedplate.core.errors import Refused, UserError, WorldError
 from bedplate.core.ids import new_id
-from bedplate.core.records import Lease, Record
+from bedplate.core.records import Lease, Record, Step
 from bedplate.core.units import seconds
 from bedplate.pipeline.account import Summary
 from bedplate.pipeline.heart import Heart
@@ -226,8 +226,14 @@ class DueWork:
         failed = [f"{name}: {summary.failures[name]}" for name in about if name in summary.failures]
         if failed:
             return "failed", f"{why}; {'; '.join(failed)}"
-        done = [step.name for step in summary.steps if step.status == "done" and step.name in about]
+        before = [f"{step.name} (by a process that died)" for step in self._left_done(claim) if step.name in about]
+        done = [*before, *(step.name for step in summary.steps if step.status == "done" and step.name in about)]
         return "done", f"{why}; made {', '.join(dict.fromkeys(done))}" if done else f"{why}; nothing had changed"
+
+    def _left_done(self, claim: Claim) -> list[Step]:
+        """What the run of a process that died over it had made, as it turned out."""
+        run = claim.occurrence.run
+        return [step for step in self._catalog.runs.steps(run) if step.status == "done"] if run else []
 
     def _ended(self, group: Sequence[Claim], outcome: Callable[[Claim], tuple[Status, str]]) -> list[Occurrence]:
         """Record how each occurrence ended, unless another has taken it over."""
