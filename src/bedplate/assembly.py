@@ -23,15 +23,15 @@ from .catalog.catalog import Catalog
 from .catalog.database import Database
 from .catalog.places import database_at
 from .compute import machine
-from .compute.executor import Executor, Handle, Spent
+from .compute.executor import Executor, Handle
 from .core.clock import MACHINE, SystemClock, clock_of
 from .core.config import Config, resolve
 from .core.config import watts as read_watts
-from .core.errors import BedplateError, UserError
+from .core.errors import UserError
 from .core.extras import load
 from .core.kinds import Kind
-from .core.records import Cause, Outcome, Task
-from .core.units import byte_count, dollars_per_hour
+from .core.records import Outcome, Task
+from .core.units import byte_count, dollars_per_hour, seconds
 from .core.workload import Workload, machines
 from .pipeline.ask import known
 from .pipeline.ask import tables as ask_tables
@@ -44,11 +44,13 @@ from .pipeline.handlers import Handler
 from .pipeline.opened import Opened
 from .pipeline.owner import check_owner
 from .pipeline.plan import Expect
+from .pipeline.ranks.group import ranks_of
 from .pipeline.served import served
 from .pipeline.standing import Shown, shown
 from .pipeline.wiring.graph import Graph
 from .pipeline.wiring.graph import build as build_graph
 from .pipeline.wiring.services import only_service
+from .pipeline.working import Worker
 from .pipeline.workspace import Parts, Workspace
 from .planner.asking.questions import Question
 from .planner.asking.sizing import Sizing
@@ -79,7 +81,6 @@ if TYPE_CHECKING:
     from .stages.monitor.report import Report
 
 _NOT_PRELOADED = ("bedplate", "builtins", "__main__")
-_TASKS = msgspec.json.Decoder(Task)
 _SHORT_S = 0.1
 """Inline, what took less than this is made again where the process died before it was committed."""
 EXECUTORS = {"local": "bedplate.compute.local", "inline": "bedplate.compute.inline"}
@@ -310,7 +311,8 @@ def make_executor(config: Config, loaded: Loaded, graph: Graph, stopping: Callab
     module = importlib.import_module(EXECUTORS[kind])
     watts = read_watts(config["watts"])
     if kind == "inline":
-        handle = Worker(stopping, execution(config, loaded, graph, stopping, stages_from_s=_SHORT_S))
+        own = execution(config, loaded, graph, stopping, stages_from_s=_SHORT_S)
+        handle = Worker(stopping, lambda _task: own, run_group, own)
         inline: Executor = module.InlineExecutor(handle, watts_per_cpu=watts / machine.cpu_count())
         return inline
     local: Executor = module.LocalExecutor(
@@ -334,35 +336,24 @@ def preload(loaded: Loaded) -> list[str]:
 
 
 def worker_handler(stopping: Callable[[], bool]) -> Handle:
-    """What a worker does with a task: load the project once, run the step, answer with its outcome."""
-    return Worker(stopping)
+    """What a worker does with a task: load the project once, run the step (or see to its ranks), answer with its outcome."""
 
-
-class Worker:
-    """Loads the project of its first task, unless it is given, and keeps it for the rest."""
-
-    def __init__(self, stopping: Callable[[], bool], execution: Execution | None = None) -> None:
-        self._stopping = stopping
-        self._execution = execution
-
-    def __call__(self, payload: bytes, report: Callable[[bytes], None]) -> bytes:
-        task = _TASKS.decode(payload)
-        if self._execution is None:
-            try:
-                self._execution = self._load(task)
-            except BedplateError as error:  # it loaded for the controller: it was edited since
-                cause: Cause = "user" if isinstance(error, UserError) else "world"
-                raise Spent(msgspec.json.encode(Outcome(attempt=task.attempt, task=task, cause=cause, message=str(error)))) from error
-        outcome = self._execution.run(task, report)
-        answer = msgspec.json.encode(outcome, enc_hook=str)
-        if not outcome.ok:
-            raise Spent(answer)
-        return answer
-
-    def _load(self, task: Task) -> Execution:
+    def load(task: Task) -> Execution:
         config = configure(Path(task.project_file), task.target)
         loaded = load_project(config.project_file)
-        return execution(config, loaded, build_graph(loaded.project), self._stopping)
+        return execution(config, loaded, build_graph(loaded.project), stopping)
+
+    return Worker(stopping, load, run_group)
+
+
+def run_group(task: Task, stopping: Callable[[], bool], report: Callable[[bytes], None]) -> Outcome:
+    """Run a step with `workers=` on its ranks, each a worker of an executor that this process supervises."""
+    config = configure(Path(task.project_file), task.target)
+    kept = open_store(config).checkpoints(task.cache_key, int(config["checkpoints"]))
+    return ranks_of(
+        task, stopping, report, command=[sys.executable, "-m", "bedplate.interfaces.worker"], clock=clock_of(config),
+        patience_s=seconds(config["rank_timeout"]), newest=kept.newest,
+    )  # fmt: skip
 
 
 def execution(config: Config, loaded: Loaded, graph: Graph, stopping: Callable[[], bool], *, stages_from_s: float = 0.0) -> Execution:

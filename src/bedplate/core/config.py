@@ -98,6 +98,7 @@ SETTINGS = (
     ),
     Setting("log_limit", "10 MB", "How much of a step's output is kept; the rest is counted.", byte_count),
     Setting("checkpoints", "3", "How many checkpoints of a training step are kept.", whole),
+    Setting("rank_timeout", "30 s", "How long a rank of a step with `workers=` may give no sign of life, or let the others wait.", seconds),
     Setting("cache", "10 GB", "How much of tables is kept as Arrow files, to be read again quickly; 0 B is nothing.", byte_count),
     Setting("keep", "14 days", "How long unreferenced bytes are kept by `gc`.", seconds),
     Setting("drift_psi", "0.2", "Population stability index above which a column counts as drifted.", number),

@@ -22,6 +22,8 @@ from .workload import Workload
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 Each = str | Keys | None
+OnNan = Literal["", "stop"]
+"""What is done at a metric that is no finite number: it is recorded, or training ends."""
 OnDrift = Literal["", "retrain"]
 """What is done when drift was found: nothing, or training anew."""
 
@@ -87,6 +89,9 @@ class Declaration(msgspec.Struct, frozen=True, kw_only=True):
     workload: Workload | None = None
     on_drift: str = ""
     label_delay_s: float | None = None
+    workers: int = 1
+    """On how many processes it trains, each with the `needs` that it declares."""
+    on_nan: str = ""
 
     @property
     def stage(self) -> str:
@@ -167,17 +172,23 @@ class Project:
     def train(self, function: Function, /) -> Function: ...
     @overload
     def train(
-        self, function: None = None, /, *, every: str = "", on_drift: OnDrift = "", workload: Workload | None = None, **needs: Unpack[Given]
-    ) -> Decorator: ...
+        self, function: None = None, /, *, every: str = "", on_drift: OnDrift = "", workload: Workload | None = None, workers: int = 1,
+        on_nan: OnNan = "", **needs: Unpack[Given],
+    ) -> Decorator: ...  # fmt: skip
     def train(
         self, function: Function | None = None, /, *, every: str = "", on_drift: OnDrift = "", workload: Workload | None = None,
-        **needs: Unpack[Given],
+        workers: int = 1, on_nan: OnNan = "", **needs: Unpack[Given],
     ) -> Any:  # fmt: skip
         """Make a Model; `workload` says what is trained, so that `plan` knows what it takes before it first ran.
 
-        `every` says when `bedplate run --due` trains it, `on_drift="retrain"` that it also does when drift was found.
+        `every` says when `bedplate run --due` trains it, `on_drift="retrain"` that it also does when drift was found. With `workers=2` the
+        function runs on two processes at once (`context.rank` of `context.world`), each with the needs declared; `on_nan="stop"` ends it at
+        the first metric that is no finite number.
         """
-        return self._declare("train", function, needs, every=_schedule(every), on_drift=_on_drift(on_drift), workload=workload)
+        return self._declare(
+            "train", function, needs, every=_schedule(every), on_drift=_on_drift(on_drift), workload=workload, workers=_workers(workers),
+            on_nan=_on_nan(on_nan),
+        )  # fmt: skip
 
     @overload
     def check(self, function: Function, /) -> Function: ...
@@ -244,7 +255,7 @@ class Project:
             where = inspect.unwrap(function).__code__
             declared = Declaration(
                 name=function.__name__, decorator=decorator, function=function, file=where.co_filename,
-                line=where.co_firstlineno, needs=_needs(function.__name__, needs), **rest,
+                line=where.co_firstlineno, needs=_needs(function.__name__, needs, rest.get("workers", 1)), **rest,
             )  # fmt: skip
             self.declarations.append(declared)
             return function
@@ -252,7 +263,7 @@ class Project:
         return declare if function is None else declare(function)
 
 
-def _needs(name: str, given: Mapping[str, Any]) -> Needs:
+def _needs(name: str, given: Mapping[str, Any], workers: int = 1) -> Needs:
     known = {"cpu", "gpu", "memory", "time", "retries"}
     if unknown := sorted(set(given) - known):
         raise ProjectError(f"{name}: no keyword '{unknown[0]}'", why=f"a function's needs are {', '.join(sorted(known))}")
@@ -261,7 +272,7 @@ def _needs(name: str, given: Mapping[str, Any]) -> Needs:
         if not isinstance(given.get(need, 0), int | float) or given.get(need, 0) < 0:
             raise ProjectError(f"{name}: {need}={given[need]!r} is not a number of them", next=f"write {need}=1")
     return Needs(
-        cpu=float(given.get("cpu", 1.0)),
+        cpu=float(given.get("cpu", 1.0)) * workers,
         gpu=int(given.get("gpu", 0)),
         memory_bytes=byte_count(memory) if isinstance(memory, str) else memory,
         time_s=seconds(time) if isinstance(time, str) else time,
@@ -277,6 +288,18 @@ def _on_drift(what: str) -> str:
     if what not in ("", "retrain"):
         raise ProjectError(f"on_drift='{what}' is not known", why="known: 'retrain'", next="write on_drift='retrain'")
     return what
+
+
+def _on_nan(what: str) -> str:
+    if what not in ("", "stop"):
+        raise ProjectError(f"on_nan='{what}' is not known", why="known: 'stop'", next="write on_nan='stop'")
+    return what
+
+
+def _workers(count: int) -> int:
+    if not isinstance(count, int) or count < 1:
+        raise ProjectError(f"workers={count!r} is not a number of processes", next="write workers=2")
+    return count
 
 
 def _names(given: str | tuple[str, ...]) -> tuple[str, ...]:

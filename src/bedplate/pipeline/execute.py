@@ -20,7 +20,7 @@ from typing import Any
 import msgspec
 
 from bedplate.core.clock import Clock
-from bedplate.core.context import Context, Noted
+from bedplate.core.context import Context, Noted, OthersCheckpoints
 from bedplate.core.errors import BedplateError, UserError, WorldError
 from bedplate.core.hiding import hidden
 from bedplate.core.model import Model
@@ -106,7 +106,7 @@ class Execution:
             cpu_s=time.process_time() - cpu,
             wall_s=time.perf_counter() - wall,
         )
-        if outcome.ok:
+        if outcome.ok and not task.rank:
             if outcome.wall_s >= self.stages_from_s:
                 self.store.stage(outcome)
             self.store.checkpoints(task.cache_key, self.keep_checkpoints).clear()
@@ -138,6 +138,8 @@ class Execution:
         for wire in node.wires:
             if wire.view == "samples":
                 _tell(context, wire.name, arguments[wire.name])
+        if task.rank:
+            return ()  # rank 0 stores what all have made
         return tuple(self._save(task, node, work, artifact, value) for artifact, value in values.items())
 
     def _save(self, task: Task, node: Node, work: Work, artifact: str, value: Any) -> Draft:
@@ -161,6 +163,7 @@ class Execution:
         return {part: versions[artifact] for part, versions in task.combine.items()}
 
     def _context(self, task: Task, notes: Notes) -> Context:
+        kept = self.store.checkpoints(task.cache_key, self.keep_checkpoints)
         return Context(
             emit=notes,
             run=task.run,
@@ -169,7 +172,10 @@ class Execution:
             seed=task.seed,
             deadline=task.deadline,
             stopping=self.stopping,
-            checkpoints=self.store.checkpoints(task.cache_key, self.keep_checkpoints),
+            checkpoints=OthersCheckpoints(kept) if task.rank else kept,
+            rank=task.rank or 0,
+            world=task.world,
+            stops_at_nan=self.graph.nodes[task.step].declaration.on_nan == "stop",
         )
 
     def _argument(self, task: Task, wire: Wire, context: Context) -> Any:

@@ -1,7 +1,8 @@
 """Optuna as what proposes settings: a study in memory, filled from the record's trials each time, so that the record alone is the truth.
 
 Choices: TPE with a seed from the study's name and how far it is, so that who goes on proposes nothing twice; the first trial is the
-defaults, which any search has to beat; a trial is pruned where it is worse than the median of those before it at the same step (from the fifth on).
+defaults, which any search has to beat; a trial is pruned where it is worse than the median of those before it at the same step (from
+the fifth on).
 Importance is PED-ANOVA's, which needs no other package.
 """
 
