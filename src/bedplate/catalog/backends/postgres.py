@@ -3,8 +3,9 @@
 Choices: all tables lie in one schema (`?schema=`, by default `bedplate`), so that projects share a database. A writer takes the schema's
 advisory lock for its transaction: writers go one at a time, in the order of asking, as the port promises, and what they do needs no
 serializable isolation, whose conflicts eight writers of one counter would meet all the time. Conflicts and deadlocks with others are
-repeated all the same. Where the server goes away the connection is made anew, and what was under way is repeated; whether a commit whose
-answer was lost took place is asked of the server by its transaction's number, so that nothing is done twice. A process that is frozen
+repeated all the same. Where the server goes away the connection is made anew, and what was under way is repeated; each transaction notes
+its own number in a row of its process, which says whether a commit whose answer was lost took place, so that nothing is done twice. (The
+server's own transaction ids do not: after a crash it gives those of lost transactions again.) A process that is frozen
 inside a transaction is cut off by the server after 10 s, and repeats its work when it wakes.
 A commit is acknowledged when it is on the server's disk: `synchronous_commit = off` is overruled.
 
@@ -15,6 +16,7 @@ for a session. After a failover to a standby that was behind, an unanswered comm
 from __future__ import annotations
 
 import random
+import secrets
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
@@ -71,6 +73,8 @@ class PostgresDatabase:
         self._connection: Connection | None = None
         self._orphan: Connection | None = None
         self._lock = threading.RLock()
+        self._alone = f"SELECT pg_advisory_xact_lock({dialect.lock_number(self._schema)})"
+        self._id, self._number = secrets.token_hex(8), 0
         self._inside = False
         self._met = False
         self._measured: tuple[datetime, float] | None = None
@@ -129,8 +133,7 @@ class PostgresDatabase:
             self.transact(lambda: self._ask(work))
 
     def transact(self, work: Callable[[], Result]) -> Result:
-        lock = f"SELECT pg_advisory_xact_lock({dialect.lock_number(self._schema)})"
-        return self._within(f"BEGIN; {lock}; SELECT pg_current_xact_id()::text, clock_timestamp()", work)
+        return self._within(f"BEGIN; {self._alone}; SELECT clock_timestamp()", work)
 
     def snapshot(self, work: Callable[[], Result]) -> Result:
         return self._within(_SNAPSHOT, work)
@@ -149,7 +152,7 @@ class PostgresDatabase:
             name = dialect.quoted(self._schema)
             if not _row(connection, "SELECT EXISTS (SELECT FROM pg_namespace WHERE nspname = %s)", self._schema)[0]:
                 connection.execute(f"CREATE SCHEMA {name}")
-            connection.execute("CREATE TABLE IF NOT EXISTS migrations (number BIGINT PRIMARY KEY, at TIMESTAMPTZ NOT NULL DEFAULT now())")
+            connection.execute(dialect.OWN_TABLES)
             if _row(connection, "SELECT coalesce(max(number), 0) FROM migrations")[0] >= number:
                 return False
             connection.execute(dialect.script(script))
@@ -192,18 +195,17 @@ class PostgresDatabase:
             self._drop()
 
     def before_fork(self) -> None:
-        """Wait for this process's other threads, then close, unless this very thread is inside a transaction."""
         self._lock.acquire()
         if not self._inside:
             self._drop()
 
     def after_fork_in_parent(self) -> None:
-        """Let the other threads in again."""
         self._lock.release()
 
     def after_fork_in_child(self) -> None:
         """Start afresh; a child born inside a transaction cannot."""
         self._orphan = self._connection
+        self._id, self._number = secrets.token_hex(8), 0
         self._lock.release()
 
     def _read(self, work: Callable[[Connection], Found]) -> Found:
@@ -217,21 +219,21 @@ class PostgresDatabase:
 
     def _once(self, begin: str, work: Callable[[], Result]) -> Result:
         """One try at a transaction. Raises Again where it should be repeated."""
-        number, worked = "", False
+        changes, worked = False, False
         self._ready()
         self._inside = True
         try:
             begun = self._ask(lambda connection: _last(connection, begin))
             if begun is not None:
-                number = str(begun[0])
-                self._measure(begun[1])
+                changes = True
+                self._measure(begun[0])
             result = work()
             worked = True
-            self._end()
+            self._end(self._noted() if changes else "")
         except BaseException as error:
             self._undo()
             self._inside = False
-            if not (worked and number and isinstance(error, Again) and self._took_place(number)):
+            if not (worked and changes and isinstance(error, Again) and self._took_place()):
                 raise
         finally:
             self._inside = False
@@ -240,19 +242,24 @@ class PostgresDatabase:
     def _measure(self, now: datetime) -> None:
         self._measured = (now, self._clock.monotonic())
 
-    def _end(self) -> None:
-        said = self._ask(lambda connection: connection.execute("COMMIT").statusmessage)
-        if said != "COMMIT":
-            raise InternalError("a catalog transaction went on after its SQL had failed", why=f"on {self.location}: {said}")
+    def _noted(self) -> str:
+        """SQL by which this transaction is known again, where its commit is not answered."""
+        self._number += 1
+        old = "DELETE FROM sessions WHERE at < now() - interval '1 day'; " if self._number == 1 else ""
+        row = f"INSERT INTO sessions (id, number, at) VALUES ('{self._id}', {self._number}, now())"
+        return f"{old}{row} ON CONFLICT (id) DO UPDATE SET number = excluded.number, at = excluded.at; "
 
-    def _took_place(self, number: str) -> bool:
-        """Whether a transaction whose commit was not answered was committed."""
+    def _end(self, noted: str) -> None:
+        self._ask(lambda connection: connection.execute(f"{noted}COMMIT"))
+
+    def _took_place(self) -> bool:
+        """Whether the transaction whose commit was not answered was committed; waits for it to end, as the next writer would."""
 
         def asked(connection: Connection) -> bool:
-            status = _row(connection, "SELECT pg_xact_status(%s::xid8)", number)[0]
-            if status == "in progress":
-                raise Again(CatalogError(f"the catalog at {self.location} still ends a transaction", next="try again"), lost=False)
-            return bool(status == "committed")
+            _last(connection, f"BEGIN; {self._alone}")
+            found = connection.execute("SELECT 1 FROM sessions WHERE id = %s AND number = %s", (self._id, self._number)).fetchone()
+            connection.execute("ROLLBACK")
+            return found is not None
 
         return self._persist(lambda: self._ask(asked))
 

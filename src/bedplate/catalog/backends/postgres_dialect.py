@@ -20,11 +20,16 @@ _WORDS = {
     ") STRICT;": ");",
 }
 _WORD = re.compile("|".join(rf"\b{word}\b" if word[0].isalpha() else re.escape(word) for word in _WORDS))
+OWN_TABLES = """
+CREATE TABLE IF NOT EXISTS migrations (number BIGINT PRIMARY KEY, at TIMESTAMPTZ NOT NULL DEFAULT now());
+CREATE TABLE IF NOT EXISTS sessions (id TEXT PRIMARY KEY, number BIGINT NOT NULL, at TIMESTAMPTZ NOT NULL);
+"""
+"""What this engine needs beside the record: which migrations it has, and the last transaction of each process."""
 TABLES = """
 SELECT c.relname, (SELECT array_agg(a.attname::text ORDER BY a.attnum) FROM pg_attribute AS a
                    WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped)
 FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
-WHERE n.nspname = %s AND c.relkind = 'r' AND c.relname <> 'migrations' ORDER BY c.oid
+WHERE n.nspname = %s AND c.relkind = 'r' AND c.relname NOT IN ('migrations', 'sessions') ORDER BY c.oid
 """
 """Every table of a schema with its columns, as they were made."""
 
