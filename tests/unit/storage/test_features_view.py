@@ -18,7 +18,7 @@ from polars.testing import assert_frame_equal
 
 from bedplate.core.errors import UserError
 from bedplate.core.features import FeatureSpec
-from bedplate.storage.backends import features_build
+from bedplate.storage.backends import features_build, features_index
 from bedplate.storage.backends.features_build import index_of
 from bedplate.storage.backends.features_view import TableFeatures
 from bedplate.storage.local import local_store
@@ -90,6 +90,19 @@ def test_each_label_gets_what_was_known_then(
     assert isinstance(lazily, pl.LazyFrame)
     assert_frame_equal(lazily.collect(), joined)
     assert [features.at(row)["value"] for row in given_labels.select("key", "time").rows(named=True)] == values
+
+
+@pytest.mark.parametrize("bits", [3, 8, 40])
+def test_a_key_too_coarse_for_the_moments_changes_nothing(monkeypatch: pytest.MonkeyPatch, bits: int) -> None:
+    """Many entities over many years in nanoseconds do not fit a key: what it cannot tell apart is searched again, exactly."""
+    rows: list[Row] = [("abcdef"[i % 6], (i * 13) % 97, (i * 29) % 131, i) for i in range(900)]
+    asked = labels([(key, at) for key in "abcdefz" for at in range(-2, 140)])
+    fine = TableFeatures(table(rows).lazy(), LATE).at(asked)
+    monkeypatch.setattr(features_index, "KEY_BITS", bits)
+    coarse = TableFeatures(table(rows).lazy(), LATE)
+    assert_frame_equal(coarse.at(asked), fine)
+    assert coarse.index().scale.shift > 0 or bits == 40
+    assert fine["value"].to_list() == [expected(rows, key, at, LATE) for key in "abcdefz" for at in range(-2, 140)]
 
 
 def test_a_late_row_does_not_hide_an_older_known_one() -> None:
