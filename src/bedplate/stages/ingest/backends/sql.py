@@ -11,8 +11,8 @@ from __future__ import annotations
 import datetime as dt
 import decimal
 import hashlib
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing, contextmanager
 from typing import Any
 
 import msgspec
@@ -62,12 +62,13 @@ def rows(source: Sql, url: str, now: Sequence[Entry], seen: Sequence[Entry]) -> 
     where, bounds = _between(source, now, seen)
     query = f"SELECT * FROM ({source.query}) AS q{where}"
     with _connected(url) as connection:
-        first = next(_batches(connection, query, bounds))
+        with closing(_batches(connection, query, bounds)) as batches:
+            first = next(batches)
         schema = {name: _type(connection, query, bounds, name) if kind == pl.Null else kind for name, kind in first.schema.items()}
 
     def read(columns: list[str] | None, predicate: pl.Expr | None, most: int | None, _: int | None) -> Iterator[pl.DataFrame]:
-        with _connected(url) as again:
-            for batch in _batches(again, query, bounds):
+        with _connected(url) as again, closing(_batches(again, query, bounds)) as batches:
+            for batch in batches:
                 frame = _cast(batch, schema)
                 frame = frame if predicate is None else frame.filter(predicate)
                 frame = frame if columns is None else frame.select(columns)
@@ -123,10 +124,9 @@ def _counted(connection: Any, source: Sql, bounds: dict[str, Any], where: str = 
     return int(count), largest
 
 
-def _batches(connection: Any, query: str, bounds: dict[str, Any]) -> Iterator[pl.DataFrame]:
+def _batches(connection: Any, query: str, bounds: dict[str, Any]) -> Generator[pl.DataFrame, None, None]:
     """The result in frames, at least one."""
-    with _told(query):
-        result = connection.execution_options(stream_results=True).execute(_text(query), bounds)
+    with _told(query), closing(connection.execution_options(stream_results=True).execute(_text(query), bounds)) as result:
         names = list(result.keys())
         none = True
         for rows in result.partitions(_BATCH):
