@@ -14,19 +14,21 @@ from typing import Any, NamedTuple
 import polars as pl
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
 
 import bedplate
 
+LABELLED_AFTER = 3
+"""Nights after which the first model can be judged."""
 _SERVED = """
-    SELECT "at"::DATE AS day, models->>'$.visit' AS model, count(*) AS asked FROM will_visit
+    SELECT "at"::DATE AS day, 'visit@' || (models->>'$.visit') AS model, count(*) AS asked FROM will_visit
     WHERE status = 200 GROUP BY ALL ORDER BY day
 """
 
 
 class Night(NamedTuple):
-    """A night: by how many lines the tills grew, the model trained (empty: none), the one judged with its verdict, what was live from that
-    morning on, how often each model was asked on that day, the AUC that the watch found, and the reasons.
+    """A night: by how many lines the tills grew, the model trained (empty: none), the one judged with its verdict, its
+    log loss and the most that it may be, what was live from that morning on, how often each model was asked on that day, the AUC that the
+    watch found, and the reasons.
     """
 
     morning: date
@@ -34,6 +36,7 @@ class Night(NamedTuple):
     trained: str
     judged: str
     passed: bool | None
+    loss: tuple[float, float | None] | None
     live: str
     asked: dict[str, int]
     watched: float | None
@@ -59,6 +62,10 @@ class Record:
         """One finding of a version of a check; None where it has none of that name."""
         return next((one for one in self._checks[check].load(version).findings if one.name == name), None)
 
+    def failed(self, check: str, version: int) -> str:
+        """What a version of a check found wanting."""
+        return "; ".join(str(one).removeprefix("FAIL ") for one in self._checks[check].load(version).findings if not one.passed)
+
     def mornings(self) -> list[date]:
         """Every day on which something was decided."""
         return sorted(self.due)
@@ -75,6 +82,7 @@ def nights(project: Any) -> list[Night]:
         came = made["tills"]["rows"] - lines if "tills" in made else 0
         lines += came
         verdict = next(iter(record.verdicts.get(morning, [])), None)
+        judged = record.finding("good_enough", verdict["check_version"], "log loss") if verdict else None
         watched = record.finding("still_right", made["still_right"]["number"], "auc served") if "still_right" in made else None
         told.append(
             Night(
@@ -83,6 +91,7 @@ def nights(project: Any) -> list[Night]:
                 trained=f"visit@{made['visit']['number']}" if "visit" in made else "",
                 judged=f"visit@{verdict['model_version']}" if verdict else "",
                 passed=verdict["passed"] if verdict else None,
+                loss=(judged.value, judged.bound) if judged else None,
                 live=live,
                 asked=record.served.get(morning, {}),
                 watched=watched.value if watched else None,
@@ -106,20 +115,13 @@ def _reasons(record: Record, morning: date, verdict: dict[str, Any] | None) -> I
             yield "killed while training, and trained again"
         elif attempt["message"].startswith("adopted"):
             yield "killed in its commit: the model that was written was taken over"
-    if verdict is not None:
-        yield from _judgement(record, verdict)
-    elif record.promotions:
-        yield "no model was old enough to be judged"
-
-
-def _judgement(record: Record, verdict: dict[str, Any]) -> Iterator[str]:
-    """How far from the model that is live."""
-    loss = record.finding("good_enough", verdict["check_version"], "log loss")
-    word = "passed" if verdict["passed"] else "refused"
-    if loss is None:
-        yield f"{word}: too few baskets"
-    else:
-        yield f"{word}: log loss {loss.value:.3f}" + (f", at most {loss.bound:.3f}" if loss.bound is not None else ", and none before it")
+    if verdict is None and record.mornings().index(morning) >= LABELLED_AFTER:
+        yield "no model was made three nights ago, so none is judged"
+    elif verdict is not None and not verdict["passed"]:
+        yield f"visit@{verdict['model_version']} is refused: {record.failed('good_enough', verdict['check_version'])}"
+    for one in record.versions.get(morning, []):
+        if one["artifact"] == "still_right" and (found := record.failed("still_right", one["number"])):
+            yield f"the watch: {found}"
 
 
 def _days(rows: pl.DataFrame) -> dict[date, list[dict[str, Any]]]:
@@ -131,19 +133,28 @@ def _days(rows: pl.DataFrame) -> dict[date, list[dict[str, Any]]]:
 
 
 def show(project: Any, out: Console) -> None:
-    """A line for each night."""
-    table = Table("morning", "lines", "trained", "judged", "", "live", "asked", "AUC", "why", title="retail: what was live, and why")
+    """A line for each night, in 80 columns; what was out of the ordinary stands below it."""
+    out.print("[bold]retail: what was live, and why[/bold]\n")
+    out.print(
+        f"[dim]{'morning':<10} {'lines':>8}  {'trained':<8}  {'judged':<8}   {'log loss':<14} {'live':<8}  {'asked':>5}  {'AUC':>5}[/dim]"
+    )
     last = ""
     for night in nights(project):
-        mark = {True: "[green]pass[/green]", False: "[bold red]FAIL[/bold red]", None: ""}[night.passed]
-        live = f"[bold green]{night.live}[/bold green]" if night.live != last else f"[dim]{night.live or 'none yet'}[/dim]"
+        mark = {True: "[green]+[/green]", False: "[bold red]x[/bold red]", None: " "}[night.passed]
+        loss = "" if night.loss is None else f"{night.loss[0]:.3f}" + (f" / {night.loss[1]:.3f}" if night.loss[1] else "")
+        style = "bold green" if night.live != last else "dim"
+        asked = f"{sum(night.asked.values()):,}" if night.asked else ""
+        out.print(
+            f"{night.morning:%a %d %b} {night.lines:>+8,}  {night.trained or '-':<8}  {night.judged:<8} {mark} {loss:<14} "
+            f"[{style}]{night.live or '-':<8}[/{style}]  {asked:>5}  {'' if night.watched is None else f'{night.watched:.3f}':>5}",
+            soft_wrap=True,
+        )
         last = night.live
-        table.add_row(
-            f"{night.morning:%a %d %b}", f"{night.lines:+,}", night.trained or "[yellow]-[/yellow]", night.judged, mark, live,
-            f"{sum(night.asked.values()):,}" if night.asked else "", f"{night.watched:.3f}" if night.watched is not None else "",
-            escape("; ".join(night.why)),
-        )  # fmt: skip
-    out.print(table)
+        for reason in night.why:
+            out.print(f"{'':10} [yellow]{escape(reason)}[/yellow]", soft_wrap=True)
+    out.print(
+        "\n[dim]judged three nights after it was made, by log loss / the most that it may have: + is live from then on, x never[/dim]"
+    )
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""A month of tills in minutes, and nobody types: `python replay.py [NIGHTS]`. The clock is a file that this program writes.
+"""A month of tills in minutes, and nobody types: `python replay.py [week]`. The clock is a file that this program writes.
 
 It starts what an operator would: `bedplate run --due --loop` and `bedplate serve`. Then it is the world: by day households come to the
 tills and the service is asked, at night files arrive and the truth of three days ago is known. Two files are wrong, and two times the loop
@@ -150,6 +150,7 @@ class Replay:
         self.project = bedplate.open(folder)
         self._state = self.project.config.state
         self._state.mkdir(exist_ok=True)
+        (self._state / "month.json").write_text(json.dumps(month._asdict()))
 
     def run(self) -> Tills:
         """All days and nights; what the service was asked."""
@@ -243,10 +244,9 @@ class Replay:
         return over
 
     def _quiet(self) -> None:
-        """Wait until nothing is due and nothing runs."""
+        """Wait until nothing is due, and then nothing runs."""
         due, kept = self.project.due(), self.project.catalog.due
-        time.sleep(0.05)
-        self._wait("the loop", lambda: not kept.running() and all(one.action != "run" for one in due.plan()))
+        self._wait("the loop", lambda: all(one.action != "run" for one in due.plan()) and not kept.running())
 
     def _served(self) -> None:
         """Wait until the server holds what is live; it takes that up within a second."""
@@ -259,7 +259,7 @@ class Replay:
         while not done():
             if time.monotonic() > until:
                 raise RuntimeError(f"{what} took longer than {PATIENCE_S:.0f} s")
-            time.sleep(0.02)
+            time.sleep(0.05)
 
 
 def main() -> None:
