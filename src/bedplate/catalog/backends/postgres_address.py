@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
@@ -15,6 +16,9 @@ _OPTIONS: dict[str, Any] = {
     "application_name": "bedplate",
 }  # fmt: skip
 """What libpq is told where the address says nothing else: a server or network that has gone is noticed within half a minute."""
+
+logging.getLogger("psycopg").addHandler(logging.NullHandler())
+"""It warns of connections that are lost while it tidies up; what that means is an error of ours. Who sets logging up hears it."""
 
 
 def parted(url: str) -> tuple[dict[str, Any], str]:
