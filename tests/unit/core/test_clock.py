@@ -57,6 +57,7 @@ def test_the_setting_names_the_machine_or_a_file_beside_the_project(tmp_path: Pa
     assert clock_of(configured(tmp_path, "clock")).now().year == 2017
 
 
+@pytest.mark.bad_input
 @pytest.mark.parametrize("text", [None, "", "soon", "2017-13-01", "\x00"])
 def test_a_file_that_says_no_time_is_refused_with_what_to_write(tmp_path: Path, text: str | None) -> None:
     if text is not None:
