@@ -61,18 +61,22 @@ class FileClock(SystemClock):
 
     def now(self) -> datetime:
         try:
-            if self._path.stat().st_mtime_ns != self._told[0]:
+            stat = self._path.stat()
+            if (stat.st_ino, stat.st_mtime_ns) != self._told[:2]:
                 self._told = self._read()
         except (OSError, UserError):
             pass
-        written, said = self._told
+        _, written, said = self._told
         return said + timedelta(microseconds=(time.time_ns() - written) // 1000)
 
-    def _read(self) -> tuple[int, datetime]:
-        """When the file was written, in nanoseconds since the epoch, and the time that it says."""
+    def _read(self) -> tuple[int, int, datetime]:
+        """Which file it is, when it was written (nanoseconds since the epoch), and the time that it says.
+
+        Which one, too: the times of files are as coarse as a kernel's tick.
+        """
         try:
             with self._path.open() as file:
-                written, text = os.fstat(file.fileno()).st_mtime_ns, file.read().strip()
+                stat, text = os.fstat(file.fileno()), file.read().strip()
             said = datetime.fromisoformat(text)
         except (OSError, ValueError) as error:
             raise UserError(
@@ -80,7 +84,7 @@ class FileClock(SystemClock):
                 why=str(error),
                 next=f"echo 2017-12-01T02:00:00Z > {self._path}, or take out the setting clock",
             ) from error
-        return written, said.replace(tzinfo=UTC) if said.tzinfo is None else said.astimezone(UTC)
+        return stat.st_ino, stat.st_mtime_ns, said.replace(tzinfo=UTC) if said.tzinfo is None else said.astimezone(UTC)
 
 
 def clock_of(config: Config) -> Clock:

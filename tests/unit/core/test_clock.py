@@ -43,6 +43,16 @@ def test_who_writes_the_file_moves_the_clock_forward_and_back(tmp_path: Path) ->
     assert clock.now().date().isoformat() == "2017-11-01"
 
 
+def test_a_file_put_in_its_place_within_one_tick_of_the_kernel_is_seen(tmp_path: Path) -> None:
+    """The times of files may be equal; then it is another file."""
+    clock = FileClock(says(tmp_path / "clock", "2017-12-01T02:00:00Z", 1.0))
+    written = (tmp_path / "clock").stat().st_mtime_ns
+    says(tmp_path / "new", "2017-12-02T02:00:00Z")
+    os.utime(tmp_path / "new", ns=(written, written))
+    (tmp_path / "new").rename(tmp_path / "clock")
+    assert clock.now().day == 2
+
+
 def test_a_file_that_goes_or_is_spoilt_leaves_the_clock_counting_on(tmp_path: Path) -> None:
     clock = FileClock(says(tmp_path / "clock", "2017-12-01T02:00:00Z"))
     says(tmp_path / "clock", "soon", 9.0)
