@@ -33,6 +33,7 @@ def test_an_error_of_the_code_ends_the_step():
     verdict = judge([End(rank=0, how="running"), broken], 2, 0, came_further=False)
     assert (verdict.world, verdict.cause) == (0, "code")
     assert verdict.why == "rank 1 of 2: ValueError: no rows"
+    assert blamed([TORN, broken]) == [broken]
 
 
 def test_a_group_that_comes_no_further_goes_on_with_one_rank_fewer_and_then_gives_up():

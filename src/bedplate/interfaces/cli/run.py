@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -34,17 +35,25 @@ INTERRUPTED = 130
 @click.option("--due", "is_due", is_flag=True, help="Do what is due now: for cron, or a person who wonders.")
 @click.option("--loop", "loops", is_flag=True, help="With --due: go on looking until a signal.")
 @click.option("--since", default="", metavar="KEY", help="Back-fill the parts of calendars from this day or hour on.")
+@click.option("--over", default="", metavar="TABLE", help="Call the service NAME for each row of a table: SERVICE_over_TABLE.")
+@click.option("--shard-rows", default=100_000, show_default=True, help="With --over: how many rows are scored at a time, and kept.")
 @click.option("--until", default="", metavar="KEY", help="Back-fill the parts of calendars before this day or hour.")
-def command(asked: Asked, sets: tuple[str, ...], fresh: bool, is_due: bool, loops: bool, since: str, until: str) -> int:
+def command(
+    asked: Asked, sets: tuple[str, ...], fresh: bool, is_due: bool, loops: bool, since: str, until: str, over: str, shard_rows: int
+) -> int:
     """Make what is out of date: everything, or the artifacts NAMED and what they need.
 
     With --due only what is due: by schedules, new data, drift, labels and missing parts, each once, whoever looks and however often.
+
+    With --over nothing is made but the answers of one service to the rows of a table; killed, the same command goes on.
 
     Exit code 1 where a step failed, 5 where the budget refused or stopped it, 6 where a check did not pass, 130 where it was stopped.
     """
     if is_due or loops:
         _alone(asked, sets, fresh or since or until, loops=loops, is_due=is_due)
         return due.loop(asked) if loops else due.once(asked)
+    if over:
+        return int(importlib.import_module(".over", __package__).over(asked, over, shard_rows))
     return _run(asked, sets, fresh=fresh, only=False, between=(since, until))
 
 

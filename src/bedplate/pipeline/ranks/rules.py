@@ -14,6 +14,8 @@ from bedplate.core.records import Cause, Record
 
 SAME: Final = 3
 """So many failures in a row without a newer checkpoint, then one rank fewer."""
+_TORN: Final = ("gloo", "Connection closed", "Connection reset", "Broken pipe")
+"""What the others' errors speak of, where one rank has left."""
 _TIMED_OUT: Final = ("Timed out", "timed out", "Timeout")
 
 
@@ -61,7 +63,8 @@ def blamed(ends: Sequence[End]) -> list[End]:
     still = [end for end in ends if end.how == "running"]
     if waited and len(waited) == len(failed) and still:
         return [End(rank=end.rank, how="hung", message="did not take part any more") for end in still]
-    return failed[:1]
+    own = [end for end in failed if not any(words in end.message for words in _TORN)]
+    return (own or failed)[:1]
 
 
 def silent(heard: Mapping[int, float], now: float, timeout_s: float) -> list[int]:

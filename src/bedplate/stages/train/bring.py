@@ -8,15 +8,10 @@ from __future__ import annotations
 
 from typing import Any
 
-import msgspec
-
-from bedplate.catalog.commit import Commit
 from bedplate.core import digests
 from bedplate.core.errors import UserError
-from bedplate.core.ids import new_id
-from bedplate.core.records import Attempt, Step, Usage, Version
-from bedplate.pipeline.provenance import begun
-from bedplate.pipeline.request import Request
+from bedplate.core.records import Version
+from bedplate.pipeline.outside import Made, commit, new_attempt
 from bedplate.pipeline.workspace import Workspace
 from bedplate.storage.foreign import Foreign, example_of, fitted, model_of
 from bedplate.storage.models import stored_of
@@ -34,30 +29,12 @@ def bring(workspace: Workspace, name: str, asked: Foreign, *, example: Any = Non
     example = _example(workspace, name, example)
     model = model_of(asked, example)
     workspace.recover()
-    clock, bits = workspace.clock, workspace.parts.random_bits
-    now = clock.now()
-    run_id, attempt_id = new_id("r", now, bits), new_id("a", now, bits)
+    attempt, began = new_attempt(workspace)
     meta = {"origin": ORIGIN, "file": asked.path.name, "file_digest": digests.of_file(asked.path)}
     head = workspace.catalog.artifacts.head(name)
-    draft = workspace.store.save(Save(kind="model", artifact=name, value=model, attempt=attempt_id, prior=head, meta=meta))
-    request = Request(names=(name,), side=True, command=command)
-    run = begun(run_id, request, workspace.graph.project_name, workspace.config, now, workspace.parts.process_started)
-    usage = Usage(wall_s=(clock.now() - now).total_seconds())
-    attempt = Attempt(id=attempt_id, run=run_id, step=STEP, started_at=now, ended_at=clock.now(), status="done", usage=usage)
-    step = Step(
-        run=run_id, name=STEP, stage="train", status="done", why=f"imported from {asked.path.name}", result=attempt_id, started_at=now,
-        ended_at=attempt.ended_at,
-    )  # fmt: skip
-    catalog = workspace.catalog
-
-    def work() -> Version:
-        catalog.runs.begin(run)
-        catalog.start([step], [msgspec.structs.replace(attempt, status="running", ended_at=None)])
-        ((version,),) = catalog.commit([Commit(step=step, attempt=attempt, drafts=(draft,), moves_head=False)])
-        catalog.runs.end(run_id, "done", clock.now())
-        return version
-
-    return catalog.together(work)
+    draft = workspace.store.save(Save(kind="model", artifact=name, value=model, attempt=attempt, prior=head, meta=meta))
+    why = f"imported from {asked.path.name}"
+    return commit(workspace, Made(draft=draft, attempt=attempt, began=began, step=STEP, stage="train", why=why, command=command))
 
 
 def _example(workspace: Workspace, name: str, example: Any) -> Any:
