@@ -119,8 +119,9 @@ def test_killed_three_times_it_answers_every_row_exactly_once(folder):
     assert above >= {"cost@1", "flats@1"}
 
 
-def test_another_model_is_another_table(folder):
+def test_another_model_is_another_table(folder, monkeypatch):
     """What served then stays: the new answers are a new version."""
+    monkeypatch.chdir(folder)
     project = bedplate.open(folder)
     project.run("cost", settings={"cost.per_area": 3.0})
     project.promote("cost@2")

@@ -40,9 +40,9 @@ def command(asked: Asked, maximise: str, minimise: str, trials: int, time: str, 
     Each trial is a run with other settings, whose versions are side versions. Stopped or killed, the same command goes on: no trial is
     lost or done twice. Another range, goal or project file begins a new search.
     """
+    workspace = asked.open()
     if bool(maximise) == bool(minimise):
         raise UserError("tune needs one goal", next="bedplate tune MODEL --maximise auc, or --minimise good.error")
-    workspace = asked.open()
     goal = goal_of(workspace, asked.names[0], maximise or minimise, maximise=bool(maximise))
     usd = money(budget) if budget else None
     if usd is not None and usd.currency != "USD":
