@@ -28,8 +28,9 @@ from samples import SAMPLES
 from starts import STARTS
 from steps import STEPS
 from tables import TABLES
+from training import TRAINING
 
-MEASUREMENTS = (STEPS, STARTS, TABLES, SAMPLES, DRIFT, FEATURES, PLANNER)
+MEASUREMENTS = (STEPS, STARTS, TABLES, SAMPLES, DRIFT, FEATURES, PLANNER, TRAINING)
 
 
 def main() -> int:
