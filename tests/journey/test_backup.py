@@ -104,7 +104,8 @@ def test_what_is_no_backup(person: Callable[..., Any], tmp_path: Path) -> None:
     someone.ran()
     made = someone.reads("backup", str(tmp_path / "kept"))
     record = tmp_path / "kept" / made["record"]
-    record.write_bytes(record.read_bytes()[:-20])
+    whole = record.read_bytes()
+    record.write_bytes(whole[:-20])
     assert "is corrupt" in other.types("restore", str(tmp_path / "kept"), code=4).stderr
     blob = next(path for path in (tmp_path / "kept" / "blobs").rglob("*") if path.is_file())
     someone.types("backup", str(tmp_path / "kept"))
@@ -112,3 +113,27 @@ def test_what_is_no_backup(person: Callable[..., Any], tmp_path: Path) -> None:
     blob.write_bytes(bytes(blob.stat().st_size))
     assert "is corrupt" in other.types("restore", str(tmp_path / "kept"), code=4).stderr
     assert json.loads(other.types("status", "--json").stdout)["artifacts"] == {}
+    with (tmp_path / "kept" / made["listed"]).open("r+b") as listed:
+        listed.truncate(listed.read().index(b"\n") + 1)
+    (tmp_path / "kept" / "backup.json").write_text(json.dumps(made))
+    record.write_bytes(whole)
+    assert "lists other objects" in other.types("restore", str(tmp_path / "kept"), code=4).stderr
+    (tmp_path / "kept" / "backup.json").write_text("{")
+    assert "is not that of a backup" in other.types("restore", str(tmp_path / "kept"), code=4).stderr
+    assert "is not that of a backup" in someone.types("backup", str(tmp_path / "kept"), code=4).stderr
+    assert json.loads(other.types("status", "--json").stdout)["artifacts"] == {}
+
+
+@pytest.mark.bad_input("a backup that is broken or not there")
+def test_where_a_backup_may_not_lie(person: Callable[..., Any], tmp_path: Path) -> None:
+    """In the store itself, at no address, or where another project has its own: refused, and what was there stays."""
+    someone, other = person("week"), person("week")
+    someone.ran()
+    assert "is the store itself" in someone.types("backup", ".bedplate/store", code=5).stderr
+    assert "is empty" in someone.types("backup", "", code=2).stderr
+    made = someone.reads("backup", str(tmp_path / "kept"))
+    file = next(other.folder.glob("*.py"))
+    file.write_text(file.read_text().replace('Project("', 'Project("another_', 1))
+    other.types("run")
+    assert "would take their place" in other.types("backup", str(tmp_path / "kept"), code=5).stderr
+    assert json.loads((tmp_path / "kept" / "backup.json").read_bytes())["record"] == made["record"]

@@ -71,7 +71,8 @@ class Backup(Record, frozen=True, kw_only=True):
 
 
 def back_up(catalog: Catalog, store: Store, target: Bucket, project: str, at: datetime) -> Backup:
-    """Take a backup into `target`. Raises StoreError, CatalogError; what an earlier one left there stays whole."""
+    """Take a backup into `target`. Raises StoreError, CatalogError, Refused; what an earlier one left there stays whole."""
+    _refuse_place(store.objects, target, project)
     stamp = iso(at).replace(":", "").replace("-", "")
     with tempfile.TemporaryDirectory(prefix="bedplate-backup-") as folder:
         record, listed = Path(folder) / "record.jsonl", Path(folder) / "objects.jsonl"
@@ -95,10 +96,9 @@ def back_up(catalog: Catalog, store: Store, target: Bucket, project: str, at: da
 
 def restore(source: Bucket, open_database: Callable[[], Database], open_objects: Callable[[], Bucket]) -> Backup:
     """Bring a backup onto an empty place. Raises NotFound, Refused where something is there, CorruptError."""
-    found = source.read(MANIFEST)
-    if found is None:
+    made = _newest(source)
+    if made is None:
         raise NotFound(f"there is no backup at {source.url}", why=f"it has no {MANIFEST}", next="bedplate backup DEST makes one")
-    made = msgspec.json.decode(found, type=Backup)
     database = open_database()
     try:
         refuse_filled(database)
@@ -110,7 +110,7 @@ def restore(source: Bucket, open_database: Callable[[], Database], open_objects:
                 raise CorruptError(
                     f"{source.url}/{made.record} is corrupt", why="its digest is another than was noted", next="take another backup"
                 )
-            sizes = dict(_LISTED.decode(line) for line in listed.read_bytes().splitlines())
+            sizes = _sizes(listed, made, source)
             objects = open_objects()
             _refuse_others(objects, sizes)
             copied = _copy(source, objects, sizes)
@@ -119,6 +119,45 @@ def restore(source: Bucket, open_database: Callable[[], Database], open_objects:
     finally:
         database.close()
     return msgspec.structs.replace(made, copied=copied)
+
+
+def _newest(place: Bucket) -> Backup | None:
+    """What `backup.json` says there; None where there is none."""
+    found = place.read(MANIFEST)
+    try:
+        return None if found is None else msgspec.json.decode(found, type=Backup)
+    except msgspec.DecodeError as error:
+        raise CorruptError(f"{place.url}/{MANIFEST} is not that of a backup", why=str(error), next="give another place") from None
+
+
+def _refuse_place(objects: Bucket, target: Bucket, project: str) -> None:
+    """One place holds the backups of one project, since one `backup.json` says which is the newest; and a store is no place for its own."""
+    if isinstance(objects, FolderBucket) and isinstance(target, FolderBucket):
+        same = target.root.resolve().is_relative_to(objects.root.resolve())
+    else:
+        same = objects.url == target.url
+    if same:
+        raise Refused(f"{target.url} is the store itself", why="a backup there would be lost with it", next="give another place")
+    there = _newest(target)
+    if there is not None and there.project != project:
+        raise Refused(
+            f"the backups at {target.url} are of project '{there.project}'",
+            why=f"one of '{project}' would take their place",
+            next="give each project a folder of its own",
+        )
+
+
+def _sizes(listed: Path, made: Backup, source: Bucket) -> dict[str, int]:
+    """Key and size of each object of the backup. Raises CorruptError where the list is not the one that was written."""
+    try:
+        sizes = dict(_LISTED.decode(line) for line in listed.read_bytes().splitlines())
+    except msgspec.DecodeError:
+        sizes = {}
+    if (len(sizes), sum(sizes.values())) != (made.objects, made.bytes):
+        raise CorruptError(
+            f"{source.url}/{made.listed} is corrupt", why="it lists other objects than were noted", next="take another backup"
+        )
+    return sizes
 
 
 def _read(catalog: Catalog, record: Path) -> tuple[int, list[Version], set[str]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -70,7 +71,9 @@ class FolderBucket:
 
     def list(self, prefix: str) -> Iterator[Object]:
         for path in sorted((self.root / prefix).rglob("*")):
-            if path.is_file() and not path.name.startswith(disk.TEMPORARY):
+            if path.name.startswith(disk.TEMPORARY) or not path.is_file():
+                continue
+            with contextlib.suppress(FileNotFoundError):  # deleted since it was listed
                 found = path.stat()
                 yield Object(path.relative_to(self.root).as_posix(), found.st_size, found.st_mtime)
 

@@ -39,6 +39,8 @@ def copies_of(bucket: Bucket, state: Path) -> Path:
 
 def objects_at(place: str) -> Bucket:
     """What is at an address or in a folder, to be copied: `s3://..`, `file://PATH` or a path. Raises UserError."""
+    if not place:
+        raise UserError("the address of a folder or bucket is empty", next="bedplate backup FOLDER")
     if "://" not in place:
         return FolderBucket(Path(place))
     return bucket_at(place, proves=False) or FolderBucket(folder_at(place))
