@@ -19,8 +19,8 @@ _TORCHRUN = ("-m", "torch.distributed.run", "--nproc-per-node", "2")
 
 def cases(asked: Asked) -> list[Case]:
     """Each in its own folder, with the scripts beside it."""
-    environ = {"OMP_NUM_THREADS": "1", "STEPS": "30" if asked.quick else "150"}
-    blocks = "2" if asked.quick else "8"
+    environ = {"OMP_NUM_THREADS": "1", "STEPS": "60" if asked.quick else "150"}
+    blocks = "3" if asked.quick else "5"
     commands = {
         ("torchrun", "ddp"): (*_TORCHRUN, "training_loop.py"),
         ("bedplate", "ddp"): ("training_ours.py",),
