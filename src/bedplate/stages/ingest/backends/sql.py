@@ -26,6 +26,8 @@ from bedplate.stages.ingest.address import shown
 
 _ROWS = "rows"
 _BATCH = 50_000
+_SQLITE_MISTAKE = "SQLITE_ERROR"
+"""What SQLite calls a query that it cannot run; a file that is locked, full or gone has a name of its own."""
 _Mark = int | float | decimal.Decimal | dt.datetime | dt.date | str
 
 
@@ -60,7 +62,7 @@ def _digested(connection: Any, source: Sql) -> Entry:
 def rows(source: Sql, url: str, now: Sequence[Entry], seen: Sequence[Entry]) -> pl.LazyFrame:
     """The rows up to what was planned, beyond what was seen."""
     where, bounds = _between(source, now, seen)
-    query = f"SELECT * FROM ({source.query}) AS q{where}"
+    query = f"SELECT * FROM ({source.query}\n) AS q{where}"
     with _connected(url) as connection:
         with closing(_batches(connection, query, bounds)) as batches:
             first = next(batches)
@@ -118,7 +120,7 @@ def _named(column: str) -> str:
 
 def _counted(connection: Any, source: Sql, bounds: dict[str, Any], where: str = "") -> tuple[int, Any]:
     """How many rows there are and their largest watermark."""
-    query = f"SELECT COUNT(*), MAX(q.{{mark}}) FROM ({source.query}) AS q{where}"
+    query = f"SELECT COUNT(*), MAX(q.{{mark}}) FROM ({source.query}\n) AS q{where}"
     with _told(source.query):
         count, largest = connection.execute(_text(query.replace("{mark}", _named(source.watermark))), bounds).one()
     return int(count), largest
@@ -131,14 +133,25 @@ def _batches(connection: Any, query: str, bounds: dict[str, Any]) -> Generator[p
         none = True
         for rows in result.partitions(_BATCH):
             none = False
-            yield pl.DataFrame([tuple(row) for row in rows], schema=names, orient="row", infer_schema_length=None)
+            yield _frame([tuple(row) for row in rows], names)
         if none:
             yield pl.DataFrame(schema=dict.fromkeys(names, pl.Null))
 
 
+def _frame(rows: list[tuple[Any, ...]], names: list[str]) -> pl.DataFrame:
+    try:
+        return pl.DataFrame(rows, schema=names, orient="row", infer_schema_length=None)
+    except pl.exceptions.DuplicateError as error:
+        twice = ", ".join(sorted({name for name in names if names.count(name) > 1}))
+        raise UserError(f"the query gives {twice} twice", why="a column has one name", next="name them in the query: AS") from error
+    except (pl.exceptions.PolarsError, TypeError, ValueError, OverflowError) as error:
+        why = str(error).splitlines()[0]
+        raise UserError("a column of the query has values of several types", why=why, next="CAST it in the query") from error
+
+
 def _type(connection: Any, query: str, bounds: dict[str, Any], name: str) -> pl.DataType:
     """The type of a column whose first batch is empty: of its first value, if it has one."""
-    asked = f"SELECT c.{_named(name)} FROM ({query}) AS c WHERE c.{_named(name)} IS NOT NULL"
+    asked = f"SELECT c.{_named(name)} FROM ({query}\n) AS c WHERE c.{_named(name)} IS NOT NULL"
     with _told(query):
         value = connection.execute(_text(asked), bounds).scalar()
     return pl.Series([value]).dtype if value is not None else pl.Null()
@@ -182,12 +195,14 @@ def _told(query: str) -> Iterator[None]:
     try:
         yield
     except library.exc.OperationalError as error:
-        if getattr(error, "connection_invalidated", False) or "no such" not in str(error):
+        if error.connection_invalidated or getattr(error.orig, "sqlite_errorname", "") != _SQLITE_MISTAKE:
             raise
         raise _unfit(query, error) from error
     except library.exc.DBAPIError as error:
         if error.connection_invalidated:
             raise WorldError("the database went away", why=_why(error), next="bedplate run, when it is back") from error
+        raise _unfit(query, error) from error
+    except library.exc.SQLAlchemyError as error:
         raise _unfit(query, error) from error
 
 
@@ -196,7 +211,7 @@ def _unfit(query: str, error: Any) -> UserError:
 
 
 def _why(error: Any) -> str:
-    return str(error.orig).strip().splitlines()[0]
+    return str(getattr(error, "orig", None) or error).strip().splitlines()[0]
 
 
 def _short(query: str) -> str:
