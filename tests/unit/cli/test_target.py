@@ -42,6 +42,15 @@ def test_a_target_is_added_listed_and_tried(folder: Path, capsys: pytest.Capture
     assert not list(place.glob("probe/*"))
 
 
+def test_a_password_in_the_file_is_not_listed(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Wherever in an address somebody wrote it; what else stands there is shown. sslkey is a file, and yet as good as a secret."""
+    for where in ("me:hush@host/db", "me@host/db?passfile=f&password=hush&schema=s", "me@host/db?sslpassword=hush&schema=s"):
+        (folder / "bedplate.toml").write_text(f'[target.team]\ncatalog = "postgresql://{where}"\n')
+        listed = types(capsys, "list", "--json")[1]
+        assert "hush" not in listed
+        assert "host/db" in listed
+
+
 @pytest.mark.bad_input("a target that cannot be added")
 @pytest.mark.parametrize(
     ("words", "says"),
@@ -51,6 +60,8 @@ def test_a_target_is_added_listed_and_tried(folder: Path, capsys: pytest.Capture
         (["add", "team", "--set", "cpus=2"], "did you mean 'cpu'?"),
         (["add", "team", "--set", "cpu"], "sets nothing"),
         (["add", "team", "--catalog", "postgresql://me:secret@host/db"], "a password does not belong"),
+        (["add", "team", "--catalog", "postgresql://me@host/db?schema=s&password=secret"], "a password does not belong"),
+        (["add", "team", "--store", "s3://b/x?secret_access_key=secret"], "a password does not belong"),
         (["remove", "team"], "is not known"),
         (["test", "nowhere"], "no target 'nowhere'"),
     ],

@@ -26,6 +26,8 @@ from .common import console, put_json, table
 from .verb import Asked, verb
 
 _PASSWORD = re.compile(r"(://[^:/@]*):[^@/]*@")
+_SECRET = re.compile(r"(?i)([?&\s][a-z_]*(?:passw|secret|token|key|pwd)[a-z_]*\s*=)[^&\s]*")
+"""An option of an address that holds a secret: libpq takes `?password=`, and S3's are typed out of habit."""
 _NAME = re.compile(r"[a-z][a-z0-9_-]*\Z")
 _SHOWN = ("catalog", "store", "online", "compute")
 
@@ -53,7 +55,7 @@ def _list(asked: Asked) -> int:
     names = dict.fromkeys(["local", *_read(file).get("target", {})])
     found = {name: configure(file, name) for name in names}
     shown = [
-        {"target": name, "own": name == own.target} | {setting: _PASSWORD.sub(r"\1:...@", config[setting]) for setting in _SHOWN}
+        {"target": name, "own": name == own.target} | {setting: _masked(config[setting]) for setting in _SHOWN}
         for name, config in found.items()
     ]
     if asked.as_json:
@@ -64,6 +66,11 @@ def _list(asked: Asked) -> int:
         drawn.add_row("*" if one["own"] else "", *(escape(str(one[column])) for column in ("target", *_SHOWN)))
     console().print(drawn)
     return 0
+
+
+def _masked(address: str) -> str:
+    """An address without its secrets."""
+    return _SECRET.sub(r"\1...", _PASSWORD.sub(r"\1:...@", address))
 
 
 def _test(asked: Asked, name: str) -> int:
@@ -102,7 +109,7 @@ def _add(asked: Asked, name: str, settings: dict[str, str]) -> int:
         raise UserError(
             f"what is '{name}'?", why="a target differs in some setting", next=f"bedplate target add {name} --catalog URL --store URL"
         )
-    if any(_PASSWORD.search(value) for value in settings.values()):
+    if any(_masked(value) != value for value in settings.values()):
         raise UserError(
             "a password does not belong into bedplate.toml",
             why="the file is shared with the project",
