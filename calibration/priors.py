@@ -43,11 +43,14 @@ def places(priors: Mapping[str, Prior], labels: Iterable[str]) -> list[Place]:
     return out
 
 
-def effects(values: Sequence[float], at: Sequence[Place]) -> dict[str, Effects]:
-    """The values as constants; effects too small to matter are left out."""
+def effects(values: Sequence[float], at: Sequence[Place], *, exact: bool = False) -> dict[str, Effects]:
+    """The values as constants, rounded, effects too small to matter left out; `exact` for a fit that moves them by less."""
     out: dict[str, Effects] = {}
     for factor in dict.fromkeys(place.factor for place in at):
         own = {p.label: float(v) for v, p in zip(values, at, strict=True) if p.factor == factor}
         base = own.pop("")
+        if exact:
+            out[factor] = Effects(base=base, effects=own)
+            continue
         out[factor] = Effects(base=round(base, 5), effects={k: round(v, 5) for k, v in own.items() if abs(v) > 5e-4})
     return out
