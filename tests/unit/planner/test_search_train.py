@@ -130,7 +130,7 @@ REFUSED: dict[str, tuple[Train | Finetune, str]] = {
     "is not trained on images": (Train(model=SMALL, items=1e6, limits=H100), "--tokens"),
     "tokens to train on are missing": (Train(model=SMALL, limits=H100), "--tokens 2T"),
     "not on both": (Train(model="ResNet-50", tokens=1e9, items=1e6, limits=H100), "--tokens"),
-    "too many": (Train(model="ViT-B/16", items=1e9, limits=limited(gpus=1536)), "--gpus 256"),
+    "too many": (Train(model="ViT-B/16", items=1e9, limits=limited(gpus=4096)), "--gpus 2048"),
     "nothing to train on": (Train(model="ResNet-50", items=1e6, epochs=0, limits=H100), "--epochs"),
 }
 
@@ -184,13 +184,6 @@ def test_a_sequence_beyond_the_context_that_fits_nowhere_is_told_the_context() -
     with pytest.raises(UserError) as caught:
         size(Train(model=SMALL, tokens=1e12, seq_len=10_000_000, limits=H100), KNOWN)
     assert caught.value.next == "--seq-len 131072"
-
-
-def test_images_follow_from_operations_and_the_share_of_the_peak() -> None:
-    """8 H100 at 0.18 x 989 TFLOP/s over 3 x 8.18 GFLOP: 58,000 images a second, so that 90 x 1.28 M take 33 minutes and the start 5."""
-    found = best(Train(model="ResNet-50", items=1.28e6, epochs=90, limits=limited(gpus=8))).quantities
-    assert found["items_per_s"].value == pytest.approx(58_030, rel=0.01)
-    assert found["time_s"].value == pytest.approx(300 + 90 * 1.28e6 / 58_030, rel=0.01)
 
 
 def test_a_deadline_is_kept_on_images_too() -> None:

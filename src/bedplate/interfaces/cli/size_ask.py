@@ -47,6 +47,7 @@ def _dollars(text: str) -> float:
 
 
 COUNT, DURATION, POWER = Unit("number", units.count), Unit("duration", units.seconds), Unit("power", units.watts)
+BYTES = Unit("size", units.byte_count)
 RATE, SHARE, DOLLARS = Unit("rate", units.per_second), Unit("share", units.share), Unit("usd", _dollars)
 
 LIMITS = {
@@ -116,6 +117,9 @@ PRECISION = click.option("--precision", default="bf16", show_default=True, help=
     click.option("--tokens", type=COUNT, default="0", metavar="2T", help="Tokens to train on."),
     click.option("--items", type=COUNT, metavar="1.28M", help="Images to train on, in the place of tokens."),
     click.option("--epochs", type=float, default=1.0, show_default=True, help="How often each image is seen."),
+    click.option("--batch-items", type=COUNT, help="Images of a global batch (default: by the number of accelerators)."),
+    click.option("--item-bytes", type=BYTES, metavar="110KB", help="What storage reads for one image (default: as in ImageNet)."),
+    click.option("--storage-gbs", type=float, metavar="GB/s", help="What the storage reads (default: as fast as is needed)."),
     click.option("--seq-len", type=COUNT, default="4096", show_default=True, help="Tokens of a sequence."),
     click.option("--batch-tokens", type=COUNT, help="Tokens of a global batch (default: by the model's size)."),
     PRECISION,

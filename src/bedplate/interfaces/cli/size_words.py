@@ -93,6 +93,7 @@ PARTS = {
         "context": "context-parallel communication that shows", "expert": "expert communication that shows",
         "data": "data-parallel communication that shows", "pipeline": "pipeline transfers that show", "bubble": "pipeline bubble",
         "jitter": "waiting for the slowest",
+        "storage": "waiting for the storage", "decoding": "waiting for processors to decode",
     },
     "iteration": {
         "weights": "reading weights", "kv": "reading caches", "compute": "matrix products beyond that",
@@ -200,13 +201,14 @@ def title(question: Question) -> str:
 
 
 _FIELDS: dict[str, Show] = {
-    "items": show_count,
+    "items": show_count, "batch_items": show_count, "item_bytes": show_bytes, "storage_gbs": _unit("GB/s"),
     "tokens": show_count, "seq_len": lambda v: f"{v:,.0f} tokens", "batch_tokens": show_count, "rate": lambda v: f"{v:g} requests a second",
     "requests": show_count, "ttft_s": show_seconds, "tpot_s": show_seconds, "prefix_hit": _percent, "utilisation": _percent,
     "isl": lambda v: f"{v:g} tokens", "osl": lambda v: f"{v:g} tokens", "by_s": show_days, "budget_usd": show_usd,
     "max_power_w": show_watts,
 }  # fmt: skip
 _NAMES = {
+    "batch_items": "global batch (images)", "item_bytes": "an image in storage", "storage_gbs": "storage reads",
     "seq_len": "sequence", "batch_tokens": "global batch (tokens)", "isl": "prompt", "osl": "answer", "ttft_s": "first token within",
     "tpot_s": "a token within", "prefix_hit": "prompts found in the cache", "on": "machines", "gpus": "accelerators, exactly",
     "max_gpus": "accelerators, at most", "by_s": "done within", "budget_usd": "money, at most", "max_power_w": "power, at most",

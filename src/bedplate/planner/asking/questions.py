@@ -38,13 +38,17 @@ class Limits(Record, frozen=True, kw_only=True):
 class Train(Record, frozen=True, kw_only=True, tag="train"):
     """Pretrain `model` on `tokens`; an image model on `items` images, `epochs` times.
 
-    `batch_tokens`: global batch; `precision`: format of the matrix products.
+    `batch_tokens`, `batch_items`: global batch; `precision`: format of the matrix products. `item_bytes`: what storage reads for one image,
+    at `storage_gbs` GB/s (None: as fast as is needed, which is said).
     """
 
     model: str
     tokens: float = 0.0
     items: float | None = None
     epochs: float = 1.0
+    batch_items: float | None = None
+    item_bytes: float | None = None
+    storage_gbs: float | None = None
     seq_len: int = 4096
     batch_tokens: float | None = None
     precision: str = "bf16"

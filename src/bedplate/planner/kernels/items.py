@@ -31,6 +31,8 @@ ELEMENT = 2.0
 LAUNCH_S = 0.003
 """Seconds of one pass of a batch of one: 0.8 ms of a compiled ResNet-50 to 11 ms of an eager EfficientNet-B0 (NVIDIA/DeepLearningExamples,
 PyTorch/Classification/ConvNets/efficientnet/README.md, latency at batch 1 on an A100)."""
+LAUNCH_RANGE = 3.0
+"""How many times shorter or longer it may be."""
 
 
 class Item(Record, frozen=True, kw_only=True):

@@ -13,6 +13,7 @@ from bedplate.planner.facts.calibration import Constants
 from bedplate.planner.facts.knowledge import Knowledge
 from bedplate.planner.facts.systems import Accelerator
 
+from . import vision
 from .offers import Offer
 
 MOST_TRAINING = 8192
@@ -68,7 +69,7 @@ def _parts_of_nodes(best: Design, offer: Offer) -> list[str]:
 def _of_training(question: Train | Finetune, best: Design, offer: Offer, knowledge: Knowledge) -> list[str]:
     """The batch that could not be as asked, sequences and runs beyond the usual, what is not in the time."""
     if isinstance(question, Train) and question.items is not None:
-        return ["images: a share of the peak from published runs of other chips stands behind the time, and nothing was counted by layer"]
+        return vision.warnings(question, best)
     told, arch, limits = [], knowledge.architecture(question.model), question.limits
     batch = float(best.layout.get("batch_tokens") or question.batch_tokens or 0.0)
     if question.batch_tokens and abs(batch / question.batch_tokens - 1) > 0.001:

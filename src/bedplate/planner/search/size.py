@@ -10,7 +10,7 @@ import msgspec
 
 from bedplate.core.errors import UserError
 from bedplate.planner.asking.questions import Batch, Cost, Finetune, Limits, Question, Serve, Site, Train
-from bedplate.planner.asking.sizing import Design, Sizing
+from bedplate.planner.asking.sizing import Design, Sizing, assumed
 from bedplate.planner.facts.architecture import Architecture
 from bedplate.planner.facts.cases import Unsupported
 from bedplate.planner.facts.knowledge import Knowledge
@@ -70,7 +70,9 @@ def _train_on_images(question: Train, arch: Architecture, knowledge: Knowledge) 
     vision.by_item(question, arch)
     listed = usable(question, offers(question.limits, knowledge.systems, usual_terms(question)))
     designs = list(vision.designs(question, listed, arch, knowledge))
-    return _sized(question, _objective(question.limits), designs, constraints(question.limits), listed, knowledge, len(designs))
+    sized = _sized(question, _objective(question.limits), designs, constraints(question.limits), listed, knowledge, len(designs))
+    figures = tuple(assumed(knowledge.systems.figure(name)) for name in vision.FIGURES)
+    return msgspec.structs.replace(sized, assumptions=(*sized.assumptions, *figures))
 
 
 def _serve(question: Serve, knowledge: Knowledge) -> Sizing:
