@@ -71,7 +71,11 @@ class Finetune(Record, frozen=True, kw_only=True, tag="finetune"):
 
 
 class Serve(Record, frozen=True, kw_only=True, tag="serve"):
-    """Serve `model` to `rate` requests a second of `isl` prompt and `osl` answer tokens, 99 of 100 within `ttft_s` and `tpot_s`."""
+    """Serve `model` to `rate` requests a second of `isl` prompt and `osl` answer tokens, 99 of 100 within `ttft_s` and `tpot_s`.
+
+    `length_cv`: how lengths scatter about their means (their standard deviation over the mean; 0: all alike). `draft`: a model, or 'mtp'
+    for the model's own block, that proposes `draft_tokens` a step, each accepted with the chance `acceptance` ('': none).
+    """
 
     model: str
     isl: float
@@ -82,6 +86,10 @@ class Serve(Record, frozen=True, kw_only=True, tag="serve"):
     precision: str = ""
     engine: str = "vllm"
     prefix_hit: float = 0.0
+    draft: str = ""
+    acceptance: float = 0.7
+    draft_tokens: int = 4
+    length_cv: float = 1.0
     quiet_rate: float | None = None
     """Requests a second at the quietest: how few instances may stay then."""
     months: float = 1.0
@@ -89,7 +97,7 @@ class Serve(Record, frozen=True, kw_only=True, tag="serve"):
 
 
 class Batch(Record, frozen=True, kw_only=True, tag="batch"):
-    """Answer `requests` of `isl` prompt and `osl` answer tokens offline."""
+    """Answer `requests` of `isl` prompt and `osl` answer tokens offline; `prefix_hit` and drafts as in Serve."""
 
     model: str
     requests: float
@@ -97,6 +105,10 @@ class Batch(Record, frozen=True, kw_only=True, tag="batch"):
     osl: float
     precision: str = ""
     engine: str = "vllm"
+    prefix_hit: float = 0.0
+    draft: str = ""
+    acceptance: float = 0.7
+    draft_tokens: int = 4
     limits: Limits = Limits()
 
 

@@ -5,8 +5,10 @@ the rate B / (answer x time per token) of Little's law, and the time to first to
 What an instance carries is the last B within the limits, found by cutting the interval (`_last`), so that more memory, a quicker chip or a
 looser limit never carries less.
 
-Choices: HEADROOM of the most that memory allows is planned with, and a mean is kept below a limit on the 99th percentile by TAIL_*. No rate
-of products exceeds what the best of them reaches on the chip (`kernels.limits.attainable`), whatever the fitted efficiency of an engine.
+Choices: HEADROOM of the most that memory allows is planned with, and a mean is kept below a limit on the 99th percentile by TAIL_*; nor is
+the first token of the longest prompt in a hundred later than that limit with nobody else there. What is chosen is then simulated
+(`serving_simulated.py`). No rate of products exceeds what the best of them reaches on the chip (`kernels.limits.attainable`), whatever the
+fitted efficiency of an engine.
 Limits: replicas share the load evenly; requests are alike.
 """
 
@@ -25,11 +27,13 @@ from bedplate.planner.facts.cases import Case, ModelName, Unsupported
 from bedplate.planner.facts.knowledge import Knowledge
 from bedplate.planner.facts.systems import Accelerator
 from bedplate.planner.kernels.limits import attainable
+from bedplate.planner.serving.drafting import OWN, Drafter, beside, drafted, drafter, own_block
 from bedplate.planner.serving.layout import CHECKPOINT, layout_of
 from bedplate.planner.serving.loop import Demand, Steady, closed_loop
 from bedplate.planner.serving.memory import most_sequences
 from bedplate.planner.serving.model import Machine, machine_of, shares
 from bedplate.planner.serving.records import IterationBreakdown, ServeLayout, ServeLoad
+from bedplate.planner.serving.traffic import longest_of
 
 from .offers import Offer, joins
 
@@ -50,7 +54,8 @@ Points = NDArray[np.float64]
 
 
 class State(Record, frozen=True, kw_only=True):
-    """An instance at work: requests that run and that come in a second, mean times in s, shares of peak and bandwidth used."""
+    """An instance at work: requests that run and that come in a second, mean times in s, shares of peak and bandwidth used;
+    `drafting`: s of a step that its drafts take, beside the iteration `decode` that verifies them."""
 
     running: float
     rps: float
@@ -59,11 +64,13 @@ class State(Record, frozen=True, kw_only=True):
     compute: float
     memory: float
     decode: IterationBreakdown
+    drafting: float = 0.0
 
 
 class Instance(Record, frozen=True, kw_only=True):
     """A layout that holds the model. `room`: requests that run at most; `full_rps`: a second when it never waits for them; `rps`: at
-    random arrivals within the limits (where none keeps to them: with next to no load)."""
+    random arrivals within the limits (where none keeps to them: with next to no load); `longest_s`: to the first token of the longest
+    prompt in a hundred, with nobody else there; `draft`: what proposes tokens."""
 
     layout: ServeLayout
     chip: Accelerator
@@ -72,26 +79,40 @@ class Instance(Record, frozen=True, kw_only=True):
     room: float
     full_rps: float
     rps: float
+    longest_s: float
+    draft: Drafter | None = None
 
     def at(self, rate: float) -> State:
         """Its state when `rate` requests a second come at random; at `rps` at the most."""
-        running = _last(lambda points: np.asarray(steady(self.machine, self.demand, points).requests_per_s) <= rate, 1e-4, self.room)
-        return self._state(steady(self.machine, self.demand, np.array([running])), running)
+        running = _last(lambda points: np.asarray(self.steady(points).requests_per_s) <= rate, 1e-4, self.room)
+        return self._state(self.steady(np.array([running])), running)
 
     def full(self) -> State:
         """Its state when there is always a next request."""
-        return self._state(_full(self.machine, self.demand, self.room), self.room)
+        return self._state(_full(self.machine, self.demand, self.room, self.draft), self.room)
+
+    def steady(self, running: Points) -> Steady:
+        """The steady states under random arrivals in which `running` requests run."""
+        return steady(self.machine, self.demand, running, self.draft)
 
     def _state(self, found: Steady, running: float) -> State:
         one = _last_of(found)
-        compute, memory = shares(self.machine, ServeLoad(isl=self.demand.isl, osl=self.demand.osl, concurrency=running), one)
+        multiplied = msgspec.structs.replace(one, running=one.running * self.demand.verified)
+        load = ServeLoad(isl=self.demand.isl, osl=self.demand.osl, concurrency=running)
+        compute, memory = shares(self.machine, load, multiplied)
+        decode, drafting = one.decode, 0.0
+        if self.draft is not None:
+            passes = self.draft.passes(one.running, self.demand.context)
+            drafting = float(passes.total)
+            decode = IterationBreakdown(**{f: getattr(decode, f) - float(getattr(passes, f)) for f in decode.__struct_fields__})
         return State(
-            running=running, rps=one.requests_per_s, ttft_s=one.ttft, tpot_s=one.tpot, compute=compute, memory=memory, decode=one.decode,
+            running=running, rps=one.requests_per_s, ttft_s=one.ttft, tpot_s=one.tpot, compute=compute, memory=memory, decode=decode,
+            drafting=drafting,
         )  # fmt: skip
 
 
 def instances(question: Serve | Batch, arch: Architecture, offer: Offer, knowledge: Knowledge) -> Iterator[Instance]:
-    """Every layout that holds the model and one request, with what it carries."""
+    """Every layout that holds the model, its draft and one request, with what it carries."""
     case = Case(
         id="", kind="serve_point", model=ModelName(name=arch.name, moe=arch.moe), engine=question.engine or None,
         precision=question.precision or published(arch) or None,
@@ -100,14 +121,27 @@ def instances(question: Serve | Batch, arch: Architecture, offer: Offer, knowled
         plain, _ = layout_of(case, arch)
     except Unsupported:
         return
+    if question.draft:
+        plain = msgspec.structs.replace(plain, drafted=question.draft_tokens, acceptance=question.acceptance)
     for layout in layouts(plain, arch, offer):
         try:
             machine = machine_of(layout, arch, offer.chip, knowledge.constants["serving"])
         except Unsupported:
             continue
+        machine = _networked(_capped(machine, layout, offer.chip, knowledge), layout, offer)
+        draft = _draft(question, layout, machine, arch, knowledge)
+        machine = beside(machine, draft) if draft else machine
         whole = float(most_sequences(machine.work, machine.memory.available, question.isl + question.osl))
         if machine.memory.fits and whole >= layout.attention_dp:
-            yield _instance(question, layout, _networked(_capped(machine, layout, offer.chip, knowledge), layout, offer), offer.chip)
+            yield _instance(question, layout, machine, offer.chip, draft)
+
+
+def _draft(question: Serve | Batch, layout: ServeLayout, machine: Machine, arch: Architecture, knowledge: Knowledge) -> Drafter | None:
+    """What proposes tokens; None where nothing does."""
+    if not question.draft:
+        return None
+    own = question.draft == OWN
+    return drafter(layout, machine, own_block(arch) if own else knowledge.architecture(question.draft), own=own)
 
 
 def published(arch: Architecture) -> str:
@@ -161,40 +195,51 @@ def _networked(machine: Machine, layout: ServeLayout, offer: Offer) -> Machine:
     return msgspec.structs.replace(machine, rates=msgspec.structs.replace(machine.rates, link=link))
 
 
-def _instance(question: Serve | Batch, layout: ServeLayout, machine: Machine, chip: Accelerator) -> Instance:
-    hit = question.prefix_hit if isinstance(question, Serve) else 0.0
-    demand = Demand(isl=question.isl, osl=question.osl, chunk=float(layout.chunk), per_step=layout.per_step, prefix_hit=hit)
+def _instance(question: Serve | Batch, layout: ServeLayout, machine: Machine, chip: Accelerator, draft: Drafter | None) -> Instance:
+    demand = Demand(
+        isl=question.isl, osl=question.osl, chunk=float(layout.chunk), per_step=layout.per_step, verified=1.0 + layout.drafted,
+        prefix_hit=question.prefix_hit,
+    )  # fmt: skip
     fits = float(most_sequences(machine.work, machine.memory.available, demand.context))
     room = max(1.0, min(fits, float(MOST_RUNNING * layout.attention_dp)))
-    full_rps = float(_last_of(_full(machine, demand, room)).requests_per_s)
+    full_rps = float(_last_of(_full(machine, demand, room, draft)).requests_per_s)
+    longest_s = _longest(machine, demand, question.length_cv, draft) if isinstance(question, Serve) else 0.0
 
     def within(running: Points) -> NDArray[np.bool_]:
-        state = steady(machine, demand, running)
+        state = steady(machine, demand, running, draft)
         good = np.asarray(state.requests_per_s) <= HEADROOM * full_rps
         if isinstance(question, Serve) and question.ttft_s is not None:
-            good &= np.asarray(state.ttft) * TAIL_TTFT <= question.ttft_s
+            good &= np.maximum(np.asarray(state.ttft) * TAIL_TTFT, longest_s) <= question.ttft_s
         if isinstance(question, Serve) and question.tpot_s is not None:
             good &= np.asarray(state.tpot) * TAIL_TPOT <= question.tpot_s
         return good
 
-    carried = steady(machine, demand, np.array([_last(within, LEAST_RUNNING, room)]))
+    carried = steady(machine, demand, np.array([_last(within, LEAST_RUNNING, room)]), draft)
     return Instance(
         layout=layout, chip=chip, machine=machine, demand=demand, room=room, full_rps=full_rps,
-        rps=float(_last_of(carried).requests_per_s),
+        rps=float(_last_of(carried).requests_per_s), longest_s=longest_s, draft=draft,
     )  # fmt: skip
 
 
-def steady(machine: Machine, demand: Demand, running: Points) -> Steady:
+def _longest(machine: Machine, demand: Demand, cv: float, draft: Drafter | None) -> float:
+    """Seconds to the first token of the longest prompt in a hundred, alone."""
+    long = msgspec.structs.replace(demand, isl=longest_of(demand.isl, cv))
+    return float(_last_of(steady(machine, long, np.array([LEAST_RUNNING]), draft)).ttft)
+
+
+def steady(machine: Machine, demand: Demand, running: Points, draft: Drafter | None = None) -> Steady:
     """The steady states under random arrivals in which `running` requests run: those of `serving.loop.open_loop`, found from their end."""
     quiet = msgspec.structs.replace(machine.delays, burst=0.0, crowd=0.0, slot=0.0)
     state = closed_loop(machine.work, machine.rates, quiet, demand, concurrency=running, room=np.inf, observed=running)
+    state = drafted(state, draft, demand, quiet.batching) if draft else state
     used = np.minimum(state.arrivals * state.prompt_s / (state.tpot * demand.per_step), FULLEST)
     return msgspec.structs.replace(state, ttft=state.ttft + used / (1 - used) * state.prompt_s)
 
 
-def _full(machine: Machine, demand: Demand, room: float) -> Steady:
+def _full(machine: Machine, demand: Demand, room: float, draft: Drafter | None) -> Steady:
     """The state with `room` requests always in flight."""
-    return closed_loop(machine.work, machine.rates, machine.delays, demand, concurrency=np.array([room]), room=room)
+    state = closed_loop(machine.work, machine.rates, machine.delays, demand, concurrency=np.array([room]), room=room)
+    return drafted(state, draft, demand, machine.delays.batching) if draft else state
 
 
 def _last(good: Callable[[Points], NDArray[np.bool_]], low: float, high: float) -> float:

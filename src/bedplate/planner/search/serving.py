@@ -4,7 +4,8 @@ Online, the rate over what an instance carries says how many, and their latencie
 digit what an instance carries: the range of the accelerators, and so of money and power, is what its 80 % range asks for. Offline, more
 instances are quicker: counts double up to what is allowed.
 
-Choices: with `gpus` a design has exactly so many; one that would need more keeps what it needs, so that the conflict can be named.
+Choices: what is chosen is simulated afterwards (`serving_simulated.py`), and its 99th percentiles replaced. With `gpus`
+a design has exactly so many; one that would need more keeps what it needs, so that the conflict can be named.
 Limits: no autoscaling within the day (`money.mix` takes a load curve).
 """
 
@@ -17,7 +18,7 @@ import msgspec
 
 from bedplate.core.records import Record
 from bedplate.planner.asking.questions import Batch, Serve
-from bedplate.planner.asking.sizing import Breakdown, Design
+from bedplate.planner.asking.sizing import Breakdown, Design, Simulated
 from bedplate.planner.facts.calibration import Constants
 from bedplate.planner.facts.cases import Case, ModelName
 from bedplate.planner.facts.estimate import Estimate, exact, product, spread
@@ -25,7 +26,7 @@ from bedplate.planner.facts.knowledge import Knowledge
 from bedplate.planner.kernels.power import power
 from bedplate.planner.money.rent import HOURS_MONTH
 from bedplate.planner.serving.point import groups
-from bedplate.planner.serving.records import IterationBreakdown, ServeMemory
+from bedplate.planner.serving.records import ServeMemory
 from bedplate.planner.serving.scaling import autoscaling, cold_start
 
 from .common import START_S, counted, metered, money, over_time, parts, provisioned
@@ -46,9 +47,10 @@ class Spreads(Record, frozen=True, kw_only=True):
     basis: str
 
 
-def served(question: Serve, offer: Offer, instance: Instance, knowledge: Knowledge) -> Design | None:
-    """The design that serves the whole rate for `months`; None where `gpus` is no whole number of such instances."""
-    number = math.ceil(question.rate / instance.rps)
+def served(question: Serve, offer: Offer, instance: Instance, knowledge: Knowledge, least: int = 1) -> Design | None:
+    """The design that serves the whole rate for `months` with no fewer than `least` instances; None where `gpus` is no whole number of
+    such instances."""
+    number = max(math.ceil(question.rate / instance.rps), least)
     exactly, size = question.limits.gpus, instance.layout.n_accel
     if exactly is not None:
         if exactly % size:
@@ -60,7 +62,7 @@ def served(question: Serve, offer: Offer, instance: Instance, knowledge: Knowled
     needed = Estimate(value=number, low=min(few, number), high=max(many, number), basis=known.basis) if exactly is None else exact(number)
     time, tokens = exact(question.months * HOURS_MONTH * 3600, "as asked"), exact(question.rate * question.osl, "as asked")
     made = {"time_s": time, "output_tokens_per_s": tokens, "accelerators": needed.times(size)}
-    made |= _latency(state, known) | _paid(offer, instance, state, needed, time, known, knowledge)
+    made |= _latency(state, known, instance.longest_s) | _paid(offer, instance, state, needed, time, known, knowledge)
     wait = _cold_start(offer, instance)
     design = _design(offer, instance, state, number, _per_token(made, tokens) | {"cold_start_s": wait})
     if question.quiet_rate is None:
@@ -68,6 +70,14 @@ def served(question: Serve, offer: Offer, instance: Instance, knowledge: Knowled
     bounds = autoscaling(question.quiet_rate, question.rate, instance.rps, wait.value, target=1.0, to_zero=True)
     quiet = {"instances when quiet": bounds.least, "requests that wait after a jump": round(bounds.backlog)}
     return msgspec.structs.replace(design, layout=design.layout | quiet)
+
+
+def played(question: Serve, design: Design, found: Simulated, instance: Instance, knowledge: Knowledge) -> Design:
+    """The design with what its simulation found: 99th percentiles in the place of the closed form's."""
+    known = _spreads(question, instance, knowledge.constants["serving"])
+    basis = f"simulation of {found.requests:,} requests; {known.basis}"
+    tails = {"ttft_p99_s": spread(found.ttft_s.p99, *known.ttft, basis), "tpot_p99_s": spread(found.tpot_s.p99, *known.tpot, basis)}
+    return msgspec.structs.replace(design, simulated=found, quantities=design.quantities | tails)
 
 
 def _cold_start(offer: Offer, instance: Instance) -> Estimate:
@@ -123,11 +133,11 @@ def _spreads(question: Serve | Batch, instance: Instance, constants: Constants) 
     )  # fmt: skip
 
 
-def _latency(state: State, known: Spreads) -> dict[str, Estimate]:
-    """Means and 99th percentiles."""
+def _latency(state: State, known: Spreads, longest_s: float = 0.0) -> dict[str, Estimate]:
+    """Means and 99th percentiles; no 99th percentile is below what the longest prompt in a hundred takes alone."""
     return {
         "ttft_s": spread(state.ttft_s, *known.ttft, known.basis), "tpot_s": spread(state.tpot_s, *known.tpot, known.basis),
-        "ttft_p99_s": spread(state.ttft_s * TAIL_TTFT, *known.ttft, known.basis),
+        "ttft_p99_s": spread(max(state.ttft_s * TAIL_TTFT, longest_s), *known.ttft, known.basis),
         "tpot_p99_s": spread(state.tpot_s * TAIL_TPOT, *known.tpot, known.basis),
     }  # fmt: skip
 
@@ -159,19 +169,21 @@ def _design(offer: Offer, instance: Instance, state: State, number: int, quantit
     n = number * layout.n_accel
     names = {"tp": layout.tp, "pp": layout.pp, "attention_dp": layout.attention_dp, "moe_ep": layout.moe_ep}
     shown = {name: value for name, value in names.items() if value > 1} or {"tp": 1}
+    drafts = {"drafted tokens": layout.drafted, "tokens a step": round(layout.per_step, 2)} if layout.drafted else {}
     return Design(
         name=f"{number} x ({' '.join(f'{k}{v}' for k, v in shown.items())}) on {instance.chip.name}", accelerator=instance.chip.name,
         node=offer.node.name if offer.node else "", n_accel=n, n_nodes=math.ceil(n / offer.per_node), provider=offer.provider,
         region=offer.region, term=offer.term, quantities=quantities,
         layout={"instances": number, **shown, "requests_per_instance": round(state.running, 1), "precision": layout.precision,
-                "moe_precision": layout.moe_precision, "kv_precision": layout.kv_precision, "engine": layout.engine},
-        breakdowns=(_iteration(state.decode), _held(instance.machine.memory)),
+                "moe_precision": layout.moe_precision, "kv_precision": layout.kv_precision, "engine": layout.engine} | drafts,
+        breakdowns=(_iteration(state), _held(instance.machine.memory)),
     )  # fmt: skip
 
 
-def _iteration(decode: IterationBreakdown) -> Breakdown:
-    """One decode iteration."""
-    return parts("iteration", "s", {name: float(getattr(decode, name)) for name in decode.__struct_fields__})
+def _iteration(state: State) -> Breakdown:
+    """One decode iteration, the drafts of a step with it."""
+    shares = {name: float(getattr(state.decode, name)) for name in state.decode.__struct_fields__}
+    return parts("iteration", "s", shares | {"drafting": state.drafting})
 
 
 def _held(memory: ServeMemory) -> Breakdown:

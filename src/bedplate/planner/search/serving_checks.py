@@ -11,7 +11,9 @@ import math
 
 from bedplate.core.errors import UserError
 from bedplate.planner.asking.questions import Batch, Serve
-from bedplate.planner.facts.architecture import Architecture
+from bedplate.planner.facts.architecture import Architecture, counted_params
+from bedplate.planner.facts.knowledge import Knowledge
+from bedplate.planner.serving.drafting import OWN
 from bedplate.planner.serving.layout import CHUNK
 
 from .checks import known
@@ -21,9 +23,15 @@ MOST_RATE = 1e6
 MOST_REQUESTS = 1e13
 """A thousand for every person."""
 MOST_MONTHS = 240.0
+MOST_SCATTER = 4.0
+"""Of the longest-tailed published traces, about twice."""
+MOST_DRAFTED = 16
+"""Tokens: engines stop at 8 to 16, and less than 1 in 10 is accepted so far out."""
+SAME_WORDS = 0.01
+"""Vocabularies of one family differ by their padding."""
 
 
-def servable(question: Serve | Batch, arch: Architecture) -> None:
+def servable(question: Serve | Batch, arch: Architecture, knowledge: Knowledge) -> None:
     """Raises UserError, in words, for a question that has no answer."""
     if not arch.vocab_size or not arch.groups or arch.family not in ("decoder", "encoder-decoder"):
         what = f"it is of the family '{arch.family}'" if arch.groups else "it is not described layer by layer"
@@ -31,6 +39,7 @@ def servable(question: Serve | Batch, arch: Architecture) -> None:
     if question.engine:
         known("serving engine", question.engine, CHUNK, "--engine")
     _numbers(question)
+    _drafts(question, arch, knowledge)
     if arch.max_len and question.isl + question.osl > arch.max_len:
         raise UserError(
             f"{question.isl:,.0f} tokens of prompt and {question.osl:,.0f} of answer are more than the context of {arch.name}",
@@ -53,5 +62,27 @@ def _numbers(question: Serve | Batch) -> None:
     for name in ("isl", "osl"):
         if getattr(question, name) < 1:
             raise UserError(f"{name} is {getattr(question, name):g}", why="a prompt and an answer have at least one token")
-    if isinstance(question, Serve) and not 0 <= question.prefix_hit <= 1:
-        raise UserError(f"prefix_hit is {question.prefix_hit:g}", why="it is a share: 0 to 1")
+    for name, told in (("prefix_hit", "share"), ("acceptance", "chance")):
+        if not 0 <= getattr(question, name) <= 1:
+            raise UserError(f"{name} is {getattr(question, name):g}", why=f"it is a {told}: 0 to 1")
+    if isinstance(question, Serve) and not 0 <= question.length_cv <= MOST_SCATTER:
+        raise UserError(f"length_cv is {question.length_cv:g}", why=f"lengths scatter by 0 (all alike) to {MOST_SCATTER:g} of their mean")
+
+
+def _drafts(question: Serve | Batch, arch: Architecture, knowledge: Knowledge) -> None:
+    """A draft that shares the model's tokens and is smaller, and as many tokens as engines let it propose."""
+    if not question.draft:
+        return
+    if not 1 <= question.draft_tokens <= MOST_DRAFTED:
+        raise UserError(f"{question.draft_tokens} tokens cannot be drafted a step", why=f"1 to {MOST_DRAFTED} are", next="--draft-tokens 4")
+    if question.draft == OWN:
+        if not arch.mtp_layers:
+            why = "its checkpoint has no multi-token-prediction block"
+            raise UserError(f"{arch.name} drafts no tokens of its own", why=why, next="--draft with a small model of its family")
+        return
+    draft = knowledge.architecture(question.draft)
+    if not draft.vocab_size or not draft.groups or abs(draft.vocab_size / arch.vocab_size - 1) > SAME_WORDS:
+        why = f"{draft.vocab_size:,} and {arch.vocab_size:,} different tokens: a draft proposes tokens of the model that verifies them"
+        raise UserError(f"{draft.name} cannot draft for {arch.name}", why=why, next="--draft with a small model of its family")
+    if counted_params(draft, active=True) >= counted_params(arch, active=True):
+        raise UserError(f"{draft.name} is no smaller than {arch.name}", why="its drafts would cost more than they save")

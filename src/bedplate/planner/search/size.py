@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -28,6 +29,8 @@ from .offers import Offer, machine_key, offers, stands_behind, usual_terms
 from .pick import RELAX, Constraint, Picked, marked, pick, scorer
 from .serving import batched, numbers, served
 from .serving_checks import servable
+from .serving_drafts import bought
+from .serving_simulated import Made, Rehearsal, said
 from .training import Found, best_layouts, fitting_hint, sensible, trained
 
 
@@ -40,7 +43,11 @@ def size(question: Question, knowledge: Knowledge, solve: Solve | None = None) -
     _known_precision(getattr(question, "precision", ""))
     answer: Callable[[Any, Knowledge], Sizing] = _ANSWERS[type(question)]
     try:
-        return answer(question, knowledge)
+        found = answer(question, knowledge)
+        if isinstance(question, Serve | Batch) and question.draft:
+            plain = answer(msgspec.structs.replace(question, draft=""), knowledge)
+            found = msgspec.structs.replace(found, reasons=(*found.reasons, *bought(found, plain, question.draft)))
+        return found
     except Unsupported as reason:
         raise UserError(f"this cannot be sized: {reason}", next="name another machine: --on h100") from None
 
@@ -77,36 +84,41 @@ def _train_on_images(question: Train, arch: Architecture, knowledge: Knowledge) 
 
 def _serve(question: Serve, knowledge: Knowledge) -> Sizing:
     arch = knowledge.architecture(question.model)
-    servable(question, arch)
+    servable(question, arch, knowledge)
     listed = offers(question.limits, knowledge.systems, usual_terms(question))
-    designs = _served(question, listed, knowledge)
-    if not designs:
+    made = _served(question, listed, knowledge)
+    if not made:
         raise _nothing(question, arch, listed, knowledge)
     slo = _slo(question)
-    quick = [design for design in designs if all(one.met(design) for one in slo)]
-    slow = {design.accelerator for design in designs} - {design.accelerator for design in quick} if quick else set()
     limits = constraints(question.limits, time=False) + slo
     if question.limits.gpus is not None:
         limits.append(
             Constraint(name="accelerators", quantity="accelerators", limit=question.limits.gpus, told=f"exactly {question.limits.gpus}")
         )
+    objective = "cost_usd" if _priced([one.design for one in made]) else "power_w"
+    designs = [one.design for one in Rehearsal(question, knowledge, arch.max_len or math.inf).of(made, limits, objective)]
+    quick = [design for design in designs if all(one.met(design) for one in slo)]
+    slow = {design.accelerator for design in designs} - {design.accelerator for design in quick} if quick else set()
+    sized = _sized(question, objective, quick or designs, limits, listed, knowledge, len(designs))
+    if sized.best is None:
+        return sized
+    told = said(sized.best, question)
+    told += [f"no number of {', '.join(sorted(slow))} keeps to the latency limits"] if slow else []
     loose = [msgspec.structs.replace(question, **{one.quantity.replace("_p99", ""): one.limit * RELAX}) for one in slo]
-    beyond = [design for looser in loose for design in _served(looser, listed, knowledge)]
-    objective = "cost_usd" if _priced(designs) else "power_w"
-    sized = _sized(question, objective, quick or designs, limits, listed, knowledge, len(designs), beyond)
-    told = [f"no number of {', '.join(sorted(slow))} keeps to the latency limits"] if slow and sized.best is not None else []
-    return msgspec.structs.replace(sized, reasons=(*sized.reasons, *told))
+    beyond = [one.design for looser in loose for one in _served(looser, listed, knowledge)]
+    closed = pick([one.design for one in made], limits, objective, beyond)
+    return msgspec.structs.replace(sized, reasons=(*sized.reasons, *told), binding=closed.binding or sized.binding)
 
 
-def _served(question: Serve, listed: list[Offer], knowledge: Knowledge) -> list[Design]:
+def _served(question: Serve, listed: list[Offer], knowledge: Knowledge) -> list[Made]:
     found = _instances(question, listed, knowledge)
-    made = (served(question, offer, one, knowledge) for offer in listed for one in found[machine_key(offer)])
-    return [design for design in made if design is not None]
+    made = ((offer, one, served(question, offer, one, knowledge)) for offer in listed for one in found[machine_key(offer)])
+    return [Made(offer=offer, instance=one, design=design) for offer, one, design in made if design is not None]
 
 
 def _batch(question: Batch, knowledge: Knowledge) -> Sizing:
     arch = knowledge.architecture(question.model)
-    servable(question, arch)
+    servable(question, arch, knowledge)
     listed = offers(question.limits, knowledge.systems, usual_terms(question))
     found = {key: [(one, one.full()) for one in ones] for key, ones in _instances(question, listed, knowledge).items()}
     designs = [

@@ -1,0 +1,141 @@
+"""What the closed form chose, played: percentiles of the chosen service and of the runner-up, and more instances where they break a limit.
+
+    choose by the closed form -> simulate -> raise its instances until 99 of 100 keep to the limits -> choose again until that holds
+
+Choices: only what is chosen is simulated, so that the closed form searches and the simulation decides. Every design meets the same requests
+(SEED), scaled to its instance's rate, so that equal questions have equal answers and one more instance is never unlucky. Where MORE times
+the instances do not do, or the longest prompts alone are too slow, the design breaks the limit and says so. Limits: at most MOST designs
+are played; beyond them the closed form's percentiles stand.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import msgspec
+import numpy as np
+
+from bedplate.core.records import Record
+from bedplate.planner.asking.questions import Serve
+from bedplate.planner.asking.sizing import Design, Simulated
+from bedplate.planner.facts.knowledge import Knowledge
+from bedplate.planner.serving.records import ServeLayout
+from bedplate.planner.serving.simulation import Played, play
+from bedplate.planner.serving.traffic import traffic
+
+from .instances import MOST_RUNNING, Instance
+from .offers import Offer
+from .pick import Constraint, pick
+from .serving import played, served
+
+SEED = 20_261_122
+COUNTED = 1000
+"""Requests that are counted: ten are slower than the 99th percentile, whose place among them is then known to about 3 in 1,000."""
+LEAST_EDGE = 20
+MORE = 2.0
+STEPS = (1.05, 1.1, 1.2, 1.3, 1.5, 1.7, MORE)
+"""Times the closed form's instances that are tried."""
+FAR = 1.5
+"""Times the limit from which the most instances are tried first: if those do not do, none will."""
+MOST = 24
+
+
+class Made(Record, frozen=True, kw_only=True):
+    """A design with what it was made of."""
+
+    offer: Offer
+    instance: Instance
+    design: Design
+
+    @property
+    def number(self) -> int:
+        """Its instances."""
+        return int(self.design.layout["instances"])
+
+
+class Rehearsal:
+    """The designs of one question, of which those that are chosen get simulated. `longest`: tokens of the model's context."""
+
+    def __init__(self, question: Serve, knowledge: Knowledge, longest: float) -> None:
+        self._question, self._knowledge, self._longest = question, knowledge, longest
+        self._plays: dict[tuple[str, ServeLayout, float, int], Played] = {}
+
+    def of(self, made: Sequence[Made], limits: Sequence[Constraint], objective: str) -> list[Made]:
+        """The same designs, the best by `objective` and the runner-up simulated."""
+        kept = list(made)
+        for _ in range(MOST):
+            picked = pick([one.design for one in kept], limits, objective)
+            chosen = [design for design in (picked.best, picked.runner_up) if design]
+            at = next((i for design in chosen for i, one in enumerate(kept) if _unplayed(one, design)), None)
+            if at is None:
+                break
+            kept[at] = self._held(kept[at], limits)
+        return kept
+
+    def _held(self, made: Made, limits: Sequence[Constraint]) -> Made:
+        """The design with as many instances as its simulation needs; as it is, and breaking the limit, where no number does."""
+        slo = [one for one in limits if one.quantity in ("ttft_p99_s", "tpot_p99_s")]
+        first = self._with(made, made.number)
+        if all(one.met(first.design) for one in slo):
+            return first
+        tried = sorted({math.ceil(made.number * k) for k in STEPS} - {made.number})
+        found, low, high = None, 0, len(tried) - 1
+        far = any(first.design.quantities[one.quantity].value > FAR * one.limit for one in slo)
+        while low <= high:
+            middle = (low + high) // 2 if found else high if low or far else 0
+            more = self._with(made, tried[middle])
+            if all(one.met(more.design) for one in slo):
+                found, high = more, middle - 1
+            elif middle == len(tried) - 1:
+                return first
+            else:
+                low = middle + 1
+        return found or first
+
+    def _with(self, made: Made, number: int) -> Made:
+        """The design of that many instances, with its simulation."""
+        question, instance = self._question, made.instance
+        design = served(question, made.offer, instance, self._knowledge, number)
+        assert design is not None
+        result = self._play(instance, question.rate / number)
+        counted = Simulated(
+            ttft_s=result.ttft, tpot_s=result.tpot, gap_s=result.gap, queue=result.queue, running=result.running, caches=result.caches,
+            busy=result.busy, requests=COUNTED, length_cv=question.length_cv, instances=number, asked=made.number,
+            closed_form={name: design.quantities[name].value for name in ("ttft_s", "ttft_p99_s", "tpot_s", "tpot_p99_s")},
+        )  # fmt: skip
+        return msgspec.structs.replace(made, design=played(question, design, counted, instance, self._knowledge))
+
+    def _play(self, instance: Instance, rate: float) -> Played:
+        """The simulation of that instance at that rate; once for all its terms and offers."""
+        key = instance.chip.name, instance.layout, float(instance.machine.rates.link), round(1e6 * rate)
+        if key not in self._plays:
+            demand, most = instance.demand, int(MOST_RUNNING * instance.layout.attention_dp)
+            edge = max(LEAST_EDGE, math.ceil(instance.at(rate).running))
+            requests = traffic(
+                COUNTED + 3 * edge, rate=rate, isl=float(demand.isl), osl=float(demand.osl), cv=self._question.length_cv,
+                generator=np.random.default_rng(SEED), longest=self._longest,
+            )  # fmt: skip
+            self._plays[key] = play(instance.machine, demand, requests, most=most, edge=edge, draft=instance.draft)
+        return self._plays[key]
+
+
+def _unplayed(one: Made, design: Design) -> bool:
+    """Whether that is the design (its `lost` apart), and nobody played it yet."""
+    same = msgspec.structs.replace(design, lost=one.design.lost, feasible=one.design.feasible) == one.design
+    return same and design.simulated is None
+
+
+def said(design: Design | None, question: Serve) -> list[str]:
+    """What the simulation found, in words."""
+    found = design.simulated if design else None
+    if found is None:
+        unplayed = f"{MOST} designs broke a limit when simulated; this one was not, and its percentiles are the closed form's"
+        return [unplayed] if design else []
+    counted = f"{found.requests:,} simulated requests, lengths scattered by {found.length_cv:.0%} of their means (--length-cv)"
+    told = [f"{counted}: 99 of 100 first tokens within {found.ttft_s.p99 * 1e3:,.0f} ms, {found.tpot_s.p99 * 1e3:,.1f} ms a token"]
+    if found.instances > found.asked:
+        limits = [name for name, limit in (("first token", question.ttft_s), ("token", question.tpot_s)) if limit is not None]
+        why = f"with those, the simulated 99th percentile of a {' or '.join(limits)} broke its limit"
+        told.append(f"{found.instances} instances, where the closed form asked for {found.asked}: {why}")
+    return told
