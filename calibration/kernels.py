@@ -31,10 +31,11 @@ WIRE: dict[str, Prior] = {
     "scaleup_alpha": Prior(1.3e-6, 0.3),
     "fabric_alpha": Prior(6.5e-6, 0.3, {"first-efa": (1.1, 0.3), "efa": (0.5, 0.3)}),
 }
-"""Priors of collectives, from figures that nobody here fitted: NVLink 370 of 450 GB/s without and 480 with sums in the switch
-(NVIDIA/nccl-tests issue 212), 230 of 300 (nccl issue 527); xGMI 48 of 64 GB/s a link before the library's own loss (rocm.blogs.amd.com, mi300x-rccl-xgmi);
-PCIe 5.0 28 of 63 (nccl issue 1639); ports 46 to 48 of 50 GB/s (nccl-tests issue 290), 192 of 200 (nccl issue 812), over EFA 57 and more of
-94; 47 us over two nodes of InfiniBand (nccl issue 1244), 70 over EFA v2 (aws-k8s-tester pull 503), 163 over v1 (p3dn, jacobkahn's gist)."""
+"""Priors of collectives, from figures that nobody here fitted. NVLink: 370 of 450 GB/s without and 480 with sums in the switch
+(NVIDIA/nccl-tests issue 212), 230 of 300 (nccl issue 527). xGMI: 48 of 64 GB/s a link before the library's own loss (rocm.blogs.amd.com,
+mi300x-rccl-xgmi). PCIe 5.0: 28 of 63 (nccl issue 1639). Ports: 46 to 48 of 50 GB/s (nccl-tests issue 290), 192 of 200 (nccl issue 812),
+over EFA 57 and more of 94. Small messages: 47 us over two nodes of InfiniBand (nccl issue 1244), 70 over EFA v2 (aws-k8s-tester pull
+503), 163 over v1 (p3dn, jacobkahn's gist)."""
 LIKE = 0.1
 """Standard deviation of a collective's logarithm."""
 UNNAMED = 3.0

@@ -20,8 +20,9 @@ from scipy.optimize import least_squares
 
 from bedplate.planner.facts.calibration import Constants, Spread
 from bedplate.planner.facts.knowledge import Knowledge
-from bedplate.planner.training.answer import scalar, spread_groups
+from bedplate.planner.training.answer import spread_groups
 from bedplate.planner.training.fit import prepared
+from bedplate.planner.training.layout import scalar
 from bedplate.planner.training.operators import model_flops
 from bedplate.planner.training.rates import Rates, rates
 from bedplate.planner.training.setup import Setup

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from bedplate.planner.facts.cases import Case, ModelName, Parallel
 from bedplate.planner.facts.knowledge import Knowledge
-from bedplate.planner.training.answer import memory_of, scalar
+from bedplate.planner.training.answer import memory_of
 from bedplate.planner.training.fit import footprint, prepared, settled
-from bedplate.planner.training.layout import FULL, NONE, SELECTIVE, Layout
+from bedplate.planner.training.layout import FULL, NONE, SELECTIVE, Layout, scalar
 from bedplate.planner.training.memory import Held, activations, in_flight, memory, state
 from bedplate.planner.training.operators import operations
 from bedplate.planner.training.rates import Workload

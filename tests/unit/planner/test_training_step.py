@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from bedplate.planner.facts.cases import Case, ModelName, Parallel, Unsupported
 from bedplate.planner.facts.knowledge import Knowledge
-from bedplate.planner.training.answer import scalar, train_step
+from bedplate.planner.training.answer import train_step
 from bedplate.planner.training.fit import prepared
-from bedplate.planner.training.layout import FULL, Layout, misfits
+from bedplate.planner.training.layout import FULL, Layout, misfits, scalar
 from bedplate.planner.training.operators import model_flops
 from bedplate.planner.training.rates import rates
 from bedplate.planner.training.setup import Setup, setup

@@ -5,19 +5,17 @@ from __future__ import annotations
 import math
 
 import msgspec
-import numpy as np
 
 from bedplate.planner.facts.cases import Answer, Case
 from bedplate.planner.facts.estimate import Estimate, spread
 from bedplate.planner.facts.knowledge import Knowledge
-from bedplate.planner.kernels.roofline import Numbers
 
 from .fit import USABLE, footprint, held, prepared
-from .layout import FULL, NONE, SELECTIVE
+from .layout import FULL, NONE, SELECTIVE, scalar
 from .memory import MemoryBreakdown, activations
 from .operators import model_flops
 from .rates import rates
-from .setup import Setup, setup
+from .setup import UNNAMED, Setup, setup
 from .step import StepBreakdown, step
 
 PARTS_NAMED = 3
@@ -79,12 +77,7 @@ def spread_groups(made: Setup, known: dict[str, float]) -> tuple[str, ...]:
     """Which residuals the range rests on: dense or mixture, with a chip and an engine that were measured or not."""
     kind = "moe" if made.arch.moe else "dense"
     seen = sum(any(label in known for label in made.labels if label.startswith(start)) for start in ("stack:", "family:"))
-    return (f"{kind}/{'seen' if seen == 2 else 'new'}", kind)
-
-
-def scalar(value: Numbers) -> float:
-    """The one number of an array of one."""
-    return float(np.asarray(value).reshape(-1)[0])
+    return (f"{kind}/{'seen' if seen == 2 and UNNAMED not in made.labels else 'new'}", kind)
 
 
 EXACT_SPREAD = 0.03

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import msgspec
 import numpy as np
 
 from bedplate.planner.facts.calibration import Constants
-from bedplate.planner.facts.cases import Case
+from bedplate.planner.facts.cases import Case, Parallel
 from bedplate.planner.facts.knowledge import Knowledge
 from bedplate.planner.kernels.roofline import Numbers
 
-from .layout import FULL, NONE, SELECTIVE, Layout
+from .engines import engine
+from .layout import FULL, NONE, SELECTIVE, Layout, scalar
 from .memory import Held, MemoryBreakdown, memory
 from .operators import Operations
 from .rates import Machine, Workload
@@ -31,14 +34,63 @@ def footprint(made: Setup, constants: Constants) -> MemoryBreakdown:
 
 
 def prepared(case: Case, knowledge: Knowledge) -> Setup:
-    """The case's set-up; where it names no recomputation, with the least that fits. Raises Unsupported."""
-    made = setup(case, knowledge)
-    if case.recompute:
+    """The case's set-up; what it leaves open (the split of the model, the micro-batch, recomputation) as it fits. Raises Unsupported."""
+    made = _split(case, setup(case, knowledge), knowledge)
+    if case.recompute and not _open_batch(case, made):
         return made
-    layout = settled(
-        made.layout, made.work, made.ops, made.machine, held(knowledge.constants["memory"], made), made.chip.form_factor in COHERENT
-    )
+    factors, coherent = held(knowledge.constants["memory"], made), made.chip.form_factor in COHERENT
+
+    def fitted(layout: Layout) -> Layout:
+        return layout if case.recompute else settled(layout, made.work, made.ops, made.machine, factors, coherent)
+
+    layout = fitted(made.layout)
+    if _open_batch(case, made):
+        layout = _smaller(layout, made, factors, fitted)
     return msgspec.structs.replace(made, layout=layout)
+
+
+def _open_batch(case: Case, made: Setup) -> bool:
+    """Whether the engine shards everything, accumulates, and the case names neither micro-batch nor accumulation."""
+    told = case.mbs or case.grad_accum or case.local_batch
+    return not told and scalar(made.layout.zero) >= 3 and engine(case.engine, made.chip.kind).accumulates
+
+
+def _smaller(layout: Layout, made: Setup, factors: Held, fitted: Callable[[Layout], Layout]) -> Layout:
+    """The layout with the largest micro-batch that fits without whole layers recomputed, else the largest that fits at all."""
+    room, tried = scalar(made.machine.capacity) * USABLE, []
+    while True:
+        total = scalar(memory(layout, made.work, made.ops, factors).total)
+        tried.append((total <= room, scalar(layout.recompute) < FULL, layout))
+        if (tried[-1][0] and tried[-1][1]) or scalar(layout.mbs) <= 1.0:
+            break
+        half = max(scalar(layout.mbs) / 2.0, 1.0)
+        accum = layout.accum * layout.mbs / half
+        layout = fitted(msgspec.structs.replace(layout, mbs=half, accum=accum, recompute=made.layout.recompute, share=made.layout.share))
+    best = [one for fits, light, one in tried if fits and light] or [one for fits, _, one in tried if fits] or [tried[0][2]]
+    return best[0]
+
+
+SPLITS = tuple((tp, pp) for size in (1, 2, 4, 8, 16, 32, 64, 128, 256) for tp in (8, 4, 2, 1) for pp in (size // tp,) if tp * pp == size)
+"""Tensor and pipeline parallelism in the order in which a model that does not fit is cut: no finer than needed, inside a server first."""
+
+
+def _split(case: Case, made: Setup, knowledge: Knowledge) -> Setup:
+    """Where a case tells no layout and the whole model does not fit a rank, the coarsest split that does."""
+    given = case.parallel
+    told = given is not None and any((given.tp, given.pp, given.cp, given.ep, given.fsdp, given.zero, given.style))
+    if told or made.chips == 1 or scalar(made.layout.zero) >= 3:
+        return made
+    for tp, pp in SPLITS:
+        if made.chips % (tp * pp) or made.arch.n_heads % tp or pp > scalar(made.ops.layers):
+            continue
+        parallel = msgspec.structs.replace(given or Parallel(), tp=tp, pp=pp, dp=None)
+        other = setup(msgspec.structs.replace(case, parallel=parallel), knowledge)
+        layout = other.layout if case.recompute else msgspec.structs.replace(other.layout, recompute=float(SELECTIVE))
+        total = memory(layout, other.work, other.ops, held(knowledge.constants["memory"], other)).total
+        if scalar(total) <= USABLE * scalar(other.machine.capacity):
+            note = f"tensor x pipeline parallelism of {tp} x {pp} assumed"
+            return other if tp * pp == 1 else msgspec.structs.replace(other, notes=(*other.notes, note))
+    return made
 
 
 def settled(layout: Layout, work: Workload, ops: Operations, machine: Machine, factors: Held, coherent: bool = False) -> Layout:

@@ -11,11 +11,12 @@ import re
 
 from bedplate.core.records import Record
 from bedplate.planner.facts.architecture import Architecture, LayerGroup, counted_params
-from bedplate.planner.facts.cases import Case, ModelName, Unsupported
+from bedplate.planner.facts.cases import Case, ModelName, Parallel, Unsupported
 from bedplate.planner.facts.knowledge import Knowledge, machine
 from bedplate.planner.facts.knowledge import model as known_model
 from bedplate.planner.facts.systems import BYTES, Accelerator, Systems
 from bedplate.planner.kernels.limits import attainable
+from bedplate.planner.kernels.wires import scale_up
 
 from .engines import QUANTISE, Engine, engine, unfused
 from .layout import FULL, NONE, SELECTIVE, Layout
@@ -32,6 +33,8 @@ GRAPHED_FROM = "26.06"
 """The release from which mixtures run as whole CUDA graphs on Blackwell."""
 STYLES = ("tp", "sequential")
 """How several accelerators share a model in inference: by tensor, or layers one after the other."""
+UNNAMED = "engine:unnamed"
+"""The label of a case that names no engine."""
 FROZEN = ("lora", "qlora", "adapter", "adapter_v2", "inference")
 USUAL_TOKENS = {False: 8192, True: 4096}
 """Tokens of a sequence in published training of dense models and of mixtures, where a case does not say."""
@@ -49,8 +52,6 @@ KEPT_LOW = 0.85
 """Of a gated layer's activations where the inputs of its products are kept in 8 bits (Transformer Engine)."""
 RMS_BYTES = 26.0
 """Kept a token, layer and channel by two RMS norms computed step by step in fp32 (input, its square's root, product)."""
-SCALEUP_GBS = 32.0
-"""GB/s of a chip without a link of its own: PCIe 4.0 x16."""
 
 
 class Setup(Record, frozen=True, kw_only=True):
@@ -73,7 +74,8 @@ def setup(case: Case, knowledge: Knowledge) -> Setup:
     arch = architecture(case, knowledge)
     chip = machine(case, knowledge)
     sold = knowledge.systems.accelerator(chip.name)
-    own = engine(case.engine, chip.kind)
+    staged = case.parallel is not None and case.parallel.zero is not None
+    own = engine(case.engine or ("deepspeed" if staged else None), chip.kind)
     notes: list[str] = []
     seq = _seq(case, arch, notes)
     mtp = own.mtp and "w/o MTP" not in (case.variant or "")
@@ -139,15 +141,21 @@ def _layout(case: Case, arch: Architecture, own: Engine, seq: float, notes: list
     dp = chips / (tp * pp * cp)
     if dp < 1 or dp != int(dp):
         raise Unsupported(f"{chips:.0f} accelerators do not hold tp {tp:.0f} x pp {pp:.0f} x cp {cp:.0f}")
+    if case.gbs and case.gbs < dp and not (given and (given.tp or given.cp or given.dp)):
+        tp = min(2.0 ** math.ceil(math.log2(dp / case.gbs)), float(math.gcd(int(dp), arch.n_heads or 1)))
+        dp = dp / tp
+        notes.append(f"tensor parallelism of {tp:.0f} assumed: there are fewer sequences than accelerators")
     mode = (given and given.fsdp) or ""
-    zero = {"full": 3, "hybrid": 3, "shard_grad_op": 2, "none": 1}.get(mode, own.zero)
+    zero = {"full": 3, "hybrid": 3, "shard_grad_op": 2, "none": 1}.get(mode, _stage(given, own))
     ep = float((given and given.ep) or _expert_default(arch, zero, chips / pp, notes))
     gbs = float(case.gbs or (case.tokens_per_step or 0.0) / seq or dp * (case.grad_accum or (STEADY * pp if pp > 1 else 1.0)))
     mbs, accum = _batch(case, own, gbs / dp, pp, zero)
-    level = case.recompute or _recompute_default(case, own, notes)
+    if pp > 1 and not (given and (given.vp or given.pp_schedule)):
+        vp = _interleaved(arch, pp, accum)
+    level = case.recompute or _recompute_default(case, arch, own, notes)
     shard = float((given and given.fsdp_degree) or (dp * cp if mode != "hybrid" else min(8.0, dp * cp)))
     said = given.sequence_parallel if given else None
-    sequence = said if said is not None else not (unfused(case) and level == "full")
+    sequence = said if said is not None else not (unfused(case, arch.gated) and level == "full")
     offload = bool(case.cpu_offload) or (own.offloads and level == "selective")
     schedule = ((given and given.pp_schedule) or "").lower()
     return Layout(
@@ -157,11 +165,31 @@ def _layout(case: Case, arch: Architecture, own: Engine, seq: float, notes: list
     )  # fmt: skip
 
 
-def _recompute_default(case: Case, own: Engine, notes: list[str]) -> str:
+def _stage(given: Parallel | None, own: Engine) -> int:
+    """What a case says is sharded, by ZeRO's stages (`ZeRO-2 (Pos+g)`, a number; a baseline shards nothing), else the engine's default."""
+    said = "" if given is None or given.zero is None else str(given.zero)
+    found = re.search(r"[0-3]", said)
+    return int(found[0]) if found else 0 if said else own.zero
+
+
+def _interleaved(arch: Architecture, pp: float, accum: float) -> float:
+    """Virtual stages of a pipeline whose source names none: one where it has micro-batches enough, else as many as keep it busiest.
+
+    Weighs the bubble (pp-1)/(vp x accum) against the unevenness of layers, embedding and head cut into pp x vp chunks.
+    """
+    blocks = sum(group.count for group in arch.groups) + 2.0
+    if accum >= STEADY * pp:
+        return 1.0
+    return min(
+        range(1, max(int(blocks / pp), 1) + 1), key=lambda vp: (pp - 1.0) / (vp * accum) + math.ceil(blocks / (pp * vp)) * pp * vp / blocks
+    )
+
+
+def _recompute_default(case: Case, arch: Architecture, own: Engine, notes: list[str]) -> str:
     level = own.recompute
-    if case.flops_convention == "hardware" or (unfused(case) and case.kind == "train_step"):
+    if case.flops_convention == "hardware" or (unfused(case, arch.gated) and case.kind == "train_step"):
         level = "full"
-    if own.stack == "litgpt" and (case.technique == "inference" or (case.n_accel or 1) > 1):
+    if own.stack == "litgpt" and case.kind == "memory" and (case.technique == "inference" or (case.n_accel or 1) > 1):
         level = "full"
     if level != "none":
         notes.append(f"{level} recomputation assumed, the engine's default")
@@ -196,7 +224,7 @@ def _workload(case: Case, arch: Architecture, chip: Accelerator, own: Engine, se
     precision = case.precision or "bf16"
     low = precision in QUANTISE and chip.peak(precision) != chip.peak("bf16")
     pure = bool(case.parallel and case.parallel.fsdp_mixed_precision == "pure")
-    old = unfused(case)
+    old = unfused(case, arch.gated)
     return Workload(
         seq=seq,
         low=float(low),
@@ -259,7 +287,7 @@ def _machine(case: Case, chip: Accelerator, sold: Accelerator, knowledge: Knowle
         memory=chip.mem_gbs * 1e9,
         capacity=chip.mem_gb * 2.0**30,
         domain=_domain(chip, chips, slices),
-        scaleup=(chip.scaleup_gbs or SCALEUP_GBS) * 1e9,
+        scaleup=scale_up(chip, chips)[1] * 1e9,
         fabric=_fabric(case, chip, knowledge.systems) / 8 * 1e9,
         power=(chip.tdp_w / sold.tdp_w) if chip.tdp_w and sold.tdp_w else 1.0,
     )
@@ -267,7 +295,7 @@ def _machine(case: Case, chip: Accelerator, sold: Accelerator, knowledge: Knowle
 
 def _domain(chip: Accelerator, chips: int, slices: int) -> float:
     """Chips that share the scale-up network: all where they fit; else the largest power of two (an NVL72 rack runs jobs of 64)."""
-    most = max(chip.scaleup_domain, 1)
+    most = scale_up(chip, chips)[0]
     if slices > 1:
         return chips / slices
     return float(chips) if chips <= most else 2.0 ** math.floor(math.log2(most))
@@ -297,7 +325,8 @@ def _labels(case: Case, own: Engine, arch: Architecture, chip: Accelerator) -> t
         labels += [f"release:{release}", *(["graphed"] if release >= GRAPHED_FROM and generation in BLACKWELL else [])]
     dropping = "drop" in (case.variant or "") and "dropless" not in (case.variant or "")
     marks = {
-        "era:2022": unfused(case),
+        "era:2022": unfused(case, arch.gated),
+        UNNAMED: case.engine is None,
         "ampere-attention": own.ampere_attention and chip.kind == "gpu" and generation not in ("A100", "V100"),
         "eager": case.compile is False,
         "autocast": (case.precision_detail or "").startswith("amp"),
