@@ -150,6 +150,10 @@ LENGTHS = (
     click.option("--osl", type=COUNT, required=True, metavar="TOKENS", help="Tokens of an answer, on average."),
     click.option("--precision", default="", help="Format of weights and products (default: the checkpoint's)."),
     click.option("--engine", default="vllm", show_default=True, help="vllm, sglang, tensorrt-llm."),
+    click.option("--prefix-hit", type=SHARE, default="0", help="Share of the prompts' tokens whose cache is ready."),
+    click.option("--draft", default="", metavar="NAME|mtp", help="Speculate: a small model, or the model's own block, drafts tokens."),
+    click.option("--acceptance", type=SHARE, default="70%", show_default=True, help="Chance that a drafted token is accepted."),
+    click.option("--draft-tokens", type=int, default=4, show_default=True, help="Tokens that are drafted a step."),
 )
 
 
@@ -160,12 +164,16 @@ LENGTHS = (
     click.option("--ttft", "ttft_s", type=DURATION, metavar="500ms", help="99 of 100 first tokens within that."),
     click.option("--tpot", "tpot_s", type=DURATION, metavar="30ms", help="99 of 100 requests within that a token."),
     click.option("--quiet-rate", type=RATE, metavar="1/s", help="Requests at the quietest: how few instances may stay then."),
-    click.option("--prefix-hit", type=SHARE, default="0", help="Share of the prompts' tokens whose cache is ready."),
+    click.option("--length-cv", type=float, default=1.0, show_default=True, help="How lengths scatter: deviation over mean; 0: all alike."),
     click.option("--months", type=float, default=1.0, show_default=True, help="How long it is to run."),
     without=("by",),
 )
 def serve(**options: Any) -> Question:
-    """Serve a model to a rate of requests, within latency limits."""
+    """Serve a model to a rate of requests, within latency limits.
+
+    A closed form searches; the choice and the runner-up are then simulated, request by request, and get more instances where one in a
+    hundred is too late. Prompts and answers share their machines: prefill and decode on workers apart are answered by --cases alone.
+    """
     return Serve(**options)
 
 

@@ -14,6 +14,7 @@ from bedplate.core.errors import UserError
 from bedplate.planner.asking.sizing import Assumption, Breakdown, Design, Sizing
 
 from . import size_charts as charts
+from .size_percentiles import percentiles
 from .size_words import (
     OBJECTIVES,
     goals,
@@ -61,7 +62,9 @@ def write_page(found: Sizing, path: Path) -> None:
 def sizing_page(found: Sizing) -> str:
     """The whole HTML page."""
     best = found.best
-    chosen = [_tiles(best), _choice(found), _numbers(found), _breakdowns(best.breakdowns), _machines(found)] if best else [_refused(found)]
+    chosen = [_refused(found)]
+    if best is not None:
+        chosen = [_tiles(best), _choice(found), _numbers(found), percentiles(found), _breakdowns(best.breakdowns), _machines(found)]
     rest = [_pair(_front(found), _tornado(found)), _timeline(found), _options(found), _assumptions(found.assumptions), _foot()]
     return page(title(found.question), [_head(found), *chosen, *rest], CSS)
 

@@ -9,10 +9,11 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from bedplate.planner.asking.sizing import Breakdown, Design, Sizing
+from bedplate.planner.asking.sizing import Breakdown, Design, Simulated, Sizing
 
 from .blocks import bar
 from .common import console, table
+from .size_percentiles import HEADS, instance, rows
 from .size_words import label, laid_out, layout, news, offer, ordered, part_label, shown, target, unit_of, written
 
 BAR = 36
@@ -35,6 +36,8 @@ def draw(found: Sizing) -> None:
         if found.binding is not None:
             more = f"; {found.binding.relaxed}" if found.binding.relaxed else ""
             out.print(f"  - binds: {escape(found.binding.constraint)} ({escape(found.binding.limit)}){escape(more)}")
+        if found.best.simulated is not None:
+            _percentiles(out, found.best.simulated)
         for breakdown in found.best.breakdowns:
             _breakdown(out, breakdown)
     _options(out, found)
@@ -65,6 +68,15 @@ def _laid_out(drawn: Table, best: Design, second: Design | None) -> None:
     mine, others = dict(laid_out(best)), dict(laid_out(second)) if second else {}
     for name in dict.fromkeys((*mine, *others)):
         drawn.add_row(escape(name), escape(mine.get(name, "")), *([escape(others.get(name, ""))] if second else []))
+
+
+def _percentiles(out: Console, found: Simulated) -> None:
+    """What the choice's requests get, by simulation and by the closed form."""
+    out.print(f"\n[bold]simulated[/bold]  [dim]{escape(instance(found))}[/dim]")
+    drawn = table("", *(f"#{head}" for head in HEADS[1:]))
+    for row in rows(found):
+        drawn.add_row(*(escape(cell) for cell in row))
+    out.print(drawn)
 
 
 def _breakdown(out: Console, breakdown: Breakdown) -> None:

@@ -98,6 +98,7 @@ PARTS = {
     "iteration": {
         "weights": "reading weights", "kv": "reading caches", "compute": "matrix products beyond that",
         "communication": "communication between accelerators", "overhead": "engine and launches",
+        "drafting": "drafts of the tokens to verify",
     },
     "memory": {
         "optimiser": "optimiser states", "caches": "KV caches", "buffers": "communication buffers", "reserve": "allocator's reserve",
@@ -204,13 +205,16 @@ _FIELDS: dict[str, Show] = {
     "items": show_count, "batch_items": show_count, "item_bytes": show_bytes, "storage_gbs": _unit("GB/s"),
     "tokens": show_count, "seq_len": lambda v: f"{v:,.0f} tokens", "batch_tokens": show_count, "rate": lambda v: f"{v:g} requests a second",
     "requests": show_count, "ttft_s": show_seconds, "tpot_s": show_seconds, "prefix_hit": _percent, "utilisation": _percent,
+    "acceptance": _percent, "length_cv": lambda v: f"by {v:.0%} of their means",
     "isl": lambda v: f"{v:g} tokens", "osl": lambda v: f"{v:g} tokens", "by_s": show_days, "budget_usd": show_usd,
     "max_power_w": show_watts,
 }  # fmt: skip
 _NAMES = {
     "batch_items": "global batch (images)", "item_bytes": "an image in storage", "storage_gbs": "storage reads",
     "seq_len": "sequence", "batch_tokens": "global batch (tokens)", "isl": "prompt", "osl": "answer", "ttft_s": "first token within",
-    "tpot_s": "a token within", "prefix_hit": "prompts found in the cache", "on": "machines", "gpus": "accelerators, exactly",
+    "tpot_s": "a token within", "prefix_hit": "prompts found in the cache",
+    "draft": "tokens drafted by", "acceptance": "drafts accepted", "draft_tokens": "drafted a step", "length_cv": "lengths scatter",
+    "on": "machines", "gpus": "accelerators, exactly",
     "max_gpus": "accelerators, at most", "by_s": "done within", "budget_usd": "money, at most", "max_power_w": "power, at most",
     "residency": "data may lie in", "export": "export class, at most", "terms": "ways of paying", "hall_kw": "hall, kW",
     "rack_kw": "rack, kW",
@@ -219,7 +223,8 @@ _NAMES = {
 
 def workload(question: Question) -> list[tuple[str, str]]:
     """What was asked, its limits apart: (name, value)."""
-    return _said(question, skip=("limits", "ttft_s", "tpot_s"))
+    drafts = () if getattr(question, "draft", "") else ("acceptance", "draft_tokens")
+    return _said(question, skip=("limits", "ttft_s", "tpot_s", *drafts))
 
 
 def goals(question: Question) -> list[tuple[str, str]]:
