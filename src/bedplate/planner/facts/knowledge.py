@@ -88,6 +88,8 @@ def model(case: Case, knowledge: Knowledge) -> Architecture:
     except NotFound as error:
         raise Unsupported(f"{error.what} ({error.why})") from None
     named = case.model
+    if (named.d_model or arch.d_model) < (named.n_heads or arch.n_heads):
+        raise Unsupported(f"{named.name} of width {named.d_model or arch.d_model} has no {named.n_heads or arch.n_heads} heads")
     return as_printed(
         arch,
         n_layers=named.n_layers,

@@ -42,6 +42,8 @@ def collective(case: Case, knowledge: Knowledge) -> Answer:
     named = case if case.accelerator else msgspec.structs.replace(case, accelerator=STAND_IN)
     chip = machine(named, knowledge)
     ranks, size = float(case.n_accel or 8), case.bytes or LARGE_MESSAGE
+    if ranks < 2:
+        raise Unsupported("one accelerator exchanges nothing")
     net, basis = wires(msgspec.structs.replace(named, collective=kind), chip, knowledge.systems, constants, ranks)
     seconds = _seconds(kind, size, ranks, net)
     groups = ("large",) if size >= LARGE else ("small",)
