@@ -55,7 +55,8 @@ class Simulated(Record, frozen=True, kw_only=True):
 
     Times in s: `ttft_s` to the first token, `tpot_s` a token after it (a request's mean), `gap_s` between two outputs of a stream. `queue`:
     requests that wait to enter, `running`: that run, on average; `caches`: share of the caches held, `busy`: share of the time at work.
-    `requests` of a coefficient of variation `length_cv` were counted. The closed form asked for `asked` instances.
+    `requests` of a coefficient of variation `length_cv` were counted. The closed form asked for `asked` instances, and where
+    there are more, those `broke` a limit.
     """
 
     ttft_s: Times
@@ -69,6 +70,7 @@ class Simulated(Record, frozen=True, kw_only=True):
     length_cv: float
     instances: int
     asked: int
+    broke: str = ""
     closed_form: dict[str, float] = msgspec.field(default_factory=dict)
 
 

@@ -50,12 +50,14 @@ class Spreads(Record, frozen=True, kw_only=True):
 def served(question: Serve, offer: Offer, instance: Instance, knowledge: Knowledge, least: int = 1) -> Design | None:
     """The design that serves the whole rate for `months` with no fewer than `least` instances; None where `gpus` is no whole number of
     such instances."""
-    number = max(math.ceil(question.rate / instance.rps), least)
+    number = math.ceil(question.rate / instance.rps)
     exactly, size = question.limits.gpus, instance.layout.n_accel
     if exactly is not None:
         if exactly % size:
             return None
         number = max(number, exactly // size)
+    carried = instance.rps if least <= number else question.rate / least
+    number = max(number, least)
     known = _spreads(question, instance, knowledge.constants["serving"])
     state = instance.at(question.rate / number)
     few, many = (math.ceil(number_of / instance.rps) for number_of in _rates(question.rate, known.speed))
@@ -67,7 +69,7 @@ def served(question: Serve, offer: Offer, instance: Instance, knowledge: Knowled
     design = _design(offer, instance, state, number, _per_token(made, tokens) | {"cold_start_s": wait})
     if question.quiet_rate is None:
         return design
-    bounds = autoscaling(question.quiet_rate, question.rate, instance.rps, wait.value, target=1.0, to_zero=True)
+    bounds = autoscaling(question.quiet_rate, question.rate, carried, wait.value, target=1.0, to_zero=True)
     quiet = {"instances when quiet": bounds.least, "requests that wait after a jump": round(bounds.backlog)}
     return msgspec.structs.replace(design, layout=design.layout | quiet)
 

@@ -13,14 +13,11 @@ def bought(found: Sizing, without: Sizing, draft: str) -> tuple[str, ...]:
     """The tokens a step, and what they save or cost against `without`."""
     if found.best is None:
         return ()
-    told = f"{draft} drafts {found.best.layout['drafted tokens']} tokens a step, of which and of the verified one {_yield(found.best)} stay"
+    layout = found.best.layout
+    told = f"{draft} drafts {layout['drafted tokens']} tokens a step, which yields {layout['tokens a step']:g} of the answer's"
     if without.best is None:
         return (told, f"without drafts no design keeps to every limit: {'; '.join(without.conflict)}")
     return (told, f"without drafts the best is {without.best.name}: {_difference(found.best, without.best)}")
-
-
-def _yield(design: Design) -> str:
-    return f"{design.layout['tokens a step']:g}"
 
 
 def _difference(best: Design, plain: Design) -> str:

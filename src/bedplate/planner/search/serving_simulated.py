@@ -62,7 +62,7 @@ class Rehearsal:
         self._plays: dict[tuple[str, ServeLayout, float, int], Played] = {}
 
     def of(self, made: Sequence[Made], limits: Sequence[Constraint], objective: str) -> list[Made]:
-        """The same designs, the best by `objective` and the runner-up simulated."""
+        """The same designs, the best by `objective` and the runner-up simulated, and what is of the same instances by other offers."""
         kept = list(made)
         for _ in range(MOST):
             picked = pick([one.design for one in kept], limits, objective)
@@ -70,21 +70,23 @@ class Rehearsal:
             at = next((i for design in chosen for i, one in enumerate(kept) if _unplayed(one, design)), None)
             if at is None:
                 break
-            kept[at] = self._held(kept[at], limits)
+            kind = _kind(kept[at].instance)
+            kept = [self._held(one, limits) if one.design.simulated is None and _kind(one.instance) == kind else one for one in kept]
         return kept
 
     def _held(self, made: Made, limits: Sequence[Constraint]) -> Made:
         """The design with as many instances as its simulation needs; as it is, and breaking the limit, where no number does."""
         slo = [one for one in limits if one.quantity in ("ttft_p99_s", "tpot_p99_s")]
         first = self._with(made, made.number)
-        if all(one.met(first.design) for one in slo):
+        broken = [f"{one.told}, found {_found(first.design, one)}" for one in slo if not one.met(first.design)]
+        if not broken:
             return first
         tried = sorted({math.ceil(made.number * k) for k in STEPS} - {made.number})
         found, low, high = None, 0, len(tried) - 1
         far = any(first.design.quantities[one.quantity].value > FAR * one.limit for one in slo)
         while low <= high:
             middle = (low + high) // 2 if found else high if low or far else 0
-            more = self._with(made, tried[middle])
+            more = self._with(made, tried[middle], "; ".join(broken))
             if all(one.met(more.design) for one in slo):
                 found, high = more, middle - 1
             elif middle == len(tried) - 1:
@@ -93,22 +95,22 @@ class Rehearsal:
                 low = middle + 1
         return found or first
 
-    def _with(self, made: Made, number: int) -> Made:
-        """The design of that many instances, with its simulation."""
+    def _with(self, made: Made, number: int, broke: str = "") -> Made:
+        """The design of that many instances, with its simulation; with fewer it `broke` a limit."""
         question, instance = self._question, made.instance
         design = served(question, made.offer, instance, self._knowledge, number)
         assert design is not None
         result = self._play(instance, question.rate / number)
         counted = Simulated(
             ttft_s=result.ttft, tpot_s=result.tpot, gap_s=result.gap, queue=result.queue, running=result.running, caches=result.caches,
-            busy=result.busy, requests=COUNTED, length_cv=question.length_cv, instances=number, asked=made.number,
+            busy=result.busy, requests=COUNTED, length_cv=question.length_cv, instances=number, asked=made.number, broke=broke,
             closed_form={name: design.quantities[name].value for name in ("ttft_s", "ttft_p99_s", "tpot_s", "tpot_p99_s")},
         )  # fmt: skip
         return msgspec.structs.replace(made, design=played(question, design, counted, instance, self._knowledge))
 
     def _play(self, instance: Instance, rate: float) -> Played:
         """The simulation of that instance at that rate; once for all its terms and offers."""
-        key = instance.chip.name, instance.layout, float(instance.machine.rates.link), round(1e6 * rate)
+        key = (*_kind(instance), round(1e6 * rate))
         if key not in self._plays:
             demand, most = instance.demand, int(MOST_RUNNING * instance.layout.attention_dp)
             edge = max(LEAST_EDGE, math.ceil(instance.at(rate).running))
@@ -120,13 +122,22 @@ class Rehearsal:
         return self._plays[key]
 
 
+def _kind(instance: Instance) -> tuple[str, ServeLayout, float]:
+    """What instances have alike that get the same times: the chip, the layout, the link."""
+    return instance.chip.name, instance.layout, float(instance.machine.rates.link)
+
+
 def _unplayed(one: Made, design: Design) -> bool:
     """Whether that is the design (its `lost` apart), and nobody played it yet."""
     same = msgspec.structs.replace(design, lost=one.design.lost, feasible=one.design.feasible) == one.design
     return same and design.simulated is None
 
 
-def said(design: Design | None, question: Serve) -> list[str]:
+def _found(design: Design, limit: Constraint) -> str:
+    return f"{design.quantities[limit.quantity].value * 1e3:,.0f} ms"
+
+
+def said(design: Design | None) -> list[str]:
     """What the simulation found, in words."""
     found = design.simulated if design else None
     if found is None:
@@ -135,7 +146,5 @@ def said(design: Design | None, question: Serve) -> list[str]:
     counted = f"{found.requests:,} simulated requests, lengths scattered by {found.length_cv:.0%} of their means (--length-cv)"
     told = [f"{counted}: 99 of 100 first tokens within {found.ttft_s.p99 * 1e3:,.0f} ms, {found.tpot_s.p99 * 1e3:,.1f} ms a token"]
     if found.instances > found.asked:
-        limits = [name for name, limit in (("first token", question.ttft_s), ("token", question.tpot_s)) if limit is not None]
-        why = f"with those, the simulated 99th percentile of a {' or '.join(limits)} broke its limit"
-        told.append(f"{found.instances} instances, where the closed form asked for {found.asked}: {why}")
+        told.append(f"{found.instances} instances, where the closed form asked for {found.asked}, which broke: {found.broke}")
     return told

@@ -102,7 +102,7 @@ def _serve(question: Serve, knowledge: Knowledge) -> Sizing:
     sized = _sized(question, objective, quick or designs, limits, listed, knowledge, len(designs))
     if sized.best is None:
         return sized
-    told = said(sized.best, question)
+    told = said(sized.best)
     told += [f"no number of {', '.join(sorted(slow))} keeps to the latency limits"] if slow else []
     loose = [msgspec.structs.replace(question, **{one.quantity.replace("_p99", ""): one.limit * RELAX}) for one in slo]
     beyond = [one.design for looser in loose for one in _served(looser, listed, knowledge)]
