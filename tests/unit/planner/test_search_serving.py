@@ -72,7 +72,7 @@ def test_a_prompt_beyond_the_context_is_refused_in_words() -> None:
 @pytest.mark.parametrize(
     ("changed", "said"),
     [
-        ({"engine": "pytorchx"}, "no serving engine 'pytorchx'"), ({"model": "ResNet-50"}, "does not write tokens"),
+        ({"engine": "pytorchx"}, "no serving engine 'pytorchx'"), ({"model": "Whisper-Large-v3"}, "does not write tokens"),
         ({"rate": 1e12}, "rate is 1e"), ({"rate": math.inf}, "rate is inf"), ({"months": math.nan}, "months is nan"),
         ({"isl": 0.5}, "isl is 0.5"), ({"tpot_s": 0.0}, "tpot_s is 0"), ({"prefix_hit": 1.5}, "prefix_hit is 1.5"),
     ],
@@ -83,8 +83,8 @@ def test_a_question_without_an_answer_is_refused_in_words(changed: dict[str, Any
 
 
 @pytest.mark.parametrize("model", ["FLUX.1-dev", "BERT-large", "ViT-B/16"])
-def test_only_models_that_write_tokens_are_served(model: str) -> None:
-    with pytest.raises(UserError, match="does not write tokens"):
+def test_only_models_that_write_tokens_are_asked_for_them(model: str) -> None:
+    with pytest.raises(UserError, match=f"does not belong to {KNOWN.architecture(model).name}"):
         _ask(model=model)
 
 

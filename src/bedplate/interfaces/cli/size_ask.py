@@ -46,8 +46,16 @@ def _dollars(text: str) -> float:
     return units.count(text.upper().removesuffix("USD").strip().removeprefix("$"))
 
 
+def _pixels(text: str) -> tuple[int, int]:
+    """`1280x720`: width, height. Raises UserError for another text."""
+    sides = text.lower().split("x")
+    if len(sides) != 2 or not all(side.isdecimal() for side in sides):
+        raise UserError(f"'{text}' is no size of a picture", next="write 1280x720: width, then height")
+    return int(sides[0]), int(sides[1])
+
+
 COUNT, DURATION, POWER = Unit("number", units.count), Unit("duration", units.seconds), Unit("power", units.watts)
-BYTES = Unit("size", units.byte_count)
+BYTES, PIXELS = Unit("size", units.byte_count), Unit("pixels", _pixels)
 RATE, SHARE, DOLLARS = Unit("rate", units.per_second), Unit("share", units.share), Unit("usd", _dollars)
 
 LIMITS = {
@@ -146,10 +154,13 @@ def finetune(seq_len: float, **options: Any) -> Question:
 
 
 LENGTHS = (
-    click.option("--isl", type=COUNT, required=True, metavar="TOKENS", help="Tokens of a prompt, on average."),
-    click.option("--osl", type=COUNT, required=True, metavar="TOKENS", help="Tokens of an answer, on average."),
+    click.option("--isl", type=COUNT, default="0", metavar="TOKENS", help="Tokens of a prompt, on average, or of a text to embed."),
+    click.option("--osl", type=COUNT, default="0", metavar="TOKENS", help="Tokens of an answer, on average."),
     click.option("--precision", default="", help="Format of weights and products (default: the checkpoint's)."),
     click.option("--engine", default="vllm", show_default=True, help="vllm, sglang, tensorrt-llm."),
+    click.option("--resolution", type=PIXELS, metavar="1024x1024", help="Width and height of an image or a video (default: the model's)."),
+    click.option("--steps", type=int, metavar="28", help="Denoising steps (default: 28 an image, 50 a video)."),
+    click.option("--frames", type=int, metavar="81", help="Frames of a video (default: 81)."),
     click.option("--prefix-hit", type=SHARE, default="0", help="Share of the prompts' tokens whose cache is ready."),
     click.option("--draft", default="", metavar="NAME|mtp", help="Speculate: a small model, or the model's own block, drafts tokens."),
     click.option("--acceptance", type=SHARE, default="70%", show_default=True, help="Chance that a drafted token is accepted."),
@@ -162,6 +173,7 @@ LENGTHS = (
     *LENGTHS,
     click.option("--rate", type=RATE, required=True, metavar="40/s", help="Requests that arrive."),
     click.option("--ttft", "ttft_s", type=DURATION, metavar="500ms", help="99 of 100 first tokens within that."),
+    click.option("--latency", "latency_s", type=DURATION, metavar="8s", help="99 of 100 images, videos or embeddings within that."),
     click.option("--tpot", "tpot_s", type=DURATION, metavar="30ms", help="99 of 100 requests within that a token."),
     click.option("--quiet-rate", type=RATE, metavar="1/s", help="Requests at the quietest: how few instances may stay then."),
     click.option("--length-cv", type=float, default=1.0, show_default=True, help="How lengths scatter: deviation over mean; 0: all alike."),
@@ -169,7 +181,7 @@ LENGTHS = (
     without=("by",),
 )
 def serve(**options: Any) -> Question:
-    """Serve a model to a rate of requests, within latency limits.
+    """Serve a model to a rate of requests, within latency limits: tokens, images, videos or embeddings.
 
     A closed form searches; the choice and the runner-up are then simulated, request by request, and get more instances where one in a
     hundred is too late. Prompts and answers share their machines: prefill and decode on workers apart are answered by --cases alone.
@@ -177,9 +189,12 @@ def serve(**options: Any) -> Question:
     return Serve(**options)
 
 
-@asked(MODEL, *LENGTHS, click.option("--requests", type=COUNT, required=True, metavar="1M", help="Requests to answer."))
+@asked(
+    MODEL, *LENGTHS,
+    click.option("--requests", "--items", "requests", type=COUNT, required=True, metavar="1M", help="How many to answer."),
+)  # fmt: skip
 def batch(**options: Any) -> Question:
-    """Answer many requests offline."""
+    """Answer many requests offline: tokens, images, videos or embeddings."""
     return Batch(**options)
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from bedplate.core.units import show_bytes, show_count, show_days, show_number, show_seconds, show_usd, show_watts
+from bedplate.core.units import show_bytes, show_count, show_days, show_joules, show_number, show_seconds, show_usd, show_watts
 from bedplate.planner.asking.questions import Batch, Cost, Finetune, Limits, Question, Serve, Site, Train
 from bedplate.planner.asking.sizing import Design, Sizing
 from bedplate.planner.facts.estimate import Estimate
@@ -52,7 +52,10 @@ QUANTITIES: dict[str, tuple[str, Show]] = {
     "energy_kwh": ("energy at the meter", _energy),
     "carbon_kg": ("carbon", _carbon),
     "step_time_s": ("step", show_seconds),
-    "items_per_s": ("images a second", show_count),
+    "items_per_s": ("items a second", show_count),
+    "latency_s": ("latency, mean", show_seconds),
+    "latency_p99_s": ("latency, 99 %", show_seconds),
+    "used": ("share of the time at work", _percent),
     "tokens_per_s": ("tokens a second", show_count),
     "output_tokens_per_s": ("tokens a second out", show_count),
     "mfu": ("share of the peak (MFU)", _percent),
@@ -64,6 +67,8 @@ QUANTITIES: dict[str, tuple[str, Show]] = {
     "cold_start_s": ("until one more instance answers", show_seconds),
     "tpot_s": ("a token, mean", show_seconds),
     "tpot_p99_s": ("a token, 99 %", show_seconds),
+    "usd_per_thousand_items": ("a thousand items", lambda v: show_usd(v) if v >= 1 else f"${v:.3g}"),
+    "energy_per_item_j": ("energy of an item", show_joules),
     "energy_per_token_j": ("energy a token out", lambda v: f"{v:.3g} J"),
     "kw_per_rack": ("power of a rack", _unit("kW")),
     "it_w": ("power of the machines, most", show_watts),
@@ -94,6 +99,10 @@ PARTS = {
         "data": "data-parallel communication that shows", "pipeline": "pipeline transfers that show", "bubble": "pipeline bubble",
         "jitter": "waiting for the slowest",
         "storage": "waiting for the storage", "decoding": "waiting for processors to decode",
+    },
+    "batch": {
+        "dense": "matrix products", "elementwise": "memory-bound parts", "exchange": "communication between accelerators",
+        "launch": "waiting for the host", "text": "text encoders", "decode": "decoding to pixels",
     },
     "iteration": {
         "weights": "reading weights", "kv": "reading caches", "compute": "matrix products beyond that",
@@ -191,6 +200,8 @@ def title(question: Question) -> str:
             return f"Train {question.model} on {show_count(question.tokens)} tokens"
         case Finetune():
             return f"Tune {question.model} on {show_count(question.tokens)} tokens ({question.method})"
+        case Batch(osl=0.0):
+            return f"Run {question.model} for {show_count(question.requests)} items"
         case Serve():
             return f"Serve {question.model} to {question.rate:g} requests a second"
         case Batch():
@@ -206,12 +217,14 @@ _FIELDS: dict[str, Show] = {
     "tokens": show_count, "seq_len": lambda v: f"{v:,.0f} tokens", "batch_tokens": show_count, "rate": lambda v: f"{v:g} requests a second",
     "requests": show_count, "ttft_s": show_seconds, "tpot_s": show_seconds, "prefix_hit": _percent, "utilisation": _percent,
     "acceptance": _percent, "length_cv": lambda v: f"by {v:.0%} of their means",
+    "latency_s": show_seconds,
     "isl": lambda v: f"{v:g} tokens", "osl": lambda v: f"{v:g} tokens", "by_s": show_days, "budget_usd": show_usd,
     "max_power_w": show_watts,
 }  # fmt: skip
 _NAMES = {
     "batch_items": "global batch (images)", "item_bytes": "an image in storage", "storage_gbs": "storage reads",
-    "seq_len": "sequence", "batch_tokens": "global batch (tokens)", "isl": "prompt", "osl": "answer", "ttft_s": "first token within",
+    "seq_len": "sequence", "batch_tokens": "global batch (tokens)", "isl": "prompt", "osl": "answer",
+    "ttft_s": "first token within", "latency_s": "an answer within",
     "tpot_s": "a token within", "prefix_hit": "prompts found in the cache",
     "draft": "tokens drafted by", "acceptance": "drafts accepted", "draft_tokens": "drafted a step", "length_cv": "lengths scatter",
     "on": "machines", "gpus": "accelerators, exactly",
@@ -221,25 +234,36 @@ _NAMES = {
 }  # fmt: skip
 
 
+GOALS = ("ttft_s", "tpot_s", "latency_s")
+"""Fields of a question that are limits."""
+
+
 def workload(question: Question) -> list[tuple[str, str]]:
     """What was asked, its limits apart: (name, value)."""
     drafts = () if getattr(question, "draft", "") else ("acceptance", "draft_tokens")
-    return _said(question, skip=("limits", "ttft_s", "tpot_s", *drafts))
+    return _said(question, skip=("limits", *GOALS, *drafts))
 
 
 def goals(question: Question) -> list[tuple[str, str]]:
     """The limits that were set: (name, value)."""
-    kept = [(name, value) for name, value in _said(question) if name in (_NAMES["ttft_s"], _NAMES["tpot_s"])]
+    kept = [(name, value) for name, value in _said(question) if name in {_NAMES[goal] for goal in GOALS}]
     return kept + _said(question.limits)
+
+
+def _pixels(sides: tuple[int, int]) -> str:
+    return f"{sides[0]} x {sides[1]} pixels"
 
 
 def _said(record: Question | Limits, skip: tuple[str, ...] = ("limits",)) -> list[tuple[str, str]]:
     said = []
+    by_items = isinstance(record, Serve | Batch) and not record.osl
     for field in msgspec.structs.fields(record):
         value = getattr(record, field.name)
-        if field.name in skip or value in (None, "", ()):
+        if field.name in skip or value in (None, "", ()) or (by_items and value == field.default):
             continue
-        if isinstance(value, tuple):
+        if field.name == "resolution":
+            text = _pixels(value)
+        elif isinstance(value, tuple):
             numbers = isinstance(value[0], float)
             text = f"{len(value)} values, {min(value):g} to {max(value):g}" if numbers else ", ".join(value)
         elif isinstance(value, bool):

@@ -73,14 +73,21 @@ class Finetune(Record, frozen=True, kw_only=True, tag="finetune"):
 class Serve(Record, frozen=True, kw_only=True, tag="serve"):
     """Serve `model` to `rate` requests a second of `isl` prompt and `osl` answer tokens, 99 of 100 within `ttft_s` and `tpot_s`.
 
+    Images, videos and embeddings are answered whole, 99 of 100 within `latency_s`: `resolution` (width, height) in pixels, denoising
+    `steps`, `frames` of a video; `isl` tokens of a text that is embedded.
+
     `length_cv`: how lengths scatter about their means (their standard deviation over the mean; 0: all alike). `draft`: a model, or 'mtp'
     for the model's own block, that proposes `draft_tokens` a step, each accepted with the chance `acceptance` ('': none).
     """
 
     model: str
-    isl: float
-    osl: float
     rate: float
+    isl: float = 0.0
+    osl: float = 0.0
+    latency_s: float | None = None
+    resolution: tuple[int, int] | None = None
+    steps: int | None = None
+    frames: int | None = None
     ttft_s: float | None = None
     tpot_s: float | None = None
     precision: str = ""
@@ -101,8 +108,11 @@ class Batch(Record, frozen=True, kw_only=True, tag="batch"):
 
     model: str
     requests: float
-    isl: float
-    osl: float
+    isl: float = 0.0
+    osl: float = 0.0
+    resolution: tuple[int, int] | None = None
+    steps: int | None = None
+    frames: int | None = None
     precision: str = ""
     engine: str = "vllm"
     prefix_hit: float = 0.0

@@ -13,7 +13,8 @@ from bedplate.planner.facts.calibration import Constants
 from bedplate.planner.facts.knowledge import Knowledge
 from bedplate.planner.facts.systems import Accelerator
 
-from . import vision
+from . import generation, vision
+from .kinds import kind_of
 from .offers import Offer
 
 MOST_TRAINING = 8192
@@ -32,7 +33,10 @@ def doubts(question: Train | Finetune | Serve | Batch, best: Design, offer: Offe
     told = [*_bound(best, question.limits), *_parts_of_nodes(best, offer)]
     if isinstance(question, Train | Finetune):
         told += _of_training(question, best, offer, knowledge)
-    if not measured(offer.chip, knowledge.constants["training" if training else "serving"]):
+    arch = knowledge.architecture(question.model)
+    if isinstance(question, Serve | Batch) and kind_of(arch) != "language":
+        told += generation.warnings(arch, offer, knowledge)
+    elif not measured(offer.chip, knowledge.constants["training" if training else "serving"]):
         told.append(f"no run on {offer.chip.name} was ever compared: its data sheet alone stands behind these numbers")
     if training and best.n_accel > MOST_TRAINING:
         told.append(f"{best.n_accel:,} accelerators are more than any measured step had ({MOST_TRAINING:,}): the range does not cover that")

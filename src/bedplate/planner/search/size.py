@@ -20,11 +20,12 @@ from bedplate.planner.money.cost import cost
 from bedplate.planner.money.mix import Solve
 from bedplate.planner.site.answer import site
 
-from . import vision
+from . import generation, replicas, vision
 from .checks import readable, trainable, usable, within
 from .common import constraints, rests_on, swings
 from .doubts import doubts
 from .instances import Instance, instances
+from .kinds import kind_of, suited, suits
 from .offers import Offer, machine_key, offers, stands_behind, usual_terms
 from .pick import RELAX, Constraint, Picked, marked, pick, scorer
 from .serving import batched, numbers, served
@@ -42,6 +43,9 @@ def size(question: Question, knowledge: Knowledge, solve: Solve | None = None) -
         return cost(question, knowledge, solve)
     _known_precision(getattr(question, "precision", ""))
     answer: Callable[[Any, Knowledge], Sizing] = _ANSWERS[type(question)]
+    if isinstance(question, Serve | Batch):
+        suits(question, knowledge.architecture(question.model))
+        answer = answer if kind_of(knowledge.architecture(question.model)) == "language" else _by_items
     try:
         found = answer(question, knowledge)
         if isinstance(question, Serve | Batch) and question.draft:
@@ -131,6 +135,24 @@ def _batch(question: Batch, knowledge: Knowledge) -> Sizing:
         raise _nothing(question, arch, listed, knowledge)
     objective = _objective(question.limits) if _priced(designs) else "time_s"
     return _sized(question, objective, designs, constraints(question.limits), listed, knowledge, len(designs))
+
+
+def _by_items(question: Serve | Batch, knowledge: Knowledge) -> Sizing:
+    """Images, videos and embeddings, online or offline."""
+    arch = knowledge.architecture(question.model)
+    question = suited(question, arch)
+    listed = offers(question.limits, knowledge.systems, usual_terms(question))
+    machines = {machine_key(offer): offer for offer in listed}
+    found = {key: list(generation.replicas(question, offer, arch, knowledge)) for key, offer in machines.items()}
+    designs = list(replicas.designs(question, listed, found))
+    if not designs:
+        raise replicas.nothing(question, arch.name, found)
+    late = replicas.late(question)
+    online = isinstance(question, Serve)
+    objective = ("cost_usd" if _priced(designs) else "power_w") if online else _objective(question.limits)
+    beyond = list(replicas.designs(replicas.looser(question), listed, found)) if late else ()
+    limits = constraints(question.limits, time=not online) + late
+    return _sized(question, objective, designs, limits, listed, knowledge, len(designs), beyond)
 
 
 def _instances(question: Serve | Batch, listed: list[Offer], knowledge: Knowledge) -> dict[tuple[str, int], list[Instance]]:
