@@ -60,7 +60,7 @@ def served(question: Serve, offer: Offer, instance: Instance, knowledge: Knowled
     number = max(number, least)
     known = _spreads(question, instance, knowledge.constants["serving"])
     state = instance.at(question.rate / number)
-    few, many = (math.ceil(number_of / instance.rps) for number_of in _rates(question.rate, known.speed))
+    few, many = (math.ceil(number_of / carried) for number_of in _rates(question.rate, known.speed))
     needed = Estimate(value=number, low=min(few, number), high=max(many, number), basis=known.basis) if exactly is None else exact(number)
     time, tokens = exact(question.months * HOURS_MONTH * 3600, "as asked"), exact(question.rate * question.osl, "as asked")
     made = {"time_s": time, "output_tokens_per_s": tokens, "accelerators": needed.times(size)}
