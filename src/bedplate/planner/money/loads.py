@@ -19,7 +19,7 @@ from bedplate.planner.facts.systems import Node, Price, Systems
 
 from .mix import Mix, Rates, Solve, cheapest
 from .rent import HOURS_MONTH, hourly, lost_share, rented
-from .ways import offers
+from .ways import MOST_NODES, offers
 
 RENTED: tuple[Term, ...] = ("on-demand", "spot", "reserved-1y", "reserved-3y")
 COMMITTED: tuple[Term, ...] = ("reserved-1y", "reserved-3y")
@@ -34,10 +34,10 @@ def under_load(question: Cost) -> Cost:
     if not question.load:
         return question
     most = max(question.load)
-    if not all(0 <= nodes < math.inf for nodes in question.load) or not most > 0:
+    if not all(0 <= nodes <= MOST_NODES for nodes in question.load) or not most > 0:
         raise UserError(
             "the load needs no node in any hour" if not any(question.load) else "the load has an hour that is no number of nodes",
-            next="one number of nodes a line, an hour each, 0 or more",
+            next=f"one number of nodes a line, an hour each, from 0 to {MOST_NODES:,}",
         )  # fmt: skip
     return msgspec.structs.replace(question, count=math.ceil(most), utilisation=sum(question.load) / len(question.load) / math.ceil(most))
 

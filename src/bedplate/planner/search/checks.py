@@ -28,24 +28,44 @@ TRAINED_IN = {
 """Precision that products are trained in -> formats of a data sheet that a chip with it multiplies."""
 MOST_TOKENS = 1e16
 """Far more text than there is (3e14 tokens of public text: Villalobos et al., arXiv 2211.04325)."""
+MOST_BATCH_TOKENS = 1e10
+"""A thousand times the batches of published runs (60 M: DeepSeek-V3, arXiv 2412.19437)."""
 
 Asked = TypeVar("Asked", bound=Question)
 
 
 def readable(question: Asked) -> Asked:
-    """The question, its fields of the types they should be (a program may have put a text where a number belongs). Raises UserError."""
+    """The question, its fields of the types they should be (a program may have put a text where a number belongs).
+
+    Raises UserError, also for a number beyond all that is ever asked.
+    """
     try:
-        return msgspec.convert(msgspec.to_builtins(question), type(question))
+        read = msgspec.convert(msgspec.to_builtins(question), type(question))
     except (msgspec.ValidationError, TypeError) as error:
         raise UserError(f"the question cannot be read: {error}", next="give numbers, not texts: tokens=2e12, by_s=30 * 86400") from None
+    for name in read.__struct_fields__:
+        value = getattr(read, name)
+        for number in value if isinstance(value, tuple) else (value,):
+            if isinstance(number, int | float) and not abs(number) <= MOST:
+                raise UserError(f"{name.removesuffix('_s')} is {number:g}", why=f"no number of a question is above {MOST:g}")
+    return read
+
+
+MOST = 1e35
+"""More than any count, length or amount of money: a slip of the pen."""
 
 
 def within(limits: Limits) -> None:
-    """Raises UserError for a limit that nothing could keep to, or an export class that there is none of."""
+    """Raises UserError for a limit that nothing could keep to, two that contradict, or an export class that there is none of."""
     for name in ("gpus", "max_gpus", "by_s", "budget_usd", "max_power_w"):
         value = getattr(limits, name)
         if value is not None and not 0 < value < math.inf:
             raise UserError(f"{name} is {value:g}", why="a limit must be more than nothing, and not endless")
+    if limits.gpus is not None and limits.max_gpus is not None and limits.gpus > limits.max_gpus:
+        raise UserError(
+            "two limits cannot be met together", why=f"exactly {limits.gpus:,} accelerators, at most {limits.max_gpus:,}",
+            next="leave one of them out",
+        )  # fmt: skip
     if limits.export:
         known("export class", limits.export, EXPORT_ORDER, "--export")
 
@@ -73,6 +93,10 @@ def trainable(question: Train | Finetune, arch: Architecture) -> None:
         value = getattr(question, name, None)
         if value is not None and not 1 <= value < math.inf:
             raise UserError(f"{name} is {value:g}", why="it must be at least 1")
+    if isinstance(question, Finetune) and question.rank > arch.d_model:
+        raise UserError(f"adapters of rank {question.rank:,} are wider than {arch.name} ({arch.d_model:,})", next="--rank 16")
+    if (question.batch_tokens or 0.0) > MOST_BATCH_TOKENS:
+        raise UserError(f"a batch of {question.batch_tokens:.3g} tokens is more than any run had", next="--batch-tokens 16M")
     if question.tokens > MOST_TOKENS:
         raise UserError(f"{question.tokens:.3g} tokens are more than there is text", next="--tokens 15T")
     if question.batch_tokens and question.batch_tokens < question.seq_len / 2:

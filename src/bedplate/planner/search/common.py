@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 
 import msgspec
 
-from bedplate.core.units import show_days, show_seconds, show_watts
+from bedplate.core.units import show_days, show_number, show_seconds, show_watts
 from bedplate.planner.asking.questions import Limits
 from bedplate.planner.asking.sizing import Assumption, Breakdown, Part, Sensitivity, assumed
 from bedplate.planner.facts.estimate import Estimate, exact, product
@@ -72,7 +72,9 @@ def constraints(limits: Limits, *, time: bool = True) -> list[Constraint]:
         told = f"{limits.by_s / 86400:.3g} days" if limits.by_s >= 2 * 86400 else show_seconds(limits.by_s)
         found.append(Constraint(name="deadline", quantity="time_s", limit=limits.by_s, told=f"within {told}"))
     if limits.budget_usd is not None:
-        found.append(Constraint(name="budget", quantity="cost_usd", limit=limits.budget_usd, told=f"at most {limits.budget_usd:,.0f} USD"))
+        found.append(
+            Constraint(name="budget", quantity="cost_usd", limit=limits.budget_usd, told=f"at most {show_number(limits.budget_usd)} USD")
+        )
     if limits.max_power_w is not None:
         found.append(
             Constraint(name="power", quantity="power_max_w", limit=limits.max_power_w, told=f"at most {show_watts(limits.max_power_w)}")

@@ -19,8 +19,8 @@ from bedplate.planner.facts.estimate import Estimate
 from bedplate.planner.facts.systems import Accelerator, Node, Price, Systems
 from bedplate.planner.money.own import monthly
 from bedplate.planner.money.rent import HOURS_MONTH, hourly, newest
-from bedplate.planner.money.ways import electricity, purchase, terms_of_owning
-from bedplate.planner.places.grid import carbon, known, lies_in
+from bedplate.planner.money.ways import electricity, purchase, sold, terms_of_owning
+from bedplate.planner.places.grid import carbon, lies_in
 
 HOST_SHARE = 0.35
 """Power of processors, memory, network cards and fans over that of the accelerators: DGX H100 draws 10.2 kW for 5.6 kW of GPUs at its
@@ -59,8 +59,7 @@ def offers(limits: Limits, systems: Systems, terms: tuple[Term, ...]) -> list[Of
 
     Raises NotFound for an unknown name, UserError where none is left.
     """
-    for place in (limits.region, *limits.residency):
-        known(place, systems)
+    sold(limits, systems)
     found: list[Offer] = []
     for chip, only in _chips(limits, systems):
         if chip.exceeds(limits.export):
@@ -68,12 +67,12 @@ def offers(limits: Limits, systems: Systems, terms: tuple[Term, ...]) -> list[Of
         for term in limits.terms or terms:
             bought = _bought(chip, only, limits, systems) if term == "buy" else None
             found += [bought] if bought else _rented(chip, only, term, limits, systems)
-    if not found and limits.on:
+    if not found and limits.on and not limits.providers and "on-demand" in (limits.terms or ("on-demand",)):
         found = [_unpriced(chip, systems, limits) for chip, _ in _chips(limits, systems)]
     if not found:
         raise UserError(
             "no machine is on offer within these limits", why=_said(limits),
-            next="drop --region, --provider or --export, or bring a prices.csv: --systems FOLDER",
+            next="drop --region, --provider, --term or --export, or bring a prices.csv: --systems FOLDER",
         )  # fmt: skip
     return found
 
@@ -82,6 +81,7 @@ def _said(limits: Limits) -> str:
     told = {
         "region": limits.region,
         "provider": ", ".join(limits.providers),
+        "term": ", ".join(limits.terms),
         "export": limits.export,
         "residency": ", ".join(limits.residency),
     }

@@ -52,7 +52,8 @@ def pick(designs: Sequence[Design], constraints: Sequence[Constraint], objective
     score = scorer(objective)
     allowed = sorted((d for d in designs if all(c.met(d) for c in constraints)), key=score)
     if not allowed:
-        return Picked(best=None, runner_up=None, binding=None, conflict=conflict(designs, constraints), front=front(designs))
+        nearest = tuple(marked(design, constraints) for design in front(designs))
+        return Picked(best=None, runner_up=None, binding=None, conflict=conflict(designs, constraints), front=nearest)
     best = allowed[0]
     second = _second(allowed, best)
     return Picked(

@@ -1,0 +1,63 @@
+"""What limits leave: a design that breaks one never calls itself feasible, and what no row sells is not taken for on demand."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from bedplate.assembly import knowledge
+from bedplate.core.errors import UserError
+from bedplate.planner.asking.questions import Batch, Cost, Finetune, Limits, Site, Train
+from bedplate.planner.search.size import size
+
+KNOWN = knowledge(None)
+
+
+def _train(**given: Any) -> Train:
+    limits = {"on": ("h100",), **given.pop("limits", {})}
+    return Train(**{"model": "llama-3.1-8b", "tokens": 1e11, **given}, limits=Limits(**limits))
+
+
+@pytest.mark.parametrize(
+    ("question", "said"),
+    [
+        (_train(batch_tokens=1e300), "batch_tokens is 1e+300"),
+        (_train(batch_tokens=1e12), "more than any run had"),
+        (Train(model="resnet-50", items=1e6, epochs=1e300), "epochs is 1e+300"),
+        (_train(epochs=float("nan")), "epochs is nan"),
+        (_train(limits={"gpus": 8, "max_gpus": 4}), "cannot be met together"),
+        (Finetune(model="llama-3.1-8b", rank=100_000, limits=Limits(on=("h100",))), "wider than Llama-3.1-8B"),
+        (_train(limits={"providers": ("AWS",)}), "no provider 'AWS'"),
+        (_train(limits={"on": ("GB200-186GB",), "terms": ("reserved-3y",)}), "no machine is on offer"),
+        (Batch(model="llama-3.1-8b", isl=100, osl=10, requests=1e3, limits=Limits(on=("GB200-186GB",), providers=("aws",))), "on offer"),
+        (Cost(node="dgx-h100", limits=Limits(providers=("nope",))), "no provider 'nope'"),
+        (Cost(node="dgx-h100", count=10**23), "are no machines"),
+        (Cost(node="dgx-h100", load=(1e300,)), "load is 1e+300"),
+        (Cost(node="dgx-h100", load=(1e9,)), "no number of nodes"),
+        (Site(node="dgx-h100", nodes=16, oversubscription=float("nan")), "oversubscription is nan"),
+        (Site(node="dgx-h100", nodes=16, oversubscription=1e6), "oversubscription 1e+06"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_what_cannot_be_asked_is_refused_by_its_name(question: Any, said: str) -> None:
+    with pytest.raises(UserError) as caught:
+        size(question, KNOWN)
+    assert said in caught.value.what
+
+
+def test_where_nothing_keeps_the_limits_no_design_of_the_front_calls_itself_feasible() -> None:
+    found = size(_train(limits={"budget_usd": 1.0}), KNOWN)
+    assert found.best is None
+    assert found.conflict
+    assert not any(design.feasible for design in (*found.front, *found.options))
+
+
+def test_a_site_that_cannot_be_ready_is_told_the_way_that_is_ready_first() -> None:
+    found = size(Site(node="dgx-h100", nodes=128, limits=Limits(by_s=86400.0)), KNOWN)
+    soonest = min(
+        design.quantities["time_s"].value for design in found.options if "cost_usd" in design.quantities and design.provider == "own"
+    )
+    told = next(line for line in found.conflict if line.startswith("deadline"))
+    assert f"needs {soonest / (7 * 86400):,.0f} weeks" in told
+    assert "deadline 0.143 weeks" in told
