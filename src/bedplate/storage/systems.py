@@ -164,6 +164,8 @@ def _row(path: Path, line: int, record: dict[str, str], kind: type[R]) -> R:
     for column, cell in record.items():
         if cell is None or cell == "" or column is None:
             continue
+        if not (cell if column not in ("notes", "source") else cell.replace("\n", "")).isprintable():
+            raise UserError(f"{path.name}, line {line}: {column}: {cell!r} holds signs that cannot be printed", next=f"mend {path}")
         field, _, key = column.partition(".")
         if key:
             nested = cells.setdefault(field, {})

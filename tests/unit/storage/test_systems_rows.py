@@ -59,6 +59,7 @@ def test_a_users_prices_of_an_instance_take_the_place_of_all_of_ours(tmp_path: P
         ("accelerators.csv", CHIP + "A,v,80,3000,700,9e14,s,true\n", 2, "tflops.bf16: 9e+14 lies outside"),
         ("accelerators.csv", CHIP.replace("tdp_w", "tflops") + "A,v,80,3000,5,900,s,true\n", 2, "'5' stands beside tflops.bf16"),
         ("prices.csv", "name,provider,accelerator,n_accel,on_demand\nx,me,T4,0,1\n", 2, "at least 1 accelerator"),
+        ("accelerators.csv", CHIP + "A\x1b[2J,v,80,3000,700,900,s,true\n", 2, "signs that cannot be printed"),
         ("accelerators.csv", CHIP + "A,v,80,3000,700,-9,s,true\n", 2, "tflops.bf16: -9"),
         ("accelerators.csv", CHIP + "A,v,80,3000,700,900,recalled: a datasheet,true\n", 2, "verified"),
         ("accelerators.csv", CHIP + "A,v,80,3000,700,900,s,perhaps\n", 2, "verified"),

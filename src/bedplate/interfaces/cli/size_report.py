@@ -51,6 +51,7 @@ class Notes:
 
     def mark(self, basis: str) -> str:
         """The mark of a footnote with that text; nothing for no text."""
+        basis = " ".join(basis.split())
         return f"[^{self._numbers.setdefault(basis, len(self._numbers) + 1)}]" if basis else ""
 
     def lines(self) -> list[str]:
@@ -70,7 +71,12 @@ def assessment(found: Sizing, made: Assessment) -> str:
     parts += ["## Choice", _points(made.reasons), *_binding(found), "## Risks", _risks(made)]
     parts += ["## Cost by month", _months(made), "## Time line", _timeline(made.timeline), "## What every number rests on"]
     parts += [_figures(made), *notes.lines()]
-    return "\n\n".join(part for part in parts if part) + "\n"
+    return _inert("\n\n".join(part for part in parts if part)) + "\n"
+
+
+def _inert(page: str) -> str:
+    """The page without tags or links: it makes none itself, so that any stands in a name or a source that somebody gave."""
+    return page.replace("<", "&lt;").replace("](", "]\\(")
 
 
 def _summary(found: Sizing, made: Assessment) -> str:
