@@ -10,7 +10,7 @@ from bedplate.planner.facts.cases import Case
 from bedplate.planner.facts.knowledge import Knowledge
 from bedplate.planner.facts.systems import Accelerator
 from bedplate.planner.serving.datasets import lengths_of
-from bedplate.planner.serving.layout import layout_of, with_room
+from bedplate.planner.serving.layout import layout_of, with_caches
 from bedplate.planner.serving.model import serve
 from bedplate.planner.serving.records import ServeLayout, ServeLoad
 from bedplate.storage.systems import load_architectures, load_constants, load_systems
@@ -75,12 +75,15 @@ def test_a_chip_known_from_its_data_sheet_alone_gets_a_wider_range_and_a_warning
     assert width[1] > width[0]
 
 
-def test_caches_go_to_eight_bits_only_where_sixteen_have_no_room() -> None:
-    """MiniMax-M2.5 in fp8 on two B200 has room for 64 requests of 9 k tokens but not for 512."""
-    arch, chip = KNOWN.architecture("MiniMax-M2.5"), KNOWN.systems.accelerator("B200-SXM-180GB")
-    layout, _ = layout_of(case(model={"name": "MiniMax-M2.5"}, accelerator=chip.name, kv_precision=None), arch)
-    assert with_room(layout, arch, chip, 16, 9000).kv_precision == "bf16"
-    assert with_room(layout, arch, chip, 512, 9000).kv_precision == "fp8"
+def test_caches_go_to_eight_bits_beside_quantised_weights_where_the_chip_multiplies_in_four() -> None:
+    """MiniMax-M2.5 in fp8: on a B200 caches of 8 bits, on an H100 of 16; weights of 16 bits keep caches of 16."""
+    arch = KNOWN.architecture("MiniMax-M2.5")
+    layout, _ = layout_of(case(model={"name": "MiniMax-M2.5"}, kv_precision=None), arch)
+    blackwell, hopper = KNOWN.systems.accelerator("B200-SXM-180GB"), KNOWN.systems.accelerator("H100-SXM5-80GB")
+    assert with_caches(layout, blackwell).kv_precision == "fp8"
+    assert with_caches(layout, hopper).kv_precision == "bf16"
+    wide = msgspec.structs.replace(layout, precision="bf16", moe_precision="bf16")
+    assert with_caches(wide, blackwell).kv_precision == "bf16"
 
 
 def test_offline_of_a_benchmark_needs_no_lengths_and_beats_its_server() -> None:

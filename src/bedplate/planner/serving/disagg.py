@@ -1,11 +1,13 @@
 """Prefill and decode on workers of their own (DistServe, arXiv 2401.09670): time to first token and time per token.
 
-    capacity = prefill workers x prompts per pass / pass            a pass takes as many prompts an attention rank as its chunk holds
-    requests = min(concurrency / (ttft + osl x tpot), SATURATED x capacity)  Little's law
-    tpot     = decode iteration at requests x osl x tpot / decode workers
-    ttft     = client + pass + caches over the network + burst + queue + spill; what Little's law leaves over where prefill is saturated
-    spill    = f / (1 - f) x osl x tpot,  f = spill x 0.4 sqrt((1 - 1 / workers) / slots)
+    concurrency = workers x b + rate x ttft        those who decode, b a worker, and those who wait for a first token (Little's law)
+    rate        = workers x b / (osl x tpot(b))    b is found by bisection: both sides rise with it
+    capacity    = prefill workers x prompts per pass / pass                 a pass takes as many prompts a rank as its chunk holds
+    ttft        = client + pass + caches over the network + burst + queue + spill
+    queue       = u x pass / 2 + pass of one / (2 c) x u^(sqrt(2 (c + 1)) - 1) / (1 - u)       u = rate / capacity, c attention ranks
+    spill       = f / (1 - f) x osl x tpot,  f = spill x 0.4 sqrt((1 - 1 / workers) / slots)
 
+The queue is what is left of the pass that runs (ranks go in step) and Sakasegawa's wait of an M/G/c queue with equal services (1977).
 A router that does not count sends some worker more than its slots: of requests thrown at random, E[(N - slots)+] = 0.4 sqrt(variance)
 wait (normal approximation of the binomial), each for a share of a whole answer.
 
@@ -32,8 +34,11 @@ from .records import Numbers
 from .work import Work
 
 SATURATED = 0.97
-"""Share of the prefill capacity that a closed loop reaches."""
-ROUNDS = 6
+"""Share of the prefill capacity from which prefill is said to be what limits."""
+NEARLY = 0.999
+"""Share of the capacity up to which the queue's formula is taken: a closed loop never quite reaches it."""
+HALVINGS = 26
+"""Of the interval in which the requests in decode lie: to 1e-7 of the concurrency."""
 
 
 class Side(NamedTuple):
@@ -55,31 +60,59 @@ class Split(NamedTuple):
     saturated: Numbers
 
 
+class Prefilling(NamedTuple):
+    """Times (s) of the prefill workers at any rate: of one prompt `alone` with all that does not queue, of a `full` pass, of one of its
+    prompts on its rank (`each`); `ranks` that take prompts; prompts a second at most."""
+
+    alone: Numbers
+    full: Numbers
+    each: Numbers
+    ranks: Numbers
+    capacity: Numbers
+
+    def queue(self, rate: Numbers) -> Numbers:
+        """Mean wait of a prompt that arrives among `rate` a second."""
+        used = np.minimum(rate / self.capacity, NEARLY)
+        behind = used ** (np.sqrt(2 * (self.ranks + 1)) - 1) / (1 - used)
+        return used * self.full / 2 + self.each / (2 * self.ranks) * behind
+
+
+def _prefilling(prefill: Side, delays: Delays, isl: Numbers, concurrency: Numbers, chunk: Numbers) -> Prefilling:
+    chunks = prefill_chunks(isl, chunk)
+    packed = np.maximum(1.0, np.floor(chunk / isl))
+    one = _pass(prefill, isl, isl, chunks, 1.0)
+    full = _pass(prefill, isl, isl * packed, chunks, prefill.work.attention_dp)
+    ranks = prefill.workers * prefill.work.attention_dp
+    capacity = ranks * packed / full
+    moved = isl * (prefill.work.kv_held + prefill.work.held_window) / SCALE_OUT
+    alone = delays.client + one + moved + delays.burst * concurrency / 2 / capacity
+    return Prefilling(alone, full, full / packed, ranks, capacity)
+
+
 def disaggregated(
     prefill: Side, decode: Side, delays: Delays, *, isl: Numbers, osl: Numbers, concurrency: Numbers, chunk: Numbers = 8192.0
 ) -> Split:
     """The steady state with `concurrency` requests in flight."""
-    chunks = prefill_chunks(isl, chunk)
-    packed = np.maximum(1.0, np.floor(chunk / isl))
-    alone = _pass(prefill, isl, isl, chunks, 1.0)
-    full = _pass(prefill, isl, isl * packed, chunks, prefill.work.attention_dp) / packed
-    capacity = prefill.workers * prefill.work.attention_dp / full
-    moved = isl * (prefill.work.kv_held + prefill.work.held_window) / SCALE_OUT
-    first = delays.client + alone + moved
-    ttft, running = first, concurrency / decode.workers
-    overflow = np.minimum(delays.spill * 0.4 * np.sqrt((1 - 1 / decode.workers) / np.maximum(running, 1.0)), 0.5)
-    for _ in range(ROUNDS):
+    before = _prefilling(prefill, delays, isl, concurrency, chunk)
+
+    def at(running: Numbers) -> tuple[Numbers, Numbers, Numbers]:
+        """(time to first token, time per token, rate) with `running` requests in each decode worker"""
         of_rank = np.maximum(running / decode.work.attention_dp / decode.work.pp, 1e-3)
         tpot = iteration(decode.work, decode.rates, sequences=of_rank, context=isl + osl / 2).total
-        wanted = concurrency / (ttft + osl * tpot)
-        rate = np.minimum(wanted, SATURATED * capacity)
-        running = rate * osl * tpot / decode.workers
-        used = np.minimum(rate / capacity, SATURATED)
-        queue = used / (1 - used) / 2 * full / prefill.workers + delays.burst * concurrency / 2 / capacity
-        least = first + (delays.batching + 0.5) * tpot + queue + overflow / (1 - overflow) * osl * tpot
-        left = concurrency / rate - osl * tpot
-        ttft = np.where(wanted > SATURATED * capacity, np.maximum(least, left), least)
-    return Split(ttft, tpot, rate, running, full, rate >= SATURATED * capacity)
+        rate = running * decode.workers / (osl * tpot)
+        lost = np.minimum(delays.spill * 0.4 * np.sqrt((1 - 1 / decode.workers) / np.maximum(running, 1.0)), 0.5)
+        ttft = before.alone + before.queue(rate) + (delays.batching + 0.5) * tpot + lost / (1 - lost) * osl * tpot
+        return ttft, tpot, rate
+
+    low, high = np.zeros_like(np.asarray(concurrency, dtype=float)), concurrency / decode.workers
+    for _ in range(HALVINGS):
+        middle = (low + high) / 2
+        ttft, _, rate = at(middle)
+        fits = (middle * decode.workers + rate * ttft <= concurrency) & (rate < before.capacity)
+        low, high = np.where(fits, middle, low), np.where(fits, high, middle)
+    _, tpot, rate = at(high)
+    ttft = concurrency / rate - osl * tpot
+    return Split(ttft, tpot, rate, high, before.each / prefill.work.attention_dp, rate >= SATURATED * before.capacity)
 
 
 def _pass(side: Side, isl: Numbers, tokens: Numbers, chunks: Numbers, ranks: Numbers) -> Numbers:

@@ -16,10 +16,8 @@ from bedplate.planner.facts.knowledge import Knowledge, model
 from bedplate.planner.facts.systems import Accelerator
 
 from .datasets import answer_tokens, prompt_tokens
-from .memory import memory, most_sequences
 from .rates import APART
 from .records import ServeLayout, ServeLoad
-from .work import per_rank
 
 CHECKPOINT = {
     "DeepSeek-V3": "fp8", "DeepSeek-R1": "fp8", "MiniMax-M2": "fp8", "gpt-oss": "mxfp4", "Kimi-K2.5": "int4", "Kimi-K2-Thinking": "int4",
@@ -81,15 +79,12 @@ def layout_of(case: Case, arch: Architecture, parallel: Parallel | None = None) 
     return layout, said
 
 
-def with_room(layout: ServeLayout, arch: Architecture, chip: Accelerator, sequences: float, context: float) -> ServeLayout:
-    """The layout, with 8-bit caches where 16-bit ones have no room for `sequences` of `context` tokens beside quantised weights: so it is
-    run when nothing is stated. Weights of 16 bits keep caches of 16."""
-    if layout.kv_precision != "bf16" or layout.moe_precision in ("bf16", "fp16"):
-        return layout
-    work = per_rank(arch, layout)
-    if most_sequences(work, memory(work, layout, chip).available, context) >= sequences:
-        return layout
-    return msgspec.structs.replace(layout, kv_precision="fp8")
+def with_caches(layout: ServeLayout, chip: Accelerator) -> ServeLayout:
+    """The layout, with 8-bit caches beside quantised weights where the chip multiplies in 4 bits: so recipes for such chips run when
+    nothing is stated (vLLM's and SGLang's for B200 set `--kv-cache-dtype fp8`, those for Hopper do not). Weights of 16 bits keep
+    caches of 16."""
+    quantised = layout.moe_precision not in ("bf16", "fp16")
+    return msgspec.structs.replace(layout, kv_precision="fp8") if quantised and chip.tflops.get("fp4") else layout
 
 
 def engine_of(case: Case) -> str:

@@ -16,7 +16,7 @@ from bedplate.planner.facts.estimate import Estimate, spread
 from bedplate.planner.facts.knowledge import Knowledge, machine
 from bedplate.planner.facts.systems import Accelerator
 
-from .layout import layout_of, load_of, with_room, writer
+from .layout import layout_of, load_of, with_caches, writer
 from .model import serve
 from .records import ServeLayout, ServeLoad, ServeResult
 
@@ -35,7 +35,7 @@ def asked(case: Case, arch: Architecture, chip: Accelerator, constants: Constant
     layout, assumed = layout_of(case, arch)
     load, said = load_of(case, constants)
     if case.kv_precision is None and case.isl is not None:
-        layout = with_room(layout, arch, chip, (load.concurrency or 1.0) / layout.dp, load.isl + load.osl / 2)
+        layout = with_caches(layout, chip)
     return layout, _observed(case, load), [*assumed, *said]
 
 
