@@ -29,9 +29,9 @@ class Place(NamedTuple):
     deviation: float
 
 
-def places(priors: Mapping[str, Prior], labels: Iterable[str]) -> list[Place]:
-    """The numbers to fit where these labels occur."""
-    known, out = sorted(set(labels)), []
+def places(priors: Mapping[str, Prior], labels: Iterable[str], told: Iterable[str] = ()) -> list[Place]:
+    """The numbers to fit where these labels occur; those of the labels `told` are kept as their priors say where nothing was measured."""
+    known, out = sorted({*labels, *told}), []
     for factor, prior in priors.items():
         out.append(Place(factor, "", math.log(prior.middle), prior.deviation))
         for label in known:

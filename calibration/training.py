@@ -69,7 +69,7 @@ PRIORS: dict[str, Prior] = {
     "loss": Prior(24.0, 0.3, {"stack:": 0.3}),
     "scaleup": Prior(0.75, 0.1),
     "fabric": Prior(0.8, 0.1, {"kind:": 0.3}),
-    "tensor_shown": Prior(0.7, 0.3, {"stack:maxtext": (-1.2, 0.4), "stack:": 0.3, "era:": 0.3, "async-tp": (-0.3, 0.2)}),
+    "tensor_shown": Prior(0.7, 0.3, {"stack:maxtext": (-0.5, 0.5), "stack:": 0.3, "era:": 0.3, "async-tp": (-0.3, 0.2)}),
     "context_shown": Prior(0.05, 0.5, {"stack:": 0.7}),
     "expert_shown": Prior(0.7, 0.3, {"stack:": 0.3, "graphed": 0.3}),
     "expert_far": Prior(0.5, 0.4),

@@ -6,6 +6,7 @@ import math
 
 import msgspec
 
+from bedplate.core.units import GIB
 from bedplate.planner.facts.cases import Answer, Case
 from bedplate.planner.facts.estimate import Estimate, spread
 from bedplate.planner.facts.knowledge import Knowledge
@@ -20,7 +21,6 @@ from .step import StepBreakdown, step
 
 PARTS_NAMED = 3
 """How many of a step's parts the basis names."""
-GIB = 2.0**30
 STAND_IN = "H100-SXM5-80GB"
 """Whose place an accelerator that a memory case does not name takes: the bytes do not depend on it, and nothing is said of fitting."""
 

@@ -36,6 +36,8 @@ class Engine(Record, frozen=True, kw_only=True):
     optimiser_bytes: float = 12.0
     balanced: bool = False
     ampere_attention: bool = False
+    eager: bool = False
+    """Models run as written unless a case says that they are compiled."""
 
 
 MEGATRON = Engine(stack="megatron", mtp=True, again_products=0.1, again_attention=0.0, again_stream=1.0)
@@ -52,8 +54,8 @@ ENGINES: dict[str, Engine] = {
         again_stream=1.0, weight_bytes=0.0,
         recompute="selective",
     ),
-    "deepspeed": Engine(stack="deepspeed", zero=3, reduce=2.0, gradient_bytes=2.0, ampere_attention=True),
-    "pytorch": Engine(stack="pytorch", zero=3, reduce=4.0, weight_bytes=0.0, ampere_attention=True),
+    "deepspeed": Engine(stack="deepspeed", zero=3, reduce=2.0, gradient_bytes=2.0, ampere_attention=True, eager=True),
+    "pytorch": Engine(stack="pytorch", zero=3, reduce=4.0, weight_bytes=0.0, ampere_attention=True, eager=True),
     "litgpt": Engine(stack="litgpt", zero=3, reduce=2.0, gradient_bytes=2.0, optimiser_bytes=4.0, ampere_attention=True),
 }  # fmt: skip
 

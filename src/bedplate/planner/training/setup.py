@@ -290,7 +290,17 @@ def _machine(case: Case, chip: Accelerator, sold: Accelerator, knowledge: Knowle
         scaleup=scale_up(chip, chips)[1] * 1e9,
         fabric=_fabric(case, chip, knowledge.systems) / 8 * 1e9,
         power=(chip.tdp_w / sold.tdp_w) if chip.tdp_w and sold.tdp_w else 1.0,
+        axes=_axes(chip),
     )
+
+
+FLAT_POD = 256
+"""Chips of the largest pod whose torus has two dimensions (TPU v2, v5e, v6e); v3's has two and more chips, later ones have three."""
+
+
+def _axes(chip: Accelerator) -> float:
+    """Dimensions of the torus that joins the chips; 1 where switches do."""
+    return 1.0 if chip.kind != "tpu" else 2.0 if chip.scaleup_domain <= FLAT_POD or chip.name == "TPU-v3" else 3.0
 
 
 def _domain(chip: Accelerator, chips: int, slices: int) -> float:
@@ -328,7 +338,7 @@ def _labels(case: Case, own: Engine, arch: Architecture, chip: Accelerator) -> t
         "era:2022": unfused(case, arch.gated),
         UNNAMED: case.engine is None,
         "ampere-attention": own.ampere_attention and chip.kind == "gpu" and generation not in ("A100", "V100"),
-        "eager": case.compile is False,
+        "eager": case.compile is False or (own.eager and case.compile is None and case.kind == "train_step"),
         "autocast": (case.precision_detail or "").startswith("amp"),
         "token-drop": dropping or case.token_drop is True,
         "async-tp": bool(case.parallel and case.parallel.async_tp),
