@@ -25,6 +25,9 @@ _BYTES = {
 }  # fmt: skip
 
 
+GIB = 2.0**30
+"""Bytes of a GiB. Vendors' GB of on-package memory are GiB (an 80 GB H100 reports 81559 MiB, a 180 GB B200 183359 MiB, a 192 GB MI300X
+196592 MiB)."""
 _COUNTS = {"": 1.0, "k": 1e3, "m": 1e6, "b": 1e9, "g": 1e9, "t": 1e12}
 _WATTS = {"w": 1.0, "kw": 1e3, "mw": 1e6, "gw": 1e9}
 _COUNT = re.compile(r"\s*(\d+(?:\.\d+)?(?:e[+-]?\d+)?)\s*([A-Za-z]?)\s*\Z")

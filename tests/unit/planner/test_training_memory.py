@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bedplate.core.units import GIB
 from bedplate.planner.facts.cases import Case, ModelName, Parallel
 from bedplate.planner.facts.knowledge import Knowledge
 from bedplate.planner.training.answer import memory_of
@@ -25,7 +26,6 @@ KNOWLEDGE = Knowledge(
     constants={name: load_constants(name) for name in ("kernels", "memory", "training")},
 )
 CONSTANTS = KNOWLEDGE.constants["memory"]
-GIB = 2.0**30
 
 
 def korthikanti(model: str, n: int, pp: int, vp: int, mbs: int, recompute: str, sequence: bool) -> dict[str, float]:

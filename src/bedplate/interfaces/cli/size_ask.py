@@ -232,12 +232,12 @@ def _chosen(answer: IO[str]) -> tuple[str, int]:
     """The node that an answer chose, and how many. Raises UserError where the file is no answer, or one that chose no node."""
     try:
         best = msgspec.json.decode(answer.read(), type=_Answered).best
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise UserError(
-            f"{answer.name} is no answer of size", why=str(error), next="make one with: bedplate size train ... --json > FILE"
+            f"{_name(answer)} is no answer of size", why=str(error), next="make one with: bedplate size train ... --json > FILE"
         ) from None
     if best is None or not best.node or not best.n_nodes:
-        raise UserError(f"the answer in {answer.name} chose no node", next="--node NAME --nodes N")
+        raise UserError(f"the answer in {_name(answer)} chose no node", next="--node NAME --nodes N")
     return best.node, best.n_nodes
 
 
@@ -268,7 +268,7 @@ def cost(load: IO[str] | None, **options: Any) -> Question:
 
 
 def _name(file: IO[str]) -> str:
-    return str(getattr(file, "name", "the load"))
+    return str(getattr(file, "name", "the file"))
 
 
 def _lines(file: IO[str]) -> list[str]:

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from bedplate.core.records import Record
+from bedplate.core.units import GIB
 from bedplate.planner.asking.questions import Finetune, Train
 from bedplate.planner.asking.sizing import Design
 from bedplate.planner.facts.architecture import Architecture, counted_params
@@ -220,7 +221,7 @@ def fitting_hint(question: Train | Finetune, arch: Architecture, listed: list[Of
     gpus, sequences = question.limits.gpus, batch_sequences(question, arch)
     need = memory_needed(question, arch)
     roomiest = max((offer.chip for offer in listed), key=lambda chip: chip.mem_gb)
-    least = math.ceil(need / (roomiest.mem_gb * 2**30 * SAFETY))
+    least = math.ceil(need / (roomiest.mem_gb * GIB * SAFETY))
     if gpus and gpus >= 2 * least and all(joins(offer, gpus) for offer in listed):
         batch = f"a batch of {sequences:,.0f} sequences"
         return f"no layout of {gpus:,} accelerators shares {batch} within {BATCH_SLACK:.0%}", "another --gpus or --batch-tokens"

@@ -14,6 +14,7 @@ from typing import NamedTuple
 import msgspec
 import numpy as np
 
+from bedplate.core.units import GIB
 from bedplate.planner.facts.architecture import Architecture
 from bedplate.planner.facts.cases import Answer, Case, Unsupported
 from bedplate.planner.facts.knowledge import Knowledge, machine
@@ -23,7 +24,7 @@ from .datasets import lengths_of
 from .iteration import iteration
 from .layout import layout_of, writer
 from .loop import Delays, Demand, closed_loop
-from .memory import GIB, UTILISATION, most_sequences
+from .memory import UTILISATION, most_sequences
 from .model import machine_of
 from .point import constants_of, margin, ranged
 from .rates import Rates
