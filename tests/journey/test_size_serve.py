@@ -72,7 +72,7 @@ def test_images_are_sized_as_a_service_and_as_a_batch(someone: Person) -> None:
     assert all(words in said for words in ("latency, 99 %", "a thousand items", "energy of an item", "decoding to pixels", "the runner-up"))
 
 
-@pytest.mark.bad_input("options of another kind of model")
+@pytest.mark.bad_input("what cannot be served")
 @pytest.mark.parametrize(
     ("words", "said", "then"),
     [

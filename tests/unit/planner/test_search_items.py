@@ -12,10 +12,15 @@ from bedplate.assembly import knowledge
 from bedplate.core.errors import UserError
 from bedplate.planner.asking.questions import Batch, Limits, Serve
 from bedplate.planner.asking.sizing import Design, Sizing
+from bedplate.planner.facts.cases import Case, ModelName, Parallel
+from bedplate.planner.generation.answering import answer
 from bedplate.planner.generation.memory import held
 from bedplate.planner.generation.work import Request
 from bedplate.planner.kernels.queue import servers_for, wait
 from bedplate.planner.search import size
+from bedplate.planner.search.generation import replicas
+from bedplate.planner.search.kinds import suited
+from bedplate.planner.search.offers import offers
 
 KNOWN = knowledge()
 H100 = Limits(on=("H100-SXM5-80GB",), terms=("on-demand",))
@@ -80,6 +85,19 @@ def test_images_are_in_time_and_the_replicas_carry_the_rate() -> None:
     assert _value(found, "used") <= 0.8
 
 
+def test_one_replica_takes_as_long_as_the_case_of_the_same_image() -> None:
+    """The search and `generate_image` say one thing of one image on two accelerators."""
+    case = Case(
+        id="", kind="generate_image", model=ModelName(name="FLUX.1-dev"), accelerator=H100.on[0], n_accel=2, precision="bf16",
+        resolution=(1024, 1024), steps=28, batch_size=1, parallel=Parallel(ulysses=2, ring=1),
+    )  # fmt: skip
+    arch, offer = KNOWN.architecture("FLUX.1-dev"), next(o for o in offers(H100, KNOWN.systems, ("on-demand",)) if o.per_node >= 2)
+    made = next(one for one in replicas(suited(FLUX, arch), offer, arch, KNOWN) if one.layout.get("ulysses") == 2 and one.batch == 1)
+    told = answer(case, KNOWN).quantities
+    assert made.seconds == pytest.approx(told["latency_s"].value)
+    assert made.busy_w == pytest.approx(told["avg_power_w"].value)
+
+
 def test_a_tighter_limit_takes_no_fewer_accelerators_and_splits_the_image() -> None:
     loose, tight = _ask(latency_s=60), _ask(latency_s=7)
     assert _best(tight).n_accel >= _best(loose).n_accel
@@ -136,7 +154,7 @@ def test_networks_are_answered_in_one_pass_and_longer_texts_take_longer() -> Non
     assert _best(_ask(Serve(model="ResNet-50", rate=20_000, limits=H100))).layout["replicas"] >= 1
 
 
-REFUSED = {
+REFUSED: dict[str, Serve | Batch] = {
     "--osl does not belong": Serve(model="FLUX.1-dev", rate=1, osl=5, limits=H100),
     "--tpot does not belong": Serve(model="BERT-Base", rate=1, tpot_s=0.1, limits=H100),
     "--isl does not belong": Serve(model="ResNet-50", rate=1, isl=5, limits=H100),

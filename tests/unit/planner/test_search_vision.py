@@ -77,6 +77,14 @@ def test_a_micro_batch_is_what_the_memory_holds() -> None:
     assert micro_batch(256, 1e9, 10e6, 8e9) == 0
 
 
+def test_a_rate_that_no_constant_saw_lies_in_its_range() -> None:
+    """timm trains ViT-B/16 at 393 images a second on one RTX 3090; ResNet-50 of NVIDIA's examples at 2,470 on an A100."""
+    for model, chip, rate in (("ViT-B/16", "RTX-3090", 393), ("ResNet-50", "A100-SXM4-80GB", 2470)):
+        found = size(Train(model=model, items=EPOCH, limits=Limits(on=(chip,), gpus=1)), KNOWN).best
+        assert found is not None
+        assert found.quantities["items_per_s"].value == pytest.approx(rate, rel=0.2)
+
+
 @pytest.mark.parametrize(("gpus", "minutes", "epochs"), [(64, 2.664, 38), (512, 0.509, 45), (768, 0.369, 45)])
 def test_published_runs_on_many_h100_lie_in_the_range(gpus: int, minutes: float, epochs: int) -> None:
     """MLPerf Training v3.0 (2071, 2068, 2075): ResNet-50 on DGX H100; epochs as such batches need them (40 of a batch of 4 k to 50)."""

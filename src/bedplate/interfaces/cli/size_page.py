@@ -44,7 +44,10 @@ TILES = (
     "usd_per_million_tokens",
     "ttft_p99_s",
     "tpot_p99_s",
+    "latency_p99_s",
+    "usd_per_thousand_items",
     "mfu",
+    "input_stall",
 )
 MOST_TILES = 6
 

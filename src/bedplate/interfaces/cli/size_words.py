@@ -256,7 +256,7 @@ def _pixels(sides: tuple[int, int]) -> str:
 
 def _said(record: Question | Limits, skip: tuple[str, ...] = ("limits",)) -> list[tuple[str, str]]:
     said = []
-    by_items = isinstance(record, Serve | Batch) and not record.osl
+    by_items = (isinstance(record, Serve | Batch) and not record.osl) or (isinstance(record, Train) and record.items is not None)
     for field in msgspec.structs.fields(record):
         value = getattr(record, field.name)
         if field.name in skip or value in (None, "", ()) or (by_items and value == field.default):

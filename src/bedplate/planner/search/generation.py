@@ -1,7 +1,8 @@
 """Replicas that make images or videos, and those that run a network once for an item: every split and batch that an accelerator holds.
 
 Choices: the accelerators of a replica share the sequence inside one scale-up domain, by heads (Ulysses) and by blocks (ring), as xDiT
-does; a U-Net is not split. The size of an item is the model's own where none is asked, 28 steps an image and 50 a video of 81 frames.
+does; a U-Net is not split, and has the range of what was never measured. An item has the model's own size where none is asked, an image
+28 steps, a video 50 and 81 frames.
 Limits: no quantised attention, no step caching, no tensor parallelism.
 """
 
@@ -11,7 +12,7 @@ from collections.abc import Iterator
 
 from bedplate.planner.asking.questions import Batch, Serve
 from bedplate.planner.facts.architecture import Architecture, counted_params
-from bedplate.planner.facts.cases import Case, Unsupported
+from bedplate.planner.facts.cases import Case, Kind, Unsupported
 from bedplate.planner.facts.knowledge import Knowledge
 from bedplate.planner.facts.systems import BYTES
 from bedplate.planner.generation.answering import FRAMES, STEPS, groups_of, rates_of, watts_of
@@ -76,7 +77,8 @@ def _generating(question: Serve | Batch, offer: Offer, arch: Architecture, knowl
     chip, constants, plain = offer.chip, knowledge.constants["generation"], request(question, arch)
     rates = rates_of(chip, question.precision, question.engine, constants)
     video = arch.diffusion is not None and arch.diffusion.temporal > 1
-    known = groups_of(Case(id="", kind="generate_video" if video else "generate_image"), chip, constants)
+    kind: Kind = "generate_video" if video else "generate_image"
+    known = groups_of(Case(id="", kind=kind), chip, constants) if arch.groups else ["new"]
     for ulysses, ring in splits(arch, offer):
         for batch in BATCHES:
             asked = Request(
