@@ -9,6 +9,7 @@ import pytest
 from bedplate.assembly import knowledge
 from bedplate.core.errors import UserError
 from bedplate.planner.asking.questions import Batch, Cost, Finetune, Limits, Site, Train
+from bedplate.planner.search.offers import offers
 from bedplate.planner.search.size import size
 
 KNOWN = knowledge(None)
@@ -51,6 +52,19 @@ def test_where_nothing_keeps_the_limits_no_design_of_the_front_calls_itself_feas
     assert found.best is None
     assert found.conflict
     assert not any(design.feasible for design in (*found.front, *found.options))
+
+
+@pytest.mark.parametrize("node", ["dgx-h100", "dgx-gb200-nvl72"])
+def test_a_bought_machine_is_housed_as_size_site_houses_it(node: str) -> None:
+    """The same power usage effectiveness, and the same money to be invested in a node with its installation, in every verb."""
+    housed = size(Site(node=node, nodes=16), KNOWN).best
+    chip = KNOWN.systems.node(node).accelerator
+    (offer,) = offers(Limits(on=(chip,), terms=("buy",)), KNOWN.systems, ("buy",))
+    paid = size(Cost(node=node, limits=Limits(terms=("buy",))), KNOWN).best
+    assert housed is not None
+    assert paid is not None
+    assert offer.pue == housed.quantities["pue"].value
+    assert offer.capex_usd == pytest.approx(paid.quantities["capex_usd"].value)
 
 
 def test_a_site_that_cannot_be_ready_is_told_the_way_that_is_ready_first() -> None:

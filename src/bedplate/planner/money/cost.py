@@ -20,7 +20,7 @@ from .loads import LOST_HOURS, RENTED, mixed, under_load
 from .mix import Solve
 from .own import FIGURES, monthly, owned, payback_months
 from .rent import HOURS_MONTH, hourly, lost_share, rented
-from .ways import checked, electricity, offers, purchase, terms_of_owning, with_unit
+from .ways import checked, electricity, housed, offers, purchase, terms_of_owning, with_unit
 
 
 def cost(question: Cost, knowledge: Knowledge, solve: Solve | None = None) -> Sizing:
@@ -106,7 +106,7 @@ def _buys(question: Cost, node: Node, systems: Systems) -> list[Design]:
     if bought is None or (question.limits.terms and "buy" not in question.limits.terms):
         return []
     rate, _ = electricity(systems, question.limits.region)
-    terms = terms_of_owning(bought, systems, utilisation=question.utilisation, cooling=node.cooling, usd_per_kwh=rate)
+    terms = terms_of_owning(bought, systems, utilisation=question.utilisation, cooling=housed(node), usd_per_kwh=rate)
     usd = owned(terms, question.months) * question.count
     by_part = {part.name: part.value * question.months * question.count for part in monthly(terms).parts}
     by_part["early sale"] = usd - sum(by_part.values())
@@ -116,7 +116,7 @@ def _buys(question: Cost, node: Node, systems: Systems) -> list[Design]:
             n_nodes=question.count, n_accel=node.n_accel * question.count,
             provider="own", region=question.limits.region, term="buy", breakdowns=(_parts("money", by_part),),
             quantities=_quantities(Estimate(value=usd, low=usd * 0.8, high=usd * 1.3, basis=bought.source), question, node)
-            | {"capex_usd": exact(bought.usd * question.count, bought.source)},
+            | {"capex_usd": exact(bought.usd * (1 + terms.installation) * question.count, bought.source)},
         )
     ]  # fmt: skip
 
@@ -145,7 +145,7 @@ def _reasons(question: Cost, node: Node, systems: Systems, designs: list[Design]
     if bought is None or own is None:
         return (f"no purchase price of {node.name} is known: only renting is compared",)
     rate, _ = electricity(systems, question.limits.region)
-    terms = terms_of_owning(bought, systems, utilisation=question.utilisation, cooling=node.cooling, usd_per_kwh=rate)
+    terms = terms_of_owning(bought, systems, utilisation=question.utilisation, cooling=housed(node), usd_per_kwh=rate)
     running = sum(part.value for part in monthly(terms).parts if part.name not in ("depreciation", "finance"))
     told = []
     for term in RENTED:
@@ -175,9 +175,9 @@ def _tornado(question: Cost, node: Node, systems: Systems) -> tuple[Sensitivity,
     if bought is None:
         return ()
     rate, _ = electricity(systems, question.limits.region)
-    usual = terms_of_owning(bought, systems, utilisation=question.utilisation, cooling=node.cooling, usd_per_kwh=rate)
+    usual = terms_of_owning(bought, systems, utilisation=question.utilisation, cooling=housed(node), usd_per_kwh=rate)
     power = systems.figure("electricity-usd-kwh")
-    pue = systems.figure(f"pue-{node.cooling or 'air'}")
+    pue = systems.figure(f"pue-{housed(node)}")
     moved = {row: (field, systems.figure(row).low, systems.figure(row).high) for field, row in FIGURES.items()}
     moved |= {"electricity": ("usd_per_kwh", power.low, power.high), "pue": ("pue", pue.low, pue.high)}
     moved["purchase price"] = ("purchase_usd", usual.purchase_usd * 0.85, usual.purchase_usd * 1.15)
@@ -193,7 +193,7 @@ def _tornado(question: Cost, node: Node, systems: Systems) -> tuple[Sensitivity,
 
 
 def _assumptions(question: Cost, node: Node, systems: Systems) -> tuple[Assumption, ...]:
-    rows = [systems.figure(name) for name in (*FIGURES.values(), f"pue-{node.cooling or 'air'}", "spot-interruptions-day", "egress-usd-gb")]
+    rows = [systems.figure(name) for name in (*FIGURES.values(), f"pue-{housed(node)}", "spot-interruptions-day", "egress-usd-gb")]
     said = [assumed(row) for row in rows]
     rate, source = electricity(systems, question.limits.region)
     return (*said, Assumption(name="electricity", value=f"{rate:g} USD/kWh", source=source, verified="recalled" not in source))

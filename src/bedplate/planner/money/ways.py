@@ -12,7 +12,7 @@ import math
 from bedplate.core.errors import UserError
 from bedplate.core.records import Record
 from bedplate.core.units import show_number, show_usd
-from bedplate.planner.asking.questions import Cost, Limits
+from bedplate.planner.asking.questions import Cooling, Cost, Limits
 from bedplate.planner.facts.systems import Node, Price, Systems
 from bedplate.planner.places.grid import known, lies_in, two_letters
 
@@ -99,11 +99,16 @@ def kilowatts(node: Node, systems: Systems) -> float | None:
     return chip.tdp_w * node.n_accel * 1.8 / 1000 if chip.tdp_w else None
 
 
-def terms_of_owning(bought: Purchase, systems: Systems, *, utilisation: float, cooling: str, usd_per_kwh: float) -> Ownership:
+def housed(node: Node) -> Cooling:
+    """The cooling of a bought node where nobody says: what `size site` chooses for it (air costs more in electricity than doors save)."""
+    return "liquid" if node.cooling == "liquid" else "rear-door"
+
+
+def terms_of_owning(bought: Purchase, systems: Systems, *, utilisation: float, cooling: Cooling, usd_per_kwh: float) -> Ownership:
     """The usual terms for a bought node that is busy for `utilisation` of the time."""
     busy, idle = systems.figure("node-busy-share").value, systems.figure("node-idle-share").value
     mean = bought.kw * (busy * utilisation + idle * (1 - utilisation))
-    pue = systems.figure(f"pue-{cooling or 'air'}").value
+    pue = systems.figure(f"pue-{cooling}").value
     return ownership(systems, purchase_usd=bought.usd, nameplate_kw=bought.kw, mean_kw=mean, pue=pue, usd_per_kwh=usd_per_kwh)
 
 

@@ -19,7 +19,7 @@ from bedplate.planner.facts.estimate import Estimate
 from bedplate.planner.facts.systems import Accelerator, Node, Price, Systems
 from bedplate.planner.money.own import monthly
 from bedplate.planner.money.rent import HOURS_MONTH, hourly, newest
-from bedplate.planner.money.ways import electricity, purchase, sold, terms_of_owning
+from bedplate.planner.money.ways import electricity, housed, purchase, sold, terms_of_owning
 from bedplate.planner.places.grid import carbon, lies_in
 
 HOST_SHARE = 0.35
@@ -167,7 +167,7 @@ def _bought(chip: Accelerator, only: Node | None, limits: Limits, systems: Syste
     if bought is None:
         return None
     rate, _ = electricity(systems, limits.region)
-    terms = terms_of_owning(bought, systems, utilisation=1.0, cooling=node.cooling, usd_per_kwh=rate)
+    terms = terms_of_owning(bought, systems, utilisation=1.0, cooling=housed(node), usd_per_kwh=rate)
     usd = monthly(terms).total / HOURS_MONTH / node.n_accel
     return Offer(
         chip=chip, node=node, per_node=node.n_accel, provider="own", region=limits.region, term="buy",
