@@ -49,7 +49,7 @@ Values = NDArray[np.float64]
 
 
 PRIORS: dict[str, Prior] = {
-    "matrix": Prior(0.86, 0.04, {"stack:": 0.08, "family:H100": (-0.03, 0.06), "family:": 0.1, "kind:tpu": (0.2, 0.1), "era:": 0.1}),
+    "matrix": Prior(0.86, 0.04, {"stack:": 0.08, "family:H100": (-0.03, 0.06), "family:": 0.1, "kind:tpu": (0.05, 0.1), "era:": 0.1}),
     "matrix_low": Prior(
         0.85, 0.1, {"stack:": 0.08, "family:": 0.1, "precision:nvfp4": (-0.2, 0.1), "precision:": 0.1, "accelerator:": 0.07}
     ),

@@ -99,6 +99,12 @@ def test_a_swept_chip_answers_its_sweep_and_an_unknown_one_its_vendors_share(kno
     assert "vendor" in never.basis
 
 
+def test_a_chip_at_half_rate_reaches_its_printed_peak(knowledge: Knowledge) -> None:
+    # 165 to 168 TFLOP/s in public runs, of 165.2
+    found = gemm(Case(id="a", kind="gemm", accelerator="RTX-4090", precision="bf16"), knowledge).quantities["tflops"]
+    assert found.value == pytest.approx(166, rel=0.08)
+
+
 def test_an_all_reduce_over_two_nodes_is_near_the_published_one(knowledge: Knowledge) -> None:
     case = Case(id="a", kind="collective", collective="all_reduce", accelerator="A100-SXM4-80GB", n_accel=16, n_nodes=2,
                 cluster="2x p4de.24xlarge", bytes=2.0**30)  # fmt: skip
