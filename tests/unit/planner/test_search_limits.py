@@ -75,3 +75,16 @@ def test_a_site_that_cannot_be_ready_is_told_the_way_that_is_ready_first() -> No
     told = next(line for line in found.conflict if line.startswith("deadline"))
     assert f"needs {soonest / (7 * 86400):,.0f} weeks" in told
     assert "deadline 0.143 weeks" in told
+
+
+def test_a_reserved_price_that_no_row_states_is_said_to_be_assumed() -> None:
+    """By the rows of figures.csv: on-demand less 30 % for a year, less 50 % for three."""
+    found = size(Cost(node="p5.48xlarge", limits=Limits(terms=("on-demand", "reserved-1y"))), KNOWN)
+    reserved = next(design for design in found.options if design.term == "reserved-1y")
+    assert reserved.layout["price"] == "assumed: on-demand less 30%"
+    assert any("reserved-1y" in told and "assumed" in told for told in found.warnings)
+    assert not any("price" in design.layout for design in found.options if design.term == "on-demand")
+    (offer,) = offers(Limits(on=("p5.48xlarge",), terms=("reserved-3y",)), KNOWN.systems, ())
+    assert (offer.assumed, offer.verified) == ("assumed: on-demand less 50%", False)
+    (listed,) = offers(Limits(on=("p5.48xlarge",), terms=("on-demand",)), KNOWN.systems, ())
+    assert listed.assumed == ""

@@ -19,7 +19,7 @@ from bedplate.planner.facts.systems import Node, Price, Systems
 from .loads import LOST_HOURS, RENTED, mixed, under_load
 from .mix import Solve
 from .own import FIGURES, monthly, owned, payback_months
-from .rent import HOURS_MONTH, hourly, lost_share, rented
+from .rent import HOURS_MONTH, hourly, lost_share, rented, worked_out
 from .ways import checked, electricity, housed, offers, purchase, terms_of_owning, with_unit
 
 
@@ -56,6 +56,10 @@ def _doubts(question: Cost, node: Node, ways: list[Design]) -> tuple[str, ...]:
     told = []
     if question.node.lower() not in {name.lower() for name in (node.name, *node.aliases)}:
         told.append(f"'{question.node}' is taken as {node.name}")
+    if guessed := sorted({way.term for way in ways if "price" in way.layout}):
+        told.append(
+            f"no row states a price of {node.name} for {', '.join(guessed)} everywhere: some are worked out from on-demand (assumed)"
+        )
     if question.load and not any(way.term == "mix" for way in ways):
         told.append("the load has no mix: one needs a price on demand and one reserved, and both terms allowed")
     return tuple(told)
@@ -96,6 +100,7 @@ def _rent(question: Cost, node: Node, systems: Systems, offer: Price, term: Term
     return Design(
         name=f"{offer.provider} {offer.name} {term}", accelerator=node.accelerator, node=offer.name, n_nodes=question.count,
         n_accel=node.n_accel * question.count, provider=offer.provider, region=offer.region, term=term,
+        layout={"price": told} if (told := worked_out(offer, term, systems)) else {},
         quantities=_quantities(usd, question, node), breakdowns=(_parts("money", parts),),
     )  # fmt: skip
 

@@ -18,7 +18,7 @@ from bedplate.planner.facts.estimate import Estimate
 from bedplate.planner.facts.systems import Node, Price, Systems
 
 from .mix import Mix, Rates, Solve, cheapest
-from .rent import HOURS_MONTH, hourly, lost_share, rented
+from .rent import HOURS_MONTH, hourly, lost_share, rented, worked_out
 from .ways import MOST_NODES, offers
 
 RENTED: tuple[Term, ...] = ("on-demand", "spot", "reserved-1y", "reserved-3y")
@@ -50,7 +50,7 @@ def mixed(question: Cost, node: Node, systems: Systems, solve: Solve) -> list[De
             rates = _rates(question, term, price, node, systems)
             if rates is None:
                 continue
-            made = _design(question, node, price, rates, term, cheapest(question.load, rates, solve))
+            made = _design(question, node, price, rates, term, cheapest(question.load, rates, solve), systems)
             known = best.get(price.provider)
             if known is None or made.quantities["cost_usd"].value < known.quantities["cost_usd"].value:
                 best[price.provider] = made
@@ -70,7 +70,7 @@ def _rates(question: Cost, term: Term, price: Price, node: Node, systems: System
     return Rates(reserved=paid, on_demand=rate["on-demand"], spot=rate.get("spot"), spot_overhead=1 + lost, spot_share=SPOT_SHARE)
 
 
-def _design(question: Cost, node: Node, price: Price, rates: Rates, term: Term, mix: Mix) -> Design:
+def _design(question: Cost, node: Node, price: Price, rates: Rates, term: Term, mix: Mix, systems: Systems) -> Design:
     """The mix over all months: the curve's period as often as it fits."""
     periods = question.months * HOURS_MONTH / len(question.load)
     parts = {
@@ -87,7 +87,7 @@ def _design(question: Cost, node: Node, price: Price, rates: Rates, term: Term, 
         layout={
             f"nodes {term}": mix.reserved, "on-demand node-hours a period": round(mix.on_demand_hours, 1),
             "spot node-hours a period": round(mix.spot_hours, 1),
-        },
+        } | ({"price": told} if (told := worked_out(price, term, systems)) else {}),
         quantities={
             "cost_usd": cost, "usd_per_month": cost.times(1 / question.months), "usd_per_useful_accel_hour": cost.times(1 / useful),
         },

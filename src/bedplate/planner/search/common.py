@@ -101,11 +101,11 @@ def rests_on(offer: Offer, knowledge: Knowledge, rows: Iterable[str], more: Iter
     said = [
         Assumption(name=chip.name, value=_sheet(offer), source=chip.source, as_of=chip.as_of, verified=chip.verified),
         assumed_carbon(offer.region, knowledge.systems),
-        Assumption(name="PUE", value=f"{offer.pue:g}", source="grids.csv or figures.csv", verified=False),
+        Assumption(name="PUE", value=f"{offer.pue:g}", source=offer.pue_source or "figures.csv", verified=False),
         Assumption(name="hosts", value=f"{HOST_SHARE:.0%} over the accelerators' power", source="DGX H100 data sheet", verified=False),
     ]
     if offer.usd_hour is not None:
-        price = f"{offer.usd_hour.value:.3g} USD an accelerator and hour, {offer.term}"
+        price = f"{offer.usd_hour.value:.3g} USD an accelerator and hour, {offer.term}{f' ({offer.assumed})' if offer.assumed else ''}"
         said.append(Assumption(name="price", value=price, source=offer.source, verified=offer.verified))
     return (*said, *(assumed(knowledge.systems.figure(row)) for row in rows), *more)
 

@@ -46,7 +46,7 @@ def doubts(question: Train | Finetune | Serve | Batch, best: Design, offer: Offe
     if not offer.chip.verified:
         told.append(f"the data sheet row of {offer.chip.name} is unverified")
     if offer.usd_hour is not None and not offer.verified:
-        told.append(f"the price of {offer.chip.name} ({offer.term}) is unverified")
+        told.append(f"the price of {offer.chip.name} ({offer.term}) is {offer.assumed or 'unverified'}")
     return tuple(told)
 
 

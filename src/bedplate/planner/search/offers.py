@@ -18,7 +18,7 @@ from bedplate.planner.asking.sizing import Design
 from bedplate.planner.facts.estimate import Estimate
 from bedplate.planner.facts.systems import Accelerator, Node, Price, Systems
 from bedplate.planner.money.own import monthly
-from bedplate.planner.money.rent import HOURS_MONTH, hourly, newest
+from bedplate.planner.money.rent import HOURS_MONTH, hourly, newest, worked_out
 from bedplate.planner.money.ways import electricity, housed, purchase, sold, terms_of_owning
 from bedplate.planner.places.grid import carbon, lies_in
 
@@ -43,6 +43,9 @@ class Offer(Record, frozen=True, kw_only=True):
     g_per_kwh: float
     source: str = ""
     verified: bool = True
+    assumed: str = ""
+    """How the price was worked out where no row states it."""
+    pue_source: str = ""
 
 
 def usual_terms(question: Train | Finetune | Serve | Batch) -> tuple[Term, ...]:
@@ -136,8 +139,10 @@ def _rented(chip: Accelerator, only: Node | None, term: Term, limits: Limits, sy
     return [
         Offer(
             chip=chip, node=systems.nodes.get(row.name) or _stands_for(row, chip, systems), per_node=row.n_accel, provider=row.provider,
-            region=row.region, term=term, usd_hour=rate.times(1 / row.n_accel), pue=_fleet_pue(row.provider, systems),
-            g_per_kwh=carbon(row.region, systems), source=f"{row.provider} {row.name} {row.region}: {row.source}", verified=row.verified,
+            region=row.region, term=term, usd_hour=rate.times(1 / row.n_accel), pue=_fleet_pue(row.provider, systems)[0],
+            g_per_kwh=carbon(row.region, systems), source=f"{row.provider} {row.name} {row.region}: {row.source}",
+            verified=row.verified and not worked_out(row, term, systems), assumed=worked_out(row, term, systems),
+            pue_source=_fleet_pue(row.provider, systems)[1],
         )
         for row, rate in best.values()
     ]  # fmt: skip
@@ -174,6 +179,7 @@ def _bought(chip: Accelerator, only: Node | None, limits: Limits, systems: Syste
         usd_hour=Estimate(value=usd, low=usd * 0.8, high=usd * 1.3, basis=bought.source), pue=terms.pue,
         capex_usd=bought.usd * (1 + terms.installation),
         g_per_kwh=carbon(limits.region, systems), source=bought.source, verified=bought.verified,
+        pue_source=f"pue-{housed(node)}, as size site houses it: {systems.figure(f'pue-{housed(node)}').source}",
     )  # fmt: skip
 
 
@@ -182,7 +188,7 @@ def _unpriced(chip: Accelerator, systems: Systems, limits: Limits) -> Offer:
     node = node_of(chip, systems)
     return Offer(
         chip=chip, node=node, per_node=node.n_accel if node else 1, provider="", region=limits.region, term="on-demand", usd_hour=None,
-        pue=systems.figure("pue-air").value, g_per_kwh=carbon(limits.region, systems),
+        pue=_fleet_pue("", systems)[0], pue_source=_fleet_pue("", systems)[1], g_per_kwh=carbon(limits.region, systems),
     )  # fmt: skip
 
 
@@ -193,13 +199,14 @@ def node_of(chip: Accelerator, systems: Systems) -> Node | None:
     return max(own or nodes, key=lambda node: node.n_accel, default=None)
 
 
-def _fleet_pue(provider: str, systems: Systems) -> float:
-    """PUE of a cloud's fleet where it publishes one, else the survey's average."""
+def _fleet_pue(provider: str, systems: Systems) -> tuple[float, str]:
+    """PUE of a cloud's fleet where it publishes one, else the survey's average; and where it is from."""
     names = {"aws": "AWS", "gcp": "Google", "azure": "Microsoft", "oci": "OCI"}
     for grid in systems.grids:
         if grid.pue is not None and provider in names and grid.name.startswith(names[provider]):
-            return grid.pue
-    return systems.figure("pue-air").value
+            return grid.pue, f"{grid.name}: {grid.source}"
+    usual = systems.figure("pue-air")
+    return usual.value, f"pue-air: {usual.source}"
 
 
 def machine_key(offer: Offer) -> tuple[str, int]:
