@@ -133,6 +133,14 @@ def test_money_energy_and_power_of_an_item_agree() -> None:
     assert found["energy_per_item_j"].value == pytest.approx(found["power_w"].value / 2)
 
 
+@pytest.mark.parametrize("question", [FLUX, TEXTS, MANY], ids=["image", "texts", "offline"])
+def test_the_question_of_an_answer_can_be_asked_again(question: Serve | Batch) -> None:
+    """As a report does, on other terms."""
+    found = _ask(question)
+    assert isinstance(found.question, Serve | Batch)
+    assert _best(_ask(found.question)) == _best(found)
+
+
 @pytest.mark.parametrize("question", [FLUX, VIDEO, TEXTS, MANY], ids=["image", "video", "texts", "offline"])
 def test_every_number_has_its_range_and_every_whole_its_parts(question: Serve | Batch) -> None:
     best = _best(_ask(question))

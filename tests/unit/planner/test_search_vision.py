@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from bedplate.assembly import knowledge
@@ -111,6 +113,8 @@ def test_the_storage_that_is_said_to_be_needed_is_enough() -> None:
 def test_large_pictures_wait_for_the_cores_that_decode_them() -> None:
     """112 cores of 50 MB/s decode 5.6 GB/s a node, 1,400 pictures of 4 MB."""
     slow = answer(item_bytes=4e6, gpus=8)
+    assert value(slow, "decode_cores") == pytest.approx(value(slow, "storage_read_gbs") * 1000 / 50)
+    assert value(slow, "decode_cores") > 112
     assert value(slow, "items_per_s") == pytest.approx(112 * 50e6 / 4e6)
     assert "decoding" in waits(slow)
 
@@ -129,7 +133,7 @@ def test_more_accelerators_are_never_slower_and_never_more_than_in_proportion() 
     assert times[0] / times[-1] <= 128
 
 
-@pytest.mark.parametrize("wrong", [{"storage_gbs": 0.0}, {"item_bytes": -1.0}, {"batch_items": 8.0}])
-def test_input_that_is_none_is_refused(wrong: dict[str, float]) -> None:
+@pytest.mark.parametrize("wrong", [{"precision": "fp32"}, {"storage_gbs": 0.0}, {"item_bytes": -1.0}, {"batch_items": 8.0}])
+def test_input_that_is_none_is_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(UserError):
         answer(**wrong)

@@ -81,6 +81,7 @@ QUANTITIES: dict[str, tuple[str, Show]] = {
     "storage_write_gbs": ("storage, writing", _unit("GB/s")),
     "storage_tb": ("storage, capacity", _unit("TB")),
     "storage_usd": ("storage, price", show_usd),
+    "decode_cores": ("processor cores that decode in time", plain),
     "input_stall": ("time lost waiting for input", _percent),
     "checkpoint_stall": ("time lost to checkpoints", _percent),
     "battery_kwh": ("batteries", _unit("kWh")),

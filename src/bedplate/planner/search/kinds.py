@@ -78,8 +78,8 @@ def suits(question: Serve | Batch, arch: Architecture) -> None:
 
 
 def given(question: Serve | Batch) -> set[str]:
-    """Names of the fields that differ from their defaults."""
-    return {f.name for f in msgspec.structs.fields(question) if getattr(question, f.name) != f.default}
+    """Names of the fields that differ from their defaults; an empty text says nothing."""
+    return {f.name for f in msgspec.structs.fields(question) if getattr(question, f.name) not in (f.default, "")}
 
 
 def _option(field: str) -> str:

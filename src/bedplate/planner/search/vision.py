@@ -19,7 +19,7 @@ from bedplate.planner.asking.questions import Train
 from bedplate.planner.asking.sizing import Design
 from bedplate.planner.facts.architecture import Architecture, counted_params
 from bedplate.planner.facts.cases import Unsupported
-from bedplate.planner.facts.estimate import Estimate, exact, spread, total
+from bedplate.planner.facts.estimate import Estimate, exact, product, spread, total
 from bedplate.planner.facts.knowledge import Knowledge
 from bedplate.planner.kernels.collective import Fabric
 from bedplate.planner.kernels.items import LAUNCH_RANGE, LAUNCH_S, PASSES, Item, Pass, item_of
@@ -28,6 +28,7 @@ from bedplate.planner.kernels.power import power
 from bedplate.planner.training.goodput import Goodput, goodput
 from bedplate.planner.training.images import SAVED_BYTES, Feed, ImageStep, held, image_step, micro_batch
 
+from .checks import TRAINED_IN, known
 from .common import counted, metered, money, over_time, parts, provisioned
 from .offers import Offer, joins
 
@@ -76,6 +77,7 @@ def by_item(question: Train, arch: Architecture) -> None:
     items, most = question.items or 0.0, int((question.batch_items or MOST_BATCH) / LEAST_ITEMS)
     if question.tokens or question.batch_tokens:
         raise UserError("a model is trained on tokens or on images, not on both", next="leave out --tokens and --batch-tokens, or --items")
+    known("precision to train in", question.precision, TRAINED_IN, "--precision")
     for name in ("batch_items", "item_bytes", "storage_gbs"):
         value = getattr(question, name)
         if value is not None and not 0 < value < math.inf:
@@ -199,8 +201,15 @@ def _rates(question: Train, offer: Offer, made: Laid, knowledge: Knowledge) -> t
         "goodput": exact(made.kept.useful, f"a checkpoint every {made.kept.interval_s / 60:.0f} min"),
         "storage_read_gbs": made.needed_gbs,
         "storage_write_gbs": exact(made.params * SAVED_BYTES / burst / 1e9, f"a checkpoint within {burst:.0f} s"),
-        "input_stall": made.stall,
+        "input_stall": made.stall, "decode_cores": _cores(made.needed_gbs, knowledge),
     }  # fmt: skip
+
+
+def _cores(needed_gbs: Estimate, knowledge: Knowledge) -> Estimate:
+    """Processor cores, of all nodes together, that decode as fast as the storage must read."""
+    one = knowledge.systems.figure("jpeg-core-mbs")
+    rate = Estimate(value=one.value, low=one.low, high=one.high).inverse(1000.0)
+    return product(needed_gbs, rate, f"{one.value:g} MB/s a core")
 
 
 def _named(step: ImageStep) -> dict[str, float]:
