@@ -106,7 +106,7 @@ def test_percentiles_of_the_choice_are_simulated_beside_the_closed_form(someone:
     for name, limit in (("ttft", 0.4), ("tpot", 0.025)):
         times = simulated[f"{name}_s"]
         assert times["p50"] <= times["p90"] <= times["p99"] == best["quantities"][f"{name}_p99_s"]["value"] <= limit
-        assert simulated["closed_form"][f"{name}_s"] == best["quantities"][f"{name}_s"]["value"] > 0
+        assert times["mean"] == best["quantities"][f"{name}_s"]["value"] >= 0.8 * simulated["closed_form"][f"{name}_s"] > 0
     said, page = someone.types(*words).stdout, (someone.folder / "page.html").read_text()
     tail = f"{simulated['ttft_s']['p99'] * 1e3:.0f} ms"
     assert "requests that wait" in said

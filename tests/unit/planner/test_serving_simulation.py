@@ -50,6 +50,16 @@ def test_lengths_by_hand() -> None:
     assert set(lengths(300, 0.0, np.array([-1.0, 0.0, 2.0]))) == {300.0}
 
 
+def test_long_prompts_scatter_only_as_far_as_the_model_reads() -> None:
+    """Prompts of 60,000 tokens on average before an end at 100,000: s = 2.326 - sqrt(2.326^2 - 2 ln(100 / 60)) = 0.231, not the 0.833 of
+    cv 1, and 99 of 100 are below the end."""
+    assert longest_of(60_000, 1.0, 100_000) == pytest.approx(100_000)
+    drawn = lengths(60_000, 1.0, np.random.default_rng(4).permutation(np.linspace(-2.5, 2.5, 2001)), 100_000)
+    assert np.log(drawn).std() == pytest.approx(0.231 * np.linspace(-2.5, 2.5, 2001).std(), rel=0.02)
+    assert drawn.mean() == pytest.approx(60_000, rel=0.01)
+    assert drawn.max() <= 100_000
+
+
 def test_percentiles_count_weights_by_hand() -> None:
     """Nine tenths of the weight at 1, the last tenth at 5: the mean is 1.4, and 90 of 100 stay below 1."""
     found = times(np.array([5.0, 1.0]), np.array([1.0, 9.0]))

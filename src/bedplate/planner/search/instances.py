@@ -123,6 +123,7 @@ def instances(question: Serve | Batch, arch: Architecture, offer: Offer, knowled
         return
     if question.draft:
         plain = msgspec.structs.replace(plain, drafted=question.draft_tokens, acceptance=question.acceptance)
+    longest = longest_of(question.isl, question.length_cv, (arch.max_len or np.inf) - question.osl) if isinstance(question, Serve) else 0.0
     for layout in layouts(plain, arch, offer):
         try:
             machine = machine_of(layout, arch, offer.chip, knowledge.constants["serving"])
@@ -133,7 +134,7 @@ def instances(question: Serve | Batch, arch: Architecture, offer: Offer, knowled
         machine = beside(machine, draft) if draft else machine
         whole = float(most_sequences(machine.work, machine.memory.available, question.isl + question.osl))
         if machine.memory.fits and whole >= layout.attention_dp:
-            yield _instance(question, layout, machine, offer.chip, draft)
+            yield _instance(question, layout, machine, offer.chip, draft, longest)
 
 
 def _draft(question: Serve | Batch, layout: ServeLayout, machine: Machine, arch: Architecture, knowledge: Knowledge) -> Drafter | None:
@@ -195,7 +196,10 @@ def _networked(machine: Machine, layout: ServeLayout, offer: Offer) -> Machine:
     return msgspec.structs.replace(machine, rates=msgspec.structs.replace(machine.rates, link=link))
 
 
-def _instance(question: Serve | Batch, layout: ServeLayout, machine: Machine, chip: Accelerator, draft: Drafter | None) -> Instance:
+def _instance(
+    question: Serve | Batch, layout: ServeLayout, machine: Machine, chip: Accelerator, draft: Drafter | None, longest: float
+) -> Instance:  # fmt: skip
+    """The layout with what it carries; `longest`: tokens of the longest prompt in a hundred."""
     demand = Demand(
         isl=question.isl, osl=question.osl, chunk=float(layout.chunk), per_step=layout.per_step, verified=1.0 + layout.drafted,
         prefix_hit=question.prefix_hit,
@@ -203,7 +207,7 @@ def _instance(question: Serve | Batch, layout: ServeLayout, machine: Machine, ch
     fits = float(most_sequences(machine.work, machine.memory.available, demand.context))
     room = max(1.0, min(fits, float(MOST_RUNNING * layout.attention_dp)))
     full_rps = float(_last_of(_full(machine, demand, room, draft)).requests_per_s)
-    longest_s = _longest(machine, demand, question.length_cv, draft) if isinstance(question, Serve) else 0.0
+    longest_s = _alone(machine, msgspec.structs.replace(demand, isl=longest), draft) if longest else 0.0
 
     def within(running: Points) -> NDArray[np.bool_]:
         state = steady(machine, demand, running, draft)
@@ -221,10 +225,9 @@ def _instance(question: Serve | Batch, layout: ServeLayout, machine: Machine, ch
     )  # fmt: skip
 
 
-def _longest(machine: Machine, demand: Demand, cv: float, draft: Drafter | None) -> float:
-    """Seconds to the first token of the longest prompt in a hundred, alone."""
-    long = msgspec.structs.replace(demand, isl=longest_of(demand.isl, cv))
-    return float(_last_of(steady(machine, long, np.array([LEAST_RUNNING]), draft)).ttft)
+def _alone(machine: Machine, demand: Demand, draft: Drafter | None) -> float:
+    """Seconds to the first token of such a request with nobody else there."""
+    return float(_last_of(steady(machine, demand, np.array([LEAST_RUNNING]), draft)).ttft)
 
 
 def steady(machine: Machine, demand: Demand, running: Points, draft: Drafter | None = None) -> Steady:

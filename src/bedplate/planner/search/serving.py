@@ -4,7 +4,7 @@ Online, the rate over what an instance carries says how many, and their latencie
 digit what an instance carries: the range of the accelerators, and so of money and power, is what its 80 % range asks for. Offline, more
 instances are quicker: counts double up to what is allowed.
 
-Choices: what is chosen is simulated afterwards (`serving_simulated.py`), and its 99th percentiles replaced. With `gpus`
+Choices: what is chosen is simulated afterwards (`serving_simulated.py`), and its latencies are the simulation's. With `gpus`
 a design has exactly so many; one that would need more keeps what it needs, so that the conflict can be named.
 Limits: no autoscaling within the day (`money.mix` takes a load curve).
 """
@@ -75,11 +75,12 @@ def served(question: Serve, offer: Offer, instance: Instance, knowledge: Knowled
 
 
 def played(question: Serve, design: Design, found: Simulated, instance: Instance, knowledge: Knowledge) -> Design:
-    """The design with what its simulation found: 99th percentiles in the place of the closed form's."""
+    """The design with what its simulation found: its means and 99th percentiles in the place of the closed form's."""
     known = _spreads(question, instance, knowledge.constants["serving"])
     basis = f"simulation of {found.requests:,} requests; {known.basis}"
-    tails = {"ttft_p99_s": spread(found.ttft_s.p99, *known.ttft, basis), "tpot_p99_s": spread(found.tpot_s.p99, *known.tpot, basis)}
-    return msgspec.structs.replace(design, simulated=found, quantities=design.quantities | tails)
+    waits = {"ttft_s": spread(found.ttft_s.mean, *known.ttft, basis), "ttft_p99_s": spread(found.ttft_s.p99, *known.ttft, basis)}
+    waits |= {"tpot_s": spread(found.tpot_s.mean, *known.tpot, basis), "tpot_p99_s": spread(found.tpot_s.p99, *known.tpot, basis)}
+    return msgspec.structs.replace(design, simulated=found, quantities=design.quantities | waits)
 
 
 def _cold_start(offer: Offer, instance: Instance) -> Estimate:
