@@ -251,7 +251,7 @@ def test_a_mix_takes_the_real_spot_price_three_years_where_they_pay_and_only_the
 
 def test_a_node_named_by_its_beginning_is_taken_and_said() -> None:
     assert cost(Cost(node="p5.48xlarg"), KNOWN).warnings[0] == "'p5.48xlarg' is taken as p5.48xlarge"
-    assert cost(Cost(node="p5.48xlarge"), KNOWN).warnings == ()
+    assert not any("is taken as" in told for told in cost(Cost(node="p5.48xlarge"), KNOWN).warnings)
 
 
 def test_what_is_bought_is_called_by_what_is_sold() -> None:

@@ -77,6 +77,15 @@ def test_a_site_that_cannot_be_ready_is_told_the_way_that_is_ready_first() -> No
     assert "deadline 0.143 weeks" in told
 
 
+def test_a_number_that_no_large_group_of_experts_divides_gets_the_fewer_that_are_quicker() -> None:
+    """264 is 8 x 33: experts lie on 8 accelerators and there is one stage; 256 leaves both free."""
+    odd, round_ = (_train(model="deepseek-v3", tokens=1e12, limits={"gpus": number}) for number in (264, 256))
+    assert any(told.startswith("fewer accelerators are quicker: 256 take") for told in size(odd, KNOWN).warnings)
+    assert not any("fewer accelerators" in told for told in size(round_, KNOWN).warnings)
+    dense = _train(model="llama-3.1-8b", limits={"gpus": 264})
+    assert not any("fewer accelerators" in told for told in size(dense, KNOWN).warnings)
+
+
 def test_a_reserved_price_that_no_row_states_is_said_to_be_assumed() -> None:
     """By the rows of figures.csv: on-demand less 30 % for a year, less 50 % for three."""
     found = size(Cost(node="p5.48xlarge", limits=Limits(terms=("on-demand", "reserved-1y"))), KNOWN)

@@ -16,6 +16,7 @@ from bedplate.planner.facts.systems import Accelerator
 from . import generation, vision
 from .kinds import kind_of
 from .offers import Offer
+from .rounder import rounder
 
 MOST_TRAINING = 8192
 """Accelerators of the largest measured training step (calibration/cases)."""
@@ -74,7 +75,7 @@ def _of_training(question: Train | Finetune, best: Design, offer: Offer, knowled
     """The batch that could not be as asked, sequences and runs beyond the usual, what is not in the time."""
     if isinstance(question, Train) and question.items is not None:
         return vision.warnings(question, best)
-    told, arch, limits = [], knowledge.architecture(question.model), question.limits
+    told, arch, limits = rounder(question, best, offer, knowledge), knowledge.architecture(question.model), question.limits
     batch = float(best.layout.get("batch_tokens") or question.batch_tokens or 0.0)
     if question.batch_tokens and abs(batch / question.batch_tokens - 1) > 0.001:
         told.append(f"a batch of {batch:,.0f} tokens, the nearest to {question.batch_tokens:,.0f} that this layout divides")
