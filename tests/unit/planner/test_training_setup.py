@@ -172,6 +172,14 @@ def test_a_sharding_engine_takes_the_largest_micro_batch_that_fits() -> None:
     assert not fits(twice, footprint(twice, KNOWLEDGE.constants["memory"]))
 
 
+def test_a_case_without_a_batch_fills_the_memory() -> None:
+    made = _layout("Llama-3.1-8B", accelerator="TPU-v5p", n_accel=64, engine="maxtext", seq_len=8192)
+    constants = KNOWLEDGE.constants["memory"]
+    twice = msgspec.structs.replace(made, layout=msgspec.structs.replace(made.layout, mbs=2 * made.layout.mbs))
+    assert fits(made, footprint(made, constants))
+    assert scalar(made.layout.mbs) == 16 or not fits(twice, footprint(twice, constants))
+
+
 def test_a_short_pipeline_is_interleaved_where_the_source_does_not_say() -> None:
     # 126 layers, embedding and head are 128 blocks: 16 stages x 8 chunks of one; 16 micro-batches leave (16-1) / (8 x 16) = 12 % idle
     short = _layout("Llama-3.1-405B", accelerator="H100-SXM5-80GB", n_accel=16384, gbs=2048, parallel=Parallel(tp=8, pp=16, dp=128))

@@ -35,7 +35,7 @@ def footprint(made: Setup, constants: Constants) -> MemoryBreakdown:
 
 def prepared(case: Case, knowledge: Knowledge) -> Setup:
     """The case's set-up; what it leaves open (the split of the model, the micro-batch, recomputation) as it fits. Raises Unsupported."""
-    made = _split(case, setup(case, knowledge), knowledge)
+    made = _filled(case, _split(case, setup(case, knowledge), knowledge), knowledge)
     if case.recompute and not _open_batch(case, made):
         return made
     factors, coherent = held(knowledge.constants["memory"], made), made.chip.form_factor in COHERENT
@@ -49,10 +49,34 @@ def prepared(case: Case, knowledge: Knowledge) -> Setup:
     return msgspec.structs.replace(made, layout=layout)
 
 
+MOST = 16.0
+"""Sequences of the longest kind that anybody gives a chip at a time where memory would hold more."""
+
+
+def _filled(case: Case, made: Setup, knowledge: Knowledge) -> Setup:
+    """Where a case tells no batch and the engine shards everything, as many sequences a chip as fit (a power of two)."""
+    told = any((case.gbs, case.mbs, case.local_batch, case.grad_accum, case.tokens_per_step))
+    if told or scalar(made.layout.zero) < 3 or scalar(made.layout.pp) > 1:
+        return made
+    factors, layout = held(knowledge.constants["memory"], made), made.layout
+    while scalar(layout.mbs) < MOST:
+        more = msgspec.structs.replace(layout, mbs=2.0 * layout.mbs)
+        if scalar(memory(more, made.work, made.ops, factors).total) > USABLE * scalar(made.machine.capacity):
+            break
+        layout = more
+    note = f"micro-batch of {scalar(layout.mbs):.0f} assumed, as much as fits"
+    return msgspec.structs.replace(made, layout=layout, notes=(*made.notes, note))
+
+
 def _open_batch(case: Case, made: Setup) -> bool:
     """Whether the engine shards everything, accumulates, and the case names neither micro-batch nor accumulation."""
     told = case.mbs or case.grad_accum or case.local_batch
-    return not told and scalar(made.layout.zero) >= 3 and engine(case.engine, made.chip.kind).accumulates
+    return (
+        bool(case.gbs or case.tokens_per_step)
+        and not told
+        and scalar(made.layout.zero) >= 3
+        and engine(case.engine, made.chip.kind).accumulates
+    )
 
 
 def _smaller(layout: Layout, made: Setup, factors: Held, fitted: Callable[[Layout], Layout]) -> Layout:

@@ -40,6 +40,8 @@ USUAL_TOKENS = {False: 8192, True: 4096}
 """Tokens of a sequence in published training of dense models and of mixtures, where a case does not say."""
 STEADY = 4.0
 """Micro-batches a pipeline stage where a case gives no batch: enough for the pipeline to fill."""
+STEP_TOKENS = 4.0 * 2**20
+"""Tokens of a step in published pre-training (Llama 1 and 2; GPT-3 3.2 million, Llama 3 up to 16)."""
 ALPACA_TOKENS, GENERATED_TOKENS = 975.0, 256.0
 """The longest row of litgpt's fine-tuning data set (Alpaca), to which a batch is padded, and what its generation script makes."""
 ADAPTER_SHARE = 0.002
@@ -148,7 +150,7 @@ def _layout(case: Case, arch: Architecture, own: Engine, seq: float, notes: list
     mode = (given and given.fsdp) or ""
     zero = {"full": 3, "hybrid": 3, "shard_grad_op": 2, "none": 1}.get(mode, _stage(given, own))
     ep = float((given and given.ep) or _expert_default(arch, zero, chips / pp, notes))
-    gbs = float(case.gbs or (case.tokens_per_step or 0.0) / seq or dp * (case.grad_accum or (STEADY * pp if pp > 1 else 1.0)))
+    gbs = float(case.gbs or (case.tokens_per_step or 0.0) / seq or dp * (case.grad_accum or _usual_accum(case, dp, pp, zero, seq)))
     mbs, accum = _batch(case, own, gbs / dp, pp, zero)
     if pp > 1 and not (given and (given.vp or given.pp_schedule)):
         vp = _interleaved(arch, pp, accum)
@@ -170,6 +172,14 @@ def _stage(given: Parallel | None, own: Engine) -> int:
     said = "" if given is None or given.zero is None else str(given.zero)
     found = re.search(r"[0-3]", said)
     return int(found[0]) if found else 0 if said else own.zero
+
+
+def _usual_accum(case: Case, dp: float, pp: float, zero: int, seq: float) -> float:
+    """Micro-batches a rank where a case tells no batch: enough to fill a pipeline, and in pre-training for the usual tokens of a step."""
+    least = STEADY * pp if pp > 1 else 1.0
+    if case.mbs or case.local_batch or zero >= 3 or case.task not in (None, "pretrain"):
+        return least
+    return max(least, math.ceil(STEP_TOKENS / (seq * dp)))
 
 
 def _interleaved(arch: Architecture, pp: float, accum: float) -> float:
