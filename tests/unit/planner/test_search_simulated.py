@@ -28,11 +28,12 @@ def test_more_instances_where_the_simulation_breaks_a_limit_and_the_answer_says_
     """A closed form that takes the 99th percentile for less than the mean asks for too few."""
     for room in ("instances", "serving"):
         monkeypatch.setattr(f"bedplate.planner.search.{room}.TAIL_TPOT", 0.7)
-    answer = size(msgspec.structs.replace(ASKED, rate=200, tpot_s=0.03, ttft_s=3.0), KNOWN)
+    answer = size(msgspec.structs.replace(ASKED, rate=200, tpot_s=0.03, ttft_s=3.0, quiet_rate=200), KNOWN)
     assert answer.best is not None
     assert answer.best.simulated is not None
     found = answer.best.simulated
     assert found.asked < found.instances == answer.best.layout["instances"]
+    assert answer.best.layout["instances when quiet"] == found.instances
     assert found.tpot_s.p99 <= 0.03
     assert any(told.startswith(f"{found.instances} instances, where the closed form asked for {found.asked}") for told in answer.reasons)
 
