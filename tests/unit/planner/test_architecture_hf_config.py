@@ -171,3 +171,9 @@ def test_an_unknown_block_of_a_hybrid_is_refused_by_name() -> None:
 def test_a_config_that_contradicts_itself_is_refused(lie: dict[str, Any], said: str) -> None:
     with pytest.raises(UserError, match=said):
         from_config(LLAMA | lie)
+
+
+def test_what_is_not_read_of_a_config_is_said() -> None:
+    assert from_config(LLAMA).notes == ""
+    assert "model_type 'nope' is unknown" in from_config(LLAMA | {"model_type": "nope"}).notes
+    assert "quantised (awq)" in from_config(LLAMA | {"quantization_config": {"quant_method": "awq", "bits": 4}}).notes

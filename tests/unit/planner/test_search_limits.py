@@ -97,3 +97,7 @@ def test_a_reserved_price_that_no_row_states_is_said_to_be_assumed() -> None:
     assert (offer.assumed, offer.verified) == ("assumed: on-demand less 50%", False)
     (listed,) = offers(Limits(on=("p5.48xlarge",), terms=("on-demand",)), KNOWN.systems, ())
     assert listed.assumed == ""
+
+
+def test_a_models_name_may_be_spelt_with_other_signs() -> None:
+    assert KNOWN.architecture("flux-1-dev").name == "FLUX.1-dev"

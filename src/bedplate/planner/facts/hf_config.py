@@ -86,7 +86,7 @@ def _language(fields: Fields, habit: Habit, name: str, source: str, known: bool)
         name=name,
         source=source,
         verified=known,
-        notes="" if known else f"model_type '{fields.kind}' is unknown: read by its field names as a Llama-like decoder",
+        notes="; ".join(_remarks(fields, known)),
         family=habit.part if habit.part != "vision" else "decoder",
         d_model=d_model,
         n_heads=heads,
@@ -109,6 +109,16 @@ def _language(fields: Fields, habit: Habit, name: str, source: str, known: bool)
         mtp_layers=fields.number("mtp_layers"),
         encoders=_encoders(fields),
     )
+
+
+def _remarks(fields: Fields, known: bool) -> list[str]:
+    """What a reader of an answer must know of the config."""
+    told = [] if known else [f"model_type '{fields.kind}' is unknown: read by its field names as a Llama-like decoder"]
+    quantised = fields.raw("quantization_config")
+    if isinstance(quantised, Mapping):
+        method = str(quantised.get("quant_method") or "an unnamed method")
+        told.append(f"its weights are quantised ({method}), which is not read: say it with --precision")
+    return told
 
 
 def _divisible(fields: Fields, d_model: int, heads: int) -> None:

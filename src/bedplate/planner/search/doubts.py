@@ -44,6 +44,8 @@ def doubts(question: Train | Finetune | Serve | Batch, best: Design, offer: Offe
     longest = question.seq_len if isinstance(question, Train | Finetune) else question.isl + question.osl
     if longest > LONGEST_SEQUENCE:
         told.append(f"{longest:,.0f} tokens in a sequence are more than any measured run had: the range does not cover that")
+    if question.model.endswith(".json") and arch.notes:
+        told.append(f"{question.model}: {arch.notes}")
     if not offer.chip.verified:
         told.append(f"the data sheet row of {offer.chip.name} is unverified")
     if offer.usd_hour is not None and not offer.verified:
