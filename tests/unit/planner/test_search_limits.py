@@ -8,7 +8,7 @@ import pytest
 
 from bedplate.assembly import knowledge
 from bedplate.core.errors import UserError
-from bedplate.planner.asking.questions import Batch, Cost, Finetune, Limits, Site, Train
+from bedplate.planner.asking.questions import Batch, Cost, Finetune, Limits, Serve, Site, Train
 from bedplate.planner.search.offers import offers
 from bedplate.planner.search.size import size
 
@@ -18,6 +18,10 @@ KNOWN = knowledge(None)
 def _train(**given: Any) -> Train:
     limits = {"on": ("h100",), **given.pop("limits", {})}
     return Train(**{"model": "llama-3.1-8b", "tokens": 1e11, **given}, limits=Limits(**limits))
+
+
+def _serve(**given: Any) -> Serve:
+    return Serve(**{"model": "llama-3.1-8b", "isl": 100.0, "osl": 10.0, **given}, limits=Limits(on=("h100",)))
 
 
 @pytest.mark.parametrize(
@@ -32,6 +36,9 @@ def _train(**given: Any) -> Train:
         (_train(limits={"providers": ("AWS",)}), "no provider 'AWS'"),
         (_train(limits={"on": ("GB200-186GB",), "terms": ("reserved-3y",)}), "no machine is on offer"),
         (Batch(model="llama-3.1-8b", isl=100, osl=10, requests=1e3, limits=Limits(on=("GB200-186GB",), providers=("aws",))), "on offer"),
+        (_serve(rate=1.0, quiet_rate=4.0), "quiet_rate is 4"),
+        (_serve(rate=1e-30), "rate is 1e-30"),
+        (Batch(model="llama-3.1-8b", isl=100, osl=10, requests=0.1), "requests is 0.1"),
         (Cost(node="dgx-h100", limits=Limits(providers=("nope",))), "no provider 'nope'"),
         (Cost(node="dgx-h100", count=10**23), "are no machines"),
         (Cost(node="dgx-h100", load=(1e300,)), "load is 1e+300"),

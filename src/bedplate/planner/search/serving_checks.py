@@ -20,6 +20,8 @@ from .checks import known
 
 MOST_RATE = 1e6
 """Requests a second: ten times what the busiest web search answers."""
+LEAST_RATE = 1 / (30 * 86400)
+"""One request a month: nobody keeps an instance for less."""
 MOST_REQUESTS = 1e13
 """A thousand for every person."""
 MOST_MONTHS = 240.0
@@ -59,6 +61,10 @@ def _numbers(question: Serve | Batch) -> None:
             raise UserError(f"{name} is {value:g}", why="it must be more than nothing, and a number")
         if value > limit:
             raise UserError(f"{name} is {value:g}", why=f"more than any service has: at most {limit:g} is answered")
+    if isinstance(question, Serve):
+        _rates(question)
+    elif question.requests < 1:
+        raise UserError(f"requests is {question.requests:g}", why="there is at least one to answer")
     for name in ("isl", "osl"):
         if getattr(question, name) < 1:
             raise UserError(f"{name} is {getattr(question, name):g}", why="a prompt and an answer have at least one token")
@@ -67,6 +73,14 @@ def _numbers(question: Serve | Batch) -> None:
             raise UserError(f"{name} is {getattr(question, name):g}", why=f"it is a {told}: 0 to 1")
     if isinstance(question, Serve) and not 0 <= question.length_cv <= MOST_SCATTER:
         raise UserError(f"length_cv is {question.length_cv:g}", why=f"lengths scatter by 0 (all alike) to {MOST_SCATTER:g} of their mean")
+
+
+def _rates(question: Serve) -> None:
+    if question.rate < LEAST_RATE:
+        raise UserError(f"rate is {question.rate:g}", why="that is less than a request a month: no instance is kept for it")
+    if question.quiet_rate is not None and not 0 <= question.quiet_rate <= question.rate:
+        why = f"the quietest is no busier than the rate of {question.rate:g} a second"
+        raise UserError(f"quiet_rate is {question.quiet_rate:g}", why=why, next="--quiet-rate below --rate")
 
 
 def _drafts(question: Serve | Batch, arch: Architecture, knowledge: Knowledge) -> None:
