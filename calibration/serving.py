@@ -32,7 +32,7 @@ Array = NDArray[np.float64]
 PRIOR: dict[str, tuple[float, float]] = {
     "memory": (0.80, 0.045), "experts": (0.70, 0.075), "kv": (0.70, 0.075), "gemm": (0.60, 0.075), "moe_gemm": (0.30, 0.15),
     "attention": (0.35, 0.12), "throttle": (0.7, 0.09), "link": (0.60, 0.12), "imbalance": (1.0, 0.12), "padding": (0.05, 0.15),
-    "pace": (1.0, 0.05), "alpha_us": (12.0, 0.15), "layer_us": (25.0, 0.15), "moe_layer_us": (25.0, 0.18), "step_us": (800.0, 0.21),
+    "pace": (1.0, 0.05), "alpha_us": (12.0, 0.08), "layer_us": (25.0, 0.15), "moe_layer_us": (25.0, 0.18), "step_us": (800.0, 0.21),
     "sequence_us": (8.0, 0.24), "prefill_layer_us": (40.0, 0.24), "prefill_moe_layer_us": (100.0, 0.24), "client_ms": (25.0, 0.5),
     "crowd_ms": (1.5, 0.4), "batching": (0.1, 0.15), "burst": (0.1, 0.4), "slot": (0.001, 0.3), "spill": (0.02, 0.3), "isl": (500.0, 0.01),
     "max_batch": (2048.0, 0.01), "sustained": (1.0, 0.02),
@@ -42,7 +42,7 @@ of 2025 (roofline shares of decode kernels, all-reduce latencies of nccl-tests, 
 source can never show a base: a benchmark's host, an old engine or a load generator belongs to `setting`, `release` and `host`."""
 
 EFFECTS: dict[str, dict[str, float]] = {
-    "pace": {"engine": 0.10, "apart": 0.10, "release": 0.08, "version": 0.06, "drafts": 0.25, "setting": 0.4},
+    "pace": {"engine": 0.10, "apart": 0.10, "release": 0.08, "version": 0.06, "drafts": 0.25, "setting": 1.0},
     "memory": {"generation": 0.08, "accelerator": 0.05, "setting": 0.15},
     "experts": {"generation": 0.10, "accelerator": 0.06, "moe": 0.08, "engine": 0.06, "setting": 0.3},
     "kv": {"generation": 0.08, "accelerator": 0.08, "engine": 0.1, "setting": 0.3},
@@ -51,7 +51,7 @@ EFFECTS: dict[str, dict[str, float]] = {
     "attention": {"generation": 0.15, "accelerator": 0.08, "engine": 0.15, "apart": 0.15},
     "padding": {"adp": 1.0, "setting": 1.5},
     "link": {"link": 0.15, "release": 0.1},
-    "alpha_us": {"engine": 0.15, "link": 0.1},
+    "alpha_us": {"engine": 0.08, "link": 0.08},
     "layer_us": {"engine": 0.15, "generation": 0.1, "accelerator": 0.05, "setting": 0.5},
     "moe_layer_us": {"engine": 0.15, "moe": 0.15, "setting": 0.5},
     "step_us": {"engine": 0.3, "host": 1.5, "setting": 1.2},
