@@ -144,9 +144,8 @@ def _layout(case: Case, arch: Architecture, own: Engine, seq: float, notes: list
     if dp < 1 or dp != int(dp):
         raise Unsupported(f"{chips:.0f} accelerators do not hold tp {tp:.0f} x pp {pp:.0f} x cp {cp:.0f}")
     if case.gbs and case.gbs < dp and not (given and (given.tp or given.cp or given.dp)):
-        tp = min(2.0 ** math.ceil(math.log2(dp / case.gbs)), float(math.gcd(int(dp), arch.n_heads or 1)))
+        tp = _shared(dp, case.gbs, arch, notes)
         dp = dp / tp
-        notes.append(f"tensor parallelism of {tp:.0f} assumed: there are fewer sequences than accelerators")
     mode = (given and given.fsdp) or ""
     zero = {"full": 3, "hybrid": 3, "shard_grad_op": 2, "none": 1}.get(mode, _stage(given, own))
     ep = float((given and given.ep) or _expert_default(arch, zero, chips / pp, notes))
@@ -165,6 +164,15 @@ def _layout(case: Case, arch: Architecture, own: Engine, seq: float, notes: list
         shard=shard, sequence=float(bool(sequence)), recompute=float(LEVELS.get(level, NONE)), offload=float(offload),
         bubble=0.3 if "zero" in schedule or schedule.startswith("zb") else 1.0,
     )  # fmt: skip
+
+
+def _shared(ranks: float, gbs: float, arch: Architecture, notes: list[str]) -> float:
+    """Tensor parallelism where there are fewer sequences than ranks: enough, in a power of two, for each group of ranks to have one."""
+    enough = 2 ** math.ceil(math.log2(ranks / gbs))
+    tp = math.gcd(enough, int(ranks), max(arch.n_heads, 1))
+    if tp > 1:
+        notes.append(f"tensor parallelism of {tp} assumed: there are fewer sequences than accelerators")
+    return float(tp)
 
 
 def _stage(given: Parallel | None, own: Engine) -> int:
