@@ -75,6 +75,14 @@ def test_a_chip_known_from_its_data_sheet_alone_gets_a_wider_range_and_a_warning
     assert width[1] > width[0]
 
 
+def test_a_release_never_measured_gets_a_wider_range_and_the_value_of_its_engine() -> None:
+    known, new, unsaid = (
+        answer(case(engine="vllm", engine_version=version), KNOWN).quantities["tpot_ms"] for version in ("0.19.0", "0.99.1", None)
+    )
+    assert new.high / new.low > known.high / known.low
+    assert new.value == pytest.approx(unsaid.value)
+
+
 def test_caches_go_to_eight_bits_beside_quantised_weights_where_the_chip_multiplies_in_four() -> None:
     """MiniMax-M2.5 in fp8: on a B200 caches of 8 bits, on an H100 of 16; weights of 16 bits keep caches of 16."""
     arch = KNOWN.architecture("MiniMax-M2.5")

@@ -149,12 +149,12 @@ def answer(case: Case, knowledge: Knowledge) -> Answer:
         chunk=float(before.chunk),
     )
     basis = "; ".join([f"roofline of {arch.name} on {chip.name}, workers apart, {constants.fitted_on}", *assumed, *said])
-    names = groups(case)
+    names, extra = groups(case), margin(chip, constants, decode.names)
     values = {"ttft_ms": float(split.ttft) * 1e3, "tpot_ms": float(split.tpot) * 1e3}
     values["output_tokens_per_s"] = float(split.requests_per_s) * load.osl
     return Answer(
         id=case.id,
-        quantities={name: ranged(name, value, constants, names, basis, margin(chip, constants)) for name, value in values.items()},
+        quantities={name: ranged(name, value, constants, names, basis, extra) for name, value in values.items()},
         fits=prefill.memory.fits and decode.memory.fits,
         basis=basis,
     )

@@ -152,7 +152,9 @@ def answer(case: Case, knowledge: Knowledge) -> Answer:
     basis = "; ".join([f"roofline of {arch.name} on {asked.layout.n_accel} x {chip.name}, {constants.fitted_on}", *asked.assumed])
     return Answer(
         id=case.id,
-        quantities={"output_tokens_per_s": ranged("output_tokens_per_s", rate, constants, groups(case), basis, margin(chip, constants))},
+        quantities={
+            "output_tokens_per_s": ranged("output_tokens_per_s", rate, constants, groups(case), basis, margin(chip, constants, parts.names))
+        },
         fits=parts.memory.fits,
         basis=basis,
     )

@@ -18,11 +18,15 @@ from bedplate.planner.facts.systems import Accelerator
 
 from .layout import layout_of, load_of, with_caches, writer
 from .model import serve
+from .rates import labels
 from .records import ServeLayout, ServeLoad, ServeResult
 
 NEVER_MEASURED = 0.25
 """Log half-width by which fitted efficiencies differ between accelerators beyond their data sheets (80 % of the effects of `gemm`,
 `experts` and `kv`)."""
+
+NEVER_RELEASED = 0.30
+"""Log half-width by which times under a release differ from those of its engine's others (releases left out of the fit, one by one)."""
 
 
 def constants_of(knowledge: Knowledge) -> Constants:
@@ -47,7 +51,7 @@ def answer(case: Case, knowledge: Knowledge) -> Answer:
     basis = "; ".join([f"roofline of {arch.name} on {layout.n_accel} x {chip.name}, {constants.fitted_on}", *assumed])
     return Answer(
         id=case.id,
-        quantities=quantities(result, load, constants, groups(case), basis, margin(chip, constants)),
+        quantities=quantities(result, load, constants, groups(case), basis, margin(chip, constants, labels(layout, chip))),
         fits=result.memory.fits if result.memory else None,
         basis=basis,
         warnings=warnings(result, load, chip, constants),
@@ -104,6 +108,10 @@ def measured(chip: Accelerator, constants: Constants) -> bool:
     return any(f"accelerator:{chip.name}" in effect.effects for effect in constants.effects.values())
 
 
-def margin(chip: Accelerator, constants: Constants) -> float:
-    """Log half-width that an accelerator known from its data sheet alone adds to a range."""
-    return 0.0 if measured(chip, constants) else NEVER_MEASURED
+def margin(chip: Accelerator, constants: Constants, names: tuple[str, ...] = ()) -> float:
+    """Log half-width that an accelerator known from its data sheet alone, or an engine's release never measured, adds to a range.
+
+    `names` are the layout's labels (`rates.labels`)."""
+    releases = [name for name in names if name.startswith("release:")]
+    new = releases and not any(name in effect.effects for effect in constants.effects.values() for name in releases)
+    return math.hypot(0.0 if measured(chip, constants) else NEVER_MEASURED, NEVER_RELEASED if new else 0.0)
