@@ -18,8 +18,8 @@ class Limits(Record, frozen=True, kw_only=True):
     """What a design must keep to. `residency` are country or region prefixes that data may lie in;
     `export` is the highest export class allowed.
 
-    `providers` () is any; `max_power_w` is of the whole installation, cooling included; `budget_usd` of the whole job or of one month
-    (a service).
+    `providers` () is any; `max_power_w` is of the whole installation, cooling included; `budget_usd` of the whole job, or of
+    all the months of a service.
     """
 
     on: tuple[str, ...] = ()

@@ -31,6 +31,9 @@ def groups(fields: Fields, experts: Experts | None, latent: LatentAttention | No
     if pattern:
         layers = [_block(symbol) for symbol in pattern if symbol != "|"]
     else:
+        types, count = fields.listed("layer_types"), fields.number("n_layers")
+        if types and len(types) < count:
+            raise UserError(f"the config has {count} layers and {len(types)} layer_types", next="mend layer_types of the config.json")
         layers = [_layer(fields, index, experts, latent) for index in range(fields.number("n_layers"))]
     counts = Counter(layers)
     return tuple(_counted(layer, count) for layer, count in counts.items())
