@@ -1,8 +1,8 @@
 """From a case to a layout and a load: what the source leaves out gets a stated default.
 
 Defaults, each named in the answer's basis: the weights' precision is that of the checkpoint (`CHECKPOINT`) or bf16; caches are bf16 but
-for engines that quantise them with the weights (`CACHE`); tp fills the accelerators; experts are cut by tensor parallelism; lengths of a
-named dataset are those of `datasets.py`.
+beside quantised weights under TensorRT-LLM and on chips that multiply in 4 bits (`with_caches`); tp fills the accelerators; experts are
+cut by tensor parallelism; lengths of a named dataset are those of `datasets.py`.
 """
 
 from __future__ import annotations
