@@ -10,7 +10,9 @@ import pytest
 
 from bedplate.assembly import knowledge
 from bedplate.planner.answering import answer
-from bedplate.planner.facts.cases import Case
+from bedplate.planner.facts.cases import Answer, Case, Unsupported
+from bedplate.planner.facts.estimate import exact
+from bedplate.planner.facts.sane import finite
 
 STEP = {"id": "s", "kind": "train_step", "model": {"name": "Llama-3.1-8B"}, "accelerator": "H100-SXM5-80GB", "n_accel": 8, "seq_len": 4096,
         "gbs": 128, "mbs": 1, "engine": "megatron", "precision": "bf16"}  # fmt: skip
@@ -36,6 +38,7 @@ def test_numbers_that_can_be_are_answered(case: dict[str, Any]) -> None:
         (STEP, {"accelerator_overrides": {"mem_gb": 0}}, "accelerator_overrides.mem_gb is 0"),
         (STEP, {"model": {"name": "Llama-3.1-8B", "n_layers": 10**9}}, "model.n_layers is 1e+09"),
         (STEP, {"model": {"name": "Llama-3.1-8B", "d_model": 2}}, "of width 2 has no 32 heads"),
+        (STEP, {"model": {"name": "MPT-13B", "n_layers": 40, "d_model": 1, "n_heads": 40}}, "of width 1 has no 40 heads"),
         (POINT, {"isl": math.inf}, "isl is inf"), (POINT, {"osl": math.nan}, "osl is nan"),
         (POINT, {"concurrency": -8}, "concurrency is -8"),
         (RING, {"bytes": -1}, "bytes is -1"), (RING, {"n_accel": 1}, "one accelerator exchanges nothing"),
@@ -44,3 +47,9 @@ def test_numbers_that_can_be_are_answered(case: dict[str, Any]) -> None:
 )  # fmt: skip
 def test_a_number_that_cannot_be_is_named(case: dict[str, Any], changed: dict[str, Any], field: str) -> None:
     assert field in _said(case | changed)
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_no_answer_holds_what_is_no_number(value: float) -> None:
+    with pytest.raises(Unsupported, match="step_time_s"):
+        finite(Answer(id="a", quantities={"step_time_s": exact(value)}))

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 import msgspec
 
-from .cases import Case, ModelName, Overrides, Parallel, Unsupported
+from .cases import Answer, Case, ModelName, Overrides, Parallel, Unsupported
 
 MOST_DEGREE = 1e6
 """Accelerators, and degrees of a layout."""
@@ -42,7 +42,18 @@ def sane(case: Case) -> Case:
         most = _MOST.get(name) or _MOST.get(record, MOST)
         if not math.isfinite(number) or number < 0 or (number == 0 and name not in _MAY_BE_ZERO) or number > most:
             raise Unsupported(f"{field} is {number:g}: it must be more than 0 and at most {most:g}")
+    named = case.model
+    if named is not None and named.d_model and named.n_heads and named.d_model < named.n_heads:
+        raise Unsupported(f"{named.name} of width {named.d_model} has no {named.n_heads} heads")
     return case
+
+
+def finite(answer: Answer) -> Answer:
+    """The answer itself. Raises Unsupported where a quantity is no number: then the case lies where a formula has none."""
+    for name, found in answer.quantities.items():
+        if not all(math.isfinite(number) for number in (found.low, found.value, found.high)):
+            raise Unsupported(f"the numbers of the case leave {name} without one")
+    return answer
 
 
 def _numbers(record: msgspec.Struct, before: str) -> Iterator[tuple[str, float]]:
