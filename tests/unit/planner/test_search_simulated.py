@@ -26,7 +26,7 @@ def test_percentiles_of_the_choice_are_simulated_and_keep_to_the_limits() -> Non
 
 def test_more_instances_where_the_simulation_breaks_a_limit_and_the_answer_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     """A closed form that takes the 99th percentile for less than the mean asks for too few."""
-    for room in ("instances", "serving"):
+    for room in ("carrying", "serving"):
         monkeypatch.setattr(f"bedplate.planner.search.{room}.TAIL_TPOT", 0.7)
     answer = size(msgspec.structs.replace(ASKED, rate=200, tpot_s=0.03, ttft_s=3.0, quiet_rate=200), KNOWN)
     assert answer.best is not None

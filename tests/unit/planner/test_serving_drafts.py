@@ -10,7 +10,8 @@ from bedplate.assembly import knowledge
 from bedplate.core.errors import UserError
 from bedplate.planner.asking.questions import Batch, Limits, Serve
 from bedplate.planner.search import size
-from bedplate.planner.search.instances import Instance, instances
+from bedplate.planner.search.carrying import Instance, rows_of, steady
+from bedplate.planner.search.instances import instances
 from bedplate.planner.search.offers import offers
 from bedplate.planner.serving.drafting import own_block
 from bedplate.planner.serving.iteration import iteration
@@ -34,9 +35,9 @@ def test_a_token_with_drafts_by_hand() -> None:
     work, rates, context = one.machine.work, one.machine.rates, one.demand.context
     verify = iteration(work, rates, sequences=0.01, context=context, verified=4.0).total
     draft = iteration(one.draft.work, msgspec.structs.replace(rates, step=0.0, sequence=0.0), sequences=0.01, context=context).total
-    found = one.steady(np.array([0.01]))
-    prompts = float(found.arrivals[0] * found.prompt_s[0])
-    assert float(found.tpot[0]) == pytest.approx((float(verify) + 3 * float(draft) + prompts) / 2.952, rel=1e-6)
+    found = steady(rows_of([one]), np.array([[0.01]]))
+    prompts = float(found.arrivals[0, 0] * found.prompt_s[0, 0])
+    assert float(found.tpot[0, 0]) == pytest.approx((float(verify) + 3 * float(draft) + prompts) / 2.952, rel=1e-6)
 
 
 def test_the_draft_takes_memory_beside_the_model() -> None:

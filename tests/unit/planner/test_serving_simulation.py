@@ -10,7 +10,8 @@ import pytest
 
 from bedplate.assembly import knowledge
 from bedplate.planner.asking.questions import Limits, Serve
-from bedplate.planner.search.instances import MOST_RUNNING, Instance, instances
+from bedplate.planner.search.carrying import MOST_RUNNING, Instance
+from bedplate.planner.search.instances import instances
 from bedplate.planner.search.offers import offers
 from bedplate.planner.serving.iteration import iteration
 from bedplate.planner.serving.loop import Delays, Demand

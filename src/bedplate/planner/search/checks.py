@@ -87,6 +87,9 @@ def trainable(question: Train | Finetune, arch: Architecture) -> None:
             f"'{question.precision}' is no precision to train in", why=f"known: {', '.join(TRAINED_IN)}; weights stay in fp32",
             next="--method qlora" if isinstance(question, Finetune) and question.precision.startswith("nf4") else "--precision bf16",
         )  # fmt: skip
+    if isinstance(question, Train) and question.epochs != 1:
+        what = f"epochs are of images, and {arch.name} is trained on tokens"
+        raise UserError(what, why="each token is counted as often as it is seen", next="--tokens 2T for two epochs of 1T")
     if not question.tokens:
         raise UserError("tokens to train on are missing", next=_images(arch) or "--tokens 2T")
     for name in ("tokens", "seq_len", "rank", "batch_tokens"):

@@ -24,8 +24,8 @@ from bedplate.planner.kernels.queue import Wait, servers_for, wait
 from bedplate.planner.money.rent import HOURS_MONTH
 from bedplate.planner.serving.scaling import cold_start
 
+from .carrying import HEADROOM
 from .common import START_S, counted, metered, money, over_time, parts, provisioned
-from .instances import HEADROOM
 from .offers import Offer, machine_key
 from .pick import RELAX, Constraint
 

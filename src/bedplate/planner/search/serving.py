@@ -19,6 +19,7 @@ import msgspec
 from bedplate.core.records import Record
 from bedplate.planner.asking.questions import Batch, Serve
 from bedplate.planner.asking.sizing import Breakdown, Design, Simulated
+from bedplate.planner.facts.architecture import Architecture
 from bedplate.planner.facts.calibration import Constants
 from bedplate.planner.facts.cases import Case, ModelName
 from bedplate.planner.facts.estimate import Estimate, exact, product, spread
@@ -29,8 +30,8 @@ from bedplate.planner.serving.point import groups
 from bedplate.planner.serving.records import ServeMemory
 from bedplate.planner.serving.scaling import autoscaling, cold_start
 
+from .carrying import TAIL_TPOT, TAIL_TTFT, Instance, State
 from .common import START_S, counted, metered, money, over_time, parts, provisioned
-from .instances import TAIL_TPOT, TAIL_TTFT, Instance, State
 from .offers import Offer
 
 MOST = 1024
@@ -47,24 +48,26 @@ class Spreads(Record, frozen=True, kw_only=True):
     basis: str
 
 
-def served(question: Serve, offer: Offer, instance: Instance, knowledge: Knowledge, least: int = 1) -> Design | None:
-    """The design that serves the whole rate for `months` with no fewer than `least` instances; None where `gpus` is no whole number of
-    such instances."""
+def needed(question: Serve, instance: Instance) -> int | None:
+    """Instances that carry the whole rate; None where `gpus` is no whole number of such instances."""
     number = math.ceil(question.rate / instance.rps)
     exactly, size = question.limits.gpus, instance.layout.n_accel
-    if exactly is not None:
-        if exactly % size:
-            return None
-        number = max(number, exactly // size)
-    carried = instance.rps if least <= number else question.rate / least
-    number = max(number, least)
-    known = _spreads(question, instance, knowledge.constants["serving"])
-    state = instance.at(question.rate / number)
+    if exactly is None:
+        return number
+    return None if exactly % size else max(number, exactly // size)
+
+
+def served(
+    question: Serve, offer: Offer, instance: Instance, number: int, state: State, known: Spreads, knowledge: Knowledge
+) -> Design:  # fmt: skip
+    """The design that serves the whole rate for `months` with that many instances, each in `state`; `known`: ranges of its engine."""
+    exactly, size = question.limits.gpus, instance.layout.n_accel
+    carried = instance.rps if number <= (needed(question, instance) or 0) else question.rate / number
     few, many = (math.ceil(number_of / carried) for number_of in _rates(question.rate, known.speed))
-    needed = Estimate(value=number, low=min(few, number), high=max(many, number), basis=known.basis) if exactly is None else exact(number)
+    ranged = Estimate(value=number, low=min(few, number), high=max(many, number), basis=known.basis) if exactly is None else exact(number)
     time, tokens = exact(question.months * HOURS_MONTH * 3600, "as asked"), exact(question.rate * question.osl, "as asked")
-    made = {"time_s": time, "output_tokens_per_s": tokens, "accelerators": needed.times(size)}
-    made |= _latency(state, known, instance.longest_s) | _paid(offer, instance, state, needed, time, known, knowledge)
+    made = {"time_s": time, "output_tokens_per_s": tokens, "accelerators": ranged.times(size)}
+    made |= _latency(state, known, instance.longest_s) | _paid(offer, instance, state, ranged, time, known, knowledge)
     wait = _cold_start(offer, instance)
     design = _design(offer, instance, state, number, _per_token(made, tokens) | {"cold_start_s": wait})
     if question.quiet_rate is None:
@@ -74,9 +77,8 @@ def served(question: Serve, offer: Offer, instance: Instance, knowledge: Knowled
     return msgspec.structs.replace(design, layout=design.layout | quiet)
 
 
-def played(question: Serve, design: Design, found: Simulated, instance: Instance, knowledge: Knowledge) -> Design:
+def played(design: Design, found: Simulated, known: Spreads) -> Design:
     """The design with what its simulation found: its means and 99th percentiles in the place of the closed form's."""
-    known = _spreads(question, instance, knowledge.constants["serving"])
     basis = f"simulation of {found.requests:,} requests; {known.basis}"
     waits = {"ttft_s": spread(found.ttft_s.mean, *known.ttft, basis), "ttft_p99_s": spread(found.ttft_s.p99, *known.ttft, basis)}
     waits |= {"tpot_s": spread(found.tpot_s.mean, *known.tpot, basis), "tpot_p99_s": spread(found.tpot_s.p99, *known.tpot, basis)}
@@ -96,10 +98,11 @@ def _rates(rate: float, speed: tuple[float, float]) -> tuple[float, float]:
     return rate / math.exp(speed[1]), rate * math.exp(speed[0])
 
 
-def batched(question: Batch, offer: Offer, instance: Instance, state: State, number: int, knowledge: Knowledge) -> Design:
+def batched(
+    question: Batch, offer: Offer, instance: Instance, state: State, number: int, known: Spreads, knowledge: Knowledge
+) -> Design:  # fmt: skip
     """The design that answers all requests with that many instances, each in its full `state`; the last request takes its whole time,
     however many there are."""
-    known = _spreads(question, instance, knowledge.constants["serving"])
     seconds = START_S + max(question.requests / (state.rps * number), state.ttft_s + question.osl * state.tpot_s)
     time = spread(seconds, known.speed[1], known.speed[0], known.basis)
     tokens = spread(question.requests * question.osl / (seconds - START_S), *known.speed, known.basis)
@@ -121,9 +124,9 @@ def numbers(question: Batch, instance: Instance) -> Iterator[int]:
     yield from sorted(n for n in tried if 0 < n <= most)
 
 
-def _spreads(question: Serve | Batch, instance: Instance, constants: Constants) -> Spreads:
-    mixture = float(instance.machine.work.n_experts) > 0
-    model = ModelName(name=question.model, moe=mixture)
+def spreads(question: Serve | Batch, arch: Architecture, constants: Constants) -> Spreads:
+    """How far answers about this model and engine are off."""
+    model = ModelName(name=question.model, moe=arch.experts is not None)
     names = groups(Case(id="", kind="serve_point", engine=question.engine or None, model=model))
 
     def of(name: str) -> tuple[float, float]:

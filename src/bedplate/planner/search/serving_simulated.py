@@ -24,10 +24,10 @@ from bedplate.planner.serving.records import ServeLayout
 from bedplate.planner.serving.simulation import Played, play
 from bedplate.planner.serving.traffic import traffic
 
-from .instances import MOST_RUNNING, Instance
+from .carrying import MOST_RUNNING, Instance
 from .offers import Offer
 from .pick import Constraint, pick
-from .serving import played, served
+from .serving import played, served, spreads
 
 SEED = 20_261_122
 COUNTED = 1000
@@ -55,10 +55,12 @@ class Made(Record, frozen=True, kw_only=True):
 
 
 class Rehearsal:
-    """The designs of one question, of which those that are chosen get simulated. `longest`: tokens of the model's context."""
+    """The designs of one question, of which those that are chosen get simulated."""
 
-    def __init__(self, question: Serve, knowledge: Knowledge, longest: float) -> None:
-        self._question, self._knowledge, self._longest = question, knowledge, longest
+    def __init__(self, question: Serve, knowledge: Knowledge) -> None:
+        arch = knowledge.architecture(question.model)
+        self._question, self._knowledge, self._longest = question, knowledge, arch.max_len or math.inf
+        self._known = spreads(question, arch, knowledge.constants["serving"])
         self._plays: dict[tuple[str, ServeLayout, float, int], Played] = {}
 
     def of(self, made: Sequence[Made], limits: Sequence[Constraint], objective: str) -> list[Made]:
@@ -98,22 +100,23 @@ class Rehearsal:
     def _with(self, made: Made, number: int, broke: str = "") -> Made:
         """The design of that many instances, with its simulation; with fewer it `broke` a limit."""
         question, instance = self._question, made.instance
-        design = served(question, made.offer, instance, self._knowledge, number)
-        assert design is not None
-        result = self._play(instance, question.rate / number)
+        rate = question.rate / number
+        state = instance.at(rate)
+        design = served(question, made.offer, instance, number, state, self._known, self._knowledge)
+        result = self._play(instance, rate, math.ceil(state.running))
         counted = Simulated(
             ttft_s=result.ttft, tpot_s=result.tpot, gap_s=result.gap, queue=result.queue, running=result.running, caches=result.caches,
             busy=result.busy, requests=COUNTED, length_cv=question.length_cv, instances=number, asked=made.number, broke=broke,
             closed_form={name: design.quantities[name].value for name in ("ttft_s", "ttft_p99_s", "tpot_s", "tpot_p99_s")},
         )  # fmt: skip
-        return msgspec.structs.replace(made, design=played(question, design, counted, instance, self._knowledge))
+        return msgspec.structs.replace(made, design=played(design, counted, self._known))
 
-    def _play(self, instance: Instance, rate: float) -> Played:
-        """The simulation of that instance at that rate; once for all its terms and offers."""
+    def _play(self, instance: Instance, rate: float, running: int) -> Played:
+        """The simulation of that instance at that rate, at which so many `running` are expected; once for all its terms and offers."""
         key = (*_kind(instance), round(1e6 * rate))
         if key not in self._plays:
             demand, most = instance.demand, int(MOST_RUNNING * instance.layout.attention_dp)
-            edge = max(LEAST_EDGE, math.ceil(instance.at(rate).running))
+            edge = max(LEAST_EDGE, running)
             requests = traffic(
                 COUNTED + 3 * edge, rate=rate, isl=float(demand.isl), osl=float(demand.osl), cv=self._question.length_cv,
                 generator=np.random.default_rng(SEED), longest=self._longest,

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import difflib
-import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -21,18 +20,23 @@ from bedplate.planner.money.mix import Solve
 from bedplate.planner.site.answer import site
 
 from . import generation, replicas, vision
+from .carrying import Held, Instance, at, carried, carrying, full
 from .checks import readable, trainable, usable, within
 from .common import constraints, rests_on, swings
 from .doubts import doubts
-from .instances import Instance, instances
+from .instances import holding, longest
 from .kinds import kind_of, suited, suits
 from .offers import Offer, machine_key, offers, stands_behind, usual_terms
 from .pick import RELAX, Constraint, Picked, marked, pick, scorer
-from .serving import batched, numbers, served
+from .serving import batched, needed, numbers, served, spreads
 from .serving_checks import servable
 from .serving_drafts import bought
 from .serving_simulated import Made, Rehearsal, said
 from .training import Found, best_layouts, fitting_hint, sensible, trained
+
+MachineKey = tuple[str, int]
+Instances = dict[MachineKey, list[Instance]]
+"""By machine: what runs there."""
 
 
 def size(question: Question, knowledge: Knowledge, solve: Solve | None = None) -> Sizing:
@@ -90,9 +94,10 @@ def _serve(question: Serve, knowledge: Knowledge) -> Sizing:
     arch = knowledge.architecture(question.model)
     servable(question, arch, knowledge)
     listed = offers(question.limits, knowledge.systems, usual_terms(question))
-    made = _served(question, listed, knowledge)
+    found = _instances(question, listed, knowledge)
+    made = _served(question, listed, found, knowledge)
     if not made:
-        raise _nothing(question, arch, listed, knowledge)
+        raise _nothing(question, arch, found)
     slo = _slo(question)
     limits = constraints(question.limits, time=False) + slo
     if question.limits.gpus is not None:
@@ -100,7 +105,7 @@ def _serve(question: Serve, knowledge: Knowledge) -> Sizing:
             Constraint(name="accelerators", quantity="accelerators", limit=question.limits.gpus, told=f"exactly {question.limits.gpus}")
         )
     objective = "cost_usd" if _priced([one.design for one in made]) else "power_w"
-    designs = [one.design for one in Rehearsal(question, knowledge, arch.max_len or math.inf).of(made, limits, objective)]
+    designs = [one.design for one in Rehearsal(question, knowledge).of(made, limits, objective)]
     quick = [design for design in designs if all(one.met(design) for one in slo)]
     slow = {design.accelerator for design in designs} - {design.accelerator for design in quick} if quick else set()
     sized = _sized(question, objective, quick or designs, limits, listed, knowledge, len(designs))
@@ -109,30 +114,40 @@ def _serve(question: Serve, knowledge: Knowledge) -> Sizing:
     told = said(sized.best)
     told += [f"no number of {', '.join(sorted(slow))} keeps to the latency limits"] if slow else []
     loose = [msgspec.structs.replace(question, **{one.quantity.replace("_p99", ""): one.limit * RELAX}) for one in slo]
-    beyond = [one.design for looser in loose for one in _served(looser, listed, knowledge)]
+    beyond = [one.design for looser in loose for one in _served(looser, listed, _loosened(looser, found), knowledge)]
     closed = pick([one.design for one in made], limits, objective, beyond)
     return msgspec.structs.replace(sized, reasons=(*sized.reasons, *told), binding=closed.binding or sized.binding)
 
 
-def _served(question: Serve, listed: list[Offer], knowledge: Knowledge) -> list[Made]:
-    found = _instances(question, listed, knowledge)
-    made = ((offer, one, served(question, offer, one, knowledge)) for offer in listed for one in found[machine_key(offer)])
-    return [Made(offer=offer, instance=one, design=design) for offer, one, design in made if design is not None]
+def _served(question: Serve, listed: list[Offer], found: Instances, knowledge: Knowledge) -> list[Made]:
+    """The designs of every offer; those of one machine differ in money only."""
+    known = spreads(question, knowledge.architecture(question.model), knowledge.constants["serving"])
+    many = {key: [(one, number) for one in ones if (number := needed(question, one))] for key, ones in found.items()}
+    flat = [pair for pairs in many.values() for pair in pairs]
+    states = iter(at([one for one, _ in flat], [question.rate / number for _, number in flat]))
+    ready = {key: [(one, number, next(states)) for one, number in pairs] for key, pairs in many.items()}
+    return [
+        Made(offer=offer, instance=one, design=served(question, offer, one, number, state, known, knowledge))
+        for offer in listed
+        for one, number, state in ready[machine_key(offer)]
+    ]
 
 
 def _batch(question: Batch, knowledge: Knowledge) -> Sizing:
     arch = knowledge.architecture(question.model)
     servable(question, arch, knowledge)
     listed = offers(question.limits, knowledge.systems, usual_terms(question))
-    found = {key: [(one, one.full()) for one in ones] for key, ones in _instances(question, listed, knowledge).items()}
+    known = spreads(question, arch, knowledge.constants["serving"])
+    found = _instances(question, listed, knowledge)
+    busy = {key: list(zip(ones, full(ones), strict=True)) for key, ones in found.items()}
     designs = [
-        batched(question, offer, one, state, number, knowledge)
+        batched(question, offer, one, state, number, known, knowledge)
         for offer in listed
-        for one, state in found[machine_key(offer)]
+        for one, state in busy[machine_key(offer)]
         for number in numbers(question, one)
     ]
     if not designs:
-        raise _nothing(question, arch, listed, knowledge)
+        raise _nothing(question, arch, found)
     objective = _objective(question.limits) if _priced(designs) else "time_s"
     return _sized(question, objective, designs, constraints(question.limits), listed, knowledge, len(designs))
 
@@ -155,16 +170,30 @@ def _by_items(question: Serve | Batch, knowledge: Knowledge) -> Sizing:
     return _sized(question, objective, designs, limits, listed, knowledge, len(designs), beyond)
 
 
-def _instances(question: Serve | Batch, listed: list[Offer], knowledge: Knowledge) -> dict[tuple[str, int], list[Instance]]:
-    """The instances of every machine on offer, worked out once for all its terms."""
+def _instances(question: Serve | Batch, listed: list[Offer], knowledge: Knowledge) -> Instances:
+    """The instances of every machine on offer, worked out once for all its terms, and all of them together."""
     arch = knowledge.architecture(question.model)
     machines = {machine_key(offer): offer for offer in listed}
-    return {key: list(instances(question, arch, offer, knowledge)) for key, offer in machines.items()}
+    held = {key: list(holding(question, arch, offer, knowledge)) for key, offer in machines.items()}
+    return _apart(held, carrying(question, [one for ones in held.values() for one in ones], longest(question, arch)))
 
 
-def _nothing(question: Serve | Batch, arch: Architecture, listed: list[Offer], knowledge: Knowledge) -> UserError:
+def _loosened(question: Serve, found: Instances) -> Instances:
+    """The same instances within another question's limits on latency, where they carry more."""
+    before = [one for ones in found.values() for one in ones]
+    after = _apart(found, carried(question, before))
+    return {key: [new for old, new in zip(found[key], ones, strict=True) if new.rps > old.rps] for key, ones in after.items()}
+
+
+def _apart(keys: Mapping[MachineKey, Sequence[Held]], together: Sequence[Instance]) -> Instances:
+    """What was worked out together, by machine again."""
+    each = iter(together)
+    return {key: [next(each) for _ in ones] for key, ones in keys.items()}
+
+
+def _nothing(question: Serve | Batch, arch: Architecture, found: Instances) -> UserError:
     """Why there is no design: the model fits nowhere, or never into exactly or at most so many accelerators."""
-    sizes = sorted({one.layout.n_accel for ones in _instances(question, listed, knowledge).values() for one in ones})
+    sizes = sorted({one.layout.n_accel for ones in found.values() for one in ones})
     if not sizes:
         tokens = f"{question.isl + question.osl:,.0f} tokens"
         return UserError(
