@@ -275,3 +275,17 @@ def test_a_curve_of_nothing_is_refused() -> None:
         under_load(Cost(node="DGX-H100", load=(0.0, 0.0)))
     with pytest.raises(UserError, match="load"):
         under_load(Cost(node="DGX-H100", load=(1.0, float("nan"))))
+
+
+def test_what_a_cost_hangs_on_is_of_the_way_that_was_chosen() -> None:
+    """Each bar stands about the choice's own money, also where renting won; data kept and sent out is in every way's."""
+    for terms in (("on-demand",), ("reserved-3y",), ("buy",)):
+        found = cost(Cost(node="dgx-h200", count=4, egress_tb_month=50, storage_tb=200, limits=Limits(terms=terms)), knowledge())
+        assert found.best is not None
+        usd = found.best.quantities["cost_usd"].value
+        assert {part.name for part in found.best.breakdowns[0].parts} >= {"storage", "egress"}
+        assert found.sensitivities
+        for bar in found.sensitivities:
+            assert min(bar.low, bar.high) <= usd * 1.000001
+            assert max(bar.low, bar.high) >= usd * 0.999999
+        assert ("purchase price" in {bar.name for bar in found.sensitivities}) == (terms == ("buy",))

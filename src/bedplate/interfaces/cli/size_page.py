@@ -116,7 +116,7 @@ def _numbers(found: Sizing) -> str:
     rows.append(["offer", escape(offer(best)), *([escape(offer(second))] if second else []), ""])
     heads = ["", "the choice", *([f"the runner-up: {escape(second.name)}"] if second else []), "what it rests on"]
     lost = f" The runner-up lost: {escape(second.lost)}." if second else ""
-    about = f"A range holds the true value with a chance of 80 %.{lost}"
+    about = f"A range is meant to hold the true value 8 times in 10; docs/reference/accuracy.md says how often it did.{lost}"
     return section("In numbers", about, f'<div class="wrap">{table(heads, rows)}</div>')
 
 
@@ -237,4 +237,4 @@ def _pair(*sections: str) -> str:
 
 
 def _foot() -> str:
-    return '<footer class="soft"><p>Made by bedplate size. Ranges hold the true value with a chance of 80 %.</p></footer>'
+    return '<footer class="soft"><p>Made by bedplate size. Ranges are meant to hold the true value 8 times in 10.</p></footer>'

@@ -173,4 +173,6 @@ def _timeline(bars: Sequence[Milestone]) -> str:
 
 def _figures(made: Assessment) -> str:
     rows = [[one.name, one.value, one.source, one.as_of, "checked" if one.verified else "**unverified**"] for one in made.assumptions]
-    return "A range holds the true value with a chance of 80 %.\n\n" + table(["figure", "value", "source", "date", ""], rows)
+    return "A range is meant to hold the true value 8 times in 10; docs/reference/accuracy.md says how often it did.\n\n" + table(
+        ["figure", "value", "source", "date", ""], rows
+    )

@@ -138,7 +138,7 @@ def _refused(out: Console, found: Sizing) -> None:
 def _foot(out: Console, found: Sizing) -> None:
     doubtful = sum(not one.verified for one in found.assumptions)
     out.print(
-        f"\n[dim]ranges hold the true value with a chance of 80 %; {len(found.assumptions)} figures with their sources: --html, --report"
+        f"\n[dim]ranges are meant to hold 8 times in 10; {len(found.assumptions)} figures with their sources: --html, --report"
         f"{f'; {doubtful} of them unverified' if doubtful else ''}[/dim]"
     )
     for warning in found.warnings:

@@ -19,7 +19,7 @@ from bedplate.planner.facts.systems import Node, Price, Systems
 
 from .mix import Mix, Rates, Solve, cheapest
 from .rent import HOURS_MONTH, hourly, lost_share, rented, worked_out
-from .ways import MOST_NODES, offers
+from .ways import MOST_NODES, data_usd, offers
 
 RENTED: tuple[Term, ...] = ("on-demand", "spot", "reserved-1y", "reserved-3y")
 COMMITTED: tuple[Term, ...] = ("reserved-1y", "reserved-3y")
@@ -73,12 +73,13 @@ def _rates(question: Cost, term: Term, price: Price, node: Node, systems: System
 def _design(question: Cost, node: Node, price: Price, rates: Rates, term: Term, mix: Mix, systems: Systems) -> Design:
     """The mix over all months: the curve's period as often as it fits."""
     periods = question.months * HOURS_MONTH / len(question.load)
+    data = data_usd(question, systems)
     parts = {
         term: mix.reserved * rates.reserved * len(question.load) * periods,
         "on demand": mix.on_demand_hours * rates.on_demand * periods,
         "spot": mix.spot_hours * (rates.spot or 0.0) * periods,
-    }
-    usd = mix.usd * periods
+    } | data
+    usd = mix.usd * periods + sum(data.values())
     useful = sum(question.load) * periods * node.n_accel
     cost = Estimate(value=usd, low=usd * 0.9, high=usd * 1.15, basis="linear programme over the load curve, whole nodes")
     return Design(

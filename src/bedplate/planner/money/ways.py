@@ -112,6 +112,15 @@ def terms_of_owning(bought: Purchase, systems: Systems, *, utilisation: float, c
     return ownership(systems, purchase_usd=bought.usd, nameplate_kw=bought.kw, mean_kw=mean, pue=pue, usd_per_kwh=usd_per_kwh)
 
 
+def data_usd(question: Cost, systems: Systems, *, own: bool = False) -> dict[str, float]:
+    """USD over all months for data that is kept and that is sent out; from one's `own` hall at the low end of what sending costs."""
+    egress = systems.figure("egress-usd-gb")
+    return {
+        "storage": question.storage_tb * systems.figure("object-storage-usd-tb-month").value * question.months,
+        "egress": question.egress_tb_month * 1000 * (egress.low if own else egress.value) * question.months,
+    }
+
+
 def electricity(systems: Systems, region: str) -> tuple[float, str]:
     """USD per kWh of a region (longest match of its name) and where from; the general figure where it is not known."""
     rows = [grid for grid in systems.grids if grid.usd_per_kwh is not None and grid.region]
