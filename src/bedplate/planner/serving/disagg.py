@@ -21,6 +21,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from bedplate.core.units import GIB
 from bedplate.planner.facts.cases import Answer, Case, Unsupported
 from bedplate.planner.facts.knowledge import Knowledge, machine
 
@@ -155,6 +156,6 @@ def answer(case: Case, knowledge: Knowledge) -> Answer:
     return Answer(
         id=case.id,
         quantities={name: ranged(name, value, constants, names, basis, extra) for name, value in values.items()},
-        fits=prefill.memory.fits and decode.memory.fits,
+        fits=all(side.memory.within(chip.mem_gb * GIB) for side in (prefill, decode)),
         basis=basis,
     )

@@ -11,7 +11,7 @@ from bedplate.planner.facts.cases import Answer, Case
 from bedplate.planner.facts.estimate import Estimate, spread
 from bedplate.planner.facts.knowledge import Knowledge
 
-from .fit import USABLE, footprint, held, prepared
+from .fit import USABLE, footprint, held, prepared, tightest
 from .layout import FULL, NONE, SELECTIVE, scalar
 from .memory import MemoryBreakdown, activations
 from .operators import model_flops
@@ -39,9 +39,10 @@ def train_step(case: Case, knowledge: Knowledge) -> Answer:
     peak = made.chip.peak(case.precision or "bf16")
     if peak:
         quantities["mfu"] = flops.times(1e12 / peak)
-    taken = footprint(made, knowledge.constants["memory"])
-    quantities["peak_mem_gib"] = _peak(made, taken, knowledge)
-    return Answer(id=case.id, quantities=quantities, fits=fits(made, taken), basis=basis)
+    kept = tightest(case, made, knowledge.constants["memory"])
+    quantities["peak_mem_gib"] = peak = peak_of(kept, footprint(kept, knowledge.constants["memory"]), knowledge)
+    basis = "; ".join([basis, *kept.notes[len(made.notes) :]])
+    return Answer(id=case.id, quantities=quantities, fits=fits(kept, peak), basis=basis)
 
 
 def memory_of(case: Case, knowledge: Knowledge) -> Answer:
@@ -53,7 +54,7 @@ def memory_of(case: Case, knowledge: Knowledge) -> Answer:
     made = setup(case if named else msgspec.structs.replace(case, accelerator=STAND_IN), knowledge)
     constants = knowledge.constants["memory"]
     taken = footprint(made, constants)
-    peak = _peak(made, taken, knowledge)
+    peak = peak_of(made, taken, knowledge)
     counted = msgspec.structs.replace(held(constants, made), kept=1.0)
     kept = scalar(activations(made.layout, made.work, made.ops, counted))
     plain = msgspec.structs.replace(made.layout, sequence=0.0, recompute=float(NONE))
@@ -65,12 +66,13 @@ def memory_of(case: Case, knowledge: Knowledge) -> Answer:
         "activations_gib": _exactly(kept / GIB),
         "activation_pct_of_baseline": _exactly(100.0 * kept / base),
     }
-    return Answer(id=case.id, quantities=quantities, fits=fits(made, taken) if named else None, basis=basis)
+    return Answer(id=case.id, quantities=quantities, fits=fits(made, peak) if named else None, basis=basis)
 
 
-def fits(made: Setup, taken: MemoryBreakdown) -> bool:
-    """Whether the worst rank's bytes are within what a job can use of the accelerator's memory."""
-    return scalar(taken.total) <= USABLE * scalar(made.machine.capacity)
+def fits(made: Setup, peak: Estimate) -> bool:
+    """Whether it is more likely than not that the peak is within what a job can use: the middle of its range (of logarithms) is. Formulas
+    count the worst moment of every part together, so that ranges reach further down than up."""
+    return math.sqrt(peak.low * peak.high) * GIB <= USABLE * scalar(made.machine.capacity)
 
 
 def spread_groups(made: Setup, known: dict[str, float]) -> tuple[str, ...]:
@@ -88,7 +90,8 @@ def _exactly(value: float) -> Estimate:
     return spread(value, EXACT_SPREAD, EXACT_SPREAD, "counted")
 
 
-def _peak(made: Setup, taken: MemoryBreakdown, knowledge: Knowledge) -> Estimate:
+def peak_of(made: Setup, taken: MemoryBreakdown, knowledge: Knowledge) -> Estimate:
+    """Peak memory of the worst rank, GiB; wider where the chip and engine were never measured."""
     constants = knowledge.constants["memory"]
     known = any(label in constants.effects["reserve"].effects for label in made.labels if label.startswith("stack:"))
     down, up = constants.spreads["peak_mem_gib"].of(() if known else ("new",))

@@ -94,6 +94,20 @@ def _smaller(layout: Layout, made: Setup, factors: Held, fitted: Callable[[Layou
     return best[0]
 
 
+def tightest(case: Case, made: Setup, constants: Constants) -> Setup:
+    """The set-up as it is where it fits or the case tells how its memory is kept. Else, where an engine shards everything, the one that
+    takes least: a sequence at a time, every layer computed again from what the host keeps. A recipe that ran did some of that."""
+    told = case.recompute or case.mbs or case.local_batch or case.grad_accum
+    room = USABLE * scalar(made.machine.capacity)
+    if told or scalar(made.layout.zero) < 3 or scalar(footprint(made, constants).total) <= room:
+        return made
+    accum = made.layout.accum * made.layout.mbs
+    least = msgspec.structs.replace(made.layout, mbs=1.0, accum=accum, recompute=float(FULL), share=1.0, offload=1.0)
+    note = "memory as of one sequence at a time, all recomputed from what the host keeps: otherwise it does not fit"
+    other = msgspec.structs.replace(made, layout=least, notes=(*made.notes, note))
+    return other if scalar(footprint(other, constants).total) <= room else made
+
+
 SPLITS = tuple((tp, pp) for size in (1, 2, 4, 8, 16, 32, 64, 128, 256) for tp in (8, 4, 2, 1) for pp in (size // tp,) if tp * pp == size)
 """Tensor and pipeline parallelism in the order in which a model that does not fit is cut: no finer than needed, inside a server first."""
 
