@@ -15,6 +15,7 @@ import msgspec
 import numpy as np
 from scipy.optimize import least_squares
 
+from bedplate.core.units import GIB
 from bedplate.planner.facts.calibration import Constants
 from bedplate.planner.facts.knowledge import Knowledge
 from bedplate.planner.training.fit import USABLE
@@ -26,7 +27,6 @@ from . import common
 from .priors import Prior, effects, places
 from .stacking import stacked
 
-GIB = 2.0**30
 NOISE = 0.03
 PRIORS: dict[str, Prior] = {
     "kept": Prior(1.05, 0.1, {"stack:": 0.15, "technique:": 0.4, "quantised": 0.2, "mixed": 0.3, "eager": 0.1}),

@@ -165,6 +165,7 @@ def test_an_unknown_block_of_a_hybrid_is_refused_by_name() -> None:
         ({"num_key_value_heads": 7}, "32 heads do not share 7"),
         ({"num_key_value_heads": 64}, "32 heads do not share 64"),
         ({"layer_types": ["full_attention"] * 3}, "32 layers and 3 layer_types"),
+        ({"layer_types": ["full_attention", "conv"] * 16}, "'conv' in layer_types is no kind of layer"),
         ({"model_type": "mixtral", "num_local_experts": 8, "num_experts_per_tok": 9}, "9 of 8 experts"),
     ],
     ids=str,

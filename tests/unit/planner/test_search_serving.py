@@ -76,6 +76,7 @@ def test_a_prompt_beyond_the_context_is_refused_in_words() -> None:
         ({"engine": "pytorchx"}, "no serving engine 'pytorchx'"), ({"model": "Whisper-Large-v3"}, "does not write tokens"),
         ({"rate": 1e12}, "rate is 1e"), ({"rate": math.inf}, "rate is inf"), ({"months": math.nan}, "months is nan"),
         ({"isl": 0.5}, "isl is 0.5"), ({"tpot_s": 0.0}, "tpot_s is 0"), ({"prefix_hit": 1.5}, "prefix_hit is 1.5"),
+        ({"prefix_hit": 1.0}, "prefix_hit is 1"),
     ],
 )  # fmt: skip
 def test_a_question_without_an_answer_is_refused_in_words(changed: dict[str, Any], said: str) -> None:

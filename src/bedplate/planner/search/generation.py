@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from bedplate.core.units import GIB
 from bedplate.planner.asking.questions import Batch, Serve
 from bedplate.planner.facts.architecture import Architecture, counted_params
 from bedplate.planner.facts.cases import Case, Kind, Unsupported
@@ -85,7 +86,7 @@ def _generating(question: Serve | Batch, offer: Offer, arch: Architecture, knowl
                 height=plain.height, width=plain.width, steps=plain.steps, frames=plain.frames, batch=batch, ulysses=ulysses, ring=ring
             )
             memory = held(arch, asked, question.precision)
-            if sum(memory.values()) > SAFETY * chip.mem_gb * 2**30:
+            if sum(memory.values()) > SAFETY * chip.mem_gb * GIB:
                 continue
             parts = seconds(count(arch, asked), rates, constants.numbers)
             spent = {name: float(getattr(parts, name)) for name in Parts.__struct_fields__}
@@ -113,7 +114,7 @@ def _passing(question: Serve | Batch, offer: Offer, arch: Architecture, knowledg
     weights = counted_params(arch) * BYTES[question.precision]
     for batch in NETWORK_BATCHES:
         memory = {"weights": weights, "activations": batch * item.activations * ELEMENT / LIVE, "runtime": RUNTIME}
-        if sum(memory.values()) > SAFETY * chip.mem_gb * 2**30:
+        if sum(memory.values()) > SAFETY * chip.mem_gb * GIB:
             continue
         work = batch * (products + stream)
         took = max(work, LAUNCH_S)

@@ -27,6 +27,8 @@ MOST_REQUESTS = 1e13
 MOST_MONTHS = 240.0
 MOST_SCATTER = 4.0
 """Of the longest-tailed published traces, about twice."""
+MOST_FOUND = 0.99
+"""Share of a prompt: engines compute the last block of tokens of a prompt again even where all of it was read before."""
 MOST_DRAFTED = 16
 """Tokens: engines stop at 8 to 16, and less than 1 in 10 is accepted so far out."""
 SAME_WORDS = 0.01
@@ -71,6 +73,9 @@ def _numbers(question: Serve | Batch) -> None:
     for name, told in (("prefix_hit", "share"), ("acceptance", "chance")):
         if not 0 <= getattr(question, name) <= 1:
             raise UserError(f"{name} is {getattr(question, name):g}", why=f"it is a {told}: 0 to 1")
+    if question.prefix_hit > MOST_FOUND:
+        why = f"the end of every prompt is its own: at most {MOST_FOUND:.0%} of it is found in the cache"
+        raise UserError(f"prefix_hit is {question.prefix_hit:.4g}", why=why, next="--prefix-hit 95%")
     if isinstance(question, Serve) and not 0 <= question.length_cv <= MOST_SCATTER:
         raise UserError(f"length_cv is {question.length_cv:g}", why=f"lengths scatter by 0 (all alike) to {MOST_SCATTER:g} of their mean")
 

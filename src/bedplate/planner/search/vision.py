@@ -15,6 +15,7 @@ from collections.abc import Iterator
 
 from bedplate.core.errors import UserError
 from bedplate.core.records import Record
+from bedplate.core.units import GIB
 from bedplate.planner.asking.questions import Train
 from bedplate.planner.asking.sizing import Design
 from bedplate.planner.facts.architecture import Architecture, counted_params
@@ -125,7 +126,7 @@ def _laid(question: Train, offer: Offer, n: int, arch: Architecture, knowledge: 
         per_item = item_parts(item, WORK, offer.chip, question.precision, constants["kernels"], constants["items"])
     except Unsupported:
         return None
-    micro = micro_batch(batch / n, params, item.activations, SAFETY * offer.chip.mem_gb * 2**30)
+    micro = micro_batch(batch / n, params, item.activations, SAFETY * offer.chip.mem_gb * GIB)
     if micro < 1:
         return None
     down, up = constants["items"].spreads["items_per_s"].of((WORK,))

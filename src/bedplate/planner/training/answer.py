@@ -11,7 +11,7 @@ from bedplate.planner.facts.cases import Answer, Case
 from bedplate.planner.facts.estimate import Estimate, spread
 from bedplate.planner.facts.knowledge import Knowledge
 
-from .fit import USABLE, footprint, held, prepared, tightest
+from .fit import USABLE, footprint, held, prepared, split, tightest
 from .layout import FULL, NONE, SELECTIVE, scalar
 from .memory import MemoryBreakdown, activations
 from .operators import model_flops
@@ -40,9 +40,9 @@ def train_step(case: Case, knowledge: Knowledge) -> Answer:
     if peak:
         quantities["mfu"] = flops.times(1e12 / peak)
     kept = tightest(case, made, knowledge.constants["memory"])
-    quantities["peak_mem_gib"] = peak = peak_of(kept, footprint(kept, knowledge.constants["memory"]), knowledge)
+    quantities["peak_mem_gib"] = most = peak_of(kept, footprint(kept, knowledge.constants["memory"]), knowledge)
     basis = "; ".join([basis, *kept.notes[len(made.notes) :]])
-    return Answer(id=case.id, quantities=quantities, fits=fits(kept, peak), basis=basis)
+    return Answer(id=case.id, quantities=quantities, fits=fits(kept, most), basis=basis)
 
 
 def memory_of(case: Case, knowledge: Knowledge) -> Answer:
@@ -51,7 +51,8 @@ def memory_of(case: Case, knowledge: Knowledge) -> Answer:
     Weights and optimiser are the mean rank's, as the papers that print them count; the peak is the worst rank's. Raises Unsupported.
     """
     named = case.accelerator is not None
-    made = setup(case if named else msgspec.structs.replace(case, accelerator=STAND_IN), knowledge)
+    asked = case if named else msgspec.structs.replace(case, accelerator=STAND_IN)
+    made = split(asked, setup(asked, knowledge), knowledge) if named else setup(asked, knowledge)
     constants = knowledge.constants["memory"]
     taken = footprint(made, constants)
     peak = peak_of(made, taken, knowledge)

@@ -35,7 +35,7 @@ def footprint(made: Setup, constants: Constants) -> MemoryBreakdown:
 
 def prepared(case: Case, knowledge: Knowledge) -> Setup:
     """The case's set-up; what it leaves open (the split of the model, the micro-batch, recomputation) as it fits. Raises Unsupported."""
-    made = _filled(case, _split(case, setup(case, knowledge), knowledge), knowledge)
+    made = _filled(case, split(case, setup(case, knowledge), knowledge), knowledge)
     if case.recompute and not _open_batch(case, made):
         return made
     factors, coherent = held(knowledge.constants["memory"], made), made.chip.form_factor in COHERENT
@@ -112,7 +112,7 @@ SPLITS = tuple((tp, pp) for size in (1, 2, 4, 8, 16, 32, 64, 128, 256) for tp in
 """Tensor and pipeline parallelism in the order in which a model that does not fit is cut: no finer than needed, inside a server first."""
 
 
-def _split(case: Case, made: Setup, knowledge: Knowledge) -> Setup:
+def split(case: Case, made: Setup, knowledge: Knowledge) -> Setup:
     """Where a case tells no layout and the whole model does not fit a rank, the coarsest split that does."""
     given = case.parallel
     told = given is not None and any((given.tp, given.pp, given.cp, given.ep, given.fsdp, given.zero, given.style))
