@@ -229,7 +229,8 @@ def test_a_mix_takes_the_real_spot_price_three_years_where_they_pay_and_only_the
     """p5.48xlarge in us-east-1: spot is 10.24 an hour; over 36 months three years of reservation cost less than three single ones."""
     curve = (2.0,) * 16 + (6.0,) * 8
     limits = Limits(providers=("aws",), region="us-east-1")
-    asked = Cost(node="p5.48xlarge", months=36, load=curve, limits=limits)
+    every = msgspec.structs.replace(limits, terms=("on-demand", "spot", "reserved-1y", "reserved-3y"))
+    asked = Cost(node="p5.48xlarge", months=36, load=curve, limits=every)
 
     def two_reserved(built: Program) -> list[float]:
         return [2.0, *(0.0 for _ in built.costs[1:])]
@@ -243,6 +244,8 @@ def test_a_mix_takes_the_real_spot_price_three_years_where_they_pay_and_only_the
     layout = next(one for one in cost(one_year, KNOWN, two_reserved).options if one.term == "mix").layout
     assert layout["nodes reserved-1y"] == 2
     assert layout["spot node-hours a period"] == 0
+    unasked = next(one for one in cost(msgspec.structs.replace(asked, limits=limits), KNOWN, two_reserved).options if one.term == "mix")
+    assert unasked.layout["spot node-hours a period"] == 0
     spot_alone = msgspec.structs.replace(asked, limits=msgspec.structs.replace(limits, terms=("spot",)))
     alone = cost(spot_alone, KNOWN, two_reserved)
     assert {one.term for one in alone.options} == {"spot"}

@@ -13,7 +13,7 @@ from bedplate.planner.asking.sizing import Breakdown, Design, Simulated, Sizing
 
 from .blocks import bar
 from .common import console, table
-from .size_percentiles import HEADS, instance, rows
+from .size_percentiles import HEADS, instance, rows, unplayed
 from .size_words import label, laid_out, layout, news, offer, ordered, part_label, shown, target, unit_of, written
 
 BAR = 36
@@ -101,12 +101,18 @@ def _options(out: Console, found: Sizing) -> None:
     rows = [design for design in found.options if found.best is None or design.name != found.best.name or design.term != found.best.term]
     if not rows:
         return
-    names = [n for n in ("time_s", "cost_usd", "power_w") if any(news(n, d) for d in rows)]
+    power = "power_w" if found.question.limits.max_power_w is None else "power_max_w"
+    names = [n for n in ("time_s", "cost_usd", power) if any(news(n, d) for d in rows)]
     out.print(f"\n[bold]other options[/bold]  [dim]of {found.searched:,} designs looked at[/dim]")
     drawn = table("", "pay", *(f"#{label(n, rows[0])}" for n in names), "")
     for design in rows[:FRONT]:
         cells = [written(n, design.quantities[n].value) if n in design.quantities else "" for n in names]
-        drawn.add_row(escape(design.name), escape(f"{design.provider} {design.term}".strip()), *cells, escape(_broken(design)))
+        drawn.add_row(
+            escape(design.name),
+            escape(f"{design.provider} {design.term}".strip()),
+            *cells,
+            escape(_broken(design) or unplayed(design, found)),
+        )
     out.print(drawn)
 
 

@@ -2,7 +2,8 @@
 
 Choices: the curve is one period (a day, a week) that repeats over the question's months. A reservation is the cheaper of one year and
 three, paid in whole terms whatever the months; a provider's own spot price counts, else the usual one as in `rent.hourly`. Only terms that
-the question allows are mixed, and no mix goes without on-demand nodes: they carry what nothing else is there for.
+the question allows are mixed, spot only where it is named, and no mix goes without on-demand nodes: they carry what nothing else is there
+for.
 """
 
 from __future__ import annotations
@@ -59,7 +60,7 @@ def mixed(question: Cost, node: Node, systems: Systems, solve: Solve) -> list[De
 
 def _rates(question: Cost, term: Term, price: Price, node: Node, systems: Systems) -> Rates | None:
     """USD per hour of one such node, reserved on that term; None where the question or the provider leaves nothing to mix."""
-    allowed = question.limits.terms or RENTED
+    allowed = question.limits.terms or ("on-demand", *COMMITTED)
     size = node.n_accel / price.n_accel
     rate = {one: found.value * size for one in RENTED if one in allowed and (found := hourly(price, one, systems))}
     reserved = hourly(price, term, systems) if term in allowed else None

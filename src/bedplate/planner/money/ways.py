@@ -55,7 +55,11 @@ def offers(node: Node, systems: Systems, limits: Limits) -> list[Price]:
     rows = [row for row in newest(systems.prices) if row.provider != "purchase" and row.accelerator == node.accelerator]
     own = [row for row in rows if row.name == node.name]
     whole = [row for row in rows if row.n_accel == node.n_accel]
-    rows = own or whole or rows
+    return within(own or whole or rows, systems, limits)
+
+
+def within(rows: list[Price], systems: Systems, limits: Limits) -> list[Price]:
+    """The rows of the providers and places that the limits allow."""
     if limits.providers:
         rows = [row for row in rows if row.provider in limits.providers]
     if limits.region:

@@ -77,7 +77,9 @@ def constraints(limits: Limits, *, time: bool = True) -> list[Constraint]:
         )
     if limits.max_power_w is not None:
         found.append(
-            Constraint(name="power", quantity="power_max_w", limit=limits.max_power_w, told=f"at most {show_watts(limits.max_power_w)}")
+            Constraint(
+                name="power", quantity="power_max_w", limit=limits.max_power_w, told=f"at most {show_watts(limits.max_power_w)} at any time"
+            )
         )
     if limits.max_gpus is not None:
         found.append(Constraint(name="accelerators", quantity="accelerators", limit=limits.max_gpus, told=f"at most {limits.max_gpus}"))

@@ -48,7 +48,11 @@ def doubts(question: Train | Finetune | Serve | Batch, best: Design, offer: Offe
         told.append(f"{question.model}: {arch.notes}")
     if not offer.chip.verified:
         told.append(f"the data sheet row of {offer.chip.name} is unverified")
-    if offer.usd_hour is not None and not offer.verified:
+    if best.term == "spot":
+        told.append("machines on spot are taken away at any time: --term on-demand is what nobody reclaims")
+    if offer.usd_hour is None:
+        told.append(f"no price of {offer.chip.name} is known: there is no money in this answer")
+    elif not offer.verified:
         told.append(f"the price of {offer.chip.name} ({offer.term}) is {offer.assumed or 'unverified'}")
     return tuple(told)
 

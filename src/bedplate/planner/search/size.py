@@ -26,8 +26,8 @@ from .common import constraints, rests_on, swings
 from .doubts import doubts
 from .instances import holding, longest
 from .kinds import kind_of, suited, suits
-from .offers import Offer, machine_key, offers, stands_behind, usual_terms
-from .pick import RELAX, Constraint, Picked, marked, pick, scorer
+from .offers import Offer, chosen_from, machine_key, offers, stands_behind, usual_terms
+from .pick import ALIKE, RELAX, Constraint, Picked, marked, pick, ranked
 from .serving import batched, needed, numbers, served, spreads
 from .serving_checks import servable
 from .serving_drafts import bought
@@ -235,7 +235,8 @@ def _sized(
 ) -> Sizing:  # fmt: skip
     if objective in ("cost_usd", "knee") and not _priced(designs):
         objective = "time_s"
-    picked = pick(designs, limits, objective, beyond)
+    may = chosen_from(designs, question.limits)
+    picked = pick(may, limits, objective, beyond)
     best = picked.best
     offer = next((one for one in listed if best and stands_behind(one, best)), listed[0])
     target = "cost_usd" if objective == "knee" else objective
@@ -249,7 +250,8 @@ def _sized(
 
 
 def _reasons(picked: Picked, objective: str) -> tuple[str, ...]:
-    why = {"cost_usd": "the cheapest", "time_s": "the quickest", "knee": "the least time x money^2", "power_w": "the least power"}
+    quick = f"the cheapest of those within {ALIKE - 1:.0%} of the least time,"
+    why = {"cost_usd": "the cheapest", "time_s": quick, "knee": "the least time x money^2", "power_w": "the least power"}
     if picked.best is None:
         return ()
     told = [f"{why[objective]} of the designs that keep to every limit"]
@@ -261,8 +263,9 @@ def _reasons(picked: Picked, objective: str) -> tuple[str, ...]:
 def _one_each(designs: list[Design], limits: list[Constraint], objective: str) -> tuple[Design, ...]:
     """The best design of each accelerator and term, allowed ones first; one that breaks limits says which."""
     kept: dict[tuple[str, str], Design] = {}
-    score = scorer(objective)
-    for design in sorted(designs, key=lambda d: (not all(c.met(d) for c in limits), score(d))):
+    fine = [design for design in designs if all(one.met(design) for one in limits)]
+    rest = [design for design in designs if not all(one.met(design) for one in limits)]
+    for design in (*ranked(fine, objective), *ranked(rest, objective)):
         kept.setdefault((design.accelerator, design.term), marked(design, limits))
     return tuple(kept.values())
 

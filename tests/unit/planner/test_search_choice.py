@@ -1,0 +1,92 @@
+"""What may be chosen and what is said of it: prices that no row has, machines reclaimed at will, alike times, limits and their distance."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from bedplate.assembly import knowledge
+from bedplate.core.errors import UserError
+from bedplate.planner.asking.questions import Finetune, Limits, Train
+from bedplate.planner.asking.sizing import Design, Sizing
+from bedplate.planner.facts.estimate import exact
+from bedplate.planner.search.pick import Constraint, conflict, pick, ranked
+from bedplate.planner.search.size import size
+
+KNOWN = knowledge(None)
+SMALL = "llama-3.1-8b"
+
+
+def trained(**limits: Any) -> Sizing:
+    return size(Train(model=SMALL, tokens=1e10, limits=Limits(**limits)), KNOWN)
+
+
+def made(name: str, hours: float, usd: float, term: str = "on-demand", **more: float) -> Design:
+    quantities = {"time_s": exact(hours * 3600), "cost_usd": exact(usd)} | {key: exact(value) for key, value in more.items()}
+    return Design(name=name, accelerator=name, term=term, quantities=quantities)
+
+
+def test_a_country_that_no_row_sells_in_gets_no_machine_without_a_price() -> None:
+    """H100 have prices, but none in Germany on demand: nothing is on offer there, which is no machine that costs nothing."""
+    with pytest.raises(UserError) as caught:
+        trained(on=("h100",), residency=("DE",))
+    assert "no machine is on offer" in caught.value.what
+    assert "DE" in caught.value.why
+
+
+def test_a_node_that_is_only_bought_is_rented_as_the_instances_of_as_many_of_its_accelerators() -> None:
+    bought, chip = trained(on=("dgx-h100",), gpus=1024).best, trained(on=("h100",), gpus=1024).best
+    assert bought is not None
+    assert chip is not None
+    assert bought.quantities["cost_usd"].value == pytest.approx(chip.quantities["cost_usd"].value)
+
+
+def test_a_machine_that_no_row_has_a_price_of_says_so_in_the_answer_and_in_the_conflict() -> None:
+    free = trained(on=("h800",), gpus=64)
+    assert "no price of H800-SXM5-80GB is known: there is no money in this answer" in free.warnings
+    assert trained(on=("h800",), gpus=64, budget_usd=1e4).conflict == ("budget: at most 10,000 USD (no price of H800-SXM5-80GB is known)",)
+
+
+def test_machines_reclaimed_at_will_are_shown_and_chosen_only_where_they_are_asked_for() -> None:
+    question = Finetune(model=SMALL, limits=Limits(on=("a100",), gpus=8))
+    plain = size(question, KNOWN)
+    asked = size(msgspec.structs.replace(question, limits=Limits(on=("a100",), gpus=8, terms=("spot",))), KNOWN)
+    assert plain.best is not None
+    assert plain.best.term == "on-demand"
+    assert plain.runner_up is None or plain.runner_up.term != "spot"
+    assert "spot" in {design.term for design in plain.options}
+    assert asked.best is not None
+    assert asked.best.term == "spot"
+    assert any("taken away at any time" in told for told in asked.warnings)
+
+
+def test_of_times_that_are_alike_the_cheapest_is_taken() -> None:
+    """35.9 and 36.1 minutes are the same time; 40 are not."""
+    ways = [made("quick", 0.60, 80), made("near", 0.62, 24), made("slow", 0.70, 5)]
+    assert [design.name for design in ranked(ways, "time_s")] == ["near", "quick", "slow"]
+    assert [design.name for design in ranked(ways, "cost_usd")] == ["slow", "near", "quick"]
+
+
+def test_fewer_of_the_same_machine_that_are_slower_and_dearer_are_no_runner_up() -> None:
+    whole = msgspec.structs.replace(made("a", 10, 100), n_accel=8)
+    half = msgspec.structs.replace(made("a", 20, 200), n_accel=4)
+    cheap = msgspec.structs.replace(made("a", 20, 90), n_accel=4)
+    assert pick([whole, half], [], "time_s").runner_up is None
+    second = pick([whole, half, cheap], [], "time_s").runner_up
+    assert second is not None
+    assert second.quantities["cost_usd"].value == 90
+
+
+def test_two_limits_that_contradict_say_how_far_each_is_with_the_other_kept() -> None:
+    """12 h draw 1 MW, 8 h draw 3 MW: with 10 h and 2 MW the time lacks a fifth, the power a half."""
+    ways = [made("a", 12, 1, power_max_w=1e6), made("b", 8, 1, power_max_w=3e6)]
+    limits = [
+        Constraint(name="deadline", quantity="time_s", limit=10 * 3600, told="within 10 h"),
+        Constraint(name="power", quantity="power_max_w", limit=2e6, told="at most 2 MW at any time"),
+    ]
+    assert conflict(ways, limits) == (
+        "deadline: within 10 h (with power kept, the least is 1.20 times that)",
+        "power: at most 2 MW at any time (with deadline kept, the least is 1.50 times that)",
+    )
