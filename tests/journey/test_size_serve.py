@@ -24,7 +24,7 @@ FLUX = ("size", "serve", "--model", "flux.1-dev", "--rate", "2/s", "--on", "h100
         (("--engine", "vlm"), "there is no serving engine 'vlm'", "next: --engine vllm"),
         (("--model", "whisper"), "Whisper-Large-v3 does not write tokens", "bedplate size list models"),
         (("--rate", "1e12/s"), "rate is 1e+12", "more than any service has"),
-        (("--months", "nan"), "months is nan", "must be more than nothing"),
+        (("--months", "nan"), "months is nan", "it must be a number"),
         (("--model", "llama-3.1-70b", "--gpus", "7"), "cannot be spread over exactly 7 accelerators", "next: --gpus 6"),
         (("--draft", "mtp"), "Llama-3.1-8B drafts no tokens of its own", "--draft with a small model of its family"),
         (("--draft", "qwen3-0.6b"), "Qwen3-0.6B cannot draft for Llama-3.1-8B", "--draft with a small model of its family"),

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from bedplate.assembly import size
 from bedplate.core.units import show_usd
+from bedplate.interfaces.cli.size_percentiles import unplayed
 from bedplate.interfaces.cli.size_view import draw
 from bedplate.interfaces.cli.size_words import label, laid_out
 from bedplate.planner.asking.questions import Cost, Limits, Site
-from bedplate.planner.asking.sizing import Design
+from bedplate.planner.asking.sizing import Design, Simulated, Times
 
 FOUND = size(Site(node="dgx-h100", nodes=128, limits=Limits(region="us-east-1")))
 
@@ -49,3 +51,16 @@ def test_what_an_answer_hangs_on_has_units(question: Site | Cost) -> None:
 
 def test_money_beyond_belief_is_short() -> None:
     assert (show_usd(2.5e12), show_usd(1.23e24)) == ("$2.5T", "$1.23e+24")
+
+
+def test_an_option_beside_a_simulated_choice_says_that_it_was_not_simulated() -> None:
+    """Its instances are the closed form's, which is looser; beside a choice that was not simulated either nothing needs saying."""
+    times = Times(mean=1.0, p50=1.0, p90=1.0, p99=1.0)
+    played = Simulated(
+        ttft_s=times, tpot_s=times, gap_s=times, queue=times, running=1.0, caches=0.1, busy=0.5, requests=1000, length_cv=1.0, instances=1,
+        asked=1, broke="", closed_form={},
+    )  # fmt: skip
+    plain, best = Design(name="plain"), Design(name="best", simulated=played)
+    found = msgspec.structs.replace(FOUND, best=best)
+    assert unplayed(plain, found) == "by the closed form, not simulated"
+    assert unplayed(best, found) == unplayed(plain, msgspec.structs.replace(found, best=plain)) == ""

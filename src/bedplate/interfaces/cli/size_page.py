@@ -14,7 +14,7 @@ from bedplate.core.errors import UserError
 from bedplate.planner.asking.sizing import Assumption, Breakdown, Design, Sizing
 
 from . import size_charts as charts
-from .size_percentiles import percentiles
+from .size_percentiles import percentiles, unplayed
 from .size_words import (
     OBJECTIVES,
     goals,
@@ -205,7 +205,7 @@ def _options(found: Sizing) -> str:
     rows = [
         [
             escape(d.name) + (' <span class="tag soft">the choice</span>' if charts.same(d, found.best) else ""),
-            escape(d.provider), escape(d.term), *(_value(n, d) for n in names), "" if d.feasible else "breaks a limit",
+            escape(d.provider), escape(d.term), *(_value(n, d) for n in names), unplayed(d, found) if d.feasible else "breaks a limit",
         ]
         for d in found.options
     ]  # fmt: skip

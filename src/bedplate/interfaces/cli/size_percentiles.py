@@ -93,3 +93,9 @@ def _bars(found: Times, x: Callable[[float], float], y: float, style: str) -> It
             rect(LEFT, top, max(x(value) - LEFT, 1), 12, style),
             text(WIDE, top + 11, show_seconds(value), "", "end"),
         )
+
+
+def unplayed(design: Design, found: Sizing) -> str:
+    """Said of a design beside a simulated choice that was not simulated itself: its instances are the closed form's."""
+    played = found.best is not None and found.best.simulated is not None
+    return "by the closed form, not simulated" if played and design.simulated is None else ""

@@ -47,7 +47,8 @@ def readable(question: Asked) -> Asked:
         value = getattr(read, name)
         for number in value if isinstance(value, tuple) else (value,):
             if isinstance(number, int | float) and not abs(number) <= MOST:
-                raise UserError(f"{name.removesuffix('_s')} is {number:g}", why=f"no number of a question is above {MOST:g}")
+                why = "it must be a number" if math.isnan(number) else f"no number of a question is above {MOST:g}"
+                raise UserError(f"{name.removesuffix('_s')} is {number:g}", why=why)
     return read
 
 
@@ -90,8 +91,10 @@ def trainable(question: Train | Finetune, arch: Architecture) -> None:
     if isinstance(question, Train) and question.epochs != 1:
         what = f"epochs are of images, and {arch.name} is trained on tokens"
         raise UserError(what, why="each token is counted as often as it is seen", next="--tokens 2T for two epochs of 1T")
+    on_accelerators(arch)
+    images = _images(arch, question)
     if not question.tokens:
-        raise UserError("tokens to train on are missing", next=_images(arch) or "--tokens 2T")
+        raise UserError("tokens to train on are missing", next=images or "--tokens 2T")
     for name in ("tokens", "seq_len", "rank", "batch_tokens"):
         value = getattr(question, name, None)
         if value is not None and not 1 <= value < math.inf:
@@ -106,14 +109,27 @@ def trainable(question: Train | Finetune, arch: Architecture) -> None:
         raise UserError(f"a batch of {question.batch_tokens:,.0f} tokens holds no sequence of {question.seq_len:,}", next="--seq-len less")
     if not arch.groups:
         what = f"'{arch.name}' is not described layer by layer"
-        raise UserError(what, next=_images(arch) or "give the path of its config.json, or another model")
+        raise UserError(what, next=images or "give the path of its config.json, or another model")
     if arch.family not in ("decoder", "encoder", "encoder-decoder"):
-        raise UserError(f"'{arch.name}' is not trained on tokens", why=f"it is of the family '{arch.family}'", next=_images(arch))
+        raise UserError(f"'{arch.name}' is not trained on tokens", why=f"it is of the family '{arch.family}'", next=images)
 
 
-def _images(arch: Architecture) -> str:
+def _images(arch: Architecture, question: Train | Finetune) -> str:
     """What to ask instead of a model of images."""
-    return "--items 1.28M --epochs 90" if arch.family == "vision" else ""
+    asked = "--items 1.28M --epochs 90"
+    return "" if arch.family != "vision" else asked if isinstance(question, Train) else f"bedplate size train --model {arch.name} {asked}"
+
+
+def on_accelerators(arch: Architecture) -> None:
+    """Raises UserError for a model that processors run: trees, and tables of embeddings."""
+    writes = arch.vocab_size and arch.groups and arch.family in ("decoder", "encoder-decoder")
+    if arch.family == "trees" or (not writes and arch.diffusion is None and (arch.params or 0.0) > MOST_PARAMS):
+        what = "trees run on processors" if arch.family == "trees" else "its tables of embeddings live in the memory of many hosts"
+        raise UserError(f"{arch.name} cannot be sized", why=f"{what}, which the catalogue does not list", next="bedplate size list models")
+
+
+MOST_PARAMS = 3e9
+"""A network with more weights is not held whole by every accelerator (embedding tables)."""
 
 
 def usable(question: Train | Finetune, listed: list[Offer]) -> list[Offer]:
@@ -124,11 +140,23 @@ def usable(question: Train | Finetune, listed: list[Offer]) -> list[Offer]:
         raise UserError(f"no matrix unit of {names} multiplies {question.precision}", next="--precision bf16, or another --on")
     gpus = question.limits.gpus
     whole = [offer for offer in able if gpus is None or joins(offer, gpus)]
+    if gpus is not None and not whole:
+        raise _unjoined(gpus, able)
+    return whole
+
+
+def _unjoined(gpus: int, able: list[Offer]) -> UserError:
+    """Why so many accelerators cannot work on one job: no whole nodes, or nodes without a network between them."""
     units = {offer.per_node for offer in able if joins(offer, 2 * offer.per_node)}
-    if gpus is not None and not whole and units:
+    if units:
         unit = min(units)
-        raise UserError(f"{gpus} accelerators are not whole nodes of {unit}", next=f"--gpus {max(gpus // unit, 1) * unit}")
-    return whole or able
+        return UserError(f"{gpus} accelerators are not whole nodes of {unit}", next=f"--gpus {max(gpus // unit, 1) * unit}")
+    names, sizes = ", ".join(sorted({offer.chip.name for offer in able})), sorted({offer.per_node for offer in able})
+    told = f"{' or '.join(str(size) for size in sizes)} at a time are on offer, and no node of {names} with a network is known to join them"
+    return UserError(
+        f"no machine on offer joins {gpus:,} accelerators for one job", why=told,
+        next=f"--gpus {max(sizes)}, another --provider or --on, or bring a nodes.csv: --systems FOLDER",
+    )  # fmt: skip
 
 
 def multiplies(chip: Accelerator, precision: str) -> bool:
