@@ -20,7 +20,7 @@ from bedplate.planner.asking.questions import Batch, Serve
 from bedplate.planner.facts.architecture import Architecture
 from bedplate.planner.generation.answering import COMPILED
 
-from .checks import known
+from .checks import known, on_accelerators
 from .serving_checks import MOST_MONTHS, MOST_RATE, MOST_REQUESTS
 
 Kind = Literal["language", "diffusion", "network"]
@@ -33,8 +33,6 @@ OWN: dict[Kind, set[str]] = {"diffusion": {*ITEMS, "engine"}, "network": {"laten
 DOES: dict[Kind, str] = {"language": "writes tokens", "diffusion": "makes images or videos", "network": "is run once for an item"}
 ENGINES = ("diffusers", "xdit", *COMPILED)
 MOST_PIXELS, MOST_STEPS, MOST_FRAMES = 16384, 1000, 10_000
-MOST_PARAMS = 3e9
-"""A network with more weights is not held whole by every accelerator (embedding tables)."""
 
 
 def kind_of(arch: Architecture) -> Kind:
@@ -43,9 +41,7 @@ def kind_of(arch: Architecture) -> Kind:
         return "diffusion"
     if arch.vocab_size and arch.groups and arch.family in ("decoder", "encoder-decoder"):
         return "language"
-    if arch.family == "trees" or (arch.params or 0.0) > MOST_PARAMS:
-        what = "trees run on processors" if arch.family == "trees" else "its tables of embeddings live in the memory of many hosts"
-        raise UserError(f"{arch.name} cannot be sized", why=f"{what}, which the catalogue does not list", next="bedplate size list models")
+    on_accelerators(arch)
     if arch.family in ("vision", "encoder") and (arch.groups or arch.activations_per_item):
         return "network"
     why = f"it is of the family '{arch.family}'" if arch.groups else "it is not described layer by layer"

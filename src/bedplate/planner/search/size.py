@@ -32,7 +32,7 @@ from .serving import batched, needed, numbers, served, spreads
 from .serving_checks import servable
 from .serving_drafts import bought
 from .serving_simulated import Made, Rehearsal, said
-from .training import Found, best_layouts, fitting_hint, sensible, trained
+from .training import Found, best_layouts, fits_nowhere, sensible, trained
 
 MachineKey = tuple[str, int]
 Instances = dict[MachineKey, list[Instance]]
@@ -74,8 +74,7 @@ def _train(question: Train | Finetune, knowledge: Knowledge) -> Sizing:
         trained(question, offer, one, knowledge) for offer in listed for one in found[machine_key(offer)] if sensible(question, offer, one)
     ]
     if not designs:
-        why, then = fitting_hint(question, arch, listed)
-        raise UserError(f"{arch.name} fits no machine within these limits", why=why, next=then)
+        raise fits_nowhere(question, arch, listed)
     objective = _objective(question.limits)
     searched = sum(one.looked_at for ones in found.values() for one in ones)
     return _sized(question, objective, designs, constraints(question.limits), listed, knowledge, searched)

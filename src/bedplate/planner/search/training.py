@@ -13,6 +13,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from bedplate.core.errors import UserError
 from bedplate.core.records import Record
 from bedplate.core.units import GIB
 from bedplate.planner.asking.questions import Finetune, Train
@@ -21,6 +22,7 @@ from bedplate.planner.facts.architecture import Architecture, counted_params
 from bedplate.planner.facts.cases import Case, ModelName, Parallel, Unsupported
 from bedplate.planner.facts.estimate import exact, spread, total
 from bedplate.planner.facts.knowledge import Knowledge
+from bedplate.planner.facts.systems import Accelerator
 from bedplate.planner.kernels.power import power
 from bedplate.planner.training.answer import spread_groups
 from bedplate.planner.training.fit import held
@@ -216,15 +218,23 @@ def memory_needed(question: Train | Finetune, arch: Architecture) -> float:
     return counted_params(arch) * per_weight
 
 
-def fitting_hint(question: Train | Finetune, arch: Architecture, listed: list[Offer]) -> tuple[str, str]:
-    """(why, what next) where nothing fits: the batch does not feed that many, or so many of the machine with most memory would hold it."""
+def fits_nowhere(question: Train | Finetune, arch: Architecture, listed: list[Offer]) -> UserError:
+    """What to say where nothing fits: the batch does not feed that many, or so many of the machine with most memory would hold it."""
     gpus, sequences = question.limits.gpus, batch_sequences(question, arch)
-    need = memory_needed(question, arch)
-    roomiest = max((offer.chip for offer in listed), key=lambda chip: chip.mem_gb)
-    least = math.ceil(need / (roomiest.mem_gb * GIB * SAFETY))
+    _, _, least = _memory_lacking(question, arch, listed)
     if gpus and gpus >= 2 * least and all(joins(offer, gpus) for offer in listed):
-        batch = f"a batch of {sequences:,.0f} sequences"
-        return f"no layout of {gpus:,} accelerators shares {batch} within {BATCH_SLACK:.0%}", "another --gpus or --batch-tokens"
+        return UserError(
+            f"a batch of {sequences:,.0f} sequences fits no layout of {gpus:,} accelerators",
+            why=f"none shares it out within {BATCH_SLACK:.0%}, with a whole sequence for each that holds a copy",
+            next=f"--batch-tokens {math.ceil(sequences / gpus) * gpus * question.seq_len}, or another --gpus",
+        )  # fmt: skip
+    why, then = _too_large(question, arch, listed)
+    return UserError(f"{arch.name} fits no machine within these limits", why=why, next=then)
+
+
+def _too_large(question: Train | Finetune, arch: Architecture, listed: list[Offer]) -> tuple[str, str]:
+    """(why, what next) where the memory is what lacks."""
+    need, roomiest, least = _memory_lacking(question, arch, listed)
     held = f"{least:,} x {roomiest.name} would hold the former"
     why = f"weights, gradients and optimiser take {need / 1e9:,.0f} GB, activations come on top: {held}"
     if arch.max_len and question.seq_len > arch.max_len:
@@ -235,6 +245,13 @@ def fitting_hint(question: Train | Finetune, arch: Architecture, listed: list[Of
         told = "is known, so that only one of them can work on a job"
         return f"{why}; no node of {', '.join(alone)} with a network {told}", "bring a nodes.csv: --systems FOLDER, or another --on"
     return why, "raise --gpus or --max-gpus, or shard more: another --on"
+
+
+def _memory_lacking(question: Train | Finetune, arch: Architecture, listed: list[Offer]) -> tuple[float, Accelerator, int]:
+    """Bytes that are needed at least, the machine with most memory, and how many of it hold them."""
+    need = memory_needed(question, arch)
+    roomiest = max((offer.chip for offer in listed), key=lambda chip: chip.mem_gb)
+    return need, roomiest, math.ceil(need / (roomiest.mem_gb * GIB * SAFETY))
 
 
 def sensible(question: Train | Finetune, offer: Offer, found: Found) -> bool:

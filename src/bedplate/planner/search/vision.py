@@ -29,7 +29,7 @@ from bedplate.planner.kernels.power import power
 from bedplate.planner.training.goodput import Goodput, goodput
 from bedplate.planner.training.images import SAVED_BYTES, Feed, ImageStep, held, image_step, micro_batch
 
-from .checks import TRAINED_IN, known
+from .checks import TRAINED_IN, known, on_accelerators
 from .common import counted, metered, money, over_time, parts, provisioned
 from .offers import Offer, joins
 
@@ -39,8 +39,6 @@ MOST_BATCH = 32768.0
 """With rates by layer ResNet-50 keeps its quality up to here (LARS, arXiv 1708.03888, section 6; LAMB, arXiv 1904.00962)."""
 USUAL_ITEMS, LEAST_ITEMS = 32, 16
 START_S = 300.0
-MOST_PARAMS = 3e9
-"""A model with more weights is not held whole by every accelerator (embedding tables)."""
 SAFETY = 0.92
 FIGURES = ("image-bytes", "jpeg-core-mbs", "checkpoint-seconds")
 WORK: Pass = "train"
@@ -75,6 +73,7 @@ class Laid(Record, frozen=True, kw_only=True):
 
 def by_item(question: Train, arch: Architecture) -> None:
     """Raises UserError for a model that is not trained on images, a number of them that is none, or machines that a batch does not feed."""
+    on_accelerators(arch)
     items, most = question.items or 0.0, int((question.batch_items or MOST_BATCH) / LEAST_ITEMS)
     if question.tokens or question.batch_tokens:
         raise UserError("a model is trained on tokens or on images, not on both", next="leave out --tokens and --batch-tokens, or --items")
@@ -90,7 +89,7 @@ def by_item(question: Train, arch: Architecture) -> None:
         raise UserError(f"{question.limits.gpus:,} accelerators are too many", why=why, next=f"--gpus {most}")
     if not 1 <= items * question.epochs < math.inf or question.epochs <= 0:
         raise UserError(f"{items:g} items in {question.epochs:g} epochs are nothing to train on", next="--items 1.28M --epochs 90")
-    if arch.family != "vision" or (arch.params or 0.0) > MOST_PARAMS:
+    if arch.family != "vision":
         raise UserError(f"'{arch.name}' is not trained on images", why=f"it is of the family '{arch.family}'", next="--tokens")
 
 
