@@ -40,7 +40,7 @@ def test_a_long_layout_does_not_widen_the_table(capsys: pytest.CaptureFixture[st
     assert max(len(line) for line in capsys.readouterr().out.splitlines()) < 200
 
 
-@pytest.mark.parametrize("question", [FOUND.question, Cost(node="dgx-h100")])
+@pytest.mark.parametrize("question", [FOUND.question, Cost(node="dgx-h100", limits=Limits(terms=("buy",)))])
 def test_what_an_answer_hangs_on_has_units(question: Site | Cost) -> None:
     bars = {bar.name: bar for bar in size(question).sensitivities}
     assert bars["electricity"].low_input.endswith("USD/kWh")

@@ -9,6 +9,7 @@ import pytest
 
 from bedplate.assembly import knowledge
 from bedplate.core.errors import UserError
+from bedplate.interfaces.cli.size_words import offer
 from bedplate.planner.asking.questions import Finetune, Limits, Train
 from bedplate.planner.asking.sizing import Design, Sizing
 from bedplate.planner.facts.estimate import exact
@@ -90,3 +91,12 @@ def test_two_limits_that_contradict_say_how_far_each_is_with_the_other_kept() ->
         "deadline: within 10 h (with power kept, the least is 1.20 times that)",
         "power: at most 2 MW at any time (with deadline kept, the least is 1.50 times that)",
     )
+
+
+def test_a_price_that_no_row_states_is_said_in_the_first_line() -> None:
+    found = trained(on=("p5.48xlarge",), gpus=8, terms=("reserved-3y",)).best
+    assert found is not None
+    assert offer(found).endswith("reserved-3y, price assumed: on-demand less 50%")
+    stated = trained(on=("p5.48xlarge",), gpus=8).best
+    assert stated is not None
+    assert "price" not in offer(stated)

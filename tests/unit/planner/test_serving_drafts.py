@@ -78,7 +78,8 @@ def test_the_answer_says_what_drafts_bought_and_drafting_is_part_of_the_step() -
 @pytest.mark.parametrize(
     ("changed", "said"),
     [
-        ({"draft": "mtp"}, "Llama-3.1-70B drafts no tokens of its own"), ({"draft": "Qwen3-0.6B"}, "cannot draft for"), ({"draft": "DeepSeek-V3"}, "cannot draft for"),
+        ({"draft": "mtp"}, "Llama-3.1-70B drafts no tokens of its own"), ({"draft": "Qwen3-0.6B"}, "cannot draft for"),
+        ({"draft": "DeepSeek-V3"}, "cannot draft for"),
         ({"draft": "Llama-3.1-405B"}, "is no smaller"), ({"draft_tokens": 0}, "0 tokens cannot be drafted"),
         ({"acceptance": 1.2}, "acceptance is 1.2"), ({"length_cv": -1.0}, "length_cv is -1"),
     ],

@@ -14,7 +14,7 @@ from bedplate.core.errors import BedplateError, UserError
 from bedplate.core.units import show_usd
 from bedplate.planner.asking.questions import Question
 from bedplate.planner.asking.sizing import Milestone, Sizing
-from bedplate.planner.search.report import Assessment, Option, assess, bought, rented
+from bedplate.planner.search.report import Assessment, Option, assess, bought, rented, weighed_usd
 
 from .size_words import goals, label, layout, offer, ordered, shown, title, workload
 
@@ -84,7 +84,10 @@ def _summary(found: Sizing, made: Assessment) -> str:
         return "No way meets every limit. " + "; ".join(found.conflict)
     best = next(one for one in made.options if one.way == made.choice)
     name = f": {best.design.name}, {offer(best.design)}" if best.design else ""
-    return f"**{made.choice.capitalize()}**{name}; {show_usd(best.usd)} over the months of use; works {_after(best)}."
+    told = f"**{made.choice.capitalize()}**{name}; {show_usd(best.usd)} over the months of use; works {_after(best)}."
+    if weighed_usd(found.question, best) <= best.usd:
+        return told
+    return f"{told} **{show_usd(best.outlay)} have to be spent or promised for it**: the rest is for what the machines do afterwards."
 
 
 def _listed(pairs: Sequence[tuple[str, str]], none: str) -> str:
@@ -113,6 +116,7 @@ def _options(options: Sequence[Option], notes: Notes) -> str:
     rows = [["design", *(one.design.name if one.design and one.months else "none" for one in options)]]
     rows.append(["offer", *(offer(one.design) if one.design and one.months else "" for one in options)])
     rows.append(["in all", *(show_usd(one.usd) if one.months else "" for one in options)])
+    rows.append(["to be spent or promised", *(show_usd(one.outlay) if one.months and one.outlay > one.usd else "" for one in options)])
     rows.append(["works", *(_after(one) if one.months else "" for one in options)])
     rows += [[label(name, made), *(_quantity(one, name, notes) for one in options)] for name in names]
     rows.append(["layout", *(layout(one.design) if one.design and one.months else "" for one in options)])

@@ -166,8 +166,10 @@ def news(name: str, design: Design) -> bool:
 
 
 def offer(design: Design) -> str:
-    """Who sells it, what, where and on which term."""
-    return " ".join(word for word in (design.provider, design.node, design.region, design.term) if word)
+    """Who sells it, what, where and on which term; and that no row states the price, or that there is none."""
+    unsold = not design.provider and "cost_usd" not in design.quantities
+    said = " ".join(word for word in (design.provider, design.node, design.region, "" if unsold else design.term) if word)
+    return f"{said}, price {design.layout['price']}" if "price" in design.layout else said
 
 
 def laid_out(design: Design) -> list[tuple[str, str]]:

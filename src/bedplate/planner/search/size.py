@@ -234,6 +234,8 @@ def _sized(
 ) -> Sizing:  # fmt: skip
     if objective in ("cost_usd", "knee") and not _priced(designs):
         objective = "time_s"
+    worked_out = [one for one in listed if one.assumed]
+    designs = [_priced_as(design, worked_out) for design in designs]
     may = chosen_from(designs, question.limits)
     picked = pick(may, limits, objective, beyond)
     best = picked.best
@@ -246,6 +248,12 @@ def _sized(
         warnings=doubts(question, best, offer, knowledge) if best else (),
         assumptions=rests_on(offer, knowledge, ("electricity-usd-kwh",)), searched=searched,
     )  # fmt: skip
+
+
+def _priced_as(design: Design, worked_out: list[Offer]) -> Design:
+    """The design, with how its price was worked out where no row states it."""
+    told = next((one.assumed for one in worked_out if stands_behind(one, design)), "")
+    return msgspec.structs.replace(design, layout=design.layout | {"price": told}) if told else design
 
 
 def _reasons(picked: Picked, objective: str) -> tuple[str, ...]:
