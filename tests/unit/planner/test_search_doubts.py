@@ -14,16 +14,15 @@ from bedplate.planner.search.offers import Offer
 KNOWN = knowledge()
 H100 = KNOWN.systems.accelerator("H100-SXM5-80GB")
 QUESTION = Train(model="llama-3.1-8b", tokens=1e9, limits=Limits(gpus=512))
-PRICED = {"cost_usd": exact(1_000.0)}
 
 
 def offer(**more: object) -> Offer:
-    usual = Offer(chip=H100, node=None, per_node=8, provider="", region="", term="on-demand", usd_hour=None, pue=1.4, g_per_kwh=400.0)
+    usual = Offer(chip=H100, node=None, per_node=8, provider="", region="", term="on-demand", usd_hour=exact(2.0), pue=1.4, g_per_kwh=400.0)
     return msgspec.structs.replace(usual, **more)
 
 
 def test_a_measured_chip_at_a_usual_scale_is_not_doubted() -> None:
-    assert doubts(QUESTION, Design(name="a", n_accel=512, n_nodes=64, quantities=PRICED), offer(), KNOWN) == ()
+    assert doubts(QUESTION, Design(name="a", n_accel=512, n_nodes=64), offer(), KNOWN) == ()
 
 
 def test_a_chip_without_a_measured_run_is_named() -> None:
@@ -36,7 +35,7 @@ def test_a_chip_without_a_measured_run_is_named() -> None:
 
 def test_more_accelerators_or_longer_sequences_than_were_ever_measured_are_named() -> None:
     question = msgspec.structs.replace(QUESTION, seq_len=4_000_000)
-    told = doubts(question, Design(name="a", n_accel=MOST_TRAINING * 2, n_nodes=MOST_TRAINING // 4, quantities=PRICED), offer(), KNOWN)
+    told = doubts(question, Design(name="a", n_accel=MOST_TRAINING * 2, n_nodes=MOST_TRAINING // 4), offer(), KNOWN)
     assert [one.split(" are more")[0] for one in told[1:]] == ["16,384 accelerators", "4,000,000 tokens in a sequence"]
 
 
@@ -58,5 +57,5 @@ def test_what_is_unusual_of_a_training_run_is_named() -> None:
 
 
 def test_an_answer_without_money_says_that_no_price_is_known() -> None:
-    told = doubts(QUESTION, Design(name="a", n_accel=512, n_nodes=64), offer(), KNOWN)
+    told = doubts(QUESTION, Design(name="a", n_accel=512, n_nodes=64), offer(usd_hour=None), KNOWN)
     assert told == ("no price of H100-SXM5-80GB is known: there is no money in this answer",)
