@@ -10,9 +10,11 @@ import pytest
 from bedplate.assembly import knowledge
 from bedplate.core.errors import UserError
 from bedplate.interfaces.cli.size_words import offer
-from bedplate.planner.asking.questions import Finetune, Limits, Train
+from bedplate.planner.asking.questions import Finetune, Limits, Serve, Train
 from bedplate.planner.asking.sizing import Design, Sizing
 from bedplate.planner.facts.estimate import exact
+from bedplate.planner.search.common import metered
+from bedplate.planner.search.offers import offers
 from bedplate.planner.search.pick import Constraint, conflict, pick, ranked
 from bedplate.planner.search.size import size
 
@@ -100,3 +102,46 @@ def test_a_price_that_no_row_states_is_said_in_the_first_line() -> None:
     stated = trained(on=("p5.48xlarge",), gpus=8).best
     assert stated is not None
     assert "price" not in offer(stated)
+
+
+def test_who_waits_draws_what_idle_nodes_draw() -> None:
+    """By hand: 8 H100 at 700 W in a DGX H100 of 10.2 kW: busy 7.56 kW times PUE; idle 0.25 x 10.2 kW; half of the time each, the mean."""
+    systems = KNOWN.systems
+    (rented,) = offers(Limits(on=("dgx-h100",), terms=("on-demand",), providers=("nebius",)), systems, ())
+    at_work = exact(8 * 700.0)
+    watts = [metered(at_work, rented, 8, systems, busy).value / rented.pue for busy in (1.0, 0.5, 0.0)]
+    assert watts == pytest.approx([7560.0, (7560.0 + 2550.0) / 2, 2550.0])
+    assert metered(exact(8 * 900.0), rented, 8, systems).high / rented.pue == pytest.approx(7560.0)
+
+
+def test_steps_that_wait_for_the_storage_draw_little() -> None:
+    def drawn(gbs: float) -> dict[str, float]:
+        question = Train(model="resnet-50", items=1e8, epochs=90, storage_gbs=gbs, limits=Limits(on=("h100",), gpus=1024))
+        found = size(question, KNOWN).best
+        assert found is not None
+        return {name: found.quantities[name].value for name in ("power_w", "input_stall", "power_max_w")}
+
+    starved, fed = drawn(1), drawn(2000)
+    assert starved["input_stall"] > 0.99
+    assert starved["power_w"] == pytest.approx(0.25 * starved["power_max_w"], rel=0.05)
+    assert fed["power_w"] > 2 * starved["power_w"]
+
+
+def test_a_service_that_hardly_works_draws_little() -> None:
+    def drawn(rate: float) -> float:
+        found = size(Serve(model=SMALL, isl=2000, osl=300, rate=rate, limits=Limits(on=("h100",), gpus=8)), KNOWN).best
+        assert found is not None
+        return found.quantities["power_w"].value
+
+    assert drawn(0.01) < 0.5 * drawn(20)
+
+
+def test_a_run_says_what_it_keeps() -> None:
+    """70.6e9 weights of 14 bytes are 0.99 TB, within 60 s 16.5 GB/s; 2T tokens of 4 bytes are 8 TB; adapters alone take megabytes."""
+    run = size(Train(model="llama-3.1-70b", tokens=2e12, limits=Limits(on=("h100",), gpus=512)), KNOWN).best
+    tuned = size(Finetune(model=SMALL, limits=Limits(on=("h100",), gpus=8)), KNOWN).best
+    assert run is not None
+    assert tuned is not None
+    kept = {name: run.quantities[name].value for name in ("checkpoint_bytes", "storage_write_gbs", "data_bytes")}
+    assert kept == pytest.approx({"checkpoint_bytes": 0.988e12, "storage_write_gbs": 16.5, "data_bytes": 8e12}, rel=0.01)
+    assert tuned.quantities["checkpoint_bytes"].value < 1e9

@@ -22,7 +22,7 @@ from bedplate.planner.generation.timing import Parts, seconds
 from bedplate.planner.generation.work import Request, count
 from bedplate.planner.kernels.items import ELEMENT, LAUNCH_S, item_of
 from bedplate.planner.kernels.items import parts as item_parts
-from bedplate.planner.kernels.power import idle_watts, power
+from bedplate.planner.kernels.power import power
 
 from .offers import Offer
 from .replicas import Replica
@@ -93,7 +93,7 @@ def _generating(question: Serve | Batch, offer: Offer, arch: Architecture, knowl
             n = asked.n_accel
             yield Replica(
                 n_accel=n, batch=batch, seconds=sum(spent.values()), busy_w=n * (watts_of(chip, parts, constants) or 0.0),
-                idle_w=n * idle_watts(chip), speed=constants.spreads["latency_s"].of(known),
+                speed=constants.spreads["latency_s"].of(known),
                 watts=constants.spreads["avg_power_w"].of(known), spent=spent, memory=memory,
                 layout=_split(ulysses, ring) | {"pixels": f"{plain.width}x{plain.height}", "steps": plain.steps}
                 | ({"frames": plain.frames} if video else {}),
@@ -120,7 +120,7 @@ def _passing(question: Serve | Batch, offer: Offer, arch: Architecture, knowledg
         took = max(work, LAUNCH_S)
         busy = float(power(chip, batch * products / took, batch * stream / took, constants["serving"]))
         yield Replica(
-            n_accel=1, batch=batch, seconds=took, busy_w=busy, idle_w=idle_watts(chip), speed=speed, watts=(0.3, 0.3), layout={},
+            n_accel=1, batch=batch, seconds=took, busy_w=busy, speed=speed, watts=(0.3, 0.3), layout={},
             spent={"dense": batch * products, "elementwise": batch * stream, "launch": took - work}, memory=memory,
             basis=f"operations and activations of an item; {constants['items'].fitted_on}",
         )  # fmt: skip

@@ -164,4 +164,4 @@ def _nearest(designs: Sequence[Design], constraint: Constraint, others: Sequence
     if least is None:
         return f" (no price of {', '.join(sorted({d.accelerator for d in kept}))} is known)" if constraint.quantity == "cost_usd" else ""
     who = f"with {' and '.join(other.name for other in others)} kept, the least" if others else "the least that any design reaches"
-    return f" ({who} is {least / constraint.limit:.2f} times that)"
+    return f" ({who} is {math.ceil(100 * least / constraint.limit) / 100:.2f} times that)"

@@ -3,8 +3,8 @@
 Online, requests come at random and wait for a batch to fill and for a free replica (`kernels.queue`); the replicas are the fewest that are
 at work at most HEADROOM of the time and, with a limit, let 99 of 100 answers be there in time. Offline, more replicas are quicker.
 
-Choices: waiting replicas draw idle power. A batch of b waits (b - 1) / rate to fill. The range of the accelerators is what replicas at the
-ends of the speed's range would ask for. Limits: items are alike; every replica has its model in memory all the time.
+Choices: waiting replicas draw what idle nodes draw. A batch of b waits (b - 1) / rate to fill. The range of the accelerators is what
+replicas at the ends of the speed's range would ask for. Limits: items are alike; every replica has its model in memory all the time.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from bedplate.core.units import show_seconds
 from bedplate.planner.asking.questions import Batch, Serve
 from bedplate.planner.asking.sizing import Design
 from bedplate.planner.facts.estimate import Estimate, exact, product, spread
+from bedplate.planner.facts.systems import Systems
 from bedplate.planner.kernels.queue import Wait, servers_for, wait
 from bedplate.planner.money.rent import HOURS_MONTH
 from bedplate.planner.serving.scaling import cold_start
@@ -34,14 +35,13 @@ MOST = 1024
 
 
 class Replica(Record, frozen=True, kw_only=True):
-    """One copy of the model at work: items of a batch, seconds of it, watts (busy and idle) of its accelerators together, 80 % widths
+    """One copy of the model at work: items of a batch, seconds of it, watts of its accelerators together, 80 % widths
     (down, up) of time and power; seconds and bytes by part."""
 
     n_accel: int
     batch: int
     seconds: float
     busy_w: float
-    idle_w: float
     speed: tuple[float, float]
     watts: tuple[float, float]
     layout: dict[str, object]
@@ -50,13 +50,15 @@ class Replica(Record, frozen=True, kw_only=True):
     basis: str
 
 
-def designs(question: Serve | Batch, listed: Sequence[Offer], found: Mapping[tuple[str, int], Sequence[Replica]]) -> Iterator[Design]:
+def designs(
+    question: Serve | Batch, listed: Sequence[Offer], found: Mapping[tuple[str, int], Sequence[Replica]], systems: Systems
+) -> Iterator[Design]:
     """Every offer with every one of its machine's replicas."""
     for offer in listed:
         for one in found[machine_key(offer)]:
             if isinstance(question, Batch):
-                yield from (batched(question, offer, one, number) for number in numbers(question, one))
-            elif (made := served(question, offer, one)) is not None:
+                yield from (batched(question, offer, one, number, systems) for number in numbers(question, one))
+            elif (made := served(question, offer, one, systems)) is not None:
                 yield made
 
 
@@ -90,7 +92,7 @@ def looser(question: Serve | Batch) -> Serve | Batch:
     return msgspec.structs.replace(question, latency_s=relaxed) if relaxed else question
 
 
-def served(question: Serve, offer: Offer, one: Replica) -> Design | None:
+def served(question: Serve, offer: Offer, one: Replica, systems: Systems) -> Design | None:
     """The replicas that carry the rate for `months`; None where `gpus` is no whole number of them."""
     exactly = question.limits.gpus
     if exactly is not None and exactly % one.n_accel:
@@ -110,15 +112,14 @@ def served(question: Serve, offer: Offer, one: Replica) -> Design | None:
         "accelerators": needed.times(one.n_accel),
         "used": exact(used, "rate over what the replicas make"), "cold_start_s": _cold(offer, one),
     }  # fmt: skip
-    watts = number * (one.idle_w + used * (one.busy_w - one.idle_w))
     least, bill, most = (money(offer, time, round(n) * one.n_accel) for n in (needed.low, needed.value, needed.high))
     for name, cost in bill.items():
         asked = Estimate(value=1.0, low=least[name].value / cost.value, high=most[name].value / cost.value)
         bill[name] = product(cost, asked, cost.basis)
-    return _design(offer, one, number, made | _paid(offer, one, number, watts, time) | bill, rate * months)
+    return _design(offer, one, number, made | _paid(offer, one, number, systems, time, used) | bill, rate * months)
 
 
-def batched(question: Batch, offer: Offer, one: Replica, number: int) -> Design:
+def batched(question: Batch, offer: Offer, one: Replica, number: int, systems: Systems) -> Design:
     """The design that answers all requests with that many replicas, always at work."""
     rounds = max(1, math.ceil(question.requests / (number * one.batch)))
     time = spread(START_S + rounds * one.seconds, *one.speed, one.basis)
@@ -127,7 +128,7 @@ def batched(question: Batch, offer: Offer, one: Replica, number: int) -> Design:
         "items_per_s": spread(question.requests / (rounds * one.seconds), one.speed[1], one.speed[0], one.basis),
     }  # fmt: skip
     bill = money(offer, time, number * one.n_accel)
-    return _design(offer, one, number, made | _paid(offer, one, number, number * one.busy_w, time) | bill, question.requests)
+    return _design(offer, one, number, made | _paid(offer, one, number, systems, time) | bill, question.requests)
 
 
 def numbers(question: Batch, one: Replica) -> Iterator[int]:
@@ -168,8 +169,10 @@ def _cold(offer: Offer, one: Replica) -> Estimate:
     )
 
 
-def _paid(offer: Offer, one: Replica, number: int, watts: float, time: Estimate) -> dict[str, Estimate]:
-    drawn = metered(spread(watts, *one.watts, "power from activity"), offer)
+def _paid(offer: Offer, one: Replica, number: int, systems: Systems, time: Estimate, busy: float = 1.0) -> dict[str, Estimate]:
+    """Power, energy and carbon of replicas that are at work for the share `busy` of the time."""
+    at_work = spread(number * one.busy_w, *one.watts, "power from activity")
+    drawn = metered(at_work, offer, number * one.n_accel, systems, busy)
     return {"power_w": drawn} | over_time(drawn, time, offer) | provisioned(offer, number * one.n_accel)
 
 

@@ -154,7 +154,9 @@ def _paid(
     """Power, energy, carbon and money of `number` instances, whole nodes of them, over `time`."""
     constants, size = knowledge.constants["serving"], instance.layout.n_accel
     watts = float(power(instance.chip, state.compute, state.memory, constants)) * size * number.value
-    drawn = metered(spread(watts, *known.watts, "power from activity"), offer)
+    busy = 1 - math.exp(-state.running)  # a Poisson number of requests runs at a time (M/G/infinity): none is there for exp(-mean)
+    at_work = spread(watts, *known.watts, "power from activity, idle nodes where no request runs")
+    drawn = metered(at_work, offer, round(number.value) * size, knowledge.systems, busy)
     least, bill, most = (money(offer, time, round(n) * size) for n in (number.low, number.value, number.high))
     for name, cost in bill.items():
         asked = Estimate(value=1.0, low=least[name].value / cost.value, high=most[name].value / cost.value)

@@ -30,6 +30,7 @@ from .offers import Offer, chosen_from, machine_key, offers, stands_behind, usua
 from .pick import ALIKE, RELAX, Constraint, Picked, marked, pick, ranked
 from .serving import batched, needed, numbers, served, spreads
 from .serving_checks import servable
+from .serving_conflict import conflicts
 from .serving_drafts import bought
 from .serving_simulated import Made, Rehearsal, said
 from .training import Found, best_layouts, fits_nowhere, sensible, trained
@@ -98,18 +99,20 @@ def _serve(question: Serve, knowledge: Knowledge) -> Sizing:
     if not made:
         raise _nothing(question, arch, found)
     slo = _slo(question)
-    limits = constraints(question.limits, time=False) + slo
-    if question.limits.gpus is not None:
-        limits.append(
-            Constraint(name="accelerators", quantity="accelerators", limit=question.limits.gpus, told=f"exactly {question.limits.gpus}")
-        )
-    objective = "cost_usd" if _priced([one.design for one in made]) else "power_w"
-    designs = [one.design for one in Rehearsal(question, knowledge).of(made, limits, objective)]
+    money_power = constraints(question.limits, time=False)
+    if (gpus := question.limits.gpus) is not None:
+        money_power.append(Constraint(name="accelerators", quantity="accelerators", limit=gpus, told=f"exactly {gpus}"))
+    limits = slo + money_power
+    objective, rehearsal = "cost_usd" if _priced([one.design for one in made]) else "power_w", Rehearsal(question, knowledge)
+    designs = [one.design for one in rehearsal.of(made, limits, objective)]
     quick = [design for design in designs if all(one.met(design) for one in slo)]
     slow = {design.accelerator for design in designs} - {design.accelerator for design in quick} if quick else set()
     sized = _sized(question, objective, quick or designs, limits, listed, knowledge, len(designs))
     if sized.best is None:
-        return sized
+        free = msgspec.structs.replace(question, limits=msgspec.structs.replace(question.limits, gpus=None, max_gpus=None))
+        freely = _served(free, listed, found, knowledge) if question.limits.gpus else made
+        why = conflicts(made, freely, money_power, slo, Rehearsal(free, knowledge))
+        return msgspec.structs.replace(sized, conflict=why or sized.conflict)
     told = said(sized.best)
     told += [f"no number of {', '.join(sorted(slow))} keeps to the latency limits"] if slow else []
     loose = [msgspec.structs.replace(question, **{one.quantity.replace("_p99", ""): one.limit * RELAX}) for one in slo]
@@ -158,13 +161,13 @@ def _by_items(question: Serve | Batch, knowledge: Knowledge) -> Sizing:
     listed = offers(question.limits, knowledge.systems, usual_terms(question))
     machines = {machine_key(offer): offer for offer in listed}
     found = {key: list(generation.replicas(question, offer, arch, knowledge)) for key, offer in machines.items()}
-    designs = list(replicas.designs(question, listed, found))
+    designs = list(replicas.designs(question, listed, found, knowledge.systems))
     if not designs:
         raise replicas.nothing(question, arch.name, found)
     late = replicas.late(question)
     online = isinstance(question, Serve)
     objective = ("cost_usd" if _priced(designs) else "power_w") if online else _objective(question.limits)
-    beyond = list(replicas.designs(replicas.looser(question), listed, found)) if late else ()
+    beyond = list(replicas.designs(replicas.looser(question), listed, found, knowledge.systems)) if late else ()
     limits = constraints(question.limits, time=not online) + late
     return _sized(question, objective, designs, limits, listed, knowledge, len(designs), beyond)
 

@@ -34,7 +34,7 @@ from bedplate.planner.training.rates import rates
 from bedplate.planner.training.setup import Setup, setup
 from bedplate.planner.training.step import step
 
-from .common import START_S, counted, metered, money, over_time, parts, provisioned
+from .common import SAVED_BYTES, START_S, counted, metered, money, over_time, parts, provisioned, saved
 from .layouts import BATCH_SLACK, SHARDING, batch_sequences, grid, where
 from .offers import Offer, joins
 
@@ -159,7 +159,7 @@ def trained(question: Train | Finetune, offer: Offer, found: Found, knowledge: K
     flops = token * float(sequences) * question.seq_len / found.n
     peak = made.chip.peak(question.precision) or 1.0
     watts = spread(_watts(found, flops, knowledge) * found.n, 0.12, 0.12, "power from activity")
-    drawn = metered(watts, offer)
+    drawn = metered(watts, offer, found.n, knowledge.systems)
     quantities = {
         "time_s": time, "step_time_s": one, "tokens_per_s": one.inverse(float(sequences) * question.seq_len),
         "mfu": one.inverse(flops / peak), "accelerators": counted(found.n), "power_w": drawn,
@@ -167,6 +167,7 @@ def trained(question: Train | Finetune, offer: Offer, found: Found, knowledge: K
         "mem_bytes": exact(float(made.machine.capacity), "as sold"), "goodput": exact(kept.useful, _said(kept)),
     }  # fmt: skip
     quantities |= money(offer, time, found.n) | over_time(drawn, time, offer) | provisioned(offer, found.n)
+    quantities |= saved(_checkpoint(question, made.arch), kept.interval_s, question.tokens * _token_bytes(made.arch), knowledge.systems)
     return Design(
         name=f"{found.n} x {made.chip.name}, {_told(found.layout)}", accelerator=made.chip.name, node=offer.node.name if offer.node else "",
         n_accel=found.n, n_nodes=math.ceil(found.n / offer.per_node), provider=offer.provider, region=offer.region, term=offer.term,
@@ -175,11 +176,22 @@ def trained(question: Train | Finetune, offer: Offer, found: Found, knowledge: K
     )  # fmt: skip
 
 
+def _checkpoint(question: Train | Finetune, arch: Architecture) -> float:
+    """Bytes of a checkpoint: of all weights, or of the adapters alone."""
+    adapters = isinstance(question, Finetune) and question.method != "full"
+    return (_adapter_params(arch, question.rank) if isinstance(question, Finetune) and adapters else counted_params(arch)) * SAVED_BYTES
+
+
+def _token_bytes(arch: Architecture) -> float:
+    """Of a token on disk: 16 bits hold 65,536 words, else it takes 32 (Megatron-LM, indexed_dataset.py)."""
+    return 2.0 if arch.vocab_size < 65_500 else 4.0
+
+
 def _goodput(offer: Offer, found: Found, knowledge: Knowledge) -> Goodput:
     """Failures by accelerator, and on spot reclaims by node; checkpoints hold weights and optimiser."""
-    saved = sum(found.memory.get(name, 0.0) for name in ("weights", "optimiser"))
+    written = sum(found.memory.get(name, 0.0) for name in ("weights", "optimiser"))
     reclaims = knowledge.systems.figure("spot-interruptions-day").value / 24 if offer.term == "spot" else 0.0
-    return goodput(found.n, math.ceil(found.n / offer.per_node), saved, reclaims_per_node_hour=reclaims)
+    return goodput(found.n, math.ceil(found.n / offer.per_node), written, reclaims_per_node_hour=reclaims)
 
 
 def _said(kept: Goodput) -> str:

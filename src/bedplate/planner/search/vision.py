@@ -27,10 +27,10 @@ from bedplate.planner.kernels.items import LAUNCH_RANGE, LAUNCH_S, PASSES, Item,
 from bedplate.planner.kernels.items import parts as item_parts
 from bedplate.planner.kernels.power import power
 from bedplate.planner.training.goodput import Goodput, goodput
-from bedplate.planner.training.images import SAVED_BYTES, Feed, ImageStep, held, image_step, micro_batch
+from bedplate.planner.training.images import Feed, ImageStep, held, image_step, micro_batch
 
 from .checks import TRAINED_IN, known, on_accelerators
-from .common import counted, metered, money, over_time, parts, provisioned
+from .common import SAVED_BYTES, counted, metered, money, over_time, parts, provisioned, saved
 from .offers import Offer, joins
 
 LEAST_BATCH = 4096.0
@@ -40,7 +40,7 @@ MOST_BATCH = 32768.0
 USUAL_ITEMS, LEAST_ITEMS = 32, 16
 START_S = 300.0
 SAFETY = 0.92
-FIGURES = ("image-bytes", "jpeg-core-mbs", "checkpoint-seconds")
+FIGURES = ("image-bytes", "jpeg-core-mbs", "checkpoint-seconds", "node-idle-share")
 WORK: Pass = "train"
 
 
@@ -193,16 +193,24 @@ def _rates(question: Train, offer: Offer, made: Laid, knowledge: Knowledge) -> t
     time = total([rate.inverse((question.items or 0.0) * question.epochs / made.kept.useful), exact(START_S, "allocation, images, data")])
     flops = PASSES[WORK] * made.item.flops * made.batch / made.n
     mfu = step.inverse(flops / (offer.chip.peak(question.precision) or 1.0))
-    busy = made.step.stream / made.step.total
-    drawn = metered(spread(float(power(offer.chip, mfu.value, busy, knowledge.constants["serving"])) * made.n, 0.2, 0.2, "activity"), offer)
-    burst = knowledge.systems.figure("checkpoint-seconds").value
-    return drawn, {
+    drawn = _drawn(offer, made, mfu.value, knowledge)
+    data = (question.items or 0.0) * made.feed.item_bytes
+    return drawn, saved(made.params * SAVED_BYTES, made.kept.interval_s, data, knowledge.systems) | {
         "time_s": time, "step_time_s": step, "items_per_s": rate, "mfu": mfu, "accelerators": counted(made.n), "power_w": drawn,
         "goodput": exact(made.kept.useful, f"a checkpoint every {made.kept.interval_s / 60:.0f} min"),
         "storage_read_gbs": made.needed_gbs,
-        "storage_write_gbs": exact(made.params * SAVED_BYTES / burst / 1e9, f"a checkpoint within {burst:.0f} s"),
         "input_stall": made.stall, "decode_cores": _cores(made.needed_gbs, knowledge),
     }  # fmt: skip
+
+
+def _drawn(offer: Offer, made: Laid, mfu: float, knowledge: Knowledge) -> Estimate:
+    """Watts at the meter: what a step draws while it runs, and idle nodes while it waits for its input."""
+    runs = 1 - made.stall.value
+    at_work = float(power(offer.chip, mfu / runs, made.step.stream / made.step.run, knowledge.constants["serving"])) * made.n
+    ends = (made.stall.high, made.stall.value, made.stall.low)
+    watts = spread(at_work, 0.2, 0.2, "power from activity, idle nodes where steps wait")
+    low, mean, high = (metered(watts, offer, made.n, knowledge.systems, 1 - stall) for stall in ends)
+    return Estimate(value=mean.value, low=min(low.low, mean.low), high=max(high.high, mean.high), basis=watts.basis)
 
 
 def _cores(needed_gbs: Estimate, knowledge: Knowledge) -> Estimate:

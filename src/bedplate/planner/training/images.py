@@ -23,8 +23,6 @@ BUCKET_BYTES = 25.0 * 2**20
 BACKWARD = 2.0 / 3.0
 STATE_BYTES = 16.0
 """Of a weight: weight, gradient and two moments in 32 bits."""
-SAVED_BYTES = 12.0
-"""Of a weight in a checkpoint: weight and two moments."""
 KEPT = 3.0
 """Copies of each activation until its backward pass: 256 images of ResNet-50 (22 MB each) train in the 16 GB of a V100
 (NVIDIA/DeepLearningExamples, PyTorch/Classification/ConvNets/resnet50v1.5)."""
