@@ -27,11 +27,15 @@ def _percent(value: float) -> str:
 
 
 def _energy(value: float) -> str:
-    return f"{value / 1e6:.3g} GWh" if value >= 1e6 else f"{value / 1e3:.3g} MWh" if value >= 1e3 else f"{value:.3g} kWh"
+    return f"{value / 1e6:.3g} GWh" if value >= 1e6 else f"{value / 1e3:.3g} MWh" if value >= 1e3 else f"{plain(value)} kWh"
 
 
 def _carbon(value: float) -> str:
-    return f"{plain(value / 1000)} t CO2e" if value >= 1000 else f"{value:.3g} kg CO2e"
+    return f"{plain(value / 1000)} t CO2e" if value >= 999.5 else f"{value:.3g} kg CO2e"
+
+
+def _per_second(gbs: float) -> str:
+    return f"{plain(gbs)} GB/s" if gbs >= 1 else f"{gbs * 1e3:.3g} MB/s"
 
 
 def _unit(unit: str) -> Show:
@@ -69,7 +73,7 @@ QUANTITIES: dict[str, tuple[str, Show]] = {
     "tpot_p99_s": ("a token, 99 %", show_seconds),
     "usd_per_thousand_items": ("a thousand items", lambda v: show_usd(v) if v >= 1 else f"${v:.3g}"),
     "energy_per_item_j": ("energy of an item", show_joules),
-    "energy_per_token_j": ("energy a token out", lambda v: f"{v:.3g} J"),
+    "energy_per_token_j": ("energy a token out", lambda v: f"{plain(v)} J"),
     "kw_per_rack": ("power of a rack", _unit("kW")),
     "it_w": ("power of the machines, most", show_watts),
     "it_mean_w": ("power of the machines, mean", show_watts),
@@ -77,8 +81,8 @@ QUANTITIES: dict[str, tuple[str, Show]] = {
     "energy_mwh_year": ("energy a year", _unit("MWh")),
     "carbon_t_year": ("carbon a year", _unit("t CO2e")),
     "water_m3_year": ("water a year", _unit("m3")),
-    "storage_read_gbs": ("storage, reading", _unit("GB/s")),
-    "storage_write_gbs": ("storage, writing", _unit("GB/s")),
+    "storage_read_gbs": ("storage, reading", _per_second),
+    "storage_write_gbs": ("storage, writing", _per_second),
     "data_bytes": ("training data in storage", show_bytes),
     "checkpoint_bytes": ("a checkpoint", show_bytes),
     "checkpoint_every_s": ("between checkpoints", show_seconds),
@@ -111,7 +115,7 @@ PARTS = {
     "iteration": {
         "weights": "reading weights", "kv": "reading caches", "compute": "matrix products beyond that",
         "communication": "communication between accelerators", "overhead": "engine and launches",
-        "drafting": "drafts of the tokens to verify",
+        "drafting": "drafts of the tokens to verify", "prompts": "prompts of other requests",
     },
     "memory": {
         "optimiser": "optimiser states", "caches": "KV caches", "buffers": "communication buffers", "reserve": "allocator's reserve",
@@ -147,9 +151,11 @@ def shown(name: str, estimate: Estimate) -> str:
 
 
 def label(name: str, design: Design | None = None) -> str:
-    """What a quantity is called for people; the time of a site is when it is ready."""
+    """What a quantity is called for people; the time of a site is when it is ready, the money of a service is of all its months."""
     if name == "time_s" and design is not None and "way" in design.layout:
         return "ready after"
+    if name == "cost_usd" and design is not None and "usd_per_month" in design.quantities:
+        return "cost of all months"
     return QUANTITIES[name][0] if name in QUANTITIES else name.replace("_", " ")
 
 

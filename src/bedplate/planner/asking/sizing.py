@@ -42,12 +42,15 @@ class Breakdown(Record, frozen=True, kw_only=True):
 
 
 class Times(Record, frozen=True, kw_only=True):
-    """A quantity that scatters: its mean, and what 50, 90 and 99 of 100 stay below."""
+    """A quantity that scatters: its mean, and what 50, 90 and 99 of 100 stay below; the last lies between `p99_low` and `p99_high` in 8 of
+    10 samples of that size."""
 
     mean: float
     p50: float
     p90: float
     p99: float
+    p99_low: float = 0.0
+    p99_high: float = 0.0
 
 
 class Simulated(Record, frozen=True, kw_only=True):

@@ -17,6 +17,7 @@ from . import generation, vision
 from .kinds import kind_of
 from .offers import Offer
 from .rounder import rounder
+from .serving_checks import multiplied
 
 MOST_TRAINING = 8192
 """Accelerators of the largest measured training step (calibration/cases)."""
@@ -39,6 +40,9 @@ def doubts(question: Train | Finetune | Serve | Batch, best: Design, offer: Offe
         told += generation.warnings(arch, offer, knowledge)
     elif not measured(offer.chip, knowledge.constants["training" if training else "serving"]):
         told.append(f"no run on {offer.chip.name} was ever compared: its data sheet alone stands behind these numbers")
+    kept = {str(best.layout.get(name, "")) for name in ("precision", "moe_precision")}
+    if narrow := sorted(name for name in kept if not multiplied(name, offer.chip)):
+        told.append(f"{offer.chip.name} has no unit for {', '.join(narrow)}: weights alone are kept in it, products are in 16 bits")
     if training and best.n_accel > MOST_TRAINING:
         told.append(f"{best.n_accel:,} accelerators are more than any measured step had ({MOST_TRAINING:,}): the range does not cover that")
     longest = question.seq_len if isinstance(question, Train | Finetune) else question.isl + question.osl

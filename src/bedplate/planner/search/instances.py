@@ -11,6 +11,7 @@ from collections.abc import Iterator
 import msgspec
 import numpy as np
 
+from bedplate.core.errors import UserError
 from bedplate.planner.asking.questions import Batch, Serve
 from bedplate.planner.facts.architecture import Architecture
 from bedplate.planner.facts.cases import Case, ModelName, Unsupported
@@ -27,6 +28,7 @@ from bedplate.planner.serving.traffic import longest_of
 
 from .carrying import MOST_RUNNING, Held, Instance, carrying
 from .offers import Offer, joins
+from .serving_checks import runs
 
 
 def instances(question: Serve | Batch, arch: Architecture, offer: Offer, knowledge: Knowledge) -> list[Instance]:
@@ -43,12 +45,8 @@ def longest(question: Serve | Batch, arch: Architecture) -> float:
 
 def holding(question: Serve | Batch, arch: Architecture, offer: Offer, knowledge: Knowledge) -> Iterator[Held]:
     """Every layout that holds the model, its draft and one request."""
-    case = Case(
-        id="", kind="serve_point", model=ModelName(name=arch.name, moe=arch.moe), engine=question.engine or None,
-        precision=question.precision or published(arch) or None,
-    )  # fmt: skip
     try:
-        plain, _ = layout_of(case, arch)
+        plain = _plain(question, arch)
     except Unsupported:
         return
     if question.draft:
@@ -64,6 +62,28 @@ def holding(question: Serve | Batch, arch: Architecture, offer: Offer, knowledge
         whole = float(most_sequences(machine.work, machine.memory.available, question.isl + question.osl))
         if machine.memory.fits and whole >= layout.attention_dp:
             yield _held(question, layout, machine, offer.chip, draft)
+
+
+def _plain(question: Serve | Batch, arch: Architecture) -> ServeLayout:
+    """The formats and the engine of the question, on one accelerator. Raises Unsupported."""
+    case = Case(
+        id="", kind="serve_point", model=ModelName(name=arch.name, moe=arch.moe), engine=question.engine or None,
+        precision=question.precision or published(arch) or None,
+    )  # fmt: skip
+    return layout_of(case, arch)[0]
+
+
+def runnable(question: Serve | Batch, arch: Architecture, listed: list[Offer]) -> list[Offer]:
+    """The offers whose chips the engine runs the format on (`serving_checks.runs`). Raises UserError where there is none."""
+    plain = _plain(question, arch)
+    able = [offer for offer in listed if all(runs(plain.engine, one, offer.chip) for one in (plain.precision, plain.moe_precision))]
+    if not able:
+        names, kept = ", ".join(sorted({offer.chip.name for offer in listed})), " and ".join(sorted({plain.precision, plain.moe_precision}))
+        why = "no unit of theirs multiplies the format and the engine does not widen it there, or it does not run there at all"
+        raise UserError(
+            f"{plain.engine} serves {arch.name} in {kept} on none of {names}", why=why, next="--precision bf16, or another --on"
+        )
+    return able
 
 
 def _draft(question: Serve | Batch, layout: ServeLayout, machine: Machine, arch: Architecture, knowledge: Knowledge) -> Drafter | None:

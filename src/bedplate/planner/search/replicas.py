@@ -116,6 +116,8 @@ def served(question: Serve, offer: Offer, one: Replica, systems: Systems) -> Des
     for name, cost in bill.items():
         asked = Estimate(value=1.0, low=least[name].value / cost.value, high=most[name].value / cost.value)
         bill[name] = product(cost, asked, cost.basis)
+    if "cost_usd" in bill:
+        bill["usd_per_month"] = bill["cost_usd"].times(1 / question.months)
     return _design(offer, one, number, made | _paid(offer, one, number, systems, time, used) | bill, rate * months)
 
 

@@ -34,6 +34,8 @@ from .carrying import TAIL_TPOT, TAIL_TTFT, Instance, State
 from .common import START_S, counted, metered, money, over_time, parts, provisioned
 from .offers import Offer
 
+PROMPTS = "prompts"
+"""Part of the iteration's time: prompts that are read in it."""
 MOST = 1024
 """Accelerators looked at offline where no limit is given."""
 
@@ -48,12 +50,13 @@ class Spreads(Record, frozen=True, kw_only=True):
     basis: str
 
 
-def needed(question: Serve, instance: Instance) -> int | None:
-    """Instances that carry the whole rate; None where `gpus` is no whole number of such instances."""
+def needed(question: Serve, instance: Instance, per_node: int) -> int | None:
+    """Instances that carry the whole rate, and as many more as the nodes that are paid for hold where the number of accelerators is not
+    limited; None where `gpus` is no whole number of such instances."""
     number = math.ceil(question.rate / instance.rps)
     exactly, size = question.limits.gpus, instance.layout.n_accel
     if exactly is None:
-        return number
+        return number if question.limits.max_gpus else math.ceil(number * size / per_node) * per_node // size
     return None if exactly % size else max(number, exactly // size)
 
 
@@ -62,12 +65,14 @@ def served(
 ) -> Design:  # fmt: skip
     """The design that serves the whole rate for `months` with that many instances, each in `state`; `known`: ranges of its engine."""
     exactly, size = question.limits.gpus, instance.layout.n_accel
-    carried = instance.rps if number <= (needed(question, instance) or 0) else question.rate / number
+    carried = instance.rps if number <= (needed(question, instance, offer.per_node) or 0) else question.rate / number
     few, many = (math.ceil(number_of / carried) for number_of in _rates(question.rate, known.speed))
     ranged = Estimate(value=number, low=min(few, number), high=max(many, number), basis=known.basis) if exactly is None else exact(number)
     time, tokens = exact(question.months * HOURS_MONTH * 3600, "as asked"), exact(question.rate * question.osl, "as asked")
     made = {"time_s": time, "output_tokens_per_s": tokens, "accelerators": ranged.times(size)}
     made |= _latency(state, known, instance.longest_s) | _paid(offer, instance, state, ranged, time, known, knowledge)
+    if "cost_usd" in made:
+        made["usd_per_month"] = made["cost_usd"].times(1 / question.months)
     wait = _cold_start(offer, instance)
     design = _design(offer, instance, state, number, _per_token(made, tokens) | {"cold_start_s": wait})
     if question.quiet_rate is None:
@@ -82,7 +87,9 @@ def played(design: Design, found: Simulated, known: Spreads) -> Design:
     basis = f"simulation of {found.requests:,} requests; {known.basis}"
     waits = {"ttft_s": spread(found.ttft_s.mean, *known.ttft, basis), "ttft_p99_s": spread(found.ttft_s.p99, *known.ttft, basis)}
     waits |= {"tpot_s": spread(found.tpot_s.mean, *known.tpot, basis), "tpot_p99_s": spread(found.tpot_s.p99, *known.tpot, basis)}
-    return msgspec.structs.replace(design, simulated=found, quantities=design.quantities | waits)
+    step_s = found.tpot_s.mean * float(design.layout.get("tokens a step", 1.0))
+    lasting = tuple(_lasting(one, step_s) for one in design.breakdowns)
+    return msgspec.structs.replace(design, simulated=found, quantities=design.quantities | waits, breakdowns=lasting)
 
 
 def _cold_start(offer: Offer, instance: Instance) -> Estimate:
@@ -184,14 +191,22 @@ def _design(offer: Offer, instance: Instance, state: State, number: int, quantit
         region=offer.region, term=offer.term, quantities=quantities,
         layout={"instances": number, **shown, "requests_per_instance": round(state.running, 1), "precision": layout.precision,
                 "moe_precision": layout.moe_precision, "kv_precision": layout.kv_precision, "engine": layout.engine} | drafts,
-        breakdowns=(_iteration(state), _held(instance.machine.memory)),
+        breakdowns=(_iteration(state, layout.per_step), _held(instance.machine.memory)),
     )  # fmt: skip
 
 
-def _iteration(state: State) -> Breakdown:
-    """One decode iteration, the drafts of a step with it."""
-    shares = {name: float(getattr(state.decode, name)) for name in state.decode.__struct_fields__}
-    return parts("iteration", "s", shares | {"drafting": state.drafting})
+def _iteration(state: State, per_step: float) -> Breakdown:
+    """One decode iteration with the drafts of a step, and what prompts of others add to it: together the time of the tokens it yields."""
+    shares = {name: float(getattr(state.decode, name)) for name in state.decode.__struct_fields__} | {"drafting": state.drafting}
+    return parts("iteration", "s", shares | {PROMPTS: state.tpot_s * per_step - sum(shares.values())})
+
+
+def _lasting(breakdown: Breakdown, seconds: float) -> Breakdown:
+    """The iteration with as much time for prompts as makes it last so long; other breakdowns as they are."""
+    if breakdown.name != "iteration":
+        return breakdown
+    shares = {part.name: part.value for part in breakdown.parts if part.name != PROMPTS}
+    return parts("iteration", "s", shares | {PROMPTS: seconds - sum(shares.values())})
 
 
 def _held(memory: ServeMemory) -> Breakdown:

@@ -13,6 +13,7 @@ from bedplate.core.errors import UserError
 from bedplate.planner.asking.questions import Batch, Serve
 from bedplate.planner.facts.architecture import Architecture, counted_params
 from bedplate.planner.facts.knowledge import Knowledge
+from bedplate.planner.facts.systems import Accelerator
 from bedplate.planner.serving.drafting import OWN
 from bedplate.planner.serving.layout import CHUNK
 
@@ -33,6 +34,31 @@ MOST_DRAFTED = 16
 """Tokens: engines stop at 8 to 16, and less than 1 in 10 is accepted so far out."""
 SAME_WORDS = 0.005
 """Vocabularies of one family differ by their padding (Qwen2.5: by 0.3 %); those of Llama 3 and DeepSeek-V3, by 0.8 %, are no family."""
+
+
+RUNS_ON = {"tensorrt-llm": ("nvidia",), "sglang": ("nvidia", "amd", "google", "intel")}
+"""Engine -> vendors whose chips it runs on, where it does not run on all (the engines' installation pages)."""
+UNITS = {"fp8": "fp8", "mxfp8": "fp8", "nvfp4": "fp4", "mxfp4": "fp4", "fp4": "fp4"}
+"""Format of weights -> the data sheet's, whose unit multiplies it."""
+
+
+def runs(engine: str, precision: str, chip: Accelerator) -> bool:
+    """Whether the engine serves weights in that format on the chip: multiplied there, or widened on the way to its 16-bit unit.
+
+    vLLM and SGLang widen on NVIDIA from Ampere on (Marlin kernels) and on AMD from CDNA 3 on.
+    """
+    if chip.vendor not in RUNS_ON.get(engine, (chip.vendor,)):
+        return False
+    return multiplied(precision, chip) or (
+        engine != "tensorrt-llm"
+        and bool(chip.tflops.get("bf16" if chip.vendor == "nvidia" else "fp8"))
+        and chip.vendor in ("nvidia", "amd")
+    )
+
+
+def multiplied(precision: str, chip: Accelerator) -> bool:
+    """Whether a unit of the chip multiplies the format, or it is none of the narrow ones."""
+    return precision not in UNITS or bool(chip.tflops.get(UNITS[precision]))
 
 
 def servable(question: Serve | Batch, arch: Architecture, knowledge: Knowledge) -> None:

@@ -14,6 +14,7 @@ import math
 from collections.abc import Callable, Sequence
 
 from bedplate.core.units import show_usd, show_watts
+from bedplate.planner.asking.sizing import Design
 
 from .pick import Constraint, conflict
 from .serving_simulated import Made, Rehearsal
@@ -40,6 +41,19 @@ def conflicts(
         least = _least(freely, one, [*slo, *others], rehearsal)
         told.append(f"{one.name}: {one.told}" + (f" (with the others kept, {_said(least, one)})" if least is not None else ""))
     return tuple(told)
+
+
+def too_slow(designs: Sequence[Design], slo: Sequence[Constraint]) -> list[str]:
+    """The accelerators that no number of keeps to the latency limits, and by how much the best of each misses them."""
+    beside: dict[str, float] = {}
+    for design in designs:
+        worst = max((design.quantities[one.quantity].value / one.limit for one in slo), default=0.0)
+        beside[design.accelerator] = min(worst, beside.get(design.accelerator, math.inf))
+    slow = sorted((worst, name) for name, worst in beside.items() if worst > 1)
+    if not slow:
+        return []
+    listed = ", ".join(f"{name} ({worst - 1:.0%} beyond)" for worst, name in slow)
+    return [f"no number of these keeps to the latency limits, by the middle of the range: {listed}"]
 
 
 def _least(made: Sequence[Made], limit: Constraint, kept: Sequence[Constraint], rehearsal: Rehearsal) -> float | None:

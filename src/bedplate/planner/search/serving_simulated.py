@@ -147,7 +147,13 @@ def said(design: Design | None) -> list[str]:
         unplayed = f"{MOST} designs broke a limit when simulated; this one was not, and its percentiles are the closed form's"
         return [unplayed] if design else []
     counted = f"{found.requests:,} simulated requests, lengths scattered by {found.length_cv:.0%} of their means (--length-cv)"
-    told = [f"{counted}: 99 of 100 first tokens within {found.ttft_s.p99 * 1e3:,.0f} ms, {found.tpot_s.p99 * 1e3:,.1f} ms a token"]
+    ends = [
+        f"{1e3 * one.p99_low:,.{digits}f} to {1e3 * one.p99_high:,.{digits}f}" for one, digits in ((found.ttft_s, 0), (found.tpot_s, 1))
+    ]
+    told = [
+        f"{counted}: 99 of 100 first tokens within {found.ttft_s.p99 * 1e3:,.0f} ms, {found.tpot_s.p99 * 1e3:,.1f} ms a token "
+        f"(other requests of that kind: {ends[0]} and {ends[1]} ms, 8 times in 10)"
+    ]
     if found.instances > found.asked:
         told.append(f"{found.instances} instances, where the closed form asked for {found.asked}, which broke: {found.broke}")
     return told

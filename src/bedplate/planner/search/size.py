@@ -24,17 +24,19 @@ from .carrying import Held, Instance, at, carried, carrying, full
 from .checks import readable, trainable, usable, within
 from .common import constraints, rests_on, swings
 from .doubts import doubts
-from .instances import holding, longest
+from .instances import holding, longest, runnable
 from .kinds import kind_of, suited, suits
 from .offers import Offer, chosen_from, machine_key, offers, stands_behind, usual_terms
 from .pick import ALIKE, RELAX, Constraint, Picked, marked, pick, ranked
 from .serving import batched, needed, numbers, served, spreads
 from .serving_checks import servable
-from .serving_conflict import conflicts
+from .serving_conflict import conflicts, too_slow
 from .serving_drafts import bought
 from .serving_simulated import Made, Rehearsal, said
 from .training import Found, best_layouts, fits_nowhere, sensible, trained
 
+MOST_ACCELERATORS = 10**9
+"""Where the number is not limited."""
 MachineKey = tuple[str, int]
 Instances = dict[MachineKey, list[Instance]]
 """By machine: what runs there."""
@@ -93,7 +95,7 @@ def _train_on_images(question: Train, arch: Architecture, knowledge: Knowledge) 
 def _serve(question: Serve, knowledge: Knowledge) -> Sizing:
     arch = knowledge.architecture(question.model)
     servable(question, arch, knowledge)
-    listed = offers(question.limits, knowledge.systems, usual_terms(question))
+    listed = runnable(question, arch, offers(question.limits, knowledge.systems, usual_terms(question)))
     found = _instances(question, listed, knowledge)
     made = _served(question, listed, found, knowledge)
     if not made:
@@ -106,15 +108,14 @@ def _serve(question: Serve, knowledge: Knowledge) -> Sizing:
     objective, rehearsal = "cost_usd" if _priced([one.design for one in made]) else "power_w", Rehearsal(question, knowledge)
     designs = [one.design for one in rehearsal.of(made, limits, objective)]
     quick = [design for design in designs if all(one.met(design) for one in slo)]
-    slow = {design.accelerator for design in designs} - {design.accelerator for design in quick} if quick else set()
     sized = _sized(question, objective, quick or designs, limits, listed, knowledge, len(designs))
     if sized.best is None:
-        free = msgspec.structs.replace(question, limits=msgspec.structs.replace(question.limits, gpus=None, max_gpus=None))
-        freely = _served(free, listed, found, knowledge) if question.limits.gpus else made
+        free = msgspec.structs.replace(question, limits=msgspec.structs.replace(question.limits, gpus=None, max_gpus=MOST_ACCELERATORS))
+        freely = _served(free, listed, found, knowledge)
         why = conflicts(made, freely, money_power, slo, Rehearsal(free, knowledge))
         return msgspec.structs.replace(sized, conflict=why or sized.conflict)
     told = said(sized.best)
-    told += [f"no number of {', '.join(sorted(slow))} keeps to the latency limits"] if slow else []
+    told += too_slow(designs, slo) if quick else []
     loose = [msgspec.structs.replace(question, **{one.quantity.replace("_p99", ""): one.limit * RELAX}) for one in slo]
     beyond = [one.design for looser in loose for one in _served(looser, listed, _loosened(looser, found), knowledge)]
     closed = pick([one.design for one in made], limits, objective, beyond)
@@ -124,7 +125,7 @@ def _serve(question: Serve, knowledge: Knowledge) -> Sizing:
 def _served(question: Serve, listed: list[Offer], found: Instances, knowledge: Knowledge) -> list[Made]:
     """The designs of every offer; those of one machine differ in money only."""
     known = spreads(question, knowledge.architecture(question.model), knowledge.constants["serving"])
-    many = {key: [(one, number) for one in ones if (number := needed(question, one))] for key, ones in found.items()}
+    many = {key: [(one, number) for one in ones if (number := needed(question, one, key[1]))] for key, ones in found.items()}
     flat = [pair for pairs in many.values() for pair in pairs]
     states = iter(at([one for one, _ in flat], [question.rate / number for _, number in flat]))
     ready = {key: [(one, number, next(states)) for one, number in pairs] for key, pairs in many.items()}
@@ -138,7 +139,7 @@ def _served(question: Serve, listed: list[Offer], found: Instances, knowledge: K
 def _batch(question: Batch, knowledge: Knowledge) -> Sizing:
     arch = knowledge.architecture(question.model)
     servable(question, arch, knowledge)
-    listed = offers(question.limits, knowledge.systems, usual_terms(question))
+    listed = runnable(question, arch, offers(question.limits, knowledge.systems, usual_terms(question)))
     known = spreads(question, arch, knowledge.constants["serving"])
     found = _instances(question, listed, knowledge)
     busy = {key: list(zip(ones, full(ones), strict=True)) for key, ones in found.items()}
