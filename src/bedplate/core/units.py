@@ -178,10 +178,10 @@ def show_bytes(value: float) -> str:
 
 
 def show_joules(value: float) -> str:
-    """Energy for people: joules below 3.6 kJ, else watt-hours."""
+    """Energy for people: joules below 360 J, else watt-hours."""
     for name, size in (("MWh", 3.6e9), ("kWh", 3.6e6), ("Wh", 3.6e3)):
-        if value >= size:
-            return f"{value / size:.1f} {name}"
+        if value >= size * (0.1 if name == "Wh" else 1):
+            return f"{value / size:.2g} {name}" if value < size else f"{value / size:.1f} {name}"
     return f"{value:.0f} J" if value >= 10 else f"{value:.1f} J"
 
 

@@ -124,6 +124,31 @@ def test_split_workers_answer_both_times() -> None:
     assert {"ttft_ms", "tpot_ms"} <= set(found.quantities)
 
 
+def test_split_workers_with_a_stated_batch_decode_so_many_at_a_time() -> None:
+    """Not one at a time: 32 on the decode worker write tokens about as quickly as 32 in flight, and far more of them than one."""
+    side = {"tp": 8, "pp": 1, "attention_dp": 1, "moe_tp": 1, "moe_ep": 8, "workers": 1, "n_accel": 8}
+    given = {
+        "kind": "serve_disagg",
+        "model": {"name": "DeepSeek-V3"},
+        "accelerator": "B200-SXM-180GB",
+        "n_accel": 16,
+        "concurrency": None,
+        "batch_size": None,
+    }
+    stated = answer(case(**given, prefill=side, decode=side | {"batch_size": 32}), KNOWN)
+    alone = answer(case(**given, prefill=side, decode=side), KNOWN)
+    assert "32 requests decode on each worker, as stated" in stated.basis
+    assert "one request at a time" not in stated.basis
+    assert stated.quantities["output_tokens_per_s"].value > 8 * alone.quantities["output_tokens_per_s"].value
+
+
+def test_no_power_is_above_what_the_boards_may_draw() -> None:
+    """8 A100 of 400 W: the range of a full batch ends at 3,200 W."""
+    found = answer(case(model={"name": "Llama-3.1-70B"}, accelerator="A100-SXM4-80GB", n_accel=8, concurrency=256), KNOWN)
+    watts = found.quantities["avg_power_w"]
+    assert watts.low <= watts.value <= watts.high <= 3200
+
+
 def test_speculation_shortens_tokens_at_small_batches() -> None:
     arch, chip, constants = KNOWN.architecture("Llama-3.1-8B"), KNOWN.systems.accelerator("H100-SXM5-80GB"), KNOWN.constants["serving"]
     load = ServeLoad(isl=500, osl=200, concurrency=4)

@@ -17,6 +17,7 @@ one accelerator's network rate and are not overlapped with the pass.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -26,7 +27,7 @@ from bedplate.planner.facts.cases import Answer, Case, Unsupported
 from bedplate.planner.facts.knowledge import Knowledge, machine
 
 from .iteration import iteration
-from .layout import layout_of, load_of, writer
+from .layout import ONE_BY_ONE, layout_of, load_of, writer
 from .loop import Delays, prefill_chunks
 from .model import machine_of
 from .point import constants_of, margin, ranged
@@ -38,6 +39,8 @@ SATURATED = 0.97
 """Share of the prefill capacity from which prefill is said to be what limits."""
 NEARLY = 0.999
 """Share of the capacity up to which the queue's formula is taken: a closed loop never quite reaches it."""
+ROUNDS = 6
+"""Passes to the requests in flight: each is nearer by the share of them that waits."""
 HALVINGS = 26
 """Of the interval in which the requests in decode lie: to 1e-7 of the concurrency."""
 
@@ -116,6 +119,14 @@ def disaggregated(
     return Split(ttft, tpot, rate, high, before.each / prefill.work.attention_dp, rate >= SATURATED * before.capacity)
 
 
+def decoding(split_at: Callable[[float], Split], running: float) -> Split:
+    """The steady state in which `running` requests decode: with them are those that wait for a first token, found in ROUNDS passes."""
+    split = split_at(running)
+    for _ in range(ROUNDS):
+        split = split_at(running + float(split.requests_per_s * split.ttft))
+    return split
+
+
 def _pass(side: Side, isl: Numbers, tokens: Numbers, chunks: Numbers, ranks: Numbers) -> Numbers:
     """Seconds to prefill `tokens` of prompts of `isl` in `chunks` iterations on each of `ranks` attention ranks."""
     parts = iteration(
@@ -135,20 +146,21 @@ def answer(case: Case, knowledge: Knowledge) -> Answer:
         raise Unsupported("the prefill or the decode workers are not given")
     arch, chip, constants = writer(case, knowledge), machine(case, knowledge), constants_of(knowledge)
     load, said = load_of(case, constants)
-    if load.concurrency is None:
+    stated = case.decode.batch_size if case.concurrency is None and case.batch_size is None else None
+    if stated is not None:
+        said = [one for one in said if one != ONE_BY_ONE] + [f"{stated} requests decode on each worker, as stated"]
+    elif load.concurrency is None:
         raise Unsupported("disaggregated serving is modelled at a fixed concurrency")
     before, assumed = layout_of(case, arch, case.prefill)
     after, _ = layout_of(case, arch, case.decode)
     prefill, decode = machine_of(before, arch, chip, constants), machine_of(after, arch, chip, constants)
-    split = disaggregated(
-        Side(prefill.work, prefill.rates, case.prefill.workers or 1),
-        Side(decode.work, decode.rates, case.decode.workers or 1),
-        decode.delays,
-        isl=load.isl,
-        osl=load.osl,
-        concurrency=load.concurrency,
-        chunk=float(before.chunk),
-    )
+    first, second = Side(prefill.work, prefill.rates, case.prefill.workers or 1), Side(decode.work, decode.rates, case.decode.workers or 1)
+
+    def split_at(concurrency: float) -> Split:
+        chunk = float(before.chunk)
+        return disaggregated(first, second, decode.delays, isl=load.isl, osl=load.osl, concurrency=concurrency, chunk=chunk)
+
+    split = split_at(load.concurrency or 1.0) if stated is None else decoding(split_at, stated * float(second.workers))
     basis = "; ".join([f"roofline of {arch.name} on {chip.name}, workers apart, {constants.fitted_on}", *assumed, *said])
     names, extra = groups(case), margin(chip, constants, decode.names)
     values = {"ttft_ms": float(split.ttft) * 1e3, "tpot_ms": float(split.tpot) * 1e3}

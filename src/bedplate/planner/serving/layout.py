@@ -28,6 +28,8 @@ CHECKPOINT = {
 UNSTATED_PROMPT = 1000.0
 """Tokens of a prompt of which nothing is said."""
 
+ONE_BY_ONE = "one request at a time"
+"""Said where nothing is known of the load."""
 CHUNK = {"vllm": 8192, "sglang": 8192, "tensorrt-llm": 8192}
 """Most prompt tokens of one iteration: the engines' defaults on large accelerators (max_num_batched_tokens, chunked_prefill_size,
 max_num_tokens)."""
@@ -117,7 +119,7 @@ def load_of(case: Case, constants: Constants) -> tuple[ServeLoad, list[str]]:
         said.append(f"answers taken as {osl:.0f} tokens")
     if concurrency is None and case.request_rate is None:
         concurrency = 1.0
-        said.append("one request at a time")
+        said.append(ONE_BY_ONE)
     rate = case.request_rate if concurrency is None else None
     load = ServeLoad(
         isl=isl, osl=osl, concurrency=concurrency, rate=rate, varied=case.dataset is not None, static=case.batching == "static"

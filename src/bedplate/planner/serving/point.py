@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import math
 
+import msgspec
+
 from bedplate.planner.facts.architecture import Architecture
 from bedplate.planner.facts.calibration import Constants
 from bedplate.planner.facts.cases import Answer, Case
@@ -49,9 +51,10 @@ def answer(case: Case, knowledge: Knowledge) -> Answer:
     layout, load, assumed = asked(case, arch, chip, constants)
     result = serve(layout, load, arch, chip, constants)
     basis = "; ".join([f"roofline of {arch.name} on {layout.n_accel} x {chip.name}, {constants.fitted_on}", *assumed])
+    made = quantities(result, load, constants, groups(case), basis, margin(chip, constants, labels(layout, chip)))
     return Answer(
         id=case.id,
-        quantities=quantities(result, load, constants, groups(case), basis, margin(chip, constants, labels(layout, chip))),
+        quantities=_limited(made, (chip.tdp_w or math.inf) * layout.n_accel),
         fits=result.memory.fits if result.memory else None,
         basis=basis,
         warnings=warnings(result, load, chip, constants),
@@ -95,6 +98,15 @@ def quantities(
         values |= {"avg_power_w": result.power_w, "energy_per_token_j": per_token, "energy_per_request_j": per_token * load.osl}
     kept = {name: value for name, value in values.items() if value > 0 and math.isfinite(value)}
     return {name: ranged(name, value, constants, names, basis, extra) for name, value in kept.items()}
+
+
+def _limited(made: dict[str, Estimate], watts: float) -> dict[str, Estimate]:
+    """The quantities with no power, nor the range of it, above what the boards may draw."""
+    power = made.get("avg_power_w")
+    if power is None or power.high <= watts:
+        return made
+    kept = msgspec.structs.replace(power, value=min(power.value, watts), low=min(power.low, watts), high=watts)
+    return made | {"avg_power_w": kept}
 
 
 def ranged(name: str, value: float, constants: Constants, names: tuple[str, ...], basis: str, extra: float = 0.0) -> Estimate:
