@@ -7,6 +7,7 @@ import pytest
 
 from bedplate.assembly import size
 from bedplate.core.units import show_usd
+from bedplate.interfaces.cli.size_charts import machines
 from bedplate.interfaces.cli.size_percentiles import unplayed
 from bedplate.interfaces.cli.size_view import draw
 from bedplate.interfaces.cli.size_words import label, laid_out
@@ -64,3 +65,19 @@ def test_an_option_beside_a_simulated_choice_says_that_it_was_not_simulated() ->
     found = msgspec.structs.replace(FOUND, best=best)
     assert unplayed(plain, found) == "by the closed form, not simulated"
     assert unplayed(best, found) == unplayed(plain, msgspec.structs.replace(found, best=plain)) == ""
+
+
+@pytest.mark.parametrize(
+    ("layout", "copies"),
+    [
+        ({"tp": 4, "dp": 66, "ep": 8, "zero": 1}, 33),
+        ({"dp": 264, "ep": 8, "zero": 3}, 1),
+        ({"tp": 4, "pp": 2, "dp": 33}, 33),
+        ({"instances": 66, "tp": 4}, 66),
+    ],
+)
+def test_experts_and_shares_of_every_rank_are_one_copy_of_the_model(layout: dict[str, int], copies: int) -> None:
+    """264 accelerators: 8 hold the experts of a mixture that 4 multiply with; with ZeRO stage 3 all of them hold one copy."""
+    drawn = machines(Design(name="a", n_accel=264, n_nodes=33, layout=layout))
+    assert f"{264 // copies} accelerators" in drawn
+    assert f"{copies} cop" in drawn

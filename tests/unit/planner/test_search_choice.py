@@ -145,3 +145,11 @@ def test_a_run_says_what_it_keeps() -> None:
     kept = {name: run.quantities[name].value for name in ("checkpoint_bytes", "storage_write_gbs", "data_bytes")}
     assert kept == pytest.approx({"checkpoint_bytes": 0.988e12, "storage_write_gbs": 16.5, "data_bytes": 8e12}, rel=0.01)
     assert tuned.quantities["checkpoint_bytes"].value < 1e9
+
+
+def test_a_run_names_its_engine() -> None:
+    tuned = size(Finetune(model=SMALL, limits=Limits(on=("h100",), gpus=8)), KNOWN).best
+    run = trained(on=("h100",), gpus=8).best
+    assert tuned is not None
+    assert run is not None
+    assert (tuned.layout["engine"], run.layout["engine"]) == ("pytorch", "megatron")

@@ -134,7 +134,11 @@ PRECISION = click.option("--precision", default="bf16", show_default=True, help=
     click.option("--engine", default="megatron", show_default=True, help="megatron, torchtitan, maxtext, llm-foundry, nemo, ..."),
 )
 def train(seq_len: float, **options: Any) -> Question:
-    """Pretrain a model: the layout, the time, the money, the power."""
+    """Pretrain a model: the layout, the time, the money, the power.
+
+    Language models take --tokens, --seq-len, --batch-tokens and --engine; models of images --items, --epochs, --batch-items, --item-bytes
+    and --storage-gbs.
+    """
     return Train(seq_len=int(seq_len), **options)
 
 
@@ -181,7 +185,9 @@ LENGTHS = (
     without=("by",),
 )
 def serve(**options: Any) -> Question:
-    """Serve a model to a rate of requests, within latency limits: tokens, images, videos or embeddings.
+    """Serve a model to a rate of requests, within latency limits.
+
+    It writes tokens, makes images or videos, or embeds texts.
 
     A closed form searches; the choice and the runner-up are then simulated, request by request, and get more instances where one in a
     hundred is too late. Prompts and answers share their machines: prefill and decode on workers apart are answered by --cases alone.
@@ -194,7 +200,10 @@ def serve(**options: Any) -> Question:
     click.option("--requests", "--items", "requests", type=COUNT, required=True, metavar="1M", help="How many to answer."),
 )  # fmt: skip
 def batch(**options: Any) -> Question:
-    """Answer many requests offline: tokens, images, videos or embeddings."""
+    """Answer many requests offline, as quickly as it goes.
+
+    They ask for tokens, images, videos or embeddings.
+    """
     return Batch(**options)
 
 

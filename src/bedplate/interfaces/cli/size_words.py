@@ -68,7 +68,7 @@ QUANTITIES: dict[str, tuple[str, Show]] = {
     "mem_bytes": ("memory of one", show_bytes),
     "ttft_s": ("first token, mean", show_seconds),
     "ttft_p99_s": ("first token, 99 %", show_seconds),
-    "cold_start_s": ("until one more instance answers", show_seconds),
+    "cold_start_s": ("until one more instance answers, on a machine that runs", show_seconds),
     "tpot_s": ("a token, mean", show_seconds),
     "tpot_p99_s": ("a token, 99 %", show_seconds),
     "usd_per_thousand_items": ("a thousand items", lambda v: show_usd(v) if v >= 1 else f"${v:.3g}"),
@@ -117,6 +117,7 @@ PARTS = {
         "communication": "communication between accelerators", "overhead": "engine and launches",
         "drafting": "drafts of the tokens to verify", "prompts": "prompts of other requests",
     },
+    "money": {"early sale": "lost by selling before the end of its life"},
     "memory": {
         "optimiser": "optimiser states", "caches": "KV caches", "buffers": "communication buffers", "reserve": "allocator's reserve",
     },

@@ -23,7 +23,7 @@ from bedplate.planner.facts.estimate import Estimate, exact, product, spread
 from bedplate.planner.facts.systems import Systems
 from bedplate.planner.kernels.queue import Wait, servers_for, wait
 from bedplate.planner.money.rent import HOURS_MONTH
-from bedplate.planner.serving.scaling import cold_start
+from bedplate.planner.serving.scaling import COLD, cold_start
 
 from .carrying import HEADROOM
 from .common import START_S, counted, metered, money, over_time, parts, provisioned
@@ -166,9 +166,7 @@ def _cold(offer: Offer, one: Replica) -> Estimate:
     """Seconds until one more replica answers: every accelerator's weights over half of the node's network."""
     read_gbs = (offer.node.nic_gbps if offer.node and offer.node.nic_gbps else 10.0) / 8 / 2
     weights = one.memory.get("weights", 0.0) + one.memory.get("encoders", 0.0)
-    return spread(
-        cold_start(weights, read_gbs), math.log(2), math.log(2), "image over 10 Gbit/s, weights over half the network, engine start"
-    )
+    return spread(cold_start(weights, read_gbs), math.log(2), math.log(2), COLD)
 
 
 def _paid(offer: Offer, one: Replica, number: int, systems: Systems, time: Estimate, busy: float = 1.0) -> dict[str, Estimate]:

@@ -28,7 +28,7 @@ from bedplate.planner.kernels.power import power
 from bedplate.planner.money.rent import HOURS_MONTH
 from bedplate.planner.serving.point import groups
 from bedplate.planner.serving.records import ServeMemory
-from bedplate.planner.serving.scaling import autoscaling, cold_start
+from bedplate.planner.serving.scaling import COLD, autoscaling, cold_start
 
 from .carrying import TAIL_TPOT, TAIL_TTFT, Instance, State
 from .common import START_S, counted, metered, money, over_time, parts, provisioned
@@ -97,7 +97,7 @@ def _cold_start(offer: Offer, instance: Instance) -> Estimate:
     nodes = math.ceil(instance.layout.n_accel / offer.per_node)
     read_gbs = nodes * (offer.node.nic_gbps if offer.node and offer.node.nic_gbps else 10.0) / 8 / 2
     seconds = cold_start(instance.machine.memory.weights * instance.layout.n_accel, read_gbs)
-    return spread(seconds, math.log(2), math.log(2), "image over 10 Gbit/s, weights over half the network, engine start")
+    return spread(seconds, math.log(2), math.log(2), COLD)
 
 
 def _rates(rate: float, speed: tuple[float, float]) -> tuple[float, float]:

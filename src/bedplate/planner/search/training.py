@@ -40,6 +40,8 @@ from .offers import Offer, joins
 
 QLORA_WEIGHTS = "nf4-dq"
 """Format of QLoRA's frozen weights (arXiv 2305.14314, section 3); products are in bf16."""
+PLAIN = "pytorch"
+"""The engine where none is named."""
 MOST = 32768
 """Accelerators looked at where no limit is given."""
 PEAK_SHARE = 0.75
@@ -100,7 +102,7 @@ def _case(question: Train | Finetune, offer: Offer, arch: Architecture, n: int, 
     adapters = _adapter_params(arch, question.rank) if isinstance(question, Finetune) and lora else None
     return Case(
         id="", kind="train_step", model=ModelName(name=arch.name, moe=arch.moe), accelerator=offer.chip.name, n_accel=n,
-        engine=question.engine or "pytorch", precision=precision, task="lora" if lora else "pretrain", seq_len=question.seq_len,
+        engine=question.engine or PLAIN, precision=precision, task="lora" if lora else "pretrain", seq_len=question.seq_len,
         gbs=sequences, mbs=1, trainable_params=adapters, engine_version="current", parallel=Parallel(tp=1, pp=1, cp=1),
         interconnect=_network(offer),
     )  # fmt: skip
@@ -171,7 +173,7 @@ def trained(question: Train | Finetune, offer: Offer, found: Found, knowledge: K
     return Design(
         name=f"{found.n} x {made.chip.name}, {_told(found.layout)}", accelerator=made.chip.name, node=offer.node.name if offer.node else "",
         n_accel=found.n, n_nodes=math.ceil(found.n / offer.per_node), provider=offer.provider, region=offer.region, term=offer.term,
-        layout=_degrees(found.layout, question.seq_len), quantities=quantities,
+        layout=_degrees(found.layout, question.seq_len) | {"engine": question.engine or PLAIN}, quantities=quantities,
         breakdowns=(parts("step", "s", found.parts), parts("memory", "bytes", found.memory)),
     )  # fmt: skip
 
