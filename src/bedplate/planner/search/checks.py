@@ -48,7 +48,7 @@ def readable(question: Asked) -> Asked:
         for number in value if isinstance(value, tuple) else (value,):
             if isinstance(number, int | float) and not abs(number) <= MOST:
                 why = "it must be a number" if math.isnan(number) else f"no number of a question is above {MOST:g}"
-                raise UserError(f"{name.removesuffix('_s')} is {number:g}", why=why)
+                raise UserError(f"{name.removesuffix('_s')} is {number:g}", why=why, next="give a number that can be reached")
     return read
 
 
