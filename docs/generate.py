@@ -28,7 +28,7 @@ from bedplate.core.records import Promotion, Record, Version
 from bedplate.core.sources import Source
 from bedplate.interfaces.cli.verbs import VERBS
 from bedplate.pipeline.standing import Shown, Status
-from bedplate.planner.asking.sizing import Binding, Breakdown, Design, Sizing
+from bedplate.planner.asking.sizing import Binding, Breakdown, Design, Simulated, Sizing, Times
 from bedplate.planner.facts.estimate import Estimate
 from bedplate.stages.monitor.bring import Brought
 from bedplate.stages.monitor.report import Report
@@ -43,7 +43,7 @@ NEEDS = {
     "retries": "further tries after a failure",
 }
 QUESTIONS = (bedplate.Train, bedplate.Finetune, bedplate.Serve, bedplate.Batch, bedplate.Site, bedplate.Cost, bedplate.Limits)
-SIZED = (Sizing, Design, Binding, Breakdown, Estimate)
+SIZED = (Sizing, Design, Binding, Breakdown, Simulated, Times, Estimate)
 BUILT = (bedplate.Model, bedplate.Check, bedplate.Workload, *QUESTIONS, *SIZED)
 """Classes that a project or a program makes itself or takes apart; of the others it is handed an instance."""
 INNER = ("bind", "is_running", "start")
