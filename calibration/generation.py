@@ -41,6 +41,12 @@ POWER = {"power_active": (0.15, 0.3), "power_compute": (0.8, 0.3), "power_memory
 POWER_WIDTH = 0.1
 SDXL = {"sdxl_compute": (3.0, 0.5), "sdxl_memory": (0.5, 0.5)}
 SDXL_WIDTHS = {"generation": 0.1, "accelerator": 0.12, "scenario": 0.2, "power": 0.3}
+TOLD = {
+    "dense": {"generation:A": -0.05, "generation:RTX": -0.2, "generation:MI": 0.2, "generation:TPU": -0.2},
+    "attention": {"generation:A": -0.4, "generation:L": -0.4, "generation:RTX": -0.5},
+}
+"""Logarithms by which generations without a row here are slower than the share that Hopper reaches: of products as in sweeps of them
+(kernels.json), of attention as FlashAttention 2 reaches 0.6 to 0.7 of an A100's peak and 0.35 to 0.4 of an H100's (arXiv 2307.08691)."""
 NEW_CHIP = 0.25
 """Standard deviation that a chip whose generation was never measured adds (natural logarithm): that of B200 against H100, by part."""
 
@@ -105,7 +111,9 @@ def fit(cases: Sequence[Measured], known: Knowledge) -> Constants:
     numbers, slow = unpack(x)
     watts, by_chip = fit_power(rows, rows.parts(numbers, slow))
     effects = {
-        name: Effects(base=0.0, effects={f"generation:{g}": round(float(slow[j, i]), 4) for j, g in enumerate(rows.generations)})
+        name: Effects(
+            base=0.0, effects=TOLD.get(name, {}) | {f"generation:{g}": round(float(slow[j, i]), 4) for j, g in enumerate(rows.generations)}
+        )
         for i, name in enumerate(COMPONENTS)
     }
     return Constants(

@@ -15,6 +15,7 @@ import msgspec
 import numpy as np
 from scipy.optimize import least_squares
 
+from bedplate.core.units import GIB
 from bedplate.planner.facts.calibration import Constants
 from bedplate.planner.facts.knowledge import Knowledge
 from bedplate.planner.training.fit import USABLE
@@ -26,20 +27,21 @@ from . import common
 from .priors import Prior, effects, places
 from .stacking import stacked
 
-GIB = 2.0**30
 NOISE = 0.03
 PRIORS: dict[str, Prior] = {
     "kept": Prior(1.05, 0.1, {"stack:": 0.15, "technique:": 0.4, "quantised": 0.2, "mixed": 0.3, "eager": 0.1}),
     "selective": Prior(0.6, 0.1, {"stack:": 0.2}),
     "logit": Prior(10.0, 0.2, {"stack:": 0.3, "eager": 0.3}),
-    "reserve": Prior(0.12, 0.2, {"stack:megatron": (-0.9, 0.4), "stack:": 1.0}),
+    "reserve": Prior(0.03, 0.3, {"stack:torchtitan": (2.0, 0.4), "stack:megatron": (0.5, 0.3), "stack:": 0.5}),
 }
+TOLD = ("stack:torchtitan",)
+"""Prints what the allocator reserved (`max_reserved`), as do drivers' tools; other sources print what tensors held at most."""
 
 
 def fit(cases: Sequence[common.Measured], knowledge: Knowledge) -> Constants:
     """The factors that fit the peaks best."""
     rows = [(row, setup(row.case, knowledge)) for row in cases if "peak_mem_gib" in row.measured or row.case.recompute]
-    at = places(PRIORS, (label for _, made in rows for label in made.labels))
+    at = places(PRIORS, (label for _, made in rows for label in made.labels), TOLD)
     applies = np.array([[float(p.label in ("", *made.labels)) for _, made in rows] for p in at])
     stack = stacked([(made.layout, made.work, made.ops) for _, made in rows])
     known = np.array(["peak_mem_gib" in row.measured for row, _ in rows])

@@ -29,9 +29,9 @@ class Place(NamedTuple):
     deviation: float
 
 
-def places(priors: Mapping[str, Prior], labels: Iterable[str]) -> list[Place]:
-    """The numbers to fit where these labels occur."""
-    known, out = sorted(set(labels)), []
+def places(priors: Mapping[str, Prior], labels: Iterable[str], told: Iterable[str] = ()) -> list[Place]:
+    """The numbers to fit where these labels occur; those of the labels `told` are kept as their priors say where nothing was measured."""
+    known, out = sorted({*labels, *told}), []
     for factor, prior in priors.items():
         out.append(Place(factor, "", math.log(prior.middle), prior.deviation))
         for label in known:
@@ -43,11 +43,14 @@ def places(priors: Mapping[str, Prior], labels: Iterable[str]) -> list[Place]:
     return out
 
 
-def effects(values: Sequence[float], at: Sequence[Place]) -> dict[str, Effects]:
-    """The values as constants; effects too small to matter are left out."""
+def effects(values: Sequence[float], at: Sequence[Place], *, exact: bool = False) -> dict[str, Effects]:
+    """The values as constants, rounded, effects too small to matter left out; `exact` for a fit that moves them by less."""
     out: dict[str, Effects] = {}
     for factor in dict.fromkeys(place.factor for place in at):
         own = {p.label: float(v) for v, p in zip(values, at, strict=True) if p.factor == factor}
         base = own.pop("")
+        if exact:
+            out[factor] = Effects(base=base, effects=own)
+            continue
         out[factor] = Effects(base=round(base, 5), effects={k: round(v, 5) for k, v in own.items() if abs(v) > 5e-4})
     return out

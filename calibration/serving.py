@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import collections
 import math
+import zlib
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
@@ -29,42 +30,45 @@ from calibration.serving_parts import parts
 Array = NDArray[np.float64]
 
 PRIOR: dict[str, tuple[float, float]] = {
-    "memory": (0.80, 0.15), "experts": (0.70, 0.25), "kv": (0.70, 0.25), "gemm": (0.60, 0.25), "moe_gemm": (0.30, 0.5),
-    "attention": (0.35, 0.4), "throttle": (0.7, 0.3), "link": (0.60, 0.4), "imbalance": (1.0, 0.4), "padding": (0.05, 0.5),
-    "pace": (1.0, 0.05), "alpha_us": (12.0, 0.5), "layer_us": (25.0, 0.5), "moe_layer_us": (25.0, 0.6), "step_us": (800.0, 0.7),
-    "sequence_us": (8.0, 0.8), "prefill_layer_us": (40.0, 0.8), "prefill_moe_layer_us": (100.0, 0.8), "client_ms": (25.0, 0.7),
-    "crowd_ms": (1.5, 0.7), "batching": (0.1, 0.5), "burst": (0.1, 0.5), "slot": (0.05, 1.0), "spill": (0.05, 0.7), "isl": (500.0, 0.01),
+    "memory": (0.80, 0.045), "experts": (0.70, 0.075), "kv": (0.70, 0.075), "gemm": (0.60, 0.075), "moe_gemm": (0.30, 0.15),
+    "attention": (0.35, 0.12), "throttle": (0.7, 0.09), "link": (0.60, 0.12), "imbalance": (1.0, 0.12), "padding": (0.05, 0.15),
+    "pace": (1.0, 0.05), "alpha_us": (12.0, 0.08), "layer_us": (25.0, 0.15), "moe_layer_us": (25.0, 0.18), "step_us": (800.0, 0.21),
+    "sequence_us": (8.0, 0.24), "prefill_layer_us": (40.0, 0.24), "prefill_moe_layer_us": (100.0, 0.24), "client_ms": (25.0, 0.5),
+    "crowd_ms": (1.5, 0.4), "batching": (0.1, 0.15), "burst": (0.1, 0.4), "slot": (0.001, 0.3), "spill": (0.02, 0.3), "isl": (500.0, 0.01),
     "max_batch": (2048.0, 0.01), "sustained": (1.0, 0.02),
 }  # fmt: skip
-"""Value and log standard deviation of each base before any case is seen."""
+"""Value and log standard deviation of each base before any case is seen: what public micro-benchmarks say of tuned kernels and of engines
+of 2025 (roofline shares of decode kernels, all-reduce latencies of nccl-tests, launch gaps of captured graphs). Held close, because one
+source can never show a base: a benchmark's host, an old engine or a load generator belongs to `setting`, `release` and `host`."""
 
 EFFECTS: dict[str, dict[str, float]] = {
-    "pace": {"engine": 0.10, "apart": 0.10, "release": 0.10, "version": 0.08, "drafts": 0.15, "setting": 0.15},
-    "memory": {"generation": 0.08, "accelerator": 0.05},
-    "experts": {"generation": 0.10, "accelerator": 0.06, "moe": 0.15, "engine": 0.10},
-    "kv": {"generation": 0.15, "accelerator": 0.08, "engine": 0.2},
-    "gemm": {"generation": 0.2, "accelerator": 0.08, "precision": 0.2},
-    "moe_gemm": {"generation": 0.25, "accelerator": 0.12, "moe": 0.3, "engine": 0.3},
-    "attention": {"generation": 0.2, "accelerator": 0.1, "engine": 0.2, "apart": 0.2, "version": 0.3},
+    "pace": {"engine": 0.10, "apart": 0.10, "release": 0.08, "version": 0.06, "drafts": 0.25, "setting": 1.0},
+    "memory": {"generation": 0.08, "accelerator": 0.05, "setting": 0.15},
+    "experts": {"generation": 0.10, "accelerator": 0.06, "moe": 0.08, "engine": 0.06, "setting": 0.3},
+    "kv": {"generation": 0.08, "accelerator": 0.08, "engine": 0.1, "setting": 0.3},
+    "gemm": {"generation": 0.1, "accelerator": 0.08, "precision": 0.1, "setting": 0.3},
+    "moe_gemm": {"generation": 0.15, "accelerator": 0.12, "moe": 0.15, "engine": 0.15, "setting": 0.5},
+    "attention": {"generation": 0.15, "accelerator": 0.08, "engine": 0.15, "apart": 0.15},
     "padding": {"adp": 1.0, "setting": 1.5},
-    "link": {"link": 0.15},
-    "alpha_us": {"engine": 0.3, "link": 0.3},
-    "layer_us": {"engine": 0.3, "generation": 0.1, "accelerator": 0.05},
-    "moe_layer_us": {"engine": 0.3, "moe": 0.3},
-    "step_us": {"engine": 0.5, "host": 1.5, "setting": 0.5},
-    "sequence_us": {"engine": 0.6, "setting": 0.5, "generation": 0.2, "accelerator": 0.1},
-    "prefill_layer_us": {"engine": 0.6},
+    "link": {"link": 0.15, "release": 0.1},
+    "alpha_us": {"engine": 0.08, "link": 0.08},
+    "layer_us": {"engine": 0.15, "generation": 0.1, "accelerator": 0.05, "setting": 0.5},
+    "moe_layer_us": {"engine": 0.15, "moe": 0.15, "setting": 0.5},
+    "step_us": {"engine": 0.3, "host": 1.5, "setting": 1.2},
+    "sequence_us": {"engine": 0.3, "release": 0.15, "setting": 1.2, "generation": 0.2, "accelerator": 0.1},
+    "prefill_layer_us": {"engine": 0.3, "setting": 1.0},
     "prefill_moe_layer_us": {"engine": 0.6},
-    "client_ms": {"engine": 0.5, "apart": 0.3, "release": 0.3},
+    "client_ms": {"engine": 0.4, "apart": 0.3, "release": 0.3},
     "batching": {"adp": 2.0},
     "burst": {"engine": 0.3, "apart": 0.3, "release": 0.25},
-    "crowd_ms": {"engine": 0.6},
-    "slot": {"engine": 0.7, "release": 1.2},
-    "spill": {"engine": 0.3, "apart": 0.3, "version": 0.7},
+    "crowd_ms": {"engine": 0.4, "release": 0.3},
+    "slot": {"version": 4.0},
+    "spill": {"apart": 0.3},
     "isl": {"dataset": 0.5},
     "sustained": {"scenario": 0.15},
 }
-"""Which labels may move a constant (by what comes before the colon), and the log standard deviation of such an effect."""
+"""Which labels may move a constant (by what comes before the colon), and the log standard deviation of such an effect. Releases differ
+less than engines: a release never seen is like its engine's others."""
 
 WEIGHTS = {"tpot_ms": 1.0, "ttft_ms": 0.45, "output_tokens_per_s": 0.8, "itl_median_ms": 0.3}
 """How much a quantity's residual counts."""
@@ -249,6 +253,11 @@ def family(case: Measured) -> tuple[str, str, str]:
     return case.source, one, (case.case.accelerator or "") if case.source == "infer_silicon_ttft_tpot" else ""
 
 
+def fifth(case: Measured) -> int:
+    """One of five parts of the groups of (source, model, accelerator), the same on every run."""
+    return zlib.crc32("/".join(case.group).encode()) % 5
+
+
 def spreads(found: Sequence[LeftOut]) -> dict[str, Spread]:
     """80 % half-widths of every quantity by the groups that answers name."""
     residuals: dict[str, dict[str, list[float]]] = {q: collections.defaultdict(list) for q in QUANTITIES}
@@ -290,11 +299,11 @@ def main() -> None:
     problem = Problem(cases, known)
     theta = problem.fit(problem.every())
     constants = constants_from(problem, theta, known, problem.every())
-    by_family = cross_validate(problem, known, family)
+    by_fifth = cross_validate(problem, known, fifth)
     by_source = cross_validate(problem, known, lambda case: case.source)
-    write("serving", msgspec.structs.replace(constants, spreads=spreads(by_family)))
+    write("serving", msgspec.structs.replace(constants, spreads=spreads(by_fifth)))
     report("seen", list(predictions({n: p.cases for n, p in problem.parts.items()}, known, constants)))
-    report("left out by source, architecture and accelerator", by_family)
+    report("left out by a fifth of the models and accelerators", by_fifth)
     report("left out by source", by_source)
 
 

@@ -42,16 +42,20 @@ def with_jitter(cases: Sequence[Measured], known: Knowledge, constants: Constant
 
 
 def with_power(cases: Sequence[Measured], known: Knowledge, constants: Constants) -> Constants:
-    """Weights of activity in power and a factor by generation, under a soft-L1 loss on logarithms."""
+    """Weights of activity in power and a factor by generation, under a soft-L1 loss on logarithms.
+
+    Shares are of the time that was measured, not of the predicted one: errors of the iteration time must not bend the weights."""
     rows, generations = [], []
     for case, measured, _ in cases:
-        if "avg_power_w" not in measured:
+        if not {"avg_power_w", "output_tokens_per_s"} <= measured.keys():
             continue
         arch, chip = model(case, known), machine(case, known)
         layout, load, _said = asked(case, arch, chip, constants)
         result = serve(layout, load, arch, chip, constants)
         watts = measured["avg_power_w"] / layout.n_accel
-        rows.append((watts, idle_watts(chip), limit_watts(chip), 1.0, result.busy_share, result.compute_share, result.memory_share))
+        pace = measured["output_tokens_per_s"] / result.output_tokens_per_s
+        shares_seen = [min(1.0, share * pace) for share in (result.busy_share, result.compute_share, result.memory_share)]
+        rows.append((watts, idle_watts(chip), limit_watts(chip), 1.0, *shares_seen))
         generations.append(f"generation:{chip.generation}")
     watts, idle, limit, *shares = np.array(rows).T
     names = sorted(set(generations))

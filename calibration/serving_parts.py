@@ -17,7 +17,7 @@ from bedplate.planner.serving import rates as rate_room
 from bedplate.planner.serving import work as work_room
 from bedplate.planner.serving.disagg import Side, disaggregated
 from bedplate.planner.serving.iteration import iteration
-from bedplate.planner.serving.layout import layout_of, with_room
+from bedplate.planner.serving.layout import layout_of, with_caches
 from bedplate.planner.serving.loop import Demand, Steady, closed_loop, delays_of, prefill_chunks
 from bedplate.planner.serving.maximum import most_under_limit, offline, served
 from bedplate.planner.serving.memory import memory, most_sequences
@@ -172,7 +172,7 @@ def _point_layout(case: Case, known: Knowledge) -> ServeLayout:
     layout, _ = layout_of(case, arch)
     if case.kv_precision or not case.isl:
         return layout
-    return with_room(layout, arch, machine(case, known), (case.concurrency or 1) / layout.dp, case.isl + (case.osl or 1) / 2)
+    return with_caches(layout, machine(case, known))
 
 
 def _worker_layout(case: Case, given: Parallel | None, known: Knowledge) -> ServeLayout:

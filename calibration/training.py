@@ -20,8 +20,9 @@ from scipy.optimize import least_squares
 
 from bedplate.planner.facts.calibration import Constants, Spread
 from bedplate.planner.facts.knowledge import Knowledge
-from bedplate.planner.training.answer import scalar, spread_groups
+from bedplate.planner.training.answer import spread_groups
 from bedplate.planner.training.fit import prepared
+from bedplate.planner.training.layout import scalar
 from bedplate.planner.training.operators import model_flops
 from bedplate.planner.training.rates import Rates, rates
 from bedplate.planner.training.setup import Setup
@@ -48,7 +49,7 @@ Values = NDArray[np.float64]
 
 
 PRIORS: dict[str, Prior] = {
-    "matrix": Prior(0.86, 0.04, {"stack:": 0.08, "family:H100": (-0.03, 0.06), "family:": 0.1, "kind:tpu": (0.2, 0.1), "era:": 0.1}),
+    "matrix": Prior(0.86, 0.04, {"stack:": 0.08, "family:H100": (-0.03, 0.06), "family:": 0.1, "kind:tpu": (0.05, 0.1), "era:": 0.1}),
     "matrix_low": Prior(
         0.85, 0.1, {"stack:": 0.08, "family:": 0.1, "precision:nvfp4": (-0.2, 0.1), "precision:": 0.1, "accelerator:": 0.07}
     ),
@@ -68,7 +69,7 @@ PRIORS: dict[str, Prior] = {
     "loss": Prior(24.0, 0.3, {"stack:": 0.3}),
     "scaleup": Prior(0.75, 0.1),
     "fabric": Prior(0.8, 0.1, {"kind:": 0.3}),
-    "tensor_shown": Prior(0.7, 0.3, {"stack:maxtext": (-1.2, 0.4), "stack:": 0.3, "era:": 0.3, "async-tp": (-0.3, 0.2)}),
+    "tensor_shown": Prior(0.7, 0.3, {"stack:maxtext": (-0.5, 0.5), "stack:": 0.3, "era:": 0.3, "async-tp": (-0.3, 0.2)}),
     "context_shown": Prior(0.05, 0.5, {"stack:": 0.7}),
     "expert_shown": Prior(0.7, 0.3, {"stack:": 0.3, "graphed": 0.3}),
     "expert_far": Prior(0.5, 0.4),

@@ -31,7 +31,7 @@ from bedplate.interfaces.cli.verbs import VERBS
 from bedplate.pipeline.due.rules import Ruling
 from bedplate.pipeline.due.work import Turn
 from bedplate.pipeline.standing import Shown, Status
-from bedplate.planner.asking.sizing import Binding, Breakdown, Design, Sizing
+from bedplate.planner.asking.sizing import Binding, Breakdown, Design, Simulated, Sizing, Times
 from bedplate.planner.facts.estimate import Estimate
 from bedplate.stages.monitor.bring import Brought
 from bedplate.stages.monitor.report import Report
@@ -46,7 +46,7 @@ NEEDS = {
     "retries": "further tries after a failure",
 }
 QUESTIONS = (bedplate.Train, bedplate.Finetune, bedplate.Serve, bedplate.Batch, bedplate.Site, bedplate.Cost, bedplate.Limits)
-SIZED = (Sizing, Design, Binding, Breakdown, Estimate)
+SIZED = (Sizing, Design, Binding, Breakdown, Simulated, Times, Estimate)
 BUILT = (bedplate.Model, bedplate.Check, bedplate.Workload, *QUESTIONS, *SIZED)
 """Classes that a project or a program makes itself or takes apart; of the others it is handed an instance."""
 INNER = ("bind", "is_running", "start")

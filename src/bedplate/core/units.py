@@ -25,6 +25,9 @@ _BYTES = {
 }  # fmt: skip
 
 
+GIB = 2.0**30
+"""Bytes of a GiB. Vendors' GB of on-package memory are GiB (an 80 GB H100 reports 81559 MiB, a 180 GB B200 183359 MiB, a 192 GB MI300X
+196592 MiB)."""
 _COUNTS = {"": 1.0, "k": 1e3, "m": 1e6, "b": 1e9, "g": 1e9, "t": 1e12}
 _WATTS = {"w": 1.0, "kw": 1e3, "mw": 1e6, "gw": 1e9}
 _COUNT = re.compile(r"\s*(\d+(?:\.\d+)?(?:e[+-]?\d+)?)\s*([A-Za-z]?)\s*\Z")
@@ -175,10 +178,10 @@ def show_bytes(value: float) -> str:
 
 
 def show_joules(value: float) -> str:
-    """Energy for people: joules below 3.6 kJ, else watt-hours."""
+    """Energy for people: joules below 360 J, else watt-hours."""
     for name, size in (("MWh", 3.6e9), ("kWh", 3.6e6), ("Wh", 3.6e3)):
-        if value >= size:
-            return f"{value / size:.1f} {name}"
+        if value >= size * (0.1 if name == "Wh" else 1):
+            return f"{value / size:.2g} {name}" if value < size else f"{value / size:.1f} {name}"
     return f"{value:.0f} J" if value >= 10 else f"{value:.1f} J"
 
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from .convergence.answering import answer as time_to_train
 from .facts.cases import Answer, Case, Unsupported
 from .facts.knowledge import Knowledge
+from .facts.sane import finite, sane
 from .generation.answering import answer as generate
 from .generation.sdxl import answer_sdxl
 from .kernels.answer import collective, gemm
@@ -47,6 +48,6 @@ def answer(case: Case, knowledge: Knowledge) -> Answer:
     if model is None:
         return Answer(id=case.id, unsupported=f"no model for '{case.kind}'")
     try:
-        return model(case, knowledge)
+        return finite(model(sane(case), knowledge))
     except Unsupported as reason:
         return Answer(id=case.id, unsupported=str(reason))

@@ -22,7 +22,7 @@ from bedplate.core.errors import UserError
 from bedplate.planner.facts.architecture import Architecture, Architectures
 from bedplate.planner.facts.calibration import Constants
 from bedplate.planner.facts.hf_config import from_config
-from bedplate.planner.facts.plausible import fault, loose_end
+from bedplate.planner.facts.plausible import dangling, fault, loose_end, model_fault
 from bedplate.planner.facts.systems import Accelerator, DayShape, Figure, Grid, Link, Node, Price, Row, StorageSystem, Switch, Systems
 
 R = TypeVar("R", bound=Row)
@@ -95,9 +95,14 @@ def _architectures(folder: Path | None, stamp: str) -> Architectures:
     for home in [HOME] + ([folder] if folder else []):
         for path in sorted((home / "models").glob("*.json")):
             page = _decode(path, _Models)
+            if wrong := next((f"row '{row.name}', {told}" for row in page.rows if (told := model_fault(row))), ""):
+                raise UserError(f"{path.name}: {wrong}", next=f"mend {path}")
             rows.update({row.name: row for row in page.rows})
             aliases.update({name.lower(): to for name, to in page.aliases.items()})
-    return Architectures(rows=rows, aliases=aliases)
+    models = Architectures(rows=rows, aliases=aliases)
+    if loose := dangling(models):
+        raise UserError(loose, next=f"mend {folder / 'models' if folder else HOME / 'models'}")
+    return models
 
 
 @functools.cache
@@ -122,7 +127,7 @@ D = TypeVar("D")
 def _decode(path: Path, kind: type[D]) -> D:
     try:
         return msgspec.json.decode(path.read_bytes(), type=kind)
-    except (OSError, msgspec.DecodeError) as error:
+    except (OSError, msgspec.DecodeError, RecursionError) as error:
         raise UserError(f"{path.name} cannot be read", why=str(error), next=f"mend {path}") from None
 
 
@@ -159,10 +164,13 @@ def _row(path: Path, line: int, record: dict[str, str], kind: type[R]) -> R:
     for column, cell in record.items():
         if cell is None or cell == "" or column is None:
             continue
+        if not (cell if column not in ("notes", "source") else cell.replace("\n", "")).isprintable():
+            raise UserError(f"{path.name}, line {line}: {column}: {cell!r} holds signs that cannot be printed", next=f"mend {path}")
         field, _, key = column.partition(".")
         if key:
             nested = cells.setdefault(field, {})
-            assert isinstance(nested, dict)
+            if not isinstance(nested, dict):
+                raise UserError(f"{path.name}, line {line}: {field}: '{nested}' stands beside {column}", next=f"mend {path}")
             nested[key] = cell
         else:
             cells[field] = cell.split(";") if field in _LISTS else cell

@@ -8,7 +8,7 @@ import click
 import pytest
 
 from bedplate.core.errors import UserError
-from bedplate.interfaces.cli.size_ask import cost, numbers, serve, site, train
+from bedplate.interfaces.cli.size_ask import _chosen, cost, numbers, serve, site, train
 
 LIMITS = {"on", "gpus", "max_gpus", "by", "budget", "max_power", "region", "residency", "providers", "export", "terms"}
 
@@ -30,6 +30,11 @@ def _file(content: bytes) -> io.TextIOWrapper:
 
 def test_a_load_is_a_number_a_line() -> None:
     assert numbers(_file(b"1\n2.5\n")) == (1.0, 2.5)
+
+
+def test_an_answer_nested_without_end_is_no_answer() -> None:
+    with pytest.raises(UserError, match="no answer of size"):
+        _chosen(_file(b'{"best":' * 3000))
 
 
 @pytest.mark.parametrize(("content", "said"), [(b"", "holds no number"), (b"1\ntwo\n", "line 2: 'two'"), (b"\xff\xfe\x00", "no text")])

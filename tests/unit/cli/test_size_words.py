@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from bedplate.assembly import size
 from bedplate.core.units import show_usd
+from bedplate.interfaces.cli.size_charts import machines
+from bedplate.interfaces.cli.size_percentiles import unplayed
 from bedplate.interfaces.cli.size_view import draw
 from bedplate.interfaces.cli.size_words import label, laid_out
 from bedplate.planner.asking.questions import Cost, Limits, Site
-from bedplate.planner.asking.sizing import Design
+from bedplate.planner.asking.sizing import Design, Simulated, Times
 
 FOUND = size(Site(node="dgx-h100", nodes=128, limits=Limits(region="us-east-1")))
 
@@ -38,7 +41,7 @@ def test_a_long_layout_does_not_widen_the_table(capsys: pytest.CaptureFixture[st
     assert max(len(line) for line in capsys.readouterr().out.splitlines()) < 200
 
 
-@pytest.mark.parametrize("question", [FOUND.question, Cost(node="dgx-h100")])
+@pytest.mark.parametrize("question", [FOUND.question, Cost(node="dgx-h100", limits=Limits(terms=("buy",)))])
 def test_what_an_answer_hangs_on_has_units(question: Site | Cost) -> None:
     bars = {bar.name: bar for bar in size(question).sensitivities}
     assert bars["electricity"].low_input.endswith("USD/kWh")
@@ -49,3 +52,32 @@ def test_what_an_answer_hangs_on_has_units(question: Site | Cost) -> None:
 
 def test_money_beyond_belief_is_short() -> None:
     assert (show_usd(2.5e12), show_usd(1.23e24)) == ("$2.5T", "$1.23e+24")
+
+
+def test_an_option_beside_a_simulated_choice_says_that_it_was_not_simulated() -> None:
+    """Its instances are the closed form's, which is looser; beside a choice that was not simulated either nothing needs saying."""
+    times = Times(mean=1.0, p50=1.0, p90=1.0, p99=1.0)
+    played = Simulated(
+        ttft_s=times, tpot_s=times, gap_s=times, queue=times, running=1.0, caches=0.1, busy=0.5, requests=1000, length_cv=1.0, instances=1,
+        asked=1, broke="", closed_form={},
+    )  # fmt: skip
+    plain, best = Design(name="plain"), Design(name="best", simulated=played)
+    found = msgspec.structs.replace(FOUND, best=best)
+    assert unplayed(plain, found) == "by the closed form, not simulated"
+    assert unplayed(best, found) == unplayed(plain, msgspec.structs.replace(found, best=plain)) == ""
+
+
+@pytest.mark.parametrize(
+    ("layout", "copies"),
+    [
+        ({"tp": 4, "dp": 66, "ep": 8, "zero": 1}, 33),
+        ({"dp": 264, "ep": 8, "zero": 3}, 1),
+        ({"tp": 4, "pp": 2, "dp": 33}, 33),
+        ({"instances": 66, "tp": 4}, 66),
+    ],
+)
+def test_experts_and_shares_of_every_rank_are_one_copy_of_the_model(layout: dict[str, int], copies: int) -> None:
+    """264 accelerators: 8 hold the experts of a mixture that 4 multiply with; with ZeRO stage 3 all of them hold one copy."""
+    drawn = machines(Design(name="a", n_accel=264, n_nodes=33, layout=layout))
+    assert f"{264 // copies} accelerators" in drawn
+    assert f"{copies} cop" in drawn

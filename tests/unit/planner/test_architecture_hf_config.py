@@ -155,3 +155,27 @@ def test_senseless_fields_are_refused(change: dict[str, Any]) -> None:
 def test_an_unknown_block_of_a_hybrid_is_refused_by_name() -> None:
     with pytest.raises(UserError, match="'Q' is no block"):
         from_config({**NEMOTRON, "hybrid_override_pattern": "MQ"})
+
+
+@pytest.mark.parametrize(
+    ("lie", "said"),
+    [
+        ({"num_hidden_layers": 10**9}, "'num_hidden_layers' of the config is 1000000000"),
+        ({"num_attention_heads": 33}, "4096 is no multiple of 33 heads"),
+        ({"num_key_value_heads": 7}, "32 heads do not share 7"),
+        ({"num_key_value_heads": 64}, "32 heads do not share 64"),
+        ({"layer_types": ["full_attention"] * 3}, "32 layers and 3 layer_types"),
+        ({"layer_types": ["full_attention", "conv"] * 16}, "'conv' in layer_types is no kind of layer"),
+        ({"model_type": "mixtral", "num_local_experts": 8, "num_experts_per_tok": 9}, "9 of 8 experts"),
+    ],
+    ids=str,
+)
+def test_a_config_that_contradicts_itself_is_refused(lie: dict[str, Any], said: str) -> None:
+    with pytest.raises(UserError, match=said):
+        from_config(LLAMA | lie)
+
+
+def test_what_is_not_read_of_a_config_is_said() -> None:
+    assert from_config(LLAMA).notes == ""
+    assert "model_type 'nope' is unknown" in from_config(LLAMA | {"model_type": "nope"}).notes
+    assert "quantised (awq)" in from_config(LLAMA | {"quantization_config": {"quant_method": "awq", "bits": 4}}).notes

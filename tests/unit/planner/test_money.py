@@ -229,7 +229,8 @@ def test_a_mix_takes_the_real_spot_price_three_years_where_they_pay_and_only_the
     """p5.48xlarge in us-east-1: spot is 10.24 an hour; over 36 months three years of reservation cost less than three single ones."""
     curve = (2.0,) * 16 + (6.0,) * 8
     limits = Limits(providers=("aws",), region="us-east-1")
-    asked = Cost(node="p5.48xlarge", months=36, load=curve, limits=limits)
+    every = msgspec.structs.replace(limits, terms=("on-demand", "spot", "reserved-1y", "reserved-3y"))
+    asked = Cost(node="p5.48xlarge", months=36, load=curve, limits=every)
 
     def two_reserved(built: Program) -> list[float]:
         return [2.0, *(0.0 for _ in built.costs[1:])]
@@ -243,6 +244,8 @@ def test_a_mix_takes_the_real_spot_price_three_years_where_they_pay_and_only_the
     layout = next(one for one in cost(one_year, KNOWN, two_reserved).options if one.term == "mix").layout
     assert layout["nodes reserved-1y"] == 2
     assert layout["spot node-hours a period"] == 0
+    unasked = next(one for one in cost(msgspec.structs.replace(asked, limits=limits), KNOWN, two_reserved).options if one.term == "mix")
+    assert unasked.layout["spot node-hours a period"] == 0
     spot_alone = msgspec.structs.replace(asked, limits=msgspec.structs.replace(limits, terms=("spot",)))
     alone = cost(spot_alone, KNOWN, two_reserved)
     assert {one.term for one in alone.options} == {"spot"}
@@ -250,8 +253,8 @@ def test_a_mix_takes_the_real_spot_price_three_years_where_they_pay_and_only_the
 
 
 def test_a_node_named_by_its_beginning_is_taken_and_said() -> None:
-    assert cost(Cost(node="p5.48xlarg"), KNOWN).warnings == ("'p5.48xlarg' is taken as p5.48xlarge",)
-    assert cost(Cost(node="p5.48xlarge"), KNOWN).warnings == ()
+    assert cost(Cost(node="p5.48xlarg"), KNOWN).warnings[0] == "'p5.48xlarg' is taken as p5.48xlarge"
+    assert not any("is taken as" in told for told in cost(Cost(node="p5.48xlarge"), KNOWN).warnings)
 
 
 def test_what_is_bought_is_called_by_what_is_sold() -> None:
@@ -275,3 +278,17 @@ def test_a_curve_of_nothing_is_refused() -> None:
         under_load(Cost(node="DGX-H100", load=(0.0, 0.0)))
     with pytest.raises(UserError, match="load"):
         under_load(Cost(node="DGX-H100", load=(1.0, float("nan"))))
+
+
+def test_what_a_cost_hangs_on_is_of_the_way_that_was_chosen() -> None:
+    """Each bar stands about the choice's own money, also where renting won; data kept and sent out is in every way's."""
+    for terms in (("on-demand",), ("reserved-3y",), ("buy",)):
+        found = cost(Cost(node="dgx-h200", count=4, egress_tb_month=50, storage_tb=200, limits=Limits(terms=terms)), knowledge())
+        assert found.best is not None
+        usd = found.best.quantities["cost_usd"].value
+        assert {part.name for part in found.best.breakdowns[0].parts} >= {"storage", "egress"}
+        assert found.sensitivities
+        for bar in found.sensitivities:
+            assert min(bar.low, bar.high) <= usd * 1.000001
+            assert max(bar.low, bar.high) >= usd * 0.999999
+        assert ("purchase price" in {bar.name for bar in found.sensitivities}) == (terms == ("buy",))

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bedplate.interfaces.cli.size_report import assessment
 from bedplate.planner.asking.questions import Cost, Limits, Question, Serve, Site, Term, Train
 from bedplate.planner.asking.sizing import Design, Milestone, Sizing
 from bedplate.planner.facts.estimate import exact
@@ -24,8 +25,8 @@ TRAIN = Train(model="a", tokens=1e12, limits=Limits(by_s=30 * 86400))
 SERVE = Serve(model="a", isl=1000, osl=100, rate=1, months=24)
 
 
-def answer(question: Question, usd: float, seconds: float = 0.0, term: Term = "on-demand") -> Sizing:
-    quantities = {"cost_usd": exact(usd), "time_s": exact(seconds)}
+def answer(question: Question, usd: float, seconds: float = 0.0, term: Term = "on-demand", capex: float = 0.0) -> Sizing:
+    quantities = {"cost_usd": exact(usd), "time_s": exact(seconds)} | ({"capex_usd": exact(capex)} if capex else {})
     return Sizing(question=question, objective="cost_usd", best=Design(name=term, term=term, quantities=quantities))
 
 
@@ -69,6 +70,21 @@ def test_without_a_deadline_idle_machines_and_late_delivery_are_risks() -> None:
     assert {"bought machines stand idle after the job", "delivery is late"} <= {risk.what for risk in made.risks}
     assert [bar.name for bar in made.timeline] == ["order and delivery", "installation and acceptance", "work"]
     assert made.timeline[-1].start_week == 28
+
+
+def test_a_job_is_not_put_on_machines_that_take_more_money_than_renting_for_it() -> None:
+    """Its share of bought machines is 500, but 50,000 have to be spent for them; renting takes 1,000. A service of years uses them up."""
+    question = msgspec.structs.replace(TRAIN, limits=Limits())
+    cloud, own = answer(question, 1000, 3 * MONTH_S / 90), answer(question, 500, 3 * MONTH_S / 90, "buy", 50_000)
+    made = assess(cloud, cloud, own, SYSTEMS)
+    assert made.choice == "cloud"
+    assert made.reasons[1] == (
+        "on premises takes 50% less if other work fills the rest of its machines' life: $50k have to be spent or promised"
+    )
+    assert assess(answer(SERVE, 1000), answer(SERVE, 1000), answer(SERVE, 500, term="buy", capex=5000), SYSTEMS).choice == "on premises"
+    bought_only = assess(own, "asked in vain", own, SYSTEMS)
+    assert bought_only.choice == "on premises"
+    assert "**$50k have to be spent or promised for it**" in assessment(own, bought_only)
 
 
 def test_a_way_without_an_answer_says_why() -> None:

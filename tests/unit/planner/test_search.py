@@ -214,5 +214,5 @@ def test_thousands_of_layouts_are_one_array() -> None:
 def test_limits_are_told_in_units_that_fit() -> None:
     """An hour is no 0.0417 days, and 5 kW no 0.005 MW."""
     told = [one.told for one in constraints(Limits(by_s=3600, max_power_w=5e3))]
-    assert told == ["within 60.0 min", "at most 5 kW"]
+    assert told == ["within 60.0 min", "at most 5 kW at any time"]
     assert constraints(Limits(by_s=30 * 86400))[0].told == "within 30 days"

@@ -17,7 +17,7 @@ QUESTION = Train(model="llama-3.1-8b", tokens=1e9, limits=Limits(gpus=512))
 
 
 def offer(**more: object) -> Offer:
-    usual = Offer(chip=H100, node=None, per_node=8, provider="", region="", term="on-demand", usd_hour=None, pue=1.4, g_per_kwh=400.0)
+    usual = Offer(chip=H100, node=None, per_node=8, provider="", region="", term="on-demand", usd_hour=exact(2.0), pue=1.4, g_per_kwh=400.0)
     return msgspec.structs.replace(usual, **more)
 
 
@@ -54,3 +54,8 @@ def test_what_is_unusual_of_a_training_run_is_named() -> None:
     told = doubts(question, best, offer(), KNOWN)
     words = ("2 of 8 accelerators stay idle", "nearest to 1,000,000", "longer than the context", "any published", "4-bit", "--by")
     assert all(any(word in one for one in told) for word in words), told
+
+
+def test_an_answer_without_money_says_that_no_price_is_known() -> None:
+    told = doubts(QUESTION, Design(name="a", n_accel=512, n_nodes=64), offer(usd_hour=None), KNOWN)
+    assert told == ("no price of H100-SXM5-80GB is known: there is no money in this answer",)

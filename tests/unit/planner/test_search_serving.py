@@ -16,7 +16,8 @@ from bedplate.planner.asking.sizing import Design, Sizing
 from bedplate.planner.facts.knowledge import Knowledge
 from bedplate.planner.kernels.limits import attainable
 from bedplate.planner.search import size
-from bedplate.planner.search.instances import HEADROOM, Instance, instances, steady
+from bedplate.planner.search.carrying import HEADROOM, Instance, at, rows_of, steady
+from bedplate.planner.search.instances import instances
 from bedplate.planner.search.offers import Offer, offers
 from bedplate.planner.serving.loop import open_loop
 
@@ -72,9 +73,10 @@ def test_a_prompt_beyond_the_context_is_refused_in_words() -> None:
 @pytest.mark.parametrize(
     ("changed", "said"),
     [
-        ({"engine": "pytorchx"}, "no serving engine 'pytorchx'"), ({"model": "ResNet-50"}, "does not write tokens"),
+        ({"engine": "pytorchx"}, "no serving engine 'pytorchx'"), ({"model": "Whisper-Large-v3"}, "does not write tokens"),
         ({"rate": 1e12}, "rate is 1e"), ({"rate": math.inf}, "rate is inf"), ({"months": math.nan}, "months is nan"),
         ({"isl": 0.5}, "isl is 0.5"), ({"tpot_s": 0.0}, "tpot_s is 0"), ({"prefix_hit": 1.5}, "prefix_hit is 1.5"),
+        ({"prefix_hit": 1.0}, "prefix_hit is 1"),
     ],
 )  # fmt: skip
 def test_a_question_without_an_answer_is_refused_in_words(changed: dict[str, Any], said: str) -> None:
@@ -83,8 +85,8 @@ def test_a_question_without_an_answer_is_refused_in_words(changed: dict[str, Any
 
 
 @pytest.mark.parametrize("model", ["FLUX.1-dev", "BERT-large", "ViT-B/16"])
-def test_only_models_that_write_tokens_are_served(model: str) -> None:
-    with pytest.raises(UserError, match="does not write tokens"):
+def test_only_models_that_write_tokens_are_asked_for_them(model: str) -> None:
+    with pytest.raises(UserError, match=f"does not belong to {KNOWN.architecture(model).name}"):
         _ask(model=model)
 
 
@@ -174,12 +176,22 @@ def test_latencies_are_those_of_the_rate_that_was_asked() -> None:
 def test_a_state_is_that_of_an_open_loop_at_its_rate() -> None:
     """Found from its end, without the damped passes of `open_loop`, which come within 2 % at these loads."""
     one = _instances(ASKED)[0]
-    state = steady(one.machine, one.demand, np.array([2.0, 8.0, 16.0]))
+    state = steady(rows_of([one]), np.array([[2.0, 8.0, 16.0]]))
     machine = one.machine
     quiet = msgspec.structs.replace(machine.delays, burst=0.0, crowd=0.0, slot=0.0)
     looped = open_loop(machine.work, machine.rates, quiet, one.demand, rate=state.requests_per_s, room=one.room)
     np.testing.assert_allclose(state.tpot, looped.tpot, rtol=0.02)
     np.testing.assert_allclose(state.ttft, looped.ttft, rtol=0.02)
+
+
+def test_layouts_together_have_the_states_that_each_has_alone() -> None:
+    """Rows of arrays do not mix: rates, rooms and times are those of one layout at a time."""
+    ones = _instances(ASKED)
+    rates = [one.rps / (i + 2) for i, one in enumerate(ones)]
+    for one, rate, state in zip(ones, rates, at(ones, rates), strict=True):
+        alone = one.at(rate)
+        assert (state.running, state.rps, state.ttft_s) == pytest.approx((alone.running, alone.rps, alone.ttft_s), rel=1e-9)
+        assert msgspec.structs.asdict(state.decode) == pytest.approx(msgspec.structs.asdict(alone.decode), rel=1e-9)
 
 
 def test_an_instance_keeps_headroom_and_the_limits() -> None:

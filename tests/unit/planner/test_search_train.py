@@ -114,7 +114,7 @@ def test_a_chip_without_a_node_is_told_to_bring_one() -> None:
 
 REFUSED: dict[str, tuple[Train | Finetune, str]] = {
     "whole nodes": (Train(model=SMALL, tokens=1e9, limits=limited(gpus=12)), "--gpus 8"),
-    "a batch that feeds too few": (Train(model=SMALL, tokens=1e9, batch_tokens=65536, limits=limited(gpus=1024)), "--batch-tokens"),
+    "a batch of 16 sequences": (Train(model=SMALL, tokens=1e9, batch_tokens=65536, limits=limited(gpus=1024)), "--batch-tokens 4194304"),
     "multiplies fp8": (Train(model=SMALL, tokens=1e9, precision="fp8", limits=limited(on=("A100-SXM4-80GB",))), "--precision bf16"),
     "multiplies nvfp4": (Train(model=SMALL, tokens=1e9, precision="nvfp4", limits=H100), "--precision bf16"),
     "no precision to train in": (Train(model=SMALL, tokens=1e9, precision="fp32", limits=H100), "--precision bf16"),
@@ -126,11 +126,18 @@ REFUSED: dict[str, tuple[Train | Finetune, str]] = {
     "by_s is 0": (Train(model=SMALL, tokens=1e9, limits=limited(by_s=0.0)), ""),
     "cannot be read": (Train(model=SMALL, tokens="2T", limits=H100), "numbers"),  # type: ignore[arg-type]
     "not trained on tokens": (Train(model="ViT-B/16", tokens=1e9, limits=H100), "--items"),
+    "'ViT-B/16' is not trained": (Finetune(model="ViT-B/16", tokens=1e9, limits=H100), "bedplate size train --model ViT-B/16 --items"),
+    "DLRM cannot be sized": (Train(model="DLRM", tokens=1e9, limits=H100), "list models"),
+    "LightGBM-200 cannot be sized": (Train(model="LightGBM-200", items=1e9, limits=H100), "list models"),
+    "no machine on offer joins 8": (
+        Train(model="BERT-Base", tokens=1e9, limits=Limits(on=("a100",), gpus=8, providers=("verda",))),
+        "--gpus 4",
+    ),
     "not described layer by layer": (Train(model="ResNet-50", tokens=1e9, limits=H100), "--items"),
     "is not trained on images": (Train(model=SMALL, items=1e6, limits=H100), "--tokens"),
     "tokens to train on are missing": (Train(model=SMALL, limits=H100), "--tokens 2T"),
     "not on both": (Train(model="ResNet-50", tokens=1e9, items=1e6, limits=H100), "--tokens"),
-    "too many": (Train(model="ViT-B/16", items=1e9, limits=limited(gpus=1536)), "--gpus 256"),
+    "too many": (Train(model="ViT-B/16", items=1e9, limits=limited(gpus=4096)), "--gpus 2048"),
     "nothing to train on": (Train(model="ResNet-50", items=1e6, epochs=0, limits=H100), "--epochs"),
 }
 
@@ -140,7 +147,7 @@ def test_what_has_no_answer_is_refused_with_what_to_do(told: str) -> None:
     question, then = REFUSED[told]
     with pytest.raises(UserError) as caught:
         size(question, KNOWN)
-    assert told.replace("a batch that feeds too few", "fits no machine") in caught.value.what
+    assert told in caught.value.what
     assert then in caught.value.next
 
 
@@ -184,13 +191,6 @@ def test_a_sequence_beyond_the_context_that_fits_nowhere_is_told_the_context() -
     with pytest.raises(UserError) as caught:
         size(Train(model=SMALL, tokens=1e12, seq_len=10_000_000, limits=H100), KNOWN)
     assert caught.value.next == "--seq-len 131072"
-
-
-def test_images_follow_from_operations_and_the_share_of_the_peak() -> None:
-    """8 H100 at 0.18 x 989 TFLOP/s over 3 x 8.18 GFLOP: 58,000 images a second, so that 90 x 1.28 M take 33 minutes and the start 5."""
-    found = best(Train(model="ResNet-50", items=1.28e6, epochs=90, limits=limited(gpus=8))).quantities
-    assert found["items_per_s"].value == pytest.approx(58_030, rel=0.01)
-    assert found["time_s"].value == pytest.approx(300 + 90 * 1.28e6 / 58_030, rel=0.01)
 
 
 def test_a_deadline_is_kept_on_images_too() -> None:

@@ -10,7 +10,7 @@ from bedplate.planner.facts.cases import Case
 from bedplate.planner.facts.knowledge import Knowledge
 from bedplate.planner.facts.systems import Accelerator
 from bedplate.planner.serving.datasets import lengths_of
-from bedplate.planner.serving.layout import layout_of, with_room
+from bedplate.planner.serving.layout import layout_of, with_caches
 from bedplate.planner.serving.model import serve
 from bedplate.planner.serving.records import ServeLayout, ServeLoad
 from bedplate.storage.systems import load_architectures, load_constants, load_systems
@@ -75,12 +75,23 @@ def test_a_chip_known_from_its_data_sheet_alone_gets_a_wider_range_and_a_warning
     assert width[1] > width[0]
 
 
-def test_caches_go_to_eight_bits_only_where_sixteen_have_no_room() -> None:
-    """MiniMax-M2.5 in fp8 on two B200 has room for 64 requests of 9 k tokens but not for 512."""
-    arch, chip = KNOWN.architecture("MiniMax-M2.5"), KNOWN.systems.accelerator("B200-SXM-180GB")
-    layout, _ = layout_of(case(model={"name": "MiniMax-M2.5"}, accelerator=chip.name, kv_precision=None), arch)
-    assert with_room(layout, arch, chip, 16, 9000).kv_precision == "bf16"
-    assert with_room(layout, arch, chip, 512, 9000).kv_precision == "fp8"
+def test_a_release_never_measured_gets_a_wider_range_and_the_value_of_its_engine() -> None:
+    known, new, unsaid = (
+        answer(case(engine="vllm", engine_version=version), KNOWN).quantities["tpot_ms"] for version in ("0.19.0", "0.99.1", None)
+    )
+    assert new.high / new.low > known.high / known.low
+    assert new.value == pytest.approx(unsaid.value)
+
+
+def test_caches_go_to_eight_bits_beside_quantised_weights_where_the_chip_multiplies_in_four() -> None:
+    """MiniMax-M2.5 in fp8: on a B200 caches of 8 bits, on an H100 of 16; weights of 16 bits keep caches of 16."""
+    arch = KNOWN.architecture("MiniMax-M2.5")
+    layout, _ = layout_of(case(model={"name": "MiniMax-M2.5"}, kv_precision=None), arch)
+    blackwell, hopper = KNOWN.systems.accelerator("B200-SXM-180GB"), KNOWN.systems.accelerator("H100-SXM5-80GB")
+    assert with_caches(layout, blackwell).kv_precision == "fp8"
+    assert with_caches(layout, hopper).kv_precision == "bf16"
+    wide = msgspec.structs.replace(layout, precision="bf16", moe_precision="bf16")
+    assert with_caches(wide, blackwell).kv_precision == "bf16"
 
 
 def test_offline_of_a_benchmark_needs_no_lengths_and_beats_its_server() -> None:
@@ -111,6 +122,31 @@ def test_split_workers_answer_both_times() -> None:
     )
     assert found.fits
     assert {"ttft_ms", "tpot_ms"} <= set(found.quantities)
+
+
+def test_split_workers_with_a_stated_batch_decode_so_many_at_a_time() -> None:
+    """Not one at a time: 32 on the decode worker write tokens about as quickly as 32 in flight, and far more of them than one."""
+    side = {"tp": 8, "pp": 1, "attention_dp": 1, "moe_tp": 1, "moe_ep": 8, "workers": 1, "n_accel": 8}
+    given = {
+        "kind": "serve_disagg",
+        "model": {"name": "DeepSeek-V3"},
+        "accelerator": "B200-SXM-180GB",
+        "n_accel": 16,
+        "concurrency": None,
+        "batch_size": None,
+    }
+    stated = answer(case(**given, prefill=side, decode=side | {"batch_size": 32}), KNOWN)
+    alone = answer(case(**given, prefill=side, decode=side), KNOWN)
+    assert "32 requests decode on each worker, as stated" in stated.basis
+    assert "one request at a time" not in stated.basis
+    assert stated.quantities["output_tokens_per_s"].value > 8 * alone.quantities["output_tokens_per_s"].value
+
+
+def test_no_power_is_above_what_the_boards_may_draw() -> None:
+    """8 A100 of 400 W: the range of a full batch ends at 3,200 W."""
+    found = answer(case(model={"name": "Llama-3.1-70B"}, accelerator="A100-SXM4-80GB", n_accel=8, concurrency=256), KNOWN)
+    watts = found.quantities["avg_power_w"]
+    assert watts.low <= watts.value <= watts.high <= 3200
 
 
 def test_speculation_shortens_tokens_at_small_batches() -> None:

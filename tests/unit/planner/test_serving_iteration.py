@@ -6,11 +6,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bedplate.core.units import GIB
 from bedplate.planner.facts.architecture import Architecture, Experts, LayerGroup
 from bedplate.planner.facts.systems import Accelerator
 from bedplate.planner.serving.iteration import experts_hit, iteration, largest_of, smoothmax
-from bedplate.planner.serving.memory import GIB, memory, most_sequences
-from bedplate.planner.serving.rates import APART, REACHED, Rates, labels, sheet
+from bedplate.planner.serving.memory import memory, most_sequences
+from bedplate.planner.serving.rates import APART, LEAN, REACHED, Rates, combine, labels, sheet
 from bedplate.planner.serving.records import ServeLayout
 from bedplate.planner.serving.work import per_rank, stack
 
@@ -145,3 +146,19 @@ def test_weights_that_do_not_fit_leave_no_tokens() -> None:
 def test_a_window_caps_what_a_sequence_holds() -> None:
     near = msgspec.structs.replace(DENSE, groups=(LayerGroup(count=4, window=128),))
     assert float(most_sequences(per_rank(near, ServeLayout()), 4096 * 1280.0, 10000.0)) == pytest.approx(10.0)
+
+
+def test_ranks_beyond_a_bridge_meet_over_the_host_s_bus_and_beyond_a_host_over_the_network() -> None:
+    """Two boards on a bridge of 300 GB/s: four of them share PCIe's 63, sixteen a port of 50."""
+    bridged = msgspec.structs.replace(CHIP, scaleup_gbs=300, scaleup_domain=2)
+    links = [sheet(ServeLayout(tp=n, moe_tp=n), bridged).link for n in (2, 4, 16)]
+    assert links == [300e9, 63e9, 50e9]
+    slow = msgspec.structs.replace(CHIP, scaleup_gbs=31, scaleup_domain=1)
+    assert sheet(ServeLayout(tp=4, moe_tp=4), slow).link == 31e9
+
+
+def test_a_board_of_less_power_loses_no_more_than_that_share_of_its_rate() -> None:
+    """However steep the fitted exponent is: half the power a TFLOP keeps at least half the rate."""
+    half = msgspec.structs.replace(CHIP, tdp_w=CHIP.tflops["bf16"] * LEAN / 2)
+    data = sheet(ServeLayout(), half)
+    assert combine(data, lambda name: 3.0 if name == "throttle" else 1.0).dense == pytest.approx(data.dense / 2)

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bedplate.planner.facts.architecture import Architecture, LayerGroup
-from bedplate.planner.serving.disagg import Side, disaggregated
+from bedplate.planner.serving.disagg import Prefilling, Side, disaggregated
 from bedplate.planner.serving.loop import Delays, Demand, closed_loop, open_loop
 from bedplate.planner.serving.maximum import most_under_limit, offline
 from bedplate.planner.serving.percentiles import gap
@@ -68,12 +68,28 @@ def test_an_open_loop_serves_what_arrives_until_it_is_full() -> None:
 
 
 def test_a_saturated_prefill_sets_the_rate_of_a_split() -> None:
-    """Little's law again: what decode does not explain is time to first token."""
+    """Four hundred requests before one prefill worker: it is never idle, and all but those who decode wait for it."""
     side = Side(WORK, RATES, 1.0)
     split = disaggregated(side, Side(WORK, RATES, 8.0), NONE, isl=8000.0, osl=100.0, concurrency=400.0)
     assert bool(split.saturated)
-    assert float(split.requests_per_s) == pytest.approx(0.97 / float(split.pass_s), rel=0.01)
-    assert float(split.requests_per_s * (split.ttft + 100 * split.tpot)) == pytest.approx(400.0, rel=0.05)
+    assert float(split.requests_per_s) == pytest.approx(1 / float(split.pass_s), rel=0.01)
+    assert float(split.requests_per_s * (split.ttft + 100 * split.tpot)) == pytest.approx(400.0)
+
+
+@settings(max_examples=30)
+@given(st.floats(1, 2000), st.floats(1, 8), st.floats(1, 8))
+def test_little_s_law_holds_over_both_kinds_of_workers(concurrency: float, before: float, after: float) -> None:
+    split = disaggregated(
+        Side(WORK, RATES, before), Side(WORK, RATES, after), NONE, isl=1000.0, osl=500.0, concurrency=concurrency
+    )  # fmt: skip
+    assert float(split.requests_per_s * (split.ttft + 500 * split.tpot)) == pytest.approx(concurrency)
+    assert float(split.requests_per_s) * float(split.pass_s) / before <= 1 + 1e-6
+
+
+def test_the_queue_of_prefill_by_hand() -> None:
+    """One rank, passes of 0.2 s, half used: 0.5 x 0.2 / 2 of the pass that runs, 0.2 / 2 x 0.5^(2 - 1) / 0.5 = 0.1 behind it."""
+    before = Prefilling(alone=0.2, full=0.2, each=0.2, ranks=1.0, capacity=5.0)
+    assert float(before.queue(2.5)) == pytest.approx(0.05 + 0.1)
 
 
 def test_a_limit_on_the_token_time_binds_the_batch() -> None:

@@ -8,11 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bedplate.core.units import GIB
 from bedplate.planner.facts.cases import Case, ModelName, Parallel
 from bedplate.planner.facts.knowledge import Knowledge
-from bedplate.planner.training.answer import memory_of, scalar
+from bedplate.planner.training.answer import memory_of
 from bedplate.planner.training.fit import footprint, prepared, settled
-from bedplate.planner.training.layout import FULL, NONE, SELECTIVE, Layout
+from bedplate.planner.training.layout import FULL, NONE, SELECTIVE, Layout, scalar
 from bedplate.planner.training.memory import Held, activations, in_flight, memory, state
 from bedplate.planner.training.operators import operations
 from bedplate.planner.training.rates import Workload
@@ -25,7 +26,6 @@ KNOWLEDGE = Knowledge(
     constants={name: load_constants(name) for name in ("kernels", "memory", "training")},
 )
 CONSTANTS = KNOWLEDGE.constants["memory"]
-GIB = 2.0**30
 
 
 def korthikanti(model: str, n: int, pp: int, vp: int, mbs: int, recompute: str, sequence: bool) -> dict[str, float]:

@@ -9,12 +9,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bedplate.planner.facts.cases import Answer, Case, ModelName, Overrides, Parallel, Unsupported
+from bedplate.planner.facts.estimate import Estimate
 from bedplate.planner.facts.knowledge import Knowledge
-from bedplate.planner.training.answer import memory_of, scalar, train_step
+from bedplate.planner.training.answer import fits, memory_of, peak_of, train_step
 from bedplate.planner.training.engines import engine
-from bedplate.planner.training.fit import prepared
-from bedplate.planner.training.layout import FULL, SELECTIVE
-from bedplate.planner.training.setup import family, setup
+from bedplate.planner.training.fit import footprint, prepared
+from bedplate.planner.training.layout import FULL, SELECTIVE, scalar
+from bedplate.planner.training.setup import Setup, family, setup
 from bedplate.storage.systems import load_architectures, load_constants, load_systems
 
 KNOWLEDGE = Knowledge(
@@ -112,14 +113,17 @@ def test_an_engine_without_an_entry_is_like_the_common_one_of_its_chips() -> Non
 
 def test_scores_go_through_memory_only_in_short_sequences_on_chips_of_the_time() -> None:
     old = {"kind": "train_step", "model": ModelName(name="GPT-3-175B"), "engine": "megatron", "n_accel": 64, "gbs": 64,
-           "parallel": Parallel(tp=8, pp=8)}  # fmt: skip
+           "recompute": "full", "parallel": Parallel(tp=8, pp=8)}  # fmt: skip
     for changed, flash in (
         ({"accelerator": "A100-SXM4-80GB", "seq_len": 2048}, 0.0),
+        ({"accelerator": "A100-SXM4-80GB", "seq_len": 2048, "recompute": None}, 1.0),
+        ({"accelerator": "A100-SXM4-80GB", "seq_len": 2048, "recompute": None, "flops_convention": "hardware"}, 0.0),
+        ({"accelerator": "A100-SXM4-80GB", "seq_len": 2048, "model": ModelName(name="LLaMA-65B")}, 1.0),
         ({"accelerator": "A100-SXM4-80GB", "seq_len": 8192}, 1.0),
         ({"accelerator": "A100-SXM4-80GB", "seq_len": 2048, "engine_version": "0.9"}, 1.0),
         ({"accelerator": "H100-SXM5-80GB", "seq_len": 2048}, 1.0),
     ):
-        assert setup(Case(id="a", **old, **changed), KNOWLEDGE).work.flash == flash
+        assert setup(Case(id="a", **(old | changed)), KNOWLEDGE).work.flash == flash
 
 
 def test_hardware_flops_mean_that_something_was_recomputed() -> None:
@@ -139,3 +143,82 @@ def test_the_prediction_block_counts_unless_the_variant_says_not() -> None:
     without = setup(Case(id="a", **said), KNOWLEDGE)
     assert not without.mtp
     assert setup(msgspec.structs.replace(Case(id="a", **said), variant=None), KNOWLEDGE).ops.layers == float(without.ops.layers) + 1
+
+
+def _layout(model: str, **given: Any) -> Setup:
+    usual = {"kind": "train_step", "accelerator": "A100-SXM4-80GB", "seq_len": 4096, "precision": "bf16"}
+    return prepared(Case(id="a", model=ModelName(name=model), **(usual | given)), KNOWLEDGE)
+
+
+def test_a_model_that_does_not_fit_a_rank_is_cut_no_finer_than_needed() -> None:
+    # 13 GB x 2 + 4 + 12/1024 bytes = 78 GB of weights and gradients: two tensor ranks hold them; 70 GB need eight
+    small, large = _layout("Llama-2-13B", n_accel=1024, gbs=1024), _layout("Llama-2-70B", n_accel=2048, gbs=1024)
+    assert (scalar(small.layout.tp), scalar(small.layout.pp)) == (2, 1)
+    assert scalar(large.layout.tp) == 8
+    assert any("2 x 1 assumed" in note for note in small.notes)
+
+
+def test_fewer_sequences_than_chips_share_a_sequence() -> None:
+    # 6,144 chips and 2,048 sequences: four chips a sequence
+    made = _layout("PaLM-540B", accelerator="TPU-v4", n_accel=6144, gbs=2048, seq_len=2048)
+    assert (scalar(made.layout.tp), scalar(made.layout.dp)) == (4, 1536)
+
+
+def _fits(made: Setup) -> bool:
+    return fits(made, peak_of(made, footprint(made, KNOWLEDGE.constants["memory"]), KNOWLEDGE))
+
+
+def test_a_peak_fits_where_the_middle_of_its_range_does() -> None:
+    """80 GiB x 0.95 = 76: a range of 70 to 82 has its middle at sqrt(70 x 82) = 75.8, one of 70 to 83 at 76.2."""
+    made = _layout("Llama-2-7B", accelerator="H100-SXM5-80GB", n_accel=8, gbs=64)
+    assert fits(made, Estimate(value=78.0, low=70.0, high=82.0))
+    assert not fits(made, Estimate(value=78.0, low=70.0, high=83.0))
+
+
+def test_a_recipe_that_leaves_memory_open_fits_where_the_least_of_it_does() -> None:
+    """24,576 tokens a chip of 32 GB: a sequence at a time and caches of layers on the host; a told micro-batch is taken at its word."""
+    given: dict[str, Any] = {"kind": "train_step", "accelerator": "TPU-v6e", "n_accel": 8, "seq_len": 8192, "engine": "maxtext"}
+    model = ModelName(name="Llama-3.1-8B")
+    open_one = train_step(Case(id="a", model=model, tokens_per_step=196_608, **given), KNOWLEDGE)
+    assert open_one.fits
+    assert open_one.basis.endswith("otherwise it does not fit")
+    assert not train_step(Case(id="a", model=model, mbs=3, gbs=24, recompute="full", **given), KNOWLEDGE).fits
+
+
+def test_a_sharding_engine_takes_the_largest_micro_batch_that_fits() -> None:
+    made = _layout("TinyLlama-1.1B", accelerator="A100-SXM4-40GB", n_accel=16, gbs=1024, seq_len=2048, engine="litgpt")
+    assert scalar(made.layout.batch) == 1024
+    assert 1 < scalar(made.layout.mbs) < 64
+    assert _fits(made)
+    twice = msgspec.structs.replace(made, layout=msgspec.structs.replace(made.layout, mbs=2 * made.layout.mbs, recompute=0.0))
+    assert not _fits(twice)
+
+
+def test_a_case_without_a_batch_fills_the_memory() -> None:
+    made = _layout("Llama-3.1-8B", accelerator="TPU-v5p", n_accel=64, engine="maxtext", seq_len=8192)
+    twice = msgspec.structs.replace(made, layout=msgspec.structs.replace(made.layout, mbs=2 * made.layout.mbs))
+    assert _fits(made)
+    assert scalar(made.layout.mbs) == 16 or not _fits(twice)
+
+
+def test_a_short_pipeline_is_interleaved_where_the_source_does_not_say() -> None:
+    # 126 layers, embedding and head are 128 blocks: 16 stages x 8 chunks of one; 16 micro-batches leave (16-1) / (8 x 16) = 12 % idle
+    short = _layout("Llama-3.1-405B", accelerator="H100-SXM5-80GB", n_accel=16384, gbs=2048, parallel=Parallel(tp=8, pp=16, dp=128))
+    assert scalar(short.layout.vp) == 8
+    long = _layout("Llama-3.1-405B", accelerator="H100-SXM5-80GB", n_accel=16384, gbs=8192, parallel=Parallel(tp=8, pp=16, dp=128))
+    assert scalar(long.layout.vp) == 1
+
+
+@pytest.mark.parametrize(("said", "gib"), [("DP baseline", 111.76), ("ZeRO-1 (Pos)", 29.24), ("ZeRO-2 (Pos+g)", 15.46), (3, 1.77)])
+def test_what_zero_shards_is_as_in_its_paper(said: str | int, gib: float) -> None:
+    # Rajbhandari et al., SC 2020, figure 1: 7.5e9 weights on 64 ranks, 2 + 2 + 12 bytes: 120, 31.4, 16.6 and 1.9 GB
+    case = Case(id="a", kind="memory", model=ModelName(name="ZeRO-7.5B"), technique="full", parallel=Parallel(dp=64, zero=said))
+    assert memory_of(case, KNOWLEDGE).quantities["params_optimizer_gib"].value == pytest.approx(gib, rel=0.03)
+
+
+def test_a_case_that_names_no_engine_gets_the_wider_range() -> None:
+    case = Case(id="a", kind="train_step", model=ModelName(name="GPT-3-175B"), accelerator="A100-SXM4-80GB", n_accel=1024, gbs=1536,
+                seq_len=2048, parallel=Parallel(tp=8, pp=8))  # fmt: skip
+    named = msgspec.structs.replace(case, engine="megatron")
+    wide, narrow = (train_step(c, KNOWLEDGE).quantities["step_time_s"] for c in (case, named))
+    assert wide.high / wide.low > narrow.high / narrow.low

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from bedplate.planner.facts.cases import Case, ModelName, Parallel, Unsupported
 from bedplate.planner.facts.knowledge import Knowledge
-from bedplate.planner.training.answer import scalar, train_step
+from bedplate.planner.training.answer import train_step
 from bedplate.planner.training.fit import prepared
-from bedplate.planner.training.layout import FULL, Layout, misfits
+from bedplate.planner.training.layout import FULL, Layout, misfits, scalar
 from bedplate.planner.training.operators import model_flops
 from bedplate.planner.training.rates import rates
 from bedplate.planner.training.setup import Setup, setup
@@ -169,3 +169,17 @@ def test_an_unknown_model_is_built_from_printed_dimensions() -> None:
     assert same == pytest.approx(known, rel=0.02)
     with pytest.raises(Unsupported):
         train_step(case(model=ModelName(name="nobody's")), KNOWLEDGE)
+
+
+def test_a_tensor_ring_on_a_torus_has_one_axis_of_its_links() -> None:
+    # TPU v5e: two axes, so half of 200 GB/s; switched GPUs: all of them
+    for chip, axes in (("TPU-v5e", 2.0), ("TPU-v5p", 3.0), ("H100-SXM5-80GB", 1.0)):
+        case = Case(id="a", kind="train_step", model=ModelName(name="Llama-2-7B"), accelerator=chip, n_accel=64, seq_len=2048, gbs=64,
+                    parallel=Parallel(tp=4))  # fmt: skip
+        made = setup(case, KNOWLEDGE)
+        assert made.machine.axes == axes
+        one, all_links = (
+            scalar(step(made.layout, made.work, made.ops, machine, rates(KNOWLEDGE.constants["training"], made.labels)).tensor)
+            for machine in (made.machine, msgspec.structs.replace(made.machine, axes=1.0))
+        )
+        assert one >= all_links if axes > 1 else one == all_links

@@ -165,3 +165,8 @@ def test_money_and_energy_follow_the_time_that_attempts_took() -> None:
     assert after["cost_usd"].middle == pytest.approx(0.004)
     assert after["peak_bytes"].basis == "unknown", "memory of the machine is the history's alone"
     assert with_history(before, [], own)[0] == PRIOR
+
+
+def test_a_workload_of_a_model_without_a_name_is_told() -> None:
+    told = expected(Workload(model="", tokens="2B"), machines("8 x h100"), KNOWN)
+    assert "there is no model ''" in told.problem

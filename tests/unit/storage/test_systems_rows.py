@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
+import json
+import re
 from pathlib import Path
 
 import pytest
 
 from bedplate.core.errors import NotFound, UserError
 from bedplate.planner.facts.systems import find
-from bedplate.storage.systems import load_systems
+from bedplate.storage.systems import load_architectures, load_systems
 
 SHIPPED = load_systems()
 CHIP = "name,vendor,mem_gb,mem_gbs,tdp_w,tflops.bf16,source,verified\n"
+MODEL = {
+    "name": "own",
+    "source": "me",
+    "d_model": 512,
+    "n_heads": 8,
+    "n_kv_heads": 8,
+    "d_ff": 2048,
+    "vocab_size": 100,
+    "groups": [{"count": 2}],
+}
 FIGURE = "name,value,low,high,unit,source,verified\n"
 
 
@@ -41,6 +53,13 @@ def test_a_users_prices_of_an_instance_take_the_place_of_all_of_ours(tmp_path: P
         ("accelerators.csv", CHIP + "A,v,80,3000,700,900,s,true\nB,v,eighty,3000,700,900,s,true\n", 3, "mem_gb"),
         ("accelerators.csv", CHIP + "A,v,-80,3000,700,900,s,true\n", 2, "mem_gb: -80"),
         ("accelerators.csv", CHIP + "A,v,80,3000,0,900,s,true\n", 2, "tdp_w: 0"),
+        ("accelerators.csv", CHIP + "A,v,80e9,3000,700,900,s,true\n", 2, "is it in GB (GiB)?"),
+        ("accelerators.csv", CHIP + "A,v,80,3.35,700,900,s,true\n", 2, "is it in GB/s?"),
+        ("accelerators.csv", CHIP + "A,v,80,3000,0.7,900,s,true\n", 2, "is it in W?"),
+        ("accelerators.csv", CHIP + "A,v,80,3000,700,9e14,s,true\n", 2, "tflops.bf16: 9e+14 lies outside"),
+        ("accelerators.csv", CHIP.replace("tdp_w", "tflops") + "A,v,80,3000,5,900,s,true\n", 2, "'5' stands beside tflops.bf16"),
+        ("prices.csv", "name,provider,accelerator,n_accel,on_demand\nx,me,T4,0,1\n", 2, "at least 1 accelerator"),
+        ("accelerators.csv", CHIP + "A\x1b[2J,v,80,3000,700,900,s,true\n", 2, "signs that cannot be printed"),
         ("accelerators.csv", CHIP + "A,v,80,3000,700,-9,s,true\n", 2, "tflops.bf16: -9"),
         ("accelerators.csv", CHIP + "A,v,80,3000,700,900,recalled: a datasheet,true\n", 2, "verified"),
         ("accelerators.csv", CHIP + "A,v,80,3000,700,900,s,perhaps\n", 2, "verified"),
@@ -107,3 +126,19 @@ def test_a_beginning_that_fits_one_row_is_enough_and_one_that_fits_many_lists_th
     with pytest.raises(NotFound) as caught:
         SHIPPED.accelerator("rtx")
     assert caught.value.why.count("RTX-") > 3
+
+
+@pytest.mark.parametrize(
+    ("page", "said"),
+    [
+        ({"rows": [MODEL | {"d_model": -4096}]}, "d_model: -4096"),
+        ({"rows": [MODEL | {"groups": [{"count": 0}]}]}, "groups: a group has 1 to"),
+        ({"rows": [MODEL | {"experts": {"count": 2, "top_k": 3, "d_ff": 64}}]}, "experts.top_k: 3 of 2"),
+        ({"rows": [MODEL], "aliases": {"a": "b", "b": "a"}}, "'a' is 'b', and there is no such model"),
+    ],
+)
+def test_a_model_of_ones_own_that_cannot_be_is_refused(tmp_path: Path, page: dict[str, object], said: str) -> None:
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models" / "own.json").write_text(json.dumps(page), encoding="utf-8")
+    with pytest.raises(UserError, match=re.escape(said)):
+        load_architectures(tmp_path)

@@ -46,13 +46,13 @@ for answered in (train, finetune, serve, batch, site, cost, listed):
 
 def answer_cases(path: Path, systems: Path | None) -> int:
     """One line for each case of a file: its quantities, or why there is no answer. A line that is no case is named on standard error."""
-    known, broken = knowledge(systems), 0
+    known, broken, first = knowledge(systems), 0, dict[str, int]()
     for number, line in enumerate(_lines(path), 1):
         if not line.strip():
             continue
         try:
             case = msgspec.json.decode(line, type=Case)
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, RecursionError, UnicodeEncodeError) as error:
             broken += 1
             told = _told(line, f"the case cannot be read: {error}")
             if told is None:
@@ -60,6 +60,8 @@ def answer_cases(path: Path, systems: Path | None) -> int:
                 continue
         else:
             told = spoken(answer(case, known))
+            if first.setdefault(case.id, number) != number:
+                click.echo(f"{path.name}, line {number}: '{case.id}' is the id of line {first[case.id]} too", err=True)
         sys.stdout.write(json.dumps(told) + "\n")
     return UserError.exit_code if broken else 0
 
@@ -82,17 +84,23 @@ def _numbers(estimate: Estimate) -> dict[str, float]:
     return {"value": estimate.value, "low": estimate.low, "high": estimate.high}
 
 
+class _Named(msgspec.Struct):
+    """What is read of a line that is no case."""
+
+    id: str | int | float | None
+
+
 def _told(line: str, reason: str) -> dict[str, Any] | None:
     """The answer to a line that is JSON with an id, but no case; None where it has no id to answer to."""
     try:
-        found = json.loads(line)["id"]
-    except (ValueError, KeyError, TypeError):
+        return {"id": msgspec.json.decode(line, type=_Named).id, "unsupported": reason}
+    except (msgspec.DecodeError, RecursionError, UnicodeEncodeError):
         return None
-    return {"id": found, "unsupported": reason}
 
 
 def _lines(path: Path) -> list[str]:
+    """The lines of a file, as JSON Lines knows them: no other sign than a line feed ends one."""
     try:
-        return path.read_text(encoding="utf-8").splitlines()
+        return path.read_text(encoding="utf-8-sig").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"{path} cannot be read", why=str(error), next="give a file of one JSON object a line") from None

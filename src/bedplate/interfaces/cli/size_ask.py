@@ -46,7 +46,16 @@ def _dollars(text: str) -> float:
     return units.count(text.upper().removesuffix("USD").strip().removeprefix("$"))
 
 
+def _pixels(text: str) -> tuple[int, int]:
+    """`1280x720`: width, height. Raises UserError for another text."""
+    sides = text.lower().split("x")
+    if len(sides) != 2 or not all(side.isdecimal() for side in sides):
+        raise UserError(f"'{text}' is no size of a picture", next="write 1280x720: width, then height")
+    return int(sides[0]), int(sides[1])
+
+
 COUNT, DURATION, POWER = Unit("number", units.count), Unit("duration", units.seconds), Unit("power", units.watts)
+BYTES, PIXELS = Unit("size", units.byte_count), Unit("pixels", _pixels)
 RATE, SHARE, DOLLARS = Unit("rate", units.per_second), Unit("share", units.share), Unit("usd", _dollars)
 
 LIMITS = {
@@ -116,13 +125,20 @@ PRECISION = click.option("--precision", default="bf16", show_default=True, help=
     click.option("--tokens", type=COUNT, default="0", metavar="2T", help="Tokens to train on."),
     click.option("--items", type=COUNT, metavar="1.28M", help="Images to train on, in the place of tokens."),
     click.option("--epochs", type=float, default=1.0, show_default=True, help="How often each image is seen."),
+    click.option("--batch-items", type=COUNT, help="Images of a global batch (default: by the number of accelerators)."),
+    click.option("--item-bytes", type=BYTES, metavar="110KB", help="What storage reads for one image (default: as in ImageNet)."),
+    click.option("--storage-gbs", type=float, metavar="GB/s", help="What the storage reads (default: as fast as is needed)."),
     click.option("--seq-len", type=COUNT, default="4096", show_default=True, help="Tokens of a sequence."),
     click.option("--batch-tokens", type=COUNT, help="Tokens of a global batch (default: by the model's size)."),
     PRECISION,
     click.option("--engine", default="megatron", show_default=True, help="megatron, torchtitan, maxtext, llm-foundry, nemo, ..."),
 )
 def train(seq_len: float, **options: Any) -> Question:
-    """Pretrain a model: the layout, the time, the money, the power."""
+    """Pretrain a model: the layout, the time, the money, the power.
+
+    Language models take --tokens, --seq-len, --batch-tokens and --engine; models of images --items, --epochs, --batch-items, --item-bytes
+    and --storage-gbs.
+    """
     return Train(seq_len=int(seq_len), **options)
 
 
@@ -142,10 +158,17 @@ def finetune(seq_len: float, **options: Any) -> Question:
 
 
 LENGTHS = (
-    click.option("--isl", type=COUNT, required=True, metavar="TOKENS", help="Tokens of a prompt, on average."),
-    click.option("--osl", type=COUNT, required=True, metavar="TOKENS", help="Tokens of an answer, on average."),
+    click.option("--isl", type=COUNT, default="0", metavar="TOKENS", help="Tokens of a prompt, on average, or of a text to embed."),
+    click.option("--osl", type=COUNT, default="0", metavar="TOKENS", help="Tokens of an answer, on average."),
     click.option("--precision", default="", help="Format of weights and products (default: the checkpoint's)."),
     click.option("--engine", default="vllm", show_default=True, help="vllm, sglang, tensorrt-llm."),
+    click.option("--resolution", type=PIXELS, metavar="1024x1024", help="Width and height of an image or a video (default: the model's)."),
+    click.option("--steps", type=int, metavar="28", help="Denoising steps (default: 28 an image, 50 a video)."),
+    click.option("--frames", type=int, metavar="81", help="Frames of a video (default: 81)."),
+    click.option("--prefix-hit", type=SHARE, default="0", help="Share of the prompts' tokens whose cache is ready."),
+    click.option("--draft", default="", metavar="NAME|mtp", help="Speculate: a small model, or the model's own block, drafts tokens."),
+    click.option("--acceptance", type=SHARE, default="70%", show_default=True, help="Chance that a drafted token is accepted."),
+    click.option("--draft-tokens", type=int, default=4, show_default=True, help="Tokens that are drafted a step."),
 )
 
 
@@ -154,20 +177,33 @@ LENGTHS = (
     *LENGTHS,
     click.option("--rate", type=RATE, required=True, metavar="40/s", help="Requests that arrive."),
     click.option("--ttft", "ttft_s", type=DURATION, metavar="500ms", help="99 of 100 first tokens within that."),
+    click.option("--latency", "latency_s", type=DURATION, metavar="8s", help="99 of 100 images, videos or embeddings within that."),
     click.option("--tpot", "tpot_s", type=DURATION, metavar="30ms", help="99 of 100 requests within that a token."),
     click.option("--quiet-rate", type=RATE, metavar="1/s", help="Requests at the quietest: how few instances may stay then."),
-    click.option("--prefix-hit", type=SHARE, default="0", help="Share of the prompts' tokens whose cache is ready."),
+    click.option("--length-cv", type=float, default=1.0, show_default=True, help="How lengths scatter: deviation over mean; 0: all alike."),
     click.option("--months", type=float, default=1.0, show_default=True, help="How long it is to run."),
     without=("by",),
 )
 def serve(**options: Any) -> Question:
-    """Serve a model to a rate of requests, within latency limits."""
+    """Serve a model to a rate of requests, within latency limits.
+
+    It writes tokens, makes images or videos, or embeds texts.
+
+    A closed form searches; the choice and the runner-up are then simulated, request by request, and get more instances where one in a
+    hundred is too late. Prompts and answers share their machines: prefill and decode on workers apart are answered by --cases alone.
+    """
     return Serve(**options)
 
 
-@asked(MODEL, *LENGTHS, click.option("--requests", type=COUNT, required=True, metavar="1M", help="Requests to answer."))
+@asked(
+    MODEL, *LENGTHS,
+    click.option("--requests", "--items", "requests", type=COUNT, required=True, metavar="1M", help="How many to answer."),
+)  # fmt: skip
 def batch(**options: Any) -> Question:
-    """Answer many requests offline."""
+    """Answer many requests offline, as quickly as it goes.
+
+    They ask for tokens, images, videos or embeddings.
+    """
     return Batch(**options)
 
 
@@ -205,12 +241,12 @@ def _chosen(answer: IO[str]) -> tuple[str, int]:
     """The node that an answer chose, and how many. Raises UserError where the file is no answer, or one that chose no node."""
     try:
         best = msgspec.json.decode(answer.read(), type=_Answered).best
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise UserError(
-            f"{answer.name} is no answer of size", why=str(error), next="make one with: bedplate size train ... --json > FILE"
+            f"{_name(answer)} is no answer of size", why=str(error), next="make one with: bedplate size train ... --json > FILE"
         ) from None
     if best is None or not best.node or not best.n_nodes:
-        raise UserError(f"the answer in {answer.name} chose no node", next="--node NAME --nodes N")
+        raise UserError(f"the answer in {_name(answer)} chose no node", next="--node NAME --nodes N")
     return best.node, best.n_nodes
 
 
@@ -241,7 +277,7 @@ def cost(load: IO[str] | None, **options: Any) -> Question:
 
 
 def _name(file: IO[str]) -> str:
-    return str(getattr(file, "name", "the load"))
+    return str(getattr(file, "name", "the file"))
 
 
 def _lines(file: IO[str]) -> list[str]:

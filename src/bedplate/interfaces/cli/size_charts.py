@@ -190,7 +190,7 @@ def _weeks(weeks: float) -> str:
 
 def machines(design: Design) -> str:
     """One copy of the model as squares, a row for each pipeline stage; below it all copies. '' where a layout says no degrees."""
-    copies = int(design.layout.get("instances") or design.layout.get("dp") or 0)
+    copies = _whole_copies(design)
     if copies < 1 or design.n_accel < copies:
         return ""
     stages = int(design.layout.get("pp", 1))
@@ -198,6 +198,18 @@ def machines(design: Design) -> str:
     top, upper = _copy(stages, each)
     drawn, bottom = _copies(copies, design.n_nodes, upper + 22)
     return drawing(WIDE, bottom, [*top, *drawn], f"{copies} copies of the model, each on {stages} x {each} accelerators")
+
+
+def _whole_copies(design: Design) -> int:
+    """How many times the accelerators hold all weights: experts spread over data-parallel ranks are one copy's, and so is all that is
+    cut into shares for every rank (ZeRO stage 3)."""
+    layout = design.layout
+    if "instances" in layout:
+        return int(layout["instances"])
+    tp, pp, cp, ep = (int(layout.get(name, 1)) for name in ("tp", "pp", "cp", "ep"))
+    if not layout.get("dp"):
+        return 0
+    return 1 if layout.get("zero") == 3 else max(1, design.n_accel // (pp * max(tp * cp, ep)))
 
 
 def _copy(stages: int, each: int) -> tuple[list[str], float]:

@@ -28,8 +28,10 @@ def command(kind: str, word: str, as_json: bool) -> int:
     rows = listing(kind, knowledge(given.get("systems")), word)
     if as_json or given.get("as_json"):
         put_json(rows)
-    else:
+    elif rows:
         draw(kind, rows)
+    else:
+        console().print(f"no row of {kind} holds '{escape(word)}'")
     return 0
 
 

@@ -14,6 +14,7 @@ from bedplate.core.errors import UserError
 from bedplate.planner.asking.sizing import Assumption, Breakdown, Design, Sizing
 
 from . import size_charts as charts
+from .size_percentiles import percentiles, unplayed
 from .size_words import (
     OBJECTIVES,
     goals,
@@ -43,7 +44,10 @@ TILES = (
     "usd_per_million_tokens",
     "ttft_p99_s",
     "tpot_p99_s",
+    "latency_p99_s",
+    "usd_per_thousand_items",
     "mfu",
+    "input_stall",
 )
 MOST_TILES = 6
 
@@ -61,7 +65,9 @@ def write_page(found: Sizing, path: Path) -> None:
 def sizing_page(found: Sizing) -> str:
     """The whole HTML page."""
     best = found.best
-    chosen = [_tiles(best), _choice(found), _numbers(found), _breakdowns(best.breakdowns), _machines(found)] if best else [_refused(found)]
+    chosen = [_refused(found)]
+    if best is not None:
+        chosen = [_tiles(best), _choice(found), _numbers(found), percentiles(found), _breakdowns(best.breakdowns), _machines(found)]
     rest = [_pair(_front(found), _tornado(found)), _timeline(found), _options(found), _assumptions(found.assumptions), _foot()]
     return page(title(found.question), [_head(found), *chosen, *rest], CSS)
 
@@ -110,7 +116,7 @@ def _numbers(found: Sizing) -> str:
     rows.append(["offer", escape(offer(best)), *([escape(offer(second))] if second else []), ""])
     heads = ["", "the choice", *([f"the runner-up: {escape(second.name)}"] if second else []), "what it rests on"]
     lost = f" The runner-up lost: {escape(second.lost)}." if second else ""
-    about = f"A range holds the true value with a chance of 80 %.{lost}"
+    about = f"A range is meant to hold the true value 8 times in 10; docs/reference/accuracy.md says how often it did.{lost}"
     return section("In numbers", about, f'<div class="wrap">{table(heads, rows)}</div>')
 
 
@@ -199,7 +205,7 @@ def _options(found: Sizing) -> str:
     rows = [
         [
             escape(d.name) + (' <span class="tag soft">the choice</span>' if charts.same(d, found.best) else ""),
-            escape(d.provider), escape(d.term), *(_value(n, d) for n in names), "" if d.feasible else "breaks a limit",
+            escape(d.provider), escape(d.term), *(_value(n, d) for n in names), unplayed(d, found) if d.feasible else "breaks a limit",
         ]
         for d in found.options
     ]  # fmt: skip
@@ -231,4 +237,4 @@ def _pair(*sections: str) -> str:
 
 
 def _foot() -> str:
-    return '<footer class="soft"><p>Made by bedplate size. Ranges hold the true value with a chance of 80 %.</p></footer>'
+    return '<footer class="soft"><p>Made by bedplate size. Ranges are meant to hold the true value 8 times in 10.</p></footer>'

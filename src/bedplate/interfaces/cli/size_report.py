@@ -14,7 +14,7 @@ from bedplate.core.errors import BedplateError, UserError
 from bedplate.core.units import show_usd
 from bedplate.planner.asking.questions import Question
 from bedplate.planner.asking.sizing import Milestone, Sizing
-from bedplate.planner.search.report import Assessment, Option, assess, bought, rented
+from bedplate.planner.search.report import Assessment, Option, assess, bought, rented, weighed_usd
 
 from .size_words import goals, label, layout, offer, ordered, shown, title, workload
 
@@ -51,6 +51,7 @@ class Notes:
 
     def mark(self, basis: str) -> str:
         """The mark of a footnote with that text; nothing for no text."""
+        basis = " ".join(basis.split())
         return f"[^{self._numbers.setdefault(basis, len(self._numbers) + 1)}]" if basis else ""
 
     def lines(self) -> list[str]:
@@ -70,7 +71,12 @@ def assessment(found: Sizing, made: Assessment) -> str:
     parts += ["## Choice", _points(made.reasons), *_binding(found), "## Risks", _risks(made)]
     parts += ["## Cost by month", _months(made), "## Time line", _timeline(made.timeline), "## What every number rests on"]
     parts += [_figures(made), *notes.lines()]
-    return "\n\n".join(part for part in parts if part) + "\n"
+    return _inert("\n\n".join(part for part in parts if part)) + "\n"
+
+
+def _inert(page: str) -> str:
+    """The page without tags or links: it makes none itself, so that any stands in a name or a source that somebody gave."""
+    return page.replace("<", "&lt;").replace("](", "]\\(")
 
 
 def _summary(found: Sizing, made: Assessment) -> str:
@@ -78,7 +84,10 @@ def _summary(found: Sizing, made: Assessment) -> str:
         return "No way meets every limit. " + "; ".join(found.conflict)
     best = next(one for one in made.options if one.way == made.choice)
     name = f": {best.design.name}, {offer(best.design)}" if best.design else ""
-    return f"**{made.choice.capitalize()}**{name}; {show_usd(best.usd)} over the months of use; works {_after(best)}."
+    told = f"**{made.choice.capitalize()}**{name}; {show_usd(best.usd)} over the months of use; works {_after(best)}."
+    if weighed_usd(found.question, best) <= best.usd:
+        return told
+    return f"{told} **{show_usd(best.outlay)} have to be spent or promised for it**: the rest is for what the machines do afterwards."
 
 
 def _listed(pairs: Sequence[tuple[str, str]], none: str) -> str:
@@ -107,6 +116,7 @@ def _options(options: Sequence[Option], notes: Notes) -> str:
     rows = [["design", *(one.design.name if one.design and one.months else "none" for one in options)]]
     rows.append(["offer", *(offer(one.design) if one.design and one.months else "" for one in options)])
     rows.append(["in all", *(show_usd(one.usd) if one.months else "" for one in options)])
+    rows.append(["to be spent or promised", *(show_usd(one.outlay) if one.months and one.outlay > one.usd else "" for one in options)])
     rows.append(["works", *(_after(one) if one.months else "" for one in options)])
     rows += [[label(name, made), *(_quantity(one, name, notes) for one in options)] for name in names]
     rows.append(["layout", *(layout(one.design) if one.design and one.months else "" for one in options)])
@@ -167,4 +177,6 @@ def _timeline(bars: Sequence[Milestone]) -> str:
 
 def _figures(made: Assessment) -> str:
     rows = [[one.name, one.value, one.source, one.as_of, "checked" if one.verified else "**unverified**"] for one in made.assumptions]
-    return "A range holds the true value with a chance of 80 %.\n\n" + table(["figure", "value", "source", "date", ""], rows)
+    return "A range is meant to hold the true value 8 times in 10; docs/reference/accuracy.md says how often it did.\n\n" + table(
+        ["figure", "value", "source", "date", ""], rows
+    )

@@ -9,10 +9,11 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from bedplate.planner.asking.sizing import Breakdown, Design, Sizing
+from bedplate.planner.asking.sizing import Breakdown, Design, Simulated, Sizing
 
 from .blocks import bar
 from .common import console, table
+from .size_percentiles import HEADS, instance, rows, unplayed
 from .size_words import label, laid_out, layout, news, offer, ordered, part_label, shown, target, unit_of, written
 
 BAR = 36
@@ -35,6 +36,8 @@ def draw(found: Sizing) -> None:
         if found.binding is not None:
             more = f"; {found.binding.relaxed}" if found.binding.relaxed else ""
             out.print(f"  - binds: {escape(found.binding.constraint)} ({escape(found.binding.limit)}){escape(more)}")
+        if found.best.simulated is not None:
+            _percentiles(out, found.best.simulated)
         for breakdown in found.best.breakdowns:
             _breakdown(out, breakdown)
     _options(out, found)
@@ -67,6 +70,15 @@ def _laid_out(drawn: Table, best: Design, second: Design | None) -> None:
         drawn.add_row(escape(name), escape(mine.get(name, "")), *([escape(others.get(name, ""))] if second else []))
 
 
+def _percentiles(out: Console, found: Simulated) -> None:
+    """What the choice's requests get, by simulation and by the closed form."""
+    out.print(f"\n[bold]simulated[/bold]  [dim]{escape(instance(found))}[/dim]")
+    drawn = table("", *(f"#{head}" for head in HEADS[1:]))
+    for row in rows(found):
+        drawn.add_row(*(escape(cell) for cell in row))
+    out.print(drawn)
+
+
 def _breakdown(out: Console, breakdown: Breakdown) -> None:
     write = unit_of(breakdown.unit)
     values = [part.value for part in breakdown.parts]
@@ -89,12 +101,18 @@ def _options(out: Console, found: Sizing) -> None:
     rows = [design for design in found.options if found.best is None or design.name != found.best.name or design.term != found.best.term]
     if not rows:
         return
-    names = [n for n in ("time_s", "cost_usd", "power_w") if any(news(n, d) for d in rows)]
+    power = "power_w" if found.question.limits.max_power_w is None else "power_max_w"
+    names = [n for n in ("time_s", "cost_usd", power) if any(news(n, d) for d in rows)]
     out.print(f"\n[bold]other options[/bold]  [dim]of {found.searched:,} designs looked at[/dim]")
     drawn = table("", "pay", *(f"#{label(n, rows[0])}" for n in names), "")
     for design in rows[:FRONT]:
         cells = [written(n, design.quantities[n].value) if n in design.quantities else "" for n in names]
-        drawn.add_row(escape(design.name), escape(f"{design.provider} {design.term}".strip()), *cells, escape(_broken(design)))
+        drawn.add_row(
+            escape(design.name),
+            escape(f"{design.provider} {design.term}".strip()),
+            *cells,
+            escape(_broken(design) or unplayed(design, found)),
+        )
     out.print(drawn)
 
 
@@ -126,7 +144,7 @@ def _refused(out: Console, found: Sizing) -> None:
 def _foot(out: Console, found: Sizing) -> None:
     doubtful = sum(not one.verified for one in found.assumptions)
     out.print(
-        f"\n[dim]ranges hold the true value with a chance of 80 %; {len(found.assumptions)} figures with their sources: --html, --report"
+        f"\n[dim]ranges are meant to hold 8 times in 10; {len(found.assumptions)} figures with their sources: --html, --report"
         f"{f'; {doubtful} of them unverified' if doubtful else ''}[/dim]"
     )
     for warning in found.warnings:

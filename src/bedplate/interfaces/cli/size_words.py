@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from bedplate.core.units import show_bytes, show_count, show_days, show_number, show_seconds, show_usd, show_watts
+from bedplate.core.units import show_bytes, show_count, show_days, show_joules, show_number, show_seconds, show_usd, show_watts
 from bedplate.planner.asking.questions import Batch, Cost, Finetune, Limits, Question, Serve, Site, Train
 from bedplate.planner.asking.sizing import Design, Sizing
 from bedplate.planner.facts.estimate import Estimate
@@ -27,11 +27,15 @@ def _percent(value: float) -> str:
 
 
 def _energy(value: float) -> str:
-    return f"{value / 1e6:.3g} GWh" if value >= 1e6 else f"{value / 1e3:.3g} MWh" if value >= 1e3 else f"{value:.3g} kWh"
+    return f"{value / 1e6:.3g} GWh" if value >= 1e6 else f"{value / 1e3:.3g} MWh" if value >= 1e3 else f"{plain(value)} kWh"
 
 
 def _carbon(value: float) -> str:
-    return f"{plain(value / 1000)} t CO2e" if value >= 1000 else f"{value:.3g} kg CO2e"
+    return f"{plain(value / 1000)} t CO2e" if value >= 999.5 else f"{value:.3g} kg CO2e"
+
+
+def _per_second(gbs: float) -> str:
+    return f"{plain(gbs)} GB/s" if gbs >= 1 else f"{gbs * 1e3:.3g} MB/s"
 
 
 def _unit(unit: str) -> Show:
@@ -52,7 +56,10 @@ QUANTITIES: dict[str, tuple[str, Show]] = {
     "energy_kwh": ("energy at the meter", _energy),
     "carbon_kg": ("carbon", _carbon),
     "step_time_s": ("step", show_seconds),
-    "items_per_s": ("images a second", show_count),
+    "items_per_s": ("items a second", show_count),
+    "latency_s": ("latency, mean", show_seconds),
+    "latency_p99_s": ("latency, 99 %", show_seconds),
+    "used": ("share of the time at work", _percent),
     "tokens_per_s": ("tokens a second", show_count),
     "output_tokens_per_s": ("tokens a second out", show_count),
     "mfu": ("share of the peak (MFU)", _percent),
@@ -61,10 +68,12 @@ QUANTITIES: dict[str, tuple[str, Show]] = {
     "mem_bytes": ("memory of one", show_bytes),
     "ttft_s": ("first token, mean", show_seconds),
     "ttft_p99_s": ("first token, 99 %", show_seconds),
-    "cold_start_s": ("until one more instance answers", show_seconds),
+    "cold_start_s": ("until one more instance answers, on a machine that runs", show_seconds),
     "tpot_s": ("a token, mean", show_seconds),
     "tpot_p99_s": ("a token, 99 %", show_seconds),
-    "energy_per_token_j": ("energy a token out", lambda v: f"{v:.3g} J"),
+    "usd_per_thousand_items": ("a thousand items", lambda v: show_usd(v) if v >= 1 else f"${v:.3g}"),
+    "energy_per_item_j": ("energy of an item", show_joules),
+    "energy_per_token_j": ("energy a token out", lambda v: f"{plain(v)} J"),
     "kw_per_rack": ("power of a rack", _unit("kW")),
     "it_w": ("power of the machines, most", show_watts),
     "it_mean_w": ("power of the machines, mean", show_watts),
@@ -72,10 +81,14 @@ QUANTITIES: dict[str, tuple[str, Show]] = {
     "energy_mwh_year": ("energy a year", _unit("MWh")),
     "carbon_t_year": ("carbon a year", _unit("t CO2e")),
     "water_m3_year": ("water a year", _unit("m3")),
-    "storage_read_gbs": ("storage, reading", _unit("GB/s")),
-    "storage_write_gbs": ("storage, writing", _unit("GB/s")),
+    "storage_read_gbs": ("storage, reading", _per_second),
+    "storage_write_gbs": ("storage, writing", _per_second),
+    "data_bytes": ("training data in storage", show_bytes),
+    "checkpoint_bytes": ("a checkpoint", show_bytes),
+    "checkpoint_every_s": ("between checkpoints", show_seconds),
     "storage_tb": ("storage, capacity", _unit("TB")),
     "storage_usd": ("storage, price", show_usd),
+    "decode_cores": ("processor cores that decode in time", plain),
     "input_stall": ("time lost waiting for input", _percent),
     "checkpoint_stall": ("time lost to checkpoints", _percent),
     "battery_kwh": ("batteries", _unit("kWh")),
@@ -93,11 +106,18 @@ PARTS = {
         "context": "context-parallel communication that shows", "expert": "expert communication that shows",
         "data": "data-parallel communication that shows", "pipeline": "pipeline transfers that show", "bubble": "pipeline bubble",
         "jitter": "waiting for the slowest",
+        "storage": "waiting for the storage", "decoding": "waiting for processors to decode",
+    },
+    "batch": {
+        "dense": "matrix products", "elementwise": "memory-bound parts", "exchange": "communication between accelerators",
+        "launch": "waiting for the host", "text": "text encoders", "decode": "decoding to pixels",
     },
     "iteration": {
         "weights": "reading weights", "kv": "reading caches", "compute": "matrix products beyond that",
         "communication": "communication between accelerators", "overhead": "engine and launches",
+        "drafting": "drafts of the tokens to verify", "prompts": "prompts of other requests",
     },
+    "money": {"early sale": "lost by selling before the end of its life"},
     "memory": {
         "optimiser": "optimiser states", "caches": "KV caches", "buffers": "communication buffers", "reserve": "allocator's reserve",
     },
@@ -132,9 +152,11 @@ def shown(name: str, estimate: Estimate) -> str:
 
 
 def label(name: str, design: Design | None = None) -> str:
-    """What a quantity is called for people; the time of a site is when it is ready."""
+    """What a quantity is called for people; the time of a site is when it is ready, the money of a service is of all its months."""
     if name == "time_s" and design is not None and "way" in design.layout:
         return "ready after"
+    if name == "cost_usd" and design is not None and "usd_per_month" in design.quantities:
+        return "cost of all months"
     return QUANTITIES[name][0] if name in QUANTITIES else name.replace("_", " ")
 
 
@@ -154,8 +176,10 @@ def news(name: str, design: Design) -> bool:
 
 
 def offer(design: Design) -> str:
-    """Who sells it, what, where and on which term."""
-    return " ".join(word for word in (design.provider, design.node, design.region, design.term) if word)
+    """Who sells it, what, where and on which term; and that no row states the price, or that there is none."""
+    unsold = not design.provider and "cost_usd" not in design.quantities
+    said = " ".join(word for word in (design.provider, design.node, design.region, "" if unsold else design.term) if word)
+    return f"{said}, price {design.layout['price']}" if "price" in design.layout else said
 
 
 def laid_out(design: Design) -> list[tuple[str, str]]:
@@ -189,6 +213,8 @@ def title(question: Question) -> str:
             return f"Train {question.model} on {show_count(question.tokens)} tokens"
         case Finetune():
             return f"Tune {question.model} on {show_count(question.tokens)} tokens ({question.method})"
+        case Batch(osl=0.0):
+            return f"Run {question.model} for {show_count(question.requests)} items"
         case Serve():
             return f"Serve {question.model} to {question.rate:g} requests a second"
         case Batch():
@@ -200,39 +226,57 @@ def title(question: Question) -> str:
 
 
 _FIELDS: dict[str, Show] = {
-    "items": show_count,
+    "items": show_count, "batch_items": show_count, "item_bytes": show_bytes, "storage_gbs": _unit("GB/s"),
     "tokens": show_count, "seq_len": lambda v: f"{v:,.0f} tokens", "batch_tokens": show_count, "rate": lambda v: f"{v:g} requests a second",
     "requests": show_count, "ttft_s": show_seconds, "tpot_s": show_seconds, "prefix_hit": _percent, "utilisation": _percent,
+    "acceptance": _percent, "length_cv": lambda v: f"by {v:.0%} of their means",
+    "latency_s": show_seconds,
     "isl": lambda v: f"{v:g} tokens", "osl": lambda v: f"{v:g} tokens", "by_s": show_days, "budget_usd": show_usd,
     "max_power_w": show_watts,
 }  # fmt: skip
 _NAMES = {
-    "seq_len": "sequence", "batch_tokens": "global batch (tokens)", "isl": "prompt", "osl": "answer", "ttft_s": "first token within",
-    "tpot_s": "a token within", "prefix_hit": "prompts found in the cache", "on": "machines", "gpus": "accelerators, exactly",
+    "batch_items": "global batch (images)", "item_bytes": "an image in storage", "storage_gbs": "storage reads",
+    "seq_len": "sequence", "batch_tokens": "global batch (tokens)", "isl": "prompt", "osl": "answer",
+    "ttft_s": "first token within", "latency_s": "an answer within",
+    "tpot_s": "a token within", "prefix_hit": "prompts found in the cache",
+    "draft": "tokens drafted by", "acceptance": "drafts accepted", "draft_tokens": "drafted a step", "length_cv": "lengths scatter",
+    "on": "machines", "gpus": "accelerators, exactly",
     "max_gpus": "accelerators, at most", "by_s": "done within", "budget_usd": "money, at most", "max_power_w": "power, at most",
     "residency": "data may lie in", "export": "export class, at most", "terms": "ways of paying", "hall_kw": "hall, kW",
     "rack_kw": "rack, kW",
 }  # fmt: skip
 
 
+GOALS = ("ttft_s", "tpot_s", "latency_s")
+"""Fields of a question that are limits."""
+
+
 def workload(question: Question) -> list[tuple[str, str]]:
     """What was asked, its limits apart: (name, value)."""
-    return _said(question, skip=("limits", "ttft_s", "tpot_s"))
+    drafts = () if getattr(question, "draft", "") else ("acceptance", "draft_tokens")
+    return _said(question, skip=("limits", *GOALS, *drafts))
 
 
 def goals(question: Question) -> list[tuple[str, str]]:
     """The limits that were set: (name, value)."""
-    kept = [(name, value) for name, value in _said(question) if name in (_NAMES["ttft_s"], _NAMES["tpot_s"])]
+    kept = [(name, value) for name, value in _said(question) if name in {_NAMES[goal] for goal in GOALS}]
     return kept + _said(question.limits)
+
+
+def _pixels(sides: tuple[int, int]) -> str:
+    return f"{sides[0]} x {sides[1]} pixels"
 
 
 def _said(record: Question | Limits, skip: tuple[str, ...] = ("limits",)) -> list[tuple[str, str]]:
     said = []
+    by_items = (isinstance(record, Serve | Batch) and not record.osl) or (isinstance(record, Train) and record.items is not None)
     for field in msgspec.structs.fields(record):
         value = getattr(record, field.name)
-        if field.name in skip or value in (None, "", ()):
+        if field.name in skip or value in (None, "", ()) or (by_items and value == field.default):
             continue
-        if isinstance(value, tuple):
+        if field.name == "resolution":
+            text = _pixels(value)
+        elif isinstance(value, tuple):
             numbers = isinstance(value[0], float)
             text = f"{len(value)} values, {min(value):g} to {max(value):g}" if numbers else ", ".join(value)
         elif isinstance(value, bool):

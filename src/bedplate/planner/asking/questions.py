@@ -18,8 +18,8 @@ class Limits(Record, frozen=True, kw_only=True):
     """What a design must keep to. `residency` are country or region prefixes that data may lie in;
     `export` is the highest export class allowed.
 
-    `providers` () is any; `max_power_w` is of the whole installation, cooling included; `budget_usd` of the whole job or of one month
-    (a service).
+    `providers` () is any; `max_power_w` is of the whole installation, cooling included; `budget_usd` of the whole job, or of
+    all the months of a service.
     """
 
     on: tuple[str, ...] = ()
@@ -38,13 +38,17 @@ class Limits(Record, frozen=True, kw_only=True):
 class Train(Record, frozen=True, kw_only=True, tag="train"):
     """Pretrain `model` on `tokens`; an image model on `items` images, `epochs` times.
 
-    `batch_tokens`: global batch; `precision`: format of the matrix products.
+    `batch_tokens`, `batch_items`: global batch; `precision`: format of the matrix products. `item_bytes`: what storage reads for one image,
+    at `storage_gbs` GB/s (None: as fast as is needed, which is said).
     """
 
     model: str
     tokens: float = 0.0
     items: float | None = None
     epochs: float = 1.0
+    batch_items: float | None = None
+    item_bytes: float | None = None
+    storage_gbs: float | None = None
     seq_len: int = 4096
     batch_tokens: float | None = None
     precision: str = "bf16"
@@ -67,17 +71,32 @@ class Finetune(Record, frozen=True, kw_only=True, tag="finetune"):
 
 
 class Serve(Record, frozen=True, kw_only=True, tag="serve"):
-    """Serve `model` to `rate` requests a second of `isl` prompt and `osl` answer tokens, 99 of 100 within `ttft_s` and `tpot_s`."""
+    """Serve `model` to `rate` requests a second of `isl` prompt and `osl` answer tokens, 99 of 100 within `ttft_s` and `tpot_s`.
+
+    Images, videos and embeddings are answered whole, 99 of 100 within `latency_s`: `resolution` (width, height) in pixels, denoising
+    `steps`, `frames` of a video; `isl` tokens of a text that is embedded.
+
+    `length_cv`: how lengths scatter about their means (their standard deviation over the mean; 0: all alike). `draft`: a model, or 'mtp'
+    for the model's own block, that proposes `draft_tokens` a step, each accepted with the chance `acceptance` ('': none).
+    """
 
     model: str
-    isl: float
-    osl: float
     rate: float
+    isl: float = 0.0
+    osl: float = 0.0
+    latency_s: float | None = None
+    resolution: tuple[int, int] | None = None
+    steps: int | None = None
+    frames: int | None = None
     ttft_s: float | None = None
     tpot_s: float | None = None
     precision: str = ""
     engine: str = "vllm"
     prefix_hit: float = 0.0
+    draft: str = ""
+    acceptance: float = 0.7
+    draft_tokens: int = 4
+    length_cv: float = 1.0
     quiet_rate: float | None = None
     """Requests a second at the quietest: how few instances may stay then."""
     months: float = 1.0
@@ -85,14 +104,21 @@ class Serve(Record, frozen=True, kw_only=True, tag="serve"):
 
 
 class Batch(Record, frozen=True, kw_only=True, tag="batch"):
-    """Answer `requests` of `isl` prompt and `osl` answer tokens offline."""
+    """Answer `requests` of `isl` prompt and `osl` answer tokens offline; `prefix_hit` and drafts as in Serve."""
 
     model: str
     requests: float
-    isl: float
-    osl: float
+    isl: float = 0.0
+    osl: float = 0.0
+    resolution: tuple[int, int] | None = None
+    steps: int | None = None
+    frames: int | None = None
     precision: str = ""
     engine: str = "vllm"
+    prefix_hit: float = 0.0
+    draft: str = ""
+    acceptance: float = 0.7
+    draft_tokens: int = 4
     limits: Limits = Limits()
 
 

@@ -41,8 +41,45 @@ class Breakdown(Record, frozen=True, kw_only=True):
         return sum(part.value for part in self.parts)
 
 
+class Times(Record, frozen=True, kw_only=True):
+    """A quantity that scatters: its mean, and what 50, 90 and 99 of 100 stay below; the last lies between `p99_low` and `p99_high` in 8 of
+    10 samples of that size."""
+
+    mean: float
+    p50: float
+    p90: float
+    p99: float
+    p99_low: float = 0.0
+    p99_high: float = 0.0
+
+
+class Simulated(Record, frozen=True, kw_only=True):
+    """What requests get of each instance by discrete-event simulation, beside the closed form's `closed_form` (by quantity's name).
+
+    Times in s: `ttft_s` to the first token, `tpot_s` a token after it (a request's mean), `gap_s` between two outputs of a stream. `queue`:
+    requests that wait to enter, `running`: that run, on average; `caches`: share of the caches held, `busy`: share of the time at work.
+    `requests` of a coefficient of variation `length_cv` were counted. The closed form asked for `asked` instances, and where
+    there are more, those `broke` a limit.
+    """
+
+    ttft_s: Times
+    tpot_s: Times
+    gap_s: Times
+    queue: Times
+    running: float
+    caches: float
+    busy: float
+    requests: int
+    length_cv: float
+    instances: int
+    asked: int
+    broke: str = ""
+    closed_form: dict[str, float] = msgspec.field(default_factory=dict)
+
+
 class Design(Record, frozen=True, kw_only=True):
-    """One way to do it. `layout`: degrees and counts by name (tp, pp, dp, replicas, ...); `lost`: why it is not the best ('' if it is)."""
+    """One way to do it. `layout`: degrees and counts by name (tp, pp, dp, replicas, ...); `lost`: why it is not the best ('' if it is);
+    `simulated`: of a service that was chosen or came second."""
 
     name: str
     accelerator: str = ""
@@ -55,6 +92,7 @@ class Design(Record, frozen=True, kw_only=True):
     layout: dict[str, Any] = msgspec.field(default_factory=dict)
     quantities: dict[str, Estimate] = msgspec.field(default_factory=dict)
     breakdowns: tuple[Breakdown, ...] = ()
+    simulated: Simulated | None = None
     feasible: bool = True
     lost: str = ""
 

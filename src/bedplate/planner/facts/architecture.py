@@ -163,6 +163,8 @@ class Architecture(Row, frozen=True, kw_only=True):
     active_params: float | None = None
     flops_per_item: float | None = None
     """Forward FLOPs of one image, clip or row, for a network that is not described layer by layer (CNN, trees)."""
+    activations_per_item: float | None = None
+    """Elements that the layers of such a network give out for one item."""
 
     @property
     def n_layers(self) -> int:

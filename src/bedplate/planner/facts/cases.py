@@ -58,6 +58,7 @@ class Parallel(Record, frozen=True, kw_only=True):
     etp: int | None = None
     fsdp: str | None = None
     fsdp_degree: int | None = None
+    zero: int | str | None = None
     fsdp_mixed_precision: str | None = None
     sequence_parallel: bool | None = None
     async_tp: bool | None = None

@@ -12,7 +12,7 @@ from bedplate.core.records import Record
 
 
 class Estimate(Record, frozen=True, kw_only=True):
-    """`value` lies in [`low`, `high`] with a chance of 80 %. `basis` names what the number rests on, in words for people."""
+    """`value` is meant to lie in [`low`, `high`] 8 times in 10. `basis` names what the number rests on, in words for people."""
 
     value: float
     low: float

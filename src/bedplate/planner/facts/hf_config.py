@@ -78,6 +78,7 @@ def _language(fields: Fields, habit: Habit, name: str, source: str, known: bool)
     experts, latent = hf_layers.experts(fields), hf_layers.latent(fields)
     d_model, heads = fields.number("d_model"), fields.number("n_heads")
     d_ff = fields.number("d_ff") or _usual_d_ff(fields, d_model, known, experts is not None)
+    _divisible(fields, d_model, heads)
     biases = fields.flag("bias", habit.biases) and not fields.flag("no_bias", False)
     if fields.text_kind == "mpt":
         biases = not fields.flag("no_bias", True)
@@ -85,7 +86,7 @@ def _language(fields: Fields, habit: Habit, name: str, source: str, known: bool)
         name=name,
         source=source,
         verified=known,
-        notes="" if known else f"model_type '{fields.kind}' is unknown: read by its field names as a Llama-like decoder",
+        notes="; ".join(_remarks(fields, known)),
         family=habit.part if habit.part != "vision" else "decoder",
         d_model=d_model,
         n_heads=heads,
@@ -108,6 +109,32 @@ def _language(fields: Fields, habit: Habit, name: str, source: str, known: bool)
         mtp_layers=fields.number("mtp_layers"),
         encoders=_encoders(fields),
     )
+
+
+def _remarks(fields: Fields, known: bool) -> list[str]:
+    """What a reader of an answer must know of the config."""
+    told = [] if known else [f"model_type '{fields.kind}' is unknown: read by its field names as a Llama-like decoder"]
+    quantised = fields.raw("quantization_config")
+    if isinstance(quantised, Mapping):
+        method = str(quantised.get("quant_method") or "an unnamed method")
+        told.append(f"its weights are quantised ({method}), which is not read: say it with --precision")
+    return told
+
+
+def _divisible(fields: Fields, d_model: int, heads: int) -> None:
+    """Raises UserError where heads do not share what they should."""
+    kv = fields.number("n_kv_heads") or heads
+    if not fields.number("head_dim") and not fields.number("kv_lora_rank") and d_model % heads:
+        raise UserError(
+            f"a width of {d_model} is no multiple of {heads} heads", why="the config gives no head_dim", next="mend the config.json"
+        )
+    if heads % kv:
+        raise UserError(
+            f"{heads} heads do not share {kv} heads of keys and values evenly", next="mend num_key_value_heads of the config.json"
+        )
+    experts, top = fields.number("experts"), fields.number("top_k")
+    if experts and top > experts:
+        raise UserError(f"a token goes to {top} of {experts} experts", next="mend num_experts_per_tok of the config.json")
 
 
 def _usual_d_ff(fields: Fields, d_model: int, known: bool, moe: bool) -> int:

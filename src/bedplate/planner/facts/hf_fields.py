@@ -35,6 +35,16 @@ SPELLINGS: dict[str, tuple[str, ...]] = {
     "pattern": ("hybrid_override_pattern", "hybrid_layer_pattern"),
 }
 
+MOST = 10**9
+"""The widest, longest and most of anything that a config says, a thousand times over."""
+_MOST = {
+    "n_layers": 10_000,
+    "mtp_layers": 1_000,
+    "experts": 1_000_000,
+    "head_dim": 1_000_000,
+    "num_decoder_layers": 10_000,
+    "decoder_layers": 10_000,
+}
 _NESTED = ("text_config", "language_config", "llm_config", "thinker_config", "language_model")
 
 
@@ -62,8 +72,10 @@ class Fields:
             value = self.raw(spelling)
             if value is None:
                 continue
-            if isinstance(value, bool) or not isinstance(value, int | float) or value != int(value) or value < 0:
-                raise UserError(f"'{spelling}' of the config is {value!r}", why="a whole number is expected", next="mend the config.json")
+            most = _MOST.get(name, MOST)
+            if isinstance(value, bool) or not isinstance(value, int | float) or value != int(value) or not 0 <= value <= most:
+                why = f"a whole number is expected, of at most {most:,}"
+                raise UserError(f"'{spelling}' of the config is {value!r}", why=why, next="mend the config.json")
             return int(value)
         return default
 

@@ -8,6 +8,7 @@ Limits: the order of layers is lost, which no count depends on.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 from bedplate.core.errors import UserError
@@ -21,6 +22,12 @@ _BLOCKS: dict[str, tuple[Mixer, str]] = {
 }  # fmt: skip
 """Blocks of Nemotron-H's `hybrid_override_pattern` and `layers_block_type`."""
 
+_KINDS = (
+    "full_attention", "attention", "sliding_attention", "chunked_attention", "linear_attention", "compressed_sparse_attention",
+    "heavily_compressed_attention",
+)  # fmt: skip
+"""Names in `layer_types` whose layers are counted; what compressed layers attend to, `compress_ratios` tells."""
+
 _PERIODS = {"gemma2": 2, "gpt_oss": 2, "gemma3": 6, "gemma3_text": 6, "llama4": 4, "llama4_text": 4}
 """Every so many layers one attends to everything, in families whose configs may leave `layer_types` out."""
 
@@ -31,6 +38,10 @@ def groups(fields: Fields, experts: Experts | None, latent: LatentAttention | No
     if pattern:
         layers = [_block(symbol) for symbol in pattern if symbol != "|"]
     else:
+        types, count = fields.listed("layer_types"), fields.number("n_layers")
+        if types and len(types) < count:
+            raise UserError(f"the config has {count} layers and {len(types)} layer_types", next="mend layer_types of the config.json")
+        _known(types)
         layers = [_layer(fields, index, experts, latent) for index in range(fields.number("n_layers"))]
     counts = Counter(layers)
     return tuple(_counted(layer, count) for layer, count in counts.items())
@@ -103,6 +114,14 @@ def state_space(fields: Fields) -> StateSpace | None:
         groups=fields.number("linear_num_key_heads"),
         conv=fields.number("conv", 4),
     )
+
+
+def _known(types: Sequence[Any]) -> None:
+    """Raises UserError for a kind of layer that is not counted."""
+    for name in dict.fromkeys(str(one) for one in types):
+        if name not in _KINDS:
+            why = f"known: {', '.join(_KINDS)}"
+            raise UserError(f"'{name}' in layer_types is no kind of layer", why=why, next="mend layer_types of the config.json")
 
 
 def _block(symbol: Any) -> LayerGroup:

@@ -41,9 +41,10 @@ class Knowledge(Record, frozen=True, kw_only=True):
         known = {row.lower(): row for row in rows} | aliases
         if lowered in known:
             return rows[known[lowered]]
-        stems = {_stem(row): to for row, to in known.items()}
-        if _stem(name) in stems:
-            return rows[stems[_stem(name)]]
+        for spelt in (_stem, _letters):
+            stems = {spelt(row): to for row, to in known.items()}
+            if spelt(name) and spelt(name) in stems:
+                return rows[stems[spelt(name)]]
         near = difflib.get_close_matches(lowered, known, n=4, cutoff=0.4)
         raise NotFound(
             f"there is no model '{name}'",
@@ -62,6 +63,11 @@ def _stem(name: str) -> str:
     while (shorter := _TUNED.sub("", stem)) != stem:
         stem = shorter
     return stem
+
+
+def _letters(name: str) -> str:
+    """The stem's letters and digits alone: flux-1-dev is FLUX.1-dev."""
+    return "".join(sign for sign in _stem(name) if sign.isalnum())
 
 
 def machine(case: Case, knowledge: Knowledge) -> Accelerator:
@@ -88,6 +94,8 @@ def model(case: Case, knowledge: Knowledge) -> Architecture:
     except NotFound as error:
         raise Unsupported(f"{error.what} ({error.why})") from None
     named = case.model
+    if (named.d_model or arch.d_model) < (named.n_heads or arch.n_heads):
+        raise Unsupported(f"{named.name} of width {named.d_model or arch.d_model} has no {named.n_heads or arch.n_heads} heads")
     return as_printed(
         arch,
         n_layers=named.n_layers,

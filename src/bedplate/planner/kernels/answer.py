@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from bedplate.planner.facts.calibration import Constants
+import msgspec
+
 from bedplate.planner.facts.cases import Answer, Case, Unsupported
 from bedplate.planner.facts.estimate import spread
 from bedplate.planner.facts.knowledge import Knowledge, machine
 
-from .collective import Fabric, reduce_seconds
+from .collective import Fabric, exchange_seconds, gather_seconds, hand_over_seconds, reduce_seconds
 from .limits import attainable, labels
+from .wires import wires
 
 LARGE_MESSAGE = 4.0 * 2**30
 """Bytes of a message where a case says only that it is large."""
-DEFAULT_PORT_GBPS, DEFAULT_SCALEUP_GBS = 200.0, 32.0
-"""Of a chip without a node in the catalogue, and of one without a link of its own (PCIe 4.0 x16)."""
+STAND_IN = "A100-SXM4-80GB"
+"""Whose links are taken where a case names no accelerator."""
+ONCE = ("broadcast", "reduce", "sendrecv")
+"""Collectives whose bus bandwidth is bytes over time."""
+ALIASES = {"alltoall": "all_to_all", "allreduce": "all_reduce", "allgather": "all_gather", "reducescatter": "reduce_scatter"}
 
 
 def gemm(case: Case, knowledge: Knowledge) -> Answer:
@@ -30,32 +35,43 @@ def gemm(case: Case, knowledge: Knowledge) -> Answer:
 
 
 def collective(case: Case, knowledge: Knowledge) -> Answer:
-    """Time and bus bandwidth (nccl-tests: 2 (n-1)/n x bytes / time) of an all-reduce. Raises Unsupported for others."""
-    if case.collective not in (None, "all_reduce"):
-        raise Unsupported(f"no model of the collective '{case.collective}'")
+    """Time and bus bandwidth as nccl-tests define them. Raises Unsupported for a collective that they do not measure."""
+    called = (case.collective or "all_reduce").lower().replace("-", "_")
+    kind = ALIASES.get(called, called)
     constants = knowledge.constants["kernels"]
+    named = case if case.accelerator else msgspec.structs.replace(case, accelerator=STAND_IN)
+    chip = machine(named, knowledge)
     ranks, size = float(case.n_accel or 8), case.bytes or LARGE_MESSAGE
-    net, basis = _network(case, knowledge, constants, ranks)
-    seconds = float(reduce_seconds(size, ranks, 1.0, net))
-    down, up = constants.spreads["time_us"].of(())
-    time = spread(seconds * 1e6, down, up, basis)
-    return Answer(id=case.id, quantities={"time_us": time, "busbw_gb_s": time.inverse(2 * (ranks - 1) / ranks * size / 1e3)}, basis=basis)
+    if ranks < 2:
+        raise Unsupported("one accelerator exchanges nothing")
+    net, basis = wires(msgspec.structs.replace(named, collective=kind), chip, knowledge.systems, constants, ranks)
+    seconds = _seconds(kind, size, ranks, net)
+    groups = ("large",) if size >= LARGE else ("small",)
+    down, up = constants.spreads["time_us"].of(groups if case.accelerator else ("unnamed",))
+    time = spread(seconds * 1e6, down, up, basis if case.accelerator else f"{basis}; no accelerator named, links of {STAND_IN}")
+    return Answer(id=case.id, quantities={"time_us": time, "busbw_gb_s": time.inverse(_bus(kind, ranks) * size / 1e3)}, basis=basis)
 
 
-def _network(case: Case, knowledge: Knowledge, constants: Constants, ranks: float) -> tuple[Fabric, str]:
-    """The machine's two levels: of the node that the case names, else of the accelerator's fastest node."""
-    chip = machine(case, knowledge)
-    nodes = [n for n in knowledge.systems.nodes.values() if n.accelerator == chip.name and n.nic_gbps]
-    named = [n for n in nodes if n.name in f"{case.cluster or ''} {case.system or ''}"]
-    node = max(named or nodes, key=lambda n: (n.nic_gbps or 0.0) / n.n_accel, default=None)
-    port = (node.nic_gbps or 0.0) / node.n_accel if node else DEFAULT_PORT_GBPS
-    domain = float(ranks / case.n_nodes if case.n_nodes else chip.scaleup_domain)
-    kind = ("fabric:efa",) if node and node.provider == "aws" else ()
-    net = Fabric(
-        domain=domain,
-        scaleup=(chip.scaleup_gbs or DEFAULT_SCALEUP_GBS) * 1e9 * constants.effects["scaleup"].of(()),
-        fabric=port / 8 * 1e9 * constants.effects["fabric"].of(kind),
-        scaleup_alpha=constants.effects["scaleup_alpha"].of(()),
-        fabric_alpha=constants.effects["fabric_alpha"].of(kind),
-    )
-    return net, f"alpha-beta model; {domain:.0f} chips a domain, {port:.0f} Gbit/s a chip between domains"
+LARGE = 64.0 * 2**20
+"""Bytes from which bandwidth and not latency sets the time."""
+
+
+def _seconds(kind: str, size: float, ranks: float, net: Fabric) -> float:
+    if kind == "all_reduce":
+        return float(reduce_seconds(size, ranks, 1.0, net))
+    if kind in ("all_gather", "reduce_scatter"):
+        return float(gather_seconds(size, ranks, 1.0, net))
+    if kind == "all_to_all":
+        return float(exchange_seconds(size, ranks, 1.0, net))
+    if kind == "sendrecv":
+        return float(hand_over_seconds(size, 1.0 if ranks <= net.domain else net.domain, net))
+    if kind in ("broadcast", "reduce"):
+        return float(gather_seconds(size * ranks / (ranks - 1), ranks, 1.0, net))
+    raise Unsupported(f"no model of the collective '{kind}'")
+
+
+def _bus(kind: str, ranks: float) -> float:
+    """Bus bandwidth over bytes by time (nccl-tests, PERFORMANCE.md): what a flat ring sends a rank."""
+    if kind in ONCE:
+        return 1.0
+    return (2.0 if kind == "all_reduce" else 1.0) * (ranks - 1) / ranks

@@ -1,10 +1,11 @@
 """Seconds of a collective: an alpha-beta model with two levels, the scale-up domain and the fabric between domains.
 
-Choices: a ring (or a tree of rings) that spans domains keeps both levels busy at once, so that the slower one sets the time: each rank
-moves (n-1)/n of the data inside its domain, and each domain (d-1)/d of it over the ports of the ranks that take part
-(Thakur, Rabenseifner, Gropp, 2005; nccl-tests, PERFORMANCE.md: bus bandwidth). An all-reduce is a reduce-scatter and an all-gather.
-Each of its steps costs a latency: a ring inside a domain, a double binary tree between domains (NCCL 2.4). A message is cut into pieces
-that follow one another through those steps: with p steps of latency a and the wire's time T, the best cut takes
+Choices: a ring that spans domains keeps both levels busy at once, so that the slower one sets the time: each rank moves (n-1)/n of the
+data inside its domain, and as much passes every border between domains, over the ports of the ranks that take part (Thakur, Rabenseifner,
+Gropp, 2005; nccl-tests, PERFORMANCE.md: bus bandwidth). An all-reduce is a reduce-scatter and an all-gather; between two domains it goes
+by a tree, which sends the data once each way and so beats the ring there alone (NVIDIA/nccl issues 812 and 1649).
+Each step costs a latency: a ring inside a domain, one entry to the fabric and a double binary tree between domains (NCCL 2.4). A message
+is cut into pieces that follow one another through those steps: with p steps of latency a and the wire's time T, the best cut takes
 (sqrt(p a) + sqrt(T))^2, until the pieces reach the library's largest.
 Limits: no congestion by other jobs; switches are taken to be non-blocking.
 """
@@ -28,6 +29,9 @@ class Fabric(NamedTuple):
     fabric_alpha: Numbers = 6e-6
 
 
+ENTRY, LEVEL = 1.6, 0.4
+"""Fabric latencies of half an all-reduce: to enter the fabric, and a doubling of the domains (47 us over 2 nodes of 8, 62 us over 16:
+NVIDIA/nccl issues 1244 and 1469)."""
 LARGEST_PIECE = 5.0
 """What filling the steps costs at most, in multiples of their latency: pieces stop growing."""
 
@@ -45,17 +49,23 @@ def inside(ranks: Numbers, stride: Numbers, domain: Numbers) -> Numbers:
 
 def gather_seconds(moved: Numbers, ranks: Numbers, stride: Numbers, net: Fabric) -> Numbers:
     """All-gather (or reduce-scatter) after which each rank holds (or has given) `moved` bytes in all."""
-    near = inside(ranks, stride, net.domain)
-    domains = ranks / near
-    within = moved * (near - 1) / near / net.scaleup
-    between = moved * (domains - 1) / domains / (net.fabric * near)
-    alpha = net.scaleup_alpha * np.minimum(near - 1, 2.0 * np.log2(near) + 1.0) + net.fabric_alpha * np.log2(domains) * 2.0
-    return np.where(np.asarray(ranks) > 1, piped(np.maximum(within, between), alpha), 0.0)
+    return _half(moved, ranks, stride, net, tree=False)
 
 
 def reduce_seconds(moved: Numbers, ranks: Numbers, stride: Numbers, net: Fabric) -> Numbers:
     """All-reduce of `moved` bytes: a reduce-scatter and an all-gather."""
-    return 2.0 * gather_seconds(moved, ranks, stride, net)
+    return 2.0 * _half(moved, ranks, stride, net, tree=True)
+
+
+def _half(moved: Numbers, ranks: Numbers, stride: Numbers, net: Fabric, *, tree: bool) -> Numbers:
+    near = inside(ranks, stride, net.domain)
+    domains = ranks / near
+    within = moved * (near - 1) / near / net.scaleup
+    share = (ranks - 1) / ranks if not tree else np.where(domains <= 2, (domains - 1) / domains, (ranks - 1) / ranks)
+    between = np.where(domains > 1, moved * share / (net.fabric * near), 0.0)
+    entered = np.where(domains > 1, ENTRY + LEVEL * np.log2(domains), 0.0)
+    alpha = net.scaleup_alpha * np.minimum(near - 1, 2.0 * np.log2(near) + 1.0) + net.fabric_alpha * entered
+    return np.where(np.asarray(ranks) > 1, piped(np.maximum(within, between), alpha), 0.0)
 
 
 def exchange_seconds(sent: Numbers, ranks: Numbers, stride: Numbers, net: Fabric, copies: Numbers = 1.0) -> Numbers:

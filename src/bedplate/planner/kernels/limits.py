@@ -17,5 +17,10 @@ def attainable(chip: Accelerator, precision: str, constants: Constants) -> float
 
 
 def labels(chip: Accelerator, precision: str) -> tuple[str, ...]:
-    """What the share hangs on."""
-    return (f"vendor:{chip.vendor}", f"format:{chip.vendor}/{precision}", f"accelerator:{chip.name}/{precision}")
+    """What the share hangs on. `half-rate`: a GeForce, whose peak with sums in fp32 is half of what its units do: power never binds."""
+    half = ("half-rate",) if HALF_RATE in chip.notes else ()
+    return (*half, f"vendor:{chip.vendor}", f"format:{chip.vendor}/{precision}", f"accelerator:{chip.name}/{precision}")
+
+
+HALF_RATE = "peaks with fp32 accumulation"
+"""What the catalogue notes of such chips."""

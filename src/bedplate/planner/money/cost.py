@@ -1,8 +1,8 @@
 """The answer to `size cost`: every way of paying for a node over some months, the break-even, and what it hangs on.
 
 Choices: the best is the cheapest in USD over the whole time that the limits allow, of machines that nobody takes away: spot alone is shown
-and chosen only where it is asked for. The runner-up is the cheapest of another term, because another region teaches nothing. The tornado
-moves one figure at a time between its low and high.
+and chosen only where it is asked for. The runner-up is the cheapest of another term, because another region teaches nothing. Data
+kept and sent out costs the same whoever owns the machines, but for what leaves one's own hall, at the low end of its price.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import msgspec
 
 from bedplate.core.errors import UserError
 from bedplate.planner.asking.questions import Cost, Term
-from bedplate.planner.asking.sizing import Assumption, Binding, Breakdown, Design, Part, Sensitivity, Sizing, assumed
+from bedplate.planner.asking.sizing import Assumption, Binding, Breakdown, Design, Part, Sizing, assumed
 from bedplate.planner.facts.estimate import Estimate, exact, total
 from bedplate.planner.facts.knowledge import Knowledge
 from bedplate.planner.facts.systems import Node, Price, Systems
@@ -19,8 +19,9 @@ from bedplate.planner.facts.systems import Node, Price, Systems
 from .loads import LOST_HOURS, RENTED, mixed, under_load
 from .mix import Solve
 from .own import FIGURES, monthly, owned, payback_months
-from .rent import HOURS_MONTH, hourly, lost_share, rented
-from .ways import checked, electricity, offers, purchase, terms_of_owning, with_unit
+from .rent import HOURS_MONTH, hourly, lost_share, rented, worked_out
+from .tornado import tornado
+from .ways import checked, data_usd, electricity, housed, offers, purchase, terms_of_owning
 
 
 def cost(question: Cost, knowledge: Knowledge, solve: Solve | None = None) -> Sizing:
@@ -45,7 +46,7 @@ def cost(question: Cost, knowledge: Knowledge, solve: Solve | None = None) -> Si
     return Sizing(
         question=question, objective="cost_usd", best=best, runner_up=runner_up, options=_cheapest_each(designs), searched=len(designs),
         reasons=_reasons(question, node, systems, designs),
-        binding=_binding(question, designs), sensitivities=_tornado(question, node, systems),
+        binding=_binding(question, designs), sensitivities=tornado(question, node, best, systems) if best else (),
         conflict=() if allowed else (f"budget {budget:,.0f} USD", f"cheapest {designs[0].quantities['cost_usd'].value:,.0f} USD"),
         assumptions=_assumptions(question, node, systems), warnings=_doubts(question, node, ways),
     )  # fmt: skip
@@ -56,6 +57,10 @@ def _doubts(question: Cost, node: Node, ways: list[Design]) -> tuple[str, ...]:
     told = []
     if question.node.lower() not in {name.lower() for name in (node.name, *node.aliases)}:
         told.append(f"'{question.node}' is taken as {node.name}")
+    if guessed := sorted({way.term for way in ways if "price" in way.layout}):
+        told.append(
+            f"no row states a price of {node.name} for {', '.join(guessed)} everywhere: some are worked out from on-demand (assumed)"
+        )
     if question.load and not any(way.term == "mix" for way in ways):
         told.append("the load has no mix: one needs a price on demand and one reserved, and both terms allowed")
     return tuple(told)
@@ -88,14 +93,14 @@ def _rent(question: Cost, node: Node, systems: Systems, offer: Price, term: Term
     compute = rented(
         rate, term, months=question.months, utilisation=question.utilisation, lost=lost_share(interruptions, LOST_HOURS)
     ).times(node.n_accel / offer.n_accel * question.count)  # fmt: skip
-    storage = question.storage_tb * systems.figure("object-storage-usd-tb-month").value * question.months
-    egress = question.egress_tb_month * 1000 * systems.figure("egress-usd-gb").value * question.months
+    data = data_usd(question, systems)
     idle = compute.value * (1 - question.utilisation) if term.startswith("reserved") else 0.0
-    parts = {"compute": compute.value - idle, "idle": idle, "storage": storage, "egress": egress}
-    usd = total([compute, exact(storage + egress)], rate.basis)
+    parts = {"compute": compute.value - idle, "idle": idle} | data
+    usd = total([compute, exact(sum(data.values()))], rate.basis)
     return Design(
         name=f"{offer.provider} {offer.name} {term}", accelerator=node.accelerator, node=offer.name, n_nodes=question.count,
         n_accel=node.n_accel * question.count, provider=offer.provider, region=offer.region, term=term,
+        layout={"price": told} if (told := worked_out(offer, term, systems)) else {},
         quantities=_quantities(usd, question, node), breakdowns=(_parts("money", parts),),
     )  # fmt: skip
 
@@ -106,17 +111,20 @@ def _buys(question: Cost, node: Node, systems: Systems) -> list[Design]:
     if bought is None or (question.limits.terms and "buy" not in question.limits.terms):
         return []
     rate, _ = electricity(systems, question.limits.region)
-    terms = terms_of_owning(bought, systems, utilisation=question.utilisation, cooling=node.cooling, usd_per_kwh=rate)
+    terms = terms_of_owning(bought, systems, utilisation=question.utilisation, cooling=housed(node), usd_per_kwh=rate)
     usd = owned(terms, question.months) * question.count
     by_part = {part.name: part.value * question.months * question.count for part in monthly(terms).parts}
     by_part["early sale"] = usd - sum(by_part.values())
+    data = data_usd(question, systems, own=True)
+    by_part |= data
+    usd += sum(data.values())
     return [
         Design(
             name=f"buy {bought.name}", accelerator=node.accelerator, node=bought.name,
             n_nodes=question.count, n_accel=node.n_accel * question.count,
             provider="own", region=question.limits.region, term="buy", breakdowns=(_parts("money", by_part),),
             quantities=_quantities(Estimate(value=usd, low=usd * 0.8, high=usd * 1.3, basis=bought.source), question, node)
-            | {"capex_usd": exact(bought.usd * question.count, bought.source)},
+            | {"capex_usd": exact(bought.usd * (1 + terms.installation) * question.count, bought.source)},
         )
     ]  # fmt: skip
 
@@ -142,10 +150,12 @@ def _reasons(question: Cost, node: Node, systems: Systems, designs: list[Design]
     """Break-even of buying against the cheapest offer of each way of renting."""
     bought = purchase(node, systems)
     own = next((d for d in designs if d.term == "buy"), None)
-    if bought is None or own is None:
+    if bought is not None and own is None:
+        return ("buying is not compared: --term leaves it out",)
+    if bought is None:
         return (f"no purchase price of {node.name} is known: only renting is compared",)
     rate, _ = electricity(systems, question.limits.region)
-    terms = terms_of_owning(bought, systems, utilisation=question.utilisation, cooling=node.cooling, usd_per_kwh=rate)
+    terms = terms_of_owning(bought, systems, utilisation=question.utilisation, cooling=housed(node), usd_per_kwh=rate)
     running = sum(part.value for part in monthly(terms).parts if part.name not in ("depreciation", "finance"))
     told = []
     for term in RENTED:
@@ -169,31 +179,8 @@ def _binding(question: Cost, designs: list[Design]) -> Binding | None:
     return Binding(constraint="budget", limit=f"{budget:,.0f} USD", relaxed=f"it lacks {short:.0%} for the cheapest way")
 
 
-def _tornado(question: Cost, node: Node, systems: Systems) -> tuple[Sensitivity, ...]:
-    """The cost of buying when one figure at a time is low or high, widest first."""
-    bought = purchase(node, systems)
-    if bought is None:
-        return ()
-    rate, _ = electricity(systems, question.limits.region)
-    usual = terms_of_owning(bought, systems, utilisation=question.utilisation, cooling=node.cooling, usd_per_kwh=rate)
-    power = systems.figure("electricity-usd-kwh")
-    pue = systems.figure(f"pue-{node.cooling or 'air'}")
-    moved = {row: (field, systems.figure(row).low, systems.figure(row).high) for field, row in FIGURES.items()}
-    moved |= {"electricity": ("usd_per_kwh", power.low, power.high), "pue": ("pue", pue.low, pue.high)}
-    moved["purchase price"] = ("purchase_usd", usual.purchase_usd * 0.85, usual.purchase_usd * 1.15)
-    bars = [
-        Sensitivity(
-            name=name, low_input=with_unit(low, name, systems), high_input=with_unit(high, name, systems),
-            low=owned(msgspec.structs.replace(usual, **{field: low}), question.months) * question.count,
-            high=owned(msgspec.structs.replace(usual, **{field: high}), question.months) * question.count,
-        )
-        for name, (field, low, high) in moved.items()
-    ]  # fmt: skip
-    return tuple(sorted(bars, key=lambda bar: -abs(bar.high - bar.low)))
-
-
 def _assumptions(question: Cost, node: Node, systems: Systems) -> tuple[Assumption, ...]:
-    rows = [systems.figure(name) for name in (*FIGURES.values(), f"pue-{node.cooling or 'air'}", "spot-interruptions-day", "egress-usd-gb")]
+    rows = [systems.figure(name) for name in (*FIGURES.values(), f"pue-{housed(node)}", "spot-interruptions-day", "egress-usd-gb")]
     said = [assumed(row) for row in rows]
     rate, source = electricity(systems, question.limits.region)
     return (*said, Assumption(name="electricity", value=f"{rate:g} USD/kWh", source=source, verified="recalled" not in source))

@@ -50,6 +50,13 @@ def hourly(price: Price, term: Term, systems: Systems) -> Estimate | None:
     return Estimate(value=rate * (1 - cut.value), low=rate * (1 - cut.high), high=rate * (1 - cut.low), basis=basis)
 
 
+def worked_out(price: Price, term: Term, systems: Systems) -> str:
+    """In words how a price that `price` does not state is assumed; '' where it states it, or where nothing is assumed."""
+    if term not in _REDUCTION or getattr(price, _LISTED[term]) is not None:
+        return ""
+    return f"assumed: on-demand less {systems.figure(_REDUCTION[term]).value:.0%}"
+
+
 def lost_share(interruptions_per_hour: float, lost_hours: float) -> float:
     """Hours paid again for each useful hour: each interruption loses the work since the last checkpoint and the restart."""
     return interruptions_per_hour * lost_hours

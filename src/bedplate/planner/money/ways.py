@@ -6,12 +6,13 @@ node's number of accelerators. A bought node draws the usual share of its namepl
 
 from __future__ import annotations
 
+import difflib
 import math
 
 from bedplate.core.errors import UserError
 from bedplate.core.records import Record
 from bedplate.core.units import show_number, show_usd
-from bedplate.planner.asking.questions import Cost, Limits
+from bedplate.planner.asking.questions import Cooling, Cost, Limits
 from bedplate.planner.facts.systems import Node, Price, Systems
 from bedplate.planner.places.grid import known, lies_in, two_letters
 
@@ -20,6 +21,8 @@ from .rent import newest
 
 MOST_MONTHS = 1200.0
 """A century: what is asked for longer is a slip of the pen."""
+MOST_NODES = 1_000_000
+"""More than all that were ever built of one kind."""
 CHASSIS = 1.35
 """Price of a server over that of its accelerators: the ratio of DGX to loose cards in the purchase rows (1.25 to 1.45)."""
 
@@ -34,14 +37,29 @@ class Purchase(Record, frozen=True, kw_only=True):
     verified: bool
 
 
-def offers(node: Node, systems: Systems, limits: Limits) -> list[Price]:
-    """The newest price rows that the limits allow: of this very instance if it is one, else of instances as large."""
+def sold(limits: Limits, systems: Systems) -> None:
+    """Raises UserError, with the nearest name, for a place that nothing is known of or a provider that no price row names."""
     for place in (limits.region, *limits.residency):
         known(place, systems)
+    sellers = {row.provider for row in systems.prices} - {"purchase"}
+    for name in limits.providers:
+        if name not in sellers:
+            near = difflib.get_close_matches(name.lower(), sellers, n=1)
+            told = ", ".join(sorted(sellers))
+            raise UserError(f"there is no provider '{name}'", why=f"known: {told}", next=f"--provider {near[0] if near else 'aws'}")
+
+
+def offers(node: Node, systems: Systems, limits: Limits) -> list[Price]:
+    """The newest price rows that the limits allow: of this very instance if it is one, else of instances as large."""
+    sold(limits, systems)
     rows = [row for row in newest(systems.prices) if row.provider != "purchase" and row.accelerator == node.accelerator]
     own = [row for row in rows if row.name == node.name]
     whole = [row for row in rows if row.n_accel == node.n_accel]
-    rows = own or whole or rows
+    return within(own or whole or rows, systems, limits)
+
+
+def within(rows: list[Price], systems: Systems, limits: Limits) -> list[Price]:
+    """The rows of the providers and places that the limits allow."""
     if limits.providers:
         rows = [row for row in rows if row.provider in limits.providers]
     if limits.region:
@@ -85,12 +103,26 @@ def kilowatts(node: Node, systems: Systems) -> float | None:
     return chip.tdp_w * node.n_accel * 1.8 / 1000 if chip.tdp_w else None
 
 
-def terms_of_owning(bought: Purchase, systems: Systems, *, utilisation: float, cooling: str, usd_per_kwh: float) -> Ownership:
+def housed(node: Node) -> Cooling:
+    """The cooling of a bought node where nobody says: what `size site` chooses for it (air costs more in electricity than doors save)."""
+    return "liquid" if node.cooling == "liquid" else "rear-door"
+
+
+def terms_of_owning(bought: Purchase, systems: Systems, *, utilisation: float, cooling: Cooling, usd_per_kwh: float) -> Ownership:
     """The usual terms for a bought node that is busy for `utilisation` of the time."""
     busy, idle = systems.figure("node-busy-share").value, systems.figure("node-idle-share").value
     mean = bought.kw * (busy * utilisation + idle * (1 - utilisation))
-    pue = systems.figure(f"pue-{cooling or 'air'}").value
+    pue = systems.figure(f"pue-{cooling}").value
     return ownership(systems, purchase_usd=bought.usd, nameplate_kw=bought.kw, mean_kw=mean, pue=pue, usd_per_kwh=usd_per_kwh)
+
+
+def data_usd(question: Cost, systems: Systems, *, own: bool = False) -> dict[str, float]:
+    """USD over all months for data that is kept and that is sent out; from one's `own` hall at the low end of what sending costs."""
+    egress = systems.figure("egress-usd-gb")
+    return {
+        "storage": question.storage_tb * systems.figure("object-storage-usd-tb-month").value * question.months,
+        "egress": question.egress_tb_month * 1000 * (egress.low if own else egress.value) * question.months,
+    }
 
 
 def electricity(systems: Systems, region: str) -> tuple[float, str]:
@@ -119,8 +151,8 @@ def checked(question: Cost, node: Node) -> None:
         raise UserError(f"utilisation {question.utilisation:g} is no share of the time", next="give it as 60% or 0.6")
     if not 0 < question.months <= MOST_MONTHS:
         raise UserError(f"{question.months:g} months is no time", why=f"for {node.name}", next="--months 36")
-    if question.count < 1:
-        raise UserError(f"{question.count} of {node.name} are no machines", next="--count 1")
+    if not 1 <= question.count <= MOST_NODES:
+        raise UserError(f"{question.count:,} of {node.name} are no machines", why=f"from 1 to {MOST_NODES:,}", next="--count 1")
     for name, value in (("egress", question.egress_tb_month), ("storage", question.storage_tb)):
         if not 0 <= value < math.inf:
             raise UserError(f"{value:g} TB of {name} is no amount of data", next="give it in TB, 0 or more")

@@ -79,7 +79,8 @@ def known(region: str, systems: Systems) -> None:
         return
     if any(squeezed(name).startswith(squeezed(region)) for name in names):
         return
-    near = difflib.get_close_matches(region, sorted(names), n=3, cutoff=0.6)
+    spoken = {name.lower(): name for name in (*names, *(grid.name for grid in systems.grids if grid.kind == "country"))}
+    near = [spoken[name] for name in difflib.get_close_matches(region.lower(), sorted(spoken), n=3, cutoff=0.7)]
     raise UserError(
         f"there is no region '{region}'", why=f"nearest: {', '.join(near)}" if near else "no price and no grid is known of it",
         next="a country in two or three letters (DE), or a cloud's region (eu-central-1)",

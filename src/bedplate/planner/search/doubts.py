@@ -13,7 +13,11 @@ from bedplate.planner.facts.calibration import Constants
 from bedplate.planner.facts.knowledge import Knowledge
 from bedplate.planner.facts.systems import Accelerator
 
+from . import generation, vision
+from .kinds import kind_of
 from .offers import Offer
+from .rounder import rounder
+from .serving_checks import multiplied
 
 MOST_TRAINING = 8192
 """Accelerators of the largest measured training step (calibration/cases)."""
@@ -31,17 +35,29 @@ def doubts(question: Train | Finetune | Serve | Batch, best: Design, offer: Offe
     told = [*_bound(best, question.limits), *_parts_of_nodes(best, offer)]
     if isinstance(question, Train | Finetune):
         told += _of_training(question, best, offer, knowledge)
-    if not measured(offer.chip, knowledge.constants["training" if training else "serving"]):
+    arch = knowledge.architecture(question.model)
+    if isinstance(question, Serve | Batch) and kind_of(arch) != "language":
+        told += generation.warnings(arch, offer, knowledge)
+    elif not measured(offer.chip, knowledge.constants["training" if training else "serving"]):
         told.append(f"no run on {offer.chip.name} was ever compared: its data sheet alone stands behind these numbers")
+    kept = {str(best.layout.get(name, "")) for name in ("precision", "moe_precision")}
+    if narrow := sorted(name for name in kept if not multiplied(name, offer.chip)):
+        told.append(f"{offer.chip.name} has no unit for {', '.join(narrow)}: weights alone are kept in it, products are in 16 bits")
     if training and best.n_accel > MOST_TRAINING:
         told.append(f"{best.n_accel:,} accelerators are more than any measured step had ({MOST_TRAINING:,}): the range does not cover that")
     longest = question.seq_len if isinstance(question, Train | Finetune) else question.isl + question.osl
     if longest > LONGEST_SEQUENCE:
         told.append(f"{longest:,.0f} tokens in a sequence are more than any measured run had: the range does not cover that")
+    if question.model.endswith(".json") and arch.notes:
+        told.append(f"{question.model}: {arch.notes}")
     if not offer.chip.verified:
         told.append(f"the data sheet row of {offer.chip.name} is unverified")
-    if offer.usd_hour is not None and not offer.verified:
-        told.append(f"the price of {offer.chip.name} ({offer.term}) is unverified")
+    if best.term == "spot":
+        told.append("machines on spot are taken away at any time: --term on-demand is what nobody reclaims")
+    if offer.usd_hour is None:
+        told.append(f"no price of {offer.chip.name} is known: there is no money in this answer")
+    elif not offer.verified:
+        told.append(f"the price of {offer.chip.name} ({offer.term}) is {offer.assumed or 'unverified'}")
     return tuple(told)
 
 
@@ -68,8 +84,8 @@ def _parts_of_nodes(best: Design, offer: Offer) -> list[str]:
 def _of_training(question: Train | Finetune, best: Design, offer: Offer, knowledge: Knowledge) -> list[str]:
     """The batch that could not be as asked, sequences and runs beyond the usual, what is not in the time."""
     if isinstance(question, Train) and question.items is not None:
-        return ["images: a share of the peak from published runs of other chips stands behind the time, and nothing was counted by layer"]
-    told, arch, limits = [], knowledge.architecture(question.model), question.limits
+        return vision.warnings(question, best)
+    told, arch, limits = rounder(question, best, offer, knowledge), knowledge.architecture(question.model), question.limits
     batch = float(best.layout.get("batch_tokens") or question.batch_tokens or 0.0)
     if question.batch_tokens and abs(batch / question.batch_tokens - 1) > 0.001:
         told.append(f"a batch of {batch:,.0f} tokens, the nearest to {question.batch_tokens:,.0f} that this layout divides")

@@ -1,113 +1,97 @@
-"""One instance that serves: the layouts that hold a model, what each carries within latency limits, and its state at any rate below.
+"""The layouts of one instance that hold a model on a machine: what may be tried, and the machine as each finds it.
 
-A state is worked out from the requests that run, because everything follows from their number B without a fixed point: the time per token,
-the rate B / (answer x time per token) of Little's law, and the time to first token with the wait of an M/G/1 queue before the prompts.
-What an instance carries is the last B within the limits, found by cutting the interval (`_last`), so that more memory, a quicker chip or a
-looser limit never carries less.
-
-Choices: HEADROOM of the most that memory allows is planned with, and a mean is kept below a limit on the 99th percentile by TAIL_*. No rate
-of products exceeds what the best of them reaches on the chip (`kernels.limits.attainable`), whatever the fitted efficiency of an engine.
-Limits: replicas share the load evenly; requests are alike.
+Choices: no rate of products exceeds what the best of them reaches on the chip (`kernels.limits.attainable`), whatever the fitted efficiency
+of an engine; experts that are spread over nodes have the network's link. What each layout carries is `carrying.py`'s.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import msgspec
 import numpy as np
-from numpy.typing import NDArray
 
-from bedplate.core.records import Record
+from bedplate.core.errors import UserError
 from bedplate.planner.asking.questions import Batch, Serve
 from bedplate.planner.facts.architecture import Architecture
 from bedplate.planner.facts.cases import Case, ModelName, Unsupported
 from bedplate.planner.facts.knowledge import Knowledge
 from bedplate.planner.facts.systems import Accelerator
 from bedplate.planner.kernels.limits import attainable
+from bedplate.planner.serving.drafting import OWN, Drafter, beside, drafter, own_block
 from bedplate.planner.serving.layout import CHECKPOINT, layout_of
-from bedplate.planner.serving.loop import Demand, Steady, closed_loop
+from bedplate.planner.serving.loop import Demand
 from bedplate.planner.serving.memory import most_sequences
-from bedplate.planner.serving.model import Machine, machine_of, shares
-from bedplate.planner.serving.records import IterationBreakdown, ServeLayout, ServeLoad
+from bedplate.planner.serving.model import Machine, machine_of
+from bedplate.planner.serving.records import ServeLayout
+from bedplate.planner.serving.traffic import longest_of
 
+from .carrying import MOST_RUNNING, Held, Instance, carrying
 from .offers import Offer, joins
-
-HEADROOM = 0.8
-"""Share of an instance's most that arrives at random: a queue at 80 % use waits four services (M/M/1), at 90 % nine."""
-TAIL_TTFT, TAIL_TPOT = 2.0, 1.25
-"""99th percentile over mean: of the time to first token at 80 % use, of the time per token (ML.ENERGY's itl percentiles over batches)."""
-MOST_RUNNING = 1024
-"""Sequences that engines let run together on one attention rank (vLLM max_num_seqs 256 to 1,024 on large accelerators)."""
-LEAST_RUNNING = 0.1
-"""An instance that runs a request a tenth of the time is idle: no latency is better below."""
-CUTS, ROUNDS = 24, 4
-"""The interval is cut into so many, so often: the last B is found to within 1 part in 10,000."""
-FULLEST = 0.999
-"""Share of the time spent on prompts at which their queue is taken to be at its longest."""
-
-Points = NDArray[np.float64]
+from .serving_checks import runs
 
 
-class State(Record, frozen=True, kw_only=True):
-    """An instance at work: requests that run and that come in a second, mean times in s, shares of peak and bandwidth used."""
-
-    running: float
-    rps: float
-    ttft_s: float
-    tpot_s: float
-    compute: float
-    memory: float
-    decode: IterationBreakdown
+def instances(question: Serve | Batch, arch: Architecture, offer: Offer, knowledge: Knowledge) -> list[Instance]:
+    """Every layout that holds the model, its draft and one request, with what it carries."""
+    return carrying(question, list(holding(question, arch, offer, knowledge)), longest(question, arch))
 
 
-class Instance(Record, frozen=True, kw_only=True):
-    """A layout that holds the model. `room`: requests that run at most; `full_rps`: a second when it never waits for them; `rps`: at
-    random arrivals within the limits (where none keeps to them: with next to no load)."""
-
-    layout: ServeLayout
-    chip: Accelerator
-    machine: Machine
-    demand: Demand
-    room: float
-    full_rps: float
-    rps: float
-
-    def at(self, rate: float) -> State:
-        """Its state when `rate` requests a second come at random; at `rps` at the most."""
-        running = _last(lambda points: np.asarray(steady(self.machine, self.demand, points).requests_per_s) <= rate, 1e-4, self.room)
-        return self._state(steady(self.machine, self.demand, np.array([running])), running)
-
-    def full(self) -> State:
-        """Its state when there is always a next request."""
-        return self._state(_full(self.machine, self.demand, self.room), self.room)
-
-    def _state(self, found: Steady, running: float) -> State:
-        one = _last_of(found)
-        compute, memory = shares(self.machine, ServeLoad(isl=self.demand.isl, osl=self.demand.osl, concurrency=running), one)
-        return State(
-            running=running, rps=one.requests_per_s, ttft_s=one.ttft, tpot_s=one.tpot, compute=compute, memory=memory, decode=one.decode,
-        )  # fmt: skip
+def longest(question: Serve | Batch, arch: Architecture) -> float:
+    """Tokens of the longest prompt in a hundred; 0 offline, where no prompt waits for another's first token."""
+    if not isinstance(question, Serve):
+        return 0.0
+    return longest_of(question.isl, question.length_cv, (arch.max_len or np.inf) - question.osl)
 
 
-def instances(question: Serve | Batch, arch: Architecture, offer: Offer, knowledge: Knowledge) -> Iterator[Instance]:
-    """Every layout that holds the model and one request, with what it carries."""
-    case = Case(
-        id="", kind="serve_point", model=ModelName(name=arch.name, moe=arch.moe), engine=question.engine or None,
-        precision=question.precision or published(arch) or None,
-    )  # fmt: skip
+def holding(question: Serve | Batch, arch: Architecture, offer: Offer, knowledge: Knowledge) -> Iterator[Held]:
+    """Every layout that holds the model, its draft and one request."""
     try:
-        plain, _ = layout_of(case, arch)
+        plain = _plain(question, arch)
     except Unsupported:
         return
+    if question.draft:
+        plain = msgspec.structs.replace(plain, drafted=question.draft_tokens, acceptance=question.acceptance)
     for layout in layouts(plain, arch, offer):
         try:
             machine = machine_of(layout, arch, offer.chip, knowledge.constants["serving"])
         except Unsupported:
             continue
+        machine = _networked(_capped(machine, layout, offer.chip, knowledge), layout, offer)
+        draft = _draft(question, layout, machine, arch, knowledge)
+        machine = beside(machine, draft) if draft else machine
         whole = float(most_sequences(machine.work, machine.memory.available, question.isl + question.osl))
         if machine.memory.fits and whole >= layout.attention_dp:
-            yield _instance(question, layout, _networked(_capped(machine, layout, offer.chip, knowledge), layout, offer), offer.chip)
+            yield _held(question, layout, machine, offer.chip, draft)
+
+
+def _plain(question: Serve | Batch, arch: Architecture) -> ServeLayout:
+    """The formats and the engine of the question, on one accelerator. Raises Unsupported."""
+    case = Case(
+        id="", kind="serve_point", model=ModelName(name=arch.name, moe=arch.moe), engine=question.engine or None,
+        precision=question.precision or published(arch) or None,
+    )  # fmt: skip
+    return layout_of(case, arch)[0]
+
+
+def runnable(question: Serve | Batch, arch: Architecture, listed: list[Offer]) -> list[Offer]:
+    """The offers whose chips the engine runs the format on (`serving_checks.runs`). Raises UserError where there is none."""
+    plain = _plain(question, arch)
+    able = [offer for offer in listed if all(runs(plain.engine, one, offer.chip) for one in (plain.precision, plain.moe_precision))]
+    if not able:
+        names, kept = ", ".join(sorted({offer.chip.name for offer in listed})), " and ".join(sorted({plain.precision, plain.moe_precision}))
+        why = "no unit of theirs multiplies the format and the engine does not widen it there, or it does not run there at all"
+        raise UserError(
+            f"{plain.engine} serves {arch.name} in {kept} on none of {names}", why=why, next="--precision bf16, or another --on"
+        )
+    return able
+
+
+def _draft(question: Serve | Batch, layout: ServeLayout, machine: Machine, arch: Architecture, knowledge: Knowledge) -> Drafter | None:
+    """What proposes tokens; None where nothing does."""
+    if not question.draft:
+        return None
+    own = question.draft == OWN
+    return drafter(layout, machine, own_block(arch) if own else knowledge.architecture(question.draft), own=own)
 
 
 def published(arch: Architecture) -> str:
@@ -161,63 +145,12 @@ def _networked(machine: Machine, layout: ServeLayout, offer: Offer) -> Machine:
     return msgspec.structs.replace(machine, rates=msgspec.structs.replace(machine.rates, link=link))
 
 
-def _instance(question: Serve | Batch, layout: ServeLayout, machine: Machine, chip: Accelerator) -> Instance:
-    hit = question.prefix_hit if isinstance(question, Serve) else 0.0
-    demand = Demand(isl=question.isl, osl=question.osl, chunk=float(layout.chunk), per_step=layout.per_step, prefix_hit=hit)
+def _held(question: Serve | Batch, layout: ServeLayout, machine: Machine, chip: Accelerator, draft: Drafter | None) -> Held:
+    """The layout with what is asked of it and the requests that it has room for."""
+    demand = Demand(
+        isl=question.isl, osl=question.osl, chunk=float(layout.chunk), per_step=layout.per_step, verified=1.0 + layout.drafted,
+        prefix_hit=question.prefix_hit,
+    )  # fmt: skip
     fits = float(most_sequences(machine.work, machine.memory.available, demand.context))
     room = max(1.0, min(fits, float(MOST_RUNNING * layout.attention_dp)))
-    full_rps = float(_last_of(_full(machine, demand, room)).requests_per_s)
-
-    def within(running: Points) -> NDArray[np.bool_]:
-        state = steady(machine, demand, running)
-        good = np.asarray(state.requests_per_s) <= HEADROOM * full_rps
-        if isinstance(question, Serve) and question.ttft_s is not None:
-            good &= np.asarray(state.ttft) * TAIL_TTFT <= question.ttft_s
-        if isinstance(question, Serve) and question.tpot_s is not None:
-            good &= np.asarray(state.tpot) * TAIL_TPOT <= question.tpot_s
-        return good
-
-    carried = steady(machine, demand, np.array([_last(within, LEAST_RUNNING, room)]))
-    return Instance(
-        layout=layout, chip=chip, machine=machine, demand=demand, room=room, full_rps=full_rps,
-        rps=float(_last_of(carried).requests_per_s),
-    )  # fmt: skip
-
-
-def steady(machine: Machine, demand: Demand, running: Points) -> Steady:
-    """The steady states under random arrivals in which `running` requests run: those of `serving.loop.open_loop`, found from their end."""
-    quiet = msgspec.structs.replace(machine.delays, burst=0.0, crowd=0.0, slot=0.0)
-    state = closed_loop(machine.work, machine.rates, quiet, demand, concurrency=running, room=np.inf, observed=running)
-    used = np.minimum(state.arrivals * state.prompt_s / (state.tpot * demand.per_step), FULLEST)
-    return msgspec.structs.replace(state, ttft=state.ttft + used / (1 - used) * state.prompt_s)
-
-
-def _full(machine: Machine, demand: Demand, room: float) -> Steady:
-    """The state with `room` requests always in flight."""
-    return closed_loop(machine.work, machine.rates, machine.delays, demand, concurrency=np.array([room]), room=room)
-
-
-def _last(good: Callable[[Points], NDArray[np.bool_]], low: float, high: float) -> float:
-    """The last number in [low, high] up to which all are good; `low` where none is."""
-    low = min(low, high)
-    for _ in range(ROUNDS):
-        points = np.geomspace(low, high, CUTS)
-        fine = good(points)
-        if fine.all():
-            return high
-        first = int(np.argmin(fine))
-        if first == 0:
-            return low
-        low, high = float(points[first - 1]), float(points[first])
-    return low
-
-
-def _last_of(found: Steady) -> Steady:
-    """The last state of an array of them, in plain numbers."""
-
-    def plain(value: object) -> float:
-        return float(np.asarray(value, dtype=float).reshape(-1)[-1])
-
-    decode = msgspec.structs.replace(found.decode, **{f: plain(getattr(found.decode, f)) for f in found.decode.__struct_fields__})
-    fields = {f: plain(getattr(found, f)) for f in found.__struct_fields__ if f != "decode"}
-    return msgspec.structs.replace(found, decode=decode, **fields)
+    return Held(layout=layout, chip=chip, machine=machine, demand=demand, room=room, draft=draft)

@@ -2,14 +2,16 @@
 
 Choices: a name in `on` is an accelerator or a node; a node stands for its accelerator at that provider. Without names, every accelerator
 with a price and a matrix unit is looked at. Export classes have an order (`systems.EXPORT_ORDER`). A machine that is bought is paid for
-by the month of its life (`money.own`), as if its next job waits.
+by the month of its life (`money.own`), as if its next job waits. A node that is only bought stands for the instances of as many of its
+accelerators. One that no row has a price of is sized without money, and the answer says so; where there are prices, but none within the
+limits, nothing is on offer.
 Limits: capacity in a region is not known; the lead time of a purchase is in `site`.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from bedplate.core.errors import NotFound, UserError
 from bedplate.core.records import Record
@@ -18,9 +20,10 @@ from bedplate.planner.asking.sizing import Design
 from bedplate.planner.facts.estimate import Estimate
 from bedplate.planner.facts.systems import Accelerator, Node, Price, Systems
 from bedplate.planner.money.own import monthly
-from bedplate.planner.money.rent import HOURS_MONTH, hourly, newest
-from bedplate.planner.money.ways import electricity, purchase, terms_of_owning
-from bedplate.planner.places.grid import carbon, known, lies_in
+from bedplate.planner.money.rent import HOURS_MONTH, hourly, newest, worked_out
+from bedplate.planner.money.ways import electricity, housed, purchase, sold, terms_of_owning, within
+from bedplate.planner.money.ways import offers as rented_instead
+from bedplate.planner.places.grid import carbon
 
 HOST_SHARE = 0.35
 """Power of processors, memory, network cards and fans over that of the accelerators: DGX H100 draws 10.2 kW for 5.6 kW of GPUs at its
@@ -43,10 +46,16 @@ class Offer(Record, frozen=True, kw_only=True):
     g_per_kwh: float
     source: str = ""
     verified: bool = True
+    assumed: str = ""
+    """How the price was worked out where no row states it."""
+    pue_source: str = ""
 
 
 def usual_terms(question: Train | Finetune | Serve | Batch) -> tuple[Term, ...]:
-    """The terms looked at where none is named: a job does not pay for years, and a service does not run on machines reclaimed at will."""
+    """The terms looked at where none is named: a job does not pay for years, and a service does not run on machines reclaimed at will.
+
+    A job on them is shown beside the others, and chosen only where it is named (`chosen_from`).
+    """
     if not isinstance(question, Serve):
         return ("on-demand", "spot")
     if question.months < 12:
@@ -59,8 +68,7 @@ def offers(limits: Limits, systems: Systems, terms: tuple[Term, ...]) -> list[Of
 
     Raises NotFound for an unknown name, UserError where none is left.
     """
-    for place in (limits.region, *limits.residency):
-        known(place, systems)
+    sold(limits, systems)
     found: list[Offer] = []
     for chip, only in _chips(limits, systems):
         if chip.exceeds(limits.export):
@@ -68,12 +76,13 @@ def offers(limits: Limits, systems: Systems, terms: tuple[Term, ...]) -> list[Of
         for term in limits.terms or terms:
             bought = _bought(chip, only, limits, systems) if term == "buy" else None
             found += [bought] if bought else _rented(chip, only, term, limits, systems)
-    if not found and limits.on:
-        found = [_unpriced(chip, systems, limits) for chip, _ in _chips(limits, systems)]
+    if not found and not limits.providers and "on-demand" in (limits.terms or ("on-demand",)):
+        rented_of = {row.accelerator for row in systems.prices if row.provider != "purchase"}
+        found = [_unpriced(chip, systems, limits) for chip in named(limits, systems) if chip.name not in rented_of]
     if not found:
         raise UserError(
             "no machine is on offer within these limits", why=_said(limits),
-            next="drop --region, --provider or --export, or bring a prices.csv: --systems FOLDER",
+            next="drop --region, --provider, --term or --export, or bring a prices.csv: --systems FOLDER",
         )  # fmt: skip
     return found
 
@@ -82,6 +91,7 @@ def _said(limits: Limits) -> str:
     told = {
         "region": limits.region,
         "provider": ", ".join(limits.providers),
+        "term": ", ".join(limits.terms),
         "export": limits.export,
         "residency": ", ".join(limits.residency),
     }
@@ -113,17 +123,10 @@ def _named(name: str, systems: Systems) -> tuple[Accelerator, Node | None]:
 
 
 def _rows(chip: Accelerator, only: Node | None, limits: Limits, systems: Systems) -> Iterable[Price]:
-    for row in newest(systems.prices):
-        place = row.region
-        if row.accelerator != chip.name or row.provider == "purchase" or (only is not None and row.name != only.name):
-            continue
-        if limits.providers and row.provider not in limits.providers:
-            continue
-        if limits.region and not lies_in(place, limits.region, systems):
-            continue
-        if limits.residency and not any(lies_in(place, wanted, systems) for wanted in limits.residency):
-            continue
-        yield row
+    """The rows to rent by: of the node that was named if it is one, else of instances of as many accelerators (`money.ways.offers`)."""
+    if only is not None:
+        return rented_instead(only, systems, limits)
+    return within([row for row in newest(systems.prices) if row.provider != "purchase" and row.accelerator == chip.name], systems, limits)
 
 
 def _rented(chip: Accelerator, only: Node | None, term: Term, limits: Limits, systems: Systems) -> list[Offer]:
@@ -136,8 +139,10 @@ def _rented(chip: Accelerator, only: Node | None, term: Term, limits: Limits, sy
     return [
         Offer(
             chip=chip, node=systems.nodes.get(row.name) or _stands_for(row, chip, systems), per_node=row.n_accel, provider=row.provider,
-            region=row.region, term=term, usd_hour=rate.times(1 / row.n_accel), pue=_fleet_pue(row.provider, systems),
-            g_per_kwh=carbon(row.region, systems), source=f"{row.provider} {row.name} {row.region}: {row.source}", verified=row.verified,
+            region=row.region, term=term, usd_hour=rate.times(1 / row.n_accel), pue=_fleet_pue(row.provider, systems)[0],
+            g_per_kwh=carbon(row.region, systems), source=f"{row.provider} {row.name} {row.region}: {row.source}",
+            verified=row.verified and not worked_out(row, term, systems), assumed=worked_out(row, term, systems),
+            pue_source=_fleet_pue(row.provider, systems)[1],
         )
         for row, rate in best.values()
     ]  # fmt: skip
@@ -167,22 +172,29 @@ def _bought(chip: Accelerator, only: Node | None, limits: Limits, systems: Syste
     if bought is None:
         return None
     rate, _ = electricity(systems, limits.region)
-    terms = terms_of_owning(bought, systems, utilisation=1.0, cooling=node.cooling, usd_per_kwh=rate)
+    terms = terms_of_owning(bought, systems, utilisation=1.0, cooling=housed(node), usd_per_kwh=rate)
     usd = monthly(terms).total / HOURS_MONTH / node.n_accel
     return Offer(
         chip=chip, node=node, per_node=node.n_accel, provider="own", region=limits.region, term="buy",
         usd_hour=Estimate(value=usd, low=usd * 0.8, high=usd * 1.3, basis=bought.source), pue=terms.pue,
         capex_usd=bought.usd * (1 + terms.installation),
         g_per_kwh=carbon(limits.region, systems), source=bought.source, verified=bought.verified,
+        pue_source=f"pue-{housed(node)}, as size site houses it: {systems.figure(f'pue-{housed(node)}').source}",
     )  # fmt: skip
 
 
+def chosen_from(designs: Sequence[Design], limits: Limits) -> list[Design]:
+    """The designs that may be chosen: on machines reclaimed at will only where that is named, or where nothing else is on offer."""
+    kept = [design for design in designs if design.term != "spot" or "spot" in limits.terms]
+    return kept or list(designs)
+
+
 def _unpriced(chip: Accelerator, systems: Systems, limits: Limits) -> Offer:
-    """A machine that was asked for by name and has no price: sized without money."""
-    node = node_of(chip, systems)
+    """A machine that was asked for by name and has no price: sized without money, where the data may lie."""
+    node, place = node_of(chip, systems), limits.region or (limits.residency[0] if len(limits.residency) == 1 else "")
     return Offer(
-        chip=chip, node=node, per_node=node.n_accel if node else 1, provider="", region=limits.region, term="on-demand", usd_hour=None,
-        pue=systems.figure("pue-air").value, g_per_kwh=carbon(limits.region, systems),
+        chip=chip, node=node, per_node=node.n_accel if node else 1, provider="", region=place, term="on-demand", usd_hour=None,
+        pue=_fleet_pue("", systems)[0], pue_source=_fleet_pue("", systems)[1], g_per_kwh=carbon(place, systems),
     )  # fmt: skip
 
 
@@ -193,13 +205,14 @@ def node_of(chip: Accelerator, systems: Systems) -> Node | None:
     return max(own or nodes, key=lambda node: node.n_accel, default=None)
 
 
-def _fleet_pue(provider: str, systems: Systems) -> float:
-    """PUE of a cloud's fleet where it publishes one, else the survey's average."""
+def _fleet_pue(provider: str, systems: Systems) -> tuple[float, str]:
+    """PUE of a cloud's fleet where it publishes one, else the survey's average; and where it is from."""
     names = {"aws": "AWS", "gcp": "Google", "azure": "Microsoft", "oci": "OCI"}
     for grid in systems.grids:
         if grid.pue is not None and provider in names and grid.name.startswith(names[provider]):
-            return grid.pue
-    return systems.figure("pue-air").value
+            return grid.pue, f"{grid.name}: {grid.source}"
+    usual = systems.figure("pue-air")
+    return usual.value, f"pue-air: {usual.source}"
 
 
 def machine_key(offer: Offer) -> tuple[str, int]:

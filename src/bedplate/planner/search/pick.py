@@ -3,10 +3,12 @@
 Choices: every constraint is 'quantity <= limit', so that relaxing one is arithmetic on designs that are there already. The runner-up is
 the best of another accelerator, or of another term or size where one was asked for. The front holds what no other design beats in time,
 money and energy at once. Where nothing is allowed, the smallest set of constraints that no design meets together is named.
+Times within ALIKE of the least are the same time, as none is known closer: the cheapest of them is taken.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from itertools import combinations
 
@@ -17,6 +19,7 @@ from bedplate.planner.asking.sizing import Binding, Design
 
 RELAX = 1.1
 """A constraint is relaxed by a tenth."""
+ALIKE = 1.05
 
 
 class Constraint(Record, frozen=True, kw_only=True):
@@ -50,15 +53,26 @@ def pick(designs: Sequence[Design], constraints: Sequence[Constraint], objective
     """The design with the least `objective` (a quantity, or 'knee') that meets every constraint; `beyond` holds designs
     made for looser constraints: what relaxing one would buy, where a design is made to fit its limits."""
     score = scorer(objective)
-    allowed = sorted((d for d in designs if all(c.met(d) for c in constraints)), key=score)
+    allowed = ranked([d for d in designs if all(c.met(d) for c in constraints)], objective)
     if not allowed:
-        return Picked(best=None, runner_up=None, binding=None, conflict=conflict(designs, constraints), front=front(designs))
+        nearest = tuple(marked(design, constraints) for design in front(designs))
+        return Picked(best=None, runner_up=None, binding=None, conflict=conflict(designs, constraints), front=nearest)
     best = allowed[0]
     second = _second(allowed, best)
     return Picked(
         best=best, runner_up=msgspec.structs.replace(second, lost=lost(second, best)) if second else None,
         binding=binding([*designs, *beyond], constraints, best, score), conflict=(), front=front(allowed),
     )  # fmt: skip
+
+
+def ranked(designs: Sequence[Design], objective: str) -> list[Design]:
+    """The designs, best first; where time is what counts, the cheapest of the quickest before all others."""
+    score = scorer(objective)
+    found = sorted(designs, key=score)
+    if objective != "time_s" or not found:
+        return found
+    most = score(found[0])[0] * ALIKE
+    return sorted(found, key=lambda design: (0.0, score(design)[1]) if score(design)[0] <= most else score(design))
 
 
 def marked(design: Design, constraints: Sequence[Constraint]) -> Design:
@@ -89,9 +103,10 @@ def scorer(objective: str) -> Score:
 
 
 def _second(allowed: Sequence[Design], best: Design) -> Design | None:
+    """Of the same machine on the same term, more or fewer of it are an alternative only where something about them is better."""
     for differs in ("accelerator", "n_accel", "term"):
         for design in allowed[1:]:
-            if getattr(design, differs) != getattr(best, differs):
+            if getattr(design, differs) != getattr(best, differs) and (differs != "n_accel" or len(front([best, design])) > 1):
                 return design
     return None
 
@@ -123,7 +138,7 @@ def front(designs: Sequence[Design]) -> tuple[Design, ...]:
 
 def binding(designs: Sequence[Design], constraints: Sequence[Constraint], best: Design, score: Score) -> Binding | None:
     """The constraint whose relaxation by a tenth buys most; None where none buys anything."""
-    now, found = score(best)[0], None
+    now, found = min(score(best)[0], *(score(d)[0] for d in designs if all(c.met(d) for c in constraints)), math.inf), None
     for constraint in constraints:
         slack = {c.name: RELAX if c is constraint else 1.0 for c in constraints}
         then = min((score(d)[0] for d in designs if all(c.met(d, slack[c.name]) for c in constraints)), default=now)
@@ -134,14 +149,19 @@ def binding(designs: Sequence[Design], constraints: Sequence[Constraint], best: 
 
 
 def conflict(designs: Sequence[Design], constraints: Sequence[Constraint]) -> tuple[str, ...]:
-    """The smallest set of constraints that no design meets together, with the nearest that any design comes to a single one."""
+    """The smallest set of constraints that no design meets together, with the nearest that any that keeps to the others comes to each."""
     for size in range(1, len(constraints) + 1):
         for chosen in combinations(constraints, size):
             if not any(all(c.met(d) for c in chosen) for d in designs):
-                return tuple(f"{c.name}: {c.told}{_nearest(designs, c) if size == 1 else ''}" for c in chosen)
+                return tuple(f"{c.name}: {c.told}{_nearest(designs, c, [o for o in chosen if o is not c])}" for c in chosen)
     return ()
 
 
-def _nearest(designs: Sequence[Design], constraint: Constraint) -> str:
-    least = min((d.quantities[constraint.quantity].value for d in designs if constraint.quantity in d.quantities), default=None)
-    return f" (the least that any design reaches is {least / constraint.limit:.2f} times that)" if least else ""
+def _nearest(designs: Sequence[Design], constraint: Constraint, others: Sequence[Constraint]) -> str:
+    """How far the limit is from what can be reached; a limit on money that no design has a price for says that."""
+    kept = [design for design in designs if all(other.met(design) for other in others)]
+    least = min((d.quantities[constraint.quantity].value for d in kept if constraint.quantity in d.quantities), default=None)
+    if least is None:
+        return f" (no price of {', '.join(sorted({d.accelerator for d in kept}))} is known)" if constraint.quantity == "cost_usd" else ""
+    who = f"with {' and '.join(other.name for other in others)} kept, the least" if others else "the least that any design reaches"
+    return f" ({who} is {math.ceil(100 * least / constraint.limit) / 100:.2f} times that)"

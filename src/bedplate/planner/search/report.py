@@ -4,9 +4,11 @@
     on premises   bought: nothing runs before delivery and acceptance (`figures.csv`: weeks-accelerators, weeks-acceptance)
     hybrid        rented until the bought machines work, on them from then on
 
-Choices: a month's cost is what is used up in it: what is bought is written off month by month, not paid at once. A job that is done
-before bought machines could work has no hybrid. Every way is used for the same number of months, counted from the day it works; a month is
-a twelfth of a year. Where the answer weighed renting against owning itself (`cost`, `site`), its choice stands.
+Choices: a month's cost is what is used up in it: what is bought is written off month by month, not paid at once. But a job has no second
+month to use up: its ways are chosen among by the money that has to be spent or promised for it (`outlay`), and what it would be if other
+work filled the rest of the machines' life is said. A job that is done before bought machines could work has no hybrid. Every way is used
+for the same number of months, counted from the day it works; a month is a twelfth of a year. Where the answer weighed renting against
+owning itself (`cost`, `site`), its choice stands.
 Limits: no part of one job runs in the cloud while another runs at home: the link between them would set its pace.
 """
 
@@ -18,6 +20,7 @@ from typing import Literal
 import msgspec
 
 from bedplate.core.records import Record
+from bedplate.core.units import show_usd
 from bedplate.planner.asking.questions import Cost, Question, Serve, Site, Term
 from bedplate.planner.asking.sizing import Assumption, Design, Milestone, Sensitivity, Sizing, assumed
 from bedplate.planner.facts.systems import Systems
@@ -38,13 +41,14 @@ ONGOING = (Serve, Cost, Site)
 class Option(Record, frozen=True, kw_only=True):
     """One way. `months`: USD used up in each month of use, () where there is no such way; the first is `start_month` after the decision.
 
-    `reason`: why it cannot be chosen.
+    `outlay`: USD that are spent or promised for it, whatever becomes of the machines afterwards. `reason`: why it cannot be chosen.
     """
 
     way: Way
     design: Design | None = None
     months: tuple[float, ...] = ()
     usd: float = 0.0
+    outlay: float = 0.0
     start_month: float = 0.0
     reason: str = ""
 
@@ -109,7 +113,18 @@ def _chosen(found: Sizing, ways: list[Option]) -> Option | None:
     """The way that the answer itself took, where it weighed renting against owning; else, and where it took none, the cheapest."""
     weighed = found.best if isinstance(found.question, (Site, Cost)) else None
     taken = next((way for way in ways if weighed is not None and way.way != "hybrid" and way.design is weighed), None)
-    return taken or min(ways, key=lambda option: option.usd, default=None)
+    return taken or min(ways, key=lambda option: weighed_usd(found.question, option), default=None)
+
+
+def weighed_usd(question: Question, option: Option) -> float:
+    """USD that ways are chosen among by: what months use up where the work goes on, what has to be spent for a job that ends."""
+    return option.usd if isinstance(question, ONGOING) else option.outlay
+
+
+def _outlay(design: Design) -> float:
+    """USD spent or promised: the cost, or the whole investment or commitment where that is more."""
+    names = ("cost_usd", "commitment_usd", "capex_usd")
+    return max(design.quantities[name].value for name in names if name in design.quantities)
 
 
 def _cloud(found: Sizing, answer: Sizing | str) -> Option:
@@ -117,7 +132,7 @@ def _cloud(found: Sizing, answer: Sizing | str) -> Option:
     if design is None or "cost_usd" not in design.quantities:
         return Option(way="cloud", design=design, reason=_why(answer))
     usd = design.quantities["cost_usd"].value
-    return Option(way="cloud", design=design, months=_even(usd, _months(found, design)), usd=usd)
+    return Option(way="cloud", design=design, months=_even(usd, _months(found, design)), usd=usd, outlay=_outlay(design))
 
 
 def _owned(found: Sizing, answer: Sizing | str, weeks: float) -> Option:
@@ -129,7 +144,9 @@ def _owned(found: Sizing, answer: Sizing | str, weeks: float) -> Option:
     deadline = found.question.limits.by_s
     late = not isinstance(found.question, ONGOING) and deadline is not None and (ready + months) * MONTH_S > deadline
     reason = f"bought machines work after {ready:.1f} months, which is too late" if late else ""
-    return Option(way="on premises", design=design, months=_even(usd, months), usd=usd, start_month=ready, reason=reason)
+    return Option(
+        way="on premises", design=design, months=_even(usd, months), usd=usd, outlay=_outlay(design), start_month=ready, reason=reason
+    )
 
 
 def _hybrid(rent: Option, own: Option, length: float) -> Option:
@@ -144,7 +161,8 @@ def _hybrid(rent: Option, own: Option, length: float) -> Option:
         whole = min(1.0, length - month)
         rented = min(whole, max(0.0, own.start_month - month))
         months.append((rent.usd * rented + own.usd * (whole - rented)) / length)
-    return Option(way="hybrid", design=own.design, months=tuple(months), usd=sum(months), start_month=0.0)
+    usd = sum(months)
+    return Option(way="hybrid", design=own.design, months=tuple(months), usd=usd, outlay=max(usd, own.outlay))
 
 
 def _months(found: Sizing, design: Design) -> float:
@@ -177,17 +195,25 @@ def _why(answer: Sizing | str) -> str:
 def _reasons(found: Sizing, priced: list[Option], best: Option | None) -> tuple[str, ...]:
     if best is None:
         return tuple(found.conflict)
-    least = all(best.usd <= option.usd for option in priced if not option.reason)
+    question = found.question
+    spent = {option.way: weighed_usd(question, option) for option in priced}
+    least = all(spent[best.way] <= spent[option.way] for option in priced if not option.reason)
     told = [f"{best.way} takes the least money of the ways that keep to every limit"] if least else []
     if not least and isinstance(found.question, Site):
         told.append(f"{best.way}: machines of one's own are what is to be housed")
     for option in priced:
         if option is not best and best.usd > 0:
-            more = option.usd / best.usd - 1
-            told.append(
-                f"{option.way} takes {abs(more):.0%} {'more' if more >= 0 else 'less'}{f', but {option.reason}' if option.reason else ''}"
-            )
+            told.append(_against(option, best, question))
     return (*told, *found.reasons)
+
+
+def _against(option: Option, best: Option, question: Question) -> str:
+    """What another way takes beside the chosen one; of a job also what its machines take before and after it."""
+    more = option.usd / best.usd - 1
+    told = f"{option.way} takes {abs(more):.0%} {'more' if more >= 0 else 'less'}"
+    if weighed_usd(question, option) > option.usd:
+        told += f" if other work fills the rest of its machines' life: {show_usd(option.outlay)} have to be spent or promised"
+    return told + (f", but {option.reason}" if option.reason else "")
 
 
 def _risks(found: Sizing, best: Option | None, systems: Systems) -> tuple[Risk, ...]:

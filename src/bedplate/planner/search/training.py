@@ -13,13 +13,16 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from bedplate.core.errors import UserError
 from bedplate.core.records import Record
+from bedplate.core.units import GIB
 from bedplate.planner.asking.questions import Finetune, Train
 from bedplate.planner.asking.sizing import Design
 from bedplate.planner.facts.architecture import Architecture, counted_params
 from bedplate.planner.facts.cases import Case, ModelName, Parallel, Unsupported
 from bedplate.planner.facts.estimate import exact, spread, total
 from bedplate.planner.facts.knowledge import Knowledge
+from bedplate.planner.facts.systems import Accelerator
 from bedplate.planner.kernels.power import power
 from bedplate.planner.training.answer import spread_groups
 from bedplate.planner.training.fit import held
@@ -31,12 +34,14 @@ from bedplate.planner.training.rates import rates
 from bedplate.planner.training.setup import Setup, setup
 from bedplate.planner.training.step import step
 
-from .common import START_S, counted, metered, money, over_time, parts, provisioned
+from .common import SAVED_BYTES, START_S, counted, metered, money, over_time, parts, provisioned, saved
 from .layouts import BATCH_SLACK, SHARDING, batch_sequences, grid, where
 from .offers import Offer, joins
 
 QLORA_WEIGHTS = "nf4-dq"
 """Format of QLoRA's frozen weights (arXiv 2305.14314, section 3); products are in bf16."""
+PLAIN = "pytorch"
+"""The engine where none is named."""
 MOST = 32768
 """Accelerators looked at where no limit is given."""
 PEAK_SHARE = 0.75
@@ -97,7 +102,7 @@ def _case(question: Train | Finetune, offer: Offer, arch: Architecture, n: int, 
     adapters = _adapter_params(arch, question.rank) if isinstance(question, Finetune) and lora else None
     return Case(
         id="", kind="train_step", model=ModelName(name=arch.name, moe=arch.moe), accelerator=offer.chip.name, n_accel=n,
-        engine=question.engine or "pytorch", precision=precision, task="lora" if lora else "pretrain", seq_len=question.seq_len,
+        engine=question.engine or PLAIN, precision=precision, task="lora" if lora else "pretrain", seq_len=question.seq_len,
         gbs=sequences, mbs=1, trainable_params=adapters, engine_version="current", parallel=Parallel(tp=1, pp=1, cp=1),
         interconnect=_network(offer),
     )  # fmt: skip
@@ -156,7 +161,7 @@ def trained(question: Train | Finetune, offer: Offer, found: Found, knowledge: K
     flops = token * float(sequences) * question.seq_len / found.n
     peak = made.chip.peak(question.precision) or 1.0
     watts = spread(_watts(found, flops, knowledge) * found.n, 0.12, 0.12, "power from activity")
-    drawn = metered(watts, offer)
+    drawn = metered(watts, offer, found.n, knowledge.systems)
     quantities = {
         "time_s": time, "step_time_s": one, "tokens_per_s": one.inverse(float(sequences) * question.seq_len),
         "mfu": one.inverse(flops / peak), "accelerators": counted(found.n), "power_w": drawn,
@@ -164,19 +169,31 @@ def trained(question: Train | Finetune, offer: Offer, found: Found, knowledge: K
         "mem_bytes": exact(float(made.machine.capacity), "as sold"), "goodput": exact(kept.useful, _said(kept)),
     }  # fmt: skip
     quantities |= money(offer, time, found.n) | over_time(drawn, time, offer) | provisioned(offer, found.n)
+    quantities |= saved(_checkpoint(question, made.arch), kept.interval_s, question.tokens * _token_bytes(made.arch), knowledge.systems)
     return Design(
         name=f"{found.n} x {made.chip.name}, {_told(found.layout)}", accelerator=made.chip.name, node=offer.node.name if offer.node else "",
         n_accel=found.n, n_nodes=math.ceil(found.n / offer.per_node), provider=offer.provider, region=offer.region, term=offer.term,
-        layout=_degrees(found.layout, question.seq_len), quantities=quantities,
+        layout=_degrees(found.layout, question.seq_len) | {"engine": question.engine or PLAIN}, quantities=quantities,
         breakdowns=(parts("step", "s", found.parts), parts("memory", "bytes", found.memory)),
     )  # fmt: skip
 
 
+def _checkpoint(question: Train | Finetune, arch: Architecture) -> float:
+    """Bytes of a checkpoint: of all weights, or of the adapters alone."""
+    adapters = isinstance(question, Finetune) and question.method != "full"
+    return (_adapter_params(arch, question.rank) if isinstance(question, Finetune) and adapters else counted_params(arch)) * SAVED_BYTES
+
+
+def _token_bytes(arch: Architecture) -> float:
+    """Of a token on disk: 16 bits hold 65,536 words, else it takes 32 (Megatron-LM, indexed_dataset.py)."""
+    return 2.0 if arch.vocab_size < 65_500 else 4.0
+
+
 def _goodput(offer: Offer, found: Found, knowledge: Knowledge) -> Goodput:
     """Failures by accelerator, and on spot reclaims by node; checkpoints hold weights and optimiser."""
-    saved = sum(found.memory.get(name, 0.0) for name in ("weights", "optimiser"))
+    written = sum(found.memory.get(name, 0.0) for name in ("weights", "optimiser"))
     reclaims = knowledge.systems.figure("spot-interruptions-day").value / 24 if offer.term == "spot" else 0.0
-    return goodput(found.n, math.ceil(found.n / offer.per_node), saved, reclaims_per_node_hour=reclaims)
+    return goodput(found.n, math.ceil(found.n / offer.per_node), written, reclaims_per_node_hour=reclaims)
 
 
 def _said(kept: Goodput) -> str:
@@ -215,15 +232,23 @@ def memory_needed(question: Train | Finetune, arch: Architecture) -> float:
     return counted_params(arch) * per_weight
 
 
-def fitting_hint(question: Train | Finetune, arch: Architecture, listed: list[Offer]) -> tuple[str, str]:
-    """(why, what next) where nothing fits: the batch does not feed that many, or so many of the machine with most memory would hold it."""
+def fits_nowhere(question: Train | Finetune, arch: Architecture, listed: list[Offer]) -> UserError:
+    """What to say where nothing fits: the batch does not feed that many, or so many of the machine with most memory would hold it."""
     gpus, sequences = question.limits.gpus, batch_sequences(question, arch)
-    need = memory_needed(question, arch)
-    roomiest = max((offer.chip for offer in listed), key=lambda chip: chip.mem_gb)
-    least = math.ceil(need / (roomiest.mem_gb * 2**30 * SAFETY))
+    _, _, least = _memory_lacking(question, arch, listed)
     if gpus and gpus >= 2 * least and all(joins(offer, gpus) for offer in listed):
-        batch = f"a batch of {sequences:,.0f} sequences"
-        return f"no layout of {gpus:,} accelerators shares {batch} within {BATCH_SLACK:.0%}", "another --gpus or --batch-tokens"
+        return UserError(
+            f"a batch of {sequences:,.0f} sequences fits no layout of {gpus:,} accelerators",
+            why=f"none shares it out within {BATCH_SLACK:.0%}, with a whole sequence for each that holds a copy",
+            next=f"--batch-tokens {math.ceil(sequences / gpus) * gpus * question.seq_len}, or another --gpus",
+        )  # fmt: skip
+    why, then = _too_large(question, arch, listed)
+    return UserError(f"{arch.name} fits no machine within these limits", why=why, next=then)
+
+
+def _too_large(question: Train | Finetune, arch: Architecture, listed: list[Offer]) -> tuple[str, str]:
+    """(why, what next) where the memory is what lacks."""
+    need, roomiest, least = _memory_lacking(question, arch, listed)
     held = f"{least:,} x {roomiest.name} would hold the former"
     why = f"weights, gradients and optimiser take {need / 1e9:,.0f} GB, activations come on top: {held}"
     if arch.max_len and question.seq_len > arch.max_len:
@@ -234,6 +259,13 @@ def fitting_hint(question: Train | Finetune, arch: Architecture, listed: list[Of
         told = "is known, so that only one of them can work on a job"
         return f"{why}; no node of {', '.join(alone)} with a network {told}", "bring a nodes.csv: --systems FOLDER, or another --on"
     return why, "raise --gpus or --max-gpus, or shard more: another --on"
+
+
+def _memory_lacking(question: Train | Finetune, arch: Architecture, listed: list[Offer]) -> tuple[float, Accelerator, int]:
+    """Bytes that are needed at least, the machine with most memory, and how many of it hold them."""
+    need = memory_needed(question, arch)
+    roomiest = max((offer.chip for offer in listed), key=lambda chip: chip.mem_gb)
+    return need, roomiest, math.ceil(need / (roomiest.mem_gb * GIB * SAFETY))
 
 
 def sensible(question: Train | Finetune, offer: Offer, found: Found) -> bool:

@@ -60,6 +60,7 @@ def asked(workload: Workload, name: str, accelerators: int) -> Asked:
     fields = question.__struct_fields__
     given: dict[str, Any] = {field: number for field in _NUMBERS if field in fields and (number := workload.number(field)) is not None}
     given |= {field: value for field in _PLAIN if field in fields and (value := getattr(workload, field))}
+    given["model"] = workload.model
     return question(limits=limits, **given)
 
 

@@ -1,8 +1,8 @@
 """From a case to a layout and a load: what the source leaves out gets a stated default.
 
 Defaults, each named in the answer's basis: the weights' precision is that of the checkpoint (`CHECKPOINT`) or bf16; caches are bf16 but
-for engines that quantise them with the weights (`CACHE`); tp fills the accelerators; experts are cut by tensor parallelism; lengths of a
-named dataset are those of `datasets.py`.
+beside quantised weights under TensorRT-LLM and on chips that multiply in 4 bits (`with_caches`); tp fills the accelerators; experts are
+cut by tensor parallelism; lengths of a named dataset are those of `datasets.py`.
 """
 
 from __future__ import annotations
@@ -16,10 +16,8 @@ from bedplate.planner.facts.knowledge import Knowledge, model
 from bedplate.planner.facts.systems import Accelerator
 
 from .datasets import answer_tokens, prompt_tokens
-from .memory import memory, most_sequences
 from .rates import APART
 from .records import ServeLayout, ServeLoad
-from .work import per_rank
 
 CHECKPOINT = {
     "DeepSeek-V3": "fp8", "DeepSeek-R1": "fp8", "MiniMax-M2": "fp8", "gpt-oss": "mxfp4", "Kimi-K2.5": "int4", "Kimi-K2-Thinking": "int4",
@@ -30,6 +28,8 @@ CHECKPOINT = {
 UNSTATED_PROMPT = 1000.0
 """Tokens of a prompt of which nothing is said."""
 
+ONE_BY_ONE = "one request at a time"
+"""Said where nothing is known of the load."""
 CHUNK = {"vllm": 8192, "sglang": 8192, "tensorrt-llm": 8192}
 """Most prompt tokens of one iteration: the engines' defaults on large accelerators (max_num_batched_tokens, chunked_prefill_size,
 max_num_tokens)."""
@@ -81,15 +81,12 @@ def layout_of(case: Case, arch: Architecture, parallel: Parallel | None = None) 
     return layout, said
 
 
-def with_room(layout: ServeLayout, arch: Architecture, chip: Accelerator, sequences: float, context: float) -> ServeLayout:
-    """The layout, with 8-bit caches where 16-bit ones have no room for `sequences` of `context` tokens beside quantised weights: so it is
-    run when nothing is stated. Weights of 16 bits keep caches of 16."""
-    if layout.kv_precision != "bf16" or layout.moe_precision in ("bf16", "fp16"):
-        return layout
-    work = per_rank(arch, layout)
-    if most_sequences(work, memory(work, layout, chip).available, context) >= sequences:
-        return layout
-    return msgspec.structs.replace(layout, kv_precision="fp8")
+def with_caches(layout: ServeLayout, chip: Accelerator) -> ServeLayout:
+    """The layout, with 8-bit caches beside quantised weights where the chip multiplies in 4 bits: so recipes for such chips run when
+    nothing is stated (vLLM's and SGLang's for B200 set `--kv-cache-dtype fp8`, those for Hopper do not). Weights of 16 bits keep
+    caches of 16."""
+    quantised = layout.moe_precision not in ("bf16", "fp16")
+    return msgspec.structs.replace(layout, kv_precision="fp8") if quantised and chip.tflops.get("fp4") else layout
 
 
 def engine_of(case: Case) -> str:
@@ -122,7 +119,7 @@ def load_of(case: Case, constants: Constants) -> tuple[ServeLoad, list[str]]:
         said.append(f"answers taken as {osl:.0f} tokens")
     if concurrency is None and case.request_rate is None:
         concurrency = 1.0
-        said.append("one request at a time")
+        said.append(ONE_BY_ONE)
     rate = case.request_rate if concurrency is None else None
     load = ServeLoad(
         isl=isl, osl=osl, concurrency=concurrency, rate=rate, varied=case.dataset is not None, static=case.batching == "static"

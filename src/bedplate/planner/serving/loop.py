@@ -39,8 +39,8 @@ class Delays(Record, frozen=True, kw_only=True):
 
     `client` s of request handling; `batching` iterations that an engine waits to fill attention ranks; `burst` share of the starting queue
     in the mean; `crowd` s of handling for each request in flight (they come together and are taken up one by one); `slot` share of a
-    request's whole time spent waiting for its slot, by concurrency; `spill` share of the chance overflow of decode workers that waits
-    (`disagg.py`)."""
+    request's whole time spent waiting for its slot, by concurrency (of some versions; nothing in general); `spill` share of the chance
+    overflow of decode workers that waits (`disagg.py`)."""
 
     client: Numbers
     batching: Numbers

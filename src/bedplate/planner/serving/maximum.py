@@ -14,6 +14,7 @@ from typing import NamedTuple
 import msgspec
 import numpy as np
 
+from bedplate.core.units import GIB
 from bedplate.planner.facts.architecture import Architecture
 from bedplate.planner.facts.cases import Answer, Case, Unsupported
 from bedplate.planner.facts.knowledge import Knowledge, machine
@@ -23,7 +24,7 @@ from .datasets import lengths_of
 from .iteration import iteration
 from .layout import layout_of, writer
 from .loop import Delays, Demand, closed_loop
-from .memory import GIB, UTILISATION, most_sequences
+from .memory import UTILISATION, most_sequences
 from .model import machine_of
 from .point import constants_of, margin, ranged
 from .rates import Rates
@@ -151,7 +152,9 @@ def answer(case: Case, knowledge: Knowledge) -> Answer:
     basis = "; ".join([f"roofline of {arch.name} on {asked.layout.n_accel} x {chip.name}, {constants.fitted_on}", *asked.assumed])
     return Answer(
         id=case.id,
-        quantities={"output_tokens_per_s": ranged("output_tokens_per_s", rate, constants, groups(case), basis, margin(chip, constants))},
+        quantities={
+            "output_tokens_per_s": ranged("output_tokens_per_s", rate, constants, groups(case), basis, margin(chip, constants, parts.names))
+        },
         fits=parts.memory.fits,
         basis=basis,
     )

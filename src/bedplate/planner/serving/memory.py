@@ -12,14 +12,13 @@ from typing import cast
 
 import numpy as np
 
+from bedplate.core.units import GIB
 from bedplate.planner.facts.systems import Accelerator
 
 from .records import Numbers, ServeLayout, ServeMemory
 from .work import Work
 
 UTILISATION = 0.92
-GIB = 2**30
-"""Vendors' GB of on-package memory are GiB (an 80 GB H100 reports 81559 MiB, a 180 GB B200 183359 MiB, a 192 GB MI300X 196592 MiB)."""
 RUNTIME = 2.0e9
 """Bytes of driver context, graphs and workspace that an engine holds beside weights and caches (1.5-4 GB in engine start logs)."""
 ACTIVATIONS = 10

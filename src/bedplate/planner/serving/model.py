@@ -8,7 +8,6 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import msgspec
 import numpy as np
 
 from bedplate.core.records import Record
@@ -145,4 +144,4 @@ def _bound(load: ServeLoad, state: Steady, room: float) -> Any:
 
 def _plain(parts: IterationBreakdown) -> IterationBreakdown:
     """The same with plain floats."""
-    return IterationBreakdown(**{f.name: float(np.asarray(getattr(parts, f.name))) for f in msgspec.structs.fields(parts)})
+    return IterationBreakdown(**{name: float(np.asarray(getattr(parts, name))) for name in parts.__struct_fields__})

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import math
 
+import msgspec
+
 from bedplate.planner.facts.architecture import Architecture
 from bedplate.planner.facts.calibration import Constants
 from bedplate.planner.facts.cases import Answer, Case
@@ -16,13 +18,17 @@ from bedplate.planner.facts.estimate import Estimate, spread
 from bedplate.planner.facts.knowledge import Knowledge, machine
 from bedplate.planner.facts.systems import Accelerator
 
-from .layout import layout_of, load_of, with_room, writer
+from .layout import layout_of, load_of, with_caches, writer
 from .model import serve
+from .rates import labels
 from .records import ServeLayout, ServeLoad, ServeResult
 
 NEVER_MEASURED = 0.25
 """Log half-width by which fitted efficiencies differ between accelerators beyond their data sheets (80 % of the effects of `gemm`,
 `experts` and `kv`)."""
+
+NEVER_RELEASED = 0.30
+"""Log half-width by which times under a release differ from those of its engine's others (releases left out of the fit, one by one)."""
 
 
 def constants_of(knowledge: Knowledge) -> Constants:
@@ -35,7 +41,7 @@ def asked(case: Case, arch: Architecture, chip: Accelerator, constants: Constant
     layout, assumed = layout_of(case, arch)
     load, said = load_of(case, constants)
     if case.kv_precision is None and case.isl is not None:
-        layout = with_room(layout, arch, chip, (load.concurrency or 1.0) / layout.dp, load.isl + load.osl / 2)
+        layout = with_caches(layout, chip)
     return layout, _observed(case, load), [*assumed, *said]
 
 
@@ -45,9 +51,10 @@ def answer(case: Case, knowledge: Knowledge) -> Answer:
     layout, load, assumed = asked(case, arch, chip, constants)
     result = serve(layout, load, arch, chip, constants)
     basis = "; ".join([f"roofline of {arch.name} on {layout.n_accel} x {chip.name}, {constants.fitted_on}", *assumed])
+    made = quantities(result, load, constants, groups(case), basis, margin(chip, constants, labels(layout, chip)))
     return Answer(
         id=case.id,
-        quantities=quantities(result, load, constants, groups(case), basis, margin(chip, constants)),
+        quantities=_limited(made, (chip.tdp_w or math.inf) * layout.n_accel),
         fits=result.memory.fits if result.memory else None,
         basis=basis,
         warnings=warnings(result, load, chip, constants),
@@ -93,6 +100,15 @@ def quantities(
     return {name: ranged(name, value, constants, names, basis, extra) for name, value in kept.items()}
 
 
+def _limited(made: dict[str, Estimate], watts: float) -> dict[str, Estimate]:
+    """The quantities with no power, nor the range of it, above what the boards may draw."""
+    power = made.get("avg_power_w")
+    if power is None or power.high <= watts:
+        return made
+    kept = msgspec.structs.replace(power, value=min(power.value, watts), low=min(power.low, watts), high=watts)
+    return made | {"avg_power_w": kept}
+
+
 def ranged(name: str, value: float, constants: Constants, names: tuple[str, ...], basis: str, extra: float = 0.0) -> Estimate:
     """The value with the 80 % range of its quantity and group; `extra` is an independent log half-width."""
     down, up = constants.spreads[name].of(names)
@@ -104,6 +120,10 @@ def measured(chip: Accelerator, constants: Constants) -> bool:
     return any(f"accelerator:{chip.name}" in effect.effects for effect in constants.effects.values())
 
 
-def margin(chip: Accelerator, constants: Constants) -> float:
-    """Log half-width that an accelerator known from its data sheet alone adds to a range."""
-    return 0.0 if measured(chip, constants) else NEVER_MEASURED
+def margin(chip: Accelerator, constants: Constants, names: tuple[str, ...] = ()) -> float:
+    """Log half-width that an accelerator known from its data sheet alone, or an engine's release never measured, adds to a range.
+
+    `names` are the layout's labels (`rates.labels`)."""
+    releases = [name for name in names if name.startswith("release:")]
+    new = releases and not any(name in effect.effects for effect in constants.effects.values() for name in releases)
+    return math.hypot(0.0 if measured(chip, constants) else NEVER_MEASURED, NEVER_RELEASED if new else 0.0)

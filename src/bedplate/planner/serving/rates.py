@@ -2,8 +2,8 @@
 
 Choices: every constant is one of `serving.json`'s effects, looked up by the labels of the engine (family, release, exact version), the
 accelerator, the precision and both; a label that was never measured has no effect and leaves the general value.
-Limits: one memory bandwidth for all tensors; the link is the scale-up fabric where the ranks of a stage fit into it, else the network
-at SCALE_OUT.
+Limits: one memory bandwidth for all tensors; the link is the scale-up fabric where the ranks of a stage fit into it, else the host's
+bus, else the network at SCALE_OUT.
 """
 
 from __future__ import annotations
@@ -23,6 +23,10 @@ from .records import Numbers, ServeLayout
 SCALE_OUT = 50e9
 """Bytes a second and accelerator between nodes: one 400 Gbit/s port each, as in HGX reference designs."""
 
+
+HOST, BUS_GBS = 8, 63.0
+"""Accelerators that one host usually has, and the most that its PCIe (5.0 x16) carries of each, GB/s one direction: so ranks beyond a
+bridge, or without one, meet. Only beyond a host do they go over the network."""
 
 SWITCHED_GBS = 100.0
 """From here on a scale-up link is a fabric of its own (NVLink, Infinity Fabric, ICI); below, accelerators meet over the host's PCIe."""
@@ -105,10 +109,16 @@ def sheet(layout: ServeLayout, chip: Accelerator) -> Sheet:
     if dense is None or moe is None or attention is None:
         raise Unsupported(f"the data sheet of {chip.name} gives no rate for {layout.precision}")
     reached = _reached(chip)
-    inside = layout.tp * layout.attention_dp <= chip.scaleup_domain
-    link = chip.scaleup_gbs * 1e9 if inside and chip.scaleup_gbs else SCALE_OUT
     lean = min(1.0, chip.tdp_w / (attention / 1e12) / LEAN) if chip.tdp_w else 1.0
+    link = _link(chip, layout.tp * layout.attention_dp)
     return Sheet(memory=chip.mem_gbs * 1e9, dense=dense * reached, moe=moe * reached, attention=attention * reached, link=link, lean=lean)
+
+
+def _link(chip: Accelerator, ranks: int) -> float:
+    """Bytes a second and accelerator between `ranks` ranks: over its own links, else the host's bus, else the network."""
+    if not chip.scaleup_gbs or ranks > max(chip.scaleup_domain, HOST):
+        return SCALE_OUT
+    return 1e9 * (chip.scaleup_gbs if ranks <= chip.scaleup_domain else min(chip.scaleup_gbs, BUS_GBS))
 
 
 def _reached(chip: Accelerator) -> float:
@@ -149,7 +159,7 @@ def scaled(sheet: Sheet, constants: Constants, names: Sequence[str]) -> Rates:
 
 def combine(sheet: Sheet, of: Callable[[str], Numbers]) -> Rates:
     """Rates from a sheet and a look-up of each constant's value (floats, or arrays over cases)."""
-    held = sheet.lean ** of("throttle")
+    held = sheet.lean ** np.minimum(of("throttle"), 1.0)
     return Rates(
         memory=sheet.memory * of("memory"),
         experts=sheet.memory * of("experts"),

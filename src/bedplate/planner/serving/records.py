@@ -106,6 +106,10 @@ class ServeMemory(Record, frozen=True, kw_only=True):
     def fits(self) -> bool:
         return self.tokens > 0
 
+    def within(self, bytes_: float) -> bool:
+        """Whether weights and runtime are within so many bytes, whatever share of them the engine was told to take."""
+        return self.weights + self.overhead <= bytes_
+
 
 class ServeResult(Record, frozen=True, kw_only=True):
     """What a load gets from a layout. Shares (0 to 1) are of the matrix peak, of the memory bandwidth, and of the time in which

@@ -21,6 +21,10 @@ ENGINE_START_S = 60.0
 """Seconds from weights in memory to the first answer: graph capture, kernel choice and warm-up (vLLM and TensorRT-LLM log 20-120 s)."""
 
 
+COLD = "image over 10 Gbit/s, weights over half the network, engine start with its graphs captured; not the start of the machine itself"
+"""What a cold start is made of: on a machine that is there already."""
+
+
 class Bounds(Record, frozen=True, kw_only=True):
     """Least and most replicas, seconds until a new one answers, and requests that wait meanwhile when load jumps from least to most."""
 

@@ -3,7 +3,7 @@
     tokens = (1 - a^(k + 1)) / (1 - a)        a: chance that a drafted token is accepted, k: tokens drafted a step
 
 (Leviathan et al., arXiv 2211.17192, equation 1.) Choices: the step that verifies multiplies k + 1 tokens a sequence and reads weights and
-caches once; the drafting itself is left out (a multi-token-prediction block is one layer of dozens).
+caches once; what the drafting itself takes is in `drafting.py`.
 """
 
 from __future__ import annotations

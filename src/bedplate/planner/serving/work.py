@@ -3,7 +3,8 @@
 Choices: a rank's share follows from the layout alone: attention and dense parts are cut by tp and repeated by attention_dp, experts by
 moe_ep x moe_tp over all tokens of the group, every count by pp. Heads that cannot be cut further are repeated (grouped-query attention
 with tp > n_kv_heads, latent attention always). Fields may be stacked into NumPy arrays (`stack`).
-Limits: the embedding look-up is free, the output layer is read and multiplied in bf16; windows of different lengths are averaged.
+Limits: the embedding look-up is free, the output layer is read and multiplied in bf16; windows of different lengths are averaged;
+states of state-space layers are in 32 bits, as models' configurations ask (`mamba_ssm_cache_dtype`).
 """
 
 from __future__ import annotations
@@ -97,7 +98,7 @@ def per_rank(arch: Architecture, layout: ServeLayout) -> Work:
         kv_full=sum(b for g, b in kv if g not in windowed) / layout.pp + index,
         kv_window=sum(b for g, b in kv if g in windowed) / layout.pp,
         window=sum(g.count * _looks_back(arch, g) for g in windowed) / max(1, sum(g.count for g in windowed)),
-        state=2 * sum(g.count * state_bytes(arch, g, 2.0) for g in groups) / tp / layout.pp,
+        state=2 * sum(g.count * state_bytes(arch, g) for g in groups) / tp / layout.pp,
         attention_full=sum(f for g, f in attention if g not in windowed) / layout.pp,
         attention_window=sum(f for g, f in attention if g in windowed) / layout.pp,
         attention_prefill=sum(g.count * _prefill_flops(arch, g) for g in groups if g not in windowed) / tp / layout.pp,

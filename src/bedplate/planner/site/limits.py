@@ -28,10 +28,14 @@ def used(question: Site, design: Design) -> dict[str, tuple[float, float, str]]:
 def broken(question: Site, design: Design) -> list[tuple[str, str]]:
     """(limit, what is needed) of each limit that a design breaks."""
     return [
-        (f"{name} {limit:,.0f} {unit}", f"{needed:,.0f} {unit}{_fitting(question, needed, limit, unit)}")
+        (f"{name} {_told(limit)} {unit}", f"{needed:,.0f} {unit}{_fitting(question, needed, limit, unit)}")
         for name, (needed, limit, unit) in used(question, design).items()
         if needed > limit * (1 + 1e-9)
     ]
+
+
+def _told(limit: float) -> str:
+    return f"{limit:,.0f}" if limit >= 10 else f"{limit:.3g}"
 
 
 def _fitting(question: Site, needed: float, limit: float, unit: str) -> str:
@@ -43,11 +47,13 @@ def smallest(question: Site, designs: list[Design]) -> tuple[str, ...]:
     """The fewest limits that no design can keep together: one that all break, else all that the closest design breaks."""
     each = [{name for name, (needed, limit, _) in used(question, one).items() if needed > limit} for one in designs]
     shared = set.intersection(*each)
-    closest = min(designs, key=lambda one: len(broken(question, one)))
-    told = broken(question, closest)
     if shared:
-        one = sorted(shared)[0]
-        told = [(limit, needed) for limit, needed in told if limit.startswith(one)]
+        name = sorted(shared)[0]
+        closest = min(designs, key=lambda one: used(question, one)[name][0])
+        told = [(limit, needed) for limit, needed in broken(question, closest) if limit.startswith(name)]
+    else:
+        closest = min(designs, key=lambda one: len(broken(question, one)))
+        told = broken(question, closest)
     return (f"{question.nodes} nodes of {question.node}", *(f"{limit}, and {closest.name} needs {needed}" for limit, needed in told))
 
 

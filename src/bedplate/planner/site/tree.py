@@ -56,8 +56,12 @@ def rails_of(ports_per_node: int) -> int:
 
 def tree(nodes: int, ports_per_node: int, ports: int, *, oversubscription: float = 1.0, rails: bool = True) -> Tree:
     """The smallest tree for `nodes` of `ports_per_node` ports from switches of `ports`. Raises UserError where three levels are too few."""
-    if oversubscription < 1:
-        raise UserError(f"oversubscription {oversubscription:g} makes no sense", why="1 is non-blocking", next="--oversubscription 1")
+    if not 1 <= oversubscription <= ports - 1:
+        raise UserError(
+            f"oversubscription {oversubscription:g} makes no sense",
+            why=f"1 is non-blocking, {ports - 1} one port up",
+            next="--oversubscription 1",
+        )
     hosts = nodes * ports_per_node
     if hosts <= ports:
         return Tree(

@@ -21,7 +21,10 @@ def ways(question: Site, site_kw: float, systems: Systems) -> tuple[Way, ...]:
 
 
 def coolings(question: Site, node: Node, way: Way) -> tuple[Cooling, ...]:
-    """The kinds of cooling to look at in that way. Raises UserError where the question asks for air and the node has no fans for it."""
+    """The kinds of cooling to look at in that way: immersion only where it is asked for, because hardly a machine is sold for it.
+
+    Raises UserError where the question asks for air and the node has no fans for it.
+    """
     possible = allowed(node)
     if node.cooling == "liquid" and question.cooling and question.cooling not in possible:
         raise UserError(
@@ -29,7 +32,7 @@ def coolings(question: Site, node: Node, way: Way) -> tuple[Cooling, ...]:
         )
     if way == "as it stands":
         return ("air",) if "air" in possible and question.cooling in (None, "air") else ()
-    wanted = (question.cooling,) if question.cooling else possible
+    wanted = (question.cooling,) if question.cooling else tuple(kind for kind in possible if kind != "immersion")
     return tuple(kind for kind in wanted if way != "retrofit" or kind != "air")
 
 

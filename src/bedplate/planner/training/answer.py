@@ -5,24 +5,22 @@ from __future__ import annotations
 import math
 
 import msgspec
-import numpy as np
 
+from bedplate.core.units import GIB
 from bedplate.planner.facts.cases import Answer, Case
 from bedplate.planner.facts.estimate import Estimate, spread
 from bedplate.planner.facts.knowledge import Knowledge
-from bedplate.planner.kernels.roofline import Numbers
 
-from .fit import USABLE, footprint, held, prepared
-from .layout import FULL, NONE, SELECTIVE
+from .fit import USABLE, footprint, held, prepared, split, tightest
+from .layout import FULL, NONE, SELECTIVE, scalar
 from .memory import MemoryBreakdown, activations
 from .operators import model_flops
 from .rates import rates
-from .setup import Setup, setup
+from .setup import UNNAMED, Setup, setup
 from .step import StepBreakdown, step
 
 PARTS_NAMED = 3
 """How many of a step's parts the basis names."""
-GIB = 2.0**30
 STAND_IN = "H100-SXM5-80GB"
 """Whose place an accelerator that a memory case does not name takes: the bytes do not depend on it, and nothing is said of fitting."""
 
@@ -41,9 +39,10 @@ def train_step(case: Case, knowledge: Knowledge) -> Answer:
     peak = made.chip.peak(case.precision or "bf16")
     if peak:
         quantities["mfu"] = flops.times(1e12 / peak)
-    taken = footprint(made, knowledge.constants["memory"])
-    quantities["peak_mem_gib"] = _peak(made, taken, knowledge)
-    return Answer(id=case.id, quantities=quantities, fits=fits(made, taken), basis=basis)
+    kept = tightest(case, made, knowledge.constants["memory"])
+    quantities["peak_mem_gib"] = most = peak_of(kept, footprint(kept, knowledge.constants["memory"]), knowledge)
+    basis = "; ".join([basis, *kept.notes[len(made.notes) :]])
+    return Answer(id=case.id, quantities=quantities, fits=fits(kept, most), basis=basis)
 
 
 def memory_of(case: Case, knowledge: Knowledge) -> Answer:
@@ -52,10 +51,11 @@ def memory_of(case: Case, knowledge: Knowledge) -> Answer:
     Weights and optimiser are the mean rank's, as the papers that print them count; the peak is the worst rank's. Raises Unsupported.
     """
     named = case.accelerator is not None
-    made = setup(case if named else msgspec.structs.replace(case, accelerator=STAND_IN), knowledge)
+    asked = case if named else msgspec.structs.replace(case, accelerator=STAND_IN)
+    made = split(asked, setup(asked, knowledge), knowledge) if named else setup(asked, knowledge)
     constants = knowledge.constants["memory"]
     taken = footprint(made, constants)
-    peak = _peak(made, taken, knowledge)
+    peak = peak_of(made, taken, knowledge)
     counted = msgspec.structs.replace(held(constants, made), kept=1.0)
     kept = scalar(activations(made.layout, made.work, made.ops, counted))
     plain = msgspec.structs.replace(made.layout, sequence=0.0, recompute=float(NONE))
@@ -67,24 +67,20 @@ def memory_of(case: Case, knowledge: Knowledge) -> Answer:
         "activations_gib": _exactly(kept / GIB),
         "activation_pct_of_baseline": _exactly(100.0 * kept / base),
     }
-    return Answer(id=case.id, quantities=quantities, fits=fits(made, taken) if named else None, basis=basis)
+    return Answer(id=case.id, quantities=quantities, fits=fits(made, peak) if named else None, basis=basis)
 
 
-def fits(made: Setup, taken: MemoryBreakdown) -> bool:
-    """Whether the worst rank's bytes are within what a job can use of the accelerator's memory."""
-    return scalar(taken.total) <= USABLE * scalar(made.machine.capacity)
+def fits(made: Setup, peak: Estimate) -> bool:
+    """Whether it is more likely than not that the peak is within what a job can use: the middle of its range (of logarithms) is. Formulas
+    count the worst moment of every part together, so that ranges reach further down than up."""
+    return math.sqrt(peak.low * peak.high) * GIB <= USABLE * scalar(made.machine.capacity)
 
 
 def spread_groups(made: Setup, known: dict[str, float]) -> tuple[str, ...]:
     """Which residuals the range rests on: dense or mixture, with a chip and an engine that were measured or not."""
     kind = "moe" if made.arch.moe else "dense"
     seen = sum(any(label in known for label in made.labels if label.startswith(start)) for start in ("stack:", "family:"))
-    return (f"{kind}/{'seen' if seen == 2 else 'new'}", kind)
-
-
-def scalar(value: Numbers) -> float:
-    """The one number of an array of one."""
-    return float(np.asarray(value).reshape(-1)[0])
+    return (f"{kind}/{'seen' if seen == 2 and UNNAMED not in made.labels else 'new'}", kind)
 
 
 EXACT_SPREAD = 0.03
@@ -95,7 +91,8 @@ def _exactly(value: float) -> Estimate:
     return spread(value, EXACT_SPREAD, EXACT_SPREAD, "counted")
 
 
-def _peak(made: Setup, taken: MemoryBreakdown, knowledge: Knowledge) -> Estimate:
+def peak_of(made: Setup, taken: MemoryBreakdown, knowledge: Knowledge) -> Estimate:
+    """Peak memory of the worst rank, GiB; wider where the chip and engine were never measured."""
     constants = knowledge.constants["memory"]
     known = any(label in constants.effects["reserve"].effects for label in made.labels if label.startswith("stack:"))
     down, up = constants.spreads["peak_mem_gib"].of(() if known else ("new",))

@@ -36,6 +36,8 @@ class Engine(Record, frozen=True, kw_only=True):
     optimiser_bytes: float = 12.0
     balanced: bool = False
     ampere_attention: bool = False
+    eager: bool = False
+    """Models run as written unless a case says that they are compiled."""
 
 
 MEGATRON = Engine(stack="megatron", mtp=True, again_products=0.1, again_attention=0.0, again_stream=1.0)
@@ -52,8 +54,8 @@ ENGINES: dict[str, Engine] = {
         again_stream=1.0, weight_bytes=0.0,
         recompute="selective",
     ),
-    "deepspeed": Engine(stack="deepspeed", zero=3, reduce=2.0, ampere_attention=True),
-    "pytorch": Engine(stack="pytorch", zero=3, reduce=4.0, weight_bytes=0.0, ampere_attention=True),
+    "deepspeed": Engine(stack="deepspeed", zero=3, reduce=2.0, gradient_bytes=2.0, ampere_attention=True, eager=True),
+    "pytorch": Engine(stack="pytorch", zero=3, reduce=4.0, weight_bytes=0.0, ampere_attention=True, eager=True),
     "litgpt": Engine(stack="litgpt", zero=3, reduce=2.0, gradient_bytes=2.0, optimiser_bytes=4.0, ampere_attention=True),
 }  # fmt: skip
 
@@ -61,7 +63,13 @@ QUANTISE = {"fp8": 5.0, "mxfp8": 4.1, "nvfp4": 5.5, "mxfp4": 4.6, "fp4": 5.0, "i
 """Bytes moved to quantise one element: read in bf16 (twice where a tensor's maximum is found first), written by rows and by columns."""
 
 
-ALIASES = {"pax": "maxtext", "tensorflow": "maxtext", "jax": "maxtext", "megascale": "megatron"}
+ALIASES = {
+    "pax": "maxtext", "t5x": "maxtext", "levanter": "maxtext", "tensorflow": "maxtext", "jax": "maxtext", "jax-toolbox": "maxtext",
+    "megascale": "megatron", "primus": "megatron", "nanotron": "megatron", "megatron-deepspeed": "deepspeed", "gpt-neox": "deepspeed",
+    "colossalai": "deepspeed", "optimum-habana": "deepspeed", "composer": "llm-foundry", "torchtune": "pytorch", "axolotl": "pytorch",
+    "transformers": "pytorch", "huggingface": "pytorch", "accelerate": "pytorch", "trl": "pytorch", "unsloth": "pytorch",
+    "llama-factory": "pytorch", "lightning": "pytorch", "metaseq": "pytorch", "nemo-automodel": "pytorch", "verl": "pytorch",
+}  # fmt: skip
 """Engines whose kernels and schedules are those of another."""
 
 
@@ -75,9 +83,14 @@ UNFUSED_TOKENS = 2048
 """Longest sequences of the time before fused attention."""
 
 
-def unfused(case: Case) -> bool:
-    """Whether attention's scores go through memory: Megatron of 2022 and before (no release named, A100 or V100, short sequences)."""
-    if (case.seq_len or 0) > UNFUSED_TOKENS:
+def unfused(case: Case, gated: bool) -> bool:
+    """Whether attention's scores go through memory: Megatron of 2022 and before on the A100 or V100.
+
+    Told by short sequences, no release, a feed-forward that is not `gated` (those came with fused attention), and a source that counts
+    recomputation or states it, as those of that time did.
+    """
+    if (case.seq_len or 0) > UNFUSED_TOKENS or gated or not (case.recompute or case.flops_convention == "hardware"):
         return False
     old_chip = (case.accelerator or "").startswith(("A100", "V100"))
-    return old_chip and case.engine in ("megatron", "deepspeed", None) and not (case.engine_version or case.engine_detail)
+    old_stack = ALIASES.get(case.engine or "", case.engine) in ("megatron", "deepspeed", None) and case.engine != "megascale"
+    return old_chip and old_stack and not (case.engine_version or case.engine_detail)

@@ -16,6 +16,11 @@ NONE, SELECTIVE, FULL = 0, 1, 2
 """Levels of activation recomputation."""
 
 
+def scalar(value: Numbers) -> float:
+    """The one number of an array of one."""
+    return float(np.asarray(value).reshape(-1)[0])
+
+
 class Layout(Record, frozen=True, kw_only=True):
     """Degrees of parallelism and the batch. Chips = tp x cp x pp x dp; `ep` divides tp x cp x dp.
 

@@ -30,6 +30,8 @@ class Machine(Record, frozen=True, kw_only=True):
     scaleup: Numbers
     fabric: Numbers
     power: Numbers = 1.0
+    axes: Numbers = 1.0
+    """Of the links of a torus, 1 / `axes` join a chip to the neighbours of one ring (TPU pods of two or three dimensions)."""
 
 
 class Workload(Record, frozen=True, kw_only=True):

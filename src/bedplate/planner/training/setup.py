@@ -11,11 +11,12 @@ import re
 
 from bedplate.core.records import Record
 from bedplate.planner.facts.architecture import Architecture, LayerGroup, counted_params
-from bedplate.planner.facts.cases import Case, ModelName, Unsupported
+from bedplate.planner.facts.cases import Case, ModelName, Parallel, Unsupported
 from bedplate.planner.facts.knowledge import Knowledge, machine
 from bedplate.planner.facts.knowledge import model as known_model
 from bedplate.planner.facts.systems import BYTES, Accelerator, Systems
 from bedplate.planner.kernels.limits import attainable
+from bedplate.planner.kernels.wires import scale_up
 
 from .engines import QUANTISE, Engine, engine, unfused
 from .layout import FULL, NONE, SELECTIVE, Layout
@@ -32,11 +33,15 @@ GRAPHED_FROM = "26.06"
 """The release from which mixtures run as whole CUDA graphs on Blackwell."""
 STYLES = ("tp", "sequential")
 """How several accelerators share a model in inference: by tensor, or layers one after the other."""
+UNNAMED = "engine:unnamed"
+"""The label of a case that names no engine."""
 FROZEN = ("lora", "qlora", "adapter", "adapter_v2", "inference")
 USUAL_TOKENS = {False: 8192, True: 4096}
 """Tokens of a sequence in published training of dense models and of mixtures, where a case does not say."""
 STEADY = 4.0
 """Micro-batches a pipeline stage where a case gives no batch: enough for the pipeline to fill."""
+STEP_TOKENS = 4.0 * 2**20
+"""Tokens of a step in published pre-training (Llama 1 and 2; GPT-3 3.2 million, Llama 3 up to 16)."""
 ALPACA_TOKENS, GENERATED_TOKENS = 975.0, 256.0
 """The longest row of litgpt's fine-tuning data set (Alpaca), to which a batch is padded, and what its generation script makes."""
 ADAPTER_SHARE = 0.002
@@ -49,8 +54,6 @@ KEPT_LOW = 0.85
 """Of a gated layer's activations where the inputs of its products are kept in 8 bits (Transformer Engine)."""
 RMS_BYTES = 26.0
 """Kept a token, layer and channel by two RMS norms computed step by step in fp32 (input, its square's root, product)."""
-SCALEUP_GBS = 32.0
-"""GB/s of a chip without a link of its own: PCIe 4.0 x16."""
 
 
 class Setup(Record, frozen=True, kw_only=True):
@@ -73,7 +76,8 @@ def setup(case: Case, knowledge: Knowledge) -> Setup:
     arch = architecture(case, knowledge)
     chip = machine(case, knowledge)
     sold = knowledge.systems.accelerator(chip.name)
-    own = engine(case.engine, chip.kind)
+    staged = case.parallel is not None and case.parallel.zero is not None
+    own = engine(case.engine or ("deepspeed" if staged else None), chip.kind)
     notes: list[str] = []
     seq = _seq(case, arch, notes)
     mtp = own.mtp and "w/o MTP" not in (case.variant or "")
@@ -139,15 +143,20 @@ def _layout(case: Case, arch: Architecture, own: Engine, seq: float, notes: list
     dp = chips / (tp * pp * cp)
     if dp < 1 or dp != int(dp):
         raise Unsupported(f"{chips:.0f} accelerators do not hold tp {tp:.0f} x pp {pp:.0f} x cp {cp:.0f}")
+    if case.gbs and case.gbs < dp and not (given and (given.tp or given.cp or given.dp)):
+        tp = _shared(dp, case.gbs, arch, notes)
+        dp = dp / tp
     mode = (given and given.fsdp) or ""
-    zero = {"full": 3, "hybrid": 3, "shard_grad_op": 2, "none": 1}.get(mode, own.zero)
+    zero = {"full": 3, "hybrid": 3, "shard_grad_op": 2, "none": 1}.get(mode, _stage(given, own))
     ep = float((given and given.ep) or _expert_default(arch, zero, chips / pp, notes))
-    gbs = float(case.gbs or (case.tokens_per_step or 0.0) / seq or dp * (case.grad_accum or (STEADY * pp if pp > 1 else 1.0)))
+    gbs = float(case.gbs or (case.tokens_per_step or 0.0) / seq or dp * (case.grad_accum or _usual_accum(case, dp, pp, zero, seq)))
     mbs, accum = _batch(case, own, gbs / dp, pp, zero)
-    level = case.recompute or _recompute_default(case, own, notes)
+    if pp > 1 and not (given and (given.vp or given.pp_schedule)):
+        vp = _interleaved(arch, pp, accum)
+    level = case.recompute or _recompute_default(case, arch, own, notes)
     shard = float((given and given.fsdp_degree) or (dp * cp if mode != "hybrid" else min(8.0, dp * cp)))
     said = given.sequence_parallel if given else None
-    sequence = said if said is not None else not (unfused(case) and level == "full")
+    sequence = said if said is not None else not (unfused(case, arch.gated) and level == "full")
     offload = bool(case.cpu_offload) or (own.offloads and level == "selective")
     schedule = ((given and given.pp_schedule) or "").lower()
     return Layout(
@@ -157,11 +166,48 @@ def _layout(case: Case, arch: Architecture, own: Engine, seq: float, notes: list
     )  # fmt: skip
 
 
-def _recompute_default(case: Case, own: Engine, notes: list[str]) -> str:
+def _shared(ranks: float, gbs: float, arch: Architecture, notes: list[str]) -> float:
+    """Tensor parallelism where there are fewer sequences than ranks: enough, in a power of two, for each group of ranks to have one."""
+    enough = 2 ** math.ceil(math.log2(ranks / gbs))
+    tp = math.gcd(enough, int(ranks), max(arch.n_heads, 1))
+    if tp > 1:
+        notes.append(f"tensor parallelism of {tp} assumed: there are fewer sequences than accelerators")
+    return float(tp)
+
+
+def _stage(given: Parallel | None, own: Engine) -> int:
+    """What a case says is sharded, by ZeRO's stages (`ZeRO-2 (Pos+g)`, a number; a baseline shards nothing), else the engine's default."""
+    said = "" if given is None or given.zero is None else str(given.zero)
+    found = re.search(r"[0-3]", said)
+    return int(found[0]) if found else 0 if said else own.zero
+
+
+def _usual_accum(case: Case, dp: float, pp: float, zero: int, seq: float) -> float:
+    """Micro-batches a rank where a case tells no batch: enough to fill a pipeline, and in pre-training for the usual tokens of a step."""
+    least = STEADY * pp if pp > 1 else 1.0
+    if case.mbs or case.local_batch or zero >= 3 or case.task not in (None, "pretrain"):
+        return least
+    return max(least, math.ceil(STEP_TOKENS / (seq * dp)))
+
+
+def _interleaved(arch: Architecture, pp: float, accum: float) -> float:
+    """Virtual stages of a pipeline whose source names none: one where it has micro-batches enough, else as many as keep it busiest.
+
+    Weighs the bubble (pp-1)/(vp x accum) against the unevenness of layers, embedding and head cut into pp x vp chunks.
+    """
+    blocks = sum(group.count for group in arch.groups) + 2.0
+    if accum >= STEADY * pp:
+        return 1.0
+    return min(
+        range(1, max(int(blocks / pp), 1) + 1), key=lambda vp: (pp - 1.0) / (vp * accum) + math.ceil(blocks / (pp * vp)) * pp * vp / blocks
+    )
+
+
+def _recompute_default(case: Case, arch: Architecture, own: Engine, notes: list[str]) -> str:
     level = own.recompute
-    if case.flops_convention == "hardware" or (unfused(case) and case.kind == "train_step"):
+    if case.flops_convention == "hardware" or (unfused(case, arch.gated) and case.kind == "train_step"):
         level = "full"
-    if own.stack == "litgpt" and (case.technique == "inference" or (case.n_accel or 1) > 1):
+    if own.stack == "litgpt" and case.kind == "memory" and (case.technique == "inference" or (case.n_accel or 1) > 1):
         level = "full"
     if level != "none":
         notes.append(f"{level} recomputation assumed, the engine's default")
@@ -196,7 +242,7 @@ def _workload(case: Case, arch: Architecture, chip: Accelerator, own: Engine, se
     precision = case.precision or "bf16"
     low = precision in QUANTISE and chip.peak(precision) != chip.peak("bf16")
     pure = bool(case.parallel and case.parallel.fsdp_mixed_precision == "pure")
-    old = unfused(case)
+    old = unfused(case, arch.gated)
     return Workload(
         seq=seq,
         low=float(low),
@@ -259,15 +305,25 @@ def _machine(case: Case, chip: Accelerator, sold: Accelerator, knowledge: Knowle
         memory=chip.mem_gbs * 1e9,
         capacity=chip.mem_gb * 2.0**30,
         domain=_domain(chip, chips, slices),
-        scaleup=(chip.scaleup_gbs or SCALEUP_GBS) * 1e9,
+        scaleup=scale_up(chip, chips)[1] * 1e9,
         fabric=_fabric(case, chip, knowledge.systems) / 8 * 1e9,
         power=(chip.tdp_w / sold.tdp_w) if chip.tdp_w and sold.tdp_w else 1.0,
+        axes=_axes(chip),
     )
+
+
+FLAT_POD = 256
+"""Chips of the largest pod whose torus has two dimensions (TPU v2, v5e, v6e); v3's has two and more chips, later ones have three."""
+
+
+def _axes(chip: Accelerator) -> float:
+    """Dimensions of the torus that joins the chips; 1 where switches do."""
+    return 1.0 if chip.kind != "tpu" else 2.0 if chip.scaleup_domain <= FLAT_POD or chip.name == "TPU-v3" else 3.0
 
 
 def _domain(chip: Accelerator, chips: int, slices: int) -> float:
     """Chips that share the scale-up network: all where they fit; else the largest power of two (an NVL72 rack runs jobs of 64)."""
-    most = max(chip.scaleup_domain, 1)
+    most = scale_up(chip, chips)[0]
     if slices > 1:
         return chips / slices
     return float(chips) if chips <= most else 2.0 ** math.floor(math.log2(most))
@@ -297,9 +353,10 @@ def _labels(case: Case, own: Engine, arch: Architecture, chip: Accelerator) -> t
         labels += [f"release:{release}", *(["graphed"] if release >= GRAPHED_FROM and generation in BLACKWELL else [])]
     dropping = "drop" in (case.variant or "") and "dropless" not in (case.variant or "")
     marks = {
-        "era:2022": unfused(case),
+        "era:2022": unfused(case, arch.gated),
+        UNNAMED: case.engine is None,
         "ampere-attention": own.ampere_attention and chip.kind == "gpu" and generation not in ("A100", "V100"),
-        "eager": case.compile is False,
+        "eager": case.compile is False or (own.eager and case.compile is None and case.kind == "train_step"),
         "autocast": (case.precision_detail or "").startswith("amp"),
         "token-drop": dropping or case.token_drop is True,
         "async-tp": bool(case.parallel and case.parallel.async_tp),

@@ -56,7 +56,8 @@ def step(layout: Layout, work: Workload, ops: Operations, machine: Machine, rate
     attend = compute.attention(layout, work, ops, machine, rates, tokens)
     stream = compute.stream(layout, work, ops, machine, rates, tokens)
     loss = head + stream_seconds(tokens * ops.vocab / layout.tp * rates.loss, machine.memory)
-    tensor = traffic.tensor(layout, ops, net, rates, tokens)
+    ring = net._replace(scaleup=net.scaleup / np.where(np.asarray(layout.tp) < layout.chips, machine.axes, 1.0))
+    tensor = traffic.tensor(layout, ops, ring, rates, tokens)
     context = traffic.context(layout, ops, net, rates, tokens, attend.total)
     expert = traffic.expert(layout, ops, net, rates, tokens)
     busy = products.total + attend.total + stream.total + tensor + context + expert
