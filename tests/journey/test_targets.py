@@ -1,4 +1,4 @@
-"""One project file on two targets: SQLite and files here, PostgreSQL and S3 there, by `--target` alone."""
+"""One project file on two targets: SQLite and files here, PostgreSQL, S3 and Redis there, by `--target` alone."""
 
 from __future__ import annotations
 
@@ -13,16 +13,17 @@ from typing import Any
 
 import pytest
 from real_servers import S3Server, new_postgres
+from redis_process import RedisServer
 
 STEPS = {"flown", "departures", "carrier_delay", "late", "good_enough"}
 
 
 @pytest.fixture
-def shared(postgres_url: str, s3_server: S3Server) -> str:
+def shared(postgres_url: str, s3_server: S3Server, redis_server: RedisServer) -> str:
     """Settings of a target that nobody has used."""
     schema = f"week_{os.urandom(4).hex()}"
     store = f"s3://{s3_server.bucket()}/team?endpoint={s3_server.endpoint}"
-    return f'[target.shared]\ncatalog = "{postgres_url}?schema={schema}"\nstore = "{store}"\n'
+    return f'[target.shared]\ncatalog = "{postgres_url}?schema={schema}"\nstore = "{store}"\nonline = "{redis_server.url}"\n'
 
 
 def versions(someone: Any, *words: str) -> dict[str, str]:
