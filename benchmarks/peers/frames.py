@@ -1,4 +1,6 @@
-"""The data: rows with numbers, times and text, drawn from a fixed seed. `frames.py table N` and `frames.py drift N` write Arrow files."""
+"""The data: rows with numbers, times and text, drawn from a fixed seed. `frames.py table N`, `drift N` and
+`events N` write Arrow files.
+"""
 
 from __future__ import annotations
 
@@ -27,10 +29,21 @@ def drift(n: int, shift: float) -> pl.DataFrame:
     return pl.DataFrame(columns)
 
 
+def events(n: int) -> pl.DataFrame:
+    """n events of n/100 entities, as they come: the entity as a number and as text, a time in some four months, three floats."""
+    who = rng.integers(0, n // 100, n)
+    times = pl.Series(rng.integers(0, 10**13, n)).cast(pl.Datetime("us"))
+    columns: dict[str, object] = {"number": who, "text": pl.Series(who).cast(pl.String), "time": times}
+    return pl.DataFrame(columns | {f"x{i}": rng.normal(size=n) for i in range(3)})
+
+
 if __name__ == "__main__":
     what, rows = sys.argv[1], int(sys.argv[2])
     if what == "table":
         table(rows).write_ipc("frame.arrow")
+    elif what == "events":
+        events(rows).write_ipc("events.arrow")
+        events(rows).head(rows // 10).select("number", "text", "time").write_ipc("labels.arrow")
     else:
         drift(rows, 0.0).write_ipc("before.arrow")
         drift(rows, 0.2).write_ipc("now.arrow")

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from .core.model import Model
     from .core.parameters import Secret, daily, hourly, tune, use
     from .core.project import Project
-    from .core.sources import Files, Package
+    from .core.samples import Samples
+    from .core.sources import Files, Http, Package, Redis, Sql
     from .core.workload import Workload
     from .planner.asking.questions import Batch, Cost, Finetune, Limits, Serve, Site, Train
 
@@ -32,14 +33,18 @@ _HOME = {
     "Features": "core.features",
     "Files": "core.sources",
     "Finetune": "planner.asking.questions",
+    "Http": "core.sources",
     "Limits": "planner.asking.questions",
     "Model": "core.model",
     "Package": "core.sources",
     "Pickle": "core.kinds",
     "Project": "core.project",
+    "Redis": "core.sources",
+    "Samples": "core.samples",
     "Secret": "core.parameters",
     "Serve": "planner.asking.questions",
     "Site": "planner.asking.questions",
+    "Sql": "core.sources",
     "Train": "planner.asking.questions",
     "Workload": "core.workload",
     "daily": "core.parameters",
@@ -58,14 +63,18 @@ __all__ = [
     "Features",
     "Files",
     "Finetune",
+    "Http",
     "Limits",
     "Model",
     "Package",
     "Pickle",
     "Project",
+    "Redis",
+    "Samples",
     "Secret",
     "Serve",
     "Site",
+    "Sql",
     "Train",
     "Workload",
     "daily",

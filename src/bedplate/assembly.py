@@ -20,37 +20,44 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import msgspec
 
 from .catalog.catalog import Catalog
+from .catalog.database import Database
+from .catalog.places import database_at
 from .compute import machine
-from .compute.executor import Executor, Handle, Spent
-from .core.clock import SystemClock
+from .compute.executor import Executor, Handle
+from .core.clock import MACHINE, SystemClock, clock_of
 from .core.config import Config, resolve
 from .core.config import watts as read_watts
-from .core.errors import BedplateError, UserError
-from .core.records import Cause, Outcome, Task
-from .core.units import byte_count, dollars_per_hour
+from .core.errors import UserError
+from .core.extras import load
+from .core.kinds import Kind
+from .core.records import Outcome, Task
+from .core.units import byte_count, dollars_per_hour, seconds
 from .core.workload import Workload, machines
 from .pipeline.ask import known
 from .pipeline.ask import tables as ask_tables
 from .pipeline.code.behind import Behind
 from .pipeline.code.load import Loaded, find_project, load_project
 from .pipeline.code.origin import is_installed
+from .pipeline.due.work import DueWork
 from .pipeline.execute import Execution
 from .pipeline.handlers import Handler
 from .pipeline.opened import Opened
 from .pipeline.owner import check_owner
 from .pipeline.plan import Expect
+from .pipeline.ranks.group import ranks_of
 from .pipeline.served import served
 from .pipeline.standing import Shown, shown
 from .pipeline.wiring.graph import Graph
 from .pipeline.wiring.graph import build as build_graph
 from .pipeline.wiring.services import only_service
+from .pipeline.working import Worker
 from .pipeline.workspace import Parts, Workspace
 from .planner.asking.questions import Question
 from .planner.asking.sizing import Sizing
 from .planner.facts.knowledge import Knowledge
 from .planner.forecasts.expected import Expected
 from .planner.money.mix import Solve
-from .stages.ingest import Ingest, list_source
+from .stages.ingest import Doors, Ingest
 from .stages.monitor.handler import Watch
 from .stages.monitor.shelf import ServiceShelf
 from .stages.prepare import Prepare
@@ -58,8 +65,14 @@ from .stages.train.card import card
 from .stages.train.facts import gather
 from .stages.train.handler import Train
 from .stages.validate.handler import Validate
+from .storage.cache import FOLDER as CACHE
+from .storage.cache import Cache
 from .storage.local import local_store
 from .storage.models import ModelShelf
+from .storage.online import open_online
+from .storage.places import bucket_at, copies_of, folder_at
+from .storage.remote import remote_store
+from .storage.shelf import Shelf
 from .storage.store import Store
 from .storage.systems import HOME, load_architectures, load_config, load_constants, load_systems
 
@@ -67,11 +80,7 @@ if TYPE_CHECKING:
     from .stages.monitor.bring import Brought
     from .stages.monitor.report import Report
 
-CATALOGS = {"sqlite": "bedplate.catalog.backends.sqlite"}
-STORES = ("file",)
-_SETTINGS_PAGE = "see docs/reference/settings.md"
 _NOT_PRELOADED = ("bedplate", "builtins", "__main__")
-_TASKS = msgspec.json.Decoder(Task)
 _SHORT_S = 0.1
 """Inline, what took less than this is made again where the process died before it was committed."""
 EXECUTORS = {"local": "bedplate.compute.local", "inline": "bedplate.compute.inline"}
@@ -88,6 +97,10 @@ class OpenProject(Workspace):
         node = self.graph.nodes.get(self.graph.makers.get(found.version.artifact, ""))
         said = (node.declaration.function.__doc__ or "") if node else ""
         return msgspec.structs.replace(found, card=card(gather(self.catalog, found.version.ref, said)))
+
+    def due(self) -> DueWork:
+        """Due work: `.plan()` says what is due, what waits for when and why; `.turn()` does what is due (`bedplate run --due`)."""
+        return DueWork(self, self.watch)
 
     def labels(self, file: str | Path, service: str = "") -> Brought:
         """Add the labels in a file (CSV, Parquet or JSON lines) to those of a service, by default the only one (`bedplate labels`).
@@ -112,7 +125,7 @@ class OpenProject(Workspace):
         monitor = _monitor("watched")
         threshold, goal = float(self.config["drift_psi"]), node.declaration.p95_s
         since = since.replace(tzinfo=UTC) if since is not None and since.tzinfo is None else since
-        asked = monitor.Asked(service=node.name, since=since, by=by, threshold=threshold, goal_p95_s=goal)
+        asked = monitor.Asked(service=node.name, since=since, by=by, threshold=threshold, goal_p95_s=goal, views=self.graph.views(node))
         report: Report = monitor.watched(self.store, self.catalog, asked)
         monitor.note_drift(self.catalog, report, now)
         if html is not None:
@@ -152,7 +165,7 @@ class Kept(NamedTuple):
 def open_record(given: str | None, target: str = "") -> Kept:
     """The record of the project that a verb is about, to look at. Raises UserError where there is no project file."""
     config = configure(find_project(Path.cwd(), given), target)
-    return Kept(config, Catalog.open(open_database(config, makes=False), SystemClock()))
+    return Kept(config, Catalog.open(open_database(config, makes=False), clock_of(config)))
 
 
 def configure(project_file: Path, target: str = "") -> Config:
@@ -191,12 +204,7 @@ def size(question: Question, folder: str | Path | None = None) -> Sizing:
 
 def solver() -> Solve:
     """What solves a linear programme. Raises UserError where it is not installed."""
-    try:
-        solve: Solve = importlib.import_module("bedplate.planner.backends.highs").solve
-    except ModuleNotFoundError as error:
-        raise UserError(
-            "a load curve needs a solver", why=f"{error.name} is not installed", next="pip install 'bedplate[solver]'"
-        ) from None
+    solve: Solve = load("bedplate.planner.backends.highs", "a load curve", "solver").solve
     return solve
 
 
@@ -207,17 +215,20 @@ def build(config: Config, *, pickles: bool = True, makes: bool = True) -> OpenPr
 
 def assemble(config: Config, loaded: Loaded, *, pickles: bool = True, makes: bool = True) -> OpenProject:
     """The workspace of a project that is loaded already. Raises Refused where the state is another project's."""
-    clock = SystemClock()
+    database = open_database(config, makes=makes)
+    clock = database.clock if config["clock"] == MACHINE else clock_of(config)
     rng = random.SystemRandom()
     graph = build_graph(loaded.project)
-    catalog = Catalog.open(open_database(config, makes=makes), clock)
+    catalog = Catalog.open(database, clock)
     check_owner(catalog, graph.project_name, config.project_file)
     store = open_store(config, pickles=pickles, makes=makes, loaded=loaded)
+    doors = open_doors(config)
     return OpenProject(
         Parts(
             config=config, loaded=loaded, graph=graph, catalog=catalog, store=store, clock=clock,
-            random_bits=rng.getrandbits, handlers=handlers(), list_source=list_source,
+            random_bits=rng.getrandbits, handlers=handlers(doors), list_source=doors.listed,
             executor=lambda stopping: make_executor(config, loaded, graph, stopping), process_started=machine.started,
+            online=lambda: open_online(config["online"], config.state, graph.project_name),
             warehouse=lambda query: ask(catalog, store, query), expect=expecting(config),
         )
     )  # fmt: skip
@@ -257,52 +268,57 @@ def expecting(config: Config) -> Expect | None:
     return expect
 
 
-def handlers() -> dict[str, Handler]:
+def open_doors(config: Config) -> Doors:
+    """What lists and reads the sources of a target."""
+    return Doors(config.folder, config.state / "downloads", SystemClock(), config["allow_networks"])
+
+
+def handlers(doors: Doors) -> dict[str, Handler]:
     """Decorator -> the stage that runs it."""
     prepare = Prepare()
     return {
-        "ingest": Ingest(), "prepare": prepare, "features": prepare, "step": prepare,
+        "ingest": Ingest(doors), "prepare": prepare, "features": prepare, "step": prepare,
         "train": Train(), "check": Validate(), "watch": Watch(),
     }  # fmt: skip
 
 
-def open_database(config: Config, *, makes: bool = True) -> Any:
+def open_database(config: Config, *, makes: bool = True) -> Database:
     """The catalog's database by URL; where there is none yet it is made, or an empty one is shown."""
-    scheme, _, place = config["catalog"].partition("://")
-    if scheme not in CATALOGS:
-        raise UserError(
-            f"catalog '{config['catalog']}' is not known", why=f"known: {', '.join(CATALOGS)}://", next="see docs/reference/settings.md"
-        )
-    path = Path(place.removeprefix("/") if place.startswith("//") else place)
-    return importlib.import_module(CATALOGS[scheme]).open_database(path, makes=makes)
+    return database_at(config["catalog"], makes=makes)
 
 
 def open_store(config: Config, *, pickles: bool = True, makes: bool = True, loaded: Loaded | None = None) -> Store:
     """The store by URL, with a shelf for each kind; a server has none for pickles. `loaded` is whose code is behind its models."""
-    scheme, _, place = config["store"].partition("://")
-    if scheme not in STORES:
-        raise UserError(
-            f"store '{config['store']}' is not known", why=f"known: {', '.join(STORES)}://", next="see docs/reference/settings.md"
-        )
-    root = Path(place)
-    models = ModelShelf(root, Behind(loaded) if loaded else None)
-    return local_store(root, {"model": models, "service": ServiceShelf(root)}, pickles=pickles, makes=makes)
+    bucket = bucket_at(config["store"], proves=makes)
+    root = copies_of(bucket, config.state) if bucket else folder_at(config["store"])
+    shelves: dict[Kind, Shelf] = {"model": ModelShelf(root, Behind(loaded) if loaded else None), "service": ServiceShelf(root, bucket)}
+    if bucket is None:
+        return local_store(root, shelves, pickles=pickles, makes=makes, cache=open_cache(config))
+    return remote_store(root, bucket, shelves, pickles=pickles, makes=makes, cache=open_cache(config))
+
+
+def open_cache(config: Config) -> Cache | None:
+    """The cache tier of a target; None where the setting says that there is none."""
+    most = byte_count(config["cache"])
+    return Cache(config.state / CACHE, most) if most else None
 
 
 def make_executor(config: Config, loaded: Loaded, graph: Graph, stopping: Callable[[], bool]) -> Executor:
     """The executor of a target; `stopping` says whether the run was asked to stop, for steps that run in this process."""
     kind = config["compute"]
     if kind not in EXECUTORS:
-        raise UserError(f"compute '{kind}' is not known", why=f"known: {', '.join(EXECUTORS)}", next=_SETTINGS_PAGE)
+        raise UserError(f"compute '{kind}' is not known", why=f"known: {', '.join(EXECUTORS)}", next="see docs/reference/settings.md")
     module = importlib.import_module(EXECUTORS[kind])
     watts = read_watts(config["watts"])
     if kind == "inline":
-        handle = Worker(stopping, execution(config, loaded, graph, stopping, stages_from_s=_SHORT_S))
+        own = execution(config, loaded, graph, stopping, stages_from_s=_SHORT_S)
+        handle = Worker(stopping, lambda _task: own, run_group, own)
         inline: Executor = module.InlineExecutor(handle, watts_per_cpu=watts / machine.cpu_count())
         return inline
     local: Executor = module.LocalExecutor(
         [sys.executable, "-m", "bedplate.interfaces.worker"], cpu=float(config["cpu"]), memory_bytes=byte_count(config["memory"]),
         log_limit_bytes=byte_count(config["log_limit"]), watts=watts, preload=preload(loaded),
+        gpu=int(config["gpus"]),
     )  # fmt: skip
     return local
 
@@ -320,42 +336,32 @@ def preload(loaded: Loaded) -> list[str]:
 
 
 def worker_handler(stopping: Callable[[], bool]) -> Handle:
-    """What a worker does with a task: load the project once, run the step, answer with its outcome."""
-    return Worker(stopping)
+    """What a worker does with a task: load the project once, run the step (or see to its ranks), answer with its outcome."""
 
-
-class Worker:
-    """Loads the project of its first task, unless it is given, and keeps it for the rest."""
-
-    def __init__(self, stopping: Callable[[], bool], execution: Execution | None = None) -> None:
-        self._stopping = stopping
-        self._execution = execution
-
-    def __call__(self, payload: bytes, report: Callable[[bytes], None]) -> bytes:
-        task = _TASKS.decode(payload)
-        if self._execution is None:
-            try:
-                self._execution = self._load(task)
-            except BedplateError as error:  # it loaded for the controller: it was edited since
-                cause: Cause = "user" if isinstance(error, UserError) else "world"
-                raise Spent(msgspec.json.encode(Outcome(attempt=task.attempt, task=task, cause=cause, message=str(error)))) from error
-        outcome = self._execution.run(task, report)
-        answer = msgspec.json.encode(outcome, enc_hook=str)
-        if not outcome.ok:
-            raise Spent(answer)
-        return answer
-
-    def _load(self, task: Task) -> Execution:
+    def load(task: Task) -> Execution:
         config = configure(Path(task.project_file), task.target)
         loaded = load_project(config.project_file)
-        return execution(config, loaded, build_graph(loaded.project), self._stopping)
+        return execution(config, loaded, build_graph(loaded.project), stopping)
+
+    return Worker(stopping, load, run_group)
+
+
+def run_group(task: Task, stopping: Callable[[], bool], report: Callable[[bytes], None]) -> Outcome:
+    """Run a step with `workers=` on its ranks, each a worker of an executor that this process supervises."""
+    config = configure(Path(task.project_file), task.target)
+    kept = open_store(config).checkpoints(task.cache_key, int(config["checkpoints"]))
+    return ranks_of(
+        task, stopping, report, command=[sys.executable, "-m", "bedplate.interfaces.worker"], clock=clock_of(config),
+        patience_s=seconds(config["rank_timeout"]), newest=kept.newest,
+    )  # fmt: skip
 
 
 def execution(config: Config, loaded: Loaded, graph: Graph, stopping: Callable[[], bool], *, stages_from_s: float = 0.0) -> Execution:
     """What runs the steps of a loaded project in this process."""
+    doors = open_doors(config)
     return Execution(
-        loaded, graph, open_store(config, loaded=loaded), handlers(), clock=SystemClock(), stopping=stopping,
-        keep_checkpoints=int(config["checkpoints"]), opened=_opened(), stages_from_s=stages_from_s, list_source=list_source,
+        loaded, graph, open_store(config, loaded=loaded), handlers(doors), clock=clock_of(config), stopping=stopping,
+        keep_checkpoints=int(config["checkpoints"]), opened=_opened(), stages_from_s=stages_from_s, list_source=doors.listed,
     )  # fmt: skip
 
 

@@ -118,7 +118,7 @@ class Place:
             append=lambda name, frame: self.store.log(name).append(frame),
             listing=self.listing,
             events=self.events,
-            describe=lambda version, wanted: {"mean": "float"},
+            describe=lambda view: {"mean": "float"},
             **rest,
         )
 

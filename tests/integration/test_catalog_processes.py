@@ -59,7 +59,8 @@ def test_eight_processes_commit_at_once(tmp_path: Path, record_property: Any) ->
     catalog = reopened(path)
     assert acknowledged == {version.ref for version in catalog.artifacts.versions("shared", 1000)}
     assert {version.number for version in catalog.artifacts.versions("shared", 1000)} == set(range(1, 201))
-    assert len([event for _, event in catalog.events.since() if event.kind == "catalog.migrated"]) == 1
+    migrated = [event.subject for _, event in catalog.events.since() if event.kind == "catalog.migrated"]
+    assert len(migrated) == len(set(migrated)) > 0
     assert_whole(catalog)
     catalog.close()
 

@@ -23,6 +23,7 @@ from bedplate import Model
 from bedplate.core.errors import CorruptError, UserError
 from bedplate.stages.train import handler
 from bedplate.storage import flavours
+from bedplate.storage.foreign import Foreign
 from bedplate.storage.models import ModelShelf, stored_of
 from bedplate.storage.shelf import Save
 
@@ -219,3 +220,13 @@ def test_missing_labels_are_said_in_scikit_learns_words_that_the_train_handler_k
     with pytest.raises(ValueError, match=handler._MISSING[0]) as caught:
         LogisticRegression().fit(x, y)
     assert "labels" in handler._unfit("late", str(caught.value)).what
+
+
+def test_a_forged_archive_is_told_as_one(tmp_path):
+    """An archive whose description says what skops does not expect: corrupt, never a bug of ours."""
+    for number, schema in enumerate(('{"__class__": "system", "__module__": "os", "__loader__": "ObjectNode"}', "[]", "{")):
+        path = tmp_path / f"{number}.skops"
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr("schema.json", schema)
+        with pytest.raises((CorruptError, UserError)):
+            flavours.find("sklearn").opened(Foreign(path=path))

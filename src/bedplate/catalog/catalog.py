@@ -14,6 +14,7 @@ from bedplate.core.records import Attempt, Event, Step, Version
 from .artifacts import Artifacts
 from .commit import Commit, write_commit, write_skip
 from .database import Database, Result
+from .due import Due
 from .events import Events
 from .leases import Leases
 from .lineage import Lineage, lineage_of
@@ -22,6 +23,7 @@ from .models import Models
 from .runs import Runs, write_attempt, write_steps
 from .services import Services
 from .sources import Sources
+from .spending import Spending
 
 
 class Catalog:
@@ -36,11 +38,17 @@ class Catalog:
         self.events = Events(database)
         self.services = Services(database)
         self.sources = Sources(database)
+        self.due = Due(database)
+        self.spending = Spending(database)
 
     @classmethod
     def open(cls, database: Database, clock: Clock) -> Catalog:
         """Open the record, bringing an older one up to date. Raises Refused for a newer one, CatalogError for a damaged one."""
-        applied = migrate(database)
+        try:
+            applied = migrate(database)
+        except BaseException:
+            database.close()
+            raise
         catalog = cls(database)
         if applied:
             catalog.events.add(Event(kind="catalog.migrated", subject=f"schema {applied[-1]}", at=clock.now()))

@@ -6,6 +6,7 @@ A backend is done when `bedplate.testing.catalog_contract` passes against the re
   undoes all of it, and may call `work` again after a conflict: `work` reads and writes the database and nothing else.
   A `transact` inside a `transact` joins it. `snapshot(work)` is the same for reading one moment.
 * A query outside both is a transaction of its own.
+* `clock` is what all who share the record go by.
 * It waits for other processes with jitter, and gives up with BusyError.
 * Whatever the engine raises comes out as CatalogError (the world's fault) or InternalError (our SQL).
 * It may be used by several threads (one at a time goes in) and after a fork (a child gets a connection of its own).
@@ -13,8 +14,10 @@ A backend is done when `bedplate.testing.catalog_contract` passes against the re
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Protocol, TypeVar
+
+from bedplate.core.clock import Clock
 
 Row = tuple[Any, ...]
 Value = str | int | float | None
@@ -32,6 +35,11 @@ class Database(Protocol):
     @property
     def engine(self) -> str:
         """What it is and how it keeps commits safe, for people."""
+        ...
+
+    @property
+    def clock(self) -> Clock:
+        """What all who share this record go by: machines whose own clocks differ agree on when a lease has expired."""
         ...
 
     def rows(self, query: str, **values: Value) -> list[Row]:
@@ -68,6 +76,18 @@ class Database(Protocol):
 
     def apply(self, number: int, script: str) -> bool:
         """Apply a migration alone, in one transaction; False where another process was first."""
+        ...
+
+    def tables(self) -> dict[str, tuple[str, ...]]:
+        """Every table with its columns, in an order in which they may be filled: who is referred to comes first."""
+        ...
+
+    def dump(self, table: str) -> Iterator[Row]:
+        """Every row of a table, its columns in their order; within a `snapshot`."""
+        ...
+
+    def fill(self, table: str, columns: Sequence[str], rows: Iterable[Row]) -> None:
+        """Put these rows in the place of what a table has; within a `transact`."""
         ...
 
     def faults(self) -> list[str]:

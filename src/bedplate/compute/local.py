@@ -30,6 +30,7 @@ from .executor import Ended, Job, Progress
 from .frames import ANSWER, BROKEN, FAILED, JOB, PROGRESS, WHERE_ARE_YOU, Exited, Spawned, pack, split_account
 from .joblog import JobLog
 from .meter import Meter
+from .nvml import Accelerators
 from .running import Key, Running
 from .slots import Slots
 
@@ -60,7 +61,7 @@ class LocalExecutor:
         self._preload = tuple(preload)
         self._log_limit = log_limit_bytes
         self._clock = clock or SystemClock()
-        self._meter = Meter(watts / cpus)
+        self._meter = Meter(watts / cpus, accelerators=Accelerators() if gpu else None)
         self._numbers = itertools.count()
         self._servers: dict[int, ServerEnd] = {}
         self._workers: dict[int, WorkerEnd] = {}
@@ -156,7 +157,8 @@ class LocalExecutor:
                 return worker
         while self._idle and len(self._workers) >= math.ceil(self._total.cpu):
             self._let_go(self._idle.pop(0)[1])
-        environ = {"CUDA_VISIBLE_DEVICES": ",".join(map(str, key[2]))} if self._total.gpu else {}
+        order = {"CUDA_DEVICE_ORDER": "PCI_BUS_ID"}  # the driver's numbers, which its meters go by
+        environ = {"CUDA_VISIBLE_DEVICES": ",".join(map(str, key[2])), **order} if self._total.gpu else {}
         server = self._server_for(key[1])
         try:
             worker = WorkerEnd(next(self._numbers), server, environ, self._loop.watch, self._on_frame, self._on_output)

@@ -48,7 +48,7 @@ class Running:
     def ended(self, now: float, meter: Meter, payload: bytes) -> Ended:
         """The record of its end, with what it took."""
         cpu_s = max(0.0, self.worker.cpu_s - self._cpu_before)
-        joules, basis = meter.energy(self._energy_before, meter.read(), cpu_s)
+        joules, basis = meter.energy(self._energy_before, meter.read(), cpu_s, self.key[2])
         usage = Usage(
             wall_s=now - (self.began if self.began is not None else now),
             cpu_s=cpu_s,

@@ -48,10 +48,10 @@ def whole(text: str) -> int:
     return int(text)
 
 
-def embedded(text: str) -> str:
-    """Where online features are read: inside the server, the only place there is yet. Raises UserError."""
-    if text != "embedded":
-        raise UserError(f"'{text}' is not known", why="known: embedded", next="leave it out, or write 'embedded'")
+def online(text: str) -> str:
+    """Read where online features are: `embedded`, or the address of a Redis. Raises UserError."""
+    if text != "embedded" and not text.startswith(("redis://", "rediss://", "unix://")):
+        raise UserError(f"'{text}' is not known", why="known: embedded, redis://HOST:PORT/DB", next="leave it out, or write 'embedded'")
     return text
 
 
@@ -65,18 +65,41 @@ def watts(text: str) -> float:
 
 SETTINGS = (
     Setting("state", ".bedplate", "Folder of the state, relative to the project file."),
-    Setting("catalog", "sqlite:///{state}/catalog.db", "Where the record is kept."),
-    Setting("store", "file://{state}/store", "Where bytes and tables are kept."),
-    Setting("online", "embedded", "Where online features are read: `embedded`, inside the server.", embedded),
+    Setting(
+        "catalog",
+        "sqlite:///{state}/catalog.db",
+        "Where the record is kept: `sqlite:///FILE`, or `postgresql://USER@HOST/DATABASE?schema=NAME`.",
+    ),
+    Setting(
+        "store",
+        "file://{state}/store",
+        "Where bytes and tables are kept: `file://FOLDER`, or a bucket, `s3://BUCKET/FOLDER`, `gs://` or `az://`.",
+    ),
+    Setting(
+        "online",
+        "embedded",
+        "Where online features are read: `embedded` (a file in the state folder), or `redis://HOST:PORT/DB`, shared by machines.",
+        online,
+    ),
     Setting("compute", "local", "Where steps run: `local` (a fork server and its workers) or `inline` (this process)."),
     Setting("price", "0 USD/hour", "What an hour of this target costs.", dollars_per_hour),
     Setting("machines", "none", "What this target has for declared workloads, as `8 x h100`: so many of an accelerator or node.", machines),
     Setting("cpu", "0", "Processors to use at once; 0 is all of this machine.", number),
+    Setting("gpus", "0", "Accelerators that steps with `gpu=` may use at once, numbered as the driver does.", whole),
     Setting("memory", "0 B", "Memory to use at once; 0 is all of this machine.", byte_count),
     Setting("watts", "65 W", "Power of one busy machine where no meter is readable; energy from it is labelled `assumed`.", watts),
     Setting("lease", "15 s", "How long a writer's lease holds without a sign of life.", seconds),
+    Setting("look", "1 min", "How often `bedplate run --due --loop` looks for due work, at least.", seconds),
+    Setting(
+        "clock",
+        "machine",
+        "What time it is: the `machine`'s, or that of a file beside the project that says it (`2017-12-01T02:00:00Z`) and counts on from "
+        "when it was written.",
+    ),
     Setting("log_limit", "10 MB", "How much of a step's output is kept; the rest is counted.", byte_count),
     Setting("checkpoints", "3", "How many checkpoints of a training step are kept.", whole),
+    Setting("rank_timeout", "30 s", "How long a rank of a step with `workers=` may give no sign of life, or let the others wait.", seconds),
+    Setting("cache", "10 GB", "How much of tables is kept as Arrow files, to be read again quickly; 0 B is nothing.", byte_count),
     Setting("keep", "14 days", "How long unreferenced bytes are kept by `gc`.", seconds),
     Setting("drift_psi", "0.2", "Population stability index above which a column counts as drifted.", number),
     Setting(
@@ -85,6 +108,7 @@ SETTINGS = (
         "Predictions that may wait to be logged, and rows of one request; what finds no room is refused, or counted and told.",
         whole,
     ),
+    Setting("allow_networks", "none", "Networks that are not public and that `Http` may fetch from, as `10.0.0.0/8, fd00::/8`."),
     Setting("body_limit", "16 MB", "Largest request body that a service reads.", byte_count),
 )
 

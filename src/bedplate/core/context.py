@@ -6,6 +6,7 @@ Metrics, params and tags are committed with the step; progress is only shown.
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Callable, Iterable, Iterator, Sized
 from datetime import datetime
@@ -13,6 +14,8 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 import msgspec
+
+from .errors import UserError
 
 Item = TypeVar("Item")
 
@@ -42,6 +45,22 @@ class Checkpoints(Protocol):
         ...
 
 
+class OthersCheckpoints:
+    """The checkpoints of a rank other than 0: it finds what rank 0 keeps, and keeps nothing itself."""
+
+    def __init__(self, kept: Checkpoints) -> None:
+        self._kept = kept
+
+    def save(self, at_step: int, write: Callable[[Path], None]) -> None:
+        return None
+
+    def latest(self) -> tuple[int, Path] | None:
+        return self._kept.latest()
+
+    def wait(self) -> None:
+        return None
+
+
 class NoCheckpoints:
     """Keeps nothing: the checkpoints of `Context.test()`."""
 
@@ -59,7 +78,8 @@ class Context:
     """The running step: its identity, seed and deadline, and where it reports.
 
     `seed` derives from the cache key, so that equal work draws equal numbers; `stopping()` turns true on Ctrl-C or SIGTERM, when a
-    long loop should checkpoint and return.
+    long loop should checkpoint and return. Of a step with `workers=`, this is `rank` of `world` (0 of 1 of any other); only rank 0 keeps
+    checkpoints, and every rank finds them.
     """
 
     def __init__(
@@ -73,7 +93,13 @@ class Context:
         deadline: datetime | None = None,
         stopping: Callable[[], bool] = lambda: False,
         checkpoints: Checkpoints | None = None,
+        rank: int = 0,
+        world: int = 1,
+        stops_at_nan: bool = False,
     ) -> None:
+        self.rank = rank
+        self.world = world
+        self._stops_at_nan = stops_at_nan
         self.run = run
         self.step = step
         self.attempt = attempt
@@ -94,8 +120,17 @@ class Context:
         return context
 
     def metric(self, name: str, value: float, at_step: int | None = None) -> None:
-        """Record a number; with `at_step`, a point of a curve."""
+        """Record a number; with `at_step`, a point of a curve.
+
+        Raises UserError for one that is not finite where the step is declared with `on_nan="stop"`.
+        """
         self._emit(Noted(what="metric", name=name, value=float(value), at_step=at_step))
+        if self._stops_at_nan and not math.isfinite(value):
+            raise UserError(
+                f"{name} is {float(value)}{'' if at_step is None else f' at step {at_step}'}: training is stopped",
+                why='on_nan="stop" is declared; the checkpoints before it are kept',
+                next="a smaller learning rate, or clip the gradients; then bedplate run goes on from the last checkpoint",
+            )
 
     def param(self, name: str, value: Any) -> None:
         """Record a choice that the settings do not show."""

@@ -11,7 +11,9 @@ import typing
 from typing import Any, Final, Literal
 
 Kind = Literal["table", "files", "model", "check", "scalar", "pickle", "service"]
-View = Literal["polars", "polars.lazy", "pandas", "arrow", "duckdb", "path", "files", "features", "model", "check", "scalar", "pickle"]
+View = Literal[
+    "polars", "polars.lazy", "pandas", "arrow", "duckdb", "path", "files", "samples", "features", "model", "check", "scalar", "pickle"
+]
 
 KIND_SCHEMA: Final = {"table": 1, "files": 1, "model": 1, "check": 1, "scalar": 1, "pickle": 1, "service": 1}
 """The version of each kind's stored form: part of every cache key (invariant 2)."""
@@ -26,6 +28,7 @@ _VIEWS: Final[dict[str, View]] = {
     "_duckdb.DuckDBPyRelation": "duckdb",
     "pathlib.Path": "path",
     "bedplate.Files": "files",
+    "bedplate.Samples": "samples",
     "bedplate.Features": "features",
     "bedplate.Model": "model",
     "bedplate.Check": "check",
@@ -46,7 +49,7 @@ _KINDS: Final[dict[View, Kind]] = {
 }
 READABLE: Final[dict[Kind, frozenset[View]]] = {
     "table": frozenset({"polars", "polars.lazy", "pandas", "arrow", "duckdb", "path"}),
-    "files": frozenset({"files", "path"}),
+    "files": frozenset({"files", "path", "samples"}),
     "model": frozenset({"model"}),
     "check": frozenset({"check"}),
     "scalar": frozenset({"scalar"}),

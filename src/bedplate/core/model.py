@@ -66,7 +66,7 @@ class Model:
     `native` is the framework's object, of a loaded model too where that predicts (scikit-learn, the params of a `Model.of`; LightGBM's
     library predicts without it, so there it is None); `example` a frame (best the training table itself), or a list of row mappings, of
     inputs in the order the model takes them; `metrics` what is known of it; `ref` its identity once stored (`late@7`); `function` what
-    predicts for a `Model.of`.
+    predicts for a `Model.of`; `arguments` what the class of a PyTorch module is made with.
     """
 
     def __init__(
@@ -79,8 +79,10 @@ class Model:
         predictor: Predictor | None = None,
         ref: str = "",
         function: Callable[..., Any] | None = None,
+        arguments: dict[str, Any] | None = None,
     ) -> None:
         self.native = native
+        self.arguments = arguments or {}
         self.function = function
         self.example = example
         self.metrics = metrics or {}

@@ -9,18 +9,23 @@ from __future__ import annotations
 import difflib
 import inspect
 from collections.abc import Callable, Mapping
-from typing import Any, Protocol, TypedDict, TypeVar, Unpack, overload
+from typing import Any, Literal, Protocol, TypedDict, TypeVar, Unpack, overload
 
 import msgspec
 
 from .errors import ProjectError
-from .features import FeatureSpec
+from .features import Aggregate, FeatureSpec
 from .parameters import Keys
+from .schedules import Schedule, schedule
 from .units import Budget, budget, byte_count, seconds
 from .workload import Workload
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 Each = str | Keys | None
+OnNan = Literal["", "stop"]
+"""What is done at a metric that is no finite number: it is recorded, or training ends."""
+OnDrift = Literal["", "retrain"]
+"""What is done when drift was found: nothing, or training anew."""
 
 
 class Decorator(Protocol):
@@ -73,13 +78,20 @@ class Declaration(msgspec.Struct, frozen=True, kw_only=True):
     file: str
     line: int
     needs: Needs = Needs()
-    every_s: float | None = None
+    every: Schedule | None = None
     each: str | Keys | None = None
     features: FeatureSpec | None = None
     promotes: str = ""
     p95_s: float | None = None
     budget: Budget | None = None
+    expects: Any = None
+    """A pandera model or schema that the table has to be as."""
     workload: Workload | None = None
+    on_drift: str = ""
+    label_delay_s: float | None = None
+    workers: int = 1
+    """On how many processes it trains, each with the `needs` that it declares."""
+    on_nan: str = ""
 
     @property
     def stage(self) -> str:
@@ -114,67 +126,116 @@ class Project:
     @overload
     def ingest(self, function: Function, /) -> Function: ...
     @overload
-    def ingest(self, function: None = None, /, *, every: str = "", each: Each = None, **needs: Unpack[Given]) -> Decorator: ...
-    def ingest(self, function: Function | None = None, /, *, every: str = "", each: Each = None, **needs: Unpack[Given]) -> Any:
-        """Raw data from typed sources into the store; `every` says how long a fingerprint of a source holds."""
-        return self._declare("ingest", function, needs, every_s=_seconds(every), each=each)
+    def ingest(
+        self, function: None = None, /, *, every: str = "", each: Each = None, expects: Any = None, **needs: Unpack[Given]
+    ) -> Decorator: ...
+    def ingest(
+        self, function: Function | None = None, /, *, every: str = "", each: Each = None, expects: Any = None, **needs: Unpack[Given]
+    ) -> Any:
+        """Raw data from typed sources into the store; `every` says when they are looked at again: a duration or a cron expression.
+
+        `expects` is a pandera model or schema that the table has to be as before any of it is kept.
+        """
+        return self._declare("ingest", function, needs, every=_schedule(every), each=each, expects=expects)
 
     @overload
     def prepare(self, function: Function, /) -> Function: ...
     @overload
-    def prepare(self, function: None = None, /, *, each: Each = None, **needs: Unpack[Given]) -> Decorator: ...
-    def prepare(self, function: Function | None = None, /, *, each: Each = None, **needs: Unpack[Given]) -> Any:
-        """Clean, join, normalise."""
-        return self._declare("prepare", function, needs, each=each)
+    def prepare(
+        self, function: None = None, /, *, every: str = "", each: Each = None, expects: Any = None, **needs: Unpack[Given]
+    ) -> Decorator: ...
+    def prepare(
+        self, function: Function | None = None, /, *, every: str = "", each: Each = None, expects: Any = None, **needs: Unpack[Given]
+    ) -> Any:
+        """Clean, join, normalise; with `every`, `bedplate run --due` makes it at those times only. `expects` is as of `ingest`."""
+        return self._declare("prepare", function, needs, every=_schedule(every), each=each, expects=expects)
 
     def features(
         self, function: Any = None, /, *, entity: str | tuple[str, ...] = (), time: str = "", created: str = "", ttl: str = "",
-        online: bool = False, **needs: Any,
+        online: bool = False, window: str = "", gives: Mapping[str, str] | None = None, event: str | tuple[str, ...] = (),
+        every: str = "", **needs: Any,
     ) -> Decorator:  # fmt: skip
         """Values by entity over time: `time` when a row holds, `created` when it became known, `ttl` how long.
 
+        With `window="3 hours"` the function returns events, and `gives={"delay": "mean(minutes)", "landings": "count()"}` says what is
+        given of those in the window up to the moment asked for; `event` names the columns that tell one event of an entity from another.
         Entity and time are needed; `lint` says so, with the line, where one is missing.
         """
-        names = (entity,) if isinstance(entity, str) else tuple(entity)
-        spec = FeatureSpec(names, time, created, _seconds(ttl) or 0.0, online)
-        declare: Decorator = self._declare("features", function, needs, features=spec)
+        spec = FeatureSpec(
+            _names(entity), time, created, _seconds(ttl) or 0.0, online, window_s=_seconds(window) or 0.0, event=_names(event),
+            gives=tuple(Aggregate.read(name, text) for name, text in (gives or {}).items()),
+        )  # fmt: skip
+        declare: Decorator = self._declare("features", function, needs, features=spec, every=_schedule(every))
         return declare
 
     @overload
     def train(self, function: Function, /) -> Function: ...
     @overload
-    def train(self, function: None = None, /, *, workload: Workload | None = None, **needs: Unpack[Given]) -> Decorator: ...
-    def train(self, function: Function | None = None, /, *, workload: Workload | None = None, **needs: Unpack[Given]) -> Any:
-        """Make a Model; `workload` says what is trained, so that `plan` knows what it takes before it first ran."""
-        return self._declare("train", function, needs, workload=workload)
+    def train(
+        self, function: None = None, /, *, every: str = "", on_drift: OnDrift = "", workload: Workload | None = None, workers: int = 1,
+        on_nan: OnNan = "", **needs: Unpack[Given],
+    ) -> Decorator: ...  # fmt: skip
+    def train(
+        self, function: Function | None = None, /, *, every: str = "", on_drift: OnDrift = "", workload: Workload | None = None,
+        workers: int = 1, on_nan: OnNan = "", **needs: Unpack[Given],
+    ) -> Any:  # fmt: skip
+        """Make a Model; `workload` says what is trained, so that `plan` knows what it takes before it first ran.
+
+        `every` says when `bedplate run --due` trains it, `on_drift="retrain"` that it also does when drift was found. With `workers=2` the
+        function runs on two processes at once (`context.rank` of `context.world`), each with the needs declared; `on_nan="stop"` ends it at
+        the first metric that is no finite number.
+        """
+        return self._declare(
+            "train", function, needs, every=_schedule(every), on_drift=_on_drift(on_drift), workload=workload, workers=_workers(workers),
+            on_nan=_on_nan(on_nan),
+        )  # fmt: skip
 
     @overload
     def check(self, function: Function, /) -> Function: ...
     @overload
-    def check(self, function: None = None, /, *, promotes: str = "", **needs: Unpack[Given]) -> Decorator: ...
-    def check(self, function: Function | None = None, /, *, promotes: str = "", **needs: Unpack[Given]) -> Any:
-        """A gate: returns a Check; when it passes, the model it received gets the alias `promotes`."""
-        return self._declare("check", function, needs, promotes=promotes)
+    def check(
+        self, function: None = None, /, *, promotes: str = "", every: str = "", on_drift: OnDrift = "", label_delay: str = "",
+        **needs: Unpack[Given],
+    ) -> Decorator: ...  # fmt: skip
+    def check(
+        self, function: Function | None = None, /, *, promotes: str = "", every: str = "", on_drift: OnDrift = "", label_delay: str = "",
+        **needs: Unpack[Given],
+    ) -> Any:  # fmt: skip
+        """A gate: returns a Check; when it passes, the model it received gets the alias `promotes`.
+
+        With `label_delay`, `bedplate run --due` judges each version of the model that long after it was made, when the labels are known.
+        """
+        return self._declare(
+            "check", function, needs, promotes=promotes, every=_schedule(every), on_drift=_on_drift(on_drift),
+            label_delay_s=_seconds(label_delay),
+        )  # fmt: skip
 
     @overload
     def service(self, function: Function, /) -> Function: ...
     @overload
     def service(
-        self, function: None = None, /, *, p95: str = "", workload: Workload | None = None, **needs: Unpack[Given]
+        self, function: None = None, /, *, p95: str = "", on_drift: OnDrift = "", workload: Workload | None = None, **needs: Unpack[Given]
     ) -> Decorator: ...
     def service(
-        self, function: Function | None = None, /, *, p95: str = "", workload: Workload | None = None, **needs: Unpack[Given]
-    ) -> Any:
-        """What is deployed: artifacts by name, everything else is the request; `workload` says what load it has to bear."""
-        return self._declare("service", function, needs, p95_s=_seconds(p95), workload=workload)
+        self, function: Function | None = None, /, *, p95: str = "", on_drift: OnDrift = "", workload: Workload | None = None,
+        **needs: Unpack[Given],
+    ) -> Any:  # fmt: skip
+        """What is deployed: artifacts by name, everything else is the request; `workload` says what load it has to bear.
+
+        With `on_drift="retrain"` its models are trained again when what it is asked has drifted.
+        """
+        return self._declare("service", function, needs, p95_s=_seconds(p95), on_drift=_on_drift(on_drift), workload=workload)
 
     @overload
     def watch(self, function: Function, /) -> Function: ...
     @overload
-    def watch(self, function: None = None, /, *, every: str = "", **needs: Unpack[Given]) -> Decorator: ...
-    def watch(self, function: Function | None = None, /, *, every: str = "", **needs: Unpack[Given]) -> Any:
-        """A check of what a service served: a parameter named like a service receives its predictions with their labels."""
-        return self._declare("watch", function, needs, every_s=_seconds(every))
+    def watch(self, function: None = None, /, *, every: str = "", label_delay: str = "", **needs: Unpack[Given]) -> Decorator: ...
+    def watch(self, function: Function | None = None, /, *, every: str = "", label_delay: str = "", **needs: Unpack[Given]) -> Any:
+        """A check of what a service served: a parameter named like a service receives its predictions with their labels.
+
+        With `label_delay` it is not due before the service has answered for that long.
+        """
+        return self._declare("watch", function, needs, every=_schedule(every), label_delay_s=_seconds(label_delay))
 
     @overload
     def step(self, function: Function, /) -> Function: ...
@@ -187,14 +248,14 @@ class Project:
         **needs: Unpack[Given],
     ) -> Any:  # fmt: skip
         """Any other function worth recording; `workload` as of `train`, or a batch of requests."""
-        return self._declare("step", function, needs, each=each, every_s=_seconds(every), workload=workload)
+        return self._declare("step", function, needs, each=each, every=_schedule(every), workload=workload)
 
     def _declare(self, decorator: str, function: Any, needs: Mapping[str, Any], **rest: Any) -> Any:
         def declare(function: Function) -> Function:
             where = inspect.unwrap(function).__code__
             declared = Declaration(
                 name=function.__name__, decorator=decorator, function=function, file=where.co_filename,
-                line=where.co_firstlineno, needs=_needs(function.__name__, needs), **rest,
+                line=where.co_firstlineno, needs=_needs(function.__name__, needs, rest.get("workers", 1)), **rest,
             )  # fmt: skip
             self.declarations.append(declared)
             return function
@@ -202,7 +263,7 @@ class Project:
         return declare if function is None else declare(function)
 
 
-def _needs(name: str, given: Mapping[str, Any]) -> Needs:
+def _needs(name: str, given: Mapping[str, Any], workers: int = 1) -> Needs:
     known = {"cpu", "gpu", "memory", "time", "retries"}
     if unknown := sorted(set(given) - known):
         raise ProjectError(f"{name}: no keyword '{unknown[0]}'", why=f"a function's needs are {', '.join(sorted(known))}")
@@ -211,12 +272,38 @@ def _needs(name: str, given: Mapping[str, Any]) -> Needs:
         if not isinstance(given.get(need, 0), int | float) or given.get(need, 0) < 0:
             raise ProjectError(f"{name}: {need}={given[need]!r} is not a number of them", next=f"write {need}=1")
     return Needs(
-        cpu=float(given.get("cpu", 1.0)),
+        cpu=float(given.get("cpu", 1.0)) * workers,
         gpu=int(given.get("gpu", 0)),
         memory_bytes=byte_count(memory) if isinstance(memory, str) else memory,
         time_s=seconds(time) if isinstance(time, str) else time,
         retries=int(given.get("retries", 0)),
     )
+
+
+def _schedule(text: str) -> Schedule | None:
+    return schedule(text) if text else None
+
+
+def _on_drift(what: str) -> str:
+    if what not in ("", "retrain"):
+        raise ProjectError(f"on_drift='{what}' is not known", why="known: 'retrain'", next="write on_drift='retrain'")
+    return what
+
+
+def _on_nan(what: str) -> str:
+    if what not in ("", "stop"):
+        raise ProjectError(f"on_nan='{what}' is not known", why="known: 'stop'", next="write on_nan='stop'")
+    return what
+
+
+def _workers(count: int) -> int:
+    if not isinstance(count, int) or count < 1:
+        raise ProjectError(f"workers={count!r} is not a number of processes", next="write workers=2")
+    return count
+
+
+def _names(given: str | tuple[str, ...]) -> tuple[str, ...]:
+    return ((given,) if given else ()) if isinstance(given, str) else tuple(given)
 
 
 def _seconds(text: str) -> float | None:

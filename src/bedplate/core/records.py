@@ -186,6 +186,9 @@ class Task(Record, frozen=True, kw_only=True):
     the digest of the step's code as it was keyed, `stamp` that of the project's files as they were loaded: a worker that loads others
     must not run other code under this key. `files` are those that the step imports only when it is called, with the time (ns) and size
     that they were keyed with.
+
+    `world` is on how many ranks it runs. `rank` is one of them; it meets the others at `port` of loopback, and waits no longer for them
+    than `patience_s`.
     """
 
     attempt: str
@@ -205,6 +208,10 @@ class Task(Record, frozen=True, kw_only=True):
     cache_key: str = ""
     seed: int = 0
     deadline: datetime | None = None
+    world: int = 1
+    rank: int | None = None
+    port: int = 0
+    patience_s: float = 0.0
     combine: dict[str, dict[str, Version]] = msgspec.field(default_factory=dict)
 
 

@@ -29,12 +29,13 @@ _LONG = 50
 
 
 class Summary(Record, frozen=True, kw_only=True):
-    """How a run ended: every step, the version each artifact has now, and the failures by step."""
+    """How a run ended: every step, the version each artifact has now, the failures by step, and what stopped it, if not a person."""
 
     run: Run
     steps: tuple[Step, ...]
     versions: dict[str, Version]
     failures: dict[str, str]
+    stopped: str = ""
 
     def __repr__(self) -> str:
         counts = Counter(step.status for step in self.steps)
@@ -57,10 +58,10 @@ class Account:
         self._waited: set[tuple[str, str]] = set()
         self.failures: dict[str, str] = {}
 
-    def summary(self, status: RunStatus, versions: Mapping[str, Version]) -> Summary:
+    def summary(self, status: RunStatus, versions: Mapping[str, Version], stopped: str = "") -> Summary:
         """How the run ended."""
         ended = msgspec.structs.replace(self._run, status=status, ended_at=self._site.clock.now())
-        return Summary(run=ended, steps=tuple(self._steps.values()), versions=dict(versions), failures=dict(self.failures))
+        return Summary(run=ended, steps=tuple(self._steps.values()), versions=dict(versions), failures=dict(self.failures), stopped=stopped)
 
     # Records
 

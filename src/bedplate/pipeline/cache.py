@@ -38,8 +38,10 @@ class Keyer:
 
     def parts(self, node: Node, part: str, inputs: Mapping[str, Input], sources: Mapping[str, tuple[Entry, ...]]) -> KeyParts:
         """What the result of `node` (for one part) depends on, given its input versions and source entries."""
+        own = self.own(node)
         return msgspec.structs.replace(
-            self.own(node),
+            own,
+            settings={**own.settings, **{f"features {name}": _keyed(given.spec) for name, given in inputs.items() if given.spec}},
             inputs={name: given.version.digest if given.version else "" for name, given in inputs.items()},
             versions={name: given.version.ref if given.version else "" for name, given in inputs.items()},
             sources={name: fingerprint(entries) for name, entries in sources.items()},
@@ -73,6 +75,11 @@ class Keyer:
             self._code[node.name] = code
             self._packages[node.name] = packages(code, self._roots)
         return self._code[node.name]
+
+
+def _keyed(spec: Mapping[str, Any]) -> dict[str, Any]:
+    """What a view of features depends on beside the rows: how it is keyed; not where a server reads it."""
+    return {name: value for name, value in spec.items() if value and name != "online"}
 
 
 def code_digest(code: Sequence[Part]) -> str:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
 from pathlib import Path
 from typing import Literal
 
@@ -21,13 +20,14 @@ from bedplate.core.kinds import KIND_SCHEMA
 from bedplate.core.parameters import Keys
 from bedplate.core.project import Needs
 from bedplate.core.records import Input, KeyParts, Record, Step, Version
-from bedplate.core.sources import Entry
+from bedplate.core.sources import Entry, continues
 from bedplate.storage.store import Store
 
 from .cache import Keyer
 from .code.closure import key
 from .handlers import ListSource
 from .served import served
+from .times import following
 from .why import AGAIN, FIRST, FORCED, Reason, explain
 from .wiring.graph import Graph, Node, Wire
 
@@ -61,7 +61,8 @@ class Decider:
     """Decides for the steps of one graph.
 
     `forced` are the steps that run whatever the cache says, for the reason `forced_as`; `pinned` the versions to take for references,
-    instead of what is there (None: absent); `parts` the only parts to run of a step with `each=`.
+    instead of what is there (None: absent); `parts` the only parts to run of a step with `each=`; `due` the steps whose sources are
+    looked at anew, though `every=` says that the last look holds.
     """
 
     def __init__(
@@ -78,6 +79,7 @@ class Decider:
         forced_as: Reason = FORCED,
         pinned: Mapping[str, Version | None] | None = None,
         parts: Mapping[str, tuple[str, ...]] | None = None,
+        due: frozenset[str] = frozenset(),
     ) -> None:
         self._catalog = catalog
         self._store = store
@@ -90,6 +92,7 @@ class Decider:
         self._forced_as = forced_as
         self._pinned = pinned or {}
         self._parts = parts or {}
+        self._due = due
 
     def parts(self, node: Node, made: Made) -> tuple[str, ...]:
         """The keys of a step with `each=`, or those of them that were asked for; without, the one empty part."""
@@ -224,27 +227,29 @@ class Decider:
             if head is None or head.number != version.number or not self._store.exists(head):
                 return {}
         seen = {name: self._catalog.sources.entries(node.name, name) for name in sources}
-        return {} if any(set(before) - set(sources[name]) for name, before in seen.items()) else seen
+        return seen if all(continues(before, sources[name]) for name, before in seen.items()) else {}
 
     def _sources(self, node: Node) -> dict[str, tuple[Entry, ...]]:
         found = {}
         for wire in node.wires:
             if wire.role != "source" or wire.source is None:
                 continue
-            fresh = self._still_fresh(node)
-            known = self._catalog.sources.entries(node.name, wire.name) if fresh else ()
-            found[wire.name] = known or self._list_source(wire.source, self._folder)
+            known = self._catalog.sources.entries(node.name, wire.name)
+            fresh = known and self._still_fresh(node)
+            found[wire.name] = known if fresh else self._list_source(wire.source, self._folder, known)
         return found
 
     def _still_fresh(self, node: Node) -> bool:
         """Whether `every=` says that the last fingerprint still holds."""
-        if node.declaration.every_s is None or node.name in self._forced:
+        schedule = node.declaration.every
+        if schedule is None or node.name in self._forced or node.name in self._due:
             return False
         last = self._catalog.runs.last_step(node.name)
         if last is None or not last.result:
             return False
         read_at = self._catalog.runs.attempt(last.result).started_at
-        return self._clock.now() - read_at < timedelta(seconds=node.declaration.every_s)
+        until = following(schedule, read_at, read_at)
+        return until is None or self._clock.now() < until
 
     def _input(self, node: Node, wire: Wire, part: str, made: Made) -> Input:
         version = self._version(f"{wire.artifact}[{part}]" if wire.partwise and part else wire.artifact, made)

@@ -19,9 +19,12 @@ from bedplate.core.errors import BedplateError
 from bedplate.core.records import Record
 from bedplate.core.units import show_bytes
 
+from .due.tasks import tasks
+from .due.work import DueWork
 from .workspace import Workspace
 
 _LOW_DISK = 1_000_000_000
+_LATE = timedelta(hours=1)
 
 
 class Finding(Record, frozen=True, kw_only=True):
@@ -41,6 +44,7 @@ def examine(workspace: Workspace, *, deep: bool = False) -> tuple[Finding, ...]:
         _database(workspace),
         _clock(workspace),
         _runs(workspace),
+        _due(workspace),
         _bytes(workspace, deep),
         _accelerators(),
     )
@@ -98,6 +102,26 @@ def _runs(workspace: Workspace) -> Iterator[Finding]:
                 what=f"{service.name} at {service.url} is registered, but its process is gone",
                 next="bedplate serve",
             )
+
+
+def _due(workspace: Workspace) -> Iterator[Finding]:
+    """Whether somebody looks for due work, once anybody did, and how it went last."""
+    catalog, now = workspace.catalog, workspace.clock.now()
+    known = [task.step for task in tasks(workspace.graph) if task.schedule is None or catalog.due.schedule(task.step) is not None]
+    late = [
+        one for one in DueWork(workspace).plan()
+        if one.step in known and one.action == "run" and one.due_at is not None and now - one.due_at > _LATE
+    ]  # fmt: skip
+    for one in late:
+        what = f"{one.step} has been due since {one.due_at:%Y-%m-%d %H:%M:%S} UTC ({one.kind}): nobody looks"
+        yield Finding(level="warning", area="due work", what=what, next="bedplate run --due --loop, or --due from cron")
+    last = [done for step in known if (done := catalog.due.before(step)) is not None]
+    failed = [done for done in last if done.status in ("failed", "stopped")]
+    for done in failed:
+        next_ = f"bedplate logs {done.step}" if done.status == "failed" else "bedplate plan --due"
+        yield Finding(level="warning", area="due work", what=f"{done.step} {done.status}: {done.reason}", next=next_)
+    if last and not late and not failed:
+        yield Finding(level="ok", area="due work", what=f"what was due was made, and the last of each went well: {len(last)}")
 
 
 def _bytes(workspace: Workspace, deep: bool) -> Iterator[Finding]:

@@ -20,12 +20,13 @@ from typing import Any
 import msgspec
 
 from bedplate.core.clock import Clock
-from bedplate.core.context import Context, Noted
+from bedplate.core.context import Context, Noted, OthersCheckpoints
 from bedplate.core.errors import BedplateError, UserError, WorldError
 from bedplate.core.hiding import hidden
 from bedplate.core.model import Model
 from bedplate.core.parameters import Secret
 from bedplate.core.records import Cause, Draft, Input, Outcome, Task, Version
+from bedplate.core.samples import Samples
 from bedplate.storage.shelf import Save
 from bedplate.storage.store import Store
 
@@ -105,7 +106,7 @@ class Execution:
             cpu_s=time.process_time() - cpu,
             wall_s=time.perf_counter() - wall,
         )
-        if outcome.ok:
+        if outcome.ok and not task.rank:
             if outcome.wall_s >= self.stages_from_s:
                 self.store.stage(outcome)
             self.store.checkpoints(task.cache_key, self.keep_checkpoints).clear()
@@ -134,6 +135,11 @@ class Execution:
         work = Work(task=task, node=node, arguments=arguments, context=context, store=self.store, folder=self.loaded.file.parent)
         values = self.handlers[node.declaration.decorator].call(work)
         context.checkpoints.wait()
+        for wire in node.wires:
+            if wire.view == "samples":
+                _tell(context, wire.name, arguments[wire.name])
+        if task.rank:
+            return ()  # rank 0 stores what all have made
         return tuple(self._save(task, node, work, artifact, value) for artifact, value in values.items())
 
     def _save(self, task: Task, node: Node, work: Work, artifact: str, value: Any) -> Draft:
@@ -148,6 +154,7 @@ class Execution:
                 prior=task.prior.get(name),
                 append=artifact in work.append,
                 spec=node.declaration.features,
+                expects=node.declaration.expects,
                 part=bool(task.part),
             )
         )
@@ -156,6 +163,7 @@ class Execution:
         return {part: versions[artifact] for part, versions in task.combine.items()}
 
     def _context(self, task: Task, notes: Notes) -> Context:
+        kept = self.store.checkpoints(task.cache_key, self.keep_checkpoints)
         return Context(
             emit=notes,
             run=task.run,
@@ -164,7 +172,10 @@ class Execution:
             seed=task.seed,
             deadline=task.deadline,
             stopping=self.stopping,
-            checkpoints=self.store.checkpoints(task.cache_key, self.keep_checkpoints),
+            checkpoints=OthersCheckpoints(kept) if task.rank else kept,
+            rank=task.rank or 0,
+            world=task.world,
+            stops_at_nan=self.graph.nodes[task.step].declaration.on_nan == "stop",
         )
 
     def _argument(self, task: Task, wire: Wire, context: Context) -> Any:
@@ -257,6 +268,14 @@ def _plain(text: str, longest: int) -> str:
     """Text that every record and terminal can hold, whatever a step raised: no lone surrogates, no megabytes."""
     plain = text.encode("utf-8", "backslashreplace").decode()
     return plain if len(plain) <= longest else f"{plain[:longest]}... ({len(plain):,} characters)"
+
+
+def _tell(context: Context, name: str, samples: Samples) -> None:
+    """What a step read of its samples, and how long it waited for them, as metrics of the step."""
+    told = samples.told()
+    if told["samples"]:
+        for what, value in told.items():
+            context.metric(f"{name}.{what}", value)
 
 
 def _secret(name: str) -> Secret:

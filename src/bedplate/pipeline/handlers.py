@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
     from .wiring.nodes import Node, Output
 
-ListSource = Callable[[Source, Path], tuple[Entry, ...]]
-"""Lists what a source holds now, given the project's folder; raises UserError where there is nothing."""
+ListSource = Callable[[Source, Path, tuple[Entry, ...]], tuple[Entry, ...]]
+"""Lists what a source holds now, given the project's folder and what is known of it; raises UserError where there is nothing."""
 
 
 class Work(msgspec.Struct, frozen=True, kw_only=True):

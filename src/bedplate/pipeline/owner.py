@@ -1,6 +1,7 @@
 """Whose state it is: the project that runs there is remembered, so that a second one does not overwrite its heads unseen.
 
-Limits: a project is told from another by its name and its file; two of one name are taken for one that was moved.
+Limits: a project is told from another by its name and its file; two of one name are taken for one that was moved. On a database server,
+whose other users' files cannot be seen from here, another name is always another project.
 """
 
 from __future__ import annotations
@@ -21,6 +22,12 @@ def check_owner(catalog: Catalog, project: str, file: Path) -> None:
     if known is None or known.subject == project:
         return
     other = Path(str(known.data.get("file", "")))
+    if "://" in catalog.database.location:
+        raise Refused(
+            f"the record at {catalog.database.location} is that of project '{known.subject}'",
+            why=f"'{project}' would overwrite the heads of what has the same name there",
+            next=f'give it a schema of its own: catalog = "postgresql://.../DATABASE?schema={project}"',
+        )
     if other != file and other.is_file():
         raise Refused(
             f"the state at {Path(catalog.database.location).parent} is that of project '{known.subject}' ({other.name})",

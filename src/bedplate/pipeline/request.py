@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import suppress
+from datetime import datetime
 from typing import Any
 
 import msgspec
 
 from bedplate.core.errors import UserError
-from bedplate.core.parameters import Tune
+from bedplate.core.parameters import Keys, Tune
 from bedplate.core.records import Record, Version
 
 from .wiring.graph import Graph, Node
@@ -20,6 +21,8 @@ RUNS = ("ingest", "prepare", "features", "train", "check", "step")
 
 class Request(Record, frozen=True, kw_only=True):
     """What to run: `names` (empty: everything), `settings` by step, `fresh` to ignore the cache, `only` to leave out what they need.
+
+    `due` are steps whose sources are looked at anew though `every=` holds, `anew` steps that run whatever the cache says: it is their time.
 
     `side`: heads do not move. `again`: an attempt is run again as it was: `pinned` maps references to the version to use for them (None:
     absent), `parts` a step with `each=` to the parts to run of it.
@@ -34,6 +37,8 @@ class Request(Record, frozen=True, kw_only=True):
     command: str = ""
     pinned: dict[str, Version | None] = msgspec.field(default_factory=dict)
     parts: dict[str, tuple[str, ...]] = msgspec.field(default_factory=dict)
+    due: tuple[str, ...] = ()
+    anew: tuple[str, ...] = ()
 
 
 def chosen(graph: Graph, request: Request) -> tuple[str, ...]:
@@ -75,9 +80,36 @@ def parted(graph: Graph, request: Request) -> Request:
     return msgspec.structs.replace(request, names=tuple(dict.fromkeys(named)), parts={**some, **request.parts})
 
 
+def back_filled(graph: Graph, request: Request, since: str, until: str, now: datetime) -> Request:
+    """The request for just the parts from `since` on and before `until` (days or hours, either may be empty) of steps with a calendar.
+
+    Raises UserError where no step named has one, for what is no day or hour, and where no part lies between.
+    """
+    first, end = _key("--since", since), _key("--until", until)
+    named = {graph.node(name).name for name in request.names} or set(graph.nodes)
+    parts = {
+        name: tuple(key for key in node.each.until(now) if first <= key and (not end or key < end))
+        for name, node in graph.nodes.items() if name in named and isinstance(node.each, Keys)
+    }  # fmt: skip
+    found = {name: keys for name, keys in parts.items() if keys}
+    if not found:
+        why = "no part lies between" if parts else "none of these steps has a calendar (each=daily(...))"
+        raise UserError(f"there is nothing to fill from {first or 'the start'} to {end or 'now'}", why=why, next="bedplate plan")
+    return msgspec.structs.replace(request, names=tuple(found), parts=found)
+
+
+def _key(option: str, text: str) -> str:
+    """A day or an hour as parts are called: `2026-01-31`, `2026-01-31T07`; empty stays empty. Raises UserError."""
+    try:
+        at = datetime.fromisoformat(text) if text else None
+    except ValueError as error:
+        raise UserError(f"{option} {text} is no day or hour", why=str(error), next=f"write {option} 2026-01-31") from error
+    return "" if at is None else text if len(text) == len("2026-01-31") else at.strftime("%Y-%m-%dT%H")
+
+
 def forced(graph: Graph, request: Request, names: tuple[str, ...]) -> frozenset[str]:
-    """The steps that run whatever the cache says: with `fresh` those named, or all of `names`."""
-    return frozenset(graph.node(name).name for name in request.names or names) if request.fresh else frozenset()
+    """The steps that run whatever the cache says: with `fresh` those named, or all of `names`; else those that are due anew."""
+    return frozenset(graph.node(name).name for name in request.names or names) if request.fresh else frozenset(request.anew)
 
 
 def complete(graph: Graph, request: Request, names: tuple[str, ...]) -> None:

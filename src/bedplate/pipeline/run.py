@@ -56,14 +56,24 @@ class Runner:
         self._doing: dict[str, Doing] = {}
         self._stopping = False
         self._now = False
+        self._why = ""
         self._told_to_stop: set[float] = set()
         self._renewed = site.clock.monotonic()
 
-    def stop(self) -> None:
-        """Ask for a clean stop: running steps may checkpoint, nothing new starts; a second time ends them. Safe in a signal handler."""
+    def stop(self, why: str = "") -> None:
+        """Ask for a clean stop: running steps may checkpoint, nothing new starts; a second time ends them. Safe in a signal handler.
+
+        `why` says what stopped it, where that was no person.
+        """
         self._now = self._stopping
         self._stopping = True
+        self._why = why or self._why
         self._site.executor.wake()
+
+    def stop_once(self, why: str) -> None:
+        """Ask for a clean stop, unless that was done; from any thread."""
+        if not self._stopping:
+            self.stop(why)
 
     @property
     def stopping(self) -> bool:
@@ -83,8 +93,8 @@ class Runner:
         finally:
             self._site.catalog.leases.release([lease for doing in self._doing.values() for lease in doing.leases])
             self._site.catalog.runs.end(self._run.id, status, self._site.clock.now())
-            self._account.say("run.ended", text=status)
-        return self._account.summary(status, self._made)
+            self._account.say("run.ended", text=f"{status}: {self._why}" if self._why and status == "cancelled" else status)
+        return self._account.summary(status, self._made, self._why if status == "cancelled" else "")
 
     def _until_over(self) -> None:
         """Loop to the end; an interrupt where no signal handler stands (a notebook) is a wish to stop."""
@@ -116,7 +126,7 @@ class Runner:
         if self._doing:
             names = ", ".join(dict.fromkeys(doing.attempt.step for doing in self._doing.values()))
             patience = f"{names} has {grace_s:.0f} s to checkpoint; Ctrl-C again ends it now" if grace_s else f"{names} is ended now"
-            self._account.say("run.stopping", text=f"stopping: {patience}")
+            self._account.say("run.stopping", text=f"stopping{f', for {self._why}' if self._why else ''}: {patience}")
 
     # Deciding
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from bedplate.core.errors import UserError
 from bedplate.core.records import Task
+from bedplate.core.sources import Entry, continues
 
 from .cache import code_digest
 from .code.closure import anew, reader_of, step_code
@@ -64,15 +65,16 @@ class Same:
 
     def _sources(self, task: Task) -> None:
         node = self._graph.nodes.get(task.step)
-        if self._list_source is None or node is None or node.declaration.every_s is not None:
+        if self._list_source is None or node is None or node.declaration.every is not None:
             return
         for wire in node.by_role("source"):
-            now = {}
+            now: dict[str, Entry] = {}
+            read = task.sources.get(wire.name, ())
             if wire.source is not None:
                 with suppress(UserError):  # all of it is gone, after it was read
-                    now = {entry.name: entry for entry in self._list_source(wire.source, self._loaded.file.parent)}
-            for entry in task.sources.get(wire.name, ()):
-                if now.get(entry.name, entry) != entry:
+                    now = {entry.name: entry for entry in self._list_source(wire.source, self._loaded.file.parent, read)}
+            for entry in read:
+                if not continues((entry,), (now.get(entry.name, entry),)):
                     raise UserError(
                         f"{Path(entry.path).name} changed while {task.step} was reading it",
                         why="its result would be recorded as that of the file before",

@@ -18,6 +18,8 @@ PREDICTIONS: Final = "predictions"
 LABELS: Final = "labels"
 LOST: Final = "predictions.lost"
 """The kind of event that says how many answers of a service (`subject`) are not in its log (`data`: count, why)."""
+SWAPPED: Final = "service.swapped"
+"""The kind of event that says which versions a server answers with from then on."""
 
 
 def log_name(what: str, service: str) -> str:

@@ -131,6 +131,7 @@ class Starter:
             seed=seed(decision.cache_key),
             combine=decision.combine,
             deadline=deadline(attempt.started_at, needs.time_s),
+            world=doing.node.declaration.workers,
         )
         job = Job(
             id=attempt.id, payload=msgspec.json.encode(task), needs=needs, log=self._site.logs / attempt.log, name=decision.name,

@@ -32,6 +32,7 @@ class Reason(Record, frozen=True, kw_only=True):
 FIRST = Reason(what="first", text="it has never run")
 FORCED = Reason(what="forced", text="asked for with --fresh")
 AGAIN = Reason(what="forced", text="asked for with rerun")
+DUE = Reason(what="forced", text="its time has come, and it reads nothing that could change")
 
 
 def explain(now: KeyParts, before: KeyParts | None, entries: Entries | None = None) -> tuple[Reason, ...]:
@@ -120,19 +121,21 @@ def _input(name: str, new: str | None, old: str | None, to: str, before: str) ->
 def _source(name: str, new: str | None, old: str | None, entries: Entries) -> str:
     called = "source" if name == "source" else f"source {name}"
     if name in entries:
-        told = _files(*entries[name])
+        told = changes(*entries[name])
         if told:
             return f"{called}: {told}"
     return f"{called}: {short(old) if old else 'none'} -> {short(new) if new else 'none'}"
 
 
-def _files(now: Sequence[Entry], before: Sequence[Entry]) -> str:
+def changes(now: Sequence[Entry], before: Sequence[Entry]) -> str:
+    """What is new, changed and gone of what a source holds, in words; empty where nothing is."""
     old = {entry.name: entry for entry in before}
     new = {entry.name: entry for entry in now}
-    told = []
+    grown = [name for name in new if name in old and new[name].follows and new[name].follows == old[name].stamp]
+    told = [f"{new[name].size - old[name].size:,} new {name}" for name in grown]
     for verb, names in (
         ("new", [name for name in new if name not in old]),
-        ("changed", [name for name in new if name in old and new[name] != old[name]]),
+        ("changed", [name for name in new if name in old and new[name].mark != old[name].mark and name not in grown]),
         ("gone", [name for name in old if name not in new]),
     ):
         if names:

@@ -19,6 +19,7 @@ from bedplate.core.ids import new_id
 from bedplate.core.records import Promotion, Record, Run, Step
 from bedplate.core.units import dollars_per_hour, seconds
 from bedplate.storage.gc import GcReport
+from bedplate.storage.online import OnlineStore
 from bedplate.storage.store import Store
 
 from . import owner, standing
@@ -36,10 +37,10 @@ from .recover import Recovery, dead
 from .request import RUNS, Request, chosen, complete, forced, part_of, parted, read_settings
 from .rerun import attempt_of, compared, request_of
 from .run import Runner
-from .spending import within_budget
+from .spending import Purse, paying, within_budget
 from .standing import Status
 from .starting import Said, Site, Starter
-from .why import AGAIN, FORCED
+from .why import AGAIN, DUE, FORCED
 from .wiring.graph import Graph, Node
 
 
@@ -60,6 +61,8 @@ class Parts(Record, frozen=True, kw_only=True):
     process_started: Callable[[int], float | None]
     """When a process of this machine started (seconds since the epoch); None where there is none."""
     warehouse: Callable[[str], Any]
+    online: Callable[[], OnlineStore]
+    """Opens where a server reads features as of now."""
     expect: Expect | None = None
     """What the planner says of a declared workload; None where the target declares no machines."""
 
@@ -186,11 +189,9 @@ class Workspace:
         names = chosen(self.graph, request)
         price = dollars_per_hour(self.config["price"])
         decider = self._decider(request, names)
-        if price > 0:
-            planned = plan(self.catalog, self.graph, decider, names, self.parts.expect)
-            within_budget(self.parts.loaded.project, planned, price, self.catalog, self.clock.now())
-        committer = Committer(self.catalog, self.store, self.parts.handlers, self.clock)
-        Recovery(self.catalog, self.store, committer, self.graph, self.clock, self.parts.process_started).recover()
+        planned = plan(self.catalog, self.graph, decider, names, self.parts.expect) if price > 0 else ()
+        low = within_budget(self.parts.loaded.project, planned, price, self.catalog, self.clock.now())
+        committer = self.recover()
         executor = self.parts.executor(lambda: self._runner is not None and self._runner.stopping)
         site = Site(
             catalog=self.catalog,
@@ -209,17 +210,39 @@ class Workspace:
         run_id = new_id("r", now, self.parts.random_bits)
         run = begun(run_id, request, self.graph.project_name, self.config, now, self.parts.process_started)
         starter = Starter(site, self.graph, run, self.parts.loaded, self._is_dead)
-        self._runner = Runner(site, self.graph, decider, committer, starter, run)
+        runner = Runner(site, self.graph, decider, committer, starter, run)
+        purse = self._purse(run_id) if any(one.action in ("run", "maybe") for one in planned) else None
         try:
-            return self._runner.run(names)
+            with paying(purse, low, runner.stop_once):
+                self._runner = runner
+                return runner.run(names)
         finally:
             self._runner = None
             executor.close()
 
-    def stop(self) -> None:
-        """Ask the run that is going on in this process to stop cleanly. Safe in a signal handler."""
+    def recover(self) -> Committer:
+        """Adopt or give up what processes that died have left; gives what commits from here on."""
+        committer = Committer(self.catalog, self.store, self.parts.handlers, self.clock)
+        Recovery(self.catalog, self.store, committer, self.graph, self.clock, self.parts.process_started).recover()
+        return committer
+
+    def _purse(self, spender: str) -> Purse | None:
+        """What a spender may spend of the project's budget; None where there is none, or time on this target costs nothing."""
+        price, project = dollars_per_hour(self.config["price"]), self.parts.loaded.project
+        if not price or project.budget is None:
+            return None
+        beat_s = seconds(self.config["lease"]) / 3
+        return Purse(self.catalog, project, price=price, clock=self.clock, spender=spender, interval_s=beat_s)
+
+    def stop(self, why: str = "") -> None:
+        """Ask the run that is going on in this process to stop cleanly; `why` goes on record. Safe in a signal handler."""
         if self._runner is not None:
-            self._runner.stop()
+            self._runner.stop(why)
+
+    def stop_once(self, why: str) -> None:
+        """Ask the run of this process to stop cleanly, unless it was; from any thread."""
+        if self._runner is not None:
+            self._runner.stop_once(why)
 
     def _decider(self, request: Request, names: tuple[str, ...]) -> Decider:
         """What decides run or skip for a request about these steps. Raises UserError where the project was edited since it was loaded."""
@@ -238,9 +261,10 @@ class Workspace:
             folder=self.config.folder,
             clock=self.clock,
             forced=forced(self.graph, request, names),
-            forced_as=AGAIN if request.again else FORCED,
+            forced_as=AGAIN if request.again else DUE if request.anew else FORCED,
             pinned=request.pinned,
             parts=request.parts,
+            due=frozenset(request.due),
         )
 
     def _is_dead(self, run_id: str) -> bool:

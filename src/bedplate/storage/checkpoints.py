@@ -2,6 +2,7 @@
 
     checkpoints/<step key>/000000000120       a whole checkpoint of training step 120, as its author wrote it
     checkpoints/<step key>/000000000120.1     the same training step written again, after a resume
+    checkpoints/<step key>/<...>/.sums.json   the digests of its files
     checkpoints/<step key>/.new-<...>         one being written, one being removed, or what a killed process left
 
 The key is the step's cache key: a later attempt at equal work finds what an earlier one kept, and changed work finds nothing. `clear`
@@ -10,6 +11,9 @@ forgets a key whose step is done; whoever runs it again on purpose then begins a
 One background thread writes, one checkpoint at a time: `save` returns at once, and waits only for the one before. Its files are flushed
 to the disk, then the folder gets its name by one rename: killed anywhere, a reader sees whole checkpoints only, and never fewer than
 before. What `write` captures is the caller's matter: state that the training loop goes on changing has to be copied before `save`.
+
+A checkpoint is read as it was written or not at all: one with a file that is gone, cut or changed is passed over, which is said on the
+step's log, and the one before it counts.
 
 A write that failed is raised by the next `save`, `latest` or `wait`, once. Limit: one process writes a key at a time (the step's lease
 sees to it).
@@ -20,15 +24,20 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import sys
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
+import msgspec
+
+from bedplate.core import digests
 from bedplate.core.errors import UserError
 
 from . import disk
 
 FOLDER = "checkpoints"
+SUMS = ".sums.json"
 _NAME = re.compile(r"(\d{12})(?:\.(\d+))?\Z")
 
 
@@ -55,8 +64,16 @@ class FolderCheckpoints:
     def latest(self) -> tuple[int, Path] | None:
         """The newest whole checkpoint and its training step; None where there is none. Waits for the one being written."""
         self.wait()
+        for step, _, path in reversed(self._whole()):
+            if not (why := _damage(path)):
+                return step, path
+            print(f"the checkpoint of step {step} is passed over: {why}", file=sys.stderr, flush=True)
+        return None
+
+    def newest(self) -> int | None:
+        """The training step of the newest checkpoint, by its name alone."""
         whole = self._whole()
-        return (whole[-1][0], whole[-1][2]) if whole else None
+        return whole[-1][0] if whole else None
 
     def wait(self) -> None:
         """Until everything saved is on disk. Raises what a write raised; StoreError for the disk's own errors."""
@@ -81,6 +98,7 @@ class FolderCheckpoints:
             try:
                 temporary.mkdir()
                 write(temporary)
+                _sum_up(temporary)
                 flush_tree(temporary)
                 temporary.rename(self._free_name(at_step))
                 disk.flush_folder(self.folder)
@@ -120,6 +138,29 @@ class FolderCheckpoints:
         except FileNotFoundError:
             return []
         return sorted((int(match[1]), int(match[2] or 0), path) for match, path in named if match)
+
+
+def _sum_up(folder: Path) -> None:
+    """Keep the digests of all files in a folder, in it."""
+    sums = {str(path.relative_to(folder)): digests.of_file(path) for path in sorted(folder.rglob("*")) if path.is_file()}
+    (folder / SUMS).write_bytes(digests.canonical(sums))
+
+
+def _damage(folder: Path) -> str:
+    """What is not as it was written; empty where all is, or nobody kept the digests."""
+    try:
+        sums = msgspec.json.decode((folder / SUMS).read_bytes(), type=dict[str, str])
+    except FileNotFoundError:
+        return ""
+    except (OSError, msgspec.MsgspecError) as error:
+        return f"{SUMS} cannot be read ({error})"
+    for name, digest in sums.items():
+        try:
+            if digests.of_file(folder / name) != digest:
+                return f"{name} is not what was written"
+        except OSError as error:
+            return f"{name} cannot be read ({error.strerror})"
+    return ""
 
 
 def flush_tree(folder: Path) -> None:

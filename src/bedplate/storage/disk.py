@@ -33,7 +33,7 @@ def guard(doing: str, path: Path) -> Iterator[None]:
         raise store_error(error, doing, path) from error
 
 
-def store_error(error: Exception, doing: str, path: Path) -> StoreError:
+def store_error(error: Exception, doing: str, path: Path | str) -> StoreError:
     """One clear message for what the disk, or a library that met it, said."""
     code, text = getattr(error, "errno", None), str(error)
     if code in _FULL or "No space left" in text or "File too large" in text or "quota exceeded" in text:

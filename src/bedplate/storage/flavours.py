@@ -47,7 +47,10 @@ class Stored(Record, frozen=True, kw_only=True):
 
 
 class Flavour(Protocol):
-    """One framework. Files are in its own open format; nothing is ever pickled, and no stored code is run."""
+    """One framework. Files are in its own open format; nothing is ever pickled, and no stored code is run.
+
+    A flavour whose models need code of the project has also `functions(model)`, which gives it, and its predictors have `functions`.
+    """
 
     name: str
 
@@ -72,8 +75,11 @@ class Flavour(Protocol):
         ...
 
 
-MODULES: Final = {"lightgbm": "lightgbm_model", "sklearn": "sklearn_model", "function": "function_model"}
-"""Flavour -> its module in `backends/`; the first two are also the packages whose objects they own."""
+MODULES: Final = {
+    "lightgbm": "lightgbm_model", "xgboost": "xgboost_model", "sklearn": "sklearn_model", "torch": "torch_model", "onnx": "onnx_model",
+    "function": "function_model",
+}  # fmt: skip
+"""Flavour -> its module in `backends/`; all but the last are also the packages whose objects they own."""
 
 
 def flavour_of(model: Model) -> str:
@@ -84,7 +90,7 @@ def flavour_of(model: Model) -> str:
         raise UserError(f"no flavour '{model.flavour}'", why=f"flavours are {', '.join(MODULES)}")
     for base in type(model.native).__mro__:
         home = base.__module__.split(".")[0]
-        if home in MODULES:
+        if home in MODULES and home != "function":
             return home
     raise UserError(
         f"no flavour keeps a {type(model.native).__module__}.{type(model.native).__qualname__}",

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 
 from bedplate.core import digests
@@ -46,6 +47,28 @@ def linked(root: Path, digest: str, entries: list[tuple[str, Path]]) -> Path:
     return folder
 
 
+def written(root: Path, digest: str, sizes: Iterable[tuple[str, int]], files: Iterable[tuple[str, bytes]]) -> Path:
+    """The folder with a file for each (name, bytes), names relative and with `/`; made when not each is there with its size, untouched."""
+    folder = root / relative(digest)
+    if folder.is_dir() and all(_untouched(folder / name, size) for name, size in sizes):
+        with disk.guard("read", folder):
+            os.utime(folder)
+        return folder
+    disk.make_folder(folder.parent)
+    with disk.guard("make", folder):
+        fresh = Path(tempfile.mkdtemp(prefix=disk.TEMPORARY, dir=folder.parent))
+        try:
+            for name, content in files:
+                target = disk.inside(fresh, name)
+                target.parent.mkdir(parents=True, exist_ok=True)
+                target.write_bytes(content)
+                _seal(target)
+            _swap(fresh, folder)
+        finally:
+            shutil.rmtree(fresh, ignore_errors=True)
+    return folder
+
+
 def is_there(path: Path, size: int) -> bool:
     """Whether the file is there with `size` bytes."""
     try:
@@ -74,8 +97,20 @@ def _link(source: Path, target: Path) -> None:
         os.link(source, target)
     except OSError:
         shutil.copyfile(source, target)
-        target.chmod(0o444)
-        os.utime(target, ns=(_COPIED, _COPIED))
+        _seal(target)
+
+
+def _seal(copy: Path) -> None:
+    copy.chmod(0o444)
+    os.utime(copy, ns=(_COPIED, _COPIED))
+
+
+def _untouched(copy: Path, size: int) -> bool:
+    try:
+        stat = copy.stat()
+    except OSError:
+        return False
+    return stat.st_size == size and stat.st_mtime_ns == _COPIED
 
 
 def _swap(fresh: Path, folder: Path) -> None:

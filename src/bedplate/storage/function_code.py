@@ -44,7 +44,7 @@ def named(function: Any) -> Named:
             why="a model of your own is stored with its function's name, never with its code",
             next="write the function at the top level of the project file: def predict(params, columns): ...",
         )
-    return Named(module=function.__module__, qualname=qualname, code=_digest(function))
+    return Named(module=function.__module__, qualname=qualname, code=digest(function))
 
 
 def found(stored: Named) -> Callable[..., Any]:
@@ -57,7 +57,7 @@ def found(stored: Named) -> Callable[..., Any]:
         raise UserError(
             f"{stored} is gone", why="a stored model predicts with it", next="put it back, or bedplate run to train anew"
         ) from None
-    if not inspect.isfunction(function) or _digest(function) != stored.code:
+    if not inspect.isfunction(function) or digest(function) != stored.code:
         raise UserError(
             f"{stored} has changed since the model was stored",
             why="its predictions would not be those that were validated",
@@ -66,7 +66,8 @@ def found(stored: Named) -> Callable[..., Any]:
     return function
 
 
-def _digest(function: Any) -> str:
+def digest(function: Any) -> str:
+    """The digest of a function's code. Raises UserError where its source is not what this process runs."""
     function = inspect.unwrap(function)
     try:
         tree = ast.parse(Path(function.__code__.co_filename).read_bytes())

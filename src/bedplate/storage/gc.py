@@ -14,7 +14,6 @@ import shutil
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
@@ -31,7 +30,7 @@ class Freed(msgspec.Struct, frozen=True):
 
 
 class GcReport(Record, frozen=True, kw_only=True):
-    """What was collected (or would be, in a dry run), by place: blobs, tables, logs, views, checkpoints, staged."""
+    """What was collected (or would be, in a dry run), by place: blobs, tables, logs, views, features, checkpoints, staged, rejected."""
 
     freed: dict[str, Freed]
     dry_run: bool
@@ -54,9 +53,11 @@ def collect(root: Path, kept: set[str], older_than: datetime, dry_run: bool) -> 
         blobs.FOLDER: _sweep(_old(root, _blobs(root), kept, before), before, dry_run),
         tables.FOLDER: _collect_tables(root, kept, before, dry_run),
         logs.FOLDER: _collect_logs(root, before, dry_run),
-        folders.FOLDER: _collect_views(root, kept, before, dry_run),
+        folders.FOLDER: _collect_views(root / folders.FOLDER, root, kept, before, dry_run),
+        tables.INDEXES: _collect_views(root / tables.INDEXES, root, kept, before, dry_run),
         checkpoints.FOLDER: _collect_checkpoints(root, before, dry_run),
         staging.FOLDER: _sweep(_old(root, _files(root / staging.FOLDER), kept, before), before, dry_run),
+        tables.REJECTED: _sweep(_old(root, _tree(root / tables.REJECTED), kept, before), before, dry_run),
     }
     return GcReport(freed=freed, dry_run=dry_run)
 
@@ -69,7 +70,7 @@ def _collect_tables(root: Path, kept: set[str], before: float, dry_run: bool) ->
         if relative not in used and all(_age(path) < before for path in _tree(table)):
             total = _sum(total, _remove_tree(table, dry_run))
             continue
-        needed = {f"{relative}/{name}" for name in _delta().active(table)} | kept
+        needed = {f"{relative}/{name}" for name in _active(root, relative)} | kept
         total = _sum(total, _sweep(_old(root, _files(table), needed, before), before, dry_run))
     return total
 
@@ -77,14 +78,15 @@ def _collect_tables(root: Path, kept: set[str], before: float, dry_run: bool) ->
 def _collect_logs(root: Path, before: float, dry_run: bool) -> Freed:
     total = Freed()
     for log in sorted(path.parent for path in (root / logs.FOLDER).glob("**/_delta_log")):
-        needed = {str((log / name).relative_to(root)) for name in _delta().active(log)}
+        needed = {str((log / name).relative_to(root)) for name in _active(root, str(log.relative_to(root)))}
         total = _sum(total, _sweep(_old(root, _files(log), needed, before), before, dry_run))
     return total
 
 
-def _collect_views(root: Path, kept: set[str], before: float, dry_run: bool) -> Freed:
+def _collect_views(place: Path, root: Path, kept: set[str], before: float, dry_run: bool) -> Freed:
+    """What is derived from versions, a folder each."""
     total = Freed()
-    for view in _folders(root / folders.FOLDER):
+    for view in _folders(place):
         if str(view.relative_to(root)) not in kept and _age(view) < before:
             total = _sum(total, _remove_tree(view, dry_run))
     return total
@@ -173,5 +175,8 @@ def _sum(one: Freed, other: Freed) -> Freed:
     return Freed(one.files + other.files, one.bytes + other.bytes)
 
 
-def _delta() -> Any:
-    return importlib.import_module(".backends.delta", __package__)
+def _active(root: Path, relative: str) -> set[str]:
+    """The names of the files in the newest version of a table."""
+    place = importlib.import_module(".backends.place", __package__).Place(root, relative)
+    found: set[str] = importlib.import_module(".backends.delta", __package__).active(place)
+    return found

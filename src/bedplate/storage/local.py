@@ -8,6 +8,7 @@ from pathlib import Path
 from bedplate.core.kinds import Kind
 
 from . import disk
+from .cache import Cache
 from .manifests import FilesShelf
 from .shelf import Shelf
 from .store import Store
@@ -15,7 +16,14 @@ from .tables import TableShelf
 from .values import CheckShelf, PickleShelf, ScalarShelf
 
 
-def local_store(root: Path, shelves: Mapping[Kind, Shelf] | None = None, *, pickles: bool = True, makes: bool = True) -> Store:
+def local_store(
+    root: Path,
+    shelves: Mapping[Kind, Shelf] | None = None,
+    *,
+    pickles: bool = True,
+    makes: bool = True,
+    cache: Cache | None = None,
+) -> Store:
     """The store at `root`; `shelves` adds kinds or replaces them. A server passes `pickles=False`.
 
     The folder is made when it is not there, unless `makes` is False. Raises StoreError where it cannot be.
@@ -25,4 +33,4 @@ def local_store(root: Path, shelves: Mapping[Kind, Shelf] | None = None, *, pick
     own: dict[Kind, Shelf] = {"table": TableShelf(root), "files": FilesShelf(root), "scalar": ScalarShelf(root), "check": CheckShelf()}
     if pickles:
         own["pickle"] = PickleShelf(root)
-    return Store(root, {**own, **(shelves or {})})
+    return Store(root, {**own, **(shelves or {})}, cache)

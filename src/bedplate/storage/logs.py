@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from . import disk
+from .bucket import Bucket
 
 FOLDER = "logs"
 
@@ -21,11 +22,13 @@ FOLDER = "logs"
 class Log:
     """One append-only table; light until it is used."""
 
-    def __init__(self, root: Path, name: str) -> None:
+    def __init__(self, root: Path, name: str, bucket: Bucket | None = None) -> None:
         for part in name.split("/"):
             disk.name(part, "the name of a log")
         self.name = name
         self.folder = root / FOLDER / name
+        self._root = root
+        self._bucket = bucket
         self._table: Any = None
 
     def append(self, rows: Any) -> int:
@@ -47,7 +50,15 @@ class Log:
         fewer: int = self._backend().compact()
         return fewer
 
+    def missing(self, names: Iterable[str]) -> list[str]:
+        """Which of these files are gone, by path relative to the store."""
+        paths = [f"{FOLDER}/{self.name}/{name}" for name in names]
+        if self._bucket is not None:
+            return [path for path in paths if self._bucket.size(path) is None]
+        return [path for path in paths if not (self._root / path).is_file()]
+
     def _backend(self) -> Any:
         if self._table is None:
-            self._table = importlib.import_module(".backends.log_table", __package__).LogTable(self.folder)
+            place = importlib.import_module(".backends.place", __package__).Place(self._root, f"{FOLDER}/{self.name}", self._bucket)
+            self._table = importlib.import_module(".backends.log_table", __package__).LogTable(place)
         return self._table

@@ -1,4 +1,4 @@
-"""Files: a manifest (each file's name, digest and size, sorted by name) and a blob per file.
+"""Files: a manifest (each file's name, digest and size, sorted by name) and a blob per file; many small ones are packed (`packs.py`).
 
 A step returns a Path (a file or a folder) or `Files`; the bytes are copied into the store, so that the step may reuse its folder. The
 version's digest is over names and content, never over times or modes. A consumer gets the files under their own names, read-only, in a
@@ -9,6 +9,7 @@ Refused: links to folders, names that would leave the folder, two files of one n
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -21,9 +22,12 @@ from bedplate.core.kinds import View
 from bedplate.core.records import Draft, Version
 from bedplate.core.sources import Entry, Files
 
-from . import disk, folders
+from . import disk, folders, packs
 from .blobs import Blobs
 from .shelf import Save
+
+SHARDS = "shards"
+"""In the draft of a packed version: its shards, as [digest, size]."""
 
 
 class Member(msgspec.Struct, frozen=True, array_like=True):
@@ -61,6 +65,8 @@ class FilesShelf:
     def save(self, request: Save) -> Draft:
         """Copy the files of a Path, a bound `Files` or a list of Paths."""
         single, found = _listed(request.value)
+        if not request.part and packs.pays(found):
+            return self._packed(request, found)
         manifest = keep(self.blobs, found, single)
         return Draft(
             artifact=request.artifact, kind="files", digest=manifest.digest, uri=put(self.blobs, manifest), rows=None,
@@ -68,7 +74,11 @@ class FilesShelf:
         )  # fmt: skip
 
     def load(self, version: Draft, view: View, spec: dict[str, Any] | None) -> Any:
-        """`path`: the folder, or the file where one was kept. `files`: a bound `Files` of them."""
+        """`path`: the folder, or the file where one was kept. `files`: a bound `Files` of them. `samples`: read one by one."""
+        if view == "samples":
+            return importlib.import_module("bedplate.storage.backends.samples").of(self.blobs, version)
+        if SHARDS in version.meta:
+            return self._unpacked(version, view)
         manifest = get(self.blobs, version.uri)
         folder = unfolded(self.root, self.blobs, manifest)
         if view == "path":
@@ -93,6 +103,8 @@ class FilesShelf:
         """The keys of its parts, or the names of its files."""
         if "parts" in version.meta:
             return tuple(key for key, _ in version.meta["parts"])
+        if SHARDS in version.meta:
+            return tuple(one.name for one in self._rows(version))
         return tuple(member.name for member in get(self.blobs, version.uri).members)
 
     def missing(self, version: Draft) -> list[str]:
@@ -100,11 +112,16 @@ class FilesShelf:
         digest = digest_at(version.uri)
         if not self.blobs.has(digest):
             return [version.uri]
+        if SHARDS in version.meta:
+            return [self.blobs.relative(shard) for shard, size in version.meta[SHARDS] if not self.blobs.has(shard, size)]
         members = get(self.blobs, version.uri).members
         return [self.blobs.relative(member.digest) for member in members if not self.blobs.has(member.digest, member.size)]
 
     def verify(self, version: Draft) -> None:
         """Read every blob. Raises CorruptError."""
+        if SHARDS in version.meta:
+            self._verify_packed(version)
+            return
         manifest = get(self.blobs, version.uri)
         if manifest.digest != version.meta.get("manifest", version.digest):
             raise CorruptError(f"the manifest of {version.artifact} is not the one that was kept", next="bedplate doctor")
@@ -114,9 +131,47 @@ class FilesShelf:
     def keeps(self, version: Draft) -> Iterable[str]:
         """The manifest, its blobs and the view folder; of a version whose manifest is gone, what is known."""
         yield version.uri
+        yield from (self.blobs.relative(shard) for shard, _ in version.meta.get(SHARDS, ()))
         yield folders.relative(version.meta.get("manifest", version.digest))
-        if self.blobs.has(digest_at(version.uri)):
+        if SHARDS not in version.meta and self.blobs.has(digest_at(version.uri)):
             yield from (self.blobs.relative(member.digest) for member in get(self.blobs, version.uri).members)
+
+    def _packed(self, request: Save, found: list[tuple[str, Path]]) -> Draft:
+        prior = request.prior
+        known = self._rows(prior) if prior is not None and SHARDS in prior.meta and not self.missing(prior) else iter(())
+        packed = packs.pack(self.blobs, found, known)
+        shards = sorted({one.shard for one in packed})
+        uri = self.blobs.relative(self.blobs.put(packs.table().write(packed, shards)))
+        return Draft(
+            artifact=request.artifact, kind="files", digest=packs.digest_of(packed), uri=uri, size_bytes=sum(one.size for one in packed),
+            meta={
+                **request.meta, "files": len(packed), "same": len(packed) - len({one.sha256 for one in packed}),
+                SHARDS: [[shard, self.blobs.path(shard).stat().st_size] for shard in shards],
+            },
+        )  # fmt: skip
+
+    def _rows(self, version: Draft) -> Iterator[packs.Packed]:
+        rows: Iterator[packs.Packed] = packs.table().rows(
+            self.blobs.path(digest_at(version.uri)), [shard for shard, _ in version.meta[SHARDS]]
+        )
+        return rows
+
+    def _unpacked(self, version: Draft, view: View) -> Any:
+        """Files of their own, for a consumer that wants paths: written out once, and again where they are not whole."""
+        samples = importlib.import_module("bedplate.storage.backends.samples").of(self.blobs, version)
+        sizes = ((one.name, one.size) for one in self._rows(version))
+        folder = folders.written(self.root, version.digest, sizes, ((sample.name, sample.data) for sample in samples))
+        if view == "path":
+            return folder
+        entries = (Entry(one.name, str(folder / one.name), one.size, f"{digests.PREFIX}{one.sha256.hex()}") for one in self._rows(version))
+        return Files(pattern=version.artifact).bind(tuple(entries))
+
+    def _verify_packed(self, version: Draft) -> None:
+        self.blobs.check(digest_at(version.uri))
+        if packs.digest_of(list(self._rows(version))) != version.digest:
+            raise CorruptError(f"the table of {version.artifact} is not the one that was kept", next="bedplate doctor")
+        for shard, _ in version.meta[SHARDS]:
+            self.blobs.check(shard)
 
 
 def keep(blobs: Blobs, found: Iterable[tuple[str, Path]], single: bool = False) -> Manifest:

@@ -62,7 +62,7 @@ class ModelShelf:
         flavour = flavours.find(name)
         stored = Stored(
             flavour=name, library=signatures.library(model.example), signature=flavour.signature(model),
-            example=signatures.rows(model.example), code=self._behind(model.function) if model.function and self._behind else {},
+            example=signatures.rows(model.example), code=self._code(_functions(flavour, model)),
         )  # fmt: skip
         incoming = disk.make_folder(self.root / FOLDER / "incoming")
         with disk.guard("write", incoming), tempfile.TemporaryDirectory(prefix=disk.TEMPORARY, dir=incoming) as folder:
@@ -90,12 +90,17 @@ class ModelShelf:
             metrics=dict(version.meta.get("metrics", {})),
         )  # fmt: skip
 
+    def _code(self, functions: Iterable[Callable[..., Any]]) -> dict[str, str]:
+        """The digest of each part of the project's code that a model's functions reach."""
+        behind = self._behind
+        return {} if behind is None else {name: digest for function in functions for name, digest in behind(function).items()}
+
     def _same_code(self, stored: Stored, predictor: Predictor, ref: str) -> None:
         """Raises UserError where the function of a model reaches other code than when it was stored."""
-        function = getattr(predictor, "function", None)
-        if function is None or not stored.code or self._behind is None:
+        functions = getattr(predictor, "functions", ())
+        if not functions or not stored.code or self._behind is None:
             return
-        now = self._behind(function)
+        now = self._code(functions)
         changed = sorted(name for name in now.keys() | stored.code.keys() if now.get(name) != stored.code.get(name))
         if changed:
             raise UserError(
@@ -159,6 +164,12 @@ class ModelShelf:
             size_bytes=sum(file.size for file in stored.files.values()),
             meta={**request.meta, "flavour": stored.flavour, "describe": described, "metrics": metrics},
         )
+
+
+def _functions(flavour: Flavour, model: Model) -> tuple[Callable[..., Any], ...]:
+    """The functions of the project without which a model cannot be loaded: few flavours have any."""
+    ask = getattr(flavour, "functions", None)
+    return ask(model) if ask is not None else ()
 
 
 def _blobs_of(stored: Stored) -> list[File]:

@@ -25,7 +25,7 @@ class Save(Record, frozen=True, kw_only=True):
 
     `prior` is the version that the catalog pins now: an equal digest makes no new bytes, and with `append` the rows of `value` are added
     after its rows. `part`: the value is one part of an artifact made `each=`, put together with the others later (`Store.combine`).
-    `spec` is checked for a features table. `meta` is put into the draft's.
+    `spec` is checked for a features table, `expects` (a pandera model or schema) for any table. `meta` is put into the draft's.
     """
 
     kind: Kind
@@ -36,6 +36,7 @@ class Save(Record, frozen=True, kw_only=True):
     append: bool = False
     part: bool = False
     spec: FeatureSpec | None = None
+    expects: Any = None
     meta: dict[str, Any] = msgspec.field(default_factory=dict)
 
 

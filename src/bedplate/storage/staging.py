@@ -36,8 +36,13 @@ def get(root: Path, attempt: str) -> Outcome | None:
             content = path.read_bytes()
         except FileNotFoundError:
             return None
+    return decoded(content)
+
+
+def decoded(content: bytes | None) -> Outcome | None:
+    """The outcome in these bytes; None where there are none, or only part of one."""
     try:
-        return msgspec.json.decode(content, type=Outcome)
+        return None if content is None else msgspec.json.decode(content, type=Outcome)
     except msgspec.DecodeError:
         return None
 
@@ -51,8 +56,9 @@ def drop(root: Path, attempts: Iterable[str]) -> None:
 
 
 def _path(root: Path, attempt: str) -> Path:
-    return root / FOLDER / _name(attempt)
+    return root / relative(attempt)
 
 
-def _name(attempt: str) -> str:
-    return f"{disk.name(attempt, 'the id of an attempt')}.json"
+def relative(attempt: str) -> str:
+    """Where an attempt's outcome lies, relative to the store. Raises UserError for what is no id."""
+    return f"{FOLDER}/{disk.name(attempt, 'the id of an attempt')}.json"

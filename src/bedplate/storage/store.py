@@ -6,6 +6,7 @@ Under the root:
     tables/<artifact>/           one Delta table per artifact, a commit per version
     logs/<name>/                 append-only Delta tables: predictions
     views/<digest>/              folders of hard links that give files back under their own names
+    features/<digest>/           features tables sorted for the as-of join, memory-mapped
     staged/<attempt>.json        what an attempt made and the catalog does not know of yet
     checkpoints/<step key>/      states that a training step resumes from
 
@@ -16,6 +17,7 @@ catalog does not name is invisible, and `gc` collects it. Nothing heavy is impor
 from __future__ import annotations
 
 import contextlib
+import importlib
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from pathlib import Path
@@ -28,23 +30,44 @@ from bedplate.core.records import Draft, Outcome, Version
 from . import gc, staging
 from .blobs import FOLDER as BLOBS
 from .blobs import Blobs
+from .bucket import Bucket
+from .cache import CACHED, Cache
 from .checkpoints import FolderCheckpoints
+from .folder_bucket import FolderBucket
 from .logs import FOLDER as LOGS
 from .logs import Log
 from .models import ModelShelf
 from .parts import Apart
 from .shelf import Parted, Save, Shelf
 from .sketch import Reference
+from .tables import FOLDER as TABLES
 from .tables import Pinned, TableShelf
+
+TRAVELS = (f"{BLOBS}/", f"{TABLES}/")
+"""What a version needs lies under these; the rest of what a shelf keeps is derived from it."""
 
 
 class Store:
     """Saves and loads versions of every kind that it has a shelf for; safe for several processes."""
 
-    def __init__(self, root: Path, shelves: Mapping[Kind, Shelf]) -> None:
+    def __init__(self, root: Path, shelves: Mapping[Kind, Shelf], cache: Cache | None = None) -> None:
         self.root = root
+        self.cache = cache
         self._shelves = dict(shelves)
         self._logs: dict[str, Log] = {}
+
+    @property
+    def objects(self) -> Bucket:
+        """The bytes themselves, by key: for whoever copies them elsewhere."""
+        return FolderBucket(self.root)
+
+    def needs(self, version: Version) -> list[str]:
+        """The objects that a version needs, by key, without what is derived from them."""
+        return [key for key in self._of(version).keeps(version) if key.startswith(TRAVELS)]
+
+    def place(self, version: Draft) -> str:
+        """Where the version's bytes lie, for people."""
+        return str(self.root / version.uri)
 
     def save(self, request: Save) -> Draft:
         """Put a value on disk. Its bytes are safe when this returns; the catalog makes them visible.
@@ -54,10 +77,18 @@ class Store:
         return self._shelf(request.kind).save(request)
 
     def load(self, version: Version, view: View, spec: dict[str, Any] | None = None) -> Any:
-        """The committed version as `view`. Raises UserError, StoreError or CorruptError."""
+        """The committed version as `view`, out of the cache tier where there is one. Raises UserError, StoreError or CorruptError."""
         readable = READABLE.get(version.kind, frozenset())
         if view not in readable and not (view == "features" and version.kind == "table"):
             raise UserError(f"{version.ref} cannot be read as {view}", why=f"it is kept as {version.kind}: {', '.join(sorted(readable))}")
+        if self.cache is None or version.kind != "table" or view not in CACHED:
+            return self._fetched(version, view, spec)
+        return importlib.import_module("bedplate.storage.backends.cached").load(
+            self.cache, version, view, lambda: self._fetched(version, view, spec)
+        )
+
+    def _fetched(self, version: Version, view: View, spec: dict[str, Any] | None) -> Any:
+        """The version out of the lake."""
         return self._of(version).load(version, view, spec)
 
     def combine(self, artifact: str, kind: Kind, parts: Mapping[str, Version], attempt: str) -> Draft:

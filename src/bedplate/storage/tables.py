@@ -18,9 +18,13 @@ from bedplate.core.records import Draft, Record, Version
 
 from . import disk, folders
 from .blobs import corrupt, gone
+from .bucket import Bucket
 from .shelf import Save
 
 FOLDER = "tables"
+INDEXES = "features"
+REJECTED = "rejected"
+"""Rows that were not as expected, by artifact and attempt."""
 
 
 class Pinned(Record, frozen=True, kw_only=True):
@@ -33,14 +37,15 @@ class Pinned(Record, frozen=True, kw_only=True):
 class TableShelf:
     """Keeps tables."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, bucket: Bucket | None = None) -> None:
         self.root = root
+        self._bucket = bucket
 
     def save(self, request: Save) -> Draft:
         """Write a frame (Polars, pandas, Arrow, DuckDB; lazy frames as a stream) as the table's next version."""
         uri_of(request.artifact)
         disk.name(request.attempt, "the id of an attempt")
-        draft: Draft = self._backend("table_save").save(self.root, request)
+        draft: Draft = self._backend("table_save").save(self.root, request, self._bucket)
         return draft
 
     def load(self, version: Draft, view: View, spec: dict[str, Any] | None) -> Any:
@@ -51,7 +56,7 @@ class TableShelf:
         if view == "path":
             names = [f"part-{number:05}.parquet" for number in range(len(paths))]
             return folders.linked(self.root, version.digest, list(zip(names, paths, strict=True)))
-        return self._backend("table_views").load(version, paths, view, spec)
+        return self._backend("table_views").load(version, paths, view, spec, self.root / indexes(version.digest))
 
     def missing(self, version: Draft) -> list[str]:
         """The files of the version that are gone or of another size."""
@@ -84,8 +89,9 @@ class TableShelf:
         return not digest or bool(found == digest)
 
     def keeps(self, version: Draft) -> Iterable[str]:
-        """Its Parquet files and the folder that shows them under plain names."""
-        return [*(f"{version.uri}/{name}" for name, _, _ in entries(version)), folders.relative(version.digest)]
+        """Its Parquet files, the folder that shows them under plain names, and that of its indexes."""
+        files = (f"{version.uri}/{name}" for name, _, _ in entries(version))
+        return [*files, folders.relative(version.digest), indexes(version.digest)]
 
     def files(self, version: Draft) -> list[Path]:
         """Its Parquet files, in stored order."""
@@ -94,16 +100,17 @@ class TableShelf:
 
     def restore(self, artifact: str, pinned: Version | None, attempt: str) -> bool:
         """Undo the attempt's commit where the catalog does not pin it; see `Store.restore`."""
-        folder = self.root / uri_of(artifact)
-        if not folder.is_dir():
+        uri = uri_of(artifact)
+        if self._bucket is None and not (self.root / uri).is_dir():
             return False
-        undone: bool = self._backend("delta").undo(folder, pinned.table_version if pinned else None, attempt)
+        place = self._backend("place").Place(self.root, uri, self._bucket)
+        undone: bool = self._backend("delta").undo(place, pinned.table_version if pinned else None, attempt)
         return undone
 
     def combine(self, artifact: str, parts: Mapping[str, Version], attempt: str) -> Draft:
         """One version of all parts' rows, in the order of their keys: one commit. Raises UserError where their columns differ."""
         disk.name(attempt, "the id of an attempt")
-        draft: Draft = self._backend("table_save").combine(self.root, artifact, parts, attempt)
+        draft: Draft = self._backend("table_save").combine(self.root, artifact, parts, attempt, self._bucket)
         return draft
 
     def keys(self, version: Draft) -> tuple[str, ...]:
@@ -124,6 +131,11 @@ class TableShelf:
 def uri_of(artifact: str) -> str:
     """The folder of an artifact's table, relative to the store; a part (`late[2025-01-31]`) lies in its artifact's. Raises UserError."""
     return f"{FOLDER}/{disk.name(artifact.partition('[')[0], 'the name of an artifact')}"
+
+
+def indexes(digest: str) -> str:
+    """The folder of a version's feature indexes, relative to the store: derived, it may be deleted at any time."""
+    return f"{INDEXES}/{digest.partition(':')[2]}"
 
 
 def entries(version: Draft) -> list[tuple[str, int, int]]:

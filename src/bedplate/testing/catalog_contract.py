@@ -29,10 +29,11 @@ from bedplate.core.records import Event, Forecast, Lease, Promotion, Usage
 from bedplate.core.sources import Entry
 
 from .clock import ManualClock
+from .due_contract import DueContract
 from .records import History, draft
 
 
-class CatalogContract(ABC):
+class CatalogContract(DueContract, ABC):
     """Tests of one engine; each gets a fresh record."""
 
     @abstractmethod

@@ -12,11 +12,12 @@ import polars as pl
 
 from bedplate.catalog.services import Service as Listed
 from bedplate.core.clock import Clock, SystemClock
-from bedplate.core.features import FeatureSpec
+from bedplate.core.features import Features, FeatureSpec
 from bedplate.core.kinds import Kind
 from bedplate.core.model import Field, Model, Signature
 from bedplate.core.records import Event, Promotion, Version
-from bedplate.stages.deploy.service import ColumnType, Service, Wanted
+from bedplate.stages.deploy.loader import Describe
+from bedplate.stages.deploy.service import Service, Wanted
 from bedplate.stages.deploy.site import Site
 
 START = datetime(2026, 1, 31, 12, tzinfo=UTC)
@@ -70,10 +71,15 @@ class Rows:
         self.spec = spec
         self._rows = rows
 
-    def at(self, labels: Any) -> Any:
-        return {**labels, **self[labels[self.spec.entity[0]]]}
+    def at(self, labels: Any, *more: Features) -> Any:
+        found = {**labels, **self[labels[self.spec.entity[0]]]}
+        for view in more:
+            found = view.at(found)
+        return found
 
-    def __getitem__(self, entity: Any) -> dict[str, Any]:
+    def __getitem__(self, entity: Any) -> Any:
+        if isinstance(entity, list):
+            return [self[one] for one in entity]
         names = next(iter(self._rows.values()))
         return dict(self._rows.get(entity, dict.fromkeys(names)))
 
@@ -180,7 +186,7 @@ def site(
     listing: Listing | None = None,
     events: list[Event] | None = None,
     clock: Clock | None = None,
-    describe: Callable[[Version, Wanted], dict[str, ColumnType]] = lambda version, wanted: {},
+    describe: Describe = lambda view: {},
     queue: int = 20_000,
     body_limit: int = 1_000_000,
 ) -> Site:

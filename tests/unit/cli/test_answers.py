@@ -61,8 +61,14 @@ ASKED = {
     "labels": (["truth.csv"], 0, "name no prediction that is known"),
     "watch": ([], 2, "answer served nothing yet"),
     "size": (["list", "figures", "finance"], 0, "finance-rate"),
+    "tune": (["line", "--maximise", "slope", "--trials", "0"], 0, "0 trials"),
+    "import": (["nothing.txt", "--as", "line"], 2, "nothing.txt"),
+    "cache": ([], 0, "of 10.0 GB in 0 copies"),
     "gc": (["--dry-run"], 0, "nothing was removed: --dry-run"),
     "doctor": ([], 0, "versions are all there"),
+    "backup": (["kept"], 0, "of them new"),
+    "restore": (["nothing"], 2, "there is no backup at"),
+    "target": (["test"], 0, "target local: all well"),
 }
 Types = Callable[..., tuple[int, str, str]]
 

@@ -14,6 +14,8 @@ from bedplate.interfaces.cli.verbs import VERBS, Verb
 SHOWN = [verb for verb in VERBS if not verb.hidden]
 NAMES = {
     "labels": ["truth.csv"],
+    "tune": ["late"],
+    "import": ["model", "late.onnx", "--as", "late"],
     "step": ["late"],
     "rerun": ["late"],
     "why": ["late"],
@@ -23,6 +25,8 @@ NAMES = {
     "logs": ["late"],
     "promote": ["late@1"],
     "rollback": ["late"],
+    "backup": ["kept"],
+    "restore": ["kept"],
 }
 """What a verb has to be told."""
 BARE = {"new", "size"}
@@ -81,6 +85,8 @@ def test_a_verb_that_must_be_told_something_says_what(verb: Verb, elsewhere: Pat
     said = capsys.readouterr().err
     if verb.name == "labels":
         assert said == "error: Missing argument 'FILE'\n  next: bedplate labels --help\n"
+    elif verb.name == "import":
+        assert said.startswith("error: Missing argument '{model}'")
     else:
         assert said.startswith(f"error: bedplate {verb.name}: what about?\n  why:  it needs ")
         assert f"  next: bedplate {verb.name} " in said

@@ -41,7 +41,7 @@ def test_every_default_can_be_read() -> None:
         ("price", "3.2 EUR/hour", "'3.2 EUR/hour' is not a price"),
         ("price", "-1 USD/hour", "'-1 USD/hour' is not a price"),
         ("price", "3.2", "'3.2' is not a price"),
-        ("online", "redis://cache", "'redis://cache' is not known"),
+        ("online", "memcached://cache", "'memcached://cache' is not known"),
     ],
 )
 def test_a_value_that_cannot_be_read_is_named_with_its_setting(name: str, value: str, says: str) -> None:

@@ -39,7 +39,7 @@ class Case:
             models,
             self.record,
             self.record.load,
-            describe=lambda version, wanted: {"mean": "float"},
+            describe=lambda view: {"mean": "float"},
             clock=self.clock,
             emit=self.events.append,
         )

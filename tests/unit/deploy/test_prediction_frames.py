@@ -60,6 +60,6 @@ def test_values_come_back_as_they_were_and_absent_structs_are_null() -> None:
     assert (rows[1]["request"], rows[1]["features"], rows[1]["error"], rows[1]["result"]) == (None, None, "ValueError: x", None)
 
 
-def test_feature_columns_leave_out_the_keys_and_keep_numbers_as_floats() -> None:
-    schema = pl.Schema({"carrier": pl.String, "at": pl.Datetime("us"), "flights": pl.Int32, "mean": pl.Float32, "name": pl.Enum(["a"])})
-    assert feature_columns(schema, ("carrier", "at")) == {"flights": "float", "mean": "float", "name": "text"}
+def test_feature_columns_keep_numbers_as_floats() -> None:
+    schema = pl.Schema({"flights": pl.Int32, "mean": pl.Float32, "name": pl.Enum(["a"])})
+    assert feature_columns(schema) == {"flights": "float", "mean": "float", "name": "text"}

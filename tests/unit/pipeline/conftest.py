@@ -18,7 +18,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from bedplate.assembly import assemble, handlers, open_store
+from bedplate.assembly import assemble, handlers, open_doors, open_store
 from bedplate.compute.executor import Ended, Executor, Job, Progress
 from bedplate.compute.inline import InlineExecutor
 from bedplate.compute.slots import Slots
@@ -31,7 +31,6 @@ from bedplate.pipeline.opened import Opened
 from bedplate.pipeline.starting import Said
 from bedplate.pipeline.wiring.graph import build as build_graph
 from bedplate.pipeline.workspace import Workspace
-from bedplate.stages.ingest import list_source
 from bedplate.testing.clock import ManualClock
 
 Write = Callable[..., Loaded]
@@ -146,9 +145,10 @@ class House:
         """Runs steps in this process, after `before` had its say."""
         loaded = self.worker_loads() if self.worker_loads else workspace.parts.loaded
         graph = build_graph(loaded.project)
+        doors = open_doors(workspace.config)
         execution = Execution(
-            loaded, graph, open_store(workspace.config, loaded=loaded), handlers(), clock=self.clock,
-            stopping=stopping, keep_checkpoints=3, opened=OPENED, list_source=list_source,
+            loaded, graph, open_store(workspace.config, loaded=loaded), handlers(doors), clock=self.clock,
+            stopping=stopping, keep_checkpoints=3, opened=OPENED, list_source=doors.listed,
         )  # fmt: skip
 
         def handle(payload: bytes, report: Callable[[bytes], None]) -> bytes:

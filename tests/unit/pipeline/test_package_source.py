@@ -6,11 +6,11 @@ import importlib.metadata
 from pathlib import Path
 
 from bedplate import Package
-from bedplate.stages.ingest import list_source
+from bedplate.stages.ingest.listing import list_package
 
 
-def test_the_stamp_of_a_packages_file_is_the_packages_version(tmp_path: Path) -> None:
+def test_the_stamp_of_a_packages_file_is_the_packages_version() -> None:
     """Nothing of the file is read: an installed package does not change in place."""
-    (entry,) = list_source(Package("bedplate", "starter/data/*.csv"), tmp_path)
+    (entry,) = list_package(Package("bedplate", "starter/data/*.csv"))
     assert (entry.name, entry.stamp) == ("starter/data/penguins.csv", importlib.metadata.version("bedplate"))
     assert entry.size == Path(entry.path).stat().st_size

@@ -78,6 +78,21 @@ WRONG = [
     ("features no table", '@p.features(entity="e", time="t")\ndef f() -> float: ...  # here', "does not return one table", "LazyFrame"),
     ("features no time", '@p.features(entity="e")\ndef f() -> pl.LazyFrame: ...  # here', "feature view without time", "time="),
     ("features no entity", '@p.features(time="t")\ndef f() -> pl.LazyFrame: ...  # here', "without an entity", "entity="),
+    ("window alone", '@p.features(entity="e", time="t", window="1 h")\ndef f() -> pl.LazyFrame: ...  # here', "belong together", "gives="),
+    (
+        "gives alone", '@p.features(entity="e", time="t", gives={"n": "count()"})\ndef f() -> pl.LazyFrame: ...  # here',
+        "belong together", "window=",
+    ),
+    ("event alone", '@p.features(entity="e", time="t", event="i")\ndef f() -> pl.LazyFrame: ...  # here', "no window=", "leave event="),
+    (
+        "window with ttl",
+        '@p.features(entity="e", time="t", ttl="1 h", window="1 h", gives={"n": "count()"})\ndef f() -> pl.LazyFrame: ...  # here',
+        "ttl= has no meaning", "leave ttl=",
+    ),
+    (
+        "gives a key", '@p.features(entity="e", time="t", window="1 h", gives={"e": "count()"})\ndef f() -> pl.LazyFrame: ...  # here',
+        "gives= has 'e'", "another name",
+    ),
     ("promotes nothing", '@p.check(promotes="production")\ndef c(departures: pl.LazyFrame) -> Check: ...  # here', "takes none", "Model"),
     (
         "promotes a use", '@p.check(promotes="production")\ndef c(m: Model = use("late@production")) -> Check: ...  # here',

@@ -171,3 +171,28 @@ def test_killed_at_any_point_only_whole_checkpoints_are_seen_and_none_is_lost(tm
     resumed.save(9, state(9))
     assert read(resumed.latest()) == 9
     assert not list(resumed.folder.glob(".new-*"))
+
+
+@pytest.mark.parametrize("harm", ["flip", "cut", "remove", "sums"])
+def test_a_damaged_checkpoint_is_passed_over_for_the_one_before_and_that_is_said(tmp_path, capsys, harm):
+    """A flipped byte, a cut or missing file, a list of digests that is none: the newest whole one counts (F37)."""
+    kept = FolderCheckpoints(tmp_path, "sha256:abc")
+    for at in (10, 20):
+        kept.save(at, lambda folder, at=at: (folder / "weights.bin").write_bytes(bytes([at]) * 100))
+    kept.wait()
+    step, newest = kept.latest() or (0, tmp_path)
+    assert step == kept.newest() == 20
+    weights = newest / "weights.bin"
+    match harm:
+        case "flip":
+            weights.write_bytes(b"\x15" + weights.read_bytes()[1:])
+        case "cut":
+            weights.write_bytes(weights.read_bytes()[:-1])
+        case "remove":
+            weights.unlink()
+        case _:
+            (newest / ".sums.json").write_bytes(b"{")
+    found = FolderCheckpoints(tmp_path, "sha256:abc").latest()
+    assert found is not None
+    assert found[0] == 10
+    assert "step 20 is passed over" in capsys.readouterr().err

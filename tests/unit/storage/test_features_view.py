@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from threading import Barrier
 from typing import Any
 
 import hypothesis.strategies as st
@@ -15,6 +18,8 @@ from polars.testing import assert_frame_equal
 
 from bedplate.core.errors import UserError
 from bedplate.core.features import FeatureSpec
+from bedplate.storage.backends import features_build, features_index
+from bedplate.storage.backends.features_build import index_of
 from bedplate.storage.backends.features_view import TableFeatures
 from bedplate.storage.local import local_store
 from bedplate.storage.store import Store
@@ -85,6 +90,19 @@ def test_each_label_gets_what_was_known_then(
     assert isinstance(lazily, pl.LazyFrame)
     assert_frame_equal(lazily.collect(), joined)
     assert [features.at(row)["value"] for row in given_labels.select("key", "time").rows(named=True)] == values
+
+
+@pytest.mark.parametrize("bits", [3, 8, 40])
+def test_a_key_too_coarse_for_the_moments_changes_nothing(monkeypatch: pytest.MonkeyPatch, bits: int) -> None:
+    """Many entities over many years in nanoseconds do not fit a key: what it cannot tell apart is searched again, exactly."""
+    rows: list[Row] = [("abcdef"[i % 6], (i * 13) % 97, (i * 29) % 131, i) for i in range(900)]
+    asked = labels([(key, at) for key in "abcdefz" for at in range(-2, 140)])
+    fine = TableFeatures(table(rows).lazy(), LATE).at(asked)
+    monkeypatch.setattr(features_index, "KEY_BITS", bits)
+    coarse = TableFeatures(table(rows).lazy(), LATE)
+    assert_frame_equal(coarse.at(asked), fine)
+    assert coarse.index().scale.shift > 0 or bits == 40
+    assert fine["value"].to_list() == [expected(rows, key, at, LATE) for key in "abcdefz" for at in range(-2, 140)]
 
 
 def test_a_late_row_does_not_hide_an_older_known_one() -> None:
@@ -163,6 +181,98 @@ def test_columns_that_are_no_keys_of_the_labels_stay() -> None:
     assert joined.drop("time").rows() == [("a", 0, "mine", 10)]
 
 
+@pytest.mark.bad_input("a duplicate event")
+def test_a_repeated_event_changes_nothing() -> None:
+    """Twice the same row is once the row; of two of one moment the one created last counts, else the last in the table."""
+    once, twice = (TableFeatures(table([("a", 1, 1, 10)] * n).lazy(), LATE) for n in (1, 2))
+    asked = labels([("a", 0), ("a", 1), ("a", 5)])
+    assert_frame_equal(once.at(asked), twice.at(asked))
+    corrected = TableFeatures(table([("a", 1, 4, 40), ("a", 1, 1, 10), ("a", 1, 1, 11)]).lazy(), LATE)
+    assert corrected.at(labels([("a", 1), ("a", 4)]))["value"].to_list() == [11, 40]
+
+
+@pytest.mark.bad_input("a label without entity")
+def test_a_label_without_entity_is_kept_with_nulls() -> None:
+    """A null or unknown entity, a value that no entity has, a null time: nulls, and no label is lost; another sort is a mistake."""
+    numbers = pl.LazyFrame({"key": [1, 2], "time": [START, START], "value": [10, 20]})
+    features = TableFeatures(numbers, PLAIN)
+    asked = pl.DataFrame({"key": [1.0, 1.5, None, 2.0, 7.0], "time": [START, START, START, None, START]})
+    joined = features.at(asked)
+    assert joined["value"].to_list() == [10, None, None, None, None]
+    assert_frame_equal(joined.drop("value"), asked)
+    categories = TableFeatures(table([("a", 1, 1, 10)]).with_columns(pl.col("key").cast(pl.Enum(["a"]))).lazy(), LATE)
+    assert categories.at(labels([("a", 2), ("never seen", 2)]))["value"].to_list() == [10, None]
+    with pytest.raises(UserError, match="'key' is String, that of features is Int64"):
+        features.at(labels([("a", 2)]))
+
+
+def test_several_views_are_joined_at_once() -> None:
+    """To a frame, a lazy one and one row; a view of the same column is refused."""
+    one = TableFeatures(table([("a", 1, 1, 10)]).lazy(), LATE)
+    two = TableFeatures(table([("a", 2, 2, 20)]).rename({"value": "other"}).lazy(), LATE)
+    asked = labels([("a", 1), ("a", 3)])
+    joined = one.at(asked, two)
+    assert joined.select("value", "other").rows() == [(10, None), (10, 20)]
+    assert_frame_equal(one.at(asked.lazy(), two).collect(), joined)
+    assert one.at({"key": "a", "time": START + timedelta(hours=3)}, two)["other"] == 20
+    with pytest.raises(UserError, match="have a column 'value'"):
+        one.at(asked, one)
+
+
+@pytest.mark.parametrize("whole_bytes", [10**9, 20_000])
+def test_an_index_that_is_kept_gives_what_memory_gives(tmp_path: Path, whole_bytes: int) -> None:
+    """Written in one piece or split by entity, read again by the next one, with nulls, text, times and nothing at all in its columns."""
+    rows: list[Row] = [("abcdefghij"[i % 10], (i * 7) % 40, (i * 11) % 60, i) for i in range(3000)]
+    frame = table(rows).with_columns(
+        text=pl.col("value").cast(pl.String), gap=pl.when(pl.col("value") % 3 > 0).then("value"), day=pl.col("time").dt.date(),
+        odd=pl.col("value") % 2 == 1, empty=pl.lit(None, pl.Float64),
+    )  # fmt: skip
+    plain = TableFeatures(frame.lazy(), LATE)
+    asked = labels([(key, at) for key in "abjz" for at in range(0, 60, 7)])
+    wanted = plain.at(asked)
+    for turn in range(2):
+        kept = TableFeatures(frame.lazy(), LATE)
+        kept._made = index_of(kept._source, tmp_path / "features", whole_bytes)
+        assert_frame_equal(kept.at(asked), wanted)
+        assert kept["a"] == plain["a"]
+        assert (len(list((tmp_path / "features").glob("*"))) == 1) == (whole_bytes < 10**9), turn
+
+
+def test_a_kept_index_that_is_not_whole_is_made_again(tmp_path: Path) -> None:
+    """Cut off, or with a file gone: as if there were none."""
+    rows: list[Row] = [("ab"[i % 2], i % 40, i % 60, i) for i in range(3000)]
+    asked = labels([("a", 30), ("b", 5)])
+    wanted = TableFeatures(table(rows).lazy(), LATE).at(asked)
+    for spoil in (lambda path: path.write_bytes(path.read_bytes()[:-8]), Path.unlink):
+        for name in ("key", "moment", "0.npy", "entities.arrow", "meta.json"):
+            for _ in range(2):
+                view = TableFeatures(table(rows).lazy(), LATE)
+                view._made = index_of(view._source, tmp_path / "features", 20_000)
+                assert_frame_equal(view.at(asked), wanted)
+            (folder,) = (tmp_path / "features").iterdir()
+            spoil(folder / name)
+
+
+def test_many_who_make_the_same_index_at_once_do_not_take_it_from_each_other(tmp_path: Path) -> None:
+    """A server and a step that both meet a new version: each gets the whole index, and one is left."""
+    rows: list[Row] = [("ab"[i % 2], i % 40, i % 60, i) for i in range(2000)]
+    asked = labels([("a", 30), ("b", 5)])
+    wanted = TableFeatures(table(rows).lazy(), LATE).at(asked)
+
+    def made(home: Path, start: Barrier) -> pl.DataFrame:
+        view = TableFeatures(table(rows).lazy(), LATE)
+        start.wait(30)
+        view._made = index_of(view._source, home, 20_000)
+        return view.at(asked)
+
+    with ThreadPoolExecutor(4) as people:
+        for turn in range(10):
+            home, start = tmp_path / str(turn), Barrier(4)
+            for found in [people.submit(made, home, start) for _ in range(4)]:
+                assert_frame_equal(found.result(), wanted)
+            assert len(list(home.iterdir())) == 1
+
+
 WRONG: list[tuple[Any, str]] = [
     (labels([("a", 1)]).drop("key"), "no column 'key'"),
     (labels([("a", 1)]).drop("time"), "no column 'time'"),
@@ -193,6 +303,22 @@ def test_features_come_from_a_committed_version(store: Store) -> None:
     assert features.spec == LATE
     assert (features["b"], features["none"]) == ({"value": 20}, {"value": None})
     assert features.at(labels([("b", 1)]))["value"].to_list() == [20]
+
+
+def test_an_index_is_kept_beside_its_version_and_collected_with_it(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Made once, read by the next; `gc` leaves it while the version is named, and takes it afterwards; it may go at any time."""
+    monkeypatch.setattr(features_build, "KEPT_FROM_ROWS", 1)
+    version = save(store, "table", table([("a", 1, 1, 10), ("b", 1, 1, 20)]).lazy(), spec=LATE)
+    spec = msgspec.to_builtins(LATE)
+    assert store.load(version, "features", spec)["b"] == {"value": 20}
+    (folder,) = (store.root / "features").iterdir()
+    later = datetime.now(UTC) + timedelta(days=1)
+    store.gc([version], later, dry_run=False)
+    assert folder.is_dir()
+    shutil.rmtree(folder)
+    assert store.load(version, "features", spec)["b"] == {"value": 20}
+    assert store.gc([], later, dry_run=False).freed["features"].files > 0
+    assert not folder.exists()
 
 
 BAD: list[tuple[pl.DataFrame, FeatureSpec, str]] = [

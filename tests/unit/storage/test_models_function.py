@@ -234,8 +234,8 @@ def test_an_object_that_no_flavour_keeps_is_refused_with_the_way_out(shelf):
     with pytest.raises(UserError, match="no flavour keeps a pathlib") as caught:
         save(shelf, Model(Path(), example=EXAMPLE))
     assert "Model.of" in caught.value.next
-    with pytest.raises(UserError, match="no flavour 'torch'"):
-        save(shelf, Model(1, flavour="torch", example=EXAMPLE))
+    with pytest.raises(UserError, match="no flavour 'jax'"):
+        save(shelf, Model(1, flavour="jax", example=EXAMPLE))
 
 
 def test_a_loaded_array_cannot_be_changed_for_the_next_caller(shelf):

@@ -183,3 +183,13 @@ def test_sql_that_asks_nothing_is_refused(sql: str) -> None:
     """An empty answer would look as if something had been changed."""
     with Warehouse({"t": {"a": [1]}}) as warehouse, pytest.raises(UserError, match=r"this SQL (asks nothing|cannot be run)"):
         warehouse.frame(sql)
+
+
+def test_a_rotted_file_is_told_with_its_table(store: Store) -> None:
+    """Also where the first look at the file's end, before any query, finds it."""
+    pinned = store.pinned(save(store, "table", FRAME, artifact="types"))
+    path = Path(pinned.paths[0])
+    path.chmod(0o644)
+    path.write_bytes(b"rot")
+    with pytest.raises(CorruptError, match="types cannot be read"):
+        Warehouse({"types": pinned})

@@ -13,8 +13,7 @@ from __future__ import annotations
 import os
 import random
 import threading
-import weakref
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -25,6 +24,8 @@ from bedplate.catalog.database import Result, Row, Value
 from bedplate.catalog.queries import Query, load_queries
 from bedplate.core.clock import Clock, SystemClock
 from bedplate.core.errors import BedplateError, BusyError, CatalogError, InternalError, UserError
+
+from .forks import close_at_fork
 
 APPLICATION_ID = 0x62656470
 """`bedp`: marks the file as ours (shown by `file` and checked when opened)."""
@@ -38,6 +39,12 @@ _STATEMENTS = 256
 def journal_mode(version: str) -> str:
     """`wal` where that SQLite has the WAL-reset fix, else `delete` (a rollback journal)."""
     return "wal" if tuple(int(number) for number in version.split(".")) >= WAL_SAFE else "delete"
+
+
+def open_url(url: str, *, makes: bool = True) -> SqliteDatabase:
+    """The database of a URL, `sqlite:///FOLDER/catalog.db`, where a path that begins with `/` may have a fourth one."""
+    place = url.partition("://")[2]
+    return open_database(Path(place.removeprefix("/") if place.startswith("//") else place), makes=makes)
 
 
 def open_database(
@@ -68,7 +75,7 @@ class SqliteDatabase:
         self._lock = threading.RLock()
         self._began = 0.0
         self._place: tuple[int, int] | None = None
-        _close_at_fork(self)
+        close_at_fork(self)
 
     @property
     def location(self) -> str:
@@ -81,6 +88,11 @@ class SqliteDatabase:
         version = apsw.sqlite_lib_version()
         wal = "write-ahead log" if journal_mode(version) == "wal" else "rollback journal, for it has the WAL-reset bug"
         return f"SQLite {version}, {wal}"
+
+    @property
+    def clock(self) -> Clock:
+        """The machine's: there is but one."""
+        return self._clock
 
     def rows(self, query: str, **values: Value) -> list[Row]:
         with self as connection:
@@ -128,6 +140,23 @@ class SqliteDatabase:
                 return True
 
         return self._within("BEGIN EXCLUSIVE", work)
+
+    def tables(self) -> dict[str, tuple[str, ...]]:
+        with self as connection:
+            found = connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY rowid").fetchall()
+            columns = {str(name): connection.execute("SELECT name FROM pragma_table_info(?)", (name,)).fetchall() for (name,) in found}
+        return {name: tuple(str(column) for (column,) in listed) for name, listed in columns.items()}
+
+    def dump(self, table: str) -> Iterator[Row]:
+        with self as connection:
+            yield from connection.execute(f'SELECT * FROM "{table}"')
+
+    def fill(self, table: str, columns: Sequence[str], rows: Iterable[Row]) -> None:
+        with self as connection:
+            connection.execute(f'PRAGMA defer_foreign_keys = ON; DELETE FROM "{table}"')
+            if columns:
+                places = ", ".join("?" for _ in columns)
+                connection.executemany(f'INSERT INTO "{table}" ({", ".join(columns)}) VALUES ({places})', rows)
 
     def faults(self) -> list[str]:
         with self as connection:
@@ -303,22 +332,6 @@ def _place(path: Path) -> tuple[int, int] | None:
     except OSError:
         return None
     return found.st_dev, found.st_ino
-
-
-def _close_at_fork(database: SqliteDatabase) -> None:
-    """Have a database closed around every fork of this process, for as long as it lives."""
-    alive = weakref.ref(database)
-
-    def call(name: str) -> None:
-        found = alive()
-        if found is not None:
-            getattr(found, name)()
-
-    os.register_at_fork(
-        before=lambda: call("before_fork"),
-        after_in_parent=lambda: call("after_fork_in_parent"),
-        after_in_child=lambda: call("after_fork_in_child"),
-    )
 
 
 def damaged(path: Path, why: str) -> CatalogError:

@@ -9,25 +9,6 @@ CREATE TABLE artifacts (
     last INTEGER NOT NULL
 ) STRICT;
 
-CREATE TABLE versions (
-    artifact TEXT NOT NULL REFERENCES artifacts (name),
-    number INTEGER NOT NULL,
-    kind TEXT NOT NULL,
-    digest TEXT NOT NULL,
-    uri TEXT NOT NULL,
-    table_version INTEGER,
-    schema TEXT NOT NULL,
-    value TEXT,
-    rows INTEGER,
-    size_bytes INTEGER NOT NULL,
-    meta TEXT NOT NULL,
-    created_at TEXT NOT NULL,
-    attempt TEXT NOT NULL REFERENCES attempts (id) DEFERRABLE INITIALLY DEFERRED,
-    moved_head INTEGER NOT NULL,
-    PRIMARY KEY (artifact, number)
-) STRICT;
-CREATE UNIQUE INDEX versions_by_digest ON versions (artifact, digest, kind);
-
 CREATE TABLE runs (
     id TEXT PRIMARY KEY,
     project TEXT NOT NULL,
@@ -93,6 +74,25 @@ CREATE TABLE attempts (
 CREATE INDEX attempts_by_run ON attempts (run, step, part);
 CREATE INDEX attempts_by_step ON attempts (step, started_at) WHERE status = 'done';
 CREATE INDEX attempts_open ON attempts (started_at) WHERE status = 'running';
+
+CREATE TABLE versions (
+    artifact TEXT NOT NULL REFERENCES artifacts (name),
+    number INTEGER NOT NULL,
+    kind TEXT NOT NULL,
+    digest TEXT NOT NULL,
+    uri TEXT NOT NULL,
+    table_version INTEGER,
+    schema TEXT NOT NULL,
+    value TEXT,
+    rows INTEGER,
+    size_bytes INTEGER NOT NULL,
+    meta TEXT NOT NULL,
+    created_at TEXT NOT NULL,
+    attempt TEXT NOT NULL REFERENCES attempts (id) DEFERRABLE INITIALLY DEFERRED,
+    moved_head INTEGER NOT NULL,
+    PRIMARY KEY (artifact, number)
+) STRICT;
+CREATE UNIQUE INDEX versions_by_digest ON versions (artifact, digest, kind);
 
 -- The attempt whose outputs answer a cache key.
 CREATE TABLE cache (

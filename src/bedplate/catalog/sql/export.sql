@@ -77,3 +77,11 @@ ORDER BY f.run, f.step, f.part, f.quantity;
 -- name: export_events
 -- Every event.
 SELECT id, kind, subject, at, data FROM events ORDER BY id;
+
+-- name: export_occurrences
+-- Every decision of due work.
+SELECT step, kind, mark, due_at, status, reason, run, tries, decided_at, ended_at FROM occurrences ORDER BY decided_at, due_at, step;
+
+-- name: export_spending
+-- What runs are spending now, and services spend, hour by hour.
+SELECT spender, kind, hour, usd, held_usd, up_s, busy_s, energy_joules, energy_basis FROM spending ORDER BY hour, spender;

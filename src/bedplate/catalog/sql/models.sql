@@ -28,7 +28,7 @@ VALUES (:check_name, :check_version, :model, :model_version, :passed, :promotes,
 -- name: verdicts_of_model
 -- Verdicts on a model, newest first; `number` null is every version.
 SELECT check_name, check_version, model, model_version, passed, promotes, at, attempt
-FROM verdicts WHERE model = :model AND (:number IS NULL OR model_version = :number) ORDER BY id DESC;
+FROM verdicts WHERE model = :model AND model_version = coalesce(:number, model_version) ORDER BY id DESC;
 
 -- name: verdict_of_attempt^
 -- What an attempt at a check said.

@@ -57,7 +57,7 @@ SELECT s.run, s.name, s.part, s.stage, s.status, s.why, s.cache_key, k.parts, s.
 FROM steps AS s JOIN key_parts AS k ON k.digest = s.key_parts
 WHERE s.id = coalesce(
     (SELECT m.id FROM steps AS m JOIN runs AS r ON r.id = m.run WHERE m.name = :name AND m.part = :part AND m.key_parts IS NOT NULL
-        AND m.status IN ('done', 'skipped') AND r.moves_heads ORDER BY m.id DESC LIMIT 1),
+        AND m.status IN ('done', 'skipped') AND r.moves_heads = 1 ORDER BY m.id DESC LIMIT 1),
     (SELECT a.id FROM steps AS a WHERE a.name = :name AND a.part = :part AND a.key_parts IS NOT NULL
         AND a.status IN ('done', 'skipped') ORDER BY a.id DESC LIMIT 1)
 );
@@ -71,7 +71,7 @@ FROM steps AS s WHERE s.name = :name AND (:part = '' OR s.part = :part) AND s.st
 -- The same for every name and part at once.
 SELECT s.run, s.name, s.part, s.stage, s.status, s.why, s.cache_key, k.parts, s.result, s.started_at, s.ended_at
 FROM (
-    SELECT coalesce(max(CASE WHEN r.moves_heads THEN m.id END), max(m.id)) AS id FROM steps AS m JOIN runs AS r ON r.id = m.run
+    SELECT coalesce(max(CASE WHEN r.moves_heads = 1 THEN m.id END), max(m.id)) AS id FROM steps AS m JOIN runs AS r ON r.id = m.run
     WHERE m.key_parts IS NOT NULL AND m.status IN ('done', 'skipped') GROUP BY m.name, m.part
 ) AS l JOIN steps AS s ON s.id = l.id JOIN key_parts AS k ON k.digest = s.key_parts
 ORDER BY s.id;
@@ -165,4 +165,4 @@ WHERE f.step = :step ORDER BY a.started_at DESC, f.quantity LIMIT :limit;
 
 -- name: answered_by_head$
 -- Whether an attempt has answered a step of a run that moves heads.
-SELECT EXISTS (SELECT 1 FROM steps AS s JOIN runs AS r ON r.id = s.run WHERE s.name = :step AND s.result = :attempt AND r.moves_heads);
+SELECT EXISTS (SELECT 1 FROM steps AS s JOIN runs AS r ON r.id = s.run WHERE s.name = :step AND s.result = :attempt AND r.moves_heads = 1);

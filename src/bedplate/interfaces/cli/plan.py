@@ -18,6 +18,7 @@ from bedplate.planner.forecasts.critical import WallTime
 from bedplate.planner.forecasts.expected import Expected
 from bedplate.planner.forecasts.history import join
 
+from . import due
 from .common import console, put_json, table, unit
 from .sets import SETS, settings_of
 from .verb import Asked, verb
@@ -42,11 +43,19 @@ _PARTS = 4
 @verb("[NAME]...")
 @SETS
 @click.option("--fresh", is_flag=True, help="Plan as if nothing had been made.")
-def command(asked: Asked, sets: tuple[str, ...], fresh: bool) -> int:
+@click.option(
+    "--due",
+    "is_due",
+    is_flag=True,
+    help="Say what is due now by the clock, new data, drift, labels or missing parts, and what waits for when.",
+)
+def command(asked: Asked, sets: tuple[str, ...], fresh: bool, is_due: bool) -> int:
     """Say for each step whether it would run, why, and the time, memory and energy it should take, from its own history.
 
     A step that declares a workload, on a target that declares machines, is forecast by the planner before it first ran.
     """
+    if is_due:
+        return due.plan(asked)
     workspace = asked.look()
     planned = workspace.plan(*asked.names, settings=settings_of(sets), fresh=fresh)
     if asked.as_json:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,11 +10,13 @@ from types import FrameType
 
 import click
 
+from bedplate.core.errors import UserError
 from bedplate.pipeline.account import Summary
 from bedplate.pipeline.commit import check_of
-from bedplate.pipeline.request import Request, read_settings
+from bedplate.pipeline.request import Request, back_filled, read_settings
 from bedplate.pipeline.workspace import Workspace
 
+from . import due
 from .common import console, put_line
 from .following import follower
 from .run_view import draw
@@ -22,18 +25,48 @@ from .verb import Asked, typed, verb
 
 CHECK_FAILED = 6
 STEP_FAILED = 1
+STOPPED = 5
 INTERRUPTED = 130
 
 
 @verb("[NAME]...")
 @SETS
 @click.option("--fresh", is_flag=True, help="Run what is named (or everything) even where nothing changed.")
-def command(asked: Asked, sets: tuple[str, ...], fresh: bool) -> int:
+@click.option("--due", "is_due", is_flag=True, help="Do what is due now: for cron, or a person who wonders.")
+@click.option("--loop", "loops", is_flag=True, help="With --due: go on looking until a signal.")
+@click.option("--since", default="", metavar="KEY", help="Back-fill the parts of calendars from this day or hour on.")
+@click.option("--over", default="", metavar="TABLE", help="Call the service NAME for each row of a table: SERVICE_over_TABLE.")
+@click.option("--shard-rows", default=100_000, show_default=True, help="With --over: how many rows are scored at a time, and kept.")
+@click.option("--until", default="", metavar="KEY", help="Back-fill the parts of calendars before this day or hour.")
+def command(
+    asked: Asked, sets: tuple[str, ...], fresh: bool, is_due: bool, loops: bool, since: str, until: str, over: str, shard_rows: int
+) -> int:
     """Make what is out of date: everything, or the artifacts NAMED and what they need.
 
-    Exit code 1 where a step failed, 6 where a check did not pass, 130 where it was stopped.
+    With --due only what is due: by schedules, new data, drift, labels and missing parts, each once, whoever looks and however often.
+
+    With --over nothing is made but the answers of one service to the rows of a table; killed, the same command goes on.
+
+    Exit code 1 where a step failed, 5 where the budget refused or stopped it, 6 where a check did not pass, 130 where it was stopped.
     """
-    return _run(asked, sets, fresh=fresh, only=False)
+    if is_due or loops:
+        _alone(asked, sets, fresh or since or until, loops=loops, is_due=is_due)
+        return due.loop(asked) if loops else due.once(asked)
+    if over:
+        return int(importlib.import_module(".over", __package__).over(asked, over, shard_rows))
+    return _run(asked, sets, fresh=fresh, only=False, between=(since, until))
+
+
+def _alone(asked: Asked, sets: tuple[str, ...], more: object, *, loops: bool, is_due: bool) -> None:
+    """Raises UserError for words that make no sense with --due or --loop."""
+    if loops and not is_due:
+        raise UserError("--loop is about what is due", next="bedplate run --due --loop")
+    if asked.names or sets or more:
+        raise UserError(
+            "--due runs what is due, with no names and no other options",
+            why="what is due follows from the record and the time",
+            next="bedplate run --due, or bedplate run NAME",
+        )
 
 
 @verb("NAME...", least=1)
@@ -45,7 +78,9 @@ def step(asked: Asked, sets: tuple[str, ...], fresh: bool) -> int:
 
 
 def exit_code(summary: Summary, failed_checks: list[str]) -> int:
-    """0 done, 1 a step failed, 6 a check did not pass, 130 stopped."""
+    """0 done, 1 a step failed, 5 stopped by the budget, 6 a check did not pass, 130 stopped."""
+    if summary.stopped:
+        return STOPPED
     if summary.run.status == "cancelled":
         return INTERRUPTED
     if summary.failures:
@@ -69,10 +104,12 @@ def stoppable(workspace: Workspace) -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _run(asked: Asked, sets: tuple[str, ...], *, fresh: bool, only: bool) -> int:
+def _run(asked: Asked, sets: tuple[str, ...], *, fresh: bool, only: bool, between: tuple[str, str] = ("", "")) -> int:
     workspace = asked.open()
     settings = read_settings(workspace.graph, settings_of(sets))
     request = Request(names=asked.names, settings=settings, fresh=fresh, only=only, command=typed())
+    if any(between):
+        request = back_filled(workspace.graph, request, *between, workspace.clock.now())
     with stoppable(workspace), follower(asked.as_json, tuple(workspace.graph.nodes)) as follow:
         summary = workspace.start(request, follow)
     failed_checks = [v.artifact for v in summary.versions.values() if (check := check_of(v)) is not None and not check.passed]

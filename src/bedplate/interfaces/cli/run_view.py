@@ -32,6 +32,7 @@ def _headline(summary: Summary) -> str:
     counts = {called: sum(step.status == status for step in summary.steps) for status, called in _CALLED.items()}
     said = ", ".join(f"{count} {called}" for called, count in counts.items() if count) or "nothing to do"
     stopped = "[yellow]stopped:[/yellow] " if summary.run.status == "cancelled" else ""
+    stopped = f"[bold red]stopped[/bold red], {escape(summary.stopped)}: " if summary.stopped else stopped
     return f"{stopped}[bold]{said}[/bold] in {show_seconds(took)}"
 
 

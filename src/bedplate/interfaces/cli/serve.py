@@ -14,9 +14,9 @@ from rich.markup import escape
 
 from bedplate.core.errors import StoreError
 from bedplate.core.records import Event
-from bedplate.pipeline.served import LOST
+from bedplate.pipeline.served import LOST, SWAPPED
 from bedplate.pipeline.wiring.services import services
-from bedplate.stages.deploy.holder import LOAD_FAILED, SWAPPED
+from bedplate.stages.deploy.holder import LOAD_FAILED
 from bedplate.stages.deploy.site import site_of
 
 from .common import console, put_line

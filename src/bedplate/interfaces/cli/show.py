@@ -9,6 +9,7 @@ from rich.markup import escape
 
 from bedplate.catalog.catalog import Catalog
 from bedplate.core.digests import short
+from bedplate.core.samples import Samples
 from bedplate.core.units import show_bytes, show_joules, show_seconds
 from bedplate.pipeline.commit import check_of
 from bedplate.pipeline.standing import Shown
@@ -58,6 +59,8 @@ def _contents(out: Console, workspace: Workspace, found: Shown) -> None:
             out.print(f"  [{'green' if finding.passed else 'bold red'}]{escape(str(finding)[:4])}[/]{escape(str(finding)[4:])}")
     elif version.kind == "table":
         out.print(workspace.store.load(version, "polars.lazy").head(_ROWS).collect())
+    elif version.kind == "files":
+        _files(out, workspace.store.load(version, "samples"))
     elif version.value is not None:
         out.print(escape(version.value[:_LONG]))
 
@@ -65,13 +68,25 @@ def _contents(out: Console, workspace: Workspace, found: Shown) -> None:
 def _version(out: Console, workspace: Workspace, found: Shown) -> None:
     version = found.version
     rows = f", {version.rows:,} rows" if version.rows is not None else ""
+    if version.kind == "files":
+        rows = f", {version.meta['files']:,} files"
     out.print(f"[bold]{escape(version.ref)}[/bold]  {version.kind}{rows}, {show_bytes(version.size_bytes)}")
     out.print(f"  made    {ago(version.created_at, workspace.clock.now())} ({as_of(version.created_at)} UTC) by {version.attempt}")
     out.print(f"  digest  {version.digest}", soft_wrap=True)
     if version.uri:
-        out.print(f"  bytes   {near(str(workspace.store.root / version.uri))}", soft_wrap=True)
+        out.print(f"  bytes   {near(workspace.store.place(version))}", soft_wrap=True)
     if found.metrics and version.kind != "check":
         out.print("  said    " + ", ".join(f"{escape(name)} {value:.6g}" for name, value in found.metrics.items()))
+
+
+def _files(out: Console, samples: Samples) -> None:
+    """The first few files, and what they are."""
+    drawn = table("file", "#size", "what it is")
+    for name, size, words in samples.look(_ROWS):
+        drawn.add_row(escape(name), show_bytes(size), escape(words))
+    out.print(drawn)
+    if len(samples) > _ROWS:
+        out.print(f"[dim]and {len(samples) - _ROWS:,} more[/dim]")
 
 
 def _versions(out: Console, workspace: Workspace, found: Shown) -> None:

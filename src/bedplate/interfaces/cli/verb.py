@@ -43,13 +43,17 @@ class Asked(NamedTuple):
         return open_record(self.project, self.target)
 
 
-def verb(metavar: str = "", *, least: int = 0, most: int | None = None) -> Callable[[Callable[..., int]], click.Command]:
-    """Make a command of a function of Asked; `metavar` names its `least` to `most` names in the help (none: it takes none)."""
+def verb(metavar: str = "", *, least: int = 0, most: int | None = None, places: int = 0) -> Callable[[Callable[..., int]], click.Command]:
+    """Make a command of a function of Asked; `metavar` names its `least` to `most` names in the help (none: it takes none).
+
+    The first `places` of them are places, not names: none of these is the project.
+    """
 
     def decorate(function: Callable[..., int]) -> click.Command:
         @functools.wraps(function)
         def run(words: tuple[str, ...], project: str | None, target: str, as_json: bool, **options: Any) -> int:
-            project, names = split(words, project)
+            project, names = split(words[places:], project)
+            names = words[:places] + names
             _count(names, metavar, least, most if metavar else 0)
             return function(Asked(names, project, target, as_json), **options)
 

@@ -32,6 +32,7 @@ def draw(out: Console, report: Report) -> None:
         return
     _head(out, report)
     _findings(out, report)
+    _parity(out, report)
     _drift(out, report)
     _quality(out, report)
     for note in report.notes:
@@ -82,6 +83,20 @@ def _findings(out: Console, report: Report) -> None:
     for line in report.findings:
         calm = line.startswith(("Nothing", "1 model", "2 model"))
         out.print(f" [{'green' if calm else 'bold yellow'}]{'=' if calm else '!'}[/] {escape(line)}")
+
+
+def _parity(out: Console, report: Report) -> None:
+    """One line for each view whose rows were served."""
+    compared = [one for one in report.parity if one.compared]
+    if not compared:
+        return
+    out.print("\n[bold]Parity[/bold] [dim]features as they were served, and as they were known then[/dim]")
+    for one in compared:
+        mark = "[green]=[/]" if one.equal == one.compared else "[bold red]x[/]"
+        untold = f"; {one.untold:,} more are in the log without what they were asked for" if one.untold else ""
+        share = f"{one.share:.1%}" if one.equal == one.compared else f"{min(one.share, 0.999):.1%}"
+        figures = f"{one.equal:,} of {one.compared:,} equal ({share})"
+        out.print(f" {mark} [bold]{escape(one.view)}[/bold]  {figures}, by {escape(one.reference)}{untold}", soft_wrap=True)
 
 
 def _drift(out: Console, report: Report) -> None:

@@ -97,7 +97,7 @@ class Calls:
             return
         except Problem as problem:
             status = problem.status
-            if desk is not None and status != 500:
+            if desk is not None and not problem.recorded:
                 self._record_refusal(desk, problem, scope, started)
             await refuse(send, problem)
         self._ledger.metrics.request(name if desk else "", status, time.perf_counter() - started, rows)
@@ -138,8 +138,9 @@ class Calls:
             except RowFailed as failed:
                 problem, kept = self._ledger.failure(desk.name, failed.__cause__ or failed, at)
                 row = failed.row
-                failing = _predictions(active, [requests[row]], [ids[row]], [(None, None)], request_id, at, started, kept)
+                failing = _predictions(active, [requests[row]], [ids[row]], [(None, None)], request_id, at, started, kept, problem.status)
                 self._ledger.record(desk.log, failing, place)
+                problem.recorded = True
                 raise problem from None
             answers = [Answer(result, prediction_id) for (result, _), prediction_id in zip(made, ids, strict=True)]
             text = _ENCODER.encode(answers[0] if one else answers)
@@ -170,9 +171,9 @@ def _predictions(
     at: datetime,
     started: float,
     error: str,
+    status: int = 200,
 ) -> list[Prediction]:
     latency_ms = (time.perf_counter() - started) * 1e3
-    status = 500 if error else 200
     return [
         Prediction(ids[row], request_id, at, latency_ms, status, error, active.models_text, requests[row], made[row][1], made[row][0])
         for row in range(len(requests))

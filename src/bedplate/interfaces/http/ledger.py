@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from bedplate.core.clock import Clock
+from bedplate.core.errors import WorldError
 from bedplate.core.ids import base32, new_id
 from bedplate.stages.deploy.recorder import Prediction, Recorder
 
@@ -98,11 +99,13 @@ class Ledger:
         self._recorder.offer(log, predictions, reserved)
 
     def failure(self, name: str, error: BaseException, at: datetime) -> tuple[Problem, str]:
-        """What the caller is told when the project's own code raised, and what the record keeps.
+        """What the caller is told when the project's own code raised, and what the record keeps; 503 where a store or server is away.
 
         The traceback goes to the server's log under the id that the caller is told, and nowhere else: in full at most every ten
         seconds for one place in the code, else as one line.
         """
+        if isinstance(error, WorldError):
+            return _unreachable(name, error), f"{error.what}: {error.why}"[:_LONGEST_ERROR]
         error_id = new_id("e", at, self._random_bits)
         lines = traceback.format_exception(error) if self._is_news(name, error) else traceback.format_exception_only(error)
         _LOG.error("%s in %s: %s", error_id, name, "".join(lines).rstrip())
@@ -122,3 +125,7 @@ class Ledger:
             return False
         self._told[place] = now
         return True
+
+
+def _unreachable(name: str, error: WorldError) -> Problem:
+    return Problem(503, f"{name} cannot answer now: {error.what}", why=error.why, next=error.next, headers=((b"retry-after", b"1"),))

@@ -22,7 +22,10 @@ CLOSE: Final[Header] = (b"connection", b"close")
 
 
 class Problem(Exception):
-    """A request that cannot be answered: an HTTP status, and what, why and what next in words for the caller."""
+    """A request that cannot be answered: an HTTP status, and what, why and what next in words for the caller.
+
+    `recorded` says that the prediction log has it already.
+    """
 
     def __init__(self, status: int, what: str, *, why: str = "", next: str = "", headers: tuple[Header, ...] = ()) -> None:
         super().__init__(what)
@@ -31,6 +34,7 @@ class Problem(Exception):
         self.why = why
         self.next = next
         self.headers = headers
+        self.recorded = False
 
     def body(self) -> bytes:
         """The error as JSON."""

@@ -27,7 +27,10 @@ import bedplate
 from bedplate.catalog.services import Service as Listed
 from bedplate.core.errors import Refused, UserError, WorldError
 from bedplate.core.records import Event, Record
+from bedplate.pipeline.heart import Heart
 from bedplate.pipeline.served import LOST, PREDICTIONS
+from bedplate.pipeline.spending import NEXT
+from bedplate.stages.deploy.bill import Bill
 from bedplate.stages.deploy.deployment import Waiting
 from bedplate.stages.deploy.holder import Holder
 from bedplate.stages.deploy.logs import Logs
@@ -139,7 +142,8 @@ def serve(site: Site, host: str, port: int, announce: Announce) -> int:
     """Serve until told to stop; returns how many predictions could not be logged.
 
     `announce` hears when it answers, and gets what stops it (SIGTERM and Ctrl-C do the same). Port 0 takes any free one. Raises Refused
-    for an address beyond this machine, WorldError where the port cannot be had, UserError for a project with nothing to serve.
+    for an address beyond this machine and where the budget does not bear it (any more), WorldError where the port cannot be had, UserError
+    for a project with nothing to serve.
     """
     if not site.services and not site.models:
         why = "the project has no service and no model"
@@ -156,11 +160,35 @@ def serve(site: Site, host: str, port: int, announce: Announce) -> int:
         listener = Listener(_config(serving.app), begin)
         serving.open()
         try:
-            listener.run(sockets=[listening])
+            with paid(site.billed(url) if site.billed else None, listener.stop):
+                listener.run(sockets=[listening])
         finally:
             lost = serving.close()
             presence.close()
     return lost
+
+
+@contextlib.contextmanager
+def paid(bill: Bill | None, stop: Callable[[], None]) -> Iterator[None]:
+    """Keep a server's bill while it serves, and stop it when the budget is spent. Raises Refused then, and where it is at the start."""
+    if bill is None:
+        yield
+        return
+    whys: list[str] = []
+
+    def beat() -> None:
+        if not whys and (why := bill.beat()):
+            whys.append(why)
+            stop()
+
+    bill.open()
+    try:
+        with Heart("bill", bill.interval_s, beat):
+            yield
+    finally:
+        bill.close()
+    if whys:
+        raise Refused("the server was stopped", why=whys[0], next=NEXT)
 
 
 def bind(host: str, port: int) -> socket.socket:

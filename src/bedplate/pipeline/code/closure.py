@@ -16,7 +16,7 @@ from __future__ import annotations
 import ast
 import copy
 import inspect
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FunctionType, ModuleType
@@ -36,16 +36,21 @@ Definition = ast.FunctionDef | ast.AsyncFunctionDef
 
 
 def closure(
-    function: Callable[..., Any], roots: Sequence[Path], given: frozenset[str] = frozenset(), main: Path | None = None
+    function: Callable[..., Any],
+    roots: Sequence[Path],
+    given: frozenset[str] = frozenset(),
+    main: Path | None = None,
+    held: Mapping[str, Any] | None = None,
 ) -> tuple[Part, ...]:
     """The parts that `function` reaches: itself first, then the others by name.
 
     `roots` are the project's folders, `main` its file; `given` names parameters whose default is never used, so that it does not
-    count. Raises ProjectError where the source cannot be read.
+    count. `held` are values that its decorator was given and that its result depends on, by keyword. Raises ProjectError where the source
+    cannot be read.
     """
     reader = reader_of(tuple(roots))
     trail = _Trail(reader, reader.shelf.at(main, main.stem) if main else None)
-    trail.function(function, given)
+    trail.function(function, given, held or {})
     trail.around()
     return trail.parts()
 
@@ -63,8 +68,8 @@ def step_code(node: Node, roots: Sequence[Path], main: Path | None = None) -> tu
     Left out are the defaults of settings (their values are in the key) and of `use` (the version received is).
     """
     given = frozenset(wire.name for wire in node.wires if wire.role == "setting" or wire.is_use)
-    parts = closure(node.declaration.function, roots, given, main)
     declared = node.declaration
+    parts = closure(declared.function, roots, given, main, {} if declared.expects is None else {"expects": declared.expects})
     said = {"features": declared.features, "promotes": declared.promotes or None}
     if not any(said.values()):
         return parts
@@ -137,7 +142,7 @@ class _Trail:
         rest = sorted(name for name in found if name != self._first)
         return (found[self._first], *(found[name] for name in rest))
 
-    def function(self, function: Callable[..., Any], given: frozenset[str] = frozenset()) -> None:
+    def function(self, function: Callable[..., Any], given: frozenset[str], held: Mapping[str, Any]) -> None:
         """Read a function, and the wrappers around it, by their places in the file and with the values that they hold."""
         plain = inspect.unwrap(function)
         module = self._code(plain, given)
@@ -151,6 +156,8 @@ class _Trail:
                 continue
         if function is not plain:
             self._held(module, f"{plain.__qualname__}<wrapper>", function)
+        for keyword, value in held.items():
+            self._held(module, f"{plain.__qualname__}<{keyword}=>", value)
 
     def around(self) -> None:
         """Add what importing the project's file does: whatever a step's own module imports, that came first."""

@@ -19,6 +19,7 @@ from bedplate.core.kinds import View
 from bedplate.core.project import Project
 from bedplate.core.records import Record
 
+from .clock import clock_mistakes
 from .nodes import NO_DEFAULT, Mistake, Node, Output, Role, Wire
 from .syntax import line_of
 from .wires import DEFAULT_VIEW, wire_all
@@ -60,6 +61,10 @@ class Graph(Record, frozen=True, kw_only=True):
         features = maker.declaration.features if maker else None
         return dict(msgspec.to_builtins(features)) if features else {}
 
+    def views(self, node: Node) -> dict[str, tuple[str, dict[str, Any]]]:
+        """The views of features that a function receives, by parameter: of which artifact, and how it is keyed."""
+        return {wire.name: (wire.base, self.spec(wire.base)) for wire in node.by_role("artifact") if wire.view == "features"}
+
     def upstream(self, name: str) -> list[str]:
         """Every node that must run before this one, in the order to run; without itself."""
         return self._reach(name, self.parents)
@@ -92,7 +97,8 @@ def build(project: Project) -> Graph:
 
 def wired(project: Project) -> tuple[Graph | None, tuple[Mistake, ...]]:
     """The graph, None where it could not be drawn, and everything found wrong on the way."""
-    nodes, mistakes = wire_all(project)
+    nodes, found = wire_all(project)
+    mistakes = [*found, *clock_mistakes(nodes)]
     if any(mistake.severity == "error" for mistake in mistakes):
         # A circle among correct functions is still worth telling beside the other mistakes.
         return None, _sorted([*mistakes, *_circle(nodes)])

@@ -76,6 +76,10 @@ def _output(artifact: str, field: str | None, hint: Any, text: str, what: str, r
 def _by_decorator(declaration: Declaration, outputs: tuple[Output, ...], report: Report) -> None:
     name, decorator = declaration.name, declaration.decorator
     kinds = [output.kind for output in outputs]
+    if declaration.expects is not None and kinds != ["table"]:
+        report.error(f"{name} expects something of a table but does not return one", f"`def {name}(...) -> pl.LazyFrame:`")
+    elif declaration.expects is not None and not callable(getattr(declaration.expects, "validate", None)):
+        report.error(f"{name} expects {declaration.expects!r}, which cannot validate a table", "give a pandera DataFrameModel or schema")
     if decorator == "features":
         if kinds != ["table"] or outputs[0].field is not None:
             report.error(f"{name} makes features but does not return one table", f"`def {name}(...) -> pl.LazyFrame:`")
@@ -92,3 +96,12 @@ def _feature_spec(declaration: Declaration, report: Report) -> None:
         report.error(f"{declaration.name} is a feature view without an entity", 'say whose values they are: entity="carrier"')
     if spec is None or not spec.time:
         report.error(f"{declaration.name} is a feature view without time", 'say when a row holds: time="time_hour"')
+    if spec is not None and bool(spec.window_s) != bool(spec.gives):
+        missing = 'gives={"landings": "count()"}' if spec.window_s else 'window="3 hours"'
+        report.error(f"{declaration.name}: window= and gives= belong together", f"write {missing} too")
+    if spec is not None and spec.event and not spec.window_s:
+        report.error(f"{declaration.name}: event= tells events in a window apart, and there is no window=", "leave event= out")
+    if spec is not None and spec.window_s and spec.ttl_s:
+        report.error(f"{declaration.name}: ttl= has no meaning beside window=", "leave ttl= out: the window says how old an event may be")
+    if spec is not None and (clash := {one.name for one in spec.gives} & {*spec.entity, spec.time}):
+        report.error(f"{declaration.name}: gives= has '{min(clash)}', which is a key of the view", "give it another name")

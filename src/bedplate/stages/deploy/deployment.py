@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from bedplate.core.features import FeatureSpec
+from bedplate.core.features import Features, FeatureSpec
 from bedplate.core.model import Model
 from bedplate.core.records import Record, Version
 
@@ -50,7 +50,7 @@ class Active(msgspec.Struct, frozen=True, kw_only=True, eq=False):
         """Call the function for one row: what it returned, and by parameter the feature rows that it looked at."""
         if not self.features:
             return self.service.function(**self.arguments, **fields), None
-        seen = {name: Looked(self.arguments[name], columns) for name, columns in self.features.items()}
+        seen = {name: Looked(self.arguments[name], columns, self.versions.get(name, "")) for name, columns in self.features.items()}
         result = self.service.function(**{**self.arguments, **seen, **fields})
         return result, {name: one.row for name, one in seen.items() if one.row is not None} or None
 
@@ -88,18 +88,29 @@ class Deployment(msgspec.Struct, frozen=True, kw_only=True):
         return {name: one for part in (self.services, self.models) for name, one in part.items() if isinstance(one, Waiting)}
 
 
+class Seen(dict[str, Any]):
+    """A feature row that was looked up: `features` is the version that gave it, `entity` and `time` what it was asked for (None: now)."""
+
+    __slots__ = ("entity", "features", "time")
+
+    def __init__(self, row: Mapping[str, Any], features: str, entity: tuple[Any, ...], time: Any) -> None:
+        super().__init__(row)
+        self.features, self.entity, self.time = features, entity, time
+
+
 class Looked:
     """A Features view for one call that remembers the last row it gave, for the prediction's record.
 
     Limits: rows that the function asks for as a frame (`at(frame)`) are not remembered.
     """
 
-    __slots__ = ("_columns", "_features", "row")
+    __slots__ = ("_columns", "_features", "_version", "row")
 
-    def __init__(self, features: Any, columns: Iterable[str]) -> None:
+    def __init__(self, features: Any, columns: Iterable[str], version: str = "") -> None:
         self._features = features
         self._columns = columns
-        self.row: dict[str, Any] | None = None
+        self._version = version
+        self.row: Seen | None = None
 
     @property
     def spec(self) -> FeatureSpec:
@@ -107,14 +118,19 @@ class Looked:
         spec: FeatureSpec = self._features.spec
         return spec
 
-    def at(self, labels: Any) -> Any:
+    def at(self, labels: Any, *more: Features) -> Any:
         """The as-of join, as of the view itself."""
         found = self._features.at(labels)
         if isinstance(found, dict):
-            self.row = {name: found.get(name) for name in self._columns}
+            row, spec = {name: found.get(name) for name in self._columns}, self.spec
+            self.row = Seen(row, self._version, tuple(labels[name] for name in spec.entity), labels[spec.time])
+        for view in more:
+            found = view.at(found)
         return found
 
-    def __getitem__(self, entity: Any) -> dict[str, Any]:
-        row: dict[str, Any] = self._features[entity]
-        self.row = row
-        return row
+    def __getitem__(self, entity: Any) -> Any:
+        found = self._features[entity]
+        last, row = (entity[-1:], found[-1:]) if isinstance(entity, list) else ([entity], [found])
+        if last:
+            self.row = Seen(row[0], self._version, last[0] if isinstance(last[0], tuple) else (last[0],), None)
+        return found

@@ -5,6 +5,7 @@
     latency_ms status                       float, int
     request                                 struct of the request's fields; null where the request could not be read
     features                                struct of the rows looked up, by parameter; null where nothing was
+    looked                                  JSON: by parameter the version that gave the row, and the entity and time asked for
     result                                  by the return annotation; JSON text for what is no scalar
 
 A column that could hold nothing (`request` of a service without fields) is left out.
@@ -23,6 +24,7 @@ import polars as pl
 from bedplate.core.model import Field, Signature
 from bedplate.core.records import Record
 
+from .deployment import Seen
 from .recorder import Prediction
 from .service import ColumnType, Service, column_type, plain, request_columns
 
@@ -57,9 +59,9 @@ def model_shape(signature: Signature, wide: bool) -> Shape:
     return Shape(request=request, result="json" if wide else _output(signature.outputs[0]))
 
 
-def feature_columns(schema: pl.Schema, keys: Sequence[str]) -> dict[str, ColumnType]:
-    """The columns of a features table without its keys; every number is kept as a float, as versions may differ in that."""
-    return {name: _column(dtype) for name, dtype in schema.items() if name not in keys}
+def feature_columns(schema: pl.Schema) -> dict[str, ColumnType]:
+    """The columns that a view of features gives; every number is kept as a float, as versions may differ in that."""
+    return {name: _column(dtype) for name, dtype in schema.items()}
 
 
 def frame(batch: Sequence[Prediction], shape: Shape) -> pl.DataFrame:
@@ -79,8 +81,16 @@ def frame(batch: Sequence[Prediction], shape: Shape) -> pl.DataFrame:
         rows = [one.features for one in batch]
         views = [_struct(name, types, [None if row is None else row.get(name) for row in rows]) for name, types in shape.features.items()]
         columns.append(_masked(pl.DataFrame(views).to_struct("features"), [row is not None for row in rows]))
+        columns.append(pl.Series("looked", [_looked(row) for row in rows], pl.String))
     columns.append(_series("result", shape.result, [one.result for one in batch]))
     return pl.DataFrame(columns)
+
+
+def _looked(rows: Mapping[str, Mapping[str, Any]] | None) -> str | None:
+    """What the rows were asked for, where that is known."""
+    known = {name: row for name, row in (rows or {}).items() if isinstance(row, Seen)}
+    asked = {name: {"features": row.features, "entity": row.entity, "time": row.time} for name, row in known.items()}
+    return msgspec.json.encode(asked, enc_hook=plain).decode() if asked else None
 
 
 def _mapping(request: Any) -> Mapping[str, Any] | None:

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, runtime_checkable
 
 import msgspec
 
 from bedplate.core.clock import Clock
 from bedplate.core.records import Event, Promotion
+from bedplate.pipeline.served import SWAPPED
 
 from .choose import Record, choose
 from .deployment import Active, Deployment, LoadedModel, Waiting
@@ -22,7 +23,7 @@ from .loader import Describe, Failure, Key, Load, Loader, reason
 from .service import ColumnType, Service, Wanted
 
 POLL_S: Final = 0.25
-SWAPPED: Final = "service.swapped"
+CHECK_S: Final = 1.0
 LOAD_FAILED: Final = "service.load_failed"
 
 
@@ -35,6 +36,18 @@ class WatchedRecord(Record, Protocol):
 
     def last_move(self, model: str) -> Promotion | None:
         """The last move of any of a model's aliases."""
+        ...
+
+
+@runtime_checkable
+class Online(Protocol):
+    """A view of features that reads its rows from elsewhere."""
+
+    artifact: str
+    problem: str
+
+    def check(self) -> str:
+        """Look whether it can read, and see to it that what it reads is there; what is wrong, empty where nothing is."""
         ...
 
 
@@ -61,6 +74,7 @@ class Holder:
         self._clock = clock
         self._emit = emit
         self._stamp: Any = None
+        self._check_at = 0.0
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="bedplate-watcher", daemon=True)
 
@@ -88,16 +102,26 @@ class Holder:
         while not self._stop.wait(POLL_S):
             try:
                 self.refresh()
-                self._note_catalog("")
+                self._note("catalog", "")
             except Exception as error:  # the watcher outlives whatever the record does; what serves goes on serving
-                self._note_catalog(reason(error))
+                self._note("catalog", reason(error))
+            if self._clock.monotonic() >= self._check_at:
+                self.check_online()
+                self._check_at = self._clock.monotonic() + CHECK_S
 
-    def _note_catalog(self, problem: str) -> None:
-        if self.current.problems.get("catalog", "") == problem:
+    def check_online(self) -> None:
+        """Note which online features cannot be read now; a store that came back empty is filled again."""
+        active = (one for one in self.current.services.values() if isinstance(one, Active))
+        views = {id(view): view for one in active for view in one.arguments.values() if isinstance(view, Online)}
+        for view in views.values():
+            self._note(f"online {view.artifact}", view.check())
+
+    def _note(self, what: str, problem: str) -> None:
+        if self.current.problems.get(what, "") == problem:
             return
-        problems = {name: text for name, text in self.current.problems.items() if name != "catalog"}
+        problems = {name: text for name, text in self.current.problems.items() if name != what}
         if problem:
-            problems["catalog"] = problem
+            problems[what] = problem
         self.current = msgspec.structs.replace(self.current, problems=problems)
 
     def _build(self) -> bool:

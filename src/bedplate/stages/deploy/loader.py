@@ -23,8 +23,8 @@ _PAUSES_S: Final = (1.0, 2.0, 5.0, 15.0, 60.0)
 Key = tuple[str, View]
 Load = Callable[[Version, View, dict[str, Any] | None], Any]
 """Gives a committed version as a view: `store.load`."""
-Describe = Callable[[Version, Wanted], dict[str, ColumnType]]
-"""Gives the columns of a features version, without its keys."""
+Describe = Callable[[Any], dict[str, ColumnType]]
+"""Gives the columns of a view of features."""
 
 
 class Held(msgspec.Struct, frozen=True, eq=False):
@@ -89,7 +89,7 @@ class Loader:
         if wanted.view == "features":
             value.at(dict.fromkeys((*value.spec.entity, value.spec.time)))
             value["" if len(value.spec.entity) == 1 else ("",) * len(value.spec.entity)]
-            return Held(value, self._describe(version, wanted), False)
+            return Held(value, self._describe(value), False)
         return Held(value, {}, False)
 
     def _fail(self, key: Key, error: Exception, tries: int) -> Failure:

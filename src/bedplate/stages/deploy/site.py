@@ -5,26 +5,33 @@
 
 from __future__ import annotations
 
+import functools
 import os
+import time
 from collections.abc import Callable
 from typing import Any
 
 import msgspec
 
 from bedplate.catalog.catalog import Catalog
+from bedplate.compute.machine import cpu_count
+from bedplate.compute.meter import Meter
 from bedplate.core.clock import Clock
-from bedplate.core.features import FeatureSpec
+from bedplate.core.config import watts
+from bedplate.core.kinds import View
 from bedplate.core.records import Event, Promotion, Version
-from bedplate.core.units import byte_count
+from bedplate.core.units import byte_count, dollars_per_hour, seconds
 from bedplate.pipeline.workspace import Parts
+from bedplate.storage import online
 
 from . import declared
+from .bill import Bill
 from .frames import feature_columns
 from .holder import WatchedRecord
 from .loader import Describe, Load
 from .logs import AppendFrame
 from .presence import Directory
-from .service import ColumnType, Service, Wanted
+from .service import Service, Wanted
 
 
 class Site(msgspec.Struct, frozen=True, kw_only=True):
@@ -48,6 +55,8 @@ class Site(msgspec.Struct, frozen=True, kw_only=True):
     process_started: float = 0.0
     queue: int = 20_000
     body_limit: int = 16_000_000
+    billed: Callable[[str], Bill] | None = None
+    """Gives the bill of a server at a URL."""
 
 
 class CatalogRecord:
@@ -76,19 +85,28 @@ class CatalogRecord:
 def site_of(parts: Parts) -> Site:
     """The site of a workspace. Raises ProjectError for a service that cannot be deployed."""
     store, catalog = parts.store, parts.catalog
+    opened = functools.cache(parts.online)
 
-    def describe(version: Version, wanted: Wanted) -> dict[str, ColumnType]:
-        spec = msgspec.convert(wanted.spec, FeatureSpec, strict=False)
-        schema = store.load(version, "polars.lazy").collect_schema()
-        return feature_columns(schema, (*spec.entity, spec.time, spec.created))
+    def load(version: Version, view: View, spec: dict[str, Any] | None) -> Any:
+        value = store.load(version, view, spec)
+        if view != "features" or not spec:
+            return value
+        return online.serve(value, version, opened(), parts.clock.now) if spec.get("online") else value.by(parts.clock.now)
+
+    def billed(url: str) -> Bill:
+        return Bill(
+            catalog, parts.loaded.project, url=url, price=dollars_per_hour(parts.config["price"]), clock=parts.clock,
+            interval_s=seconds(parts.config["lease"]) / 3, meter=Meter(watts(parts.config["watts"]) / cpu_count()),
+            cpu_s=time.process_time,
+        )  # fmt: skip
 
     return Site(
         project=parts.graph.project_name,
         services=declared.services(parts.graph),
         models=declared.models(parts.graph),
         record=CatalogRecord(catalog),
-        load=store.load,
-        describe=describe,
+        load=load,
+        describe=lambda view: feature_columns(view.schema),
         append=lambda name, frame: store.log(name).append(frame),
         directory=catalog.services,
         emit=catalog.events.add,
@@ -97,4 +115,5 @@ def site_of(parts: Parts) -> Site:
         process_started=parts.process_started(os.getpid()) or 0.0,
         queue=int(parts.config["queue"]),
         body_limit=byte_count(parts.config["body_limit"]),
+        billed=billed,
     )

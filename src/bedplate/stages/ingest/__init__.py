@@ -1,6 +1,6 @@
 """Ingest: raw data through typed sources into the store."""
 
+from .doors import Doors
 from .handler import Ingest
-from .listing import list_source
 
-__all__ = ["Ingest", "list_source"]
+__all__ = ["Doors", "Ingest"]

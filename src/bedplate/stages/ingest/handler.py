@@ -4,15 +4,21 @@ from __future__ import annotations
 
 from typing import Any
 
-from bedplate.core.sources import Source
+from bedplate.core.sources import Reader, Source
 from bedplate.pipeline.handlers import Call, Work
 
 
 class Ingest(Call):
-    """Like any call, and continues the head where the function asked a source only for what is new."""
+    """Like any call, with sources that read; continues the head where the function asked a source only for what is new."""
+
+    def __init__(self, reader: Reader) -> None:
+        self._reader = reader
 
     def call(self, work: Work) -> dict[str, Any]:
         """Call the function; where `source.new()` was asked and gave only a part, its values continue the head's."""
+        for name, value in work.arguments.items():
+            if isinstance(value, Source):
+                work.arguments[name] = value.read_with(self._reader)
         values = super().call(work)
         if any(isinstance(value, Source) and value.asked and value.seen for value in work.arguments.values()):
             work.append.extend(name for name in values if name in work.task.prior)

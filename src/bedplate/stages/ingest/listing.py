@@ -1,4 +1,4 @@
-"""What a source holds now: its files, with a stamp each that changes with their content.
+"""What a source of local files holds now, with a stamp each that changes with its content.
 
 `Files`: size and modification time (nanoseconds), so that listing never reads the data. `Package`: the distribution's version and
 each file's size; installed packages do not change in place.
@@ -11,19 +11,11 @@ import importlib.util
 from pathlib import Path
 
 from bedplate.core.errors import UserError
-from bedplate.core.sources import Entry, Files, Package, Source
+from bedplate.core.sources import Entry, Files, Package
 
 
-def list_source(source: Source, folder: Path) -> tuple[Entry, ...]:
-    """The entries of a source, by name. Raises UserError where there is nothing to read."""
-    if isinstance(source, Files):
-        return _files(source, folder)
-    if isinstance(source, Package):
-        return _package(source)
-    raise UserError(f"a {type(source).__name__} cannot be listed", why="no such source is known here")
-
-
-def _files(source: Files, folder: Path) -> tuple[Entry, ...]:
+def list_files(source: Files, folder: Path) -> tuple[Entry, ...]:
+    """The files of a glob, by name. Raises UserError where there are none."""
     pattern = Path(source.pattern).expanduser()
     if pattern.is_absolute():
         base, relative = Path(pattern.anchor), str(pattern.relative_to(pattern.anchor))
@@ -44,7 +36,8 @@ def _entry(path: Path, name: str) -> Entry:
     return Entry(name, str(path), stat.st_size, str(stat.st_mtime_ns))
 
 
-def _package(source: Package) -> tuple[Entry, ...]:
+def list_package(source: Package) -> tuple[Entry, ...]:
+    """The files of an installed package, by name. Raises UserError where it is not installed or has none."""
     spec = importlib.util.find_spec(source.name)
     if spec is None or not spec.submodule_search_locations:
         raise UserError(

@@ -18,6 +18,7 @@ from bedplate.storage.sketch import ColumnSketch, Profile
 
 from .drift import ENOUGH, THRESHOLD, Drift, column_drift, compare
 from .labels import LabelCounts
+from .parity import Parity
 from .quality import HEADLINE, Quality
 from .window import Bucket, Latency, Slice, Window, summarise
 
@@ -31,7 +32,8 @@ class Report(Record, frozen=True, kw_only=True):
 
     `reference` and `prediction_reference` say in words what the inputs and the predictions are compared with (empty: nothing). `findings`
     are the sentences on what stands out, worst first; `notes` what could not be done. One request may ask for many `predictions`: all
-    counts but `requests` are of predictions. `lost` answers were given but could not be recorded.
+    counts but `requests` are of predictions. `lost` answers were given but could not be recorded. `parity` says whether features were
+    served as they were known.
     """
 
     service: str
@@ -63,6 +65,7 @@ class Report(Record, frozen=True, kw_only=True):
     slices: tuple[Slice, ...] = ()
     slice_s: int = 1
     sliced_by: str = "at"
+    parity: tuple[Parity, ...] = ()
     findings: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 

@@ -7,8 +7,11 @@ results lie so far beyond it that the service must be giving something else than
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import polars as pl
@@ -20,6 +23,7 @@ from bedplate.pipeline.served import LABELS, LOST, PREDICTIONS, log_name
 from bedplate.storage.sketch import Reference
 from bedplate.storage.store import Store
 
+from .parity import Parity, parity, sentence
 from .report import Report, watch_report
 from .served import brought
 from .window import answered_by
@@ -36,6 +40,8 @@ class Asked(Record, frozen=True, kw_only=True):
     by: str = "at"
     threshold: float
     goal_p95_s: float | None = None
+    views: dict[str, tuple[str, dict[str, Any]]] = msgspec.field(default_factory=dict)
+    """By parameter, the features that the service looks up, and how they are keyed."""
 
 
 def watched(store: Store, catalog: Catalog, asked: Asked) -> Report:
@@ -51,9 +57,27 @@ def watched(store: Store, catalog: Catalog, asked: Asked) -> Report:
         reference_name=f"the {reference.profile.rows:,} rows that {name} was trained on" if reference else "",
         prediction_reference_name=f"what {name} says of {reference.predicted:,} of them" if reference else "",
     )  # fmt: skip
+    compared = tuple(_parities(store, catalog, predictions, asked))
     lost = sum(int(event.data.get("count", 0)) for event in catalog.events.about(LOST, asked.service, asked.since))
-    findings = (*([_loss(lost)] if lost else []), *found.findings)
-    return msgspec.structs.replace(found, lost=lost, findings=findings, notes=(*found.notes, *_notes(served, version, reference)))
+    unequal = [said for one in compared if (said := sentence(one))]
+    calm = [line for line in found.findings if not (unequal and line.startswith("Nothing stands out"))]
+    findings = (*([_loss(lost)] if lost else []), *unequal, *calm)
+    notes = (*found.notes, *_notes(served, version, reference))
+    return msgspec.structs.replace(found, lost=lost, parity=compared, findings=findings, notes=notes)
+
+
+def _parities(store: Store, catalog: Catalog, predictions: pl.DataFrame, asked: Asked) -> Iterator[Parity]:
+    """Each view that the service looked rows up in, compared with what its newest version says was known then."""
+    for parameter, (artifact, spec) in asked.views.items():
+
+        @functools.cache
+        def of(ref: str, spec: dict[str, Any] = spec) -> Any:
+            version = catalog.artifacts.find(ref)
+            return store.load(version, "features", spec) if version is not None and store.exists(version) else None
+
+        newest = catalog.artifacts.find(artifact)
+        if newest is not None and store.exists(newest):
+            yield parity(predictions, parameter, store.load(newest, "features", spec), newest.ref, of)
 
 
 def _loss(count: int) -> str:

@@ -35,6 +35,7 @@ def _head(facts: Facts) -> str:
         "Framework": facts.stored.flavour,
         "Class": described.get("class") or described.get("function", ""),
         "Trees": described.get("trees", ""),
+        "Origin": f"imported from {version.meta['file']}" if version.meta.get("origin") == "imported" else "",
         "Digest": version.digest,
         "Size": show_bytes(version.size_bytes),
         "Made": f"{_day(version.created_at)} by `{facts.attempt.step}`, run {facts.run.id}, attempt {facts.attempt.id}",

@@ -53,6 +53,26 @@ def codes(field: Field, known: Mapping[Any, float], values: Any) -> Floats:
     return np.array([known[value] if _is_known(value, known) else _unseen(field, value) for value in found], dtype=np.float64)
 
 
+def matrix(inputs: Sequence[Field], known: Sequence[Mapping[Any, float]], columns: Mapping[str, Any]) -> Floats:
+    """The columns as float64, a row per row, in the order of `inputs`: `known[i]` are the codes of input i's categories, if it has any."""
+    made = np.empty((length(inputs, columns), len(inputs)), dtype=np.float64)
+    for at, (field, of) in enumerate(zip(inputs, known, strict=True)):
+        values = columns[field.name]
+        made[:, at] = codes(field, of, values) if of else numbers(field, values)
+    return made
+
+
+def text_without_categories(inputs: Sequence[Field], taker: str) -> None:
+    """Raises UserError for an input that is text without categories, for a `taker` (a booster, a module) that takes numbers."""
+    for field in inputs:
+        if field.datatype == "BYTES" and not field.categories:
+            raise UserError(
+                f"column '{field.name}' of the example is text without categories",
+                why=f"a {taker} takes numbers, and nothing says which text had which",
+                next=f"frame.cast({{'{field.name}': pl.Enum([...])}}), train on Model.codes(frame), and give that frame as the example",
+            )
+
+
 def category_codes(field: Field) -> dict[Any, float]:
     """The code of each of a field's categories, keyed by the value that a caller sends (text, number or truth value); None is missing."""
     if not field.categories:

@@ -9,7 +9,6 @@ the library does not.
 from __future__ import annotations
 
 import json
-import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,6 +24,8 @@ from deltalake.transaction import AddAction, CommitProperties, PostCommitHookPro
 
 from bedplate.core.errors import StoreError
 from bedplate.storage import disk
+
+from .place import Place
 
 ATTEMPT = "bedplate.attempt"
 DIGEST = "bedplate.digest"
@@ -45,35 +46,36 @@ class PartFile(msgspec.Struct, frozen=True, array_like=True):
     rows: int
 
 
-def commit(folder: Path, schema: pl.Schema, files: list[PartFile], marks: dict[str, str]) -> int:
+def commit(place: Place, schema: pl.Schema, files: list[PartFile], marks: dict[str, str]) -> int:
     """Commit a version that has just these files, of which some may be in earlier versions; the Delta version.
 
     The table is made when it is not there.
     """
     arrow = arrow_schema(schema)
-    with errors("commit to", folder):
-        if not DeltaTable.is_deltatable(str(folder)):
+    with errors("commit to", place.uri):
+        if not place.is_table():
             create_table_with_add_actions(
-                str(folder), arrow, [_add(file) for file in files], mode="error", configuration=CONFIGURATION,
+                place.uri, arrow, [_add(file) for file in files], mode="error", configuration=CONFIGURATION,
                 commit_properties=CommitProperties(custom_metadata=marks), post_commithook_properties=HOOKS,
+                storage_options=place.options,
             )  # fmt: skip
-            return flushed(folder, 0)
-        table = DeltaTable(str(folder))
+            return place.flushed(0)
+        table = place.open()
         allow(table, arrow)
         before, after = listed(table), {file.name for file in files}
         added: list[AddAction | RemoveAction] = [_add(file) for file in files if file.name not in {old.name for old in before}]
         if len(added) == len(files):
-            return _write(table, folder, "overwrite", added, arrow, marks)
+            return _write(table, place, "overwrite", added, arrow, marks)
         removed = _removed([file for file in before if file.name not in after])
-        return _write(table, folder, "append", [*added, *removed], arrow, marks)
+        return _write(table, place, "append", [*added, *removed], arrow, marks)
 
 
-def undo(folder: Path, pinned: int | None, attempt: str) -> bool:
+def undo(place: Place, pinned: int | None, attempt: str) -> bool:
     """Where the newest commit of rows is this attempt's and not the pinned one, go back to the pinned version; whether it was so."""
-    with errors("restore", folder):
-        if not DeltaTable.is_deltatable(str(folder)):
+    with errors("restore", place.uri):
+        if not place.is_table():
             return False
-        table = DeltaTable(str(folder))
+        table = place.open()
         newest = table.history(1)[0]
         if newest.get(ATTEMPT) != attempt or newest["version"] == pinned:
             return False
@@ -81,27 +83,26 @@ def undo(folder: Path, pinned: int | None, attempt: str) -> bool:
             table.restore(
                 pinned, ignore_missing_files=True, commit_properties=CommitProperties(custom_metadata={"bedplate.undone": attempt})
             )
-            flushed(folder, table.version())
+            place.flushed(table.version())
         elif newest["version"] == 0:
-            shutil.rmtree(folder)
-            disk.flush_folder(folder.parent)
+            place.remove()
         return True
 
 
-def carries(folder: Path, attempt: str) -> bool:
+def carries(place: Place, attempt: str) -> bool:
     """Whether the newest commit is this attempt's, as far as can be seen: then its files stay for recovery to decide about."""
     try:
-        return DeltaTable.is_deltatable(str(folder)) and DeltaTable(str(folder)).history(1)[0].get(ATTEMPT) == attempt
+        return place.is_table() and place.open().history(1)[0].get(ATTEMPT) == attempt
     except (DeltaError, OSError):
         return True
 
 
-def active(folder: Path) -> set[str]:
+def active(place: Place) -> set[str]:
     """The names of the files in the table's newest version; empty where there is no table."""
-    with errors("read", folder):
-        if not DeltaTable.is_deltatable(str(folder)):
+    with errors("read", place.uri):
+        if not place.is_table():
             return set()
-        return {Path(uri).name for uri in DeltaTable(str(folder)).file_uris()}
+        return {Path(uri).name for uri in place.open().file_uris()}
 
 
 def listed(table: DeltaTable) -> list[PartFile]:
@@ -110,12 +111,12 @@ def listed(table: DeltaTable) -> list[PartFile]:
     return sorted((PartFile(*row) for row in actions.rows()), key=lambda file: file.name)
 
 
-def exchange(table: DeltaTable, folder: Path, added: list[PartFile], removed: list[PartFile]) -> None:
+def exchange(table: DeltaTable, place: Place, added: list[PartFile], removed: list[PartFile]) -> None:
     """Commit other files with the same rows."""
     actions = [_add(file, data_change=False) for file in added]
     _write(
         table,
-        folder,
+        place,
         "append",
         [*actions, *_removed(removed, data_change=False)],
         table.schema(),
@@ -124,12 +125,12 @@ def exchange(table: DeltaTable, folder: Path, added: list[PartFile], removed: li
 
 
 def _write(
-    table: DeltaTable, folder: Path, mode: Any, actions: list[AddAction | RemoveAction], arrow: Schema, marks: dict[str, str]
+    table: DeltaTable, place: Place, mode: Any, actions: list[AddAction | RemoveAction], arrow: Schema, marks: dict[str, str]
 ) -> int:
     properties = CommitProperties(custom_metadata=marks)
     table.create_write_transaction(actions, mode, arrow, commit_properties=properties, post_commithook_properties=HOOKS)
     table.update_incremental()
-    return flushed(folder, table.version())
+    return place.flushed(table.version())
 
 
 def allow(table: DeltaTable, arrow: Schema) -> None:
@@ -153,25 +154,16 @@ def arrow_schema(schema: pl.Schema) -> Schema:
     return Schema.from_arrow(RecordBatchReader.from_arrow(pl.DataFrame(schema=schema)).schema)
 
 
-def flushed(folder: Path, version: int) -> int:
-    """Have the commit of this version, and the names of its files, on the disk; the version."""
-    log = folder / "_delta_log"
-    disk.flush(log / f"{version:020}.json")
-    disk.flush_folder(log)
-    disk.flush_folder(folder)
-    return version
-
-
 @contextmanager
-def errors(doing: str, folder: Path) -> Iterator[None]:
+def errors(doing: str, where: str | Path) -> Iterator[None]:
     """Turn what the library and the disk say inside the block into a StoreError; a lost race for a commit passes through."""
     try:
         yield
     except CommitFailedError:
         raise
     except OSError as error:
-        raise disk.store_error(error, doing, folder) from error
+        raise disk.store_error(error, doing, where) from error
     except DeltaError as error:
         if disk.is_disk_error(error):
-            raise disk.store_error(error, doing, folder) from error
-        raise StoreError(f"cannot {doing} the table {folder}", why=str(error), next="bedplate doctor") from error
+            raise disk.store_error(error, doing, where) from error
+        raise StoreError(f"cannot {doing} the table {where}", why=str(error), next="bedplate doctor") from error

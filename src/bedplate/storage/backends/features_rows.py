@@ -1,72 +1,66 @@
-"""One row as of a moment: the lookup behind `Features.at({...})`, made for services that are asked about a moment of their own.
+"""One row as of a moment: the lookup behind `Features.at({...})` and `features[entity]`, made for services.
 
-Per entity, the moments at which a better row became known, ascending, beside the row that is best from then on: one binary search
-per question. Moments are whole numbers in the unit of the dtype that they are compared in.
+Two binary searches per question: the entity in a dictionary, the moment among the entity's rows.
 """
 
 from __future__ import annotations
 
-from array import array
 from bisect import bisect_right
 from collections.abc import Mapping
-from datetime import UTC, date, datetime, timedelta
-from typing import Any, Final
+from typing import Any
 
-import polars as pl
+import numpy as np
 
-from bedplate.core.errors import UserError
 from bedplate.core.features import FeatureSpec
 
-_PER_MICROSECOND: Final = {"us": 1, "ns": 1000}
+from .features_index import Index
+from .features_keys import Asking
+from .features_window import Windows
 
 
 class RowLookup:
-    """Built from rows of (entity..., known, time, best), their moments of type `moment`, and the table's values by place."""
+    """Answers for one entity from an index; `names` are the columns that it gives."""
 
-    def __init__(self, rows: pl.DataFrame, values: pl.DataFrame, spec: FeatureSpec, moment: pl.DataType) -> None:
-        known, time, best = rows.columns[-3:]
-        rows = rows.sort([*spec.entity, known], nulls_last=True, maintain_order=True)
+    def __init__(self, index: Index, spec: FeatureSpec, asking: Asking, names: list[str], windows: Windows | None) -> None:
+        self._index = index
         self._spec = spec
-        self._aware = isinstance(moment, pl.Datetime) and moment.time_zone is not None
-        self._unit = _PER_MICROSECOND[moment.time_unit] if isinstance(moment, pl.Datetime) else 0
-        self._known, self._time, self._best = (array("q", rows.get_column(name).to_physical().to_list()) for name in (known, time, best))
-        keys = rows.select(spec.entity)
-        self._span: dict[Any, tuple[int, int]] = {}
-        for place, key in enumerate(keys.to_series().to_list() if len(spec.entity) == 1 else keys.rows()):
-            self._span[key] = (self._span.get(key, (place, place))[0], place + 1)
-        self._columns = {name: values.get_column(name) for name in values.columns}
-        self._ttl = int(spec.ttl_s * 1_000_000) * self._unit
+        self._asking = asking
+        self._names = names
+        self._windows = windows
+        keys = index.entities
+        self._codes: dict[Any, int] = {
+            key: code for code, key in enumerate(keys.to_series().to_list() if len(spec.entity) == 1 else keys.rows())
+        }
+        self._first = index.first().data
+        self._moment, self._other = index.moment.data, index.other.data
+        self._ttl = asking.seconds(spec.ttl_s)
 
     def find(self, label: Mapping[str, Any]) -> dict[str, Any]:
         """The features known at the label's time; nulls where there are none. Raises UserError for a missing or unfit key."""
-        for name in (*self._spec.entity, self._spec.time):
-            if name not in label:
-                raise UserError(f"the row has no '{name}'", why=f"it has {', '.join(label)}")
-        entity = tuple(label[name] for name in self._spec.entity)
-        place = self._place(entity[0] if len(entity) == 1 else entity, label[self._spec.time])
-        return {name: None if place is None else column[place] for name, column in self._columns.items()}
+        entity = self._asking.entity(label)
+        time = label[self._spec.time]
+        return self.row(entity, None if time is None else self._asking.one(time))
 
-    def _place(self, entity: Any, time: Any) -> int | None:
-        span = self._span.get(entity)
-        if span is None or time is None:
-            return None
-        asked = self._whole(time)
-        at = bisect_right(self._known, asked, *span) - 1
-        if at < span[0] or (self._ttl and asked - self._time[at] > self._ttl):
-            return None
-        return int(self._best[at])
+    def row(self, entity: tuple[Any, ...], asked: int | None) -> dict[str, Any]:
+        """The features of an entity known at a moment of the index's unit."""
+        code = self._codes.get(entity[0] if len(entity) == 1 else entity)
+        if self._windows is not None:
+            return self._window(-1 if code is None or asked is None else code, asked or 0)
+        place = None if code is None or asked is None else self._place(code, asked)
+        if place is None:
+            return dict.fromkeys(self._names)
+        columns = self._index.columns
+        return {name: columns[name].at(place) for name in self._names}
 
-    def _whole(self, time: Any) -> int:
-        """A moment as a whole number. Raises UserError where it cannot be compared with the table's."""
-        if not self._unit and isinstance(time, int):
-            return time
-        zone = UTC if self._aware else None
-        if self._unit and isinstance(time, date):
-            if not isinstance(time, datetime):
-                time = datetime(time.year, time.month, time.day, tzinfo=zone)
-            if (time.tzinfo is not None) == self._aware:
-                return int((time - datetime(1970, 1, 1, tzinfo=zone)) // timedelta(microseconds=1)) * self._unit
-        raise UserError(
-            f"'{self._spec.time}' is {time!r}, and cannot be compared with the table's",
-            why="those are whole numbers" if not self._unit else "those have a time zone" if self._aware else "those have no time zone",
-        )
+    def _place(self, code: int, asked: int) -> int | None:
+        low = self._first[code]
+        at = bisect_right(self._moment, asked, low, self._first[code + 1]) - 1
+        if at < low or (self._ttl and asked - self._other[at] > self._ttl):
+            return None
+        return at
+
+    def _window(self, code: int, asked: int) -> dict[str, Any]:
+        assert self._windows is not None
+        codes, moments = np.array([code]), np.array([asked])
+        before = moments - self._asking.seconds(self._spec.window_s)
+        return {series.name: series[0] for series in self._windows.over(self._index, codes, moments, before)}

@@ -1,78 +1,129 @@
 """Features over a table version: the as-of join, exact for rows that became known late.
 
 To a label at time t belongs the row with the latest `time` among the entity's rows *known* at t: `time` <= t and, where declared,
-`created` <= t. A row is known from max(time, created) on. Sorted by that moment, the running maximum of (time, created, place in the
-table) is the best row so far; so one backward as-of join on the moment finds it, and a late row neither shows early nor hides an older
-one that was known. `ttl` then drops a best row that is too old: any other would be older still. A look-up of the row now drops it too,
-by the clock: what training never saw, a service does not see.
+`created` <= t; among equal times the one created last, then the last in the table. `ttl` then drops a row that is too old: any other would
+be older still. A look-up of the row now is the same question as of now, so what training never saw, a service does not see.
 
-Limits: the features table is held in memory while it is used. Time zones must match (both or neither has one).
+Limits: time zones must match (both or neither has one). See `features_index` for what is held in memory.
 """
 
 from __future__ import annotations
 
 import importlib
-from array import array
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime, timedelta
-from typing import Any, TypeVar
+from datetime import datetime
+from pathlib import Path
+from typing import Any
 
+import numpy as np
 import polars as pl
 
 from bedplate.core.clock import SystemClock
 from bedplate.core.errors import UserError
-from bedplate.core.features import FeatureSpec
+from bedplate.core.features import Features, FeatureSpec
 
+from .features_build import Source, index_of, key_type
+from .features_index import Found, Index, Ints
+from .features_keys import Asking, common_moment, same_sort
 from .features_rows import RowLookup
+from .features_window import Windows
 
-Frame = TypeVar("Frame", pl.DataFrame, pl.LazyFrame)
-_KNOWN, _BEST, _ROW, _AT, _TIME = "__known", "__best", "__row", "__at", "__time"
 _CLOCK = SystemClock()
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class TableFeatures:
-    """Implements `core.features.Features` over one committed version; `now` says the time to a look-up where rows age (`ttl`)."""
+    """Implements `core.features.Features` over one committed version; `now` says the time to a look-up, `home` where indexes are kept."""
 
     def __init__(
-        self, table: pl.LazyFrame, spec: FeatureSpec, artifact: str = "features", now: Callable[[], datetime] = _CLOCK.now
+        self,
+        table: pl.LazyFrame,
+        spec: FeatureSpec,
+        artifact: str = "features",
+        now: Callable[[], datetime] = _CLOCK.now,
+        home: Path | None = None,
     ) -> None:
         self.spec = spec
         self.artifact = artifact
-        self._table = table
         self._schema = table.collect_schema()
         keys = {*spec.entity, spec.time, spec.created}
-        self.names = [name for name in self._schema if name not in keys]
-        self._sorted: pl.DataFrame | None = None
+        kept = [name for name in self._schema if name not in keys]
+        if spec.window_s:
+            kept = list(dict.fromkeys([*(one.column for one in spec.gives if one.column), *spec.event]))
+        own = common_moment([self._schema[name] for name in (spec.time, spec.created) if name])
+        assert own is not None, "check_spec has passed"
+        self.asking = Asking(spec, own)
+        self.moment = own
+        self._source = Source(table=table, spec=spec, names=kept, moment=own, by_moment=not spec.window_s)
+        self._home = home
+        self._made: Index | None = None
         self._now = now
-        self._latest: tuple[dict[Any, int], pl.DataFrame, array[int]] | None = None
         self._lookup: RowLookup | None = None
+        self.windows = Windows(spec, self._schema, artifact) if spec.window_s else None
+        self.stored = pl.Schema({name: self._schema[name] for name in kept})
+        self.entity_schema = pl.Schema({name: key_type(self._schema[name]) for name in spec.entity})
+        self.names = kept if self.windows is None else list(self.windows.schema)
+        self.schema = self.stored if self.windows is None else pl.Schema(self.windows.schema)
 
-    def at(self, labels: Any) -> Any:
+    def by(self, now: Callable[[], datetime]) -> TableFeatures:
+        """This view, which asks `now` what time it is from here on."""
+        self._now = now
+        return self
+
+    def at(self, labels: Any, *more: Features) -> Any:
         """`labels` (a frame with the entity columns and `time`) with the features known then; the same rows in the same order.
 
-        Lazy labels give a lazy frame, pandas' a pandas frame with its index, one row mapping a mapping. Rows without known features, and
-        labels whose key is null, have nulls. Raises UserError where a key column is missing or of another sort, or a feature has the name
-        of a label column.
+        Lazy labels give a lazy frame, which streams; pandas' a pandas frame with its index, one row mapping a mapping. Rows without known
+        features, and labels whose key is null, have nulls. Raises UserError where a key column is missing or of another sort, or a feature
+        has the name of a label column.
         """
         if isinstance(labels, Mapping):
-            return self._at_row(labels)
-        if type(labels).__module__.split(".")[0] == "pandas":
-            return self._at_pandas(labels)
-        if not isinstance(labels, pl.DataFrame | pl.LazyFrame):
+            joined: Any = self._at_row(labels)
+        elif type(labels).__module__.split(".")[0] == "pandas":
+            joined = self._at_pandas(labels)
+        elif isinstance(labels, pl.DataFrame):
+            self._check(labels.schema)
+            joined = labels.hstack(self._found(labels))
+        elif isinstance(labels, pl.LazyFrame):
+            given = labels.collect_schema()
+            self._check(given)
+            schema = {**given, **self.schema}
+            joined = labels.map_batches(lambda batch: batch.hstack(self._found(batch)), schema=schema, streamable=True)
+        else:
             raise UserError(f"{self.artifact}.at() takes a frame or one row, not a {type(labels).__name__}", next="pl.DataFrame(labels)")
-        lazy = labels.lazy()
-        moment = self._check(lazy.collect_schema())
-        joined = self._join(lazy, moment)
-        return joined if isinstance(labels, pl.LazyFrame) else joined.collect()
+        for view in more:
+            joined = view.at(joined)
+        return joined
 
-    def __getitem__(self, entity: Any) -> dict[str, Any]:
-        """The entity's latest values; nulls for an unknown one, and where they are older than `ttl`."""
-        rows, values, times = self._newest()
-        row = rows.get(entity)
-        if row is None or (times and self._now() - _EPOCH > timedelta(microseconds=times[row], seconds=self.spec.ttl_s)):
-            return dict.fromkeys(self.names)
-        return values.row(row, named=True)
+    def __getitem__(self, entity: Any) -> Any:
+        """The entity's values now, or those of each in a list; nulls for an unknown one, and where they are older than `ttl`."""
+        if isinstance(entity, list):
+            return [self[one] for one in entity]
+        lookup = self.lookup()
+        return lookup.row(entity if isinstance(entity, tuple) else (entity,), self.asking.of_clock(self._now()))
+
+    def places(self, labels: pl.DataFrame) -> pl.DataFrame:
+        """When the row that each label gets holds (`time`) and since when it was known, in the index's unit; a windowed view's newest."""
+        index, found = self.index(), self._last(labels)
+        rows = found.by_question()
+        there, none = pl.Series(rows >= 0), pl.lit(None, pl.Int64)
+        time, known = (index.other, index.moment) if self.windows is None else (index.moment, index.other)
+        columns = {"time": time, "known": known}
+        if not len(index.key):
+            return pl.DataFrame({name: pl.Series([None] * len(rows), dtype=pl.Int64) for name in columns})
+        taken = {name: pl.Series(numbers.take(rows, mode="clip")) for name, numbers in columns.items()}
+        return pl.select(pl.when(there).then(one).otherwise(none).alias(name) for name, one in taken.items())
+
+    def index(self) -> Index:
+        """The sorted rows, made or read when they are first asked for."""
+        if self._made is None:
+            self._made = index_of(self._source, self._home)
+        return self._made
+
+    def lookup(self) -> RowLookup:
+        """What answers for one entity."""
+        if self._lookup is None:
+            self._lookup = RowLookup(self.index(), self.spec, self.asking, self.names, self.windows)
+        return self._lookup
 
     def _at_pandas(self, labels: Any) -> Any:
         """Only the keys are converted: the labels' own columns and index stay what they are."""
@@ -84,66 +135,36 @@ class TableFeatures:
         return labels.assign(**found)
 
     def _at_row(self, label: Mapping[str, Any]) -> dict[str, Any]:
-        """One row with its features; the index is built when it is first asked for."""
+        """One row with its features."""
         if clash := [name for name in self.names if name in label]:
             raise UserError(f"both the row and {self.artifact} have '{clash[0]}'", why="the features are added under their own names")
-        if self._lookup is None:
-            zone = getattr(self._schema[self.spec.time], "time_zone", None)
-            moment = self._moment(pl.Datetime("us", zone) if self._schema[self.spec.time].is_temporal() else pl.Int64())
-            self._lookup = RowLookup(
-                self._by_moment(moment).select(*self.spec.entity, _KNOWN, _TIME, _BEST), self._values(), self.spec, moment
-            )
-        return {**label, **self._lookup.find(label)}
+        return {**label, **self.lookup().find(label)}
 
-    def _join(self, labels: pl.LazyFrame, moment: pl.DataType) -> pl.LazyFrame:
-        entity = [f"__entity{number}" for number in range(len(self.spec.entity))]
-        keys = [pl.col(name).cast(self._schema[name]).alias(key) for name, key in zip(self.spec.entity, entity, strict=True)]
-        numbered = labels.with_row_index(_ROW)
-        asked = numbered.select(_ROW, *keys, pl.col(self.spec.time).cast(moment).alias(_AT)).drop_nulls().sort(_AT, maintain_order=True)
-        table = self._by_moment(moment).lazy().rename(dict(zip(self.spec.entity, entity, strict=True)))
-        found = asked.join_asof(table, left_on=_AT, right_on=_KNOWN, by=entity, strategy="backward", check_sortedness=False)
-        if self.spec.ttl_s:
-            fresh = pl.col(_TIME) >= pl.col(_AT) - timedelta(seconds=self.spec.ttl_s)
-            found = found.with_columns(pl.when(fresh).then(pl.col(_BEST)).alias(_BEST))
-        values = self._values().lazy().with_row_index(_BEST)
-        found = found.select(_ROW, _BEST).join(values, on=_BEST, how="left", maintain_order="left").drop(_BEST)
-        return numbered.join(found, on=_ROW, how="left", maintain_order="left").drop(_ROW)
+    def _found(self, labels: pl.DataFrame) -> list[pl.Series]:
+        """The features of each label."""
+        index, times = self.index(), labels.get_column(self.spec.time)
+        if self.windows is not None:
+            before = self.asking.earlier(times, self.spec.window_s)
+            return self.windows.over(index, self._codes(labels), self.asking.moments(times), before)
+        return index.take(self.names, self._last(labels))
 
-    def _rows(self) -> pl.DataFrame:
-        """The table sorted by (time, created, place in the table): the later the better. Read once."""
-        if self._sorted is None:
-            order = [self.spec.time, *([self.spec.created] if self.spec.created else [])]
-            self._sorted = self._table.collect().sort(order, maintain_order=True, nulls_last=True)
-        return self._sorted
+    def _codes(self, labels: pl.DataFrame) -> Ints:
+        """The entity of each label in the index; -1 where it has none, or no time."""
+        index, times = self.index(), labels.get_column(self.spec.time)
+        codes = index.codes(self.asking.entities(labels, index.entities.schema))
+        return np.where(times.is_null().to_numpy(), -1, codes) if times.null_count() else codes
 
-    def _values(self) -> pl.DataFrame:
-        return self._rows().select(self.names)
+    def _last(self, labels: pl.DataFrame) -> Found:
+        """The row of the index that each label gets."""
+        index, times = self.index(), labels.get_column(self.spec.time)
+        found = index.last(self._codes(labels), self.asking.moments(times))
+        if self.spec.ttl_s and len(index.key):
+            oldest = self.asking.not_before(times, self.spec.ttl_s)[found.order]
+            found.rows[index.other.take(found.rows, mode="clip") < oldest] = -1
+        return found
 
-    def _by_moment(self, moment: pl.DataType) -> pl.DataFrame:
-        """Per entity and moment at which something became known, which row of `_rows` is the best from then on, and its time."""
-        time, created = pl.col(self.spec.time).cast(moment), pl.col(self.spec.created or self.spec.time).cast(moment)
-        known = pl.when(created.is_not_null()).then(pl.max_horizontal(time, created))
-        rows = self._rows().with_row_index(_BEST).select(*self.spec.entity, _BEST, known.alias(_KNOWN))
-        rows = rows.drop_nulls().sort(_KNOWN, maintain_order=True)
-        rows = rows.with_columns(pl.col(_BEST).cum_max().over(self.spec.entity))
-        rows = rows.unique([*self.spec.entity, _KNOWN], keep="last", maintain_order=True)
-        times = self._rows().select(time.alias(_TIME)).with_row_index(_BEST)
-        return rows.join(times, on=_BEST, how="left", maintain_order="left")
-
-    def _newest(self) -> tuple[dict[Any, int], pl.DataFrame, array[int]]:
-        """Each entity's latest row, the values by row, and where rows age their times in microseconds since 1970 (a time without a zone
-        is taken to be in UTC). Built when it is first asked for. A later row overwrites an earlier one.
-        """
-        if self._latest is None:
-            keys = self._rows().select(self.spec.entity)
-            one = len(self.spec.entity) == 1
-            entities = keys.to_series().to_list() if one else keys.rows()
-            times = self._rows().get_column(self.spec.time).dt.timestamp("us").to_list() if self.spec.ttl_s else ()
-            self._latest = {entity: row for row, entity in enumerate(entities)}, self._values(), array("q", times)
-        return self._latest
-
-    def _check(self, labels: pl.Schema) -> pl.DataType:
-        """Check the labels' columns; the type in which moments are compared."""
+    def _check(self, labels: pl.Schema) -> None:
+        """Check the labels' columns. Raises UserError."""
         for name in (*self.spec.entity, self.spec.time):
             if name not in labels:
                 raise UserError(
@@ -158,67 +179,17 @@ class TableFeatures:
                 why="the features are added to the labels under their own names",
                 next=f"rename '{clash[0]}' in one of them, or labels.drop('{clash[0]}')",
             )
-        return self._moment(labels[self.spec.time])
-
-    def _moment(self, asked: pl.DataType) -> pl.DataType:
+        for name in self.spec.entity:
+            if not same_sort(key_type(labels[name]), key_type(self._schema[name])):
+                raise UserError(
+                    f"the labels' '{name}' is {labels[name]}, that of {self.artifact} is {self._schema[name]}",
+                    why="no label would find its entity",
+                    next=f"cast one of them: pl.col('{name}').cast(...)",
+                )
         own = [self._schema[name] for name in (self.spec.time, self.spec.created) if name]
-        moment = common_moment([*own, asked])
-        if moment is None:
+        if common_moment([*own, labels[self.spec.time]]) is None:
             raise UserError(
-                f"the labels' '{self.spec.time}' is {asked}, that of {self.artifact} is {own[0]}",
+                f"the labels' '{self.spec.time}' is {labels[self.spec.time]}, that of {self.artifact} is {own[0]}",
                 why="moments can only be compared when both are dates or times, both with or both without a time zone",
                 next=f"cast it: pl.col('{self.spec.time}').cast(...) or .dt.replace_time_zone('UTC')",
             )
-        return moment
-
-
-def common_moment(dtypes: list[pl.DataType]) -> pl.DataType | None:
-    """The type in which moments of these types compare exactly: Int64, or Datetime in the finest unit; None where there is none.
-
-    A date is its midnight.
-    """
-    if all(dtype.is_integer() for dtype in dtypes):
-        return pl.Int64()
-    times = [dtype for dtype in dtypes if isinstance(dtype, pl.Datetime)]
-    if not all(isinstance(dtype, pl.Date | pl.Datetime) for dtype in dtypes):
-        return None
-    zones = [dtype.time_zone for dtype in times]
-    if any(zones) and not (all(zones) and len(times) == len(dtypes)):
-        return None
-    units = {dtype.time_unit for dtype in times}
-    zone = zones[0] if zones else None
-    return pl.Datetime("ns", zone) if "ns" in units else pl.Datetime("us", zone)
-
-
-def check_spec(artifact: str, schema: pl.Schema, spec: FeatureSpec) -> None:
-    """Whether a frame about to be kept has the columns that it is keyed by. Raises UserError."""
-    for role, name in (*(("entity", name) for name in spec.entity), ("time", spec.time), ("created", spec.created)):
-        if name and name not in schema:
-            raise UserError(
-                f"{artifact}: the {role} column '{name}' is not in the frame",
-                why=f"it has {', '.join(schema)}",
-                next=f"return it, or change {role}= in the declaration",
-            )
-    for role, name in (("time", spec.time), ("created", spec.created)):
-        if name and not (schema[name].is_integer() or schema[name] in (pl.Date, pl.Datetime)):
-            raise UserError(f"{artifact}: the {role} column '{name}' is {schema[name]}", why="it must be a date, a time or an integer")
-    if common_moment([schema[name] for name in (spec.time, spec.created or spec.time)]) is None:
-        raise UserError(
-            f"{artifact}: '{spec.time}' and '{spec.created}' cannot be compared",
-            why=f"one is {schema[spec.time]}, the other {schema[spec.created]}",
-            next="make both dates or times, both with or both without a time zone",
-        )
-    if spec.ttl_s and not schema[spec.time].is_temporal():
-        raise UserError(f"{artifact}: ttl needs a time column of dates or times", why=f"'{spec.time}' is {schema[spec.time]}")
-
-
-def check_rows(artifact: str, rows: pl.DataFrame, spec: FeatureSpec) -> pl.DataFrame:
-    """The rows, when each has a time. Raises UserError."""
-    nulls = rows.get_column(spec.time).null_count()
-    if nulls:
-        raise UserError(
-            f"{artifact}: {nulls} rows have no '{spec.time}'",
-            why="a feature without a time cannot be joined as of a moment",
-            next=f"drop them: .drop_nulls('{spec.time}')",
-        )
-    return rows

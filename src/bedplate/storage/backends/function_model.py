@@ -58,6 +58,10 @@ class FunctionModel:
         params = _filled(json.loads(files[PARAMS].read_text(encoding="utf-8")), files)
         return Called(function, params, stored.signature)
 
+    def functions(self, model: Model) -> tuple[Callable[..., Any], ...]:
+        """What of the project's code the model needs."""
+        return (model.function,) if model.function else ()
+
     def describe(self, model: Model) -> dict[str, Any]:
         arrays: list[npt.NDArray[Any]] = []
         params = _plain("params", model.native, arrays)
@@ -73,12 +77,12 @@ class Called:
 
     def __init__(self, function: Callable[..., Any], params: Any, signature: Signature) -> None:
         self.signature = signature
-        self.function = function
+        self.functions = (function,)
         self.native = params
 
     def predict(self, columns: dict[str, Any]) -> npt.NDArray[Any]:
         """What the function returns for the columns. Raises UserError for unfit columns or a result of another length."""
-        return _answer(self.function, self.native, self.signature.inputs, columns)
+        return _answer(self.functions[0], self.native, self.signature.inputs, columns)
 
 
 _DATATYPES = {"b": "BOOL", "i": "INT64", "u": "INT64", "f": "FP64"}

@@ -27,11 +27,12 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from bedplate.core import digests
+from bedplate.core import digests, extras
 from bedplate.core.errors import CorruptError, UserError
 from bedplate.core.model import Field, Model, Predictor, Signature
 from bedplate.storage import signatures
 from bedplate.storage.flavours import Files, Stored, not_installed
+from bedplate.storage.foreign import Foreign
 
 from . import columns as cols
 
@@ -63,6 +64,12 @@ class LightGBM:
 
     def load(self, files: Files, stored: Stored) -> Predictor:
         return Trees(files[FILE].read_bytes(), stored.signature)
+
+    def opened(self, asked: Foreign) -> Any:
+        """A file of another tool, as LightGBM's own package has it in hand."""
+        if not asked.path.read_bytes().startswith(b"tree\n"):
+            raise CorruptError(f"{asked.path.name} is not a LightGBM model", why="it does not begin with 'tree'")
+        return extras.load("lightgbm", "a LightGBM model", "lightgbm").Booster(model_file=asked.path)
 
     def describe(self, model: Model) -> dict[str, Any]:
         booster = _booster(model.native)
@@ -96,7 +103,7 @@ class Trees:
     def predict(self, columns: dict[str, Any]) -> npt.NDArray[np.float64]:
         """Probabilities, classes' probabilities or values, as `Booster.predict` gives them. Raises UserError for unfit columns."""
         packed = self._pack(columns)
-        return self._predict(self._matrix(columns)) if packed is None else self._predict_row(packed)
+        return self._predict(cols.matrix(self.signature.inputs, self._codes, columns)) if packed is None else self._predict_row(packed)
 
     def _pack(self, columns: Mapping[str, Any]) -> bytes | None:
         """The bytes of a single row; None where there are more rows, or a value needs a closer look."""
@@ -116,14 +123,6 @@ class Trees:
         self._call("LGBM_BoosterPredictForMatSingleRowFast", self._prepared, packed, ctypes.byref(count), out)
         result = np.array(out)
         return result if self._outputs == 1 else result.reshape(1, -1)
-
-    def _matrix(self, columns: Mapping[str, Any]) -> npt.NDArray[np.float64]:
-        rows = cols.length(self.signature.inputs, columns)
-        matrix = np.empty((rows, len(self.signature.inputs)), dtype=np.float64)
-        for at, (field, codes) in enumerate(zip(self.signature.inputs, self._codes, strict=True)):
-            values = columns[field.name]
-            matrix[:, at] = cols.codes(field, codes, values) if codes else cols.numbers(field, values)
-        return matrix
 
     def _predict(self, matrix: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
         rows, width = matrix.shape
@@ -211,13 +210,7 @@ def _with_categories(booster: Any, inputs: Sequence[Field]) -> tuple[Field, ...]
     for field in inputs:
         trained = next(known, None) if field.categories and booster.pandas_categorical else None
         result.append(field if trained is None else msgspec.structs.replace(field, categories=tuple(str(value) for value in trained)))
-    for field in result:
-        if field.datatype == "BYTES" and not field.categories:
-            raise UserError(
-                f"column '{field.name}' of the example is text without categories",
-                why="a booster takes numbers, and nothing says which text had which",
-                next=f"frame.cast({{'{field.name}': pl.Enum([...])}}), train on Model.codes(frame), and give that frame as the example",
-            )
+    cols.text_without_categories(result, "booster")
     return tuple(result)
 
 

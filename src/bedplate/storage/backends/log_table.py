@@ -26,6 +26,7 @@ from bedplate.core.errors import BusyError, UserError
 from bedplate.storage import disk
 
 from . import delta, parquet
+from .place import Place
 from .table_source import source
 from .table_types import Codec
 
@@ -38,8 +39,9 @@ _CONFIGURATION = {"delta.enableExpiredLogCleanup": "true", "delta.logRetentionDu
 class LogTable:
     """One log. It keeps the table open: what others committed since is met by the commit itself, and read before the next one."""
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self, place: Place) -> None:
+        self._place = place
+        self._folder = place.folder
         self._table: DeltaTable | None = None
         self._lock = threading.Lock()
 
@@ -68,31 +70,31 @@ class LogTable:
         """The files of the newest version, oldest first."""
         with self._lock, delta.errors("read", self._folder):
             table = self._newest()
-            return [] if table is None else sorted(self._folder / file.name for file in delta.listed(table))
+            return [] if table is None else self._place.fetch(sorted(file.name for file in delta.listed(table)))
 
     def scan(self, names: Iterable[str] | None = None) -> pl.LazyFrame:
         """The newest version, or only the files named; columns that a file lacks are null."""
-        paths = self.files() if names is None else [self._folder / name for name in names]
+        paths = self.files() if names is None else self._place.fetch(names)
         if not paths:
             return pl.LazyFrame()
         with self._lock, delta.errors("read", self._folder):
-            schema = _schema(self._newest() or DeltaTable(str(self._folder)))
+            schema = _schema(self._newest() or self._place.open())
         return pl.scan_parquet(paths, glob=False, hive_partitioning=False, schema=schema, missing_columns="insert")
 
     def compact(self) -> int:
         """Put small files together, in order; how many files fewer there are."""
         with self._lock, delta.errors("compact", self._folder):
             table = self._newest()
-            return 0 if table is None else _compacted(table, self._folder)
+            return 0 if table is None else _compacted(table, self._place)
 
     def _append(self, name: str, frame: pl.DataFrame) -> None:
         with delta.errors("append to", self._folder):
-            table = _grown(self._table or self._newest(), self._folder, frame.schema)
-            version = _commit(table, self._folder, name, _fitted(frame, _schema(table), self._folder.name))
+            table = _grown(self._table or self._newest(), self._place, frame.schema)
+            version = _commit(table, self._place, name, _fitted(frame, _schema(table), self._folder.name))
             self._table = table
             if version % _COMPACTED_EVERY == 0:
                 with contextlib.suppress(CommitFailedError):  # another writer was first: then it will be done at another time
-                    _compacted(table, self._folder)
+                    _compacted(table, self._place)
 
     def _newest(self) -> DeltaTable | None:
         """The table as it is now; None where there is none yet."""
@@ -101,22 +103,24 @@ class LogTable:
                 self._table.update_incremental()
             except DeltaError:  # its log was cleaned since
                 self._table = None
-        if self._table is None and DeltaTable.is_deltatable(str(self._folder)):
-            self._table = DeltaTable(str(self._folder))
+        if self._table is None and self._place.is_table():
+            self._table = self._place.open()
         return self._table
 
 
-def _compacted(table: DeltaTable, folder: Path) -> int:
+def _compacted(table: DeltaTable, place: Place) -> int:
     small = [file for file in delta.listed(table) if file.rows < _SMALL]
     if len(small) < 2:
         return 0
     schema = _schema(table)
-    writer = parquet.Writer(folder, f"{time.time_ns():020}-{os.urandom(4).hex()}", schema)
+    writer = parquet.Writer(place.folder, f"{time.time_ns():020}-{os.urandom(4).hex()}", schema)
     try:
-        for file in small:
-            frame = pl.read_parquet(folder / file.name, glob=False, hive_partitioning=False, schema=schema, missing_columns="insert")
+        for path in place.fetch(file.name for file in small):
+            frame = pl.read_parquet(path, glob=False, hive_partitioning=False, schema=schema, missing_columns="insert")
             writer.add(frame)
-        delta.exchange(table, folder, writer.finish(), small)
+        files = writer.finish()
+        place.send(file.name for file in files)
+        delta.exchange(table, place, files, small)
     except BaseException:
         writer.discard()
         raise
@@ -137,11 +141,11 @@ def _stored(rows: Any) -> pl.DataFrame:
     return pl.concat(frames) if frames else pl.DataFrame(schema=codec.stored)
 
 
-def _grown(table: DeltaTable | None, folder: Path, schema: pl.Schema) -> DeltaTable:
+def _grown(table: DeltaTable | None, place: Place, schema: pl.Schema) -> DeltaTable:
     """The table, having at least these columns; made, or given new columns, where it lacks them."""
     if table is None:
-        _made(folder, schema)
-        table = DeltaTable(str(folder))
+        _made(place, schema)
+        table = place.open()
     known = _schema(table)
     fresh = pl.Schema({name: dtype for name, dtype in schema.items() if name not in known})
     if fresh:
@@ -151,25 +155,28 @@ def _grown(table: DeltaTable | None, folder: Path, schema: pl.Schema) -> DeltaTa
             table.alter.add_columns(arrow.fields)
         except DeltaError as error:
             raise _AgainError(str(error)) from error
-        table = DeltaTable(str(folder))
+        table = place.open()
     return table
 
 
-def _made(folder: Path, schema: pl.Schema) -> None:
+def _made(place: Place, schema: pl.Schema) -> None:
     try:
-        create_table_with_add_actions(str(folder), delta.arrow_schema(schema), [], mode="error", configuration=_CONFIGURATION)
+        create_table_with_add_actions(
+            place.uri, delta.arrow_schema(schema), [], mode="error", configuration=_CONFIGURATION, storage_options=place.options
+        )
     except DeltaError as error:
-        if not DeltaTable.is_deltatable(str(folder)):
+        if not place.is_table():
             raise
         raise _AgainError(str(error)) from error
 
 
-def _commit(table: DeltaTable, folder: Path, name: str, frame: pl.DataFrame) -> int:
-    size = parquet.write(folder / name, frame)
+def _commit(table: DeltaTable, place: Place, name: str, frame: pl.DataFrame) -> int:
+    size = parquet.write(place.folder / name, frame)
+    place.send([name])
     action = AddAction(name, size, {}, int(time.time() * 1000), True, json.dumps({"numRecords": frame.height}))
     table.create_write_transaction([action], "append", table.schema())
     table.update_incremental()
-    return delta.flushed(folder, table.version())
+    return place.flushed(table.version())
 
 
 def _schema(table: DeltaTable) -> pl.Schema:

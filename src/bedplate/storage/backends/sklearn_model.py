@@ -31,6 +31,7 @@ from bedplate.core.errors import CorruptError, UserError
 from bedplate.core.model import Field, Model, Predictor, Signature
 from bedplate.storage import signatures
 from bedplate.storage.flavours import Files, Stored
+from bedplate.storage.foreign import Foreign
 
 from . import columns as cols
 
@@ -75,8 +76,13 @@ class SklearnModel:
 
     def load(self, files: Files, stored: Stored) -> Predictor:
         with _opened(files[FILE]):
-            native = skops.io.load(files[FILE], trusted=_trusted(files[FILE]))
+            native = _loaded(files[FILE])
         return Estimator(native, stored.signature, stored.library)
+
+    def opened(self, asked: Foreign) -> Any:
+        """A file of another tool."""
+        with _opened(asked.path):
+            return _loaded(asked.path)
 
     def describe(self, model: Model) -> dict[str, Any]:
         native = model.native
@@ -135,6 +141,16 @@ def _feature_names(native: Any) -> list[str] | None:
 def _fitted_on_a_frame(native: Any) -> bool:
     """Whether it, or a step of it, knows the names of columns."""
     return any(_feature_names(part) is not None for part in (native, *(step for _, step in getattr(native, "steps", ()))))
+
+
+def _loaded(path: Path) -> Any:
+    """What the file holds. Raises UserError where one of its classes is not trusted, CorruptError where skops cannot read it."""
+    try:
+        return skops.io.load(path, trusted=_trusted(path))
+    except UserError:
+        raise
+    except Exception as error:  # skops follows what a broken or forged file says, which may raise anything
+        raise CorruptError(f"{path.name} is not a skops archive that can be read", why=str(error)[:300]) from error
 
 
 def _trusted(path: Path) -> list[str]:

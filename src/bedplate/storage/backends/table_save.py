@@ -22,19 +22,24 @@ from bedplate.core import digests
 from bedplate.core.errors import CorruptError, UserError
 from bedplate.core.records import Draft, Version
 from bedplate.storage import folders, tables
+from bedplate.storage.bucket import Bucket
 from bedplate.storage.shelf import Save
 
 from . import delta, parquet
 from .delta import PartFile
-from .features_view import check_rows, check_spec
+from .expectations import checked
+from .features_keys import check_rows, check_spec
+from .place import Place
 from .table_digest import ALGORITHM, Mark, TableDigest
 from .table_source import source
 from .table_types import Codec, describe
 
 
-def save(root: Path, request: Save) -> Draft:
+def save(root: Path, request: Save, bucket: Bucket | None = None) -> Draft:
     """Write the request's frame as a version; see `TableShelf.save`."""
     schema, batches = source(request.value)
+    if request.expects is not None:
+        schema, batches = _expected(root, request, schema, batches)
     if request.append and request.prior is not None:
         schema, batches = _aligned(schema, batches, Codec.read(request.prior.schema).schema)
     codec = Codec.of(schema)
@@ -42,20 +47,25 @@ def save(root: Path, request: Save) -> Draft:
         check_spec(request.artifact, schema, request.spec)
         batches = (check_rows(request.artifact, batch, request.spec) for batch in batches)
     if request.append and request.prior is not None:
-        return _Appending(root, request, codec, request.prior).run(batches)
-    return _Saving(root, request, codec).run(batches)
+        return _Appending(root, request, codec, bucket, request.prior).run(batches)
+    return _Saving(root, request, codec, bucket).run(batches)
 
 
-def combine(root: Path, artifact: str, parts: Mapping[str, Version], attempt: str) -> Draft:
+def _expected(root: Path, request: Save, schema: pl.Schema, batches: Iterator[pl.DataFrame]) -> tuple[pl.Schema, Iterator[pl.DataFrame]]:
+    frame = pl.concat([schema.to_frame(), *batches])
+    return source(checked(root, request.artifact, request.attempt, frame, request.expects))
+
+
+def combine(root: Path, artifact: str, parts: Mapping[str, Version], attempt: str, bucket: Bucket | None = None) -> Draft:
     """One version of the rows of all parts, in the order of their keys, without writing a row again."""
     keys = sorted(parts)
     codec = Codec.read(parts[keys[0]].schema)
     for key in keys[1:]:
         _check_same(f"{artifact}[{key}]", codec, Codec.read(parts[key].schema), f"{artifact}[{keys[0]}]")
-    folder = root / tables.uri_of(artifact)
+    place = Place(root, tables.uri_of(artifact), bucket)
     files = [file for key in keys for file in kept(parts[key])]
     digest = digests.of_parts((key, parts[key].digest) for key in keys)
-    version = delta.commit(folder, codec.stored, files, {delta.ATTEMPT: attempt, delta.DIGEST: digest})
+    version = delta.commit(place, codec.stored, files, {delta.ATTEMPT: attempt, delta.DIGEST: digest})
     return Draft(
         artifact=artifact, kind="table", digest=digest, uri=tables.uri_of(artifact), table_version=version, schema=codec.text(),
         rows=sum(parts[key].rows or 0 for key in keys), size_bytes=sum(file.size for file in files),
@@ -92,9 +102,10 @@ def _read(codec: Codec, paths: list[Path]) -> str:
 class _Saving:
     """One overwrite."""
 
-    def __init__(self, root: Path, request: Save, codec: Codec, mark: Mark | None = None, first: int = 0) -> None:
+    def __init__(self, root: Path, request: Save, codec: Codec, bucket: Bucket | None, mark: Mark | None = None, first: int = 0) -> None:
         self.uri = tables.uri_of(request.artifact)
-        self.folder = root / self.uri
+        self.place = Place(root, self.uri, bucket)
+        self.folder = self.place.folder
         self.request = request
         self.codec = codec
         self.digest = TableDigest(codec.schema, mark)
@@ -113,7 +124,7 @@ class _Saving:
             marks = {delta.ATTEMPT: self.request.attempt, delta.DIGEST: digest}
             return self.commit(digest, mark, files, marks)
         except BaseException:
-            if not self.committing or not delta.carries(self.folder, self.request.attempt):
+            if not self.committing or not delta.carries(self.place, self.request.attempt):
                 self.writer.discard()
             raise
 
@@ -127,10 +138,11 @@ class _Saving:
 
     def committed(self, files: list[PartFile], marks: dict[str, str]) -> int | None:
         """The Delta version of these files; None for a part, which is committed with the others."""
+        self.place.send(file.name for file in self.writer.files)
         if self.request.part:
             return None
         self.committing = True
-        return delta.commit(self.folder, self.codec.stored, files, marks)
+        return delta.commit(self.place, self.codec.stored, files, marks)
 
     def draft(self, digest: str, table_version: int | None, files: list[PartFile], mark: Mark) -> Draft:
         meta = {
@@ -152,6 +164,7 @@ class _Saving:
             path = self.folder / file.name
             if not folders.is_there(path, file.size):
                 whole &= parquet.write(path, new.slice(start, file.rows).collect()) == file.size
+                self.place.send([file.name])
             start += file.rows
         return whole
 
@@ -159,12 +172,12 @@ class _Saving:
 class _Appending(_Saving):
     """One append to a prior version."""
 
-    def __init__(self, root: Path, request: Save, codec: Codec, prior: Version) -> None:
+    def __init__(self, root: Path, request: Save, codec: Codec, bucket: Bucket | None, prior: Version) -> None:
         _check_same(request.artifact, Codec.read(prior.schema), codec)
         self.prior = prior
         self.before = kept(prior)
         self.mark = Mark(*prior.meta["chain"])
-        super().__init__(root, request, codec, self.mark, len(self.before))
+        super().__init__(root, request, codec, bucket, self.mark, len(self.before))
 
     def write(self, batches: Iterator[pl.DataFrame]) -> None:
         paths = [self.folder / file.name for file in self.before]

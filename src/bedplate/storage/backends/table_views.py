@@ -19,8 +19,8 @@ from . import parquet
 from .table_types import Codec
 
 
-def load(version: Draft, paths: list[Path], view: View, spec: dict[str, Any] | None) -> Any:
-    """The version, whose files are `paths` in order, as `view`."""
+def load(version: Draft, paths: list[Path], view: View, spec: dict[str, Any] | None, indexes: Path) -> Any:
+    """The version, whose files are `paths` in order, as `view`; feature indexes are kept in `indexes`."""
     lazy = scan(version, paths)
     match view:
         case "polars.lazy":
@@ -40,7 +40,7 @@ def load(version: Draft, paths: list[Path], view: View, spec: dict[str, Any] | N
                     next="declare it with @project.features(entity=..., time=...)",
                 )
             features = importlib.import_module(".features_view", __package__)
-            return features.TableFeatures(lazy, msgspec.convert(spec, FeatureSpec, strict=False), version.artifact)
+            return features.TableFeatures(lazy, msgspec.convert(spec, FeatureSpec, strict=False), version.artifact, home=indexes)
     raise InternalError(f"no view '{view}' of a table")
 
 

@@ -80,7 +80,10 @@ class Warehouse:
         self.close()
 
     def _view(self, name: str, sql: str) -> None:
-        self._connection.execute(f"CREATE VIEW {_quoted(name)} AS {sql}")
+        try:
+            self._connection.execute(f"CREATE VIEW {_quoted(name)} AS {sql}")
+        except (duckdb.IOException, duckdb.InvalidInputException) as error:  # it reads the files' ends
+            raise CorruptError(f"the table {name} cannot be read", why=_first(error), next="bedplate doctor --deep") from error
 
     def _copy(self, name: str, frame: pl.DataFrame) -> None:
         frame = frame.with_columns(pl.col(pl.Null).cast(pl.String), pl.col(pl.Object).map_elements(str, return_dtype=pl.String))

@@ -1,0 +1,1 @@
+"""Clients, each over one library."""

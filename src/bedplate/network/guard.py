@@ -1,0 +1,88 @@
+"""Which addresses of the outside may be reached. Pure.
+
+Choices: only http and https; only addresses that the internet routes to, so that a source (or what it redirects to, or a name that
+resolves to something else the second time) never reads this machine, its neighbours or a cloud's metadata service; a site allows
+networks of its own with the setting `allow_networks`. An IPv6 address that carries an IPv4 one (mapped, 6to4, Teredo, NAT64) counts as
+that one. Limits: says nothing of what a public address serves.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Sequence
+from urllib.parse import SplitResult, urljoin, urlsplit
+
+from bedplate.core.errors import Refused, UserError
+
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+_NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
+PORTS = {"http": 80, "https": 443}
+MOST_REDIRECTS = 5
+
+
+def networks(text: str) -> tuple[Network, ...]:
+    """Read the setting `allow_networks`: `none`, or `10.0.0.0/8, fd00::/8`. Raises UserError."""
+    if text.strip() in ("", "none"):
+        return ()
+    try:
+        return tuple(ipaddress.ip_network(part.strip()) for part in text.split(","))
+    except ValueError as error:
+        raise UserError(f"'{text}' is not a list of networks", why=str(error), next="write 'none' or '10.0.0.0/8, fd00::/8'") from error
+
+
+def reachable(address: str, allowed: Sequence[Network]) -> bool:
+    """Whether that address may be connected to. A text that is no address may not."""
+    try:
+        found = carried(ipaddress.ip_address(address.partition("%")[0]))
+    except ValueError:
+        return False
+    if any(found.version == network.version and found in network for network in allowed):
+        return True
+    return found.is_global and not found.is_multicast and not found.is_reserved
+
+
+def carried(address: Address) -> Address:
+    """The IPv4 address inside an IPv6 one, where it is only a wrapping; else itself."""
+    if isinstance(address, ipaddress.IPv4Address):
+        return address
+    if address.ipv4_mapped or address.sixtofour:
+        return address.ipv4_mapped or address.sixtofour or address
+    if address.teredo:
+        return address.teredo[1]
+    if address in _NAT64:
+        return ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
+    return address
+
+
+def checked(url: str) -> SplitResult:
+    """The parts of an address that may be asked for. Raises Refused for another scheme, a password in it and for none of a host."""
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError as error:
+        raise Refused(f"'{url}' is not an address", why=str(error)) from error
+    if parts.scheme not in PORTS:
+        raise Refused(f"'{url}' is not fetched", why=f"only {' and '.join(PORTS)} are", next="copy the file, or read it with Files(...)")
+    if parts.username or parts.password:
+        raise Refused(
+            f"{parts.hostname} is not asked with a password in its address", why="it would be kept with the source", next='token="NAME"'
+        )
+    if not parts.hostname or port == 0:
+        raise Refused(f"'{url}' names no host")
+    return parts
+
+
+def origin(parts: SplitResult) -> tuple[str, str, int]:
+    """What a token is sent to: scheme, host and port."""
+    return parts.scheme, parts.hostname or "", parts.port or PORTS[parts.scheme]
+
+
+def redirected(url: str, location: str) -> str:
+    """Where a redirect leads. Raises Refused where it may not be followed: to another scheme, or from https to http."""
+    to = urljoin(url, location)
+    if urlsplit(url).scheme == "https" and checked(to).scheme != "https":
+        raise Refused(f"{urlsplit(url).hostname} redirects from https to http", why="what comes could be anyone's")
+    checked(to)
+    return to

@@ -1,0 +1,1 @@
+"""Libraries behind the pipeline, loaded by name when they are needed."""

@@ -1,0 +1,143 @@
+"""`bedplate run SERVICE --over TABLE`: killed it goes on, every row is answered once, and what a row lacks is told beside it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import bedplate
+from bedplate.core.errors import NotFound, Refused, UserError
+from bedplate.stages.deploy.over import Scoring
+
+ROWS, SHARD = 600, 100
+PROJECT = """
+import os
+import signal
+from pathlib import Path
+
+import polars as pl
+
+from bedplate import Check, Model, Project
+
+homes = Project("homes")
+
+
+def price(params, columns):
+    return columns["area"] * params["per_area"]
+
+
+@homes.prepare
+def flats(rows: int = 600) -> pl.DataFrame:
+    area = [None if at == 7 else float(at) for at in range(rows)]
+    return pl.DataFrame({"id": list(range(rows)), "area": area, "town": ["Bern"] * rows})
+
+
+@homes.train
+def cost(flats: pl.DataFrame, per_area: float = 2.0) -> Model:
+    return Model.of(price, {"per_area": per_area}, example=flats.select("area").drop_nulls().head(3))
+
+
+@homes.service
+def worth(cost: Model, area: float, town: str = "Chur") -> float:
+    with Path("calls.txt").open("a") as calls:
+        calls.write(f"{area}\\n")
+    if Path("dies").exists() and area == float(Path("dies").read_text()):
+        os.kill(os.getpid(), signal.SIGKILL)
+    if area == 50:
+        raise ValueError("no such flat")
+    return cost.predict({"area": area})
+
+
+@homes.check(promotes="production")
+def fine(gated: Model) -> Check:
+    return Check.at_least("x", 0.0, 1.0)
+
+
+@homes.train
+def gated(flats: pl.DataFrame) -> Model:
+    return Model.of(price, {"per_area": 1.0}, example=flats.select("area").drop_nulls().head(3))
+
+
+@homes.service
+def waiting(gated: Model, area: float) -> float:
+    return gated.predict({"area": area})
+
+
+@homes.service
+def other(cost: Model, floor: int) -> float:
+    return 1.0
+"""
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """The project, run once."""
+    made = tmp_path_factory.mktemp("homes")
+    (made / "homes.py").write_text(PROJECT)
+    (made / "bedplate.toml").write_text('compute = "inline"\n')
+    bedplate.open(made).run()
+    return made
+
+
+def score(folder: Path) -> int:
+    command = [sys.executable, "-m", "bedplate", "run", "worth", "--over", "flats", "--shard-rows", str(SHARD)]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, env=dict(os.environ), check=False).returncode
+
+
+def calls(folder: Path) -> list[float]:
+    return [float(line) for line in (folder / "calls.txt").read_text().split()]
+
+
+def test_killed_three_times_it_answers_every_row_exactly_once(folder):
+    """SIGKILL in shards 2, 4 and 6: whole shards are not called again, the table has each row once, and then nothing is left to do."""
+    for at in (150.0, 350.0, 599.0):
+        (folder / "dies").write_text(str(at))
+        assert score(folder) == -signal.SIGKILL
+    (folder / "dies").unlink()
+    assert score(folder) == 0
+    called = calls(folder)
+    assert len(called) == (ROWS - 1) + 51 + 51 + 100  # the shards that a kill cut short were called again, and no other
+    project = bedplate.open(folder)
+    frame = project.catalog.artifacts.head("worth_over_flats")
+    table = project.store.load(frame, "polars")
+    assert table["id"].to_list() == list(range(ROWS))
+    good = table.filter(table["error"].is_null())
+    assert good["prediction"].to_list() == [2.0 * area for area in good["area"]]
+    assert dict(table.filter(table["error"].is_not_null()).select("id", "error").iter_rows()) == {
+        7: "Expected `float`, got `null` - at `$.area`", 50: "ValueError: no such flat",
+    }  # fmt: skip
+    assert score(folder) == 0
+    assert len(calls(folder)) == len(called)
+    assert len(project.catalog.artifacts.versions("worth_over_flats")) == 1
+    assert list((folder / ".bedplate" / "over").iterdir()) == []
+    above = {edge.upstream for edge in project.catalog.lineage("worth_over_flats").upstream}
+    assert above >= {"cost@1", "flats@1"}
+
+
+def test_another_model_is_another_table(folder, monkeypatch):
+    """What served then stays: the new answers are a new version."""
+    monkeypatch.chdir(folder)
+    project = bedplate.open(folder)
+    project.run("cost", settings={"cost.per_area": 3.0})
+    project.promote("cost@2")
+    found = Scoring(project, "worth", "flats", shard_rows=SHARD).run(lambda *_: None)
+    assert found.refused == 2
+    assert project.store.load(found.version, "polars")["prediction"][10] == 30.0
+
+
+def test_what_cannot_be_scored_is_said(folder):
+    """A model that waits for its check, a column that is not there, a name that is no service, an artifact that is no table."""
+    project = bedplate.open(folder)
+    with pytest.raises(Refused, match="cannot answer yet"):
+        Scoring(project, "waiting", "flats", shard_rows=SHARD)
+    with pytest.raises(UserError, match="no column floor"):
+        Scoring(project, "other", "flats", shard_rows=SHARD).run(lambda *_: None)
+    with pytest.raises(NotFound, match="no service"):
+        Scoring(project, "cost", "flats", shard_rows=SHARD)
+    with pytest.raises(UserError, match="not a table"):
+        Scoring(project, "worth", "cost", shard_rows=SHARD)
