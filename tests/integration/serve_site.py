@@ -17,7 +17,9 @@ from bedplate.core.features import FeatureSpec
 from bedplate.core.model import Model
 from bedplate.core.records import Event
 from bedplate.interfaces.http import server
+from bedplate.pipeline.workspace import Workspace
 from bedplate.stages.deploy.service import Asked, Service, Wanted, service
+from bedplate.stages.deploy.site import site_of
 from bedplate.storage.local import local_store
 from bedplate.testing import serving
 
@@ -191,3 +193,29 @@ def serving_at(place: Place, **rest: Any) -> Iterator[Place]:
         thread.join(20)
         assert not thread.is_alive(), "the server did not stop"
         assert not failures, failures
+
+
+@contextmanager
+def serving_project(workspace: Workspace) -> Iterator[str]:
+    """Serve a project until the block ends; the address. Fails where a prediction was lost."""
+    begun, told = threading.Event(), dict[str, Any]()
+
+    def announce(ready: Any, stop: Callable[[], None]) -> None:
+        told.update(url=ready.url, stop=stop)
+        begun.set()
+
+    def run() -> None:
+        try:
+            told["lost"] = server.serve(site_of(workspace.parts), "127.0.0.1", 0, announce)
+        finally:
+            begun.set()
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    assert begun.wait(30)
+    try:
+        yield told["url"]
+    finally:
+        told["stop"]()
+        thread.join(20)
+    assert told["lost"] == 0

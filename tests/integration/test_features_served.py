@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import http.client
 import json
-import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Callable
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from redis_process import RedisServer
+from serve_site import serving_project
 
 import bedplate
-from bedplate.interfaces.http import server
 from bedplate.pipeline.workspace import Workspace
-from bedplate.stages.deploy.site import site_of
 
 PROJECT = """
 from datetime import datetime
@@ -86,32 +84,6 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], Wor
     return lambda: bedplate.open(tmp_path)
 
 
-@contextmanager
-def serving(workspace: Workspace) -> Iterator[str]:
-    """Serve until the block ends; the address."""
-    begun, told = threading.Event(), dict[str, Any]()
-
-    def announce(ready: Any, stop: Callable[[], None]) -> None:
-        told.update(url=ready.url, stop=stop)
-        begun.set()
-
-    def run() -> None:
-        try:
-            told["lost"] = server.serve(site_of(workspace.parts), "127.0.0.1", 0, announce)
-        finally:
-            begun.set()
-
-    thread = threading.Thread(target=run)
-    thread.start()
-    assert begun.wait(30)
-    try:
-        yield told["url"]
-    finally:
-        told["stop"]()
-        thread.join(20)
-    assert told["lost"] == 0
-
-
 def asked(url: str, path: str, body: Any = None) -> tuple[int, Any]:
     with closing(http.client.HTTPConnection(url.removeprefix("http://"), timeout=20)) as connection:
         headers = {"Content-Type": "application/json"}
@@ -138,7 +110,7 @@ def test_a_server_reads_the_version_of_the_record_and_takes_up_the_next(project:
     workspace = project()
     folder = workspace.config.folder
     ann = {"last": 2.0, "total": 2.0, "bought": 1}
-    with serving(workspace) as url:
+    with serving_project(workspace) as url:
         assert said(url, "/worth", {"who": "ann"}) == ann
         assert said(url, "/worth", {"who": "nobody"}) == {"last": None, "total": 0.0, "bought": 0}
         assert said(url, "/both", {"one": "bob", "two": "nobody"}) == [7.0, None]
@@ -162,7 +134,7 @@ def test_a_server_reads_the_version_of_the_record_and_takes_up_the_next(project:
 def test_history_that_is_rewritten_behind_the_record_is_told(project: Callable[[], Workspace]) -> None:
     """Served 2.0; the table says since that it was 3.0 all the time."""
     workspace = project()
-    with serving(workspace) as url:
+    with serving_project(workspace) as url:
         assert said(url, "/worth", {"who": "ann"})["last"] == 2.0
     wrote(workspace.config.folder, FIRST[0], ("ann", 30.0, 29.0, 3.0), FIRST[2])
     project().run()
@@ -180,7 +152,7 @@ def test_a_redis_that_dies_is_told_and_one_that_comes_back_empty_is_filled(
     redis.start()
     monkeypatch.setenv("BEDPLATE_ONLINE", redis.url)
     try:
-        with serving(project()) as url:
+        with serving_project(project()) as url:
             assert said(url, "/worth", {"who": "ann"})["last"] == 2.0
             redis.kill()
             status, answer = asked(url, "/worth", {"who": "ann"})

@@ -6,8 +6,7 @@ import http.client
 import json
 import re
 import shutil
-import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
@@ -15,15 +14,14 @@ from typing import Any
 
 import polars as pl
 import pytest
+from serve_site import serving_project
 
 import bedplate
 from bedplate.core.errors import NotFound
 from bedplate.core.records import Event
 from bedplate.interfaces import cli
-from bedplate.interfaces.http import server
 from bedplate.pipeline.served import LOST
 from bedplate.pipeline.workspace import Workspace
-from bedplate.stages.deploy.site import site_of
 
 PROJECT = """
 import numpy as np
@@ -100,27 +98,8 @@ def post(connection: http.client.HTTPConnection, body: Any) -> tuple[int, Mappin
 
 
 def serve_and_ask(workspace: Workspace, n: int) -> list[dict[str, Any]]:
-    begun, told = threading.Event(), dict[str, Any]()
-
-    def announce(ready: Any, stop: Callable[[], None]) -> None:
-        told.update(url=ready.url, stop=stop)
-        begun.set()
-
-    def run() -> None:
-        try:
-            told["lost"] = server.serve(site_of(workspace.parts), "127.0.0.1", 0, announce)
-        finally:
-            begun.set()
-
-    thread = threading.Thread(target=run)
-    thread.start()
-    assert begun.wait(30)
-    try:
-        return ask(told["url"], n)
-    finally:
-        told["stop"]()
-        thread.join(20)
-        assert told["lost"] == 0
+    with serving_project(workspace) as url:
+        return ask(url, n)
 
 
 @pytest.fixture(scope="module")

@@ -10,12 +10,11 @@ A bucket's objects are kept as files (`copies/`), as many bytes again, the oldes
 
 from __future__ import annotations
 
-import fcntl
 import os
 import time
 import zlib
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from typing import TypeVar
 
@@ -217,11 +216,8 @@ class Cache:
                 now = Counts(before.hits + hits, before.misses + misses, before.bytes + size)
                 _replaced(self.folder / _COUNTS, msgspec.json.encode(now))
 
-    @contextmanager
-    def _locked(self) -> Iterator[None]:
-        with (self.folder / ".lock").open("wb") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
-            yield
+    def _locked(self) -> AbstractContextManager[None]:
+        return disk.locked(self.folder / ".lock")
 
     def _read(self, digest: str) -> Copy | None:
         return self._decoded(self._side(digest), Copy)

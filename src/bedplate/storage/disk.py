@@ -8,6 +8,7 @@ old file or the new one. `guard` turns what the operating system says into one S
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import re
 import tempfile
@@ -114,6 +115,14 @@ def new_file(path: Path) -> Iterator[IO[bytes]]:
         except BaseException:
             Path(temporary).unlink(missing_ok=True)
             raise
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Be alone, among threads and processes of this machine, until the block ends; the lock is the file's, and goes with the process."""
+    with path.open("wb") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 def write(path: Path, content: bytes) -> None:

@@ -9,14 +9,16 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import TypeVar
 
 from bedplate.core import digests
 
 from . import disk
 
 FOLDER = "views"
+Entry = TypeVar("Entry")
 _COPIED = 1_000_000_000
 """The time (ns) that a copy is given, so that a write to it shows."""
 
@@ -28,45 +30,14 @@ def relative(digest: str) -> str:
 
 def linked(root: Path, digest: str, entries: list[tuple[str, Path]]) -> Path:
     """The folder with a link for each (name, kept file), names relative and with `/`; made when it is not there or not whole."""
-    folder = root / relative(digest)
-    if stands(root, digest, entries):
-        with disk.guard("read", folder):
-            os.utime(folder)
-        return folder
-    disk.make_folder(folder.parent)
-    with disk.guard("make", folder):
-        fresh = Path(tempfile.mkdtemp(prefix=disk.TEMPORARY, dir=folder.parent))
-        try:
-            for name, source in entries:
-                target = disk.inside(fresh, name)
-                target.parent.mkdir(parents=True, exist_ok=True)
-                _link(source, target)
-            _swap(fresh, folder)
-        finally:
-            shutil.rmtree(fresh, ignore_errors=True)
-    return folder
+    return _made(root / relative(digest), stands(root, digest, entries), entries, _link)
 
 
 def written(root: Path, digest: str, sizes: Iterable[tuple[str, int]], files: Iterable[tuple[str, bytes]]) -> Path:
     """The folder with a file for each (name, bytes), names relative and with `/`; made when not each is there with its size, untouched."""
     folder = root / relative(digest)
-    if folder.is_dir() and all(_untouched(folder / name, size) for name, size in sizes):
-        with disk.guard("read", folder):
-            os.utime(folder)
-        return folder
-    disk.make_folder(folder.parent)
-    with disk.guard("make", folder):
-        fresh = Path(tempfile.mkdtemp(prefix=disk.TEMPORARY, dir=folder.parent))
-        try:
-            for name, content in files:
-                target = disk.inside(fresh, name)
-                target.parent.mkdir(parents=True, exist_ok=True)
-                target.write_bytes(content)
-                _seal(target)
-            _swap(fresh, folder)
-        finally:
-            shutil.rmtree(fresh, ignore_errors=True)
-    return folder
+    whole = folder.is_dir() and all(_untouched(folder / name, size) for name, size in sizes)
+    return _made(folder, whole, files, _write)
 
 
 def is_there(path: Path, size: int) -> bool:
@@ -90,6 +61,31 @@ def _same(view: Path, source: Path) -> bool:
     """The same file, or where there are no hard links a copy that nobody has written to since."""
     one, other = view.stat(), source.stat()
     return (one.st_dev, one.st_ino) == (other.st_dev, other.st_ino) or (one.st_size == other.st_size and one.st_mtime_ns == _COPIED)
+
+
+def _made(folder: Path, whole: bool, entries: Iterable[tuple[str, Entry]], put: Callable[[Entry, Path], None]) -> Path:
+    """The folder; where it is not whole it is made beside its place, `put` for each entry, and renamed."""
+    if whole:
+        with disk.guard("read", folder):
+            os.utime(folder)
+        return folder
+    disk.make_folder(folder.parent)
+    with disk.guard("make", folder):
+        fresh = Path(tempfile.mkdtemp(prefix=disk.TEMPORARY, dir=folder.parent))
+        try:
+            for name, entry in entries:
+                target = disk.inside(fresh, name)
+                target.parent.mkdir(parents=True, exist_ok=True)
+                put(entry, target)
+            _swap(fresh, folder)
+        finally:
+            shutil.rmtree(fresh, ignore_errors=True)
+    return folder
+
+
+def _write(content: bytes, target: Path) -> None:
+    target.write_bytes(content)
+    _seal(target)
 
 
 def _link(source: Path, target: Path) -> None:

@@ -6,6 +6,7 @@ settings that it had. One search of a study goes on at a time, under a lease. Th
 
 from __future__ import annotations
 
+import functools
 import os
 import platform
 import selectors
@@ -180,7 +181,7 @@ class Search:
         for key, _ in self._selector.select(_TURN_S):
             number = key.data
             child = self._running[number]
-            if child.read(lambda said, number=number: self._said(number, said)):  # type: ignore[misc]  # the number is bound on purpose
+            if child.read(functools.partial(self._said, number)):
                 self._selector.unregister(child.fd)
                 del self._running[number]
                 self._ended(number, child)

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum
+from types import GenericAlias
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
@@ -42,8 +43,11 @@ class Packing:
         self._zones = {
             at: dtype.time_zone for at, dtype in enumerate(stored.values()) if isinstance(dtype, pl.Datetime) and dtype.time_zone
         }
-        values = tuple[*(_python(dtype) | None for dtype in stored.values())] if stored else list[None]  # type: ignore[misc]  # made at run time
-        self._decode = msgspec.msgpack.Decoder(list[tuple[int | None, int, values]]).decode  # type: ignore[valid-type]  # as above
+        values = (
+            GenericAlias(tuple, tuple(_python(dtype) | None for dtype in stored.values())) if stored else GenericAlias(list, type(None))
+        )
+        row: Any = GenericAlias(tuple, (int | None, int, values))
+        self._decode = msgspec.msgpack.Decoder(GenericAlias(list, row)).decode
         self.names = list(stored) if windows is None else list(windows.schema)
         self._nulls = dict.fromkeys(self.names)
         self._spec = spec

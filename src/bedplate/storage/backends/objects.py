@@ -35,7 +35,7 @@ _TRIES = 3
 _PART = 8 << 20
 _MOST_DELETED = 1000
 _OPTIONS = {"endpoint", "region", "virtual_hosted"}
-_RETRIES = {"max_retries": 8, "retry_timeout": timedelta(seconds=60)}
+_RETRIES: Any = {"max_retries": 8, "retry_timeout": timedelta(seconds=60)}
 _REFUSED_HDFS = "HDFS has no put-if-absent that Arrow's or Hadoop's file system shows: two writers could overwrite each other's commits"
 
 
@@ -148,15 +148,15 @@ class ObjectBucket:
             )
 
     def _made(self, scheme: str) -> Any:
-        client: dict[str, Any] = {"timeout": "60s", "connect_timeout": "10s"}
-        config: dict[str, Any] = {}
+        client: Any = {"timeout": "60s", "connect_timeout": "10s"}
+        config: Any = None
         if scheme == "s3":
             endpoint = self._given.get("endpoint", os.environ.get("AWS_ENDPOINT_URL", ""))
             config = {"region": self._region(), "checksum_algorithm": "SHA256", "virtual_hosted_style_request": self._virtual()}
             config |= {"endpoint": endpoint} if endpoint else {}
             client["allow_http"] = endpoint.startswith("http://")
         try:
-            return from_url(self._url, config=config or None, client_options=client, retry_config=_RETRIES)  # type: ignore[call-overload]  # by scheme
+            return from_url(self._url, config=config, client_options=client, retry_config=_RETRIES)
         except (gone_wrong.BaseError, ValueError) as error:
             raise UserError(
                 f"the store at {self._url} cannot be opened", why=_said(error), next="see docs/how-to/use-a-bucket.md"

@@ -89,8 +89,10 @@ class RedisOnline:
                 found = [cast("bytes | None", self._client.hget(name, cast(str, keys[0])))]
             else:
                 found = cast("list[bytes | None]", self._client.hmget(name, keys)) if keys else []
-            if (None in found or not found) and not self._client.exists(name):
-                raise Missing(f"{artifact} {version} is not at {self._place}", next="a server publishes it when it loads it")
+            if None in found or not found:  # once more, in one command with the mark: no publication comes between
+                mark, *found = cast("list[bytes | None]", self._client.hmget(name, [_MARK, *keys]))
+                if mark is None:
+                    raise Missing(f"{artifact} {version} is not at {self._place}", next="a server publishes it when it loads it")
         except redis.RedisError as error:
             raise self._error("read", error) from error
         return found

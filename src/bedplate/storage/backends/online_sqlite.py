@@ -108,13 +108,14 @@ class SqliteOnline:
         if connection is None:
             disk.make_folder(self._folder)
             try:
-                connection = apsw.Connection(str(self._folder / "online.db"))
-                connection.set_busy_timeout(_PATIENCE_MS)
-                connection.execute("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL")
-                connection.execute(
-                    "CREATE TABLE IF NOT EXISTS versions (number INTEGER PRIMARY KEY AUTOINCREMENT, artifact TEXT, version TEXT,"
-                    " UNIQUE (artifact, version))"
-                )
+                with disk.locked(self._folder / ".lock"):  # whoever turns WAL on waits for nobody: the first is alone
+                    connection = apsw.Connection(str(self._folder / "online.db"))
+                    connection.set_busy_timeout(_PATIENCE_MS)
+                    connection.execute("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL")
+                    connection.execute(
+                        "CREATE TABLE IF NOT EXISTS versions (number INTEGER PRIMARY KEY AUTOINCREMENT, artifact TEXT, version TEXT,"
+                        " UNIQUE (artifact, version))"
+                    )
             except apsw.Error as error:
                 raise self._error("opened", error) from error
             self._local.connection = connection
