@@ -45,7 +45,7 @@ def test_a_publisher_killed_at_any_moment_leaves_whole_versions(backend: object,
         newest = max(acknowledged, default=0)
         for version in range(max(newest - 2, 1), newest + 2):
             if not store.has("f", str(version)):
-                assert version not in acknowledged[-3:]
+                assert version not in acknowledged[-2:]  # three are kept: one more may be there that nobody was told of
                 halves += 1
                 continue
             assert store.get("f", str(version), KEYS) == [b"%d" % version] * len(KEYS)
