@@ -18,6 +18,7 @@ _WORDS = {
     "REAL": "DOUBLE PRECISION",
     "TEXT": 'TEXT COLLATE "C"',
     ") STRICT;": ");",
+    ") STRICT, WITHOUT ROWID;": ");",
 }
 _WORD = re.compile("|".join(rf"\b{word}\b" if word[0].isalpha() else re.escape(word) for word in _WORDS))
 OWN_TABLES = """
