@@ -1,0 +1,185 @@
+"""What an endpoint is: a row of the one table of routes, the desk that it is answered at, and the errors that it may raise.
+
+A module of endpoints declares what it asks as msgspec structs, writes each answer as a function of (Desk, asked), and lists them:
+
+    class GetRun(Asks):
+        run_id: str
+
+    def on_run(desk: Desk, asked: GetRun) -> Resource:
+        return Resource("experiment", desk.catalog.tracking.runs.experiment(asked.run_id))
+
+    ENDPOINTS = (Endpoint("GET", "/api/2.0/mlflow/runs/get", GetRun, "run.read", on_run, get_run),)
+
+Choices. A path is given under `/api/`, and is served under `/ajax-api/` too. `{name}` in it is one segment, `{name...}` all that is left;
+both fill the field of that name. What is asked is filled from the JSON body, for GET from the query (and for a body of bytes).
+Where `writes` is true, `on` and `answer` run in the one transaction of the writer, and may run again after a conflict: they change the
+record and nothing else. `on` only reads. Otherwise they run on a reading connection, in one of several threads.
+`on` says what is asked about; raise `missing(...)` where it is not there. Who may not see it is told the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Final, Literal, Protocol
+
+import msgspec
+
+from bedplate.catalog.catalog import Catalog
+from bedplate.core.records import Record
+from bedplate.storage.store import Store
+
+Kind = Literal["experiment", "model", "server"]
+
+STATUS: Final[Mapping[str, int]] = {
+    "BAD_REQUEST": 400,
+    "INVALID_PARAMETER_VALUE": 400,
+    "RESOURCE_ALREADY_EXISTS": 400,
+    "UNAUTHENTICATED": 401,
+    "PERMISSION_DENIED": 403,
+    "RESOURCE_DOES_NOT_EXIST": 404,
+    "ENDPOINT_NOT_FOUND": 404,
+    "ALREADY_EXISTS": 409,
+    "RESOURCE_CONFLICT": 409,
+    "RESOURCE_EXHAUSTED": 429,
+    "REQUEST_LIMIT_EXCEEDED": 429,
+    "INTERNAL_ERROR": 500,
+    "INVALID_STATE": 500,
+    "NOT_IMPLEMENTED": 501,
+    "TEMPORARILY_UNAVAILABLE": 503,
+}
+"""The protocol's error codes, and the HTTP status of each where none is given."""
+
+
+class Fault(Exception):
+    """A request that is not answered as asked: an error code of the protocol, a message for the caller, an HTTP status.
+
+    `status` is needed only where it is not the code's own (413, 415, 421: as BAD_REQUEST).
+    """
+
+    def __init__(self, code: str, message: str, status: int = 0, headers: tuple[tuple[bytes, bytes], ...] = ()) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.status = status or STATUS[code]
+        self.headers = headers
+
+    def body(self) -> bytes:
+        """The error in the protocol's form."""
+        return msgspec.json.encode({"error_code": self.code, "message": self.message})
+
+
+def invalid(message: str) -> Fault:
+    """A value that cannot be taken; the message names its field."""
+    return Fault("INVALID_PARAMETER_VALUE", message)
+
+
+def missing(message: str) -> Fault:
+    """Something asked about that is not there."""
+    return Fault("RESOURCE_DOES_NOT_EXIST", message)
+
+
+def taken(message: str) -> Fault:
+    """A name that is given already."""
+    return Fault("RESOURCE_ALREADY_EXISTS", message)
+
+
+class Resource(Record, frozen=True, kw_only=False):
+    """What a request is about: an experiment by id, a registered model by name, or the server itself."""
+
+    kind: Kind
+    id: str = ""
+
+
+SERVER: Final = Resource("server")
+
+
+class Asks(msgspec.Struct, frozen=True, kw_only=True):
+    """The base of what an endpoint asks; a field that is unknown is passed over, one without a default must be there.
+
+    As the protocol's JSON has it: whole numbers may come as text, so may `NaN` and `Infinity`, and null is the same as nothing.
+    """
+
+
+class Reply(Record, frozen=True):
+    """An answer that is not JSON: bytes whole, or in pieces as they are made (the iterator runs in a thread, and is closed at the end)."""
+
+    body: bytes | Iterator[bytes] = b""
+    status: int = 200
+    media_type: str = "application/octet-stream"
+    headers: tuple[tuple[bytes, bytes], ...] = ()
+
+
+class Upload(Protocol):
+    """A body of bytes on its way in; to be read in a thread."""
+
+    length: int | None
+
+    def pieces(self) -> Iterator[bytes]:
+        """The pieces as they come. Raises Fault for one that is too large, too slow or cut off."""
+        ...
+
+
+class Desk(Protocol):
+    """What an answer may use."""
+
+    catalog: Catalog
+    store: Store
+    actor: str
+    now_ms: int
+
+    def random_bits(self, count: int) -> int:
+        """That many random bits."""
+        ...
+
+    def header(self, name: bytes) -> bytes:
+        """A header of the request, empty where there is none; `name` in lower case."""
+        ...
+
+    def query(self) -> Mapping[str, list[str]]:
+        """The query of the request."""
+        ...
+
+    def sees(self, kind: Kind) -> frozenset[str] | None:
+        """The ids that the actor may see, for searches; None: all."""
+        ...
+
+    def owns(self, made: Resource) -> None:
+        """Make the actor the maintainer of what was just made, in the same transaction."""
+        ...
+
+    def emit(self, kind: str, subject: str, data: Mapping[str, Any]) -> None:
+        """Tell who listens (webhooks, metrics), once what was done is committed."""
+        ...
+
+    def upload(self) -> Upload:
+        """The body of an endpoint whose `body` is bytes."""
+        ...
+
+    def write(self, work: Callable[[Catalog], Any]) -> Any:
+        """From an answer that is no write: do `work` in the writer's transaction and wait until it is committed."""
+        ...
+
+
+class Endpoint(Record, frozen=True, kw_only=False):
+    """One row of the table of routes.
+
+    `action` is a row of the table of permissions. `body` 'bytes' is for uploads: what is asked comes from the path and the query, and the
+    answer reads `desk.upload()` in a thread. `most_bytes` limits the body (0: the server's own limit). `repeats` says that an equal
+    request, whose answer the client never got, is answered as it was before: for what makes something new under an id of our own.
+    """
+
+    method: Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
+    path: str
+    asks: type[msgspec.Struct]
+    action: str
+    on: Callable[[Desk, Any], Resource]
+    answer: Callable[[Desk, Any], Any]
+    writes: bool = False
+    body: Literal["json", "bytes"] = "json"
+    most_bytes: int = 0
+    repeats: Callable[[Any], bool] | None = None
+
+
+def on_server(_desk: Desk, _asked: Any) -> Resource:
+    """For what is about no experiment or model in particular."""
+    return SERVER
