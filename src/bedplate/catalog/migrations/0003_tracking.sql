@@ -151,6 +151,23 @@ CREATE TABLE client_files (
 ) STRICT;
 CREATE INDEX client_files_by_digest ON client_files (sha256);
 
+-- A file that a client sends in parts: the bytes of each lie in the store under their digest until the whole is put together.
+CREATE TABLE uploads (
+    id TEXT PRIMARY KEY,
+    owner TEXT NOT NULL,
+    path TEXT NOT NULL,
+    made_by TEXT NOT NULL,
+    parts INTEGER NOT NULL,
+    created_ms INTEGER NOT NULL
+) STRICT;
+CREATE TABLE upload_parts (
+    upload TEXT NOT NULL REFERENCES uploads (id),
+    number INTEGER NOT NULL,
+    sha256 TEXT NOT NULL,
+    size_bytes INTEGER NOT NULL,
+    PRIMARY KEY (upload, number)
+) STRICT;
+
 -- What people say of models and their versions; the versions themselves are rows of `versions`, numbers are those.
 CREATE TABLE registered_models (
     name TEXT PRIMARY KEY,
