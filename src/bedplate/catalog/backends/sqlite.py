@@ -120,6 +120,10 @@ class SqliteDatabase:
                 return
         self.transact(lambda: self.many(query, values))
 
+    def composed(self, sql: str, values: Mapping[str, Value]) -> list[Row]:
+        with self as connection:
+            return connection.execute(sql, values).fetchall()
+
     def transact(self, work: Callable[[], Result]) -> Result:
         return self._within("BEGIN IMMEDIATE", work)
 
@@ -244,6 +248,7 @@ class SqliteDatabase:
             connection.pragma("journal_mode", journal_mode(apsw.sqlite_lib_version()))
         connection.pragma("synchronous", "FULL")
         connection.pragma("foreign_keys", True)
+        connection.pragma("case_sensitive_like", True)
         self._place = _place(self.path)
         return connection
 
