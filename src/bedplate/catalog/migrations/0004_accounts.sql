@@ -68,3 +68,10 @@ CREATE TABLE audit_heads (
     signature TEXT NOT NULL,
     key TEXT NOT NULL
 ) STRICT;
+
+-- Answers to requests that made something new, by a digest of the request, for a minute: a retry is told what was made.
+CREATE TABLE answers (
+    digest TEXT PRIMARY KEY,
+    answer TEXT NOT NULL,
+    at_ms INTEGER NOT NULL
+) STRICT;

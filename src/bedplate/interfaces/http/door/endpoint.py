@@ -26,6 +26,7 @@ import msgspec
 
 from bedplate.catalog.catalog import Catalog
 from bedplate.core.records import Record
+from bedplate.security.decide import Actor
 from bedplate.storage.store import Store
 
 Kind = Literal["experiment", "model", "server"]
@@ -124,7 +125,7 @@ class Desk(Protocol):
 
     catalog: Catalog
     store: Store
-    actor: str
+    actor: Actor
     now_ms: int
 
     def random_bits(self, count: int) -> int:

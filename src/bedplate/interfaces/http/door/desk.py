@@ -1,0 +1,207 @@
+"""The desk at which a request is answered, and the jobs that answer it in the writer's thread or a reader's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final, NamedTuple
+
+import msgspec
+
+from bedplate.catalog.catalog import Catalog
+from bedplate.core.errors import InternalError, NotFound
+from bedplate.core.records import Record
+from bedplate.security.decide import Actor, Decision, Grant, decide, resource_name
+from bedplate.security.permissions import PERMISSIONS, RANK
+from bedplate.storage.store import Store
+
+from . import memory
+from .asked import queried
+from .endpoint import Endpoint, Fault, Kind, Reply, Resource, Upload
+
+_ENCODER: Final = msgspec.json.Encoder()
+_JSON: Final = "application/json"
+
+
+class Emitted(Record, frozen=True, kw_only=False):
+    """What an answer tells those who listen, once it is committed."""
+
+    kind: str
+    subject: str
+    data: Mapping[str, Any]
+
+
+class Given(NamedTuple):
+    """What every desk of a server has."""
+
+    store: Store
+    random_bits: Callable[[int], int]
+    write: Callable[["AtDesk", Callable[[Catalog], Any]], Any]
+    """Does a work in the writer's transaction, and waits for it."""
+
+
+class AtDesk:
+    """One request's desk."""
+
+    __slots__ = ("_given", "_headers", "_query", "_upload", "actor", "catalog", "emitted", "now_ms")
+
+    def __init__(self, given: Given, actor: Actor, now_ms: int, headers: Mapping[bytes, bytes], query: bytes) -> None:
+        self._given = given
+        self._headers = headers
+        self._query = query
+        self._upload: Upload | None = None
+        self.actor = actor
+        self.now_ms = now_ms
+        self.catalog: Catalog
+        self.emitted: list[Emitted] = []
+
+    @property
+    def store(self) -> Store:
+        """Where bytes are kept."""
+        return self._given.store
+
+    def random_bits(self, count: int) -> int:
+        """That many random bits."""
+        return self._given.random_bits(count)
+
+    def header(self, name: bytes) -> bytes:
+        """A header of the request."""
+        return self._headers.get(name, b"")
+
+    def query(self) -> Mapping[str, list[str]]:
+        """The query of the request."""
+        return queried(self._query)
+
+    def sees(self, kind: Kind) -> frozenset[str] | None:
+        """The ids that the actor may see; None: all."""
+        scope = self.actor.scope.resource
+        prefix = f"{kind}:"
+        limited = None if scope == "*" else frozenset({scope.removeprefix(prefix)} if scope.startswith(prefix) else ())
+        if self.actor.is_admin:
+            return limited
+        grants = [one for one in grants_of(self.catalog, self.actor) if RANK[one.role] >= RANK["viewer"]]
+        if any(one.resource == "*" for one in grants):
+            return limited
+        mine = frozenset(one.resource.removeprefix(prefix) for one in grants if one.resource.startswith(prefix))
+        return mine if limited is None else mine & limited
+
+    def owns(self, made: Resource) -> None:
+        """Make the actor the maintainer of what was just made."""
+        if not self.actor.is_admin:
+            name = resource_name(made.kind, made.id)
+            self.catalog.accounts.grant(self.actor.name, name, "maintainer", self.actor.name)
+
+    def emit(self, kind: str, subject: str, data: Mapping[str, Any]) -> None:
+        """Tell who listens, once what was done is committed."""
+        self.emitted.append(Emitted(kind, subject, data))
+
+    def brings(self, upload: Upload) -> None:
+        """Give the desk a body of bytes."""
+        self._upload = upload
+
+    def upload(self) -> Upload:
+        """The body of bytes. Raises InternalError where the endpoint has none."""
+        if self._upload is None:
+            raise InternalError("this endpoint takes no body of bytes")
+        return self._upload
+
+    def write(self, work: Callable[[Catalog], Any]) -> Any:
+        """Do `work` in the writer's transaction, and wait until it is committed."""
+        return self._given.write(self, work)
+
+
+def grants_of(catalog: Catalog, actor: Actor) -> list[Grant]:
+    """What the account of an actor was granted."""
+    return catalog.accounts.grants(actor.name)
+
+
+def judge(desk: AtDesk, endpoint: Endpoint, asked: Any) -> Decision:
+    """Find what is asked about, and decide whether it may be done; raises Fault 404 for what may not be seen, 403 for what may not be done.
+
+    What is not there and what may not be seen are answered with the same words.
+    """
+    unseen = Fault("RESOURCE_DOES_NOT_EXIST", f"there is no such {PERMISSIONS[endpoint.action].on}, or you may not see it")
+    try:
+        resource = endpoint.on(desk, asked)
+    except (NotFound, Fault) as error:
+        if desk.actor.is_admin or (isinstance(error, Fault) and error.status != unseen.status):
+            raise
+        raise unseen from None
+    grants = () if desk.actor.is_admin else grants_of(desk.catalog, desk.actor)
+    decision = decide(desk.actor, endpoint.action, resource_name(resource.kind, resource.id), grants)
+    if not decision.seen:
+        raise unseen
+    if not decision.allowed:
+        raise Fault("PERMISSION_DENIED", decision.rule)
+    return decision
+
+
+def encoded(answer: Any) -> Reply:
+    """An answer as a reply: what is none already is JSON."""
+    return answer if isinstance(answer, Reply) else Reply(body=_ENCODER.encode(answer), media_type=_JSON)
+
+
+class ReadJob:
+    """A request that reads, answered in a reader's thread."""
+
+    __slots__ = ("_asked", "_endpoint", "desk")
+
+    def __init__(self, desk: AtDesk, endpoint: Endpoint, asked: Any) -> None:
+        self.desk = desk
+        self._endpoint = endpoint
+        self._asked = asked
+
+    def run(self, catalog: Catalog) -> Reply:
+        """Judge and answer."""
+        self.desk.catalog = catalog
+        judge(self.desk, self._endpoint, self._asked)
+        return encoded(self._endpoint.answer(self.desk, self._asked))
+
+
+class WriteJob:
+    """A request that writes, answered in the writer's transaction.
+
+    `digest` is set where an equal request of the last minute is answered as it was; `is_new` says that this one is no retry of it.
+    """
+
+    __slots__ = ("_asked", "_digest", "_endpoint", "_is_new", "desk")
+
+    def __init__(self, desk: AtDesk, endpoint: Endpoint, asked: Any, digest: str = "", is_new: bool = True) -> None:
+        self.desk = desk
+        self._endpoint = endpoint
+        self._asked = asked
+        self._digest = digest
+        self._is_new = is_new
+
+    def ready(self, catalog: Catalog) -> None:
+        """Judge."""
+        self.desk.catalog = catalog
+        judge(self.desk, self._endpoint, self._asked)
+
+    def apply(self, catalog: Catalog) -> Reply:
+        """Answer, or tell again what was answered to an equal request."""
+        self.desk.catalog = catalog
+        self.desk.emitted.clear()
+        if self._digest and not self._is_new and (told := memory.earlier(catalog, self._digest, self.desk.now_ms)) is not None:
+            return Reply(body=told, media_type=_JSON)
+        reply = encoded(self._endpoint.answer(self.desk, self._asked))
+        if self._digest and isinstance(reply.body, bytes):
+            memory.keep(catalog, self._digest, reply.body, self.desk.now_ms)
+        return reply
+
+
+class PlainWrite:
+    """A work that an answer has done in the writer's transaction."""
+
+    __slots__ = ("_desk", "_work")
+
+    def __init__(self, desk: AtDesk, work: Callable[[Catalog], Any]) -> None:
+        self._desk = desk
+        self._work = work
+
+    def ready(self, _catalog: Catalog) -> None:
+        """It was judged where it came from."""
+
+    def apply(self, catalog: Catalog) -> Any:
+        """Do it."""
+        self._desk.emitted.clear()
+        return self._work(catalog)
