@@ -39,19 +39,24 @@ CREATE TABLE tracked (
 ) STRICT;
 CREATE INDEX tracked_by_start ON tracked (experiment, stage, started_ms DESC, id);
 CREATE INDEX tracked_by_parent ON tracked (parent);
+-- Set until the runs of an older state are among the tracked.
+INSERT INTO counters (name, value) VALUES ('untracked', 1);
 
+-- Searches find a value by its beginning: an index entry has a limit, a value none.
 CREATE TABLE run_params (
     run TEXT NOT NULL REFERENCES tracked (id),
     name TEXT NOT NULL,
     value TEXT NOT NULL,
     PRIMARY KEY (run, name)
-) STRICT;
+) STRICT, WITHOUT ROWID;
+CREATE INDEX run_params_by_value ON run_params (name, substr(value, 1, 100));
 CREATE TABLE run_tags (
     run TEXT NOT NULL REFERENCES tracked (id),
     name TEXT NOT NULL,
     value TEXT NOT NULL,
     PRIMARY KEY (run, name)
-) STRICT;
+) STRICT, WITHOUT ROWID;
+CREATE INDEX run_tags_by_value ON run_tags (name, substr(value, 1, 100));
 
 -- A metric of a run: its latest point (`number` null: not a number), found by value for searches. `points` has every point once:
 -- `bits` is the value's 64 bits (IEEE 754), so that each value survives as it came.
@@ -93,6 +98,7 @@ CREATE TABLE run_datasets (
     tags TEXT NOT NULL,
     PRIMARY KEY (run, dataset)
 ) STRICT;
+CREATE INDEX run_datasets_by_dataset ON run_datasets (dataset);
 
 -- Models that a client logged (of the protocol's third version), and which runs took or gave them (`way`: in, out).
 CREATE TABLE logged_models (
@@ -254,3 +260,15 @@ CREATE TABLE deliveries (
     answer TEXT NOT NULL
 ) STRICT;
 CREATE INDEX deliveries_waiting ON deliveries (status, next_ms);
+
+-- What was brought over from another tracker, so that it is brought once: `what` is experiment, run, logged or model; `here` is its id
+-- in this record, `digest` is over all that the source said of it.
+CREATE TABLE brought (
+    source TEXT NOT NULL,
+    what TEXT NOT NULL,
+    id TEXT NOT NULL,
+    here TEXT NOT NULL,
+    digest TEXT NOT NULL,
+    PRIMARY KEY (source, what, id)
+) STRICT;
+CREATE INDEX brought_here ON brought (what, here);

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol
 
 import msgspec
 
 from bedplate.core.records import Record
+
+LOGGED_READY: Final = "LOGGED_MODEL_READY"
 
 
 class Point(NamedTuple):
@@ -81,14 +83,14 @@ class TheirMetric(Record, frozen=True, kw_only=True):
 
 
 class TheirLogged(Record, frozen=True, kw_only=True):
-    """A logged model (MLflow 3). `status` in the protocol's words: PENDING READY FAILED UNSPECIFIED, with their prefix."""
+    """A logged model (MLflow 3). `status` in the protocol's words, as LOGGED_MODEL_READY."""
 
     id: str
     experiment: str
     name: str = ""
     model_type: str = ""
     run: str = ""
-    status: str = "LOGGED_MODEL_READY"
+    status: str = LOGGED_READY
     message: str = ""
     created_ms: int = 0
     updated_ms: int = 0

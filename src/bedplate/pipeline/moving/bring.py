@@ -1,0 +1,157 @@
+"""Bring another tracker over: every thing once, verified, resumable.
+
+Choices: one thing after the other, bytes first and then its rows in one transaction, so that a kill leaves things that are here whole and
+things that are not here; the next start finds by a digest what it has brought. A thing that changed since adds what is new. After each
+run is written it is read back and compared. Limits: one process at a time; traces are not brought.
+"""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+
+from bedplate.catalog.catalog import Catalog
+from bedplate.catalog.tracking.brought import Brought, Kept, Mark, bits
+from bedplate.catalog.tracking.theirs import Owner, Point, Source, TheirExperiment, TheirFile, TheirLogged, TheirRun
+from bedplate.core import digests
+from bedplate.core.client_paths import file_path
+from bedplate.core.errors import BedplateError
+from bedplate.core.records import Record
+from bedplate.storage.store import Store
+
+Kind = Literal["experiments", "runs", "params", "metrics", "points", "files", "bytes", "logged_models", "models", "versions"]
+Tell = Callable[[str], None]
+_ID = re.compile(r"[0-9A-Za-z][0-9A-Za-z_-]{0,63}\Z")
+
+
+class Arrival(Record, frozen=True, kw_only=True):
+    """What became of an import: for each kind how many the source has, and how many came now; what was left out or differs, and why."""
+
+    source: str
+    there: dict[str, int]
+    new: dict[str, int]
+    troubles: tuple[str, ...] = ()
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether all that the source has is here."""
+        return not self.troubles
+
+
+class Move:
+    """One import; `tell` hears how it goes on."""
+
+    def __init__(self, source: Source, catalog: Catalog, store: Store, tell: Tell) -> None:
+        self.source = source
+        self.store = store
+        self.brought = Brought(catalog.database)
+        self.catalog = catalog
+        self.there: dict[str, int] = {}
+        self.new: dict[str, int] = {}
+        self.troubles: list[str] = []
+        self._tell = tell
+
+    def all(self) -> Arrival:
+        """Bring everything. Raises WorldError where the source or the store cannot be reached: what came before stays."""
+        seen: set[str] = set()
+        runs = self.brought.marks(self.source.place, "run")
+        logged = self.brought.marks(self.source.place, "logged")
+        for theirs in self.source.experiments():
+            here = self._experiment(theirs, seen)
+            found = [self._run(one, here, runs) for one in self.source.runs(theirs.id)]
+            for model in self.source.logged(theirs.id):
+                self._logged(model, here, logged)
+            for run in found:
+                if run is not None and (run.inputs or run.outputs):
+                    self.brought.linked(run)
+            self._tell(f"{theirs.name}: {len(found)} runs")
+        self.troubles += self.source.troubles
+        return Arrival(source=self.source.place, there=self.there, new=self.new, troubles=tuple(self.troubles))
+
+    def count(self, what: Kind, many: int, *, new: bool) -> None:
+        """Count what the source has; `new`: and what came now."""
+        self.there[what] = self.there.get(what, 0) + many
+        self.new[what] = self.new.get(what, 0) + (many if new else 0)
+
+    def _experiment(self, theirs: TheirExperiment, seen: set[str]) -> int:
+        """Its id here; of two that have one name (the older was deleted), the second is told apart by its id."""
+        if theirs.name in seen:
+            theirs = msgspec.structs.replace(theirs, name=f"{theirs.name} ({theirs.id})")
+        seen.add(theirs.name)
+        is_new = theirs.id not in self.brought.marks(self.source.place, "experiment")
+        self.count("experiments", 1, new=is_new)
+        return self.brought.experiment(self.source.place, theirs, digests.of_json(theirs))
+
+    def _run(self, theirs: TheirRun, experiment: int, marks: dict[str, Mark]) -> TheirRun | None:
+        if not self._may_come("run", theirs.id):
+            return None
+        points, files = list(self.source.points(theirs)), self._listed(theirs)
+        digest = _digest(theirs, points, files)
+        is_new = theirs.id not in marks or marks[theirs.id].digest != digest
+        self._count_run(theirs, points, files, new=is_new)
+        if is_new:
+            kept = [found for one in files if (found := self.keep(one)) is not None]
+            whole = digest if len(kept) == len(files) else ""
+            self.brought.run(self.source.place, theirs, experiment, points, kept, whole)
+            self.troubles += self.brought.differences(theirs, points, kept)
+        return theirs
+
+    def _logged(self, theirs: TheirLogged, experiment: int, marks: dict[str, Mark]) -> None:
+        if not self._may_come("logged", theirs.id):
+            return
+        files = self._listed(theirs)
+        digest = digests.of_json([theirs, files])
+        is_new = theirs.id not in marks or marks[theirs.id].digest != digest
+        self.count("logged_models", 1, new=is_new)
+        self.count("files", len(files), new=is_new)
+        self.count("bytes", sum(one.size_bytes for one in files), new=is_new)
+        if is_new:
+            kept = [found for one in files if (found := self.keep(one)) is not None]
+            self.brought.logged(self.source.place, theirs, experiment, kept, digest if len(kept) == len(files) else "")
+
+    def keep(self, file: TheirFile) -> Kept | None:
+        """Put a file's bytes into the store; None, and told, where they cannot be had or its name may not stand."""
+        try:
+            file_path(file.path)
+            with tempfile.TemporaryDirectory(prefix="bedplate-") as folder:
+                path = self.source.fetch(file, Path(folder, "file"))
+                size = path.stat().st_size
+                digest = self.store.keep(path).removeprefix(digests.PREFIX)
+        except (BedplateError, OSError) as error:
+            self.troubles.append(f"{file.path} is left out: {error.line if isinstance(error, BedplateError) else error}")
+            return None
+        if size != file.size_bytes:
+            self.troubles.append(f"{file.path} has {size} bytes, and its tracker says {file.size_bytes}: it is being written, or damaged")
+        return Kept(file.path, digest, size)
+
+    def _may_come(self, what: Literal["run", "logged"], key: str) -> bool:
+        """Whether an id is one that may stand, and none of this record's own."""
+        if not _ID.match(key):
+            self.troubles.append(f"{what} {key[:80]!a} is left out: that is no id")
+            return False
+        if self.brought.is_ours(what, key):
+            self.troubles.append(f"{what} {key} is left out: one of this record's own has its id")
+            return False
+        return True
+
+    def _listed(self, owner: Owner) -> list[TheirFile]:
+        return sorted(self.source.files(owner), key=lambda one: one.path)
+
+    def _count_run(self, theirs: TheirRun, points: Sequence[Point], files: Sequence[TheirFile], *, new: bool) -> None:
+        self.count("runs", 1, new=new)
+        self.count("params", len(theirs.params), new=new)
+        self.count("metrics", len({point.name for point in points}), new=new)
+        self.count("points", len({(*point[2:], point.name, bits(point.value)) for point in points}), new=new)
+        self.count("files", len(files), new=new)
+        self.count("bytes", sum(one.size_bytes for one in files), new=new)
+
+
+def _digest(theirs: TheirRun, points: Sequence[Point], files: Sequence[TheirFile]) -> str:
+    """Of all that a source says of a run: equal where nothing changed."""
+    listed: list[Any] = sorted((point.name, point.at_step, point.at_ms, bits(point.value)) for point in points)
+    return digests.of_json([theirs, listed, [(one.path, one.size_bytes) for one in files]])
