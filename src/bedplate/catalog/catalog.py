@@ -5,14 +5,19 @@ Every process opens its own and is an equal peer. Writes are short transactions;
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
 
 from bedplate.core.clock import Clock
 from bedplate.core.context import Noted
 from bedplate.core.records import Attempt, Event, Step, Version
 
+from .accounts import Accounts, Grants
 from .artifacts import Artifacts
+from .audit import Audit
 from .commit import Commit, write_commit, write_skip
+from .credentials import Credentials
 from .database import Database, Result
 from .due import Due
 from .events import Events
@@ -40,6 +45,10 @@ class Catalog:
         self.sources = Sources(database)
         self.due = Due(database)
         self.spending = Spending(database)
+        self.accounts = Accounts(database)
+        self.grants = Grants(database)
+        self.credentials = Credentials(database)
+        self.audit = Audit(database)
 
     @classmethod
     def open(cls, database: Database, clock: Clock) -> Catalog:
@@ -60,6 +69,18 @@ class Catalog:
         It is undone where `work` raises, and may be called again after a conflict.
         """
         return self.database.transact(work)
+
+    def audited(
+        self, actor: str, action: str, resource: str, now: datetime, work: Callable[[], Result], data: Mapping[str, Any] | None = None
+    ) -> Result:
+        """Do `work` and record who did what, as one transaction: an act whose entry cannot be written does not happen."""
+
+        def both() -> Result:
+            result = work()
+            self.audit.add(actor, action, resource, now, data=data)
+            return result
+
+        return self.database.transact(both)
 
     def commit(self, commits: Sequence[Commit]) -> list[tuple[Version, ...]]:
         """Commit finished attempts, all in one transaction; for each, a version per draft, in order.

@@ -10,7 +10,6 @@ import base64
 import hashlib
 from collections.abc import Callable, Mapping
 from typing import Any
-from urllib.parse import urlencode
 
 from bedplate.core.errors import Refused
 from bedplate.core.extras import load
@@ -50,15 +49,13 @@ def begin(redirect: str, next: str, now_s: int, random_bits: Callable[[int], int
     return Attempt(state=state, nonce=nonce, verifier=verifier, redirect=redirect, next=next, until_s=now_s + lasts_s)
 
 
-def sent_to(provider: Provider, client: str, attempt: Attempt) -> str:
-    """The address that the browser is sent to."""
+def asked_of(client: str, attempt: Attempt) -> dict[str, str]:
+    """What the browser asks at the provider's authorization endpoint."""
     challenge = base64.urlsafe_b64encode(hashlib.sha256(attempt.verifier.encode()).digest()).decode().rstrip("=")
-    asked = {
+    return {
         "response_type": "code", "client_id": client, "redirect_uri": attempt.redirect, "scope": "openid profile email",
         "state": attempt.state, "nonce": attempt.nonce, "code_challenge": challenge, "code_challenge_method": "S256",
     }  # fmt: skip
-    glue = "&" if "?" in provider.authorization_endpoint else "?"
-    return f"{provider.authorization_endpoint}{glue}{urlencode(asked)}"
 
 
 def identified(token: str, keys: Mapping[str, Any], provider: Provider, client: str, attempt: Attempt, now_s: int) -> Identity:

@@ -282,6 +282,7 @@ class SqliteDatabase:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         aside = self.path.with_name(f".{self.path.name}.{os.getpid()}.{int(self._jitter() * 1e9)}")
         try:
+            os.close(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600))  # its log gets the same mode
             connection = apsw.Connection(str(aside))
             connection.pragma("journal_mode", journal_mode(apsw.sqlite_lib_version()))
             connection.pragma("application_id", APPLICATION_ID)
