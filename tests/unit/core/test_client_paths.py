@@ -14,7 +14,7 @@ from bedplate.core.errors import UserError
 
 REFUSED = [
     "", "/etc/passwd", "..", "../a", "a/../b", "a/..", "./a", "a//b", "a/", "a\\b", "..\\..\\x", "C:/x", "c:\\x", "a\0b", "a\nb", "a\x7fb",
-    "%2e%2e/x", "%252e%252e/x", "a/%2e%2e%2fb", "a%5cb", "a%00b", ".. /x", "\ud800", 
+    "%2e%2e/x", "%252e%252e/x", "a/%2e%2e%2fb", "a%5cb", "a%00b", ".. /x", "\ud800",
     "a" * 256, "x/" * 60 + "y", "b" * 200 + "/" + "é" * 500,
     "a\u2028b",
 ]  # fmt: skip
