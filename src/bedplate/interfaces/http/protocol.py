@@ -10,7 +10,7 @@ what the client still sends is thrown away for a second, so that one that writes
 from __future__ import annotations
 
 import asyncio
-from typing import Final
+from typing import Any, Final
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
@@ -44,8 +44,8 @@ class Ambiguous(Exception):
 class Protocol(HttpToolsProtocol):
     """One connection."""
 
-    answered = 0
-    """How many requests of this connection were answered."""
+    noted: Any = None
+    """What the application notes of this connection."""
     _idle = True
     _in_head = False
     _begun = 0
@@ -141,11 +141,6 @@ class Protocol(HttpToolsProtocol):
         """The request is whole."""
         self._idle = True
         super().on_message_complete()
-
-    def on_response_complete(self) -> None:
-        """The answer is on its way."""
-        self.answered += 1
-        super().on_response_complete()
 
     def send_400_response(self, msg: str) -> None:
         """The answer to what could not be parsed, or was too long to be."""

@@ -8,18 +8,22 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from bedplate.catalog.catalog import Catalog
+from bedplate.core.clock import Clock, iso
 from bedplate.core.errors import InternalError, NotFound
 from bedplate.core.records import Record
-from bedplate.security.decide import Actor, Decision, Grant, decide, resource_name
+from bedplate.security.decide import Actor, Grant, decide, resource_name
 from bedplate.security.permissions import PERMISSIONS, RANK
 from bedplate.storage.store import Store
 
 from . import memory
 from .asked import queried
 from .endpoint import Endpoint, Fault, Kind, Reply, Resource, Upload
+from .who import Who
 
 _ENCODER: Final = msgspec.json.Encoder()
 _JSON: Final = "application/json"
+UNAUDITED: Final = frozenset({"run.write", "trace.write", "artifact.write"})
+"""What is logged by the thousand: the record itself says who made the run. Every other change has a row in the audit log."""
 
 
 class Emitted(Record, frozen=True, kw_only=False):
@@ -34,25 +38,34 @@ class Given(NamedTuple):
     """What every desk of a server has."""
 
     store: Store
+    clock: Clock
     random_bits: Callable[[int], int]
-    write: Callable[["AtDesk", Callable[[Catalog], Any]], Any]
+    who: Who
+    write: Callable[[AtDesk, Callable[[Catalog], Any]], Any]
     """Does a work in the writer's transaction, and waits for it."""
 
 
 class AtDesk:
     """One request's desk."""
 
-    __slots__ = ("_given", "_headers", "_query", "_upload", "actor", "catalog", "emitted", "now_ms")
+    __slots__ = ("_given", "_headers", "_query", "_upload", "_writes", "actor", "catalog", "emitted", "now", "now_ms")
 
-    def __init__(self, given: Given, actor: Actor, now_ms: int, headers: Mapping[bytes, bytes], query: bytes) -> None:
+    def __init__(self, given: Given, headers: Mapping[bytes, bytes], query: bytes, *, writes: bool) -> None:
         self._given = given
         self._headers = headers
         self._query = query
+        self._writes = writes
         self._upload: Upload | None = None
-        self.actor = actor
-        self.now_ms = now_ms
+        self.now = given.clock.now()
+        self.now_ms = int(self.now.timestamp() * 1000)
+        self.actor: Actor
         self.catalog: Catalog
         self.emitted: list[Emitted] = []
+
+    def open(self, catalog: Catalog, *, slow: bool) -> None:
+        """Begin in the thread that answers: on its connection, with who asks recognised there. Raises Fault, Unsure."""
+        self.catalog = catalog
+        self.actor = self._given.who.recognise(catalog, self._headers, self.now, writes=self._writes, slow=slow)
 
     @property
     def store(self) -> Store:
@@ -78,7 +91,7 @@ class AtDesk:
         limited = None if scope == "*" else frozenset({scope.removeprefix(prefix)} if scope.startswith(prefix) else ())
         if self.actor.is_admin:
             return limited
-        grants = [one for one in grants_of(self.catalog, self.actor) if RANK[one.role] >= RANK["viewer"]]
+        grants = [one for one in self.catalog.grants.of(self.actor.name) if RANK[one.role] >= RANK["viewer"]]
         if any(one.resource == "*" for one in grants):
             return limited
         mine = frozenset(one.resource.removeprefix(prefix) for one in grants if one.resource.startswith(prefix))
@@ -87,8 +100,8 @@ class AtDesk:
     def owns(self, made: Resource) -> None:
         """Make the actor the maintainer of what was just made."""
         if not self.actor.is_admin:
-            name = resource_name(made.kind, made.id)
-            self.catalog.accounts.grant(self.actor.name, name, "maintainer", self.actor.name)
+            name, actor = resource_name(made.kind, made.id), self.actor.name
+            self.catalog.grants.put(Grant(account=actor, resource=name, role="maintainer", granted_by=actor, granted_at=iso(self.now)))
 
     def emit(self, kind: str, subject: str, data: Mapping[str, Any]) -> None:
         """Tell who listens, once what was done is committed."""
@@ -109,13 +122,18 @@ class AtDesk:
         return self._given.write(self, work)
 
 
-def grants_of(catalog: Catalog, actor: Actor) -> list[Grant]:
-    """What the account of an actor was granted."""
-    return catalog.accounts.grants(actor.name)
+class Denied(Fault):
+    """A refusal for want of a right, with what was refused: for the audit log."""
+
+    def __init__(self, fault: Fault, actor: str, action: str, resource: str) -> None:
+        super().__init__(fault.code, fault.message, fault.status)
+        self.act = (actor, action, resource)
 
 
-def judge(desk: AtDesk, endpoint: Endpoint, asked: Any) -> Decision:
-    """Find what is asked about, and decide whether it may be done; raises Fault 404 for what may not be seen, 403 for what may not be done.
+def judge(desk: AtDesk, endpoint: Endpoint, asked: Any) -> str:
+    """The name of what is asked about, where the actor may do that with it.
+
+    Finds what is asked about, and decides; raises Fault 404 for what may not be seen, 403 for what may not be done.
 
     What is not there and what may not be seen are answered with the same words.
     """
@@ -126,13 +144,13 @@ def judge(desk: AtDesk, endpoint: Endpoint, asked: Any) -> Decision:
         if desk.actor.is_admin or (isinstance(error, Fault) and error.status != unseen.status):
             raise
         raise unseen from None
-    grants = () if desk.actor.is_admin else grants_of(desk.catalog, desk.actor)
-    decision = decide(desk.actor, endpoint.action, resource_name(resource.kind, resource.id), grants)
-    if not decision.seen:
-        raise unseen
+    name = resource_name(resource.kind, resource.id)
+    grants = () if desk.actor.is_admin else desk.catalog.grants.there(desk.actor.name, name)
+    decision = decide(desk.actor, endpoint.action, name, grants)
     if not decision.allowed:
-        raise Fault("PERMISSION_DENIED", decision.rule)
-    return decision
+        fault = Fault("PERMISSION_DENIED", decision.rule) if decision.seen else unseen
+        raise Denied(fault, desk.actor.name, endpoint.action, name)
+    return name
 
 
 def encoded(answer: Any) -> Reply:
@@ -152,7 +170,7 @@ class ReadJob:
 
     def run(self, catalog: Catalog) -> Reply:
         """Judge and answer."""
-        self.desk.catalog = catalog
+        self.desk.open(catalog, slow=True)
         judge(self.desk, self._endpoint, self._asked)
         return encoded(self._endpoint.answer(self.desk, self._asked))
 
@@ -163,7 +181,7 @@ class WriteJob:
     `digest` is set where an equal request of the last minute is answered as it was; `is_new` says that this one is no retry of it.
     """
 
-    __slots__ = ("_asked", "_digest", "_endpoint", "_is_new", "desk")
+    __slots__ = ("_asked", "_digest", "_endpoint", "_is_new", "_resource", "desk")
 
     def __init__(self, desk: AtDesk, endpoint: Endpoint, asked: Any, digest: str = "", is_new: bool = True) -> None:
         self.desk = desk
@@ -171,19 +189,21 @@ class WriteJob:
         self._asked = asked
         self._digest = digest
         self._is_new = is_new
+        self._resource = ""
 
     def ready(self, catalog: Catalog) -> None:
         """Judge."""
-        self.desk.catalog = catalog
-        judge(self.desk, self._endpoint, self._asked)
+        self.desk.open(catalog, slow=False)
+        self._resource = judge(self.desk, self._endpoint, self._asked)
 
     def apply(self, catalog: Catalog) -> Reply:
         """Answer, or tell again what was answered to an equal request."""
-        self.desk.catalog = catalog
         self.desk.emitted.clear()
         if self._digest and not self._is_new and (told := memory.earlier(catalog, self._digest, self.desk.now_ms)) is not None:
             return Reply(body=told, media_type=_JSON)
         reply = encoded(self._endpoint.answer(self.desk, self._asked))
+        if self._endpoint.action not in UNAUDITED:
+            catalog.audit.add(self.desk.actor.name, self._endpoint.action, self._resource, self.desk.now)
         if self._digest and isinstance(reply.body, bytes):
             memory.keep(catalog, self._digest, reply.body, self.desk.now_ms)
         return reply
@@ -192,10 +212,11 @@ class WriteJob:
 class PlainWrite:
     """A work that an answer has done in the writer's transaction."""
 
-    __slots__ = ("_desk", "_work")
+    __slots__ = ("_desk", "_emitted", "_work")
 
-    def __init__(self, desk: AtDesk, work: Callable[[Catalog], Any]) -> None:
+    def __init__(self, desk: AtDesk | None, work: Callable[[Catalog], Any]) -> None:
         self._desk = desk
+        self._emitted = len(desk.emitted) if desk is not None else 0
         self._work = work
 
     def ready(self, _catalog: Catalog) -> None:
@@ -203,5 +224,6 @@ class PlainWrite:
 
     def apply(self, catalog: Catalog) -> Any:
         """Do it."""
-        self._desk.emitted.clear()
+        if self._desk is not None:
+            del self._desk.emitted[self._emitted :]
         return self._work(catalog)

@@ -124,9 +124,13 @@ class Desk(Protocol):
     """What an answer may use."""
 
     catalog: Catalog
-    store: Store
     actor: Actor
     now_ms: int
+
+    @property
+    def store(self) -> Store:
+        """Where bytes are kept."""
+        ...
 
     def random_bits(self, count: int) -> int:
         """That many random bits."""

@@ -1,0 +1,217 @@
+"""The gate: the one ASGI callable of `bedplate up`, through which every request comes, whatever its path or method.
+
+In this order: the name of the host and the origin; the short list of open routes, by exact path; who asks; where the path leads (a path
+that leads nowhere is told so only to somebody who is known); the size, the type and the depth of the body; and then, in the thread and the
+transaction that answer it, who asks once more and whether he may. What is not in the table of routes, or whose action is not in the table
+of permissions, is answered to nobody.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Final, NamedTuple
+
+from bedplate.catalog.catalog import Catalog
+from bedplate.core.clock import Clock
+from bedplate.core.ids import new_id
+from bedplate.interfaces.http.body import Gone, need_json, need_plain, read
+from bedplate.interfaces.http.replies import Receive, Scope, Send
+from bedplate.storage.store import Store
+
+from . import memory
+from .desk import AtDesk, Denied, Emitted, Given, PlainWrite, ReadJob, WriteJob
+from .endpoint import Endpoint, Fault, Reply
+from .faults import fault_of
+from .lanes import Lanes
+from .names import Names
+from .routes import Found, Route, Routes
+from .sending import send_fault, send_reply
+from .uploads import Incoming
+from .who import Unsure, Who
+from .writer import RETRY
+
+OpenRoute = Callable[[Scope, Receive], Awaitable[Reply]]
+"""Answers a request of nobody in particular."""
+MOST_IN_FLIGHT: Final = 128 << 20
+"""Bytes of bodies that are read and answered at one time."""
+MOST_UPLOAD: Final = 1 << 40
+_UNSAID: Final = 1 << 20
+"""What a body that does not say its length is taken for."""
+_QUIET_S: Final = 60.0
+_MOST_REFUSALS: Final = 1000
+
+
+class Site(NamedTuple):
+    """What the gate is given. `counted` hears the action, the status and the seconds of each request, `told` what answers emit."""
+
+    store: Store
+    clock: Clock
+    random_bits: Callable[[int], int]
+    names: Names
+    who: Who
+    lanes: Lanes
+    body_limit: int
+    counted: Callable[[str, int, float], None]
+    told: Callable[[list[Emitted]], None]
+
+
+class Door:
+    """Answers requests, or says why not."""
+
+    def __init__(self, site: Site, routes: Routes, opened: Mapping[tuple[str, str], OpenRoute]) -> None:
+        self._site = site
+        self._routes = routes
+        self._open = opened
+        self._lanes = site.lanes
+        self._memory = memory.Memory()
+        self._given = Given(site.store, site.clock, site.random_bits, site.who, site.lanes.write_for)
+        self._in_flight = 0
+        self._refusals: dict[tuple[str, str, str], float] = {}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] != "http":
+            return
+        started = time.perf_counter()
+        answered: Reply | Fault
+        try:
+            answered = await self._answer(scope, receive)
+        except Gone:
+            return
+        except Exception as error:  # whatever it was, the caller gets the protocol's error, and the log what it must have
+            answered = self._fault(error)
+        if isinstance(answered, Fault):
+            await send_fault(send, answered)
+        else:
+            await send_reply(send, answered, self._lanes.made)
+        self._site.counted(scope.get("action", ""), answered.status, time.perf_counter() - started)
+
+    async def _answer(self, scope: Scope, receive: Receive) -> Reply:
+        headers: dict[bytes, bytes] = dict(scope["headers"])
+        connection = scope.get("connection")
+        if connection is not None and connection.noted is not None:
+            self._memory.taken(connection)
+        method, path = scope["method"], scope["path"]
+        self._site.names.check(headers, method)
+        as_get = "GET" if method == "HEAD" else method
+        opened = self._open.get((as_get, path))
+        if opened is not None:
+            return await opened(scope, receive)
+        if not self._site.who.has_met(headers):
+            await self._meet(headers)
+        found = self._routes.find(path)
+        if found is None:
+            raise Fault("ENDPOINT_NOT_FOUND", "there is no such endpoint")
+        route = _route(found, as_get)
+        scope["action"] = route.endpoint.action
+        if route.endpoint.body == "bytes":
+            return await self._take(scope, receive, headers, route, found)
+        return await self._ask(scope, receive, headers, route, found)
+
+    async def _ask(self, scope: Scope, receive: Receive, headers: dict[bytes, bytes], route: Route, found: Found) -> Reply:
+        """Answer what comes as JSON or in the query."""
+        size = _length(headers)
+        size = _UNSAID if size is None else size
+        if self._in_flight + size > MOST_IN_FLIGHT:
+            raise Fault("TEMPORARILY_UNAVAILABLE", "too much is on its way already: send this again in a second", headers=RETRY)
+        self._in_flight += size
+        try:
+            body = await read(scope, receive, route.endpoint.most_bytes or self._site.body_limit)
+            if body:
+                need_json(scope)
+            query: bytes = scope["query_string"]
+            is_query = scope["method"] in ("GET", "HEAD") or (query and not body)
+            asked = route.reader.query(query, found.values) if is_query else route.reader.body(body, found.values)
+            return await self._in_lane(scope, headers, route.endpoint, asked, body)
+        finally:
+            self._in_flight -= size
+
+    async def _in_lane(self, scope: Scope, headers: dict[bytes, bytes], endpoint: Endpoint, asked: Any, body: bytes) -> Reply:
+        """Answer in the lane of the endpoint; once more, where the password must be checked anew."""
+        desk = AtDesk(self._given, headers, scope["query_string"], writes=endpoint.writes)
+        if not endpoint.writes:
+            reply: Reply = await self._lanes.read(self._lanes.readers, ReadJob(desk, endpoint, asked))
+            return reply
+        digest, is_new = "", True
+        if endpoint.repeats is not None and endpoint.repeats(asked):
+            said = headers.get(b"authorization", b"").decode("latin-1")
+            digest = memory.digest_of(said, scope["method"], scope["path"], body)
+            is_new = await self._memory.is_new(digest, scope.get("connection"))
+        job = WriteJob(desk, endpoint, asked, digest, is_new)
+        try:
+            reply = await self._lanes.write(job)
+        except Unsure:
+            await self._meet(headers)
+            reply = await self._lanes.write(job)
+        if desk.emitted:
+            self._site.told(desk.emitted)
+        return reply
+
+    async def _take(self, scope: Scope, receive: Receive, headers: dict[bytes, bytes], route: Route, found: Found) -> Reply:
+        """Answer what comes as bytes."""
+        need_plain(scope)
+        endpoint = route.endpoint
+        asked = route.reader.query(scope["query_string"], found.values)
+        desk = AtDesk(self._given, headers, scope["query_string"], writes=endpoint.method != "GET")
+        upload = Incoming(receive, _length(headers), endpoint.most_bytes or MOST_UPLOAD)
+        await upload.begin()
+        desk.brings(upload)
+        reply: Reply = await self._lanes.read(self._lanes.bytes, ReadJob(desk, endpoint, asked))
+        if desk.emitted:
+            self._site.told(desk.emitted)
+        return reply
+
+    async def _meet(self, headers: dict[bytes, bytes]) -> None:
+        """See who asks, before anything of the request is read. Raises Fault 401."""
+        await self._lanes.read(self._lanes.checks, _Check(self._site, headers))
+
+    def _fault(self, error: Exception) -> Fault:
+        """What the caller is told; a refusal for want of a right goes to the audit log, the same one once a minute."""
+        if isinstance(error, Denied):
+            self._refused(error)
+        return fault_of(error, new_id("e", self._site.clock.now(), self._site.random_bits))
+
+    def _refused(self, denied: Denied) -> None:
+        now = self._site.clock.monotonic()
+        if now - self._refusals.get(denied.act, -_QUIET_S) < _QUIET_S:
+            return
+        if len(self._refusals) >= _MOST_REFUSALS:
+            self._refusals.clear()
+        self._refusals[denied.act] = now
+        at = self._site.clock.now()
+
+        def work(catalog: Catalog) -> None:
+            catalog.audit.add(*denied.act, at, outcome="refused")
+
+        self._lanes.writer.submit(PlainWrite(None, work), lambda _answer, _problem: None)
+
+
+class _Check:
+    """A look at who asks, in a thread that may take its time."""
+
+    __slots__ = ("_headers", "_site")
+
+    def __init__(self, site: Site, headers: Mapping[bytes, bytes]) -> None:
+        self._site = site
+        self._headers = headers
+
+    def run(self, catalog: Catalog) -> None:
+        self._site.who.recognise(catalog, self._headers, self._site.clock.now(), writes=False, slow=True)
+
+
+def _route(found: Found, method: str) -> Route:
+    """The route of a path and a method. Raises Fault 405 for a method that the path does not take."""
+    route = found.methods.get(method)
+    if route is None:
+        allowed = ", ".join(found.methods).encode()
+        raise Fault("BAD_REQUEST", "this endpoint does not take that method", status=405, headers=((b"allow", allowed),))
+    return route
+
+
+def _length(headers: Mapping[bytes, bytes]) -> int | None:
+    """How long the body says that it is; None where it does not."""
+    said = headers.get(b"content-length")
+    if said is None:
+        return None if b"transfer-encoding" in headers else 0
+    return int(said)

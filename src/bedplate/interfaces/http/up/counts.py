@@ -1,0 +1,73 @@
+"""Prometheus metrics of the platform: what was asked, how long it took, what waits. Read behind the gate."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from bedplate.interfaces.http.door.endpoint import Asks, Desk, Endpoint, Reply, on_server
+from bedplate.interfaces.http.door.lanes import Lanes
+
+_BUCKETS_S: Final = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 5.0, 30.0)
+_TEXT: Final = "text/plain; version=0.0.4; charset=utf-8"
+
+
+class Counts:
+    """What a server counts."""
+
+    def __init__(self, lanes: Lanes, version: str) -> None:
+        self._registry = CollectorRegistry()
+        self._requests = Counter("bedplate_up_requests", "Requests answered.", ("action", "status"), registry=self._registry)
+        self._seconds = Histogram(
+            "bedplate_up_request_seconds", "Time from request to reply.", ("action",), buckets=_BUCKETS_S, registry=self._registry
+        )
+        self._by_status: dict[tuple[str, int], Counter] = {}
+        self._by_action: dict[str, Histogram] = {}
+        ProcessCollector(registry=self._registry)
+        self._registry.register(_Waiting(lanes, version))
+
+    def request(self, action: str, status: int, seconds: float) -> None:
+        """Count one answered request; `action` is empty for what came to no endpoint."""
+        counter = self._by_status.get((action, status))
+        if counter is None:
+            counter = self._by_status[action, status] = self._requests.labels(action, str(status))
+        counter.inc()
+        histogram = self._by_action.get(action)
+        if histogram is None:
+            histogram = self._by_action[action] = self._seconds.labels(action)
+        histogram.observe(seconds)
+
+    def register(self, collector: Collector) -> None:
+        """Show what somebody else counts, too."""
+        self._registry.register(collector)
+
+    def endpoint(self) -> Endpoint:
+        """`GET /metrics`."""
+
+        def text(_desk: Desk, _asked: Asks) -> Reply:
+            return Reply(body=generate_latest(self._registry), media_type=_TEXT)
+
+        return Endpoint("GET", "/metrics", Asks, "metrics.read", on_server, text)
+
+
+class _Waiting(Collector):
+    """What is read, not counted."""
+
+    def __init__(self, lanes: Lanes, version: str) -> None:
+        self._lanes = lanes
+        self._version = version
+
+    def collect(self) -> Iterator[Metric]:
+        """The server now."""
+        lanes = self._lanes
+        yield InfoMetricFamily("bedplate_up", "What answers.", value={"version": self._version})
+        waiting = GaugeMetricFamily("bedplate_up_waiting", "Requests that wait, by what answers them.", labels=("lane",))
+        for name, count in (("write", lanes.writer.waiting), ("read", lanes.readers.waiting), ("bytes", lanes.bytes.waiting)):
+            waiting.add_metric((name,), count)
+        yield waiting
+        yield CounterMetricFamily("bedplate_up_writes", "Writes that were committed or refused.", value=lanes.writer.written)
+        yield CounterMetricFamily("bedplate_up_commits", "Transactions of the writer.", value=lanes.writer.commits)

@@ -1,0 +1,129 @@
+"""`bedplate up`: one process in front of one record, which clients of the tracking API, people and other tools share.
+
+It binds, makes the record current, answers until SIGTERM or Ctrl-C, then accepts nothing more, finishes what is in flight (what was
+acknowledged is committed), and takes itself off the list of services. Any number of them may stand on one record.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import platform as machine
+import resource
+import secrets
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import Final
+
+import bedplate
+from bedplate.catalog.catalog import Catalog
+from bedplate.catalog.services import Service as Listed
+from bedplate.core.clock import Clock
+from bedplate.core.errors import BedplateError
+from bedplate.core.records import Record
+from bedplate.interfaces.http.door.app import Door, Site
+from bedplate.interfaces.http.door.desk import Emitted
+from bedplate.interfaces.http.door.endpoint import Endpoint
+from bedplate.interfaces.http.door.lanes import Lanes
+from bedplate.interfaces.http.door.names import Names
+from bedplate.interfaces.http.door.routes import Routes
+from bedplate.interfaces.http.door.who import Who
+from bedplate.interfaces.http.listening import Listener, address, bind, config
+from bedplate.pipeline.heart import Heart
+from bedplate.storage.store import Store
+
+from .counts import Counts
+from .place import Place, check, hosts_of
+from .table import OPEN, endpoints
+
+NAME: Final = "up"
+"""How the server stands in the list of services."""
+_FILES: Final = 16384
+_BEAT_S: Final = 15.0
+
+
+class Platform(Record, frozen=True, kw_only=True):
+    """What a server stands on. `opens` gives a catalog with a connection of its own; `process_started` is in seconds since the epoch."""
+
+    opens: Callable[[], Catalog]
+    store: Store
+    clock: Clock
+    random_bits: Callable[[int], int]
+    body_limit: int
+    process_started: float
+    extra: tuple[Endpoint, ...] = ()
+    listeners: tuple[Callable[[Sequence[Emitted]], None], ...] = ()
+
+
+Announce = Callable[[str, Callable[[], None]], None]
+"""Hears the URL when it answers, and gets what stops it."""
+
+
+def up(platform: Platform, place: Place, announce: Announce) -> None:
+    """Answer until told to stop. Raises Refused for an address that may not be taken, WorldError where the port cannot be had."""
+    check(place)
+    _many_files()
+    with bind(place.host, place.port, "up", beyond=True) as listening:
+        url = address(listening, "https" if place.tls_cert else "http")
+        lanes = Lanes(platform.opens(), platform.opens)
+        counts = Counts(lanes, bedplate.__version__)
+        site = Site(
+            store=platform.store, clock=platform.clock, random_bits=platform.random_bits,
+            names=Names(place.public, hosts_of(place.host)), who=Who(secrets.token_bytes(32)), lanes=lanes,
+            body_limit=platform.body_limit, counted=counts.request, told=lambda emitted: _tell(platform, emitted),
+        )  # fmt: skip
+        door = Door(site, Routes([*endpoints(), counts.endpoint(), *platform.extra]), OPEN)
+        presence = _Presence(platform, url)
+
+        def begin() -> None:
+            presence.open()
+            announce(url, listener.stop)
+
+        listener = Listener(config(door, tls_cert=place.tls_cert, tls_key=place.tls_key), begin)
+        lanes.open()
+        gc.collect()
+        gc.freeze()
+        try:
+            with Heart("up", _BEAT_S, presence.beat):
+                listener.run(sockets=[listening])
+        finally:
+            lanes.close()
+            presence.close()
+
+
+class _Presence:
+    """Keeps the server on the list of services, so that `status` shows it and others see that it lives."""
+
+    def __init__(self, platform: Platform, url: str) -> None:
+        self._platform = platform
+        self._catalog = platform.opens()
+        now = platform.clock.now()
+        self._listed = Listed(
+            name=NAME, url=url, pid=os.getpid(), host=machine.node(), process_started=platform.process_started,
+            started_at=now, heartbeat=now,
+        )  # fmt: skip
+
+    def open(self) -> None:
+        self._catalog.services.register(self._listed)
+
+    def beat(self) -> None:
+        if not self._catalog.services.beat(NAME, self._listed.url, self._platform.clock.now(), {}):
+            self.open()
+
+    def close(self) -> None:
+        with suppress(BedplateError):  # a record that is away does not keep a server from ending
+            self._catalog.services.unregister(NAME, self._listed.url)
+        self._catalog.close()
+
+
+def _tell(platform: Platform, emitted: Sequence[Emitted]) -> None:
+    for listener in platform.listeners:
+        listener(emitted)
+
+
+def _many_files() -> None:
+    """Each connection is an open file: take as many as the machine lets this process have, within reason."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _FILES if hard == resource.RLIM_INFINITY else min(hard, _FILES)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
