@@ -14,6 +14,7 @@ from typing import Any, Final, NamedTuple
 
 from bedplate.catalog.catalog import Catalog
 from bedplate.core.clock import Clock
+from bedplate.core.errors import InternalError
 from bedplate.core.ids import new_id
 from bedplate.interfaces.http.body import Gone, need_json, need_plain, read
 from bedplate.interfaces.http.replies import Receive, Scope, Send
@@ -21,7 +22,7 @@ from bedplate.storage.store import Store
 
 from . import memory
 from .desk import AtDesk, Denied, Emitted, Given, PlainWrite, ReadJob, WriteJob
-from .endpoint import Endpoint, Fault, Reply
+from .endpoint import MOST_OPEN, OPEN, Endpoint, Fault, Reply
 from .faults import fault_of
 from .lanes import Lanes
 from .names import Names
@@ -60,6 +61,9 @@ class Door:
     """Answers requests, or says why not."""
 
     def __init__(self, site: Site, routes: Routes, opened: Mapping[tuple[str, str], OpenRoute]) -> None:
+        open_routes = [*opened, *(one for one in routes.endpoints if one.action == OPEN)]
+        if len(open_routes) > MOST_OPEN:
+            raise InternalError(f"{len(open_routes)} routes are open to anybody, and at most {MOST_OPEN} may be")
         self._site = site
         self._routes = routes
         self._open = opened
@@ -98,12 +102,15 @@ class Door:
         opened = self._open.get((as_get, path))
         if opened is not None:
             return await opened(scope, receive)
-        if not self._site.who.has_met(headers):
-            await self._meet(headers)
         found = self._routes.find(path)
+        route = found.methods.get(as_get) if found is not None else None
+        if (route is None or route.endpoint.action != OPEN) and not self._site.who.has_met(headers):
+            await self._meet(headers)
         if found is None:
             raise Fault("ENDPOINT_NOT_FOUND", "there is no such endpoint")
-        route = _route(found, as_get)
+        if route is None:
+            allowed = ", ".join(found.methods).encode()
+            raise Fault("BAD_REQUEST", "this endpoint does not take that method", status=405, headers=((b"allow", allowed),))
         scope["action"] = route.endpoint.action
         if route.endpoint.body == "bytes":
             return await self._take(scope, receive, headers, route, found)
@@ -129,9 +136,12 @@ class Door:
 
     async def _in_lane(self, scope: Scope, headers: dict[bytes, bytes], endpoint: Endpoint, asked: Any, body: bytes) -> Reply:
         """Answer in the lane of the endpoint; once more, where the password must be checked anew."""
-        desk = AtDesk(self._given, headers, scope["query_string"], writes=endpoint.writes)
+        desk = AtDesk(self._given, headers, scope, writes=endpoint.writes)
         if not endpoint.writes:
-            reply: Reply = await self._lanes.read(self._lanes.readers, ReadJob(desk, endpoint, asked))
+            threads = self._lanes.checks if endpoint.action == OPEN else self._lanes.readers
+            reply: Reply = await self._lanes.read(threads, ReadJob(desk, endpoint, asked))
+            if desk.emitted:
+                self._site.told(desk.emitted)
             return reply
         digest, is_new = "", True
         if endpoint.repeats is not None and endpoint.repeats(asked):
@@ -153,7 +163,7 @@ class Door:
         need_plain(scope)
         endpoint = route.endpoint
         asked = route.reader.query(scope["query_string"], found.values)
-        desk = AtDesk(self._given, headers, scope["query_string"], writes=endpoint.method != "GET")
+        desk = AtDesk(self._given, headers, scope, writes=endpoint.method != "GET")
         upload = Incoming(receive, _length(headers), endpoint.most_bytes or MOST_UPLOAD)
         await upload.begin()
         desk.brings(upload)
@@ -198,15 +208,6 @@ class _Check:
 
     def run(self, catalog: Catalog) -> None:
         self._site.who.recognise(catalog, self._headers, self._site.clock.now(), writes=False, slow=True)
-
-
-def _route(found: Found, method: str) -> Route:
-    """The route of a path and a method. Raises Fault 405 for a method that the path does not take."""
-    route = found.methods.get(method)
-    if route is None:
-        allowed = ", ".join(found.methods).encode()
-        raise Fault("BAD_REQUEST", "this endpoint does not take that method", status=405, headers=((b"allow", allowed),))
-    return route
 
 
 def _length(headers: Mapping[bytes, bytes]) -> int | None:

@@ -11,13 +11,14 @@ from bedplate.catalog.catalog import Catalog
 from bedplate.core.clock import Clock, iso
 from bedplate.core.errors import InternalError, NotFound
 from bedplate.core.records import Record
+from bedplate.interfaces.http.replies import Scope
 from bedplate.security.decide import Actor, Grant, decide, resource_name
 from bedplate.security.permissions import PERMISSIONS, RANK
 from bedplate.storage.store import Store
 
 from . import memory
 from .asked import queried
-from .endpoint import Endpoint, Fault, Kind, Reply, Resource, Upload
+from .endpoint import NOBODY, OPEN, Endpoint, Fault, Kind, Reply, Resource, Upload
 from .who import Who
 
 _ENCODER: Final = msgspec.json.Encoder()
@@ -48,13 +49,14 @@ class Given(NamedTuple):
 class AtDesk:
     """One request's desk."""
 
-    __slots__ = ("_given", "_headers", "_query", "_upload", "_writes", "actor", "catalog", "emitted", "now", "now_ms")
+    __slots__ = ("_given", "_headers", "_query", "_upload", "_writes", "actor", "catalog", "emitted", "now", "now_ms", "peer")
 
-    def __init__(self, given: Given, headers: Mapping[bytes, bytes], query: bytes, *, writes: bool) -> None:
+    def __init__(self, given: Given, headers: Mapping[bytes, bytes], scope: Scope, *, writes: bool) -> None:
         self._given = given
         self._headers = headers
-        self._query = query
+        self._query: bytes = scope["query_string"]
         self._writes = writes
+        self.peer = (scope.get("client") or ("",))[0]
         self._upload: Upload | None = None
         self.now = given.clock.now()
         self.now_ms = int(self.now.timestamp() * 1000)
@@ -62,9 +64,12 @@ class AtDesk:
         self.catalog: Catalog
         self.emitted: list[Emitted] = []
 
-    def open(self, catalog: Catalog, *, slow: bool) -> None:
+    def open(self, catalog: Catalog, *, slow: bool, to_all: bool = False) -> None:
         """Begin in the thread that answers: on its connection, with who asks recognised there. Raises Fault, Unsure."""
         self.catalog = catalog
+        if to_all:
+            self.actor = NOBODY
+            return
         self.actor = self._given.who.recognise(catalog, self._headers, self.now, writes=self._writes, slow=slow)
 
     @property
@@ -170,8 +175,10 @@ class ReadJob:
 
     def run(self, catalog: Catalog) -> Reply:
         """Judge and answer."""
-        self.desk.open(catalog, slow=True)
-        judge(self.desk, self._endpoint, self._asked)
+        to_all = self._endpoint.action == OPEN
+        self.desk.open(catalog, slow=True, to_all=to_all)
+        if not to_all:
+            judge(self.desk, self._endpoint, self._asked)
         return encoded(self._endpoint.answer(self.desk, self._asked))
 
 

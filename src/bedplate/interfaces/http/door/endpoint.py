@@ -10,6 +10,8 @@ A module of endpoints declares what it asks as msgspec structs, writes each answ
 
     ENDPOINTS = (Endpoint("GET", "/api/2.0/mlflow/runs/get", GetRun, "run.read", on_run, get_run),)
 
+`up/table.py` says which packages' modules are read for that.
+
 Choices. A path is given under `/api/`, and is served under `/ajax-api/` too. `{name}` in it is one segment, `{name...}` all that is left;
 both fill the field of that name. What is asked is filled from the JSON body, for GET from the query (and for a body of bytes).
 Where `writes` is true, `on` and `answer` run in the one transaction of the writer, and may run again after a conflict: they change the
@@ -20,6 +22,7 @@ record and nothing else. `on` only reads. Otherwise they run on a reading connec
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime
 from typing import Any, Final, Literal, Protocol
 
 import msgspec
@@ -92,6 +95,11 @@ class Resource(Record, frozen=True, kw_only=False):
 
 
 SERVER: Final = Resource("server")
+OPEN: Final = "open"
+"""The action of an endpoint that answers anybody (a login): its actor is nobody, and it is answered by the threads that check passwords."""
+MOST_OPEN: Final = 6
+"""Routes that answer anybody, all together."""
+NOBODY: Final = Actor(name="")
 
 
 class Asks(msgspec.Struct, frozen=True, kw_only=True):
@@ -125,7 +133,13 @@ class Desk(Protocol):
 
     catalog: Catalog
     actor: Actor
+    now: datetime
     now_ms: int
+
+    @property
+    def peer(self) -> str:
+        """The address that the request came from."""
+        ...
 
     @property
     def store(self) -> Store:
@@ -168,8 +182,8 @@ class Desk(Protocol):
 class Endpoint(Record, frozen=True, kw_only=False):
     """One row of the table of routes.
 
-    `action` is a row of the table of permissions. `body` 'bytes' is for uploads: what is asked comes from the path and the query, and the
-    answer reads `desk.upload()` in a thread. `most_bytes` limits the body (0: the server's own limit). `repeats` says that an equal
+    `action` is a row of the table of permissions, or OPEN. `body` 'bytes' is for uploads: what is asked comes from the path and the query,
+    and the answer reads `desk.upload()` in a thread. `most_bytes` limits the body (0: the server's own limit). `repeats` says that an equal
     request, whose answer the client never got, is answered as it was before: for what makes something new under an id of our own.
     """
 

@@ -10,9 +10,10 @@ from collections.abc import Iterable, Mapping
 from typing import Final, NamedTuple
 
 from bedplate.core.errors import InternalError
+from bedplate.security.permissions import PERMISSIONS
 
 from .asked import Reader
-from .endpoint import Endpoint
+from .endpoint import OPEN, Endpoint
 
 _NONE: Final[Mapping[str, str]] = {}
 
@@ -59,6 +60,12 @@ class Routes:
         self._fixed: dict[str, dict[str, Route]] = {}
         self._patterns: dict[tuple[str, ...], _Pattern] = {}
         self.endpoints = tuple(endpoints)
+        opened = [one for one in self.endpoints if one.action == OPEN]
+        for endpoint in self.endpoints:
+            if endpoint.action not in PERMISSIONS and endpoint not in opened:
+                raise InternalError(f"{endpoint.path}: '{endpoint.action}' is in no row of the table of permissions")
+            if endpoint.writes and endpoint in opened:
+                raise InternalError(f"{endpoint.path} is open: it writes with desk.write, once it knows who asks")
         for endpoint in self.endpoints:
             route = Route(endpoint, Reader(endpoint.asks))
             for path in served_under(endpoint.path):

@@ -34,7 +34,7 @@ from bedplate.storage.store import Store
 
 from .counts import Counts
 from .place import Place, check, hosts_of
-from .table import OPEN, endpoints
+from .table import ANSWERED, endpoints
 
 NAME: Final = "up"
 """How the server stands in the list of services."""
@@ -72,7 +72,7 @@ def up(platform: Platform, place: Place, announce: Announce) -> None:
             names=Names(place.public, hosts_of(place.host)), who=Who(secrets.token_bytes(32)), lanes=lanes,
             body_limit=platform.body_limit, counted=counts.request, told=lambda emitted: _tell(platform, emitted),
         )  # fmt: skip
-        door = Door(site, Routes([*endpoints(), counts.endpoint(), *platform.extra]), OPEN)
+        door = Door(site, Routes([*endpoints(), counts.endpoint(), *platform.extra]), ANSWERED)
         presence = _Presence(platform, url)
 
         def begin() -> None:

@@ -38,5 +38,5 @@ async def version(_scope: Scope, _receive: Receive) -> Reply:
     return Reply(body=VERSION.encode(), media_type="text/plain; charset=utf-8")
 
 
-OPEN: Final[Mapping[tuple[str, str], OpenRoute]] = {("GET", "/health"): health, ("GET", "/version"): version}
-"""What is answered to anybody; at most six."""
+ANSWERED: Final[Mapping[tuple[str, str], OpenRoute]] = {("GET", "/health"): health, ("GET", "/version"): version}
+"""What is answered to anybody at once, without a thread; with the endpoints whose action is OPEN, at most six routes."""
