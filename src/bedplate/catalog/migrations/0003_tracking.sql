@@ -80,7 +80,7 @@ CREATE TABLE points (
     PRIMARY KEY (curve, at_step, at_ms, bits)
 ) STRICT, WITHOUT ROWID;
 
--- What runs were trained or tested on, as they say it.
+-- What runs were trained or tested on, as they say it; `context` is that of the tags which says for what.
 CREATE TABLE datasets (
     id INTEGER PRIMARY KEY,
     experiment INTEGER NOT NULL REFERENCES experiments (id),
@@ -95,6 +95,7 @@ CREATE UNIQUE INDEX datasets_by_digest ON datasets (experiment, name, digest);
 CREATE TABLE run_datasets (
     run TEXT NOT NULL REFERENCES tracked (id),
     dataset INTEGER NOT NULL REFERENCES datasets (id),
+    context TEXT NOT NULL DEFAULT '',
     tags TEXT NOT NULL,
     PRIMARY KEY (run, dataset)
 ) STRICT;
@@ -198,6 +199,7 @@ CREATE TABLE registered_versions (
     run TEXT NOT NULL,
     logged_model TEXT NOT NULL,
     made_by TEXT NOT NULL,
+    origin TEXT NOT NULL,
     stage TEXT NOT NULL,
     created_ms INTEGER NOT NULL,
     updated_ms INTEGER NOT NULL,
@@ -215,7 +217,7 @@ CREATE TABLE withdrawn (
     at TEXT NOT NULL
 ) STRICT;
 
--- Traces: one row each, its spans as JSON text; what people and judges said of them.
+-- Traces: one row each; `client_id` is the caller's own name for it. `is_final`: its client has said how it ended.
 CREATE TABLE traces (
     id TEXT PRIMARY KEY,
     experiment INTEGER NOT NULL REFERENCES experiments (id),
@@ -226,15 +228,28 @@ CREATE TABLE traces (
     state TEXT NOT NULL,
     request TEXT NOT NULL,
     response TEXT NOT NULL,
-    spans TEXT NOT NULL
+    is_final INTEGER NOT NULL
 ) STRICT;
 CREATE INDEX traces_by_start ON traces (experiment, started_ms DESC, id);
+CREATE INDEX traces_by_run ON traces (run);
+-- What is said of a trace: a 'tag' or 'metadata' (its text), an 'assessment' (its JSON, under its id).
 CREATE TABLE trace_notes (
     trace TEXT NOT NULL REFERENCES traces (id),
     what TEXT NOT NULL,
     name TEXT NOT NULL,
     value TEXT NOT NULL,
     PRIMARY KEY (trace, what, name)
+) STRICT;
+-- The spans of a trace as they came; `body` is the span in OTLP's JSON.
+CREATE TABLE spans (
+    trace TEXT NOT NULL REFERENCES traces (id),
+    id TEXT NOT NULL,
+    name TEXT NOT NULL,
+    type TEXT NOT NULL,
+    status TEXT NOT NULL,
+    started_ns INTEGER NOT NULL,
+    body TEXT NOT NULL,
+    PRIMARY KEY (trace, id)
 ) STRICT;
 
 -- Who is told of what by HTTP; `secret` signs what is sent. A delivery is tried until it is taken or given up.

@@ -7,8 +7,6 @@ a source that has its id is told so. Limits: a run's points are held in memory w
 
 from __future__ import annotations
 
-import math
-import struct
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Literal
@@ -19,12 +17,12 @@ from bedplate.core.clock import iso
 from bedplate.core.records import Record
 
 from .theirs import Point, TheirDataset, TheirExperiment, TheirLogged, TheirRun
+from .tracked import OURS, PARENT, bits_of, number_of, rank_of
 
 Values = dict[str, Value]
 What = Literal["experiment", "run", "logged", "model"]
-_ENDED = {"FINISHED": "done", "FAILED": "failed", "KILLED": "cancelled"}
 _LARGEST = 2**63 - 1
-_PARENT = "mlflow.parentRunId"
+_OURS: Mapping[str, str] = dict(OURS.items())
 
 
 class Kept(Record, frozen=True, kw_only=False):
@@ -96,7 +94,7 @@ class Brought:
     def _run(self, source: str, theirs: TheirRun, experiment: int, points: Sequence[Point], files: Sequence[Kept], digest: str) -> None:
         self._begun(theirs, experiment)
         self._database.run(
-            "brought_tracked", id=theirs.id, experiment=experiment, parent=theirs.tags.get(_PARENT, ""), name=theirs.name,
+            "brought_tracked", id=theirs.id, experiment=experiment, parent=theirs.tags.get(PARENT, ""), name=theirs.name,
             made_by=theirs.user, status=theirs.status, started_ms=theirs.started_ms, ended_ms=theirs.ended_ms, stage=theirs.stage,
             deleted_ms=theirs.deleted_ms if theirs.stage == "deleted" else None,
         )  # fmt: skip
@@ -112,7 +110,7 @@ class Brought:
     def _begun(self, theirs: TheirRun, experiment: int) -> None:
         """The rows that make it a run of the record."""
         ended = theirs.ended_ms
-        status = _ENDED.get(theirs.status, "running")
+        status = _OURS.get(theirs.status, "running")
         times: Values = {"started_at": _at(theirs.started_ms), "ended_at": None if ended is None else _at(ended)}
         self._database.run("brought_run", id=theirs.id, project=f"experiment {experiment}", status=status, **times)
         wall_s = 0.0 if ended is None else max(0, ended - theirs.started_ms) / 1000
@@ -137,7 +135,7 @@ class Brought:
             "brought_logged_metric",
             [
                 {
-                    "id": theirs.id, "run": one.run, "name": one.name, "number": number(one.value), "bits": bits(one.value),
+                    "id": theirs.id, "run": one.run, "name": one.name, "number": number_of(one.value), "bits": bits_of(one.value),
                     "at_step": one.at_step, "at_ms": one.at_ms, "dataset": one.dataset, "dataset_digest": one.dataset_digest,
                 }
                 for one in theirs.metrics
@@ -160,7 +158,7 @@ class Brought:
         asked: dict[str, tuple[set[tuple[Any, ...]], str]] = {
             "params": (set(theirs.params.items()), "brought_params_of"),
             "tags": (set(theirs.tags.items()), "brought_tags_of"),
-            "points": ({(one.name, one.at_step, one.at_ms, bits(one.value)) for one in points}, "brought_points_of"),
+            "points": ({(one.name, one.at_step, one.at_ms, bits_of(one.value)) for one in points}, "brought_points_of"),
             "files": ({(one.path, one.sha256, one.size_bytes) for one in files}, "brought_files_of"),
         }
         found = []
@@ -169,17 +167,6 @@ class Brought:
             if lacking:
                 found.append(f"{lacking} of {len(wanted)} {what} of run {theirs.id} are not here as they are there")
         return found
-
-
-def bits(value: float) -> int:
-    """A number's 64 bits as a whole number; every not-a-number is one."""
-    kept = math.nan if math.isnan(value) else value
-    return int(struct.unpack("<q", struct.pack("<d", kept))[0])
-
-
-def number(value: float) -> float | None:
-    """A number as a search compares it: None for what is none."""
-    return None if math.isnan(value) else value
 
 
 def latest(points: Iterable[Point]) -> list[Point]:
@@ -191,9 +178,8 @@ def latest(points: Iterable[Point]) -> list[Point]:
     return list(found.values())
 
 
-def _rank(point: Point) -> tuple[int, int, bool, float]:
-    is_number = not math.isnan(point.value)
-    return point.at_step, point.at_ms, is_number, point.value if is_number else 0.0
+def _rank(point: Point) -> tuple[int, int, int]:
+    return point.at_step, point.at_ms, rank_of(bits_of(point.value))
 
 
 def _named(key: str | int, values: Mapping[str, str]) -> list[Values]:
@@ -201,11 +187,11 @@ def _named(key: str | int, values: Mapping[str, str]) -> list[Values]:
 
 
 def _curve(run: str, experiment: int, point: Point) -> Values:
-    return {**_point(run, point), "experiment": experiment, "number": number(point.value)}
+    return {**_point(run, point), "experiment": experiment, "number": number_of(point.value)}
 
 
 def _point(run: str, point: Point) -> Values:
-    return {"id": run, "name": point.name, "bits": bits(point.value), "at_step": point.at_step, "at_ms": point.at_ms}
+    return {"id": run, "name": point.name, "bits": bits_of(point.value), "at_step": point.at_step, "at_ms": point.at_ms}
 
 
 def _at(at_ms: int) -> str:

@@ -6,7 +6,7 @@ from typing import Literal
 
 from bedplate.core.records import Record
 
-Entity = Literal["attribute", "metric", "param", "tag", "dataset"]
+Entity = Literal["attribute", "metric", "param", "tag", "dataset", "metadata", "span", "feedback", "expectation"]
 Comparator = Literal["=", "!=", "<", "<=", ">", ">=", "LIKE", "ILIKE", "IN", "NOT IN", "IS NULL", "IS NOT NULL"]
 
 
@@ -16,7 +16,7 @@ class Clause(Record, frozen=True, kw_only=False):
     entity: Entity
     key: str
     comparator: Comparator
-    value: str | int | float | tuple[str, ...] | None = None
+    value: str | int | float | tuple[str | int, ...] | None = None
 
 
 class Order(Record, frozen=True, kw_only=False):

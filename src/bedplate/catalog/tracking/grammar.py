@@ -87,6 +87,22 @@ EXPERIMENTS: Final = Vocabulary(
 )
 """What may be asked of experiments."""
 
+TRACES: Final = Vocabulary(
+    text=frozenset({"request_id", "status", "name", "run_id", "client_request_id", "prompt"}),
+    numbers=frozenset({"timestamp_ms", "execution_time_ms", "end_time_ms", "experiment_id"}),
+    entities={
+        **_OWN, "trace": "attribute", **_TAGS, "metadata": "metadata", "request_metadata": "metadata", "span": "span",
+        "feedback": "feedback", "expectation": "expectation",
+    },
+    alike={
+        "timestamp": "timestamp_ms", "execution_time": "execution_time_ms", "end_time": "end_time_ms", "trace_id": "request_id",
+        "run_name": "name",
+    },
+    fixed={"span": frozenset({"name", "type", "status", "content"})},
+)  # fmt: skip
+"""What may be asked of traces."""
+_NULLABLE: Final = frozenset({"param", "tag", "metadata", "feedback", "expectation"})
+
 
 class _Said(Record, frozen=True, kw_only=False):
     """One comparison as it was read: nothing is looked up yet. `before` is what stands before the dot."""
@@ -218,7 +234,7 @@ def _judged(said: _Said, vocabulary: Vocabulary) -> Clause:
     """The comparison, of what there is and with what it can be compared. Raises UserError."""
     entity, key = _known(said.before, said.key, vocabulary)
     numeric = entity == "metric" or (entity == "attribute" and key in vocabulary.numbers)
-    allowed = _NUMBER if numeric else _TEXT | _NULL if entity in ("param", "tag") else _TEXT
+    allowed = _NUMBER if numeric else _TEXT | _NULL if entity in _NULLABLE else _TEXT
     name = f"{entity} '{key[:50]}'"
     if said.comparator not in allowed:
         raise UserError(f"Invalid comparator '{said.comparator}' for {name}, not one of {sorted(allowed)}")

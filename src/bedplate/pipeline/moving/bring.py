@@ -16,8 +16,9 @@ from typing import Any, Literal
 import msgspec
 
 from bedplate.catalog.catalog import Catalog
-from bedplate.catalog.tracking.brought import Brought, Kept, Mark, bits
+from bedplate.catalog.tracking.brought import Brought, Kept, Mark
 from bedplate.catalog.tracking.theirs import Owner, Point, Source, TheirExperiment, TheirFile, TheirLogged, TheirRun
+from bedplate.catalog.tracking.tracked import bits_of
 from bedplate.core import digests
 from bedplate.core.client_paths import file_path
 from bedplate.core.errors import BedplateError
@@ -146,12 +147,12 @@ class Move:
         self.count("runs", 1, new=new)
         self.count("params", len(theirs.params), new=new)
         self.count("metrics", len({point.name for point in points}), new=new)
-        self.count("points", len({(*point[2:], point.name, bits(point.value)) for point in points}), new=new)
+        self.count("points", len({(*point[2:], point.name, bits_of(point.value)) for point in points}), new=new)
         self.count("files", len(files), new=new)
         self.count("bytes", sum(one.size_bytes for one in files), new=new)
 
 
 def _digest(theirs: TheirRun, points: Sequence[Point], files: Sequence[TheirFile]) -> str:
     """Of all that a source says of a run: equal where nothing changed."""
-    listed: list[Any] = sorted((point.name, point.at_step, point.at_ms, bits(point.value)) for point in points)
+    listed: list[Any] = sorted((point.name, point.at_step, point.at_ms, bits_of(point.value)) for point in points)
     return digests.of_json([theirs, listed, [(one.path, one.size_bytes) for one in files]])
