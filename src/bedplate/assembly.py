@@ -11,7 +11,7 @@ import os
 import random
 import sys
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from types import ModuleType
@@ -168,14 +168,14 @@ def open_record(given: str | None, target: str = "") -> Kept:
     return Kept(config, Catalog.open(open_database(config, makes=False), clock_of(config)))
 
 
-def configure(project_file: Path, target: str = "") -> Config:
+def configure(project_file: Path, target: str = "", environ: Mapping[str, str] = os.environ) -> Config:
     """Settings of a project from the environment and `bedplate.toml` beside the project file."""
     path = project_file.parent / "bedplate.toml"
     try:
         file = tomllib.loads(path.read_text()) if path.is_file() else {}
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UserError(f"{path} cannot be read", why=str(error), next="mend it: each line is a name, = and a value") from error
-    return resolve(project_file.resolve(), file, os.environ, target)
+    return resolve(project_file.resolve(), file, environ, target)
 
 
 def knowledge(folder: Path | None = None) -> Knowledge:
