@@ -16,7 +16,7 @@ class Clause(Record, frozen=True, kw_only=False):
     entity: Entity
     key: str
     comparator: Comparator
-    value: str | int | float | tuple[str | int, ...] | None = None
+    value: str | int | float | tuple[str, ...] | None = None
 
 
 class Order(Record, frozen=True, kw_only=False):
