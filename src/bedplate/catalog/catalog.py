@@ -29,6 +29,9 @@ from .runs import Runs, write_attempt, write_steps
 from .services import Services
 from .sources import Sources
 from .spending import Spending
+from .tracking.mirror import fill
+from .tracking.registry import fill_registered
+from .tracking.tracking import Tracking
 
 
 class Catalog:
@@ -49,6 +52,7 @@ class Catalog:
         self.grants = Grants(database)
         self.credentials = Credentials(database)
         self.audit = Audit(database)
+        self.tracking = Tracking(database)
 
     @classmethod
     def open(cls, database: Database, clock: Clock) -> Catalog:
@@ -60,6 +64,8 @@ class Catalog:
             raise
         catalog = cls(database)
         if applied:
+            fill(database)
+            fill_registered(database)
             catalog.events.add(Event(kind="catalog.migrated", subject=f"schema {applied[-1]}", at=clock.now()))
         return catalog
 
