@@ -37,6 +37,7 @@ VERBS = (
     Verb("lineage", ".lineage", "Look", "Show what a version was made from, down to the source files."),
     Verb("logs", ".logs", "Look", "Print what a step printed."),
     Verb("sql", ".sql", "Look", "Ask the warehouse: every artifact, run, metric, prediction and cost."),
+    Verb("up", ".up", "Serve", "Put one server in front of the record: runs, models, files, services, due work."),
     Verb("serve", ".serve", "Serve", "Serve the project's services on loopback."),
     Verb("promote", ".promote", "Serve", "Give a model version an alias, as a person."),
     Verb("rollback", ".promote", "Serve", "Go back to the version before, and bar the one left.", "rollback"),

@@ -39,6 +39,7 @@ from .ledger import Ledger
 from .listening import Listener, address, bind, config
 from .metrics import Metrics
 from .pages import Pages
+from .replies import App
 
 
 class Ready(Record, frozen=True, kw_only=True):
@@ -124,6 +125,26 @@ def serve(site: Site, host: str, port: int, announce: Announce) -> int:
             lost = serving.close()
             presence.close()
     return lost
+
+
+@contextlib.contextmanager
+def mounted(site: Site, url: str, stop: Callable[[], None]) -> Iterator[App]:
+    """A project's services within another server, which reaches them under `url` and is told to `stop` when the budget is spent.
+
+    Raises UserError for a project with nothing to serve.
+    """
+    if not site.services and not site.models:
+        raise UserError("there is nothing to serve", why="the project has no service and no model", next="bedplate up, without --serve")
+    serving = Serving(site)
+    presence = Presence(site.directory, serving.holder, site.clock, _listed(site, url))
+    serving.open()
+    try:
+        presence.open()
+        with paid(site.billed(url) if site.billed else None, stop):
+            yield serving.app
+    finally:
+        serving.close()
+        presence.close()
 
 
 @contextlib.contextmanager

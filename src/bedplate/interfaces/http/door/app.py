@@ -17,11 +17,11 @@ from bedplate.core.clock import Clock
 from bedplate.core.errors import InternalError
 from bedplate.core.ids import new_id
 from bedplate.interfaces.http.body import Gone, need_json, need_plain, read
-from bedplate.interfaces.http.replies import Receive, Scope, Send
+from bedplate.interfaces.http.replies import App, Receive, Scope, Send
 from bedplate.storage.store import Store
 
 from . import memory
-from .desk import AtDesk, Denied, Emitted, Given, PlainWrite, ReadJob, WriteJob
+from .desk import AtDesk, Denied, Emitted, Given, Passing, PlainWrite, ReadJob, WriteJob
 from .endpoint import MOST_OPEN, OPEN, Endpoint, Fault, Reply
 from .faults import fault_of
 from .lanes import Lanes
@@ -39,6 +39,9 @@ MOST_IN_FLIGHT: Final = 128 << 20
 MOST_UPLOAD: Final = 1 << 40
 _UNSAID: Final = 1 << 20
 """What a body that does not say its length is taken for."""
+MOUNTED: Final = "/services/"
+_OURS_ALONE: Final = frozenset({b"authorization", b"cookie"})
+"""Headers that a mounted application has no use for."""
 _QUIET_S: Final = 60.0
 _MOST_REFUSALS: Final = 1000
 
@@ -70,6 +73,7 @@ class Door:
         self._lanes = site.lanes
         self._memory = memory.Memory()
         self._given = Given(site.store, site.clock, site.random_bits, site.who, site.lanes.write_for)
+        self._mounted: App | None = None
         self._in_flight = 0
         self._refusals: dict[tuple[str, str, str], float] = {}
 
@@ -78,20 +82,26 @@ class Door:
         if scope["type"] != "http":
             return
         started = time.perf_counter()
-        answered: Reply | Fault
+        answered: Reply | Fault | None
         try:
-            answered = await self._answer(scope, receive)
+            answered = await self._answer(scope, receive, send)
         except Gone:
             return
         except Exception as error:  # whatever it was, the caller gets the protocol's error, and the log what it must have
             answered = self._fault(error)
+        if answered is None:
+            return
         if isinstance(answered, Fault):
             await send_fault(send, answered)
         else:
             await send_reply(send, answered, self._lanes.made)
         self._site.counted(scope.get("action", ""), answered.status, time.perf_counter() - started)
 
-    async def _answer(self, scope: Scope, receive: Receive) -> Reply:
+    def mount(self, app: App) -> None:
+        """Answer what lies under `/services/` with an application of its own, once the gate has let it in."""
+        self._mounted = app
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> Reply | None:
         headers: dict[bytes, bytes] = dict(scope["headers"])
         connection = scope.get("connection")
         if connection is not None and connection.noted is not None:
@@ -102,10 +112,13 @@ class Door:
         opened = self._open.get((as_get, path))
         if opened is not None:
             return await opened(scope, receive)
+        if self._mounted is not None and path.startswith(MOUNTED):
+            await self._pass_on(self._mounted, scope, receive, send, headers)
+            return None
         found = self._routes.find(path)
         route = found.methods.get(as_get) if found is not None else None
         if (route is None or route.endpoint.action != OPEN) and not self._site.who.has_met(headers):
-            await self._meet(headers)
+            await self._meet(scope, headers)
         if found is None:
             raise Fault("ENDPOINT_NOT_FOUND", "there is no such endpoint")
         if route is None:
@@ -136,7 +149,7 @@ class Door:
 
     async def _in_lane(self, scope: Scope, headers: dict[bytes, bytes], endpoint: Endpoint, asked: Any, body: bytes) -> Reply:
         """Answer in the lane of the endpoint; once more, where the password must be checked anew."""
-        desk = AtDesk(self._given, headers, scope, writes=endpoint.writes)
+        desk = AtDesk(self._given, headers, scope, writes=endpoint.method != "GET")
         if not endpoint.writes:
             threads = self._lanes.checks if endpoint.action == OPEN else self._lanes.readers
             reply: Reply = await self._lanes.read(threads, ReadJob(desk, endpoint, asked))
@@ -152,7 +165,7 @@ class Door:
         try:
             reply = await self._lanes.write(job)
         except Unsure:
-            await self._meet(headers)
+            await self._meet(scope, headers)
             reply = await self._lanes.write(job)
         if desk.emitted:
             self._site.told(desk.emitted)
@@ -172,9 +185,19 @@ class Door:
             self._site.told(desk.emitted)
         return reply
 
-    async def _meet(self, headers: dict[bytes, bytes]) -> None:
+    async def _pass_on(self, app: App, scope: Scope, receive: Receive, send: Send, headers: dict[bytes, bytes]) -> None:
+        """Have the mounted application answer somebody who may ask it. The name of the host was checked here."""
+        action = "service.read" if scope["method"] in ("GET", "HEAD") else "service.call"
+        if not self._site.who.has_met(headers):
+            await self._meet(scope, headers)
+        desk = AtDesk(self._given, headers, scope, writes=action == "service.call")
+        await self._lanes.read(self._lanes.readers, Passing(desk, action))
+        inner = [(name, b"localhost" if name == b"host" else value) for name, value in scope["headers"] if name not in _OURS_ALONE]
+        await app({**scope, "path": scope["path"][len(MOUNTED) - 1 :], "headers": inner}, receive, send)
+
+    async def _meet(self, scope: Scope, headers: dict[bytes, bytes]) -> None:
         """See who asks, before anything of the request is read. Raises Fault 401."""
-        await self._lanes.read(self._lanes.checks, _Check(self._site, headers))
+        await self._lanes.read(self._lanes.checks, _Check(self._site, headers, (scope.get("client") or ("",))[0]))
 
     def _fault(self, error: Exception) -> Fault:
         """What the caller is told; a refusal for want of a right goes to the audit log, the same one once a minute."""
@@ -200,14 +223,15 @@ class Door:
 class _Check:
     """A look at who asks, in a thread that may take its time."""
 
-    __slots__ = ("_headers", "_site")
+    __slots__ = ("_headers", "_peer", "_site")
 
-    def __init__(self, site: Site, headers: Mapping[bytes, bytes]) -> None:
+    def __init__(self, site: Site, headers: Mapping[bytes, bytes], peer: str) -> None:
         self._site = site
+        self._peer = peer
         self._headers = headers
 
     def run(self, catalog: Catalog) -> None:
-        self._site.who.recognise(catalog, self._headers, self._site.clock.now(), writes=False, slow=True)
+        self._site.who.recognise(catalog, self._headers, self._site.clock.now(), writes=False, slow=True, peer=self._peer)
 
 
 def _length(headers: Mapping[bytes, bytes]) -> int | None:

@@ -70,7 +70,7 @@ class AtDesk:
         if to_all:
             self.actor = NOBODY
             return
-        self.actor = self._given.who.recognise(catalog, self._headers, self.now, writes=self._writes, slow=slow)
+        self.actor = self._given.who.recognise(catalog, self._headers, self.now, writes=self._writes, slow=slow, peer=self.peer)
 
     @property
     def store(self) -> Store:
@@ -149,12 +149,16 @@ def judge(desk: AtDesk, endpoint: Endpoint, asked: Any) -> str:
         if desk.actor.is_admin or (isinstance(error, Fault) and error.status != unseen.status):
             raise
         raise unseen from None
-    name = resource_name(resource.kind, resource.id)
+    return judged(desk, endpoint.action, resource_name(resource.kind, resource.id), unseen)
+
+
+def judged(desk: AtDesk, action: str, name: str, unseen: Fault | None = None) -> str:
+    """The name of a resource, where the actor may do that with it. Raises Denied."""
     grants = () if desk.actor.is_admin else desk.catalog.grants.there(desk.actor.name, name)
-    decision = decide(desk.actor, endpoint.action, name, grants)
+    decision = decide(desk.actor, action, name, grants)
     if not decision.allowed:
-        fault = Fault("PERMISSION_DENIED", decision.rule) if decision.seen else unseen
-        raise Denied(fault, desk.actor.name, endpoint.action, name)
+        fault = unseen if unseen is not None and not decision.seen else Fault("PERMISSION_DENIED", decision.rule)
+        raise Denied(fault, desk.actor.name, action, name)
     return name
 
 
@@ -180,6 +184,21 @@ class ReadJob:
         if not to_all:
             judge(self.desk, self._endpoint, self._asked)
         return encoded(self._endpoint.answer(self.desk, self._asked))
+
+
+class Passing:
+    """A look whether somebody may do an action that is about the server, answered elsewhere."""
+
+    __slots__ = ("_action", "_desk")
+
+    def __init__(self, desk: AtDesk, action: str) -> None:
+        self._desk = desk
+        self._action = action
+
+    def run(self, catalog: Catalog) -> None:
+        """Judge."""
+        self._desk.open(catalog, slow=True)
+        judged(self._desk, self._action, resource_name("server"))
 
 
 class WriteJob:

@@ -10,28 +10,34 @@ import gc
 import os
 import platform as machine
 import resource
-import secrets
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from typing import Final
 
 import bedplate
 from bedplate.catalog.catalog import Catalog
+from bedplate.catalog.keys import Keys
 from bedplate.catalog.services import Service as Listed
 from bedplate.core.clock import Clock
+from bedplate.core.config import Config
 from bedplate.core.errors import BedplateError
 from bedplate.core.records import Record
-from bedplate.interfaces.http.door.app import Door, Site
+from bedplate.interfaces.http.door.app import MOUNTED, Door, Site
+from bedplate.interfaces.http.door.checking import Checks
 from bedplate.interfaces.http.door.desk import Emitted
 from bedplate.interfaces.http.door.endpoint import Endpoint
 from bedplate.interfaces.http.door.lanes import Lanes
+from bedplate.interfaces.http.door.login import Kit, Login
 from bedplate.interfaces.http.door.names import Names
+from bedplate.interfaces.http.door.oidc import provider_of
 from bedplate.interfaces.http.door.routes import Routes
 from bedplate.interfaces.http.door.who import Who
 from bedplate.interfaces.http.listening import Listener, address, bind, config
+from bedplate.interfaces.http.replies import App
 from bedplate.pipeline.heart import Heart
 from bedplate.storage.store import Store
 
+from .anchor import EVERY_S, Anchor
 from .counts import Counts
 from .place import Place, check, hosts_of
 from .table import ANSWERED, endpoints
@@ -51,29 +57,39 @@ class Platform(Record, frozen=True, kw_only=True):
     random_bits: Callable[[int], int]
     body_limit: int
     process_started: float
+    keys: Keys
+    config: Config
     extra: tuple[Endpoint, ...] = ()
     listeners: tuple[Callable[[Sequence[Emitted]], None], ...] = ()
 
 
 Announce = Callable[[str, Callable[[], None]], None]
 """Hears the URL when it answers, and gets what stops it."""
+Mount = Callable[[str, Callable[[], None]], AbstractContextManager[App]]
+"""Given the URL under which they are reached and what stops the server, the services of a project, until the end of the context."""
 
 
-def up(platform: Platform, place: Place, announce: Announce) -> None:
-    """Answer until told to stop. Raises Refused for an address that may not be taken, WorldError where the port cannot be had."""
+def up(platform: Platform, place: Place, announce: Announce, mount: Mount | None = None) -> None:
+    """Answer until told to stop; `mount` gives the project's services, to be answered too.
+
+    Raises Refused for an address that may not be taken, WorldError where the port cannot be had.
+    """
     check(place)
     _many_files()
     with bind(place.host, place.port, "up", beyond=True) as listening:
         url = address(listening, "https" if place.tls_cert else "http")
         lanes = Lanes(platform.opens(), platform.opens)
+        checks = Checks(platform.random_bits)
+        who = Who(platform.keys.server, checks)
         counts = Counts(lanes, bedplate.__version__)
         site = Site(
             store=platform.store, clock=platform.clock, random_bits=platform.random_bits,
-            names=Names(place.public, hosts_of(place.host)), who=Who(secrets.token_bytes(32)), lanes=lanes,
+            names=Names(place.public, hosts_of(place.host)), who=who, lanes=lanes,
             body_limit=platform.body_limit, counted=counts.request, told=lambda emitted: _tell(platform, emitted),
         )  # fmt: skip
-        door = Door(site, Routes([*endpoints(), counts.endpoint(), *platform.extra]), ANSWERED)
-        presence = _Presence(platform, url)
+        login = _login(platform, place, lanes, checks, who)
+        door = Door(site, Routes([*endpoints(), counts.endpoint(), *platform.extra]), {**ANSWERED, **login.routes()})
+        presence, anchor = _Presence(platform, url), Anchor(platform.opens(), platform.keys, platform.clock)
 
         def begin() -> None:
             presence.open()
@@ -84,11 +100,28 @@ def up(platform: Platform, place: Place, announce: Announce) -> None:
         gc.collect()
         gc.freeze()
         try:
-            with Heart("up", _BEAT_S, presence.beat):
+            with (
+                mount(f"{url}{MOUNTED[:-1]}", listener.stop) if mount is not None else nullcontext() as app,
+                Heart("up", _BEAT_S, presence.beat),
+                Heart("audit", EVERY_S, anchor.sign),
+            ):
+                if app is not None:
+                    door.mount(app)
                 listener.run(sockets=[listening])
         finally:
             lanes.close()
+            anchor.close()
             presence.close()
+
+
+def _login(platform: Platform, place: Place, lanes: Lanes, checks: Checks, who: Who) -> Login:
+    key, clock = platform.keys.server, platform.clock
+    return Login(
+        Kit(
+            lanes=lanes, checks=checks, key=key, cookie=who.cookie, clock=clock, random_bits=platform.random_bits,
+            public=next(iter(place.public), ""), oidc=provider_of(platform.config, clock, key),
+        )
+    )  # fmt: skip
 
 
 class _Presence:
