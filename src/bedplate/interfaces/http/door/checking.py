@@ -36,12 +36,12 @@ class Checks:
 
         Call `right` once all else that was asked (a second factor) was right too.
         """
-        wait = self._throttle.begin(f"{name}\0{peer}", now.timestamp())
-        if wait > 0:
-            raise Fault("RESOURCE_EXHAUSTED", "too many wrong passwords: wait", headers=((b"retry-after", b"%d" % (int(wait) + 1)),))
         account = catalog.accounts.find(name)
         kept = account.password if account is not None and account.active else ""
         with self._few:
+            wait = self._throttle.begin(f"{name}\0{peer}", now.timestamp())
+            if wait > 0:
+                raise Fault("RESOURCE_EXHAUSTED", "too many wrong passwords: wait", headers=((b"retry-after", b"%d" % (int(wait) + 1)),))
             fits = passwords.is_password(password[: passwords.LONGEST + 1], kept)
         if not fits or account is None:
             return None

@@ -19,9 +19,12 @@ from urllib.parse import quote, urlencode
 
 import msgspec
 
+from bedplate.core.clock import Clock
+from bedplate.core.config import NONE, Config
 from bedplate.core.errors import Refused, UserError, WorldError
 from bedplate.core.extras import load
 from bedplate.core.records import Record
+from bedplate.network.guard import networks
 from bedplate.security.identity import Attempt, Identity, Provider, asked_of, identified
 
 from .endpoint import Fault
@@ -188,3 +191,16 @@ def _refused(what: str) -> Fault:
 
 def _sealing() -> Any:
     return load("bedplate.security.backends.sealing", _BOUND, "up")
+
+
+def provider_of(config: Config, clock: Clock, key: bytes) -> Oidc | None:
+    """The provider that the settings name; None where they name none. Raises UserError where they do not fit together."""
+    issuer, client = config["oidc_issuer"], config["oidc_client"]
+    if issuer == NONE:
+        return None
+    if client == NONE:
+        raise UserError("oidc_issuer is set, and oidc_client is not", why="the provider asks who wants to know", next="set oidc_client")
+    module = load("bedplate.network.backends.client", _BOUND, "up")
+    secret = "" if config["oidc_secret"] == NONE else config["oidc_secret"]
+    settings = Settings(issuer=issuer, client=client, secret=secret, makes_accounts=config["oidc_accounts"] == "any")
+    return Oidc(settings, module.Client(clock, networks(config["allow_networks"])), module.Limits, key)

@@ -2,32 +2,35 @@
 
 `Authorization: Bearer TOKEN`; `Basic NAME:PASSWORD`, where a token may stand in the place of the password; or the cookie of a session, and
 then what changes something must carry the session's own text in X-CSRF-Token. Nothing else gives an identity: no forwarded header, no
-address. A password takes some 50 ms to check: that it was right is remembered, by a keyed digest, while the account's hash stays the same.
-Every refusal is the same 401.
+address. A password takes some 50 ms to check: that it was right is remembered for five minutes, by a keyed digest, beside the very hash
+that it fitted, so that a changed one counts no more at once. Every refusal is the same 401. The cookie's name is the server's own: browsers
+tell ports of one host apart in no other way. Limits: an account with a second factor comes in by a token or a session, not by Basic.
 """
 
 from __future__ import annotations
 
 import base64
 import binascii
+import hashlib
 import hmac
 from collections import OrderedDict
 from collections.abc import Mapping
-from datetime import datetime
-from typing import Final, TypeVar
+from datetime import datetime, timedelta
+from typing import Final, NamedTuple, TypeVar
 
 from bedplate.catalog.catalog import Catalog
-from bedplate.security import passwords, tokens
+from bedplate.security import tokens
 from bedplate.security.decide import Actor
 
+from .checking import Checks
 from .endpoint import Fault
 
 Value = TypeVar("Value")
 
-COOKIE: Final = "bedplate_session"
 CSRF_HEADER: Final = b"x-csrf-token"
 _MOST: Final = 1024
 _LONGEST: Final = 1024
+_REMEMBERED: Final = timedelta(minutes=5)
 _CHALLENGE: Final = ((b"www-authenticate", b'Bearer realm="bedplate"'),)
 
 
@@ -40,65 +43,94 @@ def unknown() -> Fault:
     return Fault("UNAUTHENTICATED", "this server needs a token: set MLFLOW_TRACKING_TOKEN", headers=_CHALLENGE)
 
 
-class Who:
-    """Recognises who asks; `key` is random, and this server's own."""
+class _Fitted(NamedTuple):
+    kept: str
+    until: datetime
 
-    def __init__(self, key: bytes) -> None:
+
+class Who:
+    """Recognises who asks; `key` is random, and this state's own."""
+
+    def __init__(self, key: bytes, checks: Checks) -> None:
+        self.cookie = f"bedplate_{hashlib.sha256(b'cookie' + key).hexdigest()[:8]}"
         self._key = key
-        self._right: OrderedDict[str, str] = OrderedDict()
+        self._checks = checks
+        self._right: OrderedDict[str, _Fitted] = OrderedDict()
         self._met: OrderedDict[str, None] = OrderedDict()
 
     def has_met(self, headers: Mapping[bytes, bytes]) -> bool:
         """Whether these credentials were good lately: then a body is read before they are looked up (again)."""
         return self._mark(headers) in self._met
 
-    def recognise(self, catalog: Catalog, headers: Mapping[bytes, bytes], now: datetime, *, writes: bool, slow: bool) -> Actor:
-        """Who it is. Raises Fault 401 for nobody, 403 for a session's change without its text, Unsure where it takes a slow check."""
+    def recognise(
+        self, catalog: Catalog, headers: Mapping[bytes, bytes], now: datetime, *, writes: bool, slow: bool, peer: str = ""
+    ) -> Actor:
+        """Who it is; `peer` is the address that asks.
+
+        Raises Fault 401 for nobody, 403 for a session's change without its text, 429 for who guessed too often, Unsure where it takes a
+        slow check.
+        """
         said = headers.get(b"authorization")
-        actor = self._in_session(catalog, headers, now, writes) if said is None else self._authorised(catalog, said, now, slow)
+        if said is None:
+            actor = self._in_session(catalog, headers, now, writes)
+        else:
+            actor = self._authorised(catalog, said, now, peer if slow else None)
         if actor is None:
             raise unknown()
         _remember(self._met, self._mark(headers), None)
         return actor
 
-    def _authorised(self, catalog: Catalog, said: bytes, now: datetime, slow: bool) -> Actor | None:
+    def _authorised(self, catalog: Catalog, said: bytes, now: datetime, peer: str | None) -> Actor | None:
         scheme, _, rest = said.partition(b" ")
         if len(rest) > _LONGEST:
             return None
         if scheme.lower() == b"bearer":
-            presented = tokens.read(rest.strip().decode("latin-1"))
-            return catalog.credentials.of_token(presented, now) if presented and presented.kind == "token" else None
+            return self._by_text(catalog, rest.strip().decode("latin-1"), now)
         if scheme.lower() != b"basic":
             return None
         name, password = _pair(rest)
-        presented = tokens.read(password)
-        if presented is not None and presented.kind == "token":
-            actor = catalog.credentials.of_token(presented, now)
+        if tokens.read(password) is not None:
+            actor = self._by_text(catalog, password, now)
             return actor if actor is not None and hmac.compare_digest(actor.name.encode(), name.encode()) else None
-        return self._by_password(catalog, name, password, slow)
-
-    def _by_password(self, catalog: Catalog, name: str, password: str, slow: bool) -> Actor | None:
-        account = catalog.accounts.find(name)
-        kept = account.password if account is not None and account.active and not account.totp else ""
-        mark = tokens.mark(self._key, name, password)
-        right = self._right.get(mark)
-        if not kept or right is None or not hmac.compare_digest(right.encode(), kept.encode()):
-            if not slow:
-                raise Unsure
-            if not passwords.is_password(password, kept) or not kept:
-                return None
-            _remember(self._right, mark, kept)
-        return Actor(name=name, is_admin=account is not None and account.is_admin, how="password")
+        return self._by_password(catalog, name, password, now, peer)
 
     @staticmethod
-    def _in_session(catalog: Catalog, headers: Mapping[bytes, bytes], now: datetime, writes: bool) -> Actor | None:
-        key = cookie(headers, COOKIE)
-        presented = tokens.read(key) if key else None
+    def _by_text(catalog: Catalog, text: str, now: datetime) -> Actor | None:
+        """Whose token or session's key it is; anything of another form is nobody's, and is not looked up."""
+        presented = tokens.read(text)
+        if presented is None:
+            return None
+        if presented.kind == "token":
+            return catalog.credentials.of_token(presented, now)
+        session = catalog.credentials.of_session(presented, now)
+        return None if session is None else session.actor
+
+    def _by_password(self, catalog: Catalog, name: str, password: str, now: datetime, peer: str | None) -> Actor | None:
+        mark = tokens.mark(self._key, name, password)
+        account = catalog.accounts.find(name)
+        kept = account.password if account is not None and account.active else ""
+        right = self._right.get(mark)
+        if right is None or now > right.until or not kept or not hmac.compare_digest(right.kept.encode(), kept.encode()):
+            if peer is None:
+                raise Unsure
+            account = self._checks.check(catalog, name, password, peer, now)
+            if account is None or account.totp:
+                return None
+            self._checks.right(name, peer)
+            _remember(self._right, mark, _Fitted(account.password, now + _REMEMBERED))
+        if account is None or account.totp:
+            return None
+        return Actor(name=name, is_admin=account.is_admin, how="password")
+
+    def _in_session(self, catalog: Catalog, headers: Mapping[bytes, bytes], now: datetime, writes: bool) -> Actor | None:
+        presented = tokens.read(cookie(headers, self.cookie))
         session = catalog.credentials.of_session(presented, now) if presented and presented.kind == "session" else None
-        if session is None:
+        if presented is None or session is None:
             return None
         if writes and not hmac.compare_digest(headers.get(CSRF_HEADER, b""), session.csrf.encode()):
             raise Fault("PERMISSION_DENIED", "what changes something from a page must carry the page's own X-CSRF-Token")
+        if session.stale:
+            catalog.credentials.note_seen(presented.digest, now)
         return session.actor
 
     def _mark(self, headers: Mapping[bytes, bytes]) -> str:
