@@ -85,7 +85,7 @@ def command(
 def _platform(standing: Standing) -> Any:
     return importlib.import_module(SERVER).Platform(
         opens=standing.opens, store=standing.store(), clock=standing.clock, random_bits=standing.random_bits,
-        key=Keys(standing.config.state).server,
+        keys=Keys(standing.config.state), config=standing.config,
         body_limit=byte_count(standing.config["body_limit"]), process_started=machine.started(os.getpid()) or 0.0,
     )  # fmt: skip
 
