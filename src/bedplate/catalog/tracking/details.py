@@ -34,8 +34,8 @@ class Details:
         self._database = database
 
     def of(self, runs: Sequence[str]) -> list[RunDetail]:
-        """The runs of these ids, in their order; one that is not there is left out."""
-        return [detail for some in pages.chunks(runs, _AT_ONCE) for detail in self._of(some)]
+        """The runs of these ids in their order, as they were at one moment; one that is not there is left out."""
+        return self._database.snapshot(lambda: [detail for some in pages.chunks(runs, _AT_ONCE) for detail in self._of(some)])
 
     def _of(self, runs: Sequence[str]) -> list[RunDetail]:
         values = Values()

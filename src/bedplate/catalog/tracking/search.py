@@ -12,8 +12,9 @@ from . import pages
 from .asked import FEW, Sorting, candidates, phases, where
 from .clauses import Clause, Order
 from .comparing import after
+from .details import Details
 from .pages import Place, Values
-from .tracked import Stage
+from .tracked import RunDetail, Stage
 
 _MOST_BRANCHES: Final = 40
 """More experiments than these are searched as one."""
@@ -40,6 +41,15 @@ class Search:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+
+    def whole(self, question: Question) -> tuple[list[RunDetail], str]:
+        """A page of runs with all that they said, of one moment, and the token of the next one. Raises UserError."""
+
+        def work() -> tuple[list[RunDetail], str]:
+            ids, token = self.page(question)
+            return Details(self._database).of(ids), token
+
+        return self._database.snapshot(work)
 
     def page(self, question: Question) -> tuple[list[str], str]:
         """The ids of a page of runs, and the token of the next one (empty: this was the last). Raises UserError for a wrong token."""

@@ -1,0 +1,127 @@
+"""The protocol's words for runs and experiments: how the record's are told, and what endpoints of several modules ask alike."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Final
+
+import msgspec
+
+from bedplate.catalog.tracking.experiments import experiment_id
+from bedplate.catalog.tracking.tracked import Dataset, Experiment, RunDetail, Stage, TrackedRun, artifact_uri
+from bedplate.interfaces.http.door.endpoint import Asks, Desk, Resource, invalid, missing
+
+Int64 = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
+VIEWS: Final[dict[str, tuple[Stage, ...]]] = {
+    "": ("active",), "ACTIVE_ONLY": ("active",), "1": ("active",), "DELETED_ONLY": ("deleted",), "2": ("deleted",),
+    "ALL": ("active", "deleted"), "3": ("active", "deleted"),
+}  # fmt: skip
+MOST_RESULTS: Final = 50_000
+MOST_EXPERIMENTS: Final = 1_000
+
+
+class AsksRun(Asks, frozen=True, kw_only=True):
+    """What is about a run; `run_uuid` is how old clients name it."""
+
+    run_id: str = ""
+    run_uuid: str = ""
+
+    @property
+    def run(self) -> str:
+        """Its id. Raises Fault where there is none."""
+        found = self.run_id or self.run_uuid
+        if not found:
+            raise invalid("Missing value for required parameter 'run_id'.")
+        return found
+
+
+class AsksExperiment(Asks, frozen=True, kw_only=True):
+    """What is about an experiment."""
+
+    experiment_id: str | int
+
+    @property
+    def experiment(self) -> int:
+        """Its number in the record. Raises Fault for what is no id."""
+        return experiment_of(self.experiment_id)
+
+
+class AskedTag(msgspec.Struct, frozen=True):
+    """A param or tag in a list."""
+
+    key: str
+    value: str = ""
+
+
+def on_run(desk: Desk, asked: AsksRun) -> Resource:
+    """The experiment of a run."""
+    return Resource("experiment", str(desk.catalog.tracking.runs.get(asked.run).experiment))
+
+
+def on_experiment(_desk: Desk, asked: AsksExperiment) -> Resource:
+    """An experiment."""
+    return Resource("experiment", str(asked.experiment))
+
+
+def experiment_of(given: str | int) -> int:
+    """The number of an experiment's id. Raises Fault."""
+    found = experiment_id(str(given))
+    if found < 0:
+        raise missing(f"No Experiment with id={str(given)[:50]} exists")
+    return found
+
+
+def stages(field: str, view: str | int) -> tuple[Stage, ...]:
+    """What a view shows. Raises Fault."""
+    found = VIEWS.get(str(view))
+    if found is None:
+        raise invalid(f"Invalid value for parameter '{field}': ACTIVE_ONLY, DELETED_ONLY or ALL is needed")
+    return found
+
+
+def limit(field: str, given: int, most: int) -> int:
+    """How many are asked for. Raises Fault."""
+    if not 1 <= given <= most:
+        raise invalid(f"Invalid value for parameter '{field}': from 1 to {most} is needed, got {given}")
+    return given
+
+
+def told_experiment(experiment: Experiment) -> dict[str, Any]:
+    """An experiment, as the protocol has it."""
+    return {
+        "experiment_id": str(experiment.id), "name": experiment.name, "artifact_location": artifact_uri(experiment.id),
+        "lifecycle_stage": experiment.stage, "last_update_time": experiment.updated_ms, "creation_time": experiment.created_ms,
+        "tags": experiment.tags,
+    }  # fmt: skip
+
+
+def told_info(run: TrackedRun) -> dict[str, Any]:
+    """A run without what it said."""
+    told = {
+        "run_id": run.id, "run_uuid": run.id, "run_name": run.name, "experiment_id": str(run.experiment), "user_id": run.made_by,
+        "status": run.status, "start_time": run.started_ms, "artifact_uri": artifact_uri(run.experiment, run.id),
+        "lifecycle_stage": run.stage,
+    }  # fmt: skip
+    return told if run.ended_ms is None else {**told, "end_time": run.ended_ms}
+
+
+def told_run(detail: RunDetail) -> dict[str, Any]:
+    """A run with all that it said."""
+    return {
+        "info": told_info(detail.run),
+        "data": {"metrics": detail.metrics, "params": detail.params, "tags": detail.tags},
+        "inputs": {
+            "dataset_inputs": [{"dataset": _told_dataset(one.dataset), "tags": one.tags} for one in detail.datasets],
+            "model_inputs": [{"model_id": one.model_id} for one in detail.models_in],
+        },
+        "outputs": {"model_outputs": detail.models_out},
+    }
+
+
+def page(name: str, told: list[Any], token: str) -> dict[str, Any]:
+    """A page of something, with the token of the next where there is one."""
+    return {name: told, "next_page_token": token} if token else {name: told}
+
+
+def _told_dataset(dataset: Dataset) -> dict[str, str]:
+    told = msgspec.structs.asdict(dataset)
+    return {name: value for name, value in told.items() if value or name not in ("schema", "profile")}
