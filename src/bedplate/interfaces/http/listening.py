@@ -114,6 +114,7 @@ def config(app: Any, *, tls_cert: str | None = None, tls_key: str | None = None)
         lifespan="off",
         interface="asgi3",
         log_config=None,
+        log_level="error",
         access_log=False,
         server_header=False,
         proxy_headers=False,

@@ -134,6 +134,8 @@ class Protocol(HttpToolsProtocol):
                 raise Ambiguous
         if b"host" not in given and self.parser.get_http_version() == "1.1":
             raise Ambiguous
+        if not self.url.startswith(b"/") and _authority(self.url) not in (b"", given.get(b"host", b"")):
+            raise Ambiguous
         self._in_head = False
         super().on_headers_complete()
 
@@ -141,6 +143,9 @@ class Protocol(HttpToolsProtocol):
         """The request is whole."""
         self._idle = True
         super().on_message_complete()
+
+    def _unsupported_upgrade_warning(self) -> None:
+        """An upgrade that is not taken is no news: the request is answered as it is."""
 
     def send_400_response(self, msg: str) -> None:
         """The answer to what could not be parsed, or was too long to be."""
@@ -155,6 +160,11 @@ class Protocol(HttpToolsProtocol):
         if self.transport.can_write_eof():
             self.transport.write_eof()
         self.loop.call_later(_DRAIN_S, self.transport.close)
+
+
+def _authority(url: bytes) -> bytes:
+    """Whom a request target names that is a whole URL; empty where it names nobody (`*`)."""
+    return url.partition(b"://")[2].partition(b"/")[0].partition(b"?")[0]
 
 
 def _too_long() -> Problem:
