@@ -67,7 +67,7 @@ def stored(found: Described, listing: Mapping[str, File]) -> Stored:
 
 
 def draft(model: str, kept: Stored, found: Described, uri: str, meta: Mapping[str, Any]) -> Draft:
-    """The version's draft; `uri` is where its description is kept."""
+    """The version's draft; `uri` is one of its files, for its description stands in the record."""
     more = {"cannot_serve": found.why, "instead": found.instead} if found.why else {}
     return Draft(
         artifact=model, kind="model", digest=digest_of(kept.listing), uri=uri, schema=digests.canonical(kept).decode(),

@@ -172,9 +172,7 @@ class RemoteStore(Store):
         about = listing.get(client_models.FILE)
         if about is not None and about.size <= client_models.MOST_BYTES:
             self.blob(about.digest)
-        draft = super().adopt(model, listing, meta)
-        self._send([draft.uri])
-        return draft
+        return super().adopt(model, listing, meta)
 
     def checkpoints(self, key: str, count: int) -> BucketCheckpoints:
         return BucketCheckpoints(self.root, key, count, self._bucket)
