@@ -136,6 +136,8 @@ SETTINGS = (
         joining,
     ),
     Setting("body_limit", "16 MB", "Largest request body that a service reads.", byte_count),
+    Setting("upload_limit", "10 GB", "Largest file that a client of the tracking API may upload.", byte_count),
+    Setting("upload_quota", "0 B", "Bytes that the files of one experiment may take together; 0 B is no end.", byte_count),
 )
 
 

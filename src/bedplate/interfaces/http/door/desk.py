@@ -18,7 +18,7 @@ from bedplate.storage.store import Store
 
 from . import memory
 from .asked import queried
-from .endpoint import NOBODY, OPEN, Endpoint, Fault, Kind, Reply, Resource, Upload
+from .endpoint import NOBODY, OPEN, Endpoint, Fault, Kind, Limits, Reply, Resource, Upload
 from .who import Who
 
 _ENCODER: Final = msgspec.json.Encoder()
@@ -44,18 +44,20 @@ class Given(NamedTuple):
     who: Who
     write: Callable[[AtDesk, Callable[[Catalog], Any]], Any]
     """Does a work in the writer's transaction, and waits for it."""
+    limits: Limits = Limits()
 
 
 class AtDesk:
     """One request's desk."""
 
-    __slots__ = ("_given", "_headers", "_query", "_upload", "_writes", "actor", "catalog", "emitted", "now", "now_ms", "peer")
+    __slots__ = ("_given", "_headers", "_query", "_scheme", "_upload", "_writes", "actor", "catalog", "emitted", "now", "now_ms", "peer")
 
     def __init__(self, given: Given, headers: Mapping[bytes, bytes], scope: Scope, *, writes: bool) -> None:
         self._given = given
         self._headers = headers
         self._query: bytes = scope["query_string"]
         self._writes = writes
+        self._scheme: str = scope.get("scheme", "http")
         self.peer = (scope.get("client") or ("",))[0]
         self._upload: Upload | None = None
         self.now = given.clock.now()
@@ -76,6 +78,16 @@ class AtDesk:
     def store(self) -> Store:
         """Where bytes are kept."""
         return self._given.store
+
+    @property
+    def limits(self) -> Limits:
+        """How much may be uploaded."""
+        return self._given.limits
+
+    @property
+    def base(self) -> str:
+        """The URL under which the client reached this server."""
+        return f"{self._scheme}://{self._headers.get(b'host', b'').decode('latin-1')}"
 
     def random_bits(self, count: int) -> int:
         """That many random bits."""

@@ -118,6 +118,13 @@ class Reply(Record, frozen=True):
     headers: tuple[tuple[bytes, bytes], ...] = ()
 
 
+class Limits(Record, frozen=True, kw_only=True):
+    """How many bytes one uploaded file may have, and how many the files of one experiment may take together (0: no end)."""
+
+    file_bytes: int = 10_000_000_000
+    experiment_bytes: int = 0
+
+
 class Upload(Protocol):
     """A body of bytes on its way in; to be read in a thread."""
 
@@ -144,6 +151,16 @@ class Desk(Protocol):
     @property
     def store(self) -> Store:
         """Where bytes are kept."""
+        ...
+
+    @property
+    def limits(self) -> Limits:
+        """How much may be uploaded."""
+        ...
+
+    @property
+    def base(self) -> str:
+        """The URL under which the client reached this server, without a path."""
         ...
 
     def random_bits(self, count: int) -> int:

@@ -70,7 +70,7 @@ class Routes:
             route = Route(endpoint, Reader(endpoint.asks))
             for path in served_under(endpoint.path):
                 self._add(path, route)
-        self._ordered = sorted(self._patterns.values(), key=lambda one: (bool(one.rest), [part.startswith("{") for part in one.segments]))
+        self._ordered = sorted(self._patterns.values(), key=_rank)
 
     def _add(self, path: str, route: Route) -> None:
         if "{" not in path:
@@ -96,6 +96,12 @@ class Routes:
             if values is not None:
                 return Found(pattern.methods, values)
         return None
+
+
+def _rank(pattern: _Pattern) -> tuple[bool, int, list[bool]]:
+    """Patterns without a rest first; then those that say more; then those that say it in words."""
+    rest = bool(pattern.rest)
+    return rest, -len(pattern.segments) if rest else 0, [part.startswith("{") for part in pattern.segments]
 
 
 def served_under(path: str) -> tuple[str, ...]:

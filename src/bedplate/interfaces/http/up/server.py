@@ -22,10 +22,11 @@ from bedplate.core.clock import Clock
 from bedplate.core.config import Config
 from bedplate.core.errors import BedplateError
 from bedplate.core.records import Record
+from bedplate.core.units import byte_count
 from bedplate.interfaces.http.door.app import MOUNTED, Door, Site
 from bedplate.interfaces.http.door.checking import Checks
 from bedplate.interfaces.http.door.desk import Emitted
-from bedplate.interfaces.http.door.endpoint import Endpoint
+from bedplate.interfaces.http.door.endpoint import Endpoint, Limits
 from bedplate.interfaces.http.door.lanes import Lanes
 from bedplate.interfaces.http.door.login import Kit, Login
 from bedplate.interfaces.http.door.names import Names
@@ -86,6 +87,9 @@ def up(platform: Platform, place: Place, announce: Announce, mount: Mount | None
             store=platform.store, clock=platform.clock, random_bits=platform.random_bits,
             names=Names(place.public, hosts_of(place.host)), who=who, lanes=lanes,
             body_limit=platform.body_limit, counted=counts.request, told=lambda emitted: _tell(platform, emitted),
+            limits=Limits(
+                file_bytes=byte_count(platform.config["upload_limit"]), experiment_bytes=byte_count(platform.config["upload_quota"])
+            ),
         )  # fmt: skip
         login = _login(platform, place, lanes, checks, who)
         door = Door(site, Routes([*endpoints(), counts.endpoint(), *platform.extra]), {**ANSWERED, **login.routes()})
