@@ -137,6 +137,11 @@ class Credentials:
         actor = Actor(name=name, is_admin=bool(is_admin), how="session", key=presented.digest)
         return Session(actor=actor, csrf=csrf, stale=now - seen > SEEN_EVERY)
 
+    def csrf_of(self, digest: str) -> str:
+        """What the forms of a session must carry; empty for one that nobody has."""
+        row = self._database.one("login_known", digest=digest)
+        return "" if row is None else str(row[1])
+
     def note_seen(self, digest: str, now: datetime) -> None:
         """A session was used."""
         self._database.run("login_seen", digest=digest, at=iso(now))

@@ -50,7 +50,21 @@ class Given(NamedTuple):
 class AtDesk:
     """One request's desk."""
 
-    __slots__ = ("_given", "_headers", "_query", "_scheme", "_upload", "_writes", "actor", "catalog", "emitted", "now", "now_ms", "peer")
+    __slots__ = (
+        "_given",
+        "_headers",
+        "_query",
+        "_scheme",
+        "_upload",
+        "_writes",
+        "actor",
+        "catalog",
+        "emitted",
+        "noted",
+        "now",
+        "now_ms",
+        "peer",
+    )
 
     def __init__(self, given: Given, headers: Mapping[bytes, bytes], scope: Scope, *, writes: bool) -> None:
         self._given = given
@@ -65,6 +79,7 @@ class AtDesk:
         self.actor: Actor
         self.catalog: Catalog
         self.emitted: list[Emitted] = []
+        self.noted: dict[str, str] = {}
 
     def open(self, catalog: Catalog, *, slow: bool, to_all: bool = False) -> None:
         """Begin in the thread that answers: on its connection, with who asks recognised there. Raises Fault, Unsure."""
@@ -119,6 +134,10 @@ class AtDesk:
         if not self.actor.is_admin:
             name, actor = resource_name(made.kind, made.id), self.actor.name
             self.catalog.grants.put(Grant(account=actor, resource=name, role="maintainer", granted_by=actor, granted_at=iso(self.now)))
+
+    def note(self, **said: str) -> None:
+        """What the audit log is to say of this act."""
+        self.noted.update(said)
 
     def emit(self, kind: str, subject: str, data: Mapping[str, Any]) -> None:
         """Tell who listens, once what was done is committed."""
@@ -237,11 +256,12 @@ class WriteJob:
     def apply(self, catalog: Catalog) -> Reply:
         """Answer, or tell again what was answered to an equal request."""
         self.desk.emitted.clear()
+        self.desk.noted.clear()
         if self._digest and not self._is_new and (told := memory.earlier(catalog, self._digest, self.desk.now_ms)) is not None:
             return Reply(body=told, media_type=_JSON)
         reply = encoded(self._endpoint.answer(self.desk, self._asked))
         if self._endpoint.action not in UNAUDITED:
-            catalog.audit.add(self.desk.actor.name, self._endpoint.action, self._resource, self.desk.now)
+            catalog.audit.add(self.desk.actor.name, self._endpoint.action, self._resource, self.desk.now, data=self.desk.noted)
         if self._digest and isinstance(reply.body, bytes):
             memory.keep(catalog, self._digest, reply.body, self.desk.now_ms)
         return reply

@@ -142,6 +142,7 @@ class Desk(Protocol):
     actor: Actor
     now: datetime
     now_ms: int
+    peer: str
 
     @property
     def peer(self) -> str:
@@ -181,6 +182,10 @@ class Desk(Protocol):
 
     def owns(self, made: Resource) -> None:
         """Make the actor the maintainer of what was just made, in the same transaction."""
+        ...
+
+    def note(self, **said: str) -> None:
+        """What the audit log is to say of this act, beside who did what to what."""
         ...
 
     def emit(self, kind: str, subject: str, data: Mapping[str, Any]) -> None:

@@ -23,6 +23,7 @@ from bedplate.core.config import Config
 from bedplate.core.errors import BedplateError
 from bedplate.core.records import Record
 from bedplate.core.units import byte_count
+from bedplate.interfaces.http.accounts.mine import Mine
 from bedplate.interfaces.http.door.app import MOUNTED, Door, Site
 from bedplate.interfaces.http.door.checking import Checks
 from bedplate.interfaces.http.door.desk import Emitted
@@ -91,8 +92,9 @@ def up(platform: Platform, place: Place, announce: Announce, mount: Mount | None
                 file_bytes=byte_count(platform.config["upload_limit"]), experiment_bytes=byte_count(platform.config["upload_quota"])
             ),
         )  # fmt: skip
+        mine = Mine(platform.keys.server, checks)
         login = _login(platform, place, lanes, checks, who)
-        door = Door(site, Routes([*endpoints(), counts.endpoint(), *platform.extra]), {**ANSWERED, **login.routes()})
+        door = Door(site, Routes([*endpoints(), *mine.endpoints(), counts.endpoint(), *platform.extra]), {**ANSWERED, **login.routes()})
         presence, anchor = _Presence(platform, url), Anchor(platform.opens(), platform.keys, platform.clock)
 
         def begin() -> None:
