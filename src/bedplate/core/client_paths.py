@@ -55,6 +55,14 @@ def file_path(path: str) -> str:
     return path
 
 
+def may_name(path: str) -> bool:
+    """Whether the path may name a file."""
+    try:
+        return bool(file_path(path))
+    except UserError:
+        return False
+
+
 def folder_path(path: str) -> str:
     """The path where it may name a folder; one `/` at its end is passed over, nothing or `/` alone is the root. Raises UserError."""
     path = path.removesuffix("/")

@@ -96,3 +96,7 @@ DELETE FROM uploads WHERE id = :id;
 -- name: uploads_stale
 -- Uploads that began before that time and never ended.
 SELECT id FROM uploads WHERE created_ms < :before_ms;
+
+-- name: files_said
+-- The files that an attempt kept beside its record: name and digest (JSON).
+SELECT name, value FROM noted WHERE attempt = :attempt AND what = 'file' ORDER BY position;

@@ -11,8 +11,11 @@ from __future__ import annotations
 
 from typing import Literal
 
+import msgspec
+
 from bedplate.catalog.database import Database, Row
-from bedplate.core.client_paths import Place
+from bedplate.core.client_paths import Place, may_name
+from bedplate.core.digests import PREFIX
 from bedplate.core.errors import NotFound, Refused, UserError
 from bedplate.core.records import Record
 
@@ -21,6 +24,14 @@ MOST_PARTS = 10_000
 _OPEN_RUN = ("RUNNING", "SCHEDULED")
 _OPEN_MODEL = "LOGGED_MODEL_PENDING"
 _AFTER_SLASH = "0"
+
+
+class Frozen(Refused):
+    """Files whose owner is closed: a run that ended, a model that is ready."""
+
+
+class Full(Refused):
+    """An experiment whose files take all that they may."""
 
 
 class Owner(Record, frozen=True, kw_only=True):
@@ -43,10 +54,11 @@ class ClientFile(Record, frozen=True, kw_only=True):
 
 
 class Listed(Record, frozen=True, kw_only=True):
-    """One line of a folder: a file with its size in bytes, or a folder."""
+    """One line of a folder: a file with its size in bytes (-1: not known), or a folder."""
 
     path: str
-    size: int | None = None
+    size: int = -1
+    is_dir: bool = False
 
 
 class Parted(Record, frozen=True, kw_only=True):
@@ -87,7 +99,7 @@ class Files:
     def put(self, place: Place, file: ClientFile, quota_bytes: int = 0) -> None:
         """A file has come and its bytes are in the store.
 
-        Raises NotFound, Refused where the owner is closed or its experiment full (`quota_bytes`, 0: no end), and UserError for a name that
+        Raises NotFound, Frozen where the owner is closed, Full for its experiment (`quota_bytes`, 0: no end), and UserError for a name that
         is a folder. A file that is there with these bytes stays as it is, whatever the owner's state.
         """
         owner = self.owner(place)
@@ -99,7 +111,7 @@ class Files:
         before = there[2] if there is not None else 0
         total = self._grow(owner.experiment, file.size - before)
         if quota_bytes and total > quota_bytes and file.size > before:
-            raise Refused(
+            raise Full(
                 f"experiment {owner.experiment} has no room for {file.path}",
                 why=f"its files may take {quota_bytes} bytes, and would take {total}",
                 next="delete runs and run bedplate gc, or raise the setting upload_quota",
@@ -109,14 +121,16 @@ class Files:
         )
 
     def check_open(self, owner: Owner) -> None:
-        """Raises Refused where the owner's files are frozen."""
+        """Raises Frozen where the owner's files are."""
         if owner.why_closed:
-            raise Refused(f"the files of {owner.kind} {owner.id} are frozen", why=owner.why_closed, next="set the run RUNNING again")
+            raise Frozen(f"the files of {owner.kind} {owner.id} are frozen", why=owner.why_closed, next="set the run RUNNING again")
 
     def get(self, owner: str, path: str) -> ClientFile | None:
-        """One file, or None."""
+        """One file, or None; of a run of the project, what its step kept beside the record (its size is not known: -1)."""
         row = self._database.one("client_file", owner=owner, path=path)
-        return None if row is None else _file(row)
+        if row is not None:
+            return _file(row)
+        return next((one for one in self._said(owner) if one.path == path), None)
 
     def below(self, owner: str, folder: str = "") -> list[ClientFile]:
         """Every file below a folder, in order, with whole paths; a file's own path gives that file."""
@@ -129,10 +143,12 @@ class Files:
     def listed(self, owner: str, folder: str = "") -> list[Listed]:
         """What lies directly in a folder, files and folders, by name; nothing where it is a file or not there."""
         rows = self._below(owner, folder) if folder else self._database.rows("client_files_of", owner=owner, limit=MOST_LISTED)
-        return listing([(row[0], row[2]) for row in rows], folder)
+        found = [(row[0], row[2]) for row in rows]
+        said = [(one.path, one.size) for one in self._said(owner) if not folder or one.path.startswith(f"{folder}/")] if not rows else []
+        return listing(found + said, folder)
 
     def delete(self, place: Place) -> int:
-        """Delete a file, or a folder with what is in it; how many files. Raises NotFound, Refused where the owner is closed."""
+        """Delete a file, or a folder with what is in it; how many files. Raises NotFound, Frozen."""
         owner = self.owner(place)
         gone = self.below(owner.id, place.path)
         if not gone:
@@ -204,6 +220,15 @@ class Files:
     def _below(self, owner: str, folder: str) -> list[Row]:
         return self._database.rows("client_files_below", owner=owner, path=f"{folder}/", upto=f"{folder}{_AFTER_SLASH}", limit=MOST_LISTED)
 
+    def _said(self, attempt: str) -> list[ClientFile]:
+        """The files that a step of the project kept beside its record, where their names may name a file."""
+        found = {row[0]: str(msgspec.json.decode(row[1])) for row in self._database.rows("files_said", attempt=attempt)}
+        return [
+            ClientFile(path=path, sha256=digest.removeprefix(PREFIX), size=-1, changed_ms=0)
+            for path, digest in found.items()
+            if may_name(path)
+        ]
+
     def _check_name(self, owner: str, path: str) -> None:
         parts = path.split("/")
         above = ("/".join(parts[:depth]) for depth in range(1, len(parts)))
@@ -224,7 +249,7 @@ def listing(files: list[tuple[str, int]], folder: str) -> list[Listed]:
     for path, size in files:
         name, slash, _ = path[len(prefix) :].partition("/")
         whole = f"{prefix}{name}"
-        found.setdefault(whole, Listed(path=whole) if slash else Listed(path=whole, size=size))
+        found.setdefault(whole, Listed(path=whole, is_dir=True) if slash else Listed(path=whole, size=size))
     return [found[path] for path in sorted(found)]
 
 
