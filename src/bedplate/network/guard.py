@@ -43,6 +43,18 @@ def reachable(address: str, allowed: Sequence[Network]) -> bool:
     return found.is_global and not found.is_multicast and not found.is_reserved
 
 
+def is_address(host: str) -> bool:
+    """Whether a host is an address, in any spelling that a resolver takes for one (`0x7f.1`, `2130706433`), or this machine's own name."""
+    if host.lower().rstrip(".") == "localhost" or host.lower().endswith(".localhost"):
+        return True
+    try:
+        ipaddress.ip_address(host.partition("%")[0])
+    except ValueError:
+        last = host.rstrip(".").rpartition(".")[2].lower()
+        return bool(last) and (last.isdecimal() or (last.startswith("0x") and set(last[2:]) <= set("0123456789abcdef")))
+    return True
+
+
 def carried(address: Address) -> Address:
     """The IPv4 address inside an IPv6 one, where it is only a wrapping; else itself."""
     if isinstance(address, ipaddress.IPv4Address):

@@ -22,7 +22,7 @@ from bedplate.storage.store import Store
 
 from . import memory
 from .desk import AtDesk, Denied, Emitted, Given, Passing, PlainWrite, ReadJob, WriteJob
-from .endpoint import MOST_OPEN, OPEN, Endpoint, Fault, Limits, Reply
+from .endpoint import MOST_OPEN, OPEN, Endpoint, Fault, Hears, Limits, Reply, Tells, hears_nothing
 from .faults import fault_of
 from .lanes import Lanes
 from .names import Names
@@ -59,6 +59,8 @@ class Site(NamedTuple):
     counted: Callable[[str, int, float], None]
     told: Callable[[list[Emitted]], None]
     limits: Limits = Limits()
+    tells: Tells | None = None
+    hears: Hears = hears_nothing
 
 
 class Door:
@@ -73,7 +75,7 @@ class Door:
         self._open = opened
         self._lanes = site.lanes
         self._memory = memory.Memory()
-        self._given = Given(site.store, site.clock, site.random_bits, site.who, site.lanes.write_for, site.limits)
+        self._given = Given(site.store, site.clock, site.random_bits, site.who, site.lanes.write_for, site.limits, site.tells, site.hears)
         self._mounted: App | None = None
         self._in_flight = 0
         self._refusals: dict[tuple[str, str, str], float] = {}

@@ -18,7 +18,7 @@ from bedplate.storage.store import Store
 
 from . import memory
 from .asked import queried
-from .endpoint import NOBODY, OPEN, Endpoint, Fault, Kind, Limits, Reply, Resource, Upload
+from .endpoint import NOBODY, OPEN, Endpoint, Fault, Hears, Kind, Limits, Reply, Resource, Tells, Upload, hears_nothing
 from .who import Who
 
 _ENCODER: Final = msgspec.json.Encoder()
@@ -45,6 +45,8 @@ class Given(NamedTuple):
     write: Callable[[AtDesk, Callable[[Catalog], Any]], Any]
     """Does a work in the writer's transaction, and waits for it."""
     limits: Limits = Limits()
+    tells: Tells | None = None
+    hears: Hears = hears_nothing
 
 
 class AtDesk:
@@ -146,6 +148,17 @@ class AtDesk:
     def brings(self, upload: Upload) -> None:
         """Give the desk a body of bytes."""
         self._upload = upload
+
+    @property
+    def tells(self) -> Tells:
+        """What tells webhooks. Raises Fault where nobody is told."""
+        if self._given.tells is None:
+            raise Fault("NOT_IMPLEMENTED", "this server tells no webhooks")
+        return self._given.tells
+
+    def hear(self, endpoint: Endpoint, asked: Any, reply: Reply) -> None:
+        """Let those hear who are told of it later; inside its transaction."""
+        self._given.hears(self.catalog, endpoint, asked, reply, self.now_ms)
 
     def upload(self) -> Upload:
         """The body of bytes. Raises InternalError where the endpoint has none."""
@@ -260,6 +273,7 @@ class WriteJob:
         if self._digest and not self._is_new and (told := memory.earlier(catalog, self._digest, self.desk.now_ms)) is not None:
             return Reply(body=told, media_type=_JSON)
         reply = encoded(self._endpoint.answer(self.desk, self._asked))
+        self.desk.hear(self._endpoint, self._asked, reply)
         if self._endpoint.action not in UNAUDITED:
             catalog.audit.add(self.desk.actor.name, self._endpoint.action, self._resource, self.desk.now, data=self.desk.noted)
         if self._digest and isinstance(reply.body, bytes):

@@ -135,6 +135,37 @@ class Upload(Protocol):
         ...
 
 
+class Answered(Protocol):
+    """How the receiver of a webhook answered: its status (None: it did not), and the beginning of what it said, or why it did not."""
+
+    @property
+    def is_ok(self) -> bool:
+        """Whether it was taken."""
+        ...
+
+    @property
+    def status(self) -> int | None:
+        """Of HTTP."""
+        ...
+
+    @property
+    def said(self) -> str:
+        """In its words or ours."""
+        ...
+
+
+class Tells(Protocol):
+    """What tells webhooks."""
+
+    def check(self, url: str) -> None:
+        """Raises Refused for an address that may not be reached, whatever name it has today."""
+        ...
+
+    def send(self, url: str, event: str, number: str, body: str, secret: str) -> Answered:
+        """Send it once; in a thread."""
+        ...
+
+
 class Desk(Protocol):
     """What an answer may use."""
 
@@ -192,6 +223,11 @@ class Desk(Protocol):
         """Tell who listens (webhooks, metrics), once what was done is committed."""
         ...
 
+    @property
+    def tells(self) -> Tells:
+        """What tells webhooks."""
+        ...
+
     def upload(self) -> Upload:
         """The body of an endpoint whose `body` is bytes."""
         ...
@@ -224,3 +260,11 @@ class Endpoint(Record, frozen=True, kw_only=False):
 def on_server(_desk: Desk, _asked: Any) -> Resource:
     """For what is about no experiment or model in particular."""
     return SERVER
+
+
+Hears = Callable[[Catalog, Endpoint, Any, Reply, int], None]
+"""Hears, inside the transaction of a write, what was asked and answered, and when (ms)."""
+
+
+def hears_nothing(_catalog: Catalog, _endpoint: Endpoint, _asked: Any, _reply: Reply, _now_ms: int) -> None:
+    """For a server that tells nobody."""

@@ -36,6 +36,8 @@ from bedplate.interfaces.http.door.routes import Routes
 from bedplate.interfaces.http.door.who import Who
 from bedplate.interfaces.http.listening import Listener, address, bind, config
 from bedplate.interfaces.http.replies import App
+from bedplate.interfaces.http.tracking.hooks import SOURCE, hear
+from bedplate.network.guard import networks
 from bedplate.pipeline.heart import Heart
 from bedplate.storage.store import Store
 
@@ -43,6 +45,8 @@ from .anchor import EVERY_S, Anchor
 from .counts import Counts
 from .place import Place, check, hosts_of
 from .table import ANSWERED, endpoints
+from .telling import EVERY_S as TELLS_EVERY_S
+from .telling import Sender, Telling
 
 NAME: Final = "up"
 """How the server stands in the list of services."""
@@ -84,10 +88,11 @@ def up(platform: Platform, place: Place, announce: Announce, mount: Mount | None
         checks = Checks(platform.random_bits)
         who = Who(platform.keys.server, checks)
         counts = Counts(lanes, bedplate.__version__)
+        sender = Sender(platform.clock, networks(platform.config["allow_networks"]))
         site = Site(
             store=platform.store, clock=platform.clock, random_bits=platform.random_bits,
             names=Names(place.public, hosts_of(place.host)), who=who, lanes=lanes,
-            body_limit=platform.body_limit, counted=counts.request, told=lambda emitted: _tell(platform, emitted),
+            body_limit=platform.body_limit, counted=counts.request, told=lambda emitted: _tell(platform, emitted), tells=sender, hears=hear,
             limits=Limits(
                 file_bytes=byte_count(platform.config["upload_limit"]), experiment_bytes=byte_count(platform.config["upload_quota"])
             ),
@@ -96,6 +101,7 @@ def up(platform: Platform, place: Place, announce: Announce, mount: Mount | None
         login = _login(platform, place, lanes, checks, who)
         door = Door(site, Routes([*endpoints(), *mine.endpoints(), counts.endpoint(), *platform.extra]), {**ANSWERED, **login.routes()})
         presence, anchor = _Presence(platform, url), Anchor(platform.opens(), platform.keys, platform.clock)
+        telling = Telling(platform.opens(), sender, platform.clock, SOURCE, lambda: platform.random_bits(20) / (1 << 20))
 
         def begin() -> None:
             presence.open()
@@ -110,6 +116,7 @@ def up(platform: Platform, place: Place, announce: Announce, mount: Mount | None
                 mount(f"{url}{MOUNTED[:-1]}", listener.stop) if mount is not None else nullcontext() as app,
                 Heart("up", _BEAT_S, presence.beat),
                 Heart("audit", EVERY_S, anchor.sign),
+                Heart("webhooks", TELLS_EVERY_S, telling.turn),
             ):
                 if app is not None:
                     door.mount(app)
@@ -117,6 +124,7 @@ def up(platform: Platform, place: Place, announce: Announce, mount: Mount | None
         finally:
             lanes.close()
             anchor.close()
+            telling.close()
             presence.close()
 
 
