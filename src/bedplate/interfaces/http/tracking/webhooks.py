@@ -134,17 +134,18 @@ def _try(desk: Desk, asked: Try) -> dict[str, Any]:
 
 
 def _told(webhook: Webhook) -> dict[str, Any]:
-    """As the protocol has it; the secret is told to nobody."""
+    """As the protocol has it, with bedplate's own events apart: its clients know no others. The secret is told to nobody."""
     return {
         "webhook_id": webhook.id, "name": webhook.name, "description": webhook.description, "url": webhook.url,
-        "events": [_as_pair(event) for event in webhook.events], "status": webhook.status, "creation_timestamp": webhook.created_ms,
+        "events": [_as_pair(event) for event in webhook.events if event in EXAMPLES],
+        "own_events": [event for event in webhook.events if event not in EXAMPLES], "status": webhook.status, "creation_timestamp": webhook.created_ms,
         "last_updated_timestamp": webhook.updated_ms,
     }  # fmt: skip
 
 
-def _as_pair(event: str) -> Any:
+def _as_pair(event: str) -> dict[str, str]:
     entity, _, action = event.partition(".")
-    return {"entity": entity, "action": action} if event in EXAMPLES else event
+    return {"entity": entity, "action": action}
 
 
 def _events(given: list[_Event | str]) -> tuple[str, ...]:
@@ -162,9 +163,7 @@ def _event(given: _Event | str) -> str:
 
 def _named(name: str) -> str:
     if not _NAME.match(name):
-        raise invalid(
-            "Invalid value for parameter 'name': 1 to 63 letters, digits, '_', '-', '.', spaces, at each end a letter or digit"
-        )
+        raise invalid("Invalid value for parameter 'name': 1 to 63 letters, digits, '_', '-', '.', spaces, at each end a letter or digit")
     return name
 
 

@@ -51,7 +51,10 @@ class Sender:
 
     def check(self, url: str) -> None:
         """Raises Refused for what is no http(s) URL, or names an address that may not be reached."""
-        host = checked(url).hostname or ""
+        try:
+            host = checked(url).hostname or ""
+        except Refused as error:
+            raise Refused(error.what, why=error.why) from None
         if is_address(host) and not reachable(host, self._allowed):
             raise Refused(
                 f"'{url}' is not told", why=f"{host} is not an address of the public internet",
