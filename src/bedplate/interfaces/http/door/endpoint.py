@@ -68,8 +68,9 @@ class Fault(Exception):
         self.headers = headers
 
     def body(self) -> bytes:
-        """The error in the protocol's form."""
-        return msgspec.json.encode({"error_code": self.code, "message": self.message})
+        """The error in the protocol's form; what a browser could take for markup is escaped, whatever was sent is in the message."""
+        said = msgspec.json.encode({"error_code": self.code, "message": self.message})
+        return said.replace(b"<", b"\\u003c").replace(b">", b"\\u003e")
 
 
 def invalid(message: str) -> Fault:
