@@ -92,8 +92,7 @@ def _value(run: KnownRun, order: Order) -> str | float | None:
             "end_time": run.ended_ms, "artifact_uri": artifact_uri(run.experiment, run.id),
         }  # fmt: skip
         return known[order.key]
-    held: dict[str, Any] = {"metric": run.metrics, "param": run.params, "tag": run.tags}[order.entity]
-    return held.get(order.key)
+    return (run.metrics if order.entity == "metric" else run.params if order.entity == "param" else run.tags).get(order.key)
 
 
 def _compare(one: Any, other: Any, order: Order) -> int:

@@ -103,7 +103,12 @@ def put(catalog: Catalog, runs: Sequence[KnownRun]) -> list[KnownRun]:
     """Log these runs; returns them with the experiments that they are in now."""
     numbers = [0, *(catalog.tracking.experiments.create(name, [], 0) or 0 for name in ("first", "second"))]
     placed = [msgspec.structs.replace(run, experiment=numbers[run.experiment], tags={**run.tags, RUN_NAME: run.name}) for run in runs]
-    catalog.together(lambda: [_put(catalog, run) for run in placed])
+
+    def work() -> None:
+        for run in placed:
+            _put(catalog, run)
+
+    catalog.together(work)
     return placed
 
 

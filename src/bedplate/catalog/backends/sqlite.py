@@ -34,6 +34,8 @@ PATIENCE_S = 10.0
 _PAUSE_S = 0.0002
 _SOON_S = 0.05
 _STATEMENTS = 256
+_CACHE_KIB = 16 * 1024
+"""Pages held, as far as they are touched: with SQLite's own 2 MiB a transaction of 1,000 logged runs wrote its pages several times."""
 
 
 def journal_mode(version: str) -> str:
@@ -249,6 +251,7 @@ class SqliteDatabase:
         connection.pragma("synchronous", "FULL")
         connection.pragma("foreign_keys", True)
         connection.pragma("case_sensitive_like", True)
+        connection.pragma("cache_size", -_CACHE_KIB)
         self._place = _place(self.path)
         return connection
 

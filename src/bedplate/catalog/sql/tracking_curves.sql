@@ -31,8 +31,9 @@ ORDER BY at_step, at_ms, bits LIMIT :limit;
 SELECT at_step, at_ms, bits FROM points WHERE curve = :curve AND at_step BETWEEN :first AND :last ORDER BY at_step, at_ms, bits LIMIT :limit;
 
 -- name: points_ends^
--- The first and the last step of a curve within two steps.
-SELECT min(at_step), max(at_step) FROM points WHERE curve = :curve AND at_step BETWEEN :first AND :last;
+-- The first and the last step of a curve within two steps, each by the index.
+SELECT (SELECT min(at_step) FROM points WHERE curve = :curve AND at_step BETWEEN :first AND :last),
+       (SELECT max(at_step) FROM points WHERE curve = :curve AND at_step BETWEEN :first AND :last);
 
 -- name: points_count$
 -- How many points a curve has within two steps.

@@ -28,14 +28,14 @@ _SIGN: Final = -(2**63)
 _PAIR: Final = struct.Struct("<d"), struct.Struct("<q")
 
 
-class Named(Record, frozen=True, kw_only=False):
+class Named(Record, frozen=True, kw_only=False, gc=False):
     """A param or tag."""
 
     key: str
     value: str
 
 
-class Point(Record, frozen=True, kw_only=False):
+class Point(Record, frozen=True, kw_only=False, gc=False):
     """A point of a curve. `timestamp` is in ms since the epoch; `model_id` and the dataset: what it was measured of, and on."""
 
     key: str
@@ -47,7 +47,7 @@ class Point(Record, frozen=True, kw_only=False):
     dataset_digest: str = ""
 
 
-class Metric(Record, frozen=True, kw_only=False):
+class Metric(Record, frozen=True, kw_only=False, gc=False):
     """A point as it is told: a value that JSON has no number for is its name (`NaN`, `Infinity`, `-Infinity`)."""
 
     key: str
@@ -67,7 +67,7 @@ class Experiment(Record, frozen=True, kw_only=False):
     tags: tuple[Named, ...] = ()
 
 
-class TrackedRun(Record, frozen=True, kw_only=False):
+class TrackedRun(Record, frozen=True, kw_only=False, gc=False):
     """A run as trackers see it: a client's, one of the project, or an attempt at one of its steps (`parent` is the run then)."""
 
     id: str

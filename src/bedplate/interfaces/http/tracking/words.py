@@ -7,7 +7,7 @@ from typing import Annotated, Any, Final
 import msgspec
 
 from bedplate.catalog.tracking.experiments import experiment_id
-from bedplate.catalog.tracking.tracked import Dataset, Experiment, RunDetail, Stage, TrackedRun, artifact_uri
+from bedplate.catalog.tracking.tracked import Dataset, Experiment, Given, Metric, Named, RunDetail, Stage, TrackedRun, artifact_uri
 from bedplate.interfaces.http.door.endpoint import Asks, Desk, Resource, invalid, missing
 
 Int64 = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
@@ -52,6 +52,51 @@ class AskedTag(msgspec.Struct, frozen=True):
     value: str = ""
 
 
+class ToldInfo(msgspec.Struct, frozen=True, gc=False):
+    """A run without what it said, in the protocol's form."""
+
+    run_id: str
+    run_uuid: str
+    run_name: str
+    experiment_id: str
+    user_id: str
+    status: str
+    start_time: int
+    artifact_uri: str
+    lifecycle_stage: str
+    end_time: int | msgspec.UnsetType
+
+
+class ToldData(msgspec.Struct, frozen=True):
+    """What it said."""
+
+    metrics: list[Metric]
+    params: list[Named]
+    tags: list[Named]
+
+
+class ToldInputs(msgspec.Struct, frozen=True):
+    """What it took."""
+
+    dataset_inputs: list[dict[str, Any]]
+    model_inputs: list[dict[str, str]]
+
+
+class ToldOutputs(msgspec.Struct, frozen=True):
+    """What it gave."""
+
+    model_outputs: list[Given]
+
+
+class ToldRun(msgspec.Struct, frozen=True):
+    """A run in the protocol's form."""
+
+    info: ToldInfo
+    data: ToldData
+    inputs: ToldInputs
+    outputs: ToldOutputs
+
+
 def on_run(desk: Desk, asked: AsksRun) -> Resource:
     """The experiment of a run."""
     return Resource("experiment", str(desk.catalog.tracking.runs.get(asked.run).experiment))
@@ -94,27 +139,21 @@ def told_experiment(experiment: Experiment) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def told_info(run: TrackedRun) -> dict[str, Any]:
+def told_info(run: TrackedRun) -> ToldInfo:
     """A run without what it said."""
-    told = {
-        "run_id": run.id, "run_uuid": run.id, "run_name": run.name, "experiment_id": str(run.experiment), "user_id": run.made_by,
-        "status": run.status, "start_time": run.started_ms, "artifact_uri": artifact_uri(run.experiment, run.id),
-        "lifecycle_stage": run.stage,
-    }  # fmt: skip
-    return told if run.ended_ms is None else {**told, "end_time": run.ended_ms}
+    return ToldInfo(
+        run.id, run.id, run.name, str(run.experiment), run.made_by, run.status, run.started_ms, artifact_uri(run.experiment, run.id),
+        run.stage, msgspec.UNSET if run.ended_ms is None else run.ended_ms,
+    )  # fmt: skip
 
 
-def told_run(detail: RunDetail) -> dict[str, Any]:
+def told_run(detail: RunDetail) -> ToldRun:
     """A run with all that it said."""
-    return {
-        "info": told_info(detail.run),
-        "data": {"metrics": detail.metrics, "params": detail.params, "tags": detail.tags},
-        "inputs": {
-            "dataset_inputs": [{"dataset": _told_dataset(one.dataset), "tags": one.tags} for one in detail.datasets],
-            "model_inputs": [{"model_id": one.model_id} for one in detail.models_in],
-        },
-        "outputs": {"model_outputs": detail.models_out},
-    }
+    inputs = [{"dataset": _told_dataset(one.dataset), "tags": one.tags} for one in detail.datasets]
+    return ToldRun(
+        told_info(detail.run), ToldData(detail.metrics, detail.params, detail.tags),
+        ToldInputs(inputs, [{"model_id": one.model_id} for one in detail.models_in]), ToldOutputs(detail.models_out),
+    )  # fmt: skip
 
 
 def page(name: str, told: list[Any], token: str) -> dict[str, Any]:
