@@ -154,6 +154,11 @@ class LoggedModels:
             raise NotFound(f"No tag with key {key[:80]!r} found for model with ID {model!r}.")
         self._database.run("logged_touch", id=model, at_ms=at_ms)
 
+    def give(self, run: str, model: str, step: int) -> None:
+        """A run gave a model, as it stood at a step; said again, it stays as it was said first."""
+        self._row(model)
+        self._database.many("run_model_put", [{"run": run, "model": model, "way": "out", "at_step": step}])
+
     def page(self, asked: Asked) -> tuple[list[LoggedModel], str]:
         """A page of models, the newest first unless asked otherwise, and the token of the next. Raises UserError."""
         if not asked.experiments:
