@@ -46,9 +46,8 @@ class Names:
 
     def _is_ours(self, host: bytes) -> bool:
         text = host.decode("latin-1").lower()
-        name, _, port = (text, "", "") if text.endswith("]") else text.rpartition(":")
-        name = name or text
-        if text not in self._exact and (name not in self._hosts or (port and not port.isdecimal())):
+        name, _, port = text.rpartition(":") if ":" in text and not text.endswith("]") else (text, "", "0")
+        if text not in self._exact and (name not in self._hosts or not port.isdecimal()):
             return False
         if len(self._known) < _MOST:
             self._known.add(host)
