@@ -44,6 +44,7 @@ from bedplate.storage.store import Store
 from .anchor import EVERY_S, Anchor
 from .counts import Counts
 from .place import Place, check, hosts_of
+from .standing import StandingCollector
 from .table import ANSWERED, endpoints
 from .telling import EVERY_S as TELLS_EVERY_S
 from .telling import Sender, Telling
@@ -88,6 +89,8 @@ def up(platform: Platform, place: Place, announce: Announce, mount: Mount | None
         checks = Checks(platform.random_bits)
         who = Who(platform.keys.server, checks)
         counts = Counts(lanes, bedplate.__version__)
+        standing = StandingCollector(platform.opens(), platform.clock)
+        counts.register(standing)
         sender = Sender(platform.clock, networks(platform.config["allow_networks"]))
         site = Site(
             store=platform.store, clock=platform.clock, random_bits=platform.random_bits,
@@ -125,6 +128,7 @@ def up(platform: Platform, place: Place, announce: Announce, mount: Mount | None
             lanes.close()
             anchor.close()
             telling.close()
+            standing.close()
             presence.close()
 
 
