@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
+import time
 
 import msgspec
 import pytest
@@ -71,9 +73,22 @@ def test_a_refusal_names_the_field(body: bytes, names: str) -> None:
 
 def test_depth_is_refused_before_anything_is_parsed() -> None:
     """However deep it is, closed or not, and however it is dressed up; brackets within text are no depth."""
-    for body in (b"[" * 1_000_000, b'{"a":' * 100 + b"1" + b"}" * 100, b'["[", ' * 100, b"[[]" * 70):
+    bodies = (
+        b"[" * 200_000,
+        b'{"a":' * 100 + b"1" + b"}" * 100,
+        b'["[", ' * 100,
+        b'["]", ' * 100,
+        b'["\\"]", ' * 100,
+        b"[[]" * 70,
+    )
+    for body in bodies:
         with pytest.raises(Fault, match="deeper"):
             check_depth(body)
+    for body in (b"[" * 16_000_000, b"[]" * 8_000_000, b'"' + b"[" * 16_000_000, b'""' * 7_000_000 + b"[" * 100):
+        started = time.process_time()
+        with contextlib.suppress(Fault):
+            check_depth(body)
+        assert time.process_time() - started < 1, "the size of a body is limited, and so is what it costs to look at"
     check_depth(b'{"run_id": "' + b"[{" * 10_000 + b'"}')
     check_depth(b"[" * DEEPEST + b"]" * DEEPEST)
     check_depth(b"[" + b'{"a":{}},' * 10_000 + b"1]")

@@ -1,6 +1,6 @@
 """Bodies and queries as structs: the protocol's JSON habits, with limits before anything is parsed.
 
-A body deeper than 64 is refused by peeling brackets, level by level, in C: what a million of them cost is a millisecond each level.
+Depth is counted on the brackets alone, once all text is taken out: linear, and about as quick as the parser that comes after.
 Where a field is null, the body is read a second time without its nulls. Every message names the field.
 """
 
@@ -18,10 +18,12 @@ import msgspec
 from .endpoint import Fault, invalid
 
 DEEPEST: Final = 64
+MOST_PARTS: Final = 250_000
 MOST_QUERY: Final = 1000
 """Arguments in one query."""
 _NO_BRACKETS: Final = bytes(code for code in range(256) if code not in b"[]{}")
-_TEXT_OR_BRACKET: Final = re.compile(rb'"(?:[^"\\]|\\.)*+"|([\[{])|([\]}])', re.DOTALL)
+_TEXT: Final = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?', re.DOTALL)
+_RUNS: Final = re.compile(rb"[\[{]+|[\]}]+")
 _NULL: Final = "got `null`"
 _FIELD: Final = re.compile(r" - at `\$\.?(.*)`$")
 
@@ -79,17 +81,17 @@ def queried(query: bytes) -> dict[str, list[str]]:
 
 
 def check_depth(body: bytes) -> None:
-    """Raise Fault for JSON that is nested deeper than 64."""
+    """Raise Fault for JSON that is nested deeper than 64, or holds more than a quarter of a million objects and lists."""
     if body.count(b"[") + body.count(b"{") <= DEEPEST:
         return
-    left = body.translate(None, _NO_BRACKETS)
-    for _ in range(DEEPEST):
-        left = left.replace(b"{}", b"").replace(b"[]", b"")
-        if not left:
-            return
+    if body.count(b'"') > 4 * MOST_PARTS:
+        raise Fault("BAD_REQUEST", f"the body holds more than {2 * MOST_PARTS:,} texts", status=413)
+    left = _TEXT.sub(b"", body).translate(None, _NO_BRACKETS)
+    if left.count(b"[") + left.count(b"{") > MOST_PARTS:
+        raise Fault("BAD_REQUEST", f"the body holds more than {MOST_PARTS:,} objects and lists", status=413)
     depth = 0
-    for found in _TEXT_OR_BRACKET.finditer(body):
-        depth += 1 if found[1] else -1 if found[2] else 0
+    for run in _RUNS.findall(left):
+        depth += len(run) if run[0] in b"[{" else -len(run)
         if depth > DEEPEST:
             raise Fault("BAD_REQUEST", f"the body is nested deeper than {DEEPEST}")
 
