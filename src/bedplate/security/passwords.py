@@ -6,11 +6,11 @@ passwords, names, keyboard rows and dates. There is no default password, and an 
 
 from __future__ import annotations
 
+import importlib
 import re
 from typing import Any, Final
 
 from bedplate.core.errors import UserError
-from bedplate.core.extras import load
 
 SHORTEST: Final = 12
 LONGEST: Final = 256
@@ -71,4 +71,4 @@ def is_outdated(kept: str) -> bool:
 
 
 def _backend(module: str) -> Any:
-    return load(f"bedplate.security.backends.{module}", "an account", "up")
+    return importlib.import_module(f"bedplate.security.backends.{module}")

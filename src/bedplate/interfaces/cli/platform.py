@@ -38,8 +38,8 @@ class Standing(NamedTuple):
         return open_store(self.config, pickles=False)
 
 
-def stand(given: str | None, target: str, *, state: str = "", store: str = "") -> Standing:
-    """Open the state of the project in this folder, or of this folder where it has none; made where it is not there.
+def stand(given: str | None, target: str, *, state: str = "", store: str = "", makes: bool = True) -> Standing:
+    """Open the state of the project in this folder, or of this folder where it has none; where there is none it is made, if it `makes`.
 
     `state` is the URL of a record, or a folder; `store` the URL of the bytes. Raises UserError, CatalogError, Refused.
     """
@@ -51,7 +51,7 @@ def stand(given: str | None, target: str, *, state: str = "", store: str = "") -
         project = None
     environ = {**os.environ, **_overriding(state, store)}
     config = configure(project or Path.cwd() / _NO_PROJECT, target, environ)
-    database = open_database(config)
+    database = open_database(config, makes=makes)
     clock = database.clock if config["clock"] == MACHINE else clock_of(config)
     return Standing(config, project, environ, Catalog.open(database, clock), clock, random.SystemRandom().getrandbits)
 

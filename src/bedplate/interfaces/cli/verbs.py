@@ -48,6 +48,10 @@ VERBS = (
     Verb("doctor", ".doctor", "Keep", "Say what is wrong here and how to mend it."),
     Verb("backup", ".backup", "Keep", "Copy the record and every byte that it names, while work goes on."),
     Verb("restore", ".backup", "Keep", "Bring a backup onto an empty place.", "restore"),
+    Verb("account", ".account", "Keep", "Say who may come in, and who may do what."),
+    Verb("token", ".token", "Keep", "Make, list and revoke the tokens of an account."),
+    Verb("audit", ".audit", "Keep", "Look at who did what, verify the log, ask why somebody may."),
+    Verb("login", ".login", "Keep", "Log in to a server that others run, and keep its token."),
     Verb("target", ".target", "Keep", "Say where the project may run, try a place out, or add one."),
     Verb("work", ".work", "Keep", "Run steps for a controller (started by bedplate itself).", hidden=True),
 )

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
 from typing import Final
 
-from bedplate.core.extras import load
-
-_ZXCVBN: Final = load("zxcvbn", "a password", "up").zxcvbn
+_ZXCVBN: Final = importlib.import_module("zxcvbn").zxcvbn
 _MOST: Final = 72
 """zxcvbn takes quadratic time, and refuses more."""
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import hmac
+import importlib
 import threading
 from collections import OrderedDict
 from collections.abc import Mapping
@@ -190,7 +191,7 @@ def _refused(what: str) -> Fault:
 
 
 def _sealing() -> Any:
-    return load("bedplate.security.backends.sealing", _BOUND, "up")
+    return importlib.import_module("bedplate.security.backends.sealing")
 
 
 def provider_of(config: Config, clock: Clock, key: bytes) -> Oidc | None:
@@ -200,7 +201,7 @@ def provider_of(config: Config, clock: Clock, key: bytes) -> Oidc | None:
         return None
     if client == NONE:
         raise UserError("oidc_issuer is set, and oidc_client is not", why="the provider asks who wants to know", next="set oidc_client")
-    module = load("bedplate.network.backends.client", _BOUND, "up")
+    module = load("bedplate.network.backends.client", _BOUND, "oidc")
     secret = "" if config["oidc_secret"] == NONE else config["oidc_secret"]
     settings = Settings(issuer=issuer, client=client, secret=secret, makes_accounts=config["oidc_accounts"] == "any")
     return Oidc(settings, module.Client(clock, networks(config["allow_networks"])), module.Limits, key)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import base64
+import importlib
 from collections.abc import Callable
 from datetime import datetime
 from typing import Any, Final
 
 from bedplate.catalog.accounts import Account
 from bedplate.catalog.catalog import Catalog
-from bedplate.core.extras import load
 from bedplate.core.records import Record
 
 _SECRET_BITS: Final = 160
@@ -53,4 +53,4 @@ def use(catalog: Catalog, key: bytes, account: Account, code: str, now: datetime
 
 
 def _backend(module: str) -> Any:
-    return load(f"bedplate.security.backends.{module}", "a second factor", "up")
+    return importlib.import_module(f"bedplate.security.backends.{module}")
