@@ -37,8 +37,6 @@ OpenRoute = Callable[[Scope, Receive], Awaitable[Reply]]
 MOST_IN_FLIGHT: Final = 128 << 20
 """Bytes of bodies that are read and answered at one time."""
 MOST_UPLOAD: Final = 1 << 40
-_UNSAID: Final = 1 << 20
-"""What a body that does not say its length is taken for."""
 MOUNTED: Final = "/services/"
 _OURS_ALONE: Final = frozenset({b"authorization", b"cookie"})
 """Headers that a mounted application has no use for."""
@@ -134,13 +132,14 @@ class Door:
 
     async def _ask(self, scope: Scope, receive: Receive, headers: dict[bytes, bytes], route: Route, found: Found) -> Reply:
         """Answer what comes as JSON or in the query."""
-        size = _length(headers)
-        size = _UNSAID if size is None else size
+        limit = route.endpoint.most_bytes or self._site.body_limit
+        said = _length(headers)
+        size = limit if said is None else min(said, limit)
         if self._in_flight + size > MOST_IN_FLIGHT:
             raise Fault("TEMPORARILY_UNAVAILABLE", "too much is on its way already: send this again in a second", headers=RETRY)
         self._in_flight += size
         try:
-            body = await read(scope, receive, route.endpoint.most_bytes or self._site.body_limit)
+            body = await read(scope, receive, limit)
             if body:
                 need_json(scope)
             query: bytes = scope["query_string"]
