@@ -144,3 +144,7 @@ SELECT c.name, p.at_step, p.at_ms, p.bits FROM points AS p JOIN curves AS c ON c
 -- name: brought_files_of
 -- The files of a run or logged model.
 SELECT path, sha256, size_bytes FROM client_files WHERE owner = :id;
+
+-- name: brought_number!
+-- The next version of a model has this number, where the newest is not beyond.
+UPDATE artifacts SET last = :number - 1 WHERE name = :name AND last < :number - 1;

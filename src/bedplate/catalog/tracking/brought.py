@@ -7,7 +7,7 @@ a source that has its id is told so. Limits: a run's points are held in memory w
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Literal
 
@@ -57,7 +57,24 @@ class Brought:
     def is_ours(self, what: Literal["run", "logged"], key: str) -> bool:
         """Whether something of this id is here that no source brought."""
         there = self._database.value("brought_tracked_there" if what == "run" else "brought_logged_there", id=key)
-        return bool(there) and not self._database.value("brought_from_any", what=what, here=key)
+        return bool(there) and not self.came(what, key)
+
+    def came(self, what: What, key: str) -> bool:
+        """Whether something here was brought, from whichever source."""
+        return bool(self._database.value("brought_from_any", what=what, here=key))
+
+    def thing(self, what: What, key: str, source: str, put: Callable[[], None]) -> None:
+        """Bring something by what `put` does, in one transaction with the note that it came."""
+
+        def work() -> None:
+            put()
+            self._database.run("brought_put", source=source, what=what, id=key, here=key, digest="")
+
+        self._database.transact(work)
+
+    def number_next(self, model: str, number: int) -> None:
+        """Let a model's next version have a source's number, where that is not behind."""
+        self._database.run("brought_number", name=model, number=number)
 
     def run(self, source: str, theirs: TheirRun, experiment: int, points: Sequence[Point], files: Sequence[Kept], digest: str) -> None:
         """Bring a run with all that it said; `experiment` is the id here."""

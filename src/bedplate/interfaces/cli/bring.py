@@ -13,11 +13,13 @@ from rich.markup import escape
 
 from bedplate.core.errors import UserError
 from bedplate.pipeline.moving.bring import Move
+from bedplate.pipeline.moving.moved import Moved
 from bedplate.pipeline.moving.opening import open_source
 from bedplate.stages.train.bring import bring
 from bedplate.storage.foreign import Foreign
 
 from .common import console, put_json, table, told
+from .platform import stand
 from .verb import Asked, typed, verb
 
 
@@ -29,7 +31,12 @@ from .verb import Asked, typed, verb
 @click.option("--class", "of", default="", metavar="MODULE:CLASS", help="The PyTorch class that a .safetensors file holds the weights of.")
 @click.option("--arguments", default="{}", metavar="JSON", help="What that class is made with.")
 @click.option("--files", multiple=True, type=click.Path(path_type=Path), help="A folder that files of an MLflow tracker may lie in, too.")
-def command(asked: Asked, what: str, source: str, name: str, example: Path | None, of: str, arguments: str, files: tuple[Path, ...]) -> int:
+@click.option("--state", default="", metavar="URL", help="The record that a tracker is brought into: as of `bedplate up`.")
+@click.option("--store", default="", metavar="URL", help="Its bytes: as of `bedplate up`.")
+def command(
+    asked: Asked, what: str, source: str, name: str, example: Path | None, of: str, arguments: str, files: tuple[Path, ...],
+    state: str, store: str,
+) -> int:  # fmt: skip
     """Keep the model in FILE as a version of NAME, with origin `imported`; `bedplate promote` puts it into service.
 
     FILE is .onnx, a LightGBM .txt, an XGBoost .ubj or .json, .skops, a PyTorch .pt2, or .safetensors with --class. Nothing is unpickled.
@@ -38,7 +45,7 @@ def command(asked: Asked, what: str, source: str, name: str, example: Path | Non
     server. What was brought is not brought twice: a second import adds what is new, and one that was killed goes on.
     """
     if what == "mlflow":
-        return _tracker(asked, source, files)
+        return _tracker(asked, source, files, state, store)
     if not name:
         raise UserError("the model has no name", why="it becomes a version of one", next=f"bedplate import model {source} --as NAME")
     file, workspace = Path(source), asked.open()
@@ -53,13 +60,14 @@ def command(asked: Asked, what: str, source: str, name: str, example: Path | Non
     return 0
 
 
-def _tracker(asked: Asked, uri: str, files: tuple[Path, ...]) -> int:
+def _tracker(asked: Asked, uri: str, files: tuple[Path, ...], state: str, store: str) -> int:
     """Bring a tracker over and say what came; 1 where something of it did not."""
-    workspace = asked.open()
-    source = open_source(uri, files, workspace.clock, workspace.config["allow_networks"], os.environ)
+    standing = stand(asked.project, asked.target, state=state, store=store)
+    source = open_source(uri, files, standing.clock, standing.config["allow_networks"], os.environ)
     out = console()
     tell = (lambda _line: None) if asked.as_json else out.print
-    arrived = Move(source, workspace.catalog, workspace.store, tell).all()
+    moved = Moved(source, standing.catalog, standing.store(), standing.clock.now)
+    arrived = Move(moved, standing.random_bits, tell).all()
     if asked.as_json:
         put_json(arrived)
         return 0 if arrived.is_whole else 1

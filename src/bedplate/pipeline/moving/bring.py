@@ -8,24 +8,20 @@ run is written it is read back and compared. Limits: one process at a time; trac
 from __future__ import annotations
 
 import re
-import tempfile
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any, Literal
 
 import msgspec
 
-from bedplate.catalog.catalog import Catalog
-from bedplate.catalog.tracking.brought import Brought, Kept, Mark
-from bedplate.catalog.tracking.theirs import Owner, Point, Source, TheirExperiment, TheirFile, TheirLogged, TheirRun
+from bedplate.catalog.tracking.brought import Mark
+from bedplate.catalog.tracking.theirs import Owner, Point, TheirExperiment, TheirFile, TheirLogged, TheirRun
 from bedplate.catalog.tracking.tracked import bits_of
 from bedplate.core import digests
-from bedplate.core.client_paths import file_path
-from bedplate.core.errors import BedplateError
 from bedplate.core.records import Record
-from bedplate.storage.store import Store
 
-Kind = Literal["experiments", "runs", "params", "metrics", "points", "files", "bytes", "logged_models", "models", "versions"]
+from .models import ModelMove
+from .moved import Moved
+
 Tell = Callable[[str], None]
 _ID = re.compile(r"[0-9A-Za-z][0-9A-Za-z_-]{0,63}\Z")
 
@@ -47,59 +43,52 @@ class Arrival(Record, frozen=True, kw_only=True):
 class Move:
     """One import; `tell` hears how it goes on."""
 
-    def __init__(self, source: Source, catalog: Catalog, store: Store, tell: Tell) -> None:
-        self.source = source
-        self.store = store
-        self.brought = Brought(catalog.database)
-        self.catalog = catalog
-        self.there: dict[str, int] = {}
-        self.new: dict[str, int] = {}
-        self.troubles: list[str] = []
+    def __init__(self, moved: Moved, random_bits: Callable[[int], int], tell: Tell) -> None:
+        self._moved = moved
+        self._source = moved.source
+        self._brought = moved.brought
+        self._random_bits = random_bits
         self._tell = tell
 
     def all(self) -> Arrival:
         """Bring everything. Raises WorldError where the source or the store cannot be reached: what came before stays."""
         seen: set[str] = set()
-        runs = self.brought.marks(self.source.place, "run")
-        logged = self.brought.marks(self.source.place, "logged")
-        for theirs in self.source.experiments():
+        runs = self._brought.marks(self._source.place, "run")
+        logged = self._brought.marks(self._source.place, "logged")
+        for theirs in self._source.experiments():
             here = self._experiment(theirs, seen)
-            found = [self._run(one, here, runs) for one in self.source.runs(theirs.id)]
-            for model in self.source.logged(theirs.id):
+            found = [self._run(one, here, runs) for one in self._source.runs(theirs.id)]
+            for model in self._source.logged(theirs.id):
                 self._logged(model, here, logged)
             for run in found:
                 if run is not None and (run.inputs or run.outputs):
-                    self.brought.linked(run)
+                    self._brought.linked(run)
             self._tell(f"{theirs.name}: {len(found)} runs")
-        self.troubles += self.source.troubles
-        return Arrival(source=self.source.place, there=self.there, new=self.new, troubles=tuple(self.troubles))
-
-    def count(self, what: Kind, many: int, *, new: bool) -> None:
-        """Count what the source has; `new`: and what came now."""
-        self.there[what] = self.there.get(what, 0) + many
-        self.new[what] = self.new.get(what, 0) + (many if new else 0)
+        ModelMove(self._moved, self._random_bits).all()
+        self._moved.troubles += self._source.troubles
+        return Arrival(source=self._source.place, there=self._moved.there, new=self._moved.new, troubles=tuple(self._moved.troubles))
 
     def _experiment(self, theirs: TheirExperiment, seen: set[str]) -> int:
         """Its id here; of two that have one name (the older was deleted), the second is told apart by its id."""
         if theirs.name in seen:
             theirs = msgspec.structs.replace(theirs, name=f"{theirs.name} ({theirs.id})")
         seen.add(theirs.name)
-        is_new = theirs.id not in self.brought.marks(self.source.place, "experiment")
-        self.count("experiments", 1, new=is_new)
-        return self.brought.experiment(self.source.place, theirs, digests.of_json(theirs))
+        is_new = theirs.id not in self._brought.marks(self._source.place, "experiment")
+        self._moved.count("experiments", 1, new=is_new)
+        return self._brought.experiment(self._source.place, theirs, digests.of_json(theirs))
 
     def _run(self, theirs: TheirRun, experiment: int, marks: dict[str, Mark]) -> TheirRun | None:
         if not self._may_come("run", theirs.id):
             return None
-        points, files = list(self.source.points(theirs)), self._listed(theirs)
+        points, files = list(self._source.points(theirs)), self._listed(theirs)
         digest = _digest(theirs, points, files)
         is_new = theirs.id not in marks or marks[theirs.id].digest != digest
         self._count_run(theirs, points, files, new=is_new)
         if is_new:
-            kept = [found for one in files if (found := self.keep(one)) is not None]
+            kept = [found for one in files if (found := self._moved.keep(one)) is not None]
             whole = digest if len(kept) == len(files) else ""
-            self.brought.run(self.source.place, theirs, experiment, points, kept, whole)
-            self.troubles += self.brought.differences(theirs, points, kept)
+            self._brought.run(self._source.place, theirs, experiment, points, kept, whole)
+            self._moved.troubles += self._brought.differences(theirs, points, kept)
         return theirs
 
     def _logged(self, theirs: TheirLogged, experiment: int, marks: dict[str, Mark]) -> None:
@@ -108,48 +97,33 @@ class Move:
         files = self._listed(theirs)
         digest = digests.of_json([theirs, files])
         is_new = theirs.id not in marks or marks[theirs.id].digest != digest
-        self.count("logged_models", 1, new=is_new)
-        self.count("files", len(files), new=is_new)
-        self.count("bytes", sum(one.size_bytes for one in files), new=is_new)
+        self._moved.count("logged_models", 1, new=is_new)
+        self._moved.count("files", len(files), new=is_new)
+        self._moved.count("bytes", sum(one.size_bytes for one in files), new=is_new)
         if is_new:
-            kept = [found for one in files if (found := self.keep(one)) is not None]
-            self.brought.logged(self.source.place, theirs, experiment, kept, digest if len(kept) == len(files) else "")
-
-    def keep(self, file: TheirFile) -> Kept | None:
-        """Put a file's bytes into the store; None, and told, where they cannot be had or its name may not stand."""
-        try:
-            file_path(file.path)
-            with tempfile.TemporaryDirectory(prefix="bedplate-") as folder:
-                path = self.source.fetch(file, Path(folder, "file"))
-                size = path.stat().st_size
-                digest = self.store.keep(path).removeprefix(digests.PREFIX)
-        except (BedplateError, OSError) as error:
-            self.troubles.append(f"{file.path} is left out: {error.line if isinstance(error, BedplateError) else error}")
-            return None
-        if size != file.size_bytes:
-            self.troubles.append(f"{file.path} has {size} bytes, and its tracker says {file.size_bytes}: it is being written, or damaged")
-        return Kept(file.path, digest, size)
+            kept = [found for one in files if (found := self._moved.keep(one)) is not None]
+            self._brought.logged(self._source.place, theirs, experiment, kept, digest if len(kept) == len(files) else "")
 
     def _may_come(self, what: Literal["run", "logged"], key: str) -> bool:
         """Whether an id is one that may stand, and none of this record's own."""
         if not _ID.match(key):
-            self.troubles.append(f"{what} {key[:80]!a} is left out: that is no id")
+            self._moved.troubles.append(f"{what} {key[:80]!a} is left out: that is no id")
             return False
-        if self.brought.is_ours(what, key):
-            self.troubles.append(f"{what} {key} is left out: one of this record's own has its id")
+        if self._brought.is_ours(what, key):
+            self._moved.troubles.append(f"{what} {key} is left out: one of this record's own has its id")
             return False
         return True
 
     def _listed(self, owner: Owner) -> list[TheirFile]:
-        return sorted(self.source.files(owner), key=lambda one: one.path)
+        return sorted(self._source.files(owner), key=lambda one: one.path)
 
     def _count_run(self, theirs: TheirRun, points: Sequence[Point], files: Sequence[TheirFile], *, new: bool) -> None:
-        self.count("runs", 1, new=new)
-        self.count("params", len(theirs.params), new=new)
-        self.count("metrics", len({point.name for point in points}), new=new)
-        self.count("points", len({(*point[2:], point.name, bits_of(point.value)) for point in points}), new=new)
-        self.count("files", len(files), new=new)
-        self.count("bytes", sum(one.size_bytes for one in files), new=new)
+        self._moved.count("runs", 1, new=new)
+        self._moved.count("params", len(theirs.params), new=new)
+        self._moved.count("metrics", len({point.name for point in points}), new=new)
+        self._moved.count("points", len({(*point[2:], point.name, bits_of(point.value)) for point in points}), new=new)
+        self._moved.count("files", len(files), new=new)
+        self._moved.count("bytes", sum(one.size_bytes for one in files), new=new)
 
 
 def _digest(theirs: TheirRun, points: Sequence[Point], files: Sequence[TheirFile]) -> str:
