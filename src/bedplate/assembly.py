@@ -42,6 +42,7 @@ from .pipeline.due.work import DueWork
 from .pipeline.execute import Execution
 from .pipeline.handlers import Handler
 from .pipeline.opened import Opened
+from .pipeline.outlets.telling import Telling
 from .pipeline.owner import check_owner
 from .pipeline.plan import Expect
 from .pipeline.ranks.group import ranks_of
@@ -229,7 +230,7 @@ def assemble(config: Config, loaded: Loaded, *, pickles: bool = True, makes: boo
             random_bits=rng.getrandbits, handlers=handlers(doors), list_source=doors.listed,
             executor=lambda stopping: make_executor(config, loaded, graph, stopping), process_started=machine.started,
             online=lambda: open_online(config["online"], config.state, graph.project_name),
-            warehouse=lambda query: ask(catalog, store, query), expect=expecting(config),
+            warehouse=lambda query: ask(catalog, store, query), expect=expecting(config), tell=Telling(config, catalog, clock).run,
         )
     )  # fmt: skip
 

@@ -135,6 +135,12 @@ SETTINGS = (
         "Who may come in by the provider: `known` (an admin linked them), or `any` (the first login makes an account).",
         joining,
     ),
+    Setting(
+        "openlineage",
+        "none",
+        "Where runs are told as OpenLineage events: a file beside the project that grows by lines, or `https://HOST`; `none` is nowhere.",
+    ),
+    Setting("otlp", "none", "Where runs are told as OpenTelemetry traces: a file, or the `https://HOST` of a collector; or `none`."),
     Setting("body_limit", "16 MB", "Largest request body that a service reads.", byte_count),
     Setting("upload_limit", "10 GB", "Largest file that a client of the tracking API may upload.", byte_count),
     Setting("upload_quota", "0 B", "Bytes that the files of one experiment may take together; 0 B is no end.", byte_count),

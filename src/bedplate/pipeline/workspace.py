@@ -65,6 +65,8 @@ class Parts(Record, frozen=True, kw_only=True):
     """Opens where a server reads features as of now."""
     expect: Expect | None = None
     """What the planner says of a declared workload; None where the target declares no machines."""
+    tell: Callable[[str], None] = lambda _run: None
+    """Tells other tools of a run that has ended, by its id."""
 
 
 class Why(Record, frozen=True, kw_only=True):
@@ -215,7 +217,9 @@ class Workspace:
         try:
             with paying(purse, low, runner.stop_once):
                 self._runner = runner
-                return runner.run(names)
+                summary = runner.run(names)
+            self.parts.tell(run_id)
+            return summary
         finally:
             self._runner = None
             executor.close()
