@@ -14,7 +14,7 @@ import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 from bedplate.assembly import open_store
 from bedplate.catalog.catalog import Catalog
@@ -65,6 +65,12 @@ class Line:
         """Close the connection; the next request opens another one."""
         self._connection.close()
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.drop()
+
     def new_run(self, **more: Any) -> str:
         """A run in experiment 0."""
         answer = self.ask("POST", f"{API}/runs/create", {"experiment_id": "0", **more})
@@ -105,16 +111,16 @@ class Up(NamedTuple):
 
 
 def _once(line: Line, method: str, path: str, body: Any, headers: Mapping[str, str] | None) -> Answer:
-    try:
+    with line:
         return line.ask(method, path, body, headers)
-    finally:
-        line.drop()
 
 
 @contextmanager
-def in_thread(folder: Path, *, extra: tuple[Endpoint, ...] = (), body_limit: int = 16_000_000) -> Iterator[Up]:
+def in_thread(
+    folder: Path, *, extra: tuple[Endpoint, ...] = (), body_limit: int = 16_000_000, settings: Mapping[str, str] | None = None
+) -> Iterator[Up]:
     """A server in a thread of this process."""
-    config, clock = resolve(folder / "project.py", {}, {}), SystemClock()
+    config, clock = resolve(folder / "project.py", settings or {}, {}), SystemClock()
     catalog = Catalog.open(database_at(config["catalog"]), clock)
     random_bits = random.SystemRandom().getrandbits
     token = first_start(catalog, config.state, clock.now(), random_bits).token
@@ -151,6 +157,10 @@ class Process(NamedTuple):
 
     def line(self) -> Line:
         return Line(self.url, self.token)
+
+    def ask(self, method: str, path: str, body: Any = None) -> Answer:
+        """One request with the token, on a connection of its own."""
+        return _once(self.line(), method, path, body, None)
 
 
 @contextmanager

@@ -105,12 +105,14 @@ def rename(desk: Desk, asked: RenameModel) -> dict[str, Any]:
         model = desk.catalog.tracking.registry.rename(asked.name, asked.new_name, desk.now_ms)
     except Refused as error:
         raise taken(f"{error.what} {error.why}".strip()) from None
+    desk.catalog.grants.moved(f"model:{asked.name}", f"model:{asked.new_name}")
     return {"registered_model": told_model(model)}
 
 
 def delete(desk: Desk, asked: AsksModel) -> dict[str, Any]:
     """Delete a model with its versions."""
     desk.catalog.tracking.registry.delete(asked.name, desk.now_ms)
+    desk.catalog.grants.ended(f"model:{asked.name}")
     return {}
 
 
