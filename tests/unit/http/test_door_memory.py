@@ -54,6 +54,16 @@ def test_two_clients_that_say_the_same_at_one_moment_are_two() -> None:
     assert asyncio.run(play())
 
 
+def test_many_clients_that_say_the_same_at_one_moment_are_many() -> None:
+    """Also those that come while an earlier one is given its tenth of a second."""
+    kept, lines = memory.Memory(), [Line() for _ in range(8)]
+
+    async def play() -> list[bool]:
+        return list(await asyncio.gather(*(kept.is_new("d", line) for line in lines)))
+
+    assert asyncio.run(play()) == [False, *[True] * 7]
+
+
 def test_a_connection_that_closes_a_moment_later_makes_it_a_retry() -> None:
     """Where a client gives up and comes again, the end of its first connection may be seen after the second one."""
     kept, first = memory.Memory(), Line()

@@ -8,6 +8,7 @@ import os
 import sys
 from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import click
@@ -17,8 +18,8 @@ from rich.markup import escape
 from bedplate.catalog.first_start import first_start
 from bedplate.catalog.keys import Keys
 from bedplate.compute import machine
-from bedplate.core.errors import UserError
 from bedplate.core.units import byte_count
+from bedplate.pipeline.code.load import find_project
 
 from .common import console, put_line
 from .platform import Standing, stand
@@ -62,9 +63,9 @@ def command(
         host=host, port=port, public=public_url, tls_cert=tls_cert, tls_key=tls_key
     )  # fmt: skip
     importlib.import_module(PLACE).check(place)
+    if serve:
+        find_project(Path.cwd(), asked.project)
     standing = stand(asked.project, asked.target, state=state, store=store)
-    if serve and standing.project is None:
-        raise UserError("there is nothing to serve", why="there is no project here", next="bedplate up, without --serve")
     begun = first_start(standing.catalog, standing.config.state, standing.clock.now(), standing.random_bits)
     child = None if no_due or standing.project is None else _due(asked, standing)
 

@@ -34,10 +34,9 @@ class Connection(Protocol):
 class Told:
     """An answer on its way to a client."""
 
-    __slots__ = ("connection", "digest", "taken")
+    __slots__ = ("connection", "taken")
 
-    def __init__(self, digest: str, connection: Connection) -> None:
-        self.digest = digest
+    def __init__(self, connection: Connection) -> None:
         self.connection = connection
         self.taken = False
 
@@ -51,14 +50,14 @@ class Memory:
     async def is_new(self, digest: str, connection: Connection | None) -> bool:
         """Whether this cannot be a retry: an equal request was answered, and its answer was taken. Notes the request as told here."""
         earlier = self._told.pop(digest, None)
+        if connection is not None:
+            connection.noted = self._told[digest] = Told(connection)
+            if len(self._told) > _MOST:
+                self._told.popitem(last=False)
         for _ in range(_LOOKS):
             if earlier is None or earlier.taken or not earlier.connection.is_open:
                 break
             await asyncio.sleep(_LOOK_S)
-        if connection is not None:
-            connection.noted = self._told[digest] = Told(digest, connection)
-            if len(self._told) > _MOST:
-                self._told.popitem(last=False)
         return earlier is not None and (earlier.taken or earlier.connection.is_open)
 
     def taken(self, connection: Connection) -> None:
