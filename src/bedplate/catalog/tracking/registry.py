@@ -105,7 +105,7 @@ class Registry:
         if name != new_name:
             self._refuse_ours(name, "renamed")
             taken = self.exists(new_name) or self._database.value("artifact_kind", name=new_name) not in (None, "model")
-            if taken or self._database.value("versions_there", artifact=new_name):
+            if taken or self._database.value("versions_there", name=new_name):
                 raise Refused(f"Registered Model (name={new_name}) already exists.", why="something has, or had, that name")
             self._rename(name, new_name, at_ms)
         return self.get(new_name)
