@@ -7,13 +7,20 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import psutil
 import pytest
-from up_site import API, Up, in_thread
+from up_site import API, Line, Up, in_thread
+
+from bedplate.interfaces.http.door.endpoint import MOST_OPEN
+from bedplate.interfaces.http.door.login import BACK
+from bedplate.interfaces.http.door.routes import served_under
+from bedplate.interfaces.http.up.table import ANSWERED, endpoints
 
 SEARCH = f"{API}/experiments/search"
 
@@ -222,3 +229,22 @@ def test_a_flood_of_large_bodies_is_held_off_and_others_are_answered(up: Up) -> 
     assert set(statuses) <= {400, 503, 0}
     assert slowest < 2
     assert process.memory_info().rss - before < 400 << 20
+
+
+def test_every_endpoint_is_closed_and_the_open_ones_are_in_the_docs(up: Up) -> None:
+    """Each row of the table, under each path that it has, by each method: nobody without a token is answered."""
+    table = endpoints()
+    with Line(up.url) as nobody:
+        for endpoint in table:
+            for path in served_under(endpoint.path):
+                plain = re.sub(r"\{[^}]*\}", "x", path)
+                for method in {endpoint.method, "GET", "HEAD", "POST", "DELETE"}:
+                    assert nobody.ask(method, plain).status == 401, (method, plain)
+    said = (Path(__file__).parents[2] / "docs" / "reference" / "up.md").read_text()
+    listed = set(re.findall(r"`(GET|POST) (/[a-z/]+)`", said.partition("## Open routes")[2].partition("\n## ")[0]))
+    closed = {("GET", "/metrics")}
+    opened = {(method, path) for method, path in listed - closed if up.nobody(method, path).status not in (401, 404)}
+    configured_only = {("GET", "/login/oidc"), ("GET", BACK)}
+    assert opened | configured_only == listed - closed
+    assert set(ANSWERED) <= opened
+    assert len(listed - closed) <= MOST_OPEN
