@@ -12,6 +12,7 @@ from bedplate.catalog.catalog import Catalog
 from bedplate.catalog.services import Service
 from bedplate.core.errors import NotFound, UserError
 from bedplate.core.records import Promotion, Record, Run, Version
+from bedplate.storage.client_models import refuse_opaque
 
 from .provenance import who
 from .wiring.graph import Graph
@@ -76,10 +77,11 @@ def aside(catalog: Catalog, head: Version) -> str:
 
 
 def promote(catalog: Catalog, ref: str, alias: str, reason: str, at: datetime) -> Promotion:
-    """Give `late@7` an alias by a person's word. Raises NotFound, and UserError for what is no model or names no version."""
+    """Give `late@7` an alias by a person's word. Raises NotFound, UserError for what is no model or no version, Refused for an opaque one."""
     version = catalog.artifacts.get(ref)
     if version.kind != "model":
         raise UserError(f"{version.ref} is a {version.kind}, not a model", next="bedplate status")
+    refuse_opaque(version, version.ref)
     if "@" not in ref:
         named = {number: alias for alias, number in catalog.models.aliases(version.artifact).items()}
         known = catalog.artifacts.versions(version.artifact)

@@ -35,7 +35,9 @@ def _head(facts: Facts) -> str:
         "Framework": facts.stored.flavour,
         "Class": described.get("class") or described.get("function", ""),
         "Trees": described.get("trees", ""),
-        "Origin": f"imported from {version.meta['file']}" if version.meta.get("origin") == "imported" else "",
+        "Origin": _origin(version.meta),
+        "Served": f"it cannot be served: {version.meta['cannot_serve']}" if version.meta.get("cannot_serve") else "",
+        "Instead": version.meta.get("instead", ""),
         "Digest": version.digest,
         "Size": show_bytes(version.size_bytes),
         "Made": f"{_day(version.created_at)} by `{facts.attempt.step}`, run {facts.run.id}, attempt {facts.attempt.id}",
@@ -44,6 +46,13 @@ def _head(facts: Facts) -> str:
     }
     said = f"\n\n{facts.description.strip()}" if facts.description.strip() else ""
     return f"# {version.ref}\n\nA model of the project {facts.run.project}{where}.{said}\n\n{_pairs(rows)}"
+
+
+def _origin(meta: Mapping[str, Any]) -> str:
+    """Where a version came from that the project did not make."""
+    if meta.get("origin") == "client":
+        return f"registered by a client as {meta.get('source', '')} ({', '.join(meta.get('flavours', [])) or 'no flavour'})"
+    return f"imported from {meta['file']}" if meta.get("origin") == "imported" else ""
 
 
 def _takes(facts: Facts) -> str:
