@@ -11,6 +11,7 @@ from typing import Any
 
 from bedplate.core.clock import Clock
 from bedplate.core.context import Noted
+from bedplate.core.digests import PREFIX
 from bedplate.core.records import Attempt, Event, Step, Version
 
 from .accounts import Accounts, Grants
@@ -29,7 +30,7 @@ from .runs import Runs, write_attempt, write_steps
 from .services import Services
 from .sources import Sources
 from .spending import Spending
-from .tracking.mirror import fill
+from .tracking.mirror import fill, is_due
 from .tracking.registry import fill_registered
 from .tracking.tracking import Tracking
 
@@ -63,11 +64,19 @@ class Catalog:
             database.close()
             raise
         catalog = cls(database)
-        if applied:
-            fill(database)
+        if applied or is_due(database):  # killed in the middle of it, it is taken up by the next
             fill_registered(database)
+            fill(database)
+        if applied:
             catalog.events.add(Event(kind="catalog.migrated", subject=f"schema {applied[-1]}", at=clock.now()))
         return catalog
+
+    def kept_files(self, before_ms: int = 0) -> set[str]:
+        """The digests of every file that the record names beside versions: what steps kept, and what clients sent.
+
+        Without those of owners deleted before `before_ms`. `gc` keeps their bytes, backups bring them along, `doctor` reads them.
+        """
+        return self.runs.kept_files() | {PREFIX + digest for digest in self.tracking.files.digests(before_ms)}
 
     def together(self, work: Callable[[], Result]) -> Result:
         """Do what `work` asks of this catalog as one transaction.

@@ -163,7 +163,7 @@ def _sizes(listed: Path, made: Backup, source: Bucket) -> dict[str, int]:
 def _read(catalog: Catalog, record: Path) -> tuple[int, list[Version], set[str]]:
     with record.open("wb") as file:
         rows = write_record(catalog.database, file)
-    return rows, catalog.artifacts.referenced(), catalog.runs.kept_files()
+    return rows, catalog.artifacts.referenced(), catalog.kept_files()
 
 
 def _copy_logs(source: Bucket, target: Bucket, tables: Iterable[str], there: dict[str, int]) -> int:

@@ -46,6 +46,7 @@ def examine(workspace: Workspace, *, deep: bool = False) -> tuple[Finding, ...]:
         _runs(workspace),
         _due(workspace),
         _bytes(workspace, deep),
+        _files(workspace) if deep else (),
         _accelerators(),
     )
     return tuple(finding for probe in probes for finding in probe)
@@ -145,6 +146,20 @@ def _bytes(workspace: Workspace, deep: bool) -> Iterator[Finding]:
     if not wrong:
         read = "read and their digests agree" if deep else "are all there (--deep reads them)"
         yield Finding(level="ok", area="bytes", what=f"{len(versions)} versions {read}")
+
+
+def _files(workspace: Workspace) -> Iterator[Finding]:
+    """Every file that the record names beside versions: what steps kept, and what clients sent."""
+    kept = sorted(workspace.catalog.kept_files())
+    wrong = 0
+    for digest in kept:
+        try:
+            workspace.store.check(digest)
+        except BedplateError as error:
+            wrong += 1
+            yield Finding(level="wrong", area="files", what=error.what, next="restore it from a backup")
+    if not wrong:
+        yield Finding(level="ok", area="files", what=f"{len(kept)} files beside versions read and their digests agree")
 
 
 def _accelerators() -> Iterator[Finding]:

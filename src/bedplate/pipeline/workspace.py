@@ -175,11 +175,17 @@ class Workspace:
         return compared(self.catalog, attempt, self.start(request_of(self.catalog, self.graph, attempt), emit))
 
     def gc(self, older: timedelta, *, dry_run: bool = False) -> GcReport:
-        """Collect bytes that nothing refers to and that are older than `older` and than every attempt that may still commit them."""
+        """Collect bytes that nothing refers to and that are older than `older` and than every attempt that may still commit them.
+
+        What clients deleted before that gives its files back.
+        """
         lease = timedelta(seconds=seconds(self.config["lease"]))
         begun = [attempt.started_at for attempt in self.catalog.runs.open_attempts()]
         older_than = min([self.clock.now() - max(older, 2 * lease), *begun])
-        return self.store.gc(self.catalog.artifacts.referenced(), older_than, dry_run, self.catalog.runs.kept_files())
+        before_ms = int(older_than.timestamp() * 1000)
+        if not dry_run:
+            self.catalog.together(lambda: self.catalog.tracking.files.forget(before_ms))
+        return self.store.gc(self.catalog.artifacts.referenced(), older_than, dry_run, self.catalog.kept_files(before_ms))
 
     def is_running(self, run: Run) -> bool:
         """Whether the controller of a run of this machine is alive."""

@@ -168,6 +168,11 @@ class RemoteStore(Store):
                 trim([self.root / place for place in TRAVELS], self.cache.most_bytes, {self.root / key})
         return super().blob(digest)
 
+    def check(self, digest: str) -> None:
+        (self.root / Blobs.relative(digest)).unlink(missing_ok=True)
+        self.blob(digest)
+        super().check(digest)
+
     def adopt(self, model: str, listing: Mapping[str, File], meta: Mapping[str, Any]) -> Draft:
         about = listing.get(client_models.FILE)
         if about is not None and about.size <= client_models.MOST_BYTES:

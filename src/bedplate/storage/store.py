@@ -199,6 +199,10 @@ class Store:
             raise gone(path)
         return path
 
+    def check(self, digest: str) -> None:
+        """Read a blob and compute its digest again. Raises CorruptError, or StoreError where it is gone."""
+        Blobs(self.root).check(digest)
+
     def adopt(self, model: str, listing: Mapping[str, File], meta: Mapping[str, Any]) -> Draft:
         """A model version of files that are in the store already (`receive`), as a client sent them; the catalog makes it visible."""
         shelf = self._shelf("model")

@@ -63,9 +63,14 @@ def mirror_noted(database: Database, attempt: Attempt, noted: Sequence[Noted]) -
         write_points(database, attempt.id, int(row[1]), points)
 
 
+def is_due(database: Database) -> bool:
+    """Whether an older state's runs are still to be mirrored."""
+    return bool(database.value("mirror_is_due"))
+
+
 def fill(database: Database) -> int:
     """Mirror the runs of an older state, each in a transaction of its own; how many. Nothing where it was done before."""
-    if not database.value("mirror_is_due"):
+    if not is_due(database):
         return 0
     waiting = [str(row[0]) for row in database.rows("runs_untracked")]
     for run in waiting:
