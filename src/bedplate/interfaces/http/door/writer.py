@@ -8,20 +8,22 @@ pays for another's mistake. Limits: at most `MOST` writes wait; a transaction ta
 
 from __future__ import annotations
 
+import queue
 import threading
 import time
-from collections import deque
 from collections.abc import Callable
 from typing import Any, Final, Protocol
 
 from bedplate.catalog.catalog import Catalog
-from bedplate.core.errors import WorldError
+from bedplate.core.errors import BusyError, CatalogError
 
 from .endpoint import Fault
 
 MOST: Final = 2000
 BATCH: Final = 256
 LONGEST_S: Final = 0.05
+AWAY: Final = (CatalogError, BusyError)
+"""The record itself cannot be had: no write is then tried alone, for each would wait for all of its patience."""
 
 
 class Write(Protocol):
@@ -38,6 +40,7 @@ class Write(Protocol):
 
 Ended = Callable[[Any, BaseException | None], None]
 """Hears, in the writer's thread, what became of a write: its answer once it is committed, or what it raised."""
+Waiting = tuple[Write, Ended]
 
 
 class Writer:
@@ -46,8 +49,9 @@ class Writer:
     def __init__(self, catalog: Catalog, *, most: int = MOST) -> None:
         self._catalog = catalog
         self._most = most
-        self._waiting: deque[tuple[Write, Ended]] = deque()
-        self._wakes = threading.Condition()
+        self._queue: queue.SimpleQueue[Waiting | None] = queue.SimpleQueue()
+        self._left: list[Waiting] = []
+        self._lock = threading.Lock()
         self._closing = False
         self._thread = threading.Thread(target=self._run, name="bedplate-writer", daemon=True)
         self.commits = 0
@@ -59,38 +63,40 @@ class Writer:
 
     def close(self) -> None:
         """Do what waits, then end."""
-        with self._wakes:
+        with self._lock:
             self._closing = True
-            self._wakes.notify()
+            self._queue.put(None)
         if self._thread.is_alive():
             self._thread.join()
 
     @property
     def waiting(self) -> int:
         """How many writes wait."""
-        return len(self._waiting)
+        return self._queue.qsize() + len(self._left)
 
     def submit(self, write: Write, ended: Ended) -> None:
         """Queue a write. Raises Fault where too many wait."""
-        with self._wakes:
+        if self._queue.qsize() >= self._most:
+            raise Fault("RESOURCE_EXHAUSTED", f"{self._most} writes wait already: send this again in a second", headers=RETRY)
+        with self._lock:
             if self._closing:
                 raise Fault("TEMPORARILY_UNAVAILABLE", "the server is stopping", headers=RETRY)
-            if len(self._waiting) >= self._most:
-                raise Fault("RESOURCE_EXHAUSTED", f"{self._most} writes wait already: send this again in a second", headers=RETRY)
-            self._waiting.append((write, ended))
-            self._wakes.notify()
+            self._queue.put((write, ended))
 
     def _run(self) -> None:
-        while True:
-            with self._wakes:
-                while not self._waiting and not self._closing:
-                    self._wakes.wait()
-                if not self._waiting:
-                    return
-                batch = [self._waiting.popleft() for _ in range(min(BATCH, len(self._waiting)))]
-            self._do(batch)
+        ends = False
+        while self._left or not ends:
+            batch, self._left = self._left, []
+            while not ends and len(batch) < BATCH and (not batch or not self._queue.empty()):
+                waiting = self._queue.get()
+                if waiting is None:
+                    ends = True
+                else:
+                    batch.append(waiting)
+            if batch:
+                self._do(batch)
 
-    def _do(self, batch: list[tuple[Write, Ended]]) -> None:
+    def _do(self, batch: list[Waiting]) -> None:
         done: list[tuple[Ended, Any, BaseException | None]] = []
 
         def work() -> None:
@@ -101,7 +107,7 @@ class Writer:
                     break
                 try:
                     write.ready(self._catalog)
-                except WorldError:
+                except AWAY:
                     raise
                 except Exception as error:  # a refusal, or a mistake of ours: the others go on
                     done.append((ended, None, error))
@@ -110,7 +116,7 @@ class Writer:
 
         try:
             self._catalog.together(work)
-        except WorldError as error:
+        except AWAY as error:
             done = [(ended, None, error) for _, ended in batch]
         except Exception as error:  # whatever one write raised undoes all; each is then done alone
             if len(batch) > 1:
@@ -121,9 +127,7 @@ class Writer:
         else:
             self.commits += 1
         self.written += len(done)
-        if len(done) < len(batch):
-            with self._wakes:
-                self._waiting.extendleft(reversed(batch[len(done) :]))
+        self._left = batch[len(done) :] + self._left
         for ended, answer, problem in done:
             ended(answer, problem)
 
