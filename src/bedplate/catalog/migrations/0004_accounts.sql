@@ -75,3 +75,4 @@ CREATE TABLE answers (
     answer TEXT NOT NULL,
     at_ms INTEGER NOT NULL
 ) STRICT;
+CREATE INDEX answers_by_time ON answers (at_ms);
