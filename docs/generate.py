@@ -347,8 +347,8 @@ def roles() -> str:
     """Every role, and every action with the roles that may do it."""
     intro = (
         "Who may do what. A role is granted on one experiment (a project is one) or registered model, or on everything; whoever makes one "
-        "is its maintainer. What an account has no role on is not there for it. A token does no more than its own role. What is in no row is "
-        "denied."
+        "is its maintainer. What an account has no role on is not there for it. A token does no more than its own role. What is in no "
+        "row is denied."
     )
     named = [(f"`{name}`", says) for name, says in ROLES.items()]
     parts = [table(("role", "what it does beside what those before it do"), named)]
