@@ -175,8 +175,9 @@ class Door:
 
     async def _take(self, scope: Scope, receive: Receive, headers: dict[bytes, bytes], route: Route, found: Found) -> Reply:
         """Answer what comes as bytes."""
-        need_plain(scope)
         endpoint = route.endpoint
+        if not endpoint.inflates:
+            need_plain(scope)
         asked = route.reader.query(scope["query_string"], found.values)
         desk = AtDesk(self._given, headers, scope, writes=endpoint.method != "GET")
         upload = Incoming(receive, _length(headers), endpoint.most_bytes or MOST_UPLOAD)

@@ -84,4 +84,6 @@ def _inflated(desk: Desk, body: bytes) -> bytes:
     return found
 
 
-ENDPOINTS: Final = (Endpoint("POST", "/v1/traces", Nothing, "trace.write", _on, _export, body="bytes", most_bytes=_MOST_BYTES),)
+ENDPOINTS: Final = (
+    Endpoint("POST", "/v1/traces", Nothing, "trace.write", _on, _export, body="bytes", most_bytes=_MOST_BYTES, inflates=True),
+)
