@@ -77,7 +77,7 @@ def aside(catalog: Catalog, head: Version) -> str:
 
 
 def promote(catalog: Catalog, ref: str, alias: str, reason: str, at: datetime) -> Promotion:
-    """Give `late@7` an alias by a person's word. Raises NotFound, UserError for what is no model or no version, Refused for an opaque one."""
+    """Give `late@7` an alias by a person's word. Raises NotFound, UserError for no model or no version, Refused for an opaque one."""
     version = catalog.artifacts.get(ref)
     if version.kind != "model":
         raise UserError(f"{version.ref} is a {version.kind}, not a model", next="bedplate status")

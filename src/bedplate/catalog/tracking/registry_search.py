@@ -112,6 +112,8 @@ def _holds(clause: Clause, columns: dict[str, str], number: str, values: Values)
     )
     if clause.comparator in ("IS NULL", "IS NOT NULL"):
         return f"{'NOT ' if clause.comparator == 'IS NULL' else ''}{found})"
+    if (clause.key, clause.comparator) == (PROMPT, "!="):  # as clients ask for models that are no prompts, most of which lack the tag
+        return f"NOT {found} AND t.value = {values.bind(str(clause.value))})"
     return f"{found} AND {compared('t.value', clause, values)})"
 
 
