@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import importlib
 import itertools
-import sys
-import types
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from mlflow_clients import Client
 from up_site import API, Answer, Line, Up, in_thread
 
 from bedplate.catalog.keys import Keys
@@ -128,37 +126,15 @@ def test_a_models_grants_follow_its_name_and_end_with_it(ann: Person, bob: Perso
     assert bob.ask("GET", f"{API}/registered-models/get?name={later}").status == 404
 
 
-def client(up: Up, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """MLflow's own client for users and permissions, without the server whose package it lies in."""
-    mlflow = pytest.importorskip("mlflow")
-    package = types.ModuleType("mlflow.server.auth")
-    package.__path__ = [str(Path(mlflow.__file__).parent / "server" / "auth")]
-    monkeypatch.setitem(sys.modules, "mlflow.server.auth", package)
-    monkeypatch.setenv("MLFLOW_TRACKING_TOKEN", up.token)
-    return importlib.import_module("mlflow.server.auth.client").AuthServiceClient(up.url)
-
-
-def test_mlflows_client_makes_users_and_shares(up: Up, experiment: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The client of either line: accounts, passwords, admins, permissions on experiments."""
-    spoken, name = client(up, monkeypatch), f"user{next(NAMES)}"
-    assert spoken.create_user(name, GOOD).username == name
-    assert spoken.get_user(name).is_admin is False
-    spoken.update_user_admin(name, True)
-    spoken.update_user_admin(name, False)
-    spoken.update_user_password(name, OTHER)
-    if hasattr(spoken, "create_experiment_permission"):
-        spoken.create_experiment_permission(experiment, name, "READ")
-        spoken.update_experiment_permission(experiment, name, "EDIT")
-        assert spoken.get_experiment_permission(experiment, name).permission == "EDIT"
-        spoken.delete_experiment_permission(experiment, name)
-    else:
-        spoken.grant_user_permission(name, "experiment", experiment, "EDIT")
-        found = spoken.get_user_permission(name, "experiment", experiment)
-        assert (found.allowed, found.permission) == (True, "EDIT")
-        spoken.revoke_user_permission(name, "experiment", experiment)
-    spoken.delete_user(name)
-    with pytest.raises(Exception, match="not found"):
-        spoken.get_user(name)
+def test_mlflows_client_makes_users_and_shares(up: Up, client: Client) -> None:
+    """The client of either line: accounts, passwords, admins, permissions; and what each of them may then not do."""
+    names = [f"{client.line}-{next(NAMES)}" for _ in range(2)]
+    assert client.says("sharing", up.url, up.token, *names) == {
+        "made": names, "again": "RESOURCE_ALREADY_EXISTS", "weak": "INVALID_PARAMETER_VALUE", "unseen": "RESOURCE_DOES_NOT_EXIST",
+        "no admin": "PERMISSION_DENIED", "twice": "RESOURCE_ALREADY_EXISTS", "read": "READ", "seen": 1.0,
+        "not changed": "PERMISSION_DENIED", "old password": "UNAUTHENTICATED", "new password": "done", "admin": True,
+        "gone": "RESOURCE_DOES_NOT_EXIST", "out": "UNAUTHENTICATED",
+    }  # fmt: skip
 
 
 def test_the_old_routes_of_permissions_answer_as_mlflows(up: Up, ann: Person, bob: Person, experiment: str) -> None:
