@@ -15,6 +15,7 @@ from bedplate.core.digests import PREFIX
 from bedplate.core.records import Attempt, Event, Step, Version
 
 from .accounts import Accounts, Grants
+from .answers import Answers
 from .artifacts import Artifacts
 from .audit import Audit
 from .commit import Commit, write_commit, write_skip
@@ -53,6 +54,7 @@ class Catalog:
         self.grants = Grants(database)
         self.credentials = Credentials(database)
         self.audit = Audit(database)
+        self.answers = Answers(database)
         self.tracking = Tracking(database)
 
     @classmethod

@@ -160,7 +160,7 @@ class Door:
             return reply
         digest, is_new = "", True
         if endpoint.repeats is not None and endpoint.repeats(asked):
-            said = headers.get(b"authorization", b"").decode("latin-1")
+            said = (headers.get(b"authorization", b"") + b"\n" + headers.get(b"cookie", b"")).decode("latin-1")
             digest = memory.digest_of(said, scope["method"], scope["path"], body)
             is_new = await self._memory.is_new(digest, scope.get("connection"))
         job = WriteJob(desk, endpoint, asked, digest, is_new)

@@ -16,7 +16,6 @@ from bedplate.security.decide import Actor, Grant, decide, resource_name
 from bedplate.security.permissions import PERMISSIONS, RANK
 from bedplate.storage.store import Store
 
-from . import memory
 from .asked import queried
 from .endpoint import NOBODY, OPEN, Endpoint, Fault, Hears, Kind, Limits, Reply, Resource, Tells, Upload, hears_nothing
 from .who import Who
@@ -270,14 +269,14 @@ class WriteJob:
         """Answer, or tell again what was answered to an equal request."""
         self.desk.emitted.clear()
         self.desk.noted.clear()
-        if self._digest and not self._is_new and (told := memory.earlier(catalog, self._digest, self.desk.now_ms)) is not None:
+        if self._digest and not self._is_new and (told := catalog.answers.find(self._digest, self.desk.now_ms)) is not None:
             return Reply(body=told, media_type=_JSON)
         reply = encoded(self._endpoint.answer(self.desk, self._asked))
         self.desk.hear(self._endpoint, self._asked, reply)
         if self._endpoint.action not in UNAUDITED:
             catalog.audit.add(self.desk.actor.name, self._endpoint.action, self._resource, self.desk.now, data=self.desk.noted)
         if self._digest and isinstance(reply.body, bytes):
-            memory.keep(catalog, self._digest, reply.body, self.desk.now_ms)
+            catalog.answers.keep(self._digest, reply.body, self.desk.now_ms)
         return reply
 
 

@@ -174,7 +174,6 @@ class Desk(Protocol):
     actor: Actor
     now: datetime
     now_ms: int
-    peer: str
 
     @property
     def peer(self) -> str:
@@ -243,8 +242,8 @@ class Endpoint(Record, frozen=True, kw_only=False):
 
     `action` is a row of the table of permissions, or OPEN. `body` 'bytes' is for uploads: what is asked comes from the path and the query,
     and the answer reads `desk.upload()` in a thread. `most_bytes` limits the body (0: the server's own limit). `repeats` says that an equal
-    request, whose answer the client never got, is answered as it was before: for what makes something new under an id of our own. `inflates`
-    says that the answer reads compressed bytes, within `most_bytes` of what they become.
+    request, whose answer the client never got, is answered as it was before: for what makes something new under an id of our own.
+    `inflates` says that the answer reads compressed bytes, within `most_bytes` of what they become.
     """
 
     method: Literal["GET", "POST", "PUT", "PATCH", "DELETE"]

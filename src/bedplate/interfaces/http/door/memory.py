@@ -1,6 +1,6 @@
 """Which answers were lost: a request that makes something new and is sent again gets the answer that its client never saw.
 
-The record keeps, for a minute, a digest of such a request with its answer, in the transaction that made it; so this holds over a restart.
+The record keeps, for a minute, a digest of such a request with its answer (`catalog/answers.py`); so this holds over a restart.
 An equal request is a retry unless the earlier answer was taken: its connection has brought another request since, or is open still (two
 clients that say the same at the same moment are two). Where it is open, it is given a tenth of a second to close.
 """
@@ -12,9 +12,6 @@ import hashlib
 from collections import OrderedDict
 from typing import Any, Final, Protocol
 
-from bedplate.catalog.catalog import Catalog
-
-KEPT_MS: Final = 60_000
 _MOST: Final = 4096
 _LOOKS: Final = 10
 _LOOK_S: Final = 0.01
@@ -67,19 +64,7 @@ class Memory:
         told.taken = True
 
 
-def digest_of(actor: str, method: str, path: str, body: bytes) -> str:
+def digest_of(credentials: str, method: str, path: str, body: bytes) -> str:
     """What tells a request from another one."""
-    head = f"{actor}\0{method}\0{path}\0".encode("utf-8", "surrogatepass")
+    head = f"{credentials}\0{method}\0{path}\0".encode("utf-8", "surrogatepass")
     return hashlib.sha256(head + body).hexdigest()
-
-
-def earlier(catalog: Catalog, digest: str, now_ms: int) -> bytes | None:
-    """The answer to an equal request of the last minute; within the writer's transaction."""
-    found = catalog.database.value("answer_of", digest=digest, since=now_ms - KEPT_MS)
-    return None if found is None else str(found).encode()
-
-
-def keep(catalog: Catalog, digest: str, answer: bytes, now_ms: int) -> None:
-    """Keep an answer for a minute, and let go of older ones; within the writer's transaction."""
-    catalog.database.run("answers_end", before=now_ms - KEPT_MS)
-    catalog.database.run("answer_put", digest=digest, answer=answer.decode(), at=now_ms)
