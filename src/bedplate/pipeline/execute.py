@@ -133,11 +133,20 @@ class Execution:
         context = self._context(task, notes)
         arguments = {wire.name: self._argument(task, wire, context) for wire in node.wires}
         work = Work(task=task, node=node, arguments=arguments, context=context, store=self.store, folder=self.loaded.file.parent)
-        values = self.handlers[node.declaration.decorator].call(work)
-        context.checkpoints.wait()
+        handler = self.handlers[node.declaration.decorator]
+        try:
+            return self._made(task, node, work, handler)
+        except Exception as error:
+            if (fault := handler.at_fault(work, error)) is not None:
+                raise fault from error
+            raise
+
+    def _made(self, task: Task, node: Node, work: Work, handler: Handler) -> tuple[Draft, ...]:
+        values = handler.call(work)
+        work.context.checkpoints.wait()
         for wire in node.wires:
             if wire.view == "samples":
-                _tell(context, wire.name, arguments[wire.name])
+                _tell(work.context, wire.name, work.arguments[wire.name])
         if task.rank:
             return ()  # rank 0 stores what all have made
         return tuple(self._save(task, node, work, artifact, value) for artifact, value in values.items())

@@ -32,10 +32,8 @@ def parted(url: str) -> tuple[dict[str, Any], str]:
         found = conninfo_to_dict(urlunsplit(parts._replace(scheme="postgresql", query=rest)))
     except (psycopg.Error, ValueError) as error:
         raise UserError(
-            "the setting catalog is not the address of a PostgreSQL database",
+            "this is not the address of a PostgreSQL database",
             why=str(error).strip().splitlines()[0],
             next="write postgresql://USER@HOST:5432/DATABASE?schema=NAME",
         ) from None
-    if not schema:
-        raise UserError("the setting catalog names an empty schema", why="?schema= needs a name", next="leave it out, or name one")
     return {**_OPTIONS, **{name: value for name, value in found.items() if value is not None}}, schema

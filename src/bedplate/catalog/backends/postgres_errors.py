@@ -35,7 +35,7 @@ def translated(error: psycopg.Error, location: str, *, closed: bool) -> Again | 
 
 def refused(error: psycopg.Error, location: str) -> Again | BedplateError:
     """An error of making a connection: a server that starts, stops or is full is asked again, as is one that answered before."""
-    said = str(error).strip().splitlines()[-1]
+    said = " ".join(str(error).split())
     for words, state in (("starting up", "57P03"), ("shutting down", "57P03"), ("recovery", "57P03"), ("too many", "53300"),
                          ("remaining connection slots", "53300")):  # fmt: skip
         if words in said:

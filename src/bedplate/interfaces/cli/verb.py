@@ -15,11 +15,12 @@ from typing import Any, NamedTuple
 import click
 
 from bedplate.assembly import Kept, OpenProject, open_project, open_record
-from bedplate.core.errors import UserError
+from bedplate.core.errors import BedplateError, UserError
 
 _NO_PATH = re.compile(r"[\s\[(]")
 """In SQL (`select a/b`) and in the name of a part (`raw[2026/01]`); a folder with a space in its name goes behind --project."""
 _PROJECT = "[FILE.py]"
+_TRY = "bedplate target test"
 
 
 class Asked(NamedTuple):
@@ -55,7 +56,11 @@ def verb(metavar: str = "", *, least: int = 0, most: int | None = None, places: 
             project, names = split(words[places:], project)
             names = words[:places] + names
             _count(names, metavar, least, most if metavar else 0)
-            return function(Asked(names, project, target, as_json), **options)
+            try:
+                return function(Asked(names, project, target, as_json), **options)
+            except BedplateError as error:
+                error.next = tried(error.next, target)
+                raise
 
         own = reversed(getattr(function, "__click_params__", []))
         words = click.Argument(["words"], nargs=-1, metavar=f"{metavar} {_PROJECT}".strip())
@@ -79,6 +84,11 @@ def split(words: tuple[str, ...], project: str | None) -> tuple[str | None, tupl
     if project is None and files:
         project = files[0]
     return project, tuple(word for word in words if word not in files)
+
+
+def tried(next: str, target: str) -> str:
+    """A next step that tries the target out, with the name of the target that was asked for; low rooms know only its addresses."""
+    return next.replace(_TRY, f"{_TRY} {target}") if target else next
 
 
 def typed() -> str:
