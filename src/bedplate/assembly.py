@@ -361,7 +361,8 @@ def execution(config: Config, loaded: Loaded, graph: Graph, stopping: Callable[[
     doors = open_doors(config)
     return Execution(
         loaded, graph, open_store(config, loaded=loaded), handlers(doors), clock=clock_of(config), stopping=stopping,
-        keep_checkpoints=int(config["checkpoints"]), opened=_opened(), stages_from_s=stages_from_s, list_source=doors.listed,
+        keep_checkpoints=int(config["checkpoints"]), opened=_opened(), state=config.state, stages_from_s=stages_from_s,
+        list_source=doors.listed,
     )  # fmt: skip
 
 

@@ -45,7 +45,7 @@ class Execution:
     """Runs tasks of one loaded project; one instance lives as long as its worker.
 
     Outcomes that took at least `stages_from_s` seconds are staged. `list_source` looks again at what a step has read; without it,
-    nobody does.
+    nobody does. What lies in `state` or in the store's own folder is no input of a step, whoever reads it.
     """
 
     def __init__(
@@ -59,6 +59,7 @@ class Execution:
         stopping: Callable[[], bool],
         keep_checkpoints: int,
         opened: Opened,
+        state: Path,
         stages_from_s: float = 0.0,
         list_source: ListSource | None = None,
     ) -> None:
@@ -70,6 +71,7 @@ class Execution:
         self.stopping = stopping
         self.keep_checkpoints = keep_checkpoints
         self.opened = opened
+        self.state = state
         self.stages_from_s = stages_from_s
         self._same = Same(loaded, graph, list_source)
         self._home, self._environ = Path.cwd(), dict(os.environb)
@@ -88,7 +90,7 @@ class Execution:
         with self._put_back():
             try:
                 self._same.before(task)
-                with self.opened.watching(self.store.root.parent, inputs):
+                with self.opened.watching((self.state, self.store.root), inputs):
                     drafts = self._call(task, notes)
                     notes.files = tuple(self._keep(noted) for noted in notes.files)
                 self._same.after(task)
