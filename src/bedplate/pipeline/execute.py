@@ -228,7 +228,14 @@ class Execution:
         if isinstance(error, MemoryError):
             return "memory", "the process ran out of memory", self._frames(error, node)
         text = "".join(traceback.format_exception_only(error)).strip()
+        if isinstance(error, FileNotFoundError) and self._kept(text):
+            return "world", f"what it read was deleted while it ran: {text}", ""
         return "code", text, self._frames(error, node)
+
+    def _kept(self, text: str) -> bool:
+        """Whether a message names a file of the store or of the cache tier, whose copies may go at any time; its path may be cut short."""
+        places = [self.store.root] if self.store.cache is None else [self.store.root, self.store.cache.folder]
+        return any(f"{place.parent.name}/{place.name}/" in text for place in places)
 
     def _frames(self, error: BaseException, node: Node | None) -> str:
         """The traceback from the project's own first frame on: what the user can act on.
