@@ -117,5 +117,5 @@ def _run(asked: Asked, sets: tuple[str, ...], *, fresh: bool, only: bool, betwee
         run = {"run": summary.run.id, "status": summary.run.status}
         put_line({"kind": "run.summary", **run, "failures": summary.failures, "checks_failed": failed_checks})
     else:
-        draw(console(), workspace, summary, failed_checks)
+        draw(console(), workspace, summary, failed_checks, asked.target)
     return exit_code(summary, failed_checks)

@@ -21,6 +21,10 @@ _NO_PATH = re.compile(r"[\s\[(]")
 """In SQL (`select a/b`) and in the name of a part (`raw[2026/01]`); a folder with a space in its name goes behind --project."""
 _PROJECT = "[FILE.py]"
 _TRY = "bedplate target test"
+_ABOUT = re.compile(
+    r"\bbedplate (run|plan|step|rerun|tune|cancel|why|status|show|diff|lineage|logs|sql|serve|promote|rollback|labels|watch|gc|doctor)\b"
+)
+"""Verbs that are about one target."""
 
 
 class Asked(NamedTuple):
@@ -87,8 +91,10 @@ def split(words: tuple[str, ...], project: str | None) -> tuple[str | None, tupl
 
 
 def tried(next: str, target: str) -> str:
-    """A next step that tries the target out, with the name of the target that was asked for; low rooms know only its addresses."""
-    return next.replace(_TRY, f"{_TRY} {target}") if target else next
+    """A next step as it is typed for the target that was asked for: low rooms know only its addresses."""
+    if not target or "--target" in next:
+        return next
+    return _ABOUT.sub(rf"\g<0> --target {target}", next.replace(_TRY, f"{_TRY} {target}"))
 
 
 def typed() -> str:
