@@ -16,7 +16,7 @@ from bedplate.storage.places import bucket_at, folder_at, objects_at
 
 from .common import console, put_json
 from .paths import near
-from .verb import Asked, verb
+from .verb import Asked, tried, verb
 
 
 @verb("DEST", least=1, most=1, places=1)
@@ -50,5 +50,5 @@ def restore(asked: Asked) -> int:
     else:
         out = console()
         out.print(f"{made.project} as of {made.at:%Y-%m-%d %H:%M:%S} UTC: {made.versions} versions, {made.objects} objects")
-        out.print("see that all is well: bedplate doctor --deep")
+        out.print(f"see that all is well: {tried('bedplate doctor --deep', asked.target)}")
     return 0

@@ -90,7 +90,8 @@ def loop(asked: Asked) -> int:
                     workspace = held.enter_context(_opened(asked, stop))
                 turn = _turn(workspace, asked)
                 waits_s = 0.0 if turn.ended else _patience(turn, workspace.clock.now(), look_s)
-                _quiet(asked, turn, first)
+                if first and not turn.ended:
+                    _quiet(asked, turn, workspace.clock.now())
                 trouble, first = "", bool(turn.ended)
                 busy = time.monotonic() if turn.ended else busy
             except (UserError, WorldError) as error:
@@ -158,7 +159,7 @@ def _turn(workspace: OpenProject, asked: Asked) -> Turn:
         _tell(asked, one)
     for ruling in turn.rulings:
         if ruling.action == "record":
-            _tell_ruling(asked, ruling)
+            _tell_ruling(asked, ruling, workspace.clock.now())
     sys.stdout.flush()
     return turn
 
@@ -167,24 +168,23 @@ def _tell(asked: Asked, one: Occurrence) -> None:
     if asked.as_json:
         put_line({**msgspec.to_builtins(one), "trigger": one.kind, "kind": "due.ended"})
     else:
-        console().print(f"{_MARKS[one.status]}  {one.step}: {escape(one.reason)}", soft_wrap=True)
+        console().print(f"[dim]{as_of(one.ended_at)}[/dim]  {_MARKS[one.status]}  {one.step}: {escape(one.reason)}", soft_wrap=True)
 
 
-def _tell_ruling(asked: Asked, ruling: Ruling) -> None:
+def _tell_ruling(asked: Asked, ruling: Ruling, now: datetime) -> None:
     if asked.as_json:
         put_line({"kind": "due.passed_over", "step": ruling.step, "trigger": ruling.kind, "status": ruling.status, "reason": ruling.reason})
     else:
-        console().print(f"{_MARKS[ruling.status]}  {ruling.step}: {escape(ruling.reason)}", soft_wrap=True)
+        console().print(f"[dim]{as_of(now)}[/dim]  {_MARKS[ruling.status]}  {ruling.step}: {escape(ruling.reason)}", soft_wrap=True)
 
 
-def _quiet(asked: Asked, turn: Turn, first: bool) -> None:
-    """When the loop begins to wait, say for what."""
-    if first and not turn.ended:
-        if asked.as_json:
-            put_line({"kind": "due.waits", "next": _next(turn)})
-        else:
-            console().print(f"nothing is due{_said_next(turn)}", soft_wrap=True)
-        sys.stdout.flush()
+def _quiet(asked: Asked, turn: Turn, now: datetime) -> None:
+    """Where the loop begins to wait, say for what."""
+    if asked.as_json:
+        put_line({"kind": "due.waits", "next": _next(turn)})
+    else:
+        console().print(f"[dim]{as_of(now)}[/dim]  nothing is due{_said_next(turn)}", soft_wrap=True)
+    sys.stdout.flush()
 
 
 def _trouble(asked: Asked, error: BedplateError) -> None:
