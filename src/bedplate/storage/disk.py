@@ -94,12 +94,13 @@ def make_folder(folder: Path) -> Path:
 
 
 def flush(path: Path) -> None:
-    """Have the file's bytes on the disk."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    """Have the file's bytes on the disk. Raises StoreError."""
+    with guard("flush", path):
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 flush_folder = flush
