@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from typing import Any
-from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
@@ -26,7 +26,7 @@ def parted(url: str) -> tuple[dict[str, Any], str]:
     parts = urlsplit(url)
     options = parse_qsl(parts.query, keep_blank_values=True)
     schema = next((value for name, value in options if name == "schema"), "bedplate")
-    rest = urlencode([(name, value) for name, value in options if name != "schema"])
+    rest = urlencode([(name, value) for name, value in options if name != "schema"], quote_via=quote)  # libpq reads no + as a space
     try:
         _ = parts.port
         found = conninfo_to_dict(urlunsplit(parts._replace(scheme="postgresql", query=rest)))
