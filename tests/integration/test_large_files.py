@@ -1,4 +1,4 @@
-"""Files that are larger than memory, and very many of them (F19): what is taken grows with their number a little, with their size not at all."""
+"""Files larger than memory, and very many of them (F19): memory grows with their number a little, with their size not at all."""
 
 from __future__ import annotations
 
