@@ -16,6 +16,7 @@ from pathlib import Path
 
 import measuring
 import report
+from catalog import CATALOG
 from drift import DRIFT
 from environments import HERE
 from features import FEATURES
@@ -30,7 +31,7 @@ from steps import STEPS
 from tables import TABLES
 from training import TRAINING
 
-MEASUREMENTS = (STEPS, STARTS, TABLES, SAMPLES, DRIFT, FEATURES, PLANNER, TRAINING)
+MEASUREMENTS = (STEPS, STARTS, TABLES, SAMPLES, DRIFT, FEATURES, CATALOG, PLANNER, TRAINING)
 
 
 def main() -> int:

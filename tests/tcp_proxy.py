@@ -13,13 +13,17 @@ import time
 from typing import Any
 
 _CONTEXT = multiprocessing.get_context("spawn")
+_STALLS = {"": 0, "up": 1, "down": 2, "both": 3}
 
 
 class TcpProxy:
-    """Forwards to a port. `delay_s` holds back every answer; the next `breaks` answers are cut off after `after` bytes of a connection."""
+    """Forwards to a port. `delay_s` holds back every answer; the next `breaks` answers are cut off after `after` bytes of a connection.
+
+    `stalls`: what is sent "up" to the server, "down" from it or "both" does not arrive until told otherwise, as in a parted network.
+    """
 
     def __init__(self, port: int) -> None:
-        self._told = _CONTEXT.Array("d", 4)
+        self._told = _CONTEXT.Array("d", 5)
         here, there = _CONTEXT.Pipe()
         self._process = _CONTEXT.Process(target=_serve, args=(port, self._told, there), daemon=True)
         self._process.start()
@@ -35,9 +39,10 @@ class TcpProxy:
         """How many answers were cut off."""
         return int(self._told[3])
 
-    def tell(self, *, delay_s: float = 0.0, breaks: int = 0, after: int = 0) -> None:
+    def tell(self, *, delay_s: float = 0.0, breaks: int = 0, after: int = 0, stalls: str = "") -> None:
         """Behave so from now on."""
         self._told[0], self._told[2] = delay_s, after
+        self._told[4] = _STALLS[stalls]
         self._told[1] = breaks
 
     def close(self) -> None:
@@ -52,13 +57,14 @@ def _serve(port: int, told: Any, ready: Any) -> None:
     while True:
         client, _ = listener.accept()
         server = socket.create_connection(("127.0.0.1", port))
-        threading.Thread(target=_upward, args=(client, server), daemon=True).start()
+        threading.Thread(target=_upward, args=(client, server, told), daemon=True).start()
         threading.Thread(target=_downward, args=(client, server, told), daemon=True).start()
 
 
-def _upward(client: socket.socket, server: socket.socket) -> None:
+def _upward(client: socket.socket, server: socket.socket, told: Any) -> None:
     with contextlib.suppress(OSError):
         while data := client.recv(65536):
+            _stalled(told, 1)
             server.sendall(data)
     with contextlib.suppress(OSError):
         server.shutdown(socket.SHUT_WR)
@@ -68,8 +74,9 @@ def _downward(client: socket.socket, server: socket.socket, told: Any) -> None:
     passed = 0
     with contextlib.suppress(OSError), client, server:
         while data := server.recv(65536):
-            delay_s, _, after, _ = told[:]
+            delay_s, _, after, _, _ = told[:]
             time.sleep(delay_s)
+            _stalled(told, 2)
             if _breaks(told, passed + len(data)):
                 client.sendall(data[: max(int(after) - passed, 0)])
                 client.shutdown(socket.SHUT_RDWR)  # wakes who still reads from it
@@ -77,6 +84,12 @@ def _downward(client: socket.socket, server: socket.socket, told: Any) -> None:
             client.sendall(data)
             passed += len(data)
         client.shutdown(socket.SHUT_RDWR)
+
+
+def _stalled(told: Any, direction: int) -> None:
+    """Wait while that direction is stalled."""
+    while int(told[4]) & direction:
+        time.sleep(0.01)
 
 
 def _breaks(told: Any, passed: int) -> bool:
