@@ -16,6 +16,7 @@ from pathlib import Path
 
 import measuring
 import report
+from catalog import CATALOG
 from drift import DRIFT
 from environments import HERE
 from features import FEATURES
@@ -31,7 +32,7 @@ from tables import TABLES
 from tracking import TRACKING
 from training import TRAINING
 
-MEASUREMENTS = (STEPS, STARTS, TABLES, SAMPLES, DRIFT, FEATURES, PLANNER, TRAINING, TRACKING)
+MEASUREMENTS = (STEPS, STARTS, TABLES, SAMPLES, DRIFT, FEATURES, CATALOG, PLANNER, TRAINING, TRACKING)
 
 
 def main() -> int:

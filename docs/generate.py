@@ -26,7 +26,7 @@ from bedplate.core.config import SETTINGS
 from bedplate.core.kinds import View
 from bedplate.core.project import Given
 from bedplate.core.records import Promotion, Record, Version
-from bedplate.core.sources import Source
+from bedplate.core.samples import Place, Reading, Sample
 from bedplate.interfaces.cli.verbs import VERBS
 from bedplate.pipeline.due.rules import Ruling
 from bedplate.pipeline.due.work import Turn
@@ -50,7 +50,7 @@ QUESTIONS = (bedplate.Train, bedplate.Finetune, bedplate.Serve, bedplate.Batch, 
 SIZED = (Sizing, Design, Binding, Breakdown, Simulated, Times, Estimate)
 BUILT = (bedplate.Model, bedplate.Check, bedplate.Workload, *QUESTIONS, *SIZED)
 """Classes that a project or a program makes itself or takes apart; of the others it is handed an instance."""
-INNER = ("bind", "is_running", "start")
+INNER = ("bind", "is_running", "read_with", "start")
 """Public for the house's own rooms, not for a project."""
 WORKSPACE = get_type_hints(bedplate.open)["return"]
 HELD, SUMMARY = get_type_hints(WORKSPACE.__getitem__)["return"], get_type_hints(WORKSPACE.run)["return"]
@@ -70,7 +70,17 @@ CALLS: tuple[tuple[str, str, tuple[Any, ...]], ...] = (
         "`random`, `deadline`, `checkpoints` and `stopping()`.",
         (bedplate.Context,),
     ),
-    ("Sources", "What an ingest reads through: `Files(pattern)`, `Package(name, pattern)`.", (Source, bedplate.Files)),
+    (
+        "Sources",
+        "What an ingest reads through: [add a source](../how-to/add-a-source.md).",
+        (bedplate.Files, bedplate.Http, bedplate.Sql, bedplate.Redis),
+    ),
+    (
+        "Samples and features",
+        "What a function receives that takes `Samples` or `Features`: "
+        "[many small files](../how-to/read-many-small-files.md), [features](../how-to/use-features.md).",
+        (bedplate.Samples, Sample, Reading, Place, bedplate.Features),
+    ),
     (
         "Defaults and keys",
         "What stands as a parameter's default, or after `each=`.",

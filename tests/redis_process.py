@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import shutil
+import signal
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -40,6 +41,11 @@ class RedisServer:
         words = [self._program, "--port", str(self.port), "--save", "", "--appendonly", "no", "--dir", self._folder, *options]
         self._process = process = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         wait_for(lambda: listens(self.port), "Redis", lambda: process.poll() is None)
+
+    def freeze(self) -> None:
+        """It takes connections and answers nobody."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
 
     def kill(self) -> None:
         if self._process is not None:

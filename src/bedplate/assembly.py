@@ -27,7 +27,7 @@ from .compute.executor import Executor, Handle
 from .core.clock import MACHINE, SystemClock, clock_of
 from .core.config import Config, resolve
 from .core.config import watts as read_watts
-from .core.errors import UserError
+from .core.errors import CorruptError, UserError
 from .core.extras import load
 from .core.kinds import Kind
 from .core.records import Outcome, Task
@@ -362,7 +362,8 @@ def execution(config: Config, loaded: Loaded, graph: Graph, stopping: Callable[[
     doors = open_doors(config)
     return Execution(
         loaded, graph, open_store(config, loaded=loaded), handlers(doors), clock=clock_of(config), stopping=stopping,
-        keep_checkpoints=int(config["checkpoints"]), opened=_opened(), stages_from_s=stages_from_s, list_source=doors.listed,
+        keep_checkpoints=int(config["checkpoints"]), opened=_opened(), state=config.state, stages_from_s=stages_from_s,
+        list_source=doors.listed,
     )  # fmt: skip
 
 
@@ -378,12 +379,15 @@ def _opened() -> Opened:
 
 
 def ask(catalog: Catalog, store: Store, query: str) -> Any:
-    """The warehouse's answer to a query, as a Polars frame; an empty query lists what can be asked."""
+    """The warehouse's answer to a query, as a Polars frame; an empty query lists what can be asked.
+
+    Where bytes cannot be read it is tried once more, with copies of a bucket's objects fetched again.
+    """
     module = importlib.import_module("bedplate.storage.backends.warehouse")
     if not query:
-        tables: dict[str, Any] = {"known": known(catalog, store)}
-        query = "SELECT * FROM known"
-    else:
-        tables = ask_tables(module.asked(query), catalog, store)
-    with module.Warehouse(tables) as warehouse:
-        return warehouse.frame(query)
+        return module.answer("SELECT * FROM known", {"known": known(catalog, store)})
+    names = module.asked(query)
+    try:
+        return module.answer(query, ask_tables(names, catalog, store))
+    except CorruptError:
+        return module.answer(query, ask_tables(names, catalog, store, anew=True))

@@ -144,7 +144,7 @@ def test_what_runs_code_or_fits_nothing_is_refused(made, tmp_path):
     (tmp_path / "bare.csv").write_text("town\nBern\n")
     shutil.copy(folder / "net.safetensors", tmp_path)
     cases = {
-        "evil.pkl": "read by no flavour", "evil.ubj": "not an XGBoost model", "evil.skops": "not a skops archive",
+        "evil.pkl": "no form of model that can be read", "evil.ubj": "not an XGBoost model", "evil.skops": "not a skops archive",
         "net.safetensors": "holds weights", "gone.onnx": "there is no file",
     }  # fmt: skip
     for file, said in cases.items():

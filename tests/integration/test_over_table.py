@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -114,7 +115,7 @@ def test_killed_three_times_it_answers_every_row_exactly_once(folder):
     assert score(folder) == 0
     assert len(calls(folder)) == len(called)
     assert len(project.catalog.artifacts.versions("worth_over_flats")) == 1
-    assert list((folder / ".bedplate" / "over").iterdir()) == []
+    assert list((folder / ".bedplate" / "over").glob("[!.]*")) == []
     above = {edge.upstream for edge in project.catalog.lineage("worth_over_flats").upstream}
     assert above >= {"cost@1", "flats@1"}
 
@@ -128,6 +129,18 @@ def test_another_model_is_another_table(folder, monkeypatch):
     found = Scoring(project, "worth", "flats", shard_rows=SHARD).run(lambda *_: None)
     assert found.refused == 2
     assert project.store.load(found.version, "polars")["prediction"][10] == 30.0
+
+
+def test_two_at_once_score_it_once(folder):
+    """The second waits, calls nothing and names the version that the first has made."""
+    project = bedplate.open(folder)
+    project.run("cost", settings={"cost.per_area": 5.0})
+    project.promote("cost@3")
+    before, versions = len(calls(folder)), len(project.catalog.artifacts.versions("worth_over_flats"))
+    with ThreadPoolExecutor(3) as pool:
+        assert list(pool.map(score, [folder] * 3)) == [0, 0, 0]
+    assert len(calls(folder)) == before + ROWS - 1
+    assert len(project.catalog.artifacts.versions("worth_over_flats")) == versions + 1
 
 
 def test_what_cannot_be_scored_is_said(folder):

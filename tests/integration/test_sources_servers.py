@@ -105,3 +105,12 @@ def test_hashes_and_texts_of_a_cache_are_rows_and_a_change_is_another_version(re
 def test_a_cache_that_is_away_is_the_worlds_fault(tmp_path: Path) -> None:
     with pytest.raises(WorldError, match="did not answer"):
         bound(Redis("redis://127.0.0.1:9/0"), tmp_path)
+
+
+def test_a_cache_that_came_back_empty_or_holds_no_text_is_told(redis_server: RedisServer, tmp_path: Path) -> None:
+    """Nothing that matches is no table without rows, which would take the head's place; bytes that are no text are named."""
+    with pytest.raises(UserError, match=r"no key at .* matches 'none:\*'"):
+        bound(Redis(redis_server.url, match="none:*"), tmp_path)
+    redis.Redis.from_url(redis_server.url).set(b"raw:1", b"\xff\xfe")
+    with pytest.raises(UserError, match=r"a key or value at .* is no text"):
+        bound(Redis(redis_server.url, match="raw:*"), tmp_path)

@@ -61,6 +61,18 @@ def tuned(folder: Path, *options: str) -> dict:
     return json.loads("\n".join(line for line in said.splitlines() if not line.startswith('{"kind"')))
 
 
+def test_a_trial_whose_metric_is_no_number_fails_alone(tmp_path):
+    """NaN of the defaults: the trial failed with what it said, the search goes on, and so does who takes it up again."""
+    folder = project(tmp_path)
+    (folder / "hills.py").write_text(
+        (folder / "hills.py").read_text().replace('metrics={"h": h}', 'metrics={"h": float("nan") if x == 1.5 else h}')
+    )
+    found = tuned(folder, "--maximise", "h", "--trials", "2")
+    assert [(trial["state"], trial["message"]) for trial in found["trials"]] == [("failed", "h is nan"), ("done", "")]
+    assert found["best"]["number"] == 1
+    assert len(tuned(folder, "--maximise", "h", "--trials", "3")["trials"]) == 3
+
+
 @pytest.mark.slow
 def test_killed_it_goes_on_with_every_trial_once_and_the_best_is_tuned(tmp_path):
     """SIGKILL in the middle: what was asked is run with the settings that it had, nothing is lost, and nothing is made twice."""

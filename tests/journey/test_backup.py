@@ -137,3 +137,21 @@ def test_where_a_backup_may_not_lie(person: Callable[..., Any], tmp_path: Path) 
     other.types("run")
     assert "would take their place" in other.types("backup", str(tmp_path / "kept"), code=5).stderr
     assert json.loads((tmp_path / "kept" / "backup.json").read_bytes())["record"] == made["record"]
+
+
+@pytest.mark.bad_input("a backup that is broken or not there")
+def test_a_backup_of_another_project_is_refused(person: Callable[..., Any], tmp_path: Path) -> None:
+    """By the name in the project file, which is read and not run; nothing is made here, and its own is restored after."""
+    someone, other = person("week"), person("week")
+    someone.ran()
+    someone.types("backup", str(tmp_path / "kept"))
+    file = next(other.folder.glob("*.py"))
+    own = file.read_text()
+    file.write_text("import nowhere_at_all\n" + own.replace('Project("week"', 'Project("month"', 1))
+    refused = other.types("restore", str(tmp_path / "kept"), code=5)
+    assert "is of project 'week'" in refused.stderr
+    assert "'month'" in refused.stderr
+    assert not (other.folder / ".bedplate").exists()
+    file.write_text(own)
+    other.types("restore", str(tmp_path / "kept"))
+    assert digests(other) == digests(someone)

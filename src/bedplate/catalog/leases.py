@@ -1,19 +1,24 @@
 """Leases: the right to write an artifact for a while, with a fencing number that grows with every holder.
 
 A holder gives signs of life; who finds a lease expired may take it and gets the next fence, and the late holder's commit is then
-refused. Fences are never given twice, also not after a release.
+refused. Fences are never given twice, also not after a release. A lease that reaches further than any does was given by a clock that was
+ahead: it is cut to what a lease lasts from now, in which a holder that lives gives a sign.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
+from typing import Final
 
 from bedplate.core.clock import iso
 from bedplate.core.records import Lease
 
 from .database import Database
 from .rows import lease_of
+
+_LONG_S: Final = 600.0
+"""What no lease lasts, unless it is asked for that long."""
 
 
 class Leases:
@@ -32,7 +37,9 @@ class Leases:
 
         def work() -> list[Lease] | None:
             kept = {name: self._lease(name) for name in names}
-            if any(lease is not None and lease.holder not in ("", holder) and lease.expires_at > now for lease in kept.values()):
+            held = [one for one in kept.values() if one is not None and one.holder not in ("", holder) and one.expires_at > now]
+            if held:
+                self._cut(held, now, ttl_s)
                 return None
             return [self._give(name, holder, _fence(kept[name], holder), now, ttl_s) for name in names]
 
@@ -78,6 +85,12 @@ class Leases:
     def _lease(self, name: str) -> Lease | None:
         row = self._database.one("lease_get", name=name)
         return None if row is None else lease_of(row)
+
+    def _cut(self, held: Iterable[Lease], now: datetime, ttl_s: float) -> None:
+        """Let those that a clock which was ahead has given end when one given now would."""
+        for lease in held:
+            if lease.expires_at - now > timedelta(seconds=max(ttl_s, _LONG_S)):
+                self._give(lease.name, lease.holder, lease.fence, now, ttl_s)
 
     def _give(self, name: str, holder: str, fence: int, now: datetime, ttl_s: float) -> Lease:
         until = now + timedelta(seconds=ttl_s)

@@ -14,6 +14,7 @@ from typing import Any
 
 import msgspec
 
+from . import addresses
 from .errors import UserError
 from .units import byte_count, dollars_per_hour, seconds
 from .workload import machines
@@ -86,11 +87,13 @@ SETTINGS = (
         "catalog",
         "sqlite:///{state}/catalog.db",
         "Where the record is kept: `sqlite:///FILE`, or `postgresql://USER@HOST/DATABASE?schema=NAME`.",
+        addresses.catalog,
     ),
     Setting(
         "store",
         "file://{state}/store",
         "Where bytes and tables are kept: `file://FOLDER`, or a bucket, `s3://BUCKET/FOLDER`, `gs://` or `az://`.",
+        addresses.store,
     ),
     Setting(
         "online",
@@ -185,7 +188,7 @@ def resolve(project_file: Path, file: Mapping[str, Any], environ: Mapping[str, s
     if target != "local" and target not in targets:
         raise UserError(
             f"no target '{target}' in bedplate.toml",
-            why=f"known targets: {', '.join(['local', *targets])}",
+            why=f"known targets: {', '.join(dict.fromkeys(['local', *targets]))}",
             next=f"write [target.{target}] in bedplate.toml, or take one of these",
         )
     names = [setting.name for setting in SETTINGS]
@@ -206,7 +209,7 @@ def resolve(project_file: Path, file: Mapping[str, Any], environ: Mapping[str, s
         try:
             setting.read(values[setting.name])
         except UserError as error:
-            raise UserError(f"the setting {setting.name}: {error.what}", why=error.why, next=error.next) from error
+            raise type(error)(f"the setting {setting.name}: {error.what}", why=error.why, next=error.next) from error
     shared = all(chosen.get(name) == home.get(name) for name in ("state", "catalog"))
     return Config(project_file, target, values, aside=target != own and shared)
 

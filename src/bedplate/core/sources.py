@@ -51,6 +51,10 @@ class Reader(Protocol):
         """Files as one lazy Polars frame. Raises UserError for a form that nobody reads and for files that are not what they end in."""
         ...
 
+    def broken(self, paths: Sequence[Path], error: Exception) -> UserError | None:
+        """Which of these files is why a frame raised `error`; None where none is. Reads them again."""
+        ...
+
     def fetch(self, source: Source, entries: Sequence[Entry]) -> list[Path]:
         """Entries that are far away as files of this machine, whole. Raises WorldError where they cannot be had or are others by now."""
         ...

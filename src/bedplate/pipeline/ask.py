@@ -13,18 +13,18 @@ from bedplate.storage.store import Store
 from .served import PREDICTIONS, log_name
 
 
-def tables(names: Iterable[str], catalog: Catalog, store: Store) -> dict[str, Any]:
+def tables(names: Iterable[str], catalog: Catalog, store: Store, *, anew: bool = False) -> dict[str, Any]:
     """Name -> what the warehouse takes, for the names that a query asks for and that exist here.
 
     A table artifact is its pinned version's files, any other artifact one row with its value; a service's name is what it predicted.
-    An artifact named like a table of the record hides it; `record.` is not needed otherwise.
+    An artifact named like a table of the record hides it; `record.` is not needed otherwise. With `anew`, copies are fetched again.
     """
     served = set(store.logged(PREDICTIONS))
     found: dict[str, Any] = {}
     for name in names:
         if (version := _version(catalog, name)) is not None:
-            found[name] = store.pinned(version) if version.kind == "table" else _row(version)
-        elif name in served and (files := store.log(log_name(PREDICTIONS, name)).files()):
+            found[name] = store.pinned(version, anew=anew) if version.kind == "table" else _row(version)
+        elif name in served and (files := store.log(log_name(PREDICTIONS, name)).files(anew=anew)):
             found[name] = files
         elif name in TABLES:
             found[name] = export(catalog.database, name)

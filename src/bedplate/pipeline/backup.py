@@ -94,11 +94,20 @@ def back_up(catalog: Catalog, store: Store, target: Bucket, project: str, at: da
     return made
 
 
-def restore(source: Bucket, open_database: Callable[[], Database], open_objects: Callable[[], Bucket]) -> Backup:
-    """Bring a backup onto an empty place. Raises NotFound, Refused where something is there, CorruptError."""
+def restore(source: Bucket, open_database: Callable[[], Database], open_objects: Callable[[], Bucket], project: str = "") -> Backup:
+    """Bring a backup onto an empty place. `project` is whose place it is, where that is known.
+
+    Raises NotFound, CorruptError, and Refused where something is there or the backup is of another project.
+    """
     made = _newest(source)
     if made is None:
         raise NotFound(f"there is no backup at {source.url}", why=f"it has no {MANIFEST}", next="bedplate backup DEST makes one")
+    if project and project != made.project:
+        raise Refused(
+            f"the backup at {source.url} is of project '{made.project}'",
+            why=f"the project here is '{project}', and could not use its record",
+            next=f"bedplate restore SRC --project FOLDER, with the folder of '{made.project}'",
+        )
     database = open_database()
     try:
         refuse_filled(database)

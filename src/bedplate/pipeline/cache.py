@@ -20,6 +20,7 @@ from bedplate.core.sources import Entry
 from .code.closure import files_of, step_code
 from .code.load import Loaded, stat_of
 from .code.packages import packages
+from .why import FEATURES
 from .wiring.graph import Graph, Node
 
 PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
@@ -41,7 +42,6 @@ class Keyer:
         own = self.own(node)
         return msgspec.structs.replace(
             own,
-            settings={**own.settings, **{f"features {name}": _keyed(given.spec) for name, given in inputs.items() if given.spec}},
             inputs={name: given.version.digest if given.version else "" for name, given in inputs.items()},
             versions={name: given.version.ref if given.version else "" for name, given in inputs.items()},
             sources={name: fingerprint(entries) for name, entries in sources.items()},
@@ -49,10 +49,11 @@ class Keyer:
         )
 
     def own(self, node: Node) -> KeyParts:
-        """The part of it that is known before anything runs: code, settings, packages, Python, kinds."""
+        """The part of it that is known before anything runs: code, settings, how features are looked up, packages, Python, kinds."""
+        looked_up = {f"{FEATURES}{name}": _keyed(spec) for name, (_, spec) in self._graph.views(node).items()}
         return KeyParts(
             code=self.code(node),
-            settings=self.settings(node),
+            settings={**self.settings(node), **looked_up},
             packages=self._packages[node.name],
             python=PYTHON,
             kinds={out.kind: KIND_SCHEMA[out.kind] for out in node.outputs},

@@ -45,7 +45,7 @@ class Execution:
     """Runs tasks of one loaded project; one instance lives as long as its worker.
 
     Outcomes that took at least `stages_from_s` seconds are staged. `list_source` looks again at what a step has read; without it,
-    nobody does.
+    nobody does. What lies in `state` or in the store's own folder is no input of a step, whoever reads it.
     """
 
     def __init__(
@@ -59,6 +59,7 @@ class Execution:
         stopping: Callable[[], bool],
         keep_checkpoints: int,
         opened: Opened,
+        state: Path,
         stages_from_s: float = 0.0,
         list_source: ListSource | None = None,
     ) -> None:
@@ -70,6 +71,7 @@ class Execution:
         self.stopping = stopping
         self.keep_checkpoints = keep_checkpoints
         self.opened = opened
+        self.state = state
         self.stages_from_s = stages_from_s
         self._same = Same(loaded, graph, list_source)
         self._home, self._environ = Path.cwd(), dict(os.environb)
@@ -88,7 +90,7 @@ class Execution:
         with self._put_back():
             try:
                 self._same.before(task)
-                with self.opened.watching(self.store.root.parent, inputs):
+                with self.opened.watching((self.state, self.store.root), inputs):
                     drafts = self._call(task, notes)
                     notes.files = tuple(self._keep(noted) for noted in notes.files)
                 self._same.after(task)
@@ -133,11 +135,20 @@ class Execution:
         context = self._context(task, notes)
         arguments = {wire.name: self._argument(task, wire, context) for wire in node.wires}
         work = Work(task=task, node=node, arguments=arguments, context=context, store=self.store, folder=self.loaded.file.parent)
-        values = self.handlers[node.declaration.decorator].call(work)
-        context.checkpoints.wait()
+        handler = self.handlers[node.declaration.decorator]
+        try:
+            return self._made(task, node, work, handler)
+        except Exception as error:
+            if (fault := handler.at_fault(work, error)) is not None:
+                raise fault from error
+            raise
+
+    def _made(self, task: Task, node: Node, work: Work, handler: Handler) -> tuple[Draft, ...]:
+        values = handler.call(work)
+        work.context.checkpoints.wait()
         for wire in node.wires:
             if wire.view == "samples":
-                _tell(context, wire.name, arguments[wire.name])
+                _tell(work.context, wire.name, work.arguments[wire.name])
         if task.rank:
             return ()  # rank 0 stores what all have made
         return tuple(self._save(task, node, work, artifact, value) for artifact, value in values.items())
@@ -217,7 +228,14 @@ class Execution:
         if isinstance(error, MemoryError):
             return "memory", "the process ran out of memory", self._frames(error, node)
         text = "".join(traceback.format_exception_only(error)).strip()
+        if isinstance(error, FileNotFoundError) and self._kept(text):
+            return "world", f"what it read was deleted while it ran: {text}", ""
         return "code", text, self._frames(error, node)
+
+    def _kept(self, text: str) -> bool:
+        """Whether a message names a file of the store or of the cache tier, whose copies may go at any time; its path may be cut short."""
+        places = [self.store.root] if self.store.cache is None else [self.store.root, self.store.cache.folder]
+        return any(f"{place.parent.name}/{place.name}/" in text for place in places)
 
     def _frames(self, error: BaseException, node: Node | None) -> str:
         """The traceback from the project's own first frame on: what the user can act on.

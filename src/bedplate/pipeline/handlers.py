@@ -57,6 +57,10 @@ class Handler(Protocol):
         """Call the function; returns artifact name -> value. Raises UserError for a wrong result."""
         ...
 
+    def at_fault(self, work: Work, error: Exception) -> UserError | None:
+        """What the function was given that is why it, or the saving of what it returned, raised `error`; None where nothing is."""
+        ...
+
     def conclude(self, node: Node, drafts: Sequence[Draft], inputs: Mapping[str, Input], attempt: str, at: datetime) -> Conclusion:
         """What follows from the drafts: a check's verdict. Pure."""
         ...
@@ -165,6 +169,10 @@ class Call:
     def call(self, work: Work) -> dict[str, Any]:
         """Call the declared function with its arguments."""
         return results(work.node, work.node.declaration.function(**work.arguments))
+
+    def at_fault(self, work: Work, error: Exception) -> UserError | None:
+        """Nothing is."""
+        return None
 
     def conclude(self, node: Node, drafts: Sequence[Draft], inputs: Mapping[str, Input], attempt: str, at: datetime) -> Conclusion:
         """Nothing follows."""

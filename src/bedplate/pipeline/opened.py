@@ -41,10 +41,10 @@ class Opened:
         sys.addaudithook(self._hook)
 
     @contextmanager
-    def watching(self, state: Path, inputs: Iterable[str]) -> Iterator[None]:
-        """Collect files that are read outside the state folder, the installation and the given inputs."""
+    def watching(self, own: Iterable[Path], inputs: Iterable[str]) -> Iterator[None]:
+        """Collect files that are read outside bedplate's `own` folders, the installation and the given inputs."""
         self._found, self._imported, self.moved = {}, {}, False
-        self._folders = (*_QUIET, f"{state}{os.sep}")
+        self._folders = (*_QUIET, *(f"{folder}{os.sep}" for folder in own))
         self._inputs = frozenset(inputs)
         self._watching = True
         try:

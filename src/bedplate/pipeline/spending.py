@@ -107,7 +107,7 @@ class Purse:
         if why:
             now = self._clock.now()
             self._catalog.events.add(Event(kind=STOPPED, subject=self._spender, at=now, data={"why": why}))
-        return f"the budget of {self._project.name} is spent: {why}" if why else ""
+        return f"the budget of {self._project.name} allows no more: {why}" if why else ""
 
     def close(self) -> None:
         """Nothing more is spent."""

@@ -73,7 +73,7 @@ def aside(catalog: Catalog, head: Version) -> str:
         return ""
     if head.number in catalog.models.barred(head.artifact):
         return f"{head.ref} is barred: it was rolled back from, and no check promotes it; bedplate promote {head.ref} frees it"
-    return f"{head.ref} is newer and has no alias: bedplate show {head.ref} says what its checks said"
+    return f"{head.ref} is the head and has no alias: bedplate show {head.ref} says what its checks said"
 
 
 def promote(catalog: Catalog, ref: str, alias: str, reason: str, at: datetime) -> Promotion:

@@ -11,6 +11,7 @@ import msgspec
 from bedplate.catalog.catalog import Catalog
 from bedplate.compute.executor import Executor, Job
 from bedplate.core.clock import Clock
+from bedplate.core.digests import of_json
 from bedplate.core.ids import new_id
 from bedplate.core.records import Attempt, Forecast, Lease, Record, Run, Task
 from bedplate.storage.store import Store
@@ -135,7 +136,7 @@ class Starter:
         )
         job = Job(
             id=attempt.id, payload=msgspec.json.encode(task), needs=needs, log=self._site.logs / attempt.log, name=decision.name,
-            secrets=known_secrets(doing.node),
+            secrets=known_secrets(doing.node), fingerprint=of_json([self._stamp, sorted(task.files.items())]),
         )  # fmt: skip
         self._site.executor.start(job)
 

@@ -6,15 +6,18 @@ Pure: two KeyParts in, reasons out. Without a difference there is no reason.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
-from bedplate.core.digests import short
+from bedplate.core.digests import canonical, short
 from bedplate.core.records import KeyParts, Part, Record
 from bedplate.core.sources import Entry
 
 What = Literal["code", "input", "source", "setting", "package", "python", "kind", "first", "bytes", "forced", "same"]
 Entries = Mapping[str, tuple[Sequence[Entry], Sequence[Entry]]]
 """Source parameter -> its entries now and before."""
+
+FEATURES: Final = "features "
+"""What the name of a view of features begins with among the settings of a key."""
 
 _MOST = 3
 
@@ -63,7 +66,7 @@ def _reasons(now: KeyParts, before: KeyParts, entries: Entries) -> Iterator[Reas
     for name, new, old in _changed(now.sources, before.sources):
         yield Reason(what="source", text=_source(name, new, old, entries))
     for name, new, old in _changed(now.settings, before.settings):
-        yield Reason(what="setting", text=f"setting {name}: {_value(old)} -> {_value(new)}")
+        yield Reason(what="setting", text=_setting(name, new, old))
     for name, new, old in _changed(now.packages, before.packages):
         yield Reason(what="package", text=f"package {name}: {old or 'not used'} -> {new or 'not used'}")
     if now.python != before.python:
@@ -89,7 +92,7 @@ def _code(now: Sequence[Part], before: Sequence[Part]) -> Iterator[Reason]:
 
 def _changed(now: Mapping[str, Any], before: Mapping[str, Any]) -> Iterator[tuple[str, Any, Any]]:
     for name in sorted({*now, *before}):
-        if now.get(name) != before.get(name):
+        if canonical(now.get(name)) != canonical(before.get(name)):  # as the key sees it: a tuple comes back from the record as a list
             yield name, now.get(name), before.get(name)
 
 
@@ -116,6 +119,13 @@ def _input(name: str, new: str | None, old: str | None, to: str, before: str) ->
     if to == before:
         return f"input {name}: {to or 'absent'} has other content ({short(old) or 'none'} -> {short(new) or 'none'})"
     return f"input {name}: {before or 'absent'} -> {to or 'absent'}"
+
+
+def _setting(name: str, new: Any, old: Any) -> str:
+    if not name.startswith(FEATURES):
+        return f"setting {name}: {_value(old)} -> {_value(new)}"
+    told = (f"{field} {_value(then)} -> {_value(now)}" for field, now, then in _changed(new or {}, old or {}))
+    return f"how {name.removeprefix(FEATURES)} is looked up: {', '.join(told)}"
 
 
 def _source(name: str, new: str | None, old: str | None, entries: Entries) -> str:

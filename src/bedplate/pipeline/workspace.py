@@ -40,6 +40,7 @@ from .run import Runner
 from .spending import Purse, paying, within_budget
 from .standing import Status
 from .starting import Said, Site, Starter
+from .warm import Warm
 from .why import AGAIN, DUE, FORCED
 from .wiring.graph import Graph, Node
 
@@ -96,6 +97,7 @@ class Workspace:
         self.store = parts.store
         self.clock = parts.clock
         self._runner: Runner | None = None
+        self.warm = Warm(lambda: self.parts.executor(lambda: self._runner is not None and self._runner.stopping))
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.graph.project_name!r}, target={self.config.target!r})"
@@ -200,41 +202,43 @@ class Workspace:
         planned = plan(self.catalog, self.graph, decider, names, self.parts.expect) if price > 0 else ()
         low = within_budget(self.parts.loaded.project, planned, price, self.catalog, self.clock.now())
         committer = self.recover()
-        executor = self.parts.executor(lambda: self._runner is not None and self._runner.stopping)
-        site = Site(
-            catalog=self.catalog,
-            store=self.store,
-            executor=executor,
-            clock=self.clock,
-            random_bits=self.parts.random_bits,
-            emit=emit or _unheard,
-            logs=self.config.state / "logs",
-            lease_s=seconds(self.config["lease"]),
-            price_per_hour=price,
-            expect=self.parts.expect,
-        )
         now = self.clock.now()
         owner.take(self.catalog, self.graph.project_name, self.config.project_file, now)
         run_id = new_id("r", now, self.parts.random_bits)
         run = begun(run_id, request, self.graph.project_name, self.config, now, self.parts.process_started)
-        starter = Starter(site, self.graph, run, self.parts.loaded, self._is_dead)
-        runner = Runner(site, self.graph, decider, committer, starter, run)
         purse = self._purse(run_id) if any(one.action in ("run", "maybe") for one in planned) else None
-        try:
-            with paying(purse, low, runner.stop_once):
-                self._runner = runner
-                summary = runner.run(names)
-            self.parts.tell(run_id)
-            return summary
-        finally:
-            self._runner = None
-            executor.close()
+        with self.warm.executor() as executor:
+            site = self._site(executor, emit or _unheard, price)
+            starter = Starter(site, self.graph, run, self.parts.loaded, self._is_dead)
+            runner = Runner(site, self.graph, decider, committer, starter, run)
+            try:
+                with paying(purse, low, runner.stop_once):
+                    self._runner = runner
+                    summary = runner.run(names)
+                self.parts.tell(run_id)
+                return summary
+            finally:
+                self._runner = None
 
     def recover(self) -> Committer:
         """Adopt or give up what processes that died have left; gives what commits from here on."""
         committer = Committer(self.catalog, self.store, self.parts.handlers, self.clock)
         Recovery(self.catalog, self.store, committer, self.graph, self.clock, self.parts.process_started).recover()
         return committer
+
+    def _site(self, executor: Executor, emit: Callable[[Said], None], price: float) -> Site:
+        return Site(
+            catalog=self.catalog,
+            store=self.store,
+            executor=executor,
+            clock=self.clock,
+            random_bits=self.parts.random_bits,
+            emit=emit,
+            logs=self.config.state / "logs",
+            lease_s=seconds(self.config["lease"]),
+            price_per_hour=price,
+            expect=self.parts.expect,
+        )
 
     def _purse(self, spender: str) -> Purse | None:
         """What a spender may spend of the project's budget; None where there is none, or time on this target costs nothing."""

@@ -15,8 +15,9 @@ before. What `write` captures is the caller's matter: state that the training lo
 A checkpoint is read as it was written or not at all: one with a file that is gone, cut or changed is passed over, which is said on the
 step's log, and the one before it counts.
 
-A write that failed is raised by the next `save`, `latest` or `wait`, once. Limit: one process writes a key at a time (the step's lease
-sees to it).
+A disk that is full or broken ends no training: older checkpoints make room, but never the newest; what finds none even so is not kept,
+which is said on the step's log, and the loop goes on. Whatever else `write` raises comes with the next `save`, `latest` or `wait`, once.
+Limit: one process writes a key at a time (the step's lease sees to it).
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ from pathlib import Path
 import msgspec
 
 from bedplate.core import digests
-from bedplate.core.errors import UserError
+from bedplate.core.errors import StoreError, UserError
 
 from . import disk
 
@@ -59,7 +60,7 @@ class FolderCheckpoints:
             raise UserError(f"a checkpoint at step {at_step}", why="training steps count from 0")
         self.wait()
         self._writer = self._writer or ThreadPoolExecutor(1, thread_name_prefix="checkpoint")
-        self._pending = self._writer.submit(self._put, at_step, write)
+        self._pending = self._writer.submit(self._try, at_step, write)
 
     def latest(self) -> tuple[int, Path] | None:
         """The newest whole checkpoint and its training step; None where there is none. Waits for the one being written."""
@@ -76,7 +77,7 @@ class FolderCheckpoints:
         return whole[-1][0] if whole else None
 
     def wait(self) -> None:
-        """Until everything saved is on disk. Raises what a write raised; StoreError for the disk's own errors."""
+        """Until everything saved is on disk, or was given up for want of room. Raises what a write raised."""
         pending, self._pending = self._pending, None
         if pending is not None:
             pending.result()
@@ -89,6 +90,24 @@ class FolderCheckpoints:
         for *_, path in self._whole():
             self._discard(path)
         shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _try(self, at_step: int, write: Callable[[Path], None]) -> None:
+        """Put it; where the disk does not take it, once more with the room of all but the newest."""
+        try:
+            try:
+                self._put(at_step, write)
+            except StoreError as error:
+                older = self._whole()[:-1] if disk.is_full(error.__cause__) else []
+                if not older:
+                    raise
+                with disk.guard("write", self.folder):
+                    for *_, path in older:
+                        self._discard(path)
+                self._put(at_step, write)
+        except StoreError as error:
+            print(
+                f"the checkpoint of step {at_step} is not kept: {error.what} ({error.why}); training goes on", file=sys.stderr, flush=True
+            )
 
     def _put(self, at_step: int, write: Callable[[Path], None]) -> None:
         disk.make_folder(self.folder)

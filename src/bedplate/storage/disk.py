@@ -37,7 +37,7 @@ def guard(doing: str, path: Path) -> Iterator[None]:
 def store_error(error: Exception, doing: str, path: Path | str) -> StoreError:
     """One clear message for what the disk, or a library that met it, said."""
     code, text = getattr(error, "errno", None), str(error)
-    if code in _FULL or "No space left" in text or "File too large" in text or "quota exceeded" in text:
+    if is_full(error):
         return StoreError(
             f"cannot {doing} {path}: the disk is full",
             why="what was committed before is whole; this write left nothing behind",
@@ -46,6 +46,13 @@ def store_error(error: Exception, doing: str, path: Path | str) -> StoreError:
     if code in _DENIED or "Read-only file system" in text or "Permission denied" in text:
         return StoreError(f"cannot {doing} {path}: it may not be written here", why=text, next="check who owns the folder, or set `store`")
     return StoreError(f"cannot {doing} {path}", why=text, next="bedplate doctor")
+
+
+def is_full(error: BaseException | None) -> bool:
+    """Whether it says that there is no room left."""
+    return getattr(error, "errno", None) in _FULL or any(
+        word in str(error) for word in ("No space left", "File too large", "quota exceeded")
+    )
 
 
 def is_disk_error(error: Exception) -> bool:
@@ -87,12 +94,13 @@ def make_folder(folder: Path) -> Path:
 
 
 def flush(path: Path) -> None:
-    """Have the file's bytes on the disk."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    """Have the file's bytes on the disk. Raises StoreError."""
+    with guard("flush", path):
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 flush_folder = flush

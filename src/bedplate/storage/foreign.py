@@ -42,7 +42,9 @@ def model_of(asked: Foreign, example: Any) -> Model:
     name = ENDINGS.get(path.suffix.lower())
     if name is None:
         why = "a pickle runs code when it is loaded" if path.suffix.lower() in _PICKLES else f"known endings: {', '.join(ENDINGS)}"
-        raise UserError(f"{path.name} is read by no flavour", why=why, next="save it in its framework's own open format, or as ONNX")
+        raise UserError(
+            f"{path.name} is no form of model that can be read", why=why, next="save it in its framework's own open format, or as ONNX"
+        )
     reader: Any = flavours.find(name)
     return Model(reader.opened(asked), flavour=name, example=example, arguments=asked.arguments)
 

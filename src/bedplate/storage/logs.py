@@ -36,9 +36,9 @@ class Log:
         added: int = self._backend().append(rows)
         return added
 
-    def files(self) -> list[Path]:
-        """The Parquet files of the log as it is now; empty before the first append."""
-        found: list[Path] = self._backend().files()
+    def files(self, *, anew: bool = False) -> list[Path]:
+        """The Parquet files of the log as it is now, copies fetched now where `anew`; empty before the first append."""
+        found: list[Path] = self._backend().files(anew=anew)
         return found
 
     def scan(self, names: Iterable[str] | None = None) -> Any:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from bedplate.core import digests
+from bedplate.core import addresses, digests
 from bedplate.core.errors import UserError
 from bedplate.core.extras import load
 
 from .bucket import Bucket
 from .folder_bucket import FolderBucket
 
-BUCKETS = ("s3", "gs", "az", "hdfs")
 _COPIES = "copies"
 
 
@@ -22,12 +21,9 @@ def folder_at(url: str) -> Path:
 
 def bucket_at(url: str, *, proves: bool = True) -> Bucket | None:
     """The bucket at an address; None for a folder. Raises UserError, Refused for a place that cannot hold a lake."""
-    scheme, separator, _ = url.partition("://")
-    if separator and scheme == "file":
+    scheme = addresses.store(url).partition("://")[0]
+    if scheme == "file":
         return None
-    if not separator or scheme not in BUCKETS:
-        known = ", ".join(f"{one}://" for one in ("file", *BUCKETS[:-1]))
-        raise UserError("the setting store names no known place", why=f"known: {known}", next="see docs/reference/settings.md")
     bucket: Bucket = load("bedplate.storage.backends.objects", f"a store at {scheme}://", "s3").open_bucket(url, proves=proves)
     return bucket
 

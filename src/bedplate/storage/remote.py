@@ -131,9 +131,9 @@ class RemoteStore(Store):
         self._bucket.delete(shed)
         return shed
 
-    def files(self, version: Version) -> list[Path]:
+    def files(self, version: Version, *, anew: bool = False) -> list[Path]:
         found = super().files(version)
-        self._bring(version)
+        self._bring(version, anew=anew)
         return found
 
     def stage(self, outcome: Outcome) -> None:

@@ -140,13 +140,16 @@ class Store:
                     shed.append(place)
         return shed
 
-    def files(self, version: Version) -> list[Path]:
-        """The Parquet files of a table version, in stored order. Raises UserError for another kind."""
+    def files(self, version: Version, *, anew: bool = False) -> list[Path]:
+        """The Parquet files of a table version, in stored order; with `anew`, what is only a copy is fetched now.
+
+        Raises UserError for another kind.
+        """
         return self._tables(version.kind, version.ref).files(version)
 
-    def pinned(self, version: Version) -> Pinned:
-        """A table version's files and types, for DuckDB and other readers. Raises UserError for another kind."""
-        return Pinned(paths=tuple(self.files(version)), schema=version.schema)
+    def pinned(self, version: Version, *, anew: bool = False) -> Pinned:
+        """A table version's files and types, for DuckDB and other readers; see `files`."""
+        return Pinned(paths=tuple(self.files(version, anew=anew)), schema=version.schema)
 
     def restore(self, artifact: str, pinned: Version | None, attempt: str) -> bool:
         """Undo a table commit that the catalog never learnt of: whether there was one.

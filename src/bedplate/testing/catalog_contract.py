@@ -296,6 +296,20 @@ class CatalogContract(DueContract, ABC):
         assert third is not None
         assert third.fence == 3
 
+    def test_a_lease_of_a_clock_that_was_ahead_does_not_outlast_it(self, catalog: Catalog, clock: ManualClock) -> None:
+        """Its holder died when the clock was a year ahead: who asks gets it after what a lease lasts; a holder that lives keeps it."""
+        take, renew = catalog.leases.acquire, catalog.leases.renew
+        ahead = clock.now() + timedelta(days=365)
+        dead, alive = take("late", "r-1", ahead, 10), take("early", "r-1", ahead, 10)
+        assert dead is not None
+        assert alive is not None
+        assert (take("late", "r-2", clock.now(), 10), take("early", "r-2", clock.now(), 10)) == (None, None)
+        assert len(renew([alive], clock.forward(9), 10)) == 1
+        second = take("late", "r-2", clock.forward(2), 10)
+        assert second is not None
+        assert (second.holder, second.fence) == ("r-2", dead.fence + 1)
+        assert take("early", "r-2", clock.now(), 10) is None
+
     def test_several_leases_are_had_all_or_none(self, catalog: Catalog, clock: ManualClock) -> None:
         """A step that makes two artifacts never holds only one."""
         catalog.leases.acquire("b", "other", clock.now(), 10)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import sys
 import textwrap
@@ -331,7 +332,6 @@ def test_plan_before_the_first_run_says_that_all_will_run_and_nothing_of_time(ty
 
 
 def test_a_project_is_named_before_or_behind(ran: Types, tmp_path: Path) -> None:
-    first = ran("why", "line", "small.py")
-    assert first[0] == 0
-    assert ran("why", "small.py", "line") == first
-    assert ran("why", "line", "--project", str(tmp_path)) == first
+    asked = (("line", "small.py"), ("small.py", "line"), ("line", "--project", str(tmp_path)))
+    answers = {(code, re.sub(r"\d+ s ago", "N s ago", out), err) for code, out, err in (ran("why", *words) for words in asked)}
+    assert [code for code, _, _ in answers] == [0]  # one answer for all three

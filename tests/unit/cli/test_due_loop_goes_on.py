@@ -40,6 +40,7 @@ class Project:
         return SimpleNamespace(
             parts=SimpleNamespace(loaded=loaded), config={"look": "1 ms"}, clock=SimpleNamespace(now=lambda: NOW),
             graph=SimpleNamespace(nodes={"raw": None}), due=lambda: SimpleNamespace(turn=lambda _emit: self.look()), stop=self.stop,
+            warm=SimpleNamespace(keep=lambda: None, cool=lambda: None),
         )  # fmt: skip
 
     def stop(self) -> None:

@@ -68,7 +68,7 @@ def test_the_budget_stops_it_before_it_is_spent_and_refuses_the_next(tmp_path: P
         up += 5.0
         assert up < 100
     assert 80 <= up <= 90
-    assert "the budget of p is spent" in why
+    assert "the budget of p allows no more" in why
     server.bill.close()
     with pytest.raises(Refused):
         Server(tmp_path, "1 USD/day", server.clock, server.catalog).bill.open()

@@ -223,3 +223,22 @@ def test_the_feature_rows_that_were_looked_at_come_with_the_result(function: Any
     case.holder.refresh()
     assert isinstance(case.now, Active)
     assert case.now.call({"distance": 1.0}) == (5.0, {"delays": {"mean": 4.0}})
+
+
+class Trouble(Rows):
+    """Rows of a store that raises what no store should."""
+
+    artifact = "delays"
+    problem = ""
+
+    def check(self) -> str:
+        raise RuntimeError("mdb_get: located page was wrong type")
+
+
+def test_whatever_online_features_raise_the_watch_goes_on() -> None:
+    """It is told as a problem, and a version that comes later is still taken up by the thread that watches."""
+    case = Case(Wanted(parameter="delays", artifact="delays", view="features"), function=by_name)
+    case.record.add("delays", Trouble({"UA": {"mean": 4.0}}, FeatureSpec(("carrier",), "at")), kind="table")
+    case.holder.refresh()
+    case.holder.check_online()
+    assert case.holder.current.problems == {"online delays": "RuntimeError: mdb_get: located page was wrong type"}

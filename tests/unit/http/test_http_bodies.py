@@ -58,6 +58,14 @@ def test_a_services_body_is_rows_or_a_problem(raw: bytes) -> None:
     assert all(isinstance(row.carrier, str) and isinstance(row.distance, float) for row in found)
 
 
+def test_a_caller_reads_the_types_as_the_author_wrote_them() -> None:
+    """Not the bounds of 64 bits that a field of the request gets."""
+    fields = [Asked(name="customer", annotation=int), Asked(name="age", annotation=int | None, default=None)]
+    with pytest.raises(Problem) as caught:
+        Desk(service("late", lambda **_: 0.5, [], fields, float), POOL).decode(b'{"customer": "x"}')
+    assert caught.value.why == "late takes customer: int, age: int | None"
+
+
 SHAPES = st.lists(st.integers(-1, 4), max_size=3)
 TENSOR = st.fixed_dictionaries(
     {

@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 
 from bedplate.core.errors import UserError
-from bedplate.stages.ingest.backends.frames import frame
+from bedplate.stages.ingest.backends.frames import broken, frame
 
 ROWS = pl.DataFrame({"carrier": ["AA", "UA"], "delay": [3, -1]})
 
@@ -50,6 +50,22 @@ def test_a_file_of_no_known_form_is_named_with_those_that_are(tmp_path: Path) ->
     with pytest.raises(UserError, match=r"rows\.xls is of no form") as told:
         frame([tmp_path / "rows.xls"])
     assert ".parquet" in told.value.why
+
+
+@pytest.mark.parametrize("line", [b"late,AA", b"3,\xff\xfe", b"3,AA,B2"])
+def test_a_line_that_is_wrong_far_down_is_told_with_its_file(tmp_path: Path, line: bytes) -> None:
+    """The scan had begun well; an error of another kind is nobody's."""
+    (tmp_path / "good.csv").write_text("delay,carrier\n3,AA\n")
+    (tmp_path / "bad.csv").write_bytes(b"delay,carrier\n" + b"3,AA\n" * 20_000 + line + b"\n")
+    paths = [tmp_path / "good.csv", tmp_path / "bad.csv"]
+    with pytest.raises(pl.exceptions.ComputeError) as met:
+        frame(paths).collect()
+    told = broken(paths, met.value)
+    assert told is not None
+    assert told.what == "bad.csv cannot be read as csv"
+    assert told.why
+    assert broken(paths[:1], met.value) is None
+    assert broken(paths, pl.exceptions.ColumnNotFoundError("gate")) is None
 
 
 def test_a_file_that_is_not_what_its_name_ends_in_is_named(tmp_path: Path) -> None:

@@ -148,7 +148,7 @@ class House:
         doors = open_doors(workspace.config)
         execution = Execution(
             loaded, graph, open_store(workspace.config, loaded=loaded), handlers(doors), clock=self.clock,
-            stopping=stopping, keep_checkpoints=3, opened=OPENED, list_source=doors.listed,
+            stopping=stopping, keep_checkpoints=3, opened=OPENED, state=workspace.config.state, list_source=doors.listed,
         )  # fmt: skip
 
         def handle(payload: bytes, report: Callable[[bytes], None]) -> bytes:

@@ -45,7 +45,7 @@ def test_data_that_fails_waits_for_other_data(house: Any, folder: Path) -> None:
     assert did(turn(house)) == [("raw", "data", "failed")]
     again = turn(house)
     assert again.summaries == ()
-    assert "the last was failed" in ruling(again, "raw").reason
+    assert "the last failed" in ruling(again, "raw").reason
     (folder / "b.txt").write_text("two")
     assert did(turn(house)) == [("raw", "data", "done")]
 

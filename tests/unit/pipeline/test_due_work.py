@@ -59,6 +59,18 @@ def test_an_occurrence_at_which_nothing_has_changed_is_done_and_makes_nothing(ho
     assert "nothing had changed" in next(one.reason for one in found.ended if one.step == "raw")
 
 
+def test_what_was_held_up_by_a_failure_is_not_said_to_be_done(house: Any, folder: Path) -> None:
+    """The data of a night did not get through: nothing was trained on them, which is not the same as nothing having changed."""
+    text = NIGHTLY.replace('"0 2 * * * Europe/Berlin"', '"1 day"')
+    turn(house, text)
+    house.clock.forward(DAY)
+    (folder / "b.txt").write_bytes(b"\xff\xfe\xff")
+    found = turn(house)
+    assert {(one.step, one.status) for one in found.ended} == {("raw", "failed"), ("weekly", "failed")}
+    assert "weekly: it needs raw, which did not get through" in next(one.reason for one in found.ended if one.step == "weekly")
+    assert all("\n" not in one.reason for one in found.ended)
+
+
 def test_after_three_days_asleep_it_catches_up_once_and_records_what_was_missed(house: Any, folder: Path) -> None:
     turn(house, NIGHTLY)
     begun = house.clock.now()

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from bedplate.core.errors import NotFound, ProjectError, UserError
-from bedplate.pipeline.code.load import Loaded, find_project, load_project
+from bedplate.pipeline.code.load import Loaded, declared_name, find_project, load_project
 
 Write = Callable[..., Loaded]
 MAKES = "from bedplate import Project\np = Project('p')\n"
@@ -145,3 +145,23 @@ def test_an_expression_too_deep_for_python_is_a_mistake_at_its_line(tmp_path: Pa
     file.write_text(f"from bedplate import Project\np = Project('p')\nX = {'+'.join(['1'] * 3000)}\n")
     with pytest.raises(ProjectError, match=r"deep\.py:3: an expression is nested too deep"):
         load_project(file)
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("p = Project('shop')", "shop"),
+        ("import nowhere\nimport bedplate as b\np: b.Project = b.Project(name='shop', budget='')", "shop"),
+        ("p = Project('sh' + 'op')", ""),
+        ("p = Project(f'{1}')", ""),
+        ("p = Project(3)", ""),
+        ("Project('shop')", ""),
+        ("p = Project('shop'", ""),
+        ("p = 1", ""),
+    ],
+)
+def test_a_projects_name_is_read_without_running_its_file(tmp_path: Path, text: str, name: str) -> None:
+    """Where it is worked out, or the file is broken, it has none."""
+    (tmp_path / "shop.py").write_text(text)
+    assert declared_name(tmp_path / "shop.py") == name
+    assert declared_name(tmp_path / "gone.py") == ""

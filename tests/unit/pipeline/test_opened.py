@@ -32,7 +32,7 @@ def found(opened: Opened) -> Found:
     """The names of the files that were found while something was done."""
 
     def found(state: Path, inputs: list[str], do: Callable[[], object]) -> list[str]:
-        with opened.watching(state, inputs):
+        with opened.watching([state], inputs):
             do()
         return [Path(name).name for name in opened.found()]
 
@@ -76,7 +76,7 @@ def test_an_import_is_told_apart(folder: Path, opened: Opened, monkeypatch: pyte
     (folder / "ours_told_apart.py").write_text("K = 1\n")
     for _ in range(2):  # the second time from the byte code
         sys.modules.pop("ours_told_apart", None)
-        with opened.watching(folder / "state", []):
+        with opened.watching([folder / "state"], []):
             __import__("ours_told_apart")
         assert (opened.found(), opened.imported()) == ((), (str(folder / "ours_told_apart.py"),))
 
@@ -99,7 +99,7 @@ def test_nothing_is_noted_outside_the_step_and_each_step_begins_empty(folder: Pa
 
 def test_a_relative_path_is_told_whole(folder: Path, opened: Opened, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(folder)
-    with opened.watching(folder / "state", []):
+    with opened.watching([folder / "state"], []):
         read(Path("hidden.txt"))
     assert opened.found() == (str(folder / "hidden.txt"),)
 

@@ -171,3 +171,30 @@ def test_usage_carries_the_price_of_its_time(house: Any) -> None:
     summary = house.run("@p.step\ndef a() -> int:\n    return 1\n")
     usage: Usage = house.open().catalog.runs.attempt(summary.versions["a"].attempt).usage
     assert usage.cost_usd == pytest.approx(usage.wall_s)
+
+
+def test_who_looks_features_up_may_run_where_these_may_change(house: Any) -> None:
+    """How features are keyed is known before they are made: only what was edited is named."""
+    text = """
+    import polars as pl
+    from bedplate import Features
+
+    @p.step
+    def days(last: int = 3) -> list[int]:
+        return list(range(1, last))
+
+    @p.features(entity="who", time="at")
+    def habit(days: list[int]) -> pl.DataFrame:
+        at = pl.Series("at", days).cast(pl.Datetime("us"))
+        return pl.DataFrame({"who": days, "at": at, "x": days})
+
+    @p.step
+    def used(habit: Features) -> int:
+        return len(habit.at(pl.DataFrame({"who": [1], "at": pl.Series([5]).cast(pl.Datetime("us"))})))
+    """
+    assert house.run(text).ok
+    assert actions(house.open(text).plan()) == {"days": "skip", "habit": "skip", "used": "skip"}
+    more = house.open(text.replace("= 3", "= 4")).plan()
+    assert (actions(more), whys(more)["used"]) == ({"days": "run", "habit": "maybe", "used": "maybe"}, "runs if habit changes")
+    keyed = house.open(text.replace('time="at"', 'time="at", ttl="1 hour"')).plan()
+    assert whys(keyed)["used"] == "how habit is looked up: ttl_s none -> 3600.0"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bedplate.pipeline.ranks.rules import SAME, End, blamed, judge, silent
+from bedplate.pipeline.ranks.rules import SAME, End, blamed, judge, silent, spoilt
 
 OK = End(rank=0, how="ok")
 DEAD = End(rank=1, how="lost", message="was killed by SIGKILL")
@@ -25,6 +25,15 @@ def test_who_is_silent_or_waited_for_in_vain_hangs():
     (found,) = blamed([waited, End(rank=1, how="running")])
     assert (found.rank, found.how) == (1, "hung")
     assert silent({0: 10.0, 1: 2.0}, now=12.5, timeout_s=10.0) == [1]
+
+
+def test_what_rank_0_has_made_counts_only_if_no_other_failed_by_itself():
+    """A rank that died or raised has not done its part; one that was left behind when rank 0 had ended has."""
+    assert spoilt([OK, DEAD])
+    assert spoilt([OK, End(rank=1, how="hung")])
+    assert spoilt([OK, End(rank=1, how="failed", message="ValueError: my share failed", cause="code")])
+    assert not spoilt([OK, End(rank=1, how="failed", message=TORN.message, cause="code")])
+    assert not spoilt([OK, End(rank=1, how="ok"), End(rank=2, how="running")])
 
 
 def test_an_error_of_the_code_ends_the_step():

@@ -159,7 +159,7 @@ def test_a_run_that_its_budget_stops_says_so_and_another_is_refused(house: Any) 
     house.before = overspends
     summary = workspace.run()
     assert summary.run.status == "cancelled"
-    assert summary.stopped.startswith("the budget of p is spent: 2.")
+    assert summary.stopped.startswith("the budget of p allows no more: 2.")
     assert house.steps(summary) == {"a": "done"}
     with pytest.raises(Refused):
         workspace.run()

@@ -43,6 +43,10 @@ CHANGES: list[tuple[str, dict[str, Any], str, str]] = [
     ("source", {"sources": {"files": "sha256:fff"}}, "source", "source files: 0123456789 -> fff"),
     ("setting", {"settings": {"leaves": 63}}, "setting", "setting leaves: 31 -> 63"),
     ("new setting", {"settings": {"leaves": 31, "rate": None, "x": "a"}}, "setting", "setting x: none -> 'a'"),
+    (
+        "features", {"settings": {"leaves": 31, "features habit": {"window_s": 60.0, "time": "at"}}},
+        "setting", "how habit is looked up: time none -> 'at', window_s none -> 60.0",
+    ),
     ("package", {"packages": {"polars": "2.2.0"}}, "package", "package polars: 2.1.0 -> 2.2.0"),
     ("no package", {"packages": {}}, "package", "package polars: 2.1.0 -> not used"),
     ("python", {"python": "3.12"}, "python", "Python 3.11 -> 3.12"),
@@ -99,3 +103,10 @@ def test_the_sentence_names_three_reasons_and_counts_the_rest() -> None:
     assert sentence(explain(now, BEFORE)) == "setting leaves: 31 -> 1; package polars: 2.1.0 -> not used; Python 3.11 -> 3.12; and 1 more"
     assert sentence(()) == "nothing changed"
     assert sentence([gone("late@3", "score@2")]) == "the bytes of late@3, score@2 are gone"
+
+
+def test_a_setting_that_the_record_gives_back_in_another_form_has_not_changed() -> None:
+    """JSON has no tuples: the record gives back lists, and the key is the same."""
+    now = msgspec.structs.replace(BEFORE, settings={"leaves": (31, 63), "features habit": {"entity": ("customer",)}})
+    then = msgspec.json.decode(msgspec.json.encode(now), type=KeyParts)
+    assert explain(now, then) == ()

@@ -166,6 +166,12 @@ def test_a_doubt_warns_and_the_project_still_loads(project: Write, text: str, me
     assert build(loaded.project).warnings
 
 
+def test_a_number_that_is_called_nearly_like_a_table_is_no_doubt(project: Write) -> None:
+    """`departure: int` beside the table `departures` is how one asks for one of them."""
+    loaded = project(BASE + "@p.service\ndef v(late: Model, departure: int, delays: float) -> int: ...")
+    assert (found(loaded, "error"), found(loaded, "warning")) == ([], [])
+
+
 def test_every_mistake_is_told_at_once(project: Write) -> None:
     """Three mistakes in three functions, and a circle: one ProjectError lists all four."""
     loaded = project(BASE + "@p.step\ndef a(x) -> int: ...\n@p.step\ndef b(y: Model): ...\n@p.step\ndef c(c: int) -> int: ...")

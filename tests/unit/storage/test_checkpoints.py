@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bedplate.core.errors import StoreError, UserError
+from bedplate.core.errors import UserError
 from bedplate.storage import disk
 from bedplate.storage.checkpoints import FolderCheckpoints
 
@@ -94,16 +94,27 @@ def test_what_a_write_raised_is_told_once_by_the_next_call_and_leaves_nothing(tm
     assert [path.name for path in kept.folder.iterdir()] == ["000000000001"]
 
 
-def test_a_full_disk_is_said_plainly(tmp_path):
-    """The disk's error comes as a StoreError, at the latest from wait."""
+def test_a_full_disk_is_said_and_ends_no_training(tmp_path, capsys):
+    """Older checkpoints make room, the newest never goes, and what finds no room is not kept; the next that does is (F40)."""
     kept = FolderCheckpoints(tmp_path, KEY)
+    tried = []
 
     def full(folder: Path) -> None:
+        tried.append(folder)
         raise OSError(28, "No space left on device")
 
-    kept.save(1, full)
-    with pytest.raises(StoreError, match="the disk is full"):
-        kept.wait()
+    kept.save(0, full)
+    kept.wait()
+    assert len(tried) == 1
+    for step in (1, 2, 3):
+        kept.save(step, state(step))
+    kept.save(4, full)
+    assert read(kept.latest()) == 3
+    assert len(tried) == 3
+    assert [path.name for path in kept.folder.iterdir()] == ["000000000003"]
+    assert capsys.readouterr().err.count("the disk is full") == 2
+    kept.save(5, state(5))
+    assert read(kept.latest()) == 5
 
 
 def test_a_negative_step_is_refused(tmp_path):

@@ -206,6 +206,15 @@ def test_a_label_without_entity_is_kept_with_nulls() -> None:
         features.at(labels([("a", 2)]))
 
 
+def test_a_number_far_from_every_entity_is_none_of_them() -> None:
+    """Also where its distance to the least of them has no room in 64 bits; a frame says what one row says."""
+    far = [2**63 - 1, -(2**63), 3, -2]
+    features = TableFeatures(pl.LazyFrame({"key": [-1, 0, 1], "time": [START] * 3, "value": [9, 10, 11]}), PLAIN)
+    joined = features.at(pl.DataFrame({"key": [*far, -1], "time": [START] * 5}))
+    assert joined["value"].to_list() == [None] * len(far) + [9]
+    assert [features.at({"key": one, "time": START})["value"] for one in far] == [None] * len(far)
+
+
 def test_several_views_are_joined_at_once() -> None:
     """To a frame, a lazy one and one row; a view of the same column is refused."""
     one = TableFeatures(table([("a", 1, 1, 10)]).lazy(), LATE)

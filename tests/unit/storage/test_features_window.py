@@ -39,7 +39,7 @@ SCHEMA = {
 SMALL = st.integers(0, 12)
 VALUE = st.none() | st.floats(-1e6, 1e6)
 EVENT = st.tuples(
-    st.sampled_from(["a", "b"]), SMALL, st.none() | SMALL, st.integers(0, 2), VALUE, st.sampled_from(["x", "y"]), SMALL
+    st.sampled_from(["a", "b"]), SMALL, st.none() | SMALL, st.none() | st.integers(0, 2), VALUE, st.sampled_from(["x", "y"]), SMALL
 )  # fmt: skip
 
 
@@ -58,9 +58,9 @@ def reckoned(rows: list[Any], who: str, now: int, window: int, *, event: bool, c
     seen = [(max(row[1], row[2]) if created else row[1], place, row) for place, row in mine_only]
     seen = [(known, place, row) for known, place, row in seen if known <= now and now - window < row[1] <= now]
     if event:
-        newest: dict[int, Any] = {}
+        newest: dict[Any, Any] = {}
         for known, place, row in sorted(seen, key=lambda one: (one[0], one[2][2] if created else 0, one[1])):
-            newest[row[3]] = (known, place, row)
+            newest[("alone", place) if row[3] is None else row[3]] = (known, place, row)
         seen = list(newest.values())
     order = sorted(seen, key=lambda one: (one[2][1], one[2][2] if created else 0, one[1]))
     mine = [row for _, _, row in order]

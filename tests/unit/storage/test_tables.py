@@ -207,6 +207,14 @@ def test_parts_with_other_columns_do_not_fit(store: Store) -> None:
     assert "'n' was Int64 and is String" in str(error.value)
 
 
+def test_a_column_of_another_type_is_told_with_its_cast(store: Store) -> None:
+    """A CSV file of whole prices after one of broken ones: what to type stands there."""
+    parts = {key: save(store, "table", pl.DataFrame({"n": [n]}), part=True) for key, n in {"a": 1.5, "b": 2}.items()}
+    with pytest.raises(UserError) as error:
+        store.combine("late", "table", parts, "a-9")
+    assert "give each the type that it had, as frame.with_columns(pl.col('n').cast(pl.Float64))" in error.value.next
+
+
 def test_parts_that_stayed_keep_their_files(store: Store) -> None:
     """Putting parts together again, one of them new, writes no row of the others; the earlier whole still reads."""
     parts = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from typing import Any
-from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
@@ -26,16 +26,14 @@ def parted(url: str) -> tuple[dict[str, Any], str]:
     parts = urlsplit(url)
     options = parse_qsl(parts.query, keep_blank_values=True)
     schema = next((value for name, value in options if name == "schema"), "bedplate")
-    rest = urlencode([(name, value) for name, value in options if name != "schema"])
+    rest = urlencode([(name, value) for name, value in options if name != "schema"], quote_via=quote)  # libpq reads no + as a space
     try:
         _ = parts.port
         found = conninfo_to_dict(urlunsplit(parts._replace(scheme="postgresql", query=rest)))
     except (psycopg.Error, ValueError) as error:
         raise UserError(
-            "the setting catalog is not the address of a PostgreSQL database",
+            "this is not the address of a PostgreSQL database",
             why=str(error).strip().splitlines()[0],
             next="write postgresql://USER@HOST:5432/DATABASE?schema=NAME",
         ) from None
-    if not schema:
-        raise UserError("the setting catalog names an empty schema", why="?schema= needs a name", next="leave it out, or name one")
     return {**_OPTIONS, **{name: value for name, value in found.items() if value is not None}}, schema

@@ -35,7 +35,8 @@ def translated(error: psycopg.Error, location: str, *, closed: bool) -> Again | 
 
 def refused(error: psycopg.Error, location: str) -> Again | BedplateError:
     """An error of making a connection: a server that starts, stops or is full is asked again, as is one that answered before."""
-    said = str(error).strip().splitlines()[-1]
+    lines = [line.strip().removeprefix("connection failed: ") for line in str(error).splitlines()]
+    said = " ".join(dict.fromkeys(line for line in lines if line))  # each address that was tried says the same
     for words, state in (("starting up", "57P03"), ("shutting down", "57P03"), ("recovery", "57P03"), ("too many", "53300"),
                          ("remaining connection slots", "53300")):  # fmt: skip
         if words in said:

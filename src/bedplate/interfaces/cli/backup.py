@@ -10,13 +10,13 @@ from bedplate.assembly import configure, open_database
 from bedplate.core.errors import WorldError
 from bedplate.core.units import show_bytes
 from bedplate.pipeline import backup
-from bedplate.pipeline.code.load import find_project
+from bedplate.pipeline.code.load import declared_name, find_project
 from bedplate.storage.bucket import Bucket
 from bedplate.storage.places import bucket_at, folder_at, objects_at
 
 from .common import console, put_json
 from .paths import near
-from .verb import Asked, verb
+from .verb import Asked, tried, verb
 
 
 @verb("DEST", least=1, most=1, places=1)
@@ -37,17 +37,18 @@ def command(asked: Asked) -> int:
 
 @verb("SRC", least=1, most=1, places=1)
 def restore(asked: Asked) -> int:
-    """Bring a backup onto this target, whose record and store are still empty; killed half-way, it is simply asked for again."""
-    config = configure(find_project(Path.cwd(), asked.project), asked.target)
+    """Bring a backup of this project onto a target whose record and store are empty; killed half-way, it is simply asked for again."""
+    file = find_project(Path.cwd(), asked.project)
+    config = configure(file, asked.target)
 
     def objects() -> Bucket:
         return bucket_at(config["store"]) or objects_at(str(folder_at(config["store"])))
 
-    made = backup.restore(objects_at(asked.names[0]), lambda: open_database(config), objects)
+    made = backup.restore(objects_at(asked.names[0]), lambda: open_database(config), objects, declared_name(file))
     if asked.as_json:
         put_json(made)
     else:
         out = console()
         out.print(f"{made.project} as of {made.at:%Y-%m-%d %H:%M:%S} UTC: {made.versions} versions, {made.objects} objects")
-        out.print("see that all is well: bedplate doctor --deep")
+        out.print(f"see that all is well: {tried('bedplate doctor --deep', asked.target)}")
     return 0

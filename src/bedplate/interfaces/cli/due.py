@@ -2,7 +2,8 @@
 
 The loop looks when the next schedule is due, and at least every `look` (setting): it trusts no wait to end when it should, so that a
 clock that jumps and a machine that sleeps cost one look. It opens the project anew where its files were edited, and goes on where the
-world is in trouble; a signal ends it when the step that runs has checkpointed.
+world is in trouble; a signal ends it when the step that runs has checkpointed. Run after run uses one executor, so that what is due often
+does not wait for a fork server each time; it is let go when nothing was due for a minute.
 """
 
 from __future__ import annotations
@@ -10,8 +11,9 @@ from __future__ import annotations
 import signal
 import sys
 import threading
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import datetime, timedelta
 from types import FrameType
 from typing import Any, Final
@@ -33,6 +35,8 @@ from .following import follower
 from .verb import Asked
 
 DONE, STEP_FAILED, REFUSED, CHECK_FAILED, INTERRUPTED = 0, 1, 5, 6, 130
+_WARM_S: Final = 60.0
+"""How long the loop keeps the executor when nothing is due: until then the next run starts at once."""
 _TURNS: Final = 20
 """Looks that one command takes: what it did may make more due, as data that came meanwhile, or drift that a watch found."""
 _MARKS = {
@@ -59,12 +63,12 @@ class Stop:
 def once(asked: Asked) -> int:
     """Do what is due now, until nothing more is; the exit code says how the worst of it ended."""
     with _stoppable() as stop:
-        workspace = stop.workspace = asked.open()
         turns = []
-        for _ in range(_TURNS):
-            turns.append(_turn(workspace, asked))
-            if not turns[-1].ended or stop.asked.is_set():
-                break
+        with _opened(asked, stop) as workspace:
+            for _ in range(_TURNS):
+                turns.append(_turn(workspace, asked))
+                if not turns[-1].ended or stop.asked.is_set():
+                    break
     ended = [one for turn in turns for one in turn.ended]
     if asked.as_json:
         put_line({"kind": "due.summary", "ended": ended, "next": _next(turns[-1])})
@@ -75,22 +79,27 @@ def once(asked: Asked) -> int:
 
 def loop(asked: Asked) -> int:
     """Look and do what is due until a signal; what goes wrong is said and does not end it."""
-    with _stoppable() as stop:
-        workspace = stop.workspace = asked.open()
-        look_s, trouble, first = seconds(workspace.config["look"]), "", True
+    with _stoppable() as stop, ExitStack() as held:
+        workspace = held.enter_context(_opened(asked, stop))
+        look_s, trouble, first, busy = seconds(workspace.config["look"]), "", True, time.monotonic()
         while not stop.asked.is_set():
             waits_s = look_s
             try:
                 if workspace.parts.loaded.changed():
-                    workspace = stop.workspace = asked.open()
+                    held.close()
+                    workspace = held.enter_context(_opened(asked, stop))
                 turn = _turn(workspace, asked)
                 waits_s = 0.0 if turn.ended else _patience(turn, workspace.clock.now(), look_s)
-                _quiet(asked, turn, first)
+                if first and not turn.ended:
+                    _quiet(asked, turn, workspace.clock.now())
                 trouble, first = "", bool(turn.ended)
+                busy = time.monotonic() if turn.ended else busy
             except (UserError, WorldError) as error:
                 if str(error) != trouble:
                     _trouble(asked, error)
                 trouble = str(error)
+            if time.monotonic() + waits_s > busy + _WARM_S:
+                workspace.warm.cool()
             stop.asked.wait(waits_s)
     return DONE
 
@@ -132,6 +141,17 @@ def budget(workspace: OpenProject) -> dict[str, Any]:
     }  # fmt: skip
 
 
+@contextmanager
+def _opened(asked: Asked, stop: Stop) -> Iterator[OpenProject]:
+    """The project, whose runs share one executor for as long as the block lasts."""
+    workspace = stop.workspace = asked.open()
+    workspace.warm.keep()
+    try:
+        yield workspace
+    finally:
+        workspace.warm.cool()
+
+
 def _turn(workspace: OpenProject, asked: Asked) -> Turn:
     with follower(asked.as_json, tuple(workspace.graph.nodes)) as follow:
         turn = workspace.due().turn(follow)
@@ -139,7 +159,7 @@ def _turn(workspace: OpenProject, asked: Asked) -> Turn:
         _tell(asked, one)
     for ruling in turn.rulings:
         if ruling.action == "record":
-            _tell_ruling(asked, ruling)
+            _tell_ruling(asked, ruling, workspace.clock.now())
     sys.stdout.flush()
     return turn
 
@@ -148,24 +168,23 @@ def _tell(asked: Asked, one: Occurrence) -> None:
     if asked.as_json:
         put_line({**msgspec.to_builtins(one), "trigger": one.kind, "kind": "due.ended"})
     else:
-        console().print(f"{_MARKS[one.status]}  {one.step}: {escape(one.reason)}", soft_wrap=True)
+        console().print(f"[dim]{as_of(one.ended_at)}[/dim]  {_MARKS[one.status]}  {one.step}: {escape(one.reason)}", soft_wrap=True)
 
 
-def _tell_ruling(asked: Asked, ruling: Ruling) -> None:
+def _tell_ruling(asked: Asked, ruling: Ruling, now: datetime) -> None:
     if asked.as_json:
         put_line({"kind": "due.passed_over", "step": ruling.step, "trigger": ruling.kind, "status": ruling.status, "reason": ruling.reason})
     else:
-        console().print(f"{_MARKS[ruling.status]}  {ruling.step}: {escape(ruling.reason)}", soft_wrap=True)
+        console().print(f"[dim]{as_of(now)}[/dim]  {_MARKS[ruling.status]}  {ruling.step}: {escape(ruling.reason)}", soft_wrap=True)
 
 
-def _quiet(asked: Asked, turn: Turn, first: bool) -> None:
-    """When the loop begins to wait, say for what."""
-    if first and not turn.ended:
-        if asked.as_json:
-            put_line({"kind": "due.waits", "next": _next(turn)})
-        else:
-            console().print(f"nothing is due{_said_next(turn)}", soft_wrap=True)
-        sys.stdout.flush()
+def _quiet(asked: Asked, turn: Turn, now: datetime) -> None:
+    """Where the loop begins to wait, say for what."""
+    if asked.as_json:
+        put_line({"kind": "due.waits", "next": _next(turn)})
+    else:
+        console().print(f"[dim]{as_of(now)}[/dim]  nothing is due{_said_next(turn)}", soft_wrap=True)
+    sys.stdout.flush()
 
 
 def _trouble(asked: Asked, error: BedplateError) -> None:

@@ -36,10 +36,10 @@ INTERRUPTED = 130
 @click.option("--due", "is_due", is_flag=True, help="Do what is due now: for cron, or a person who wonders.")
 @click.option("--loop", "loops", is_flag=True, help="With --due: go on looking until a signal.")
 @click.option("--child", "is_child", is_flag=True, hidden=True, help="Stop as on SIGTERM when the parent ends (`bedplate up`).")
-@click.option("--since", default="", metavar="KEY", help="Back-fill the parts of calendars from this day or hour on.")
+@click.option("--since", default="", metavar="KEY", help="Back-fill the parts of calendars from this day or hour on: 2026-01-31.")
+@click.option("--until", default="", metavar="KEY", help="Back-fill the parts of calendars before this day or hour, exclusive.")
 @click.option("--over", default="", metavar="TABLE", help="Call the service NAME for each row of a table: SERVICE_over_TABLE.")
 @click.option("--shard-rows", default=100_000, show_default=True, help="With --over: how many rows are scored at a time, and kept.")
-@click.option("--until", default="", metavar="KEY", help="Back-fill the parts of calendars before this day or hour.")
 def command(
     asked: Asked,
     sets: tuple[str, ...],
@@ -130,5 +130,5 @@ def _run(asked: Asked, sets: tuple[str, ...], *, fresh: bool, only: bool, betwee
         run = {"run": summary.run.id, "status": summary.run.status}
         put_line({"kind": "run.summary", **run, "failures": summary.failures, "checks_failed": failed_checks})
     else:
-        draw(console(), workspace, summary, failed_checks)
+        draw(console(), workspace, summary, failed_checks, asked.target)
     return exit_code(summary, failed_checks)

@@ -13,18 +13,19 @@ from bedplate.pipeline.workspace import Workspace
 
 from .blocks import bar
 from .common import table, unit
+from .verb import tried
 
 _MOST = 40
 _BAR = 20
 _CALLED: dict[StepStatus, str] = {"done": "made", "skipped": "skipped", "failed": "failed", "cancelled": "not reached"}
 
 
-def draw(out: Console, workspace: Workspace, summary: Summary, failed_checks: list[str]) -> None:
-    """Print the end of a run."""
+def draw(out: Console, workspace: Workspace, summary: Summary, failed_checks: list[str], target: str = "") -> None:
+    """Print the end of a run; `target` is the one that was asked for by name, for what to type next."""
     out.print(f"\n{_headline(summary)}  [dim]run {summary.run.id}[/dim]")
     _took(out, workspace, summary)
     for line in _next(workspace, summary, failed_checks):
-        out.print(line, soft_wrap=True)
+        out.print(tried(line, target), soft_wrap=True)
 
 
 def _headline(summary: Summary) -> str:

@@ -11,7 +11,9 @@ from bedplate.pipeline.workspace import Workspace
 
 from .common import ago, console, put_json, table, told
 from .paths import near
-from .verb import Asked, verb
+from .verb import Asked, tried, verb
+
+_COMMAND = 80
 
 
 @verb()
@@ -27,14 +29,14 @@ def command(asked: Asked) -> int:
     out.print(
         f"[bold]{workspace.graph.project_name}[/bold] on target {workspace.config.target}, state in {near(str(workspace.config.state))}\n"
     )
-    _artifacts(out, workspace)
+    _artifacts(out, workspace, asked.target)
     _models(out, workspace)
     _runs(out, workspace)
-    _services(out, workspace)
+    _services(out, workspace, asked.target)
     return 0
 
 
-def _artifacts(out: Console, workspace: Workspace) -> None:
+def _artifacts(out: Console, workspace: Workspace, target: str) -> None:
     heads = workspace.catalog.artifacts.heads()
     failed = workspace.catalog.runs.failed_steps()
     drawn = table("artifact", "stage", "kind", "version", "#rows", "#size", "made", *([""] if failed else []))
@@ -43,7 +45,7 @@ def _artifacts(out: Console, workspace: Workspace) -> None:
         if node.declaration.decorator == "service":
             continue
         kind = next(output.kind for output in node.outputs if output.artifact == name)
-        mark = [f"[bold red]failed[/bold red]: bedplate logs {maker}"] if maker in failed else []
+        mark = [tried(f"[bold red]failed[/bold red]: bedplate logs {maker}", target)] if maker in failed else []
         if head is None:
             drawn.add_row(name, node.stage, kind, "[yellow]not yet[/yellow]", "", "", "", *mark)
         else:
@@ -72,12 +74,17 @@ def _runs(out: Console, workspace: Workspace) -> None:
     drawn = table("run", "status", "started", "command")
     for run in runs:
         status = run.status if run.status != "running" or workspace.is_running(run) else "died"
-        drawn.add_row(run.id, status, ago(run.started_at, workspace.clock.now()), escape(run.command))
+        drawn.add_row(run.id, status, ago(run.started_at, workspace.clock.now()), escape(_short(run.command)))
     out.print()
     out.print(drawn)
 
 
-def _services(out: Console, workspace: Workspace) -> None:
+def _short(command: str) -> str:
+    """A command on one line: of a trial's many settings, or all that was due at once, the beginning; `bedplate show RUN` has it whole."""
+    return command if len(command) <= _COMMAND else f"{command[: _COMMAND - 4].rstrip()} ..."
+
+
+def _services(out: Console, workspace: Workspace, target: str) -> None:
     served = workspace.catalog.services.list()
     declared = [node.name for node in workspace.graph.nodes.values() if node.declaration.decorator == "service"]
     out.print()
@@ -85,4 +92,4 @@ def _services(out: Console, workspace: Workspace) -> None:
         models = ", ".join(f"{name}@{number}" for name, number in service.models.items())
         out.print(f"service [bold]{service.name}[/bold] at {service.url} serves {models or 'no model'}")
     if declared and not served:
-        out.print(f"services declared: {', '.join(declared)}; next: [bold]bedplate serve[/bold]")
+        out.print(f"services declared: {', '.join(declared)}; next: [bold]{tried('bedplate serve', target)}[/bold]")

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import click
+import msgspec
 from rich.markup import escape
 
 from bedplate.assembly import configure, open_database
@@ -23,7 +24,7 @@ from bedplate.pipeline.probing import Tried, try_bucket, try_catalog, try_folder
 from bedplate.storage.places import bucket_at, folder_at
 
 from .common import console, put_json, table
-from .verb import Asked, verb
+from .verb import Asked, tried, verb
 
 _PASSWORD = re.compile(r"(://[^:/@]*):[^@/]*@")
 _SECRET = re.compile(r"(?i)([?&\s][a-z_]*(?:passw|secret|token|key|pwd)[a-z_]*\s*=)[^&\s]*")
@@ -75,13 +76,14 @@ def _masked(address: str) -> str:
 
 def _test(asked: Asked, name: str) -> int:
     config = configure(find_project(Path.cwd(), asked.project), name)
-    tried = [*try_catalog(lambda: open_database(config), config.target, SystemClock()), *_try_store(config["store"])]
-    wrong = any(one.problem for one in tried)
+    found = [*try_catalog(lambda: open_database(config), config.target, SystemClock()), *_try_store(config["store"])]
+    told = [msgspec.structs.replace(one, next=tried(one.next, name)) for one in found]
+    wrong = any(one.problem for one in told)
     if asked.as_json:
-        put_json(tried)
+        put_json(told)
         return WorldError.exit_code if wrong else 0
     out, drawn = console(), table("", "area", "what", "#time", "problem", "next")
-    for one in tried:
+    for one in told:
         mark = "[bold red]x[/bold red]" if one.problem else "[green]ok[/green]"
         drawn.add_row(mark, one.area, one.what, f"{one.seconds * 1000:.1f} ms", escape(one.problem), escape(one.next))
     out.print(drawn)
@@ -103,8 +105,11 @@ def _add(asked: Asked, name: str, settings: dict[str, str]) -> int:
         raise UserError(
             f"'{name}' cannot be a target's name", why="small letters, digits, - and _ are taken", next="bedplate target add team"
         )
+    path = file.parent / "bedplate.toml"
+    if name == "local":
+        raise UserError("there is a target 'local' already", why="it is this machine", next=f"its settings stand at the top of {path}")
     if name in known.get("target", {}):
-        raise UserError(f"there is a target '{name}' already", next=f"edit [target.{name}] in {file.parent / 'bedplate.toml'}")
+        raise UserError(f"there is a target '{name}' already", next=f"edit [target.{name}] in {path}")
     if not settings:
         raise UserError(
             f"what is '{name}'?", why="a target differs in some setting", next=f"bedplate target add {name} --catalog URL --store URL"
@@ -116,8 +121,8 @@ def _add(asked: Asked, name: str, settings: dict[str, str]) -> int:
             next="leave it out of the address: PGPASSWORD, ~/.pgpass, AWS_SECRET_ACCESS_KEY",
         )
     added = {**known, "target": {**known.get("target", {}), name: settings}}
-    resolve(file.resolve(), added, os.environ, name)
-    _append(file.parent / "bedplate.toml", name, settings)
+    open_database(resolve(file.resolve(), added, os.environ, name)).close()  # reads the address to its end, and asks nobody
+    _append(path, name, settings)
     if asked.as_json:
         put_json({"target": name, **settings})
     else:

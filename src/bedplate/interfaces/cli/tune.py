@@ -117,11 +117,11 @@ def _draw(out: Console, found: Found) -> None:
         for name, share in found.importance.items():
             out.print(f"  {name:<{width}}  {share:>4.0%}  {'█' * round(share * _BAR)}")
     if found.version is not None:
-        sets = " ".join(f"--set {pair}" for pair in words(found.best.settings))
+        sets = ", ".join(words(found.best.settings))
         out.print(
             f"\n[bold]{found.version.ref}[/bold] is now {ALIAS}; next: [bold]bedplate promote {found.version.ref}[/bold],", soft_wrap=True
         )
-        out.print(f"or make these the defaults: {escape(sets)}", soft_wrap=True)
+        out.print(f"or write these as defaults into the project: {escape(sets)}", soft_wrap=True)
 
 
 def _best(out: Console, found: Found, done: list[Trial]) -> None:

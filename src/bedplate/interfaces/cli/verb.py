@@ -15,11 +15,16 @@ from typing import Any, NamedTuple
 import click
 
 from bedplate.assembly import Kept, OpenProject, open_project, open_record
-from bedplate.core.errors import UserError
+from bedplate.core.errors import BedplateError, UserError
 
 _NO_PATH = re.compile(r"[\s\[(]")
 """In SQL (`select a/b`) and in the name of a part (`raw[2026/01]`); a folder with a space in its name goes behind --project."""
 _PROJECT = "[FILE.py]"
+_TRY = "bedplate target test"
+_ABOUT = re.compile(
+    r"\bbedplate (run|plan|step|rerun|tune|cancel|why|status|show|diff|lineage|logs|sql|serve|promote|rollback|labels|watch|gc|doctor)\b"
+)
+"""Verbs that are about one target."""
 
 
 class Asked(NamedTuple):
@@ -55,7 +60,11 @@ def verb(metavar: str = "", *, least: int = 0, most: int | None = None, places: 
             project, names = split(words[places:], project)
             names = words[:places] + names
             _count(names, metavar, least, most if metavar else 0)
-            return function(Asked(names, project, target, as_json), **options)
+            try:
+                return function(Asked(names, project, target, as_json), **options)
+            except BedplateError as error:
+                error.next = tried(error.next, target)
+                raise
 
         own = reversed(getattr(function, "__click_params__", []))
         words = click.Argument(["words"], nargs=-1, metavar=f"{metavar} {_PROJECT}".strip())
@@ -79,6 +88,13 @@ def split(words: tuple[str, ...], project: str | None) -> tuple[str | None, tupl
     if project is None and files:
         project = files[0]
     return project, tuple(word for word in words if word not in files)
+
+
+def tried(next: str, target: str) -> str:
+    """A next step as it is typed for the target that was asked for: low rooms know only its addresses."""
+    if not target or "--target" in next:
+        return next
+    return _ABOUT.sub(rf"\g<0> --target {target}", next.replace(_TRY, f"{_TRY} {target}"))
 
 
 def typed() -> str:

@@ -14,7 +14,8 @@ import difflib
 import time
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import Any, Final
+from types import UnionType
+from typing import Annotated, Any, Final, Union, get_args, get_origin
 
 import msgspec
 
@@ -186,4 +187,9 @@ def _headers(active: Active, request_id: str, ids: list[str]) -> tuple[tuple[byt
 
 
 def _type_name(annotation: Any) -> str:
+    """A type as the project's author wrote it: without the bounds that a field of the request got."""
+    if get_origin(annotation) is Annotated:
+        return _type_name(get_args(annotation)[0])
+    if get_origin(annotation) in (Union, UnionType):
+        return " | ".join("None" if one is type(None) else _type_name(one) for one in get_args(annotation))
     return getattr(annotation, "__name__", str(annotation)) if isinstance(annotation, type) else str(annotation).replace("typing.", "")

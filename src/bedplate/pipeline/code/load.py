@@ -96,18 +96,31 @@ def find_project(folder: Path, given: str | None = None) -> Path:
     raise UserError(f"{len(candidates)} project files in {where}: {names}", next=f"name one: bedplate ... {candidates[0].name}")
 
 
+def declared_name(file: Path) -> str:
+    """The name that a project file gives its Project, read without running it; empty where it is worked out, or cannot be read."""
+    try:
+        made = _projects_made(parse(file).tree.body)
+    except (OSError, SyntaxError, ValueError):
+        return ""
+    given = [*made[0].args[:1], *(word.value for word in made[0].keywords if word.arg == "name")] if made else []
+    name = given[0].value if given and isinstance(given[0], ast.Constant) else ""
+    return name if isinstance(name, str) else ""
+
+
 def _declares(file: Path) -> bool:
     try:
-        if not _MENTION.search(file.read_bytes()):
-            return False
-        body = parse(file).tree.body
+        return bool(_MENTION.search(file.read_bytes())) and bool(_projects_made(parse(file).tree.body))
     except SyntaxError:
         # It says Project(: its own error is what the user wants to see.
         return True
     except (OSError, ValueError):
         return False
+
+
+def _projects_made(body: list[ast.stmt]) -> list[ast.Call]:
+    """The calls of Project whose result gets a name at the top level."""
     values = (node.value for node in body if isinstance(node, ast.Assign | ast.AnnAssign))
-    return any(isinstance(value, ast.Call) and ast.unparse(value.func).split(".")[-1] == "Project" for value in values)
+    return [value for value in values if isinstance(value, ast.Call) and ast.unparse(value.func).split(".")[-1] == "Project"]
 
 
 def _parsed(file: Path) -> Source:

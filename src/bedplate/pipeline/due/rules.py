@@ -91,7 +91,7 @@ def drifted(step: str, event: Event | None, made: datetime | None, decided: Occu
         return Ruling(step=step, kind="drift", action="wait", reason="no drift was found")
     said = f"drift was found in what {event.subject} was asked ({', '.join(event.data.get('columns', ())) or 'its inputs'})"
     if made is not None and made >= event.at:
-        return Ruling(step=step, kind="drift", action="wait", reason=f"{said}, and it was trained since")
+        return Ruling(step=step, kind="drift", action="wait", reason=f"{said}, and {step} was made, or found unchanged, since")
     if decided is not None:
         return Ruling(step=step, kind="drift", action="wait", reason=f"{said}; {_done(decided)}")
     return Ruling(step=step, kind="drift", action="run", reason=said, mark=f"{event.subject} {iso(event.at)}", due_at=event.at)
@@ -110,7 +110,8 @@ def labelled(
     coming = min(young, default=None)
     left = [version for version in old if version.number not in judged and version.ref not in decided]
     if not left or left[0] is not old[0]:
-        waits = f"its labels are old enough {show_seconds(delay_s)} after it was made" if young else "every version old enough was judged"
+        waits = "every version old enough was judged" if versions else "nothing was made yet that it could judge"
+        waits = f"its labels are old enough {_span(delay_s)} after it was made" if young else waits
         return (Ruling(step=step, kind="labels", action="wait", reason=waits, next=coming),)
     found = [
         Ruling(
@@ -118,7 +119,7 @@ def labelled(
             reason=f"{left[0].ref} was old enough too when somebody looked",
         ) for version in left[1:]
     ]  # fmt: skip
-    said = f"the labels of {left[0].ref} are old enough: it was made {show_seconds(delay_s)} ago or more"
+    said = f"the labels of {left[0].ref} are old enough: it was made {_span(delay_s)} ago or more"
     due_at = left[0].created_at + delay
     return (
         *found, Ruling(step=step, kind="labels", action="run", reason=said, mark=left[0].ref, due_at=due_at, next=coming, pins=left[0])
@@ -169,7 +170,14 @@ def _next_key(keys: Keys, now: datetime) -> datetime | None:
 
 
 def _done(decided: Occurrence) -> str:
-    return f"that of {_at(decided.due_at)} is {decided.status}" if decided.status == "running" else f"the last was {decided.status}"
+    if decided.status == "running":
+        return f"that of {_at(decided.due_at)} is running"
+    return "the last failed" if decided.status == "failed" else f"the last was {decided.status}"
+
+
+def _span(delay_s: float) -> str:
+    days = delay_s / 86400
+    return f"{days:g} day{'' if days == 1 else 's'}" if days >= 1 and days == int(days) else show_seconds(delay_s)
 
 
 def _at(at: datetime) -> str:

@@ -223,9 +223,10 @@ class DueWork:
         if summary.stopped:
             return "stopped", f"{why}; {summary.stopped}"
         about = scope(self._workspace.graph, [claim.task.step], self._made)
-        failed = [f"{name}: {summary.failures[name]}" for name in about if name in summary.failures]
-        if failed:
-            return "failed", f"{why}; {'; '.join(failed)}"
+        failed = [_failed(name, summary.failures[name]) for name in about if name in summary.failures]
+        held = [f"{step.name}: {step.why}" for step in summary.steps if step.name == claim.task.step and step.status == "cancelled"]
+        if failed or held:
+            return "failed", f"{why}; {'; '.join(failed or held)}"
         before = [f"{step.name} (by a process that died)" for step in self._left_done(claim) if step.name in about]
         done = [*before, *(step.name for step in summary.steps if step.status == "done" and step.name in about)]
         return "done", f"{why}; made {', '.join(dict.fromkeys(done))}" if done else f"{why}; nothing had changed"
@@ -244,6 +245,12 @@ class DueWork:
             if self._catalog.due.end(claim.occurrence, status, reason, now):
                 ended.append(msgspec.structs.replace(claim.occurrence, status=status, reason=reason, ended_at=now))
         return ended
+
+
+def _failed(step: str, message: str) -> str:
+    """A failure on one line; the rest of it is what `bedplate logs` prints."""
+    line = message.partition("\n")[0]
+    return line if line.startswith(f"{step}: ") else f"{step}: {line}"
 
 
 def _groups(claims: Sequence[Claim]) -> Iterator[list[Claim]]:

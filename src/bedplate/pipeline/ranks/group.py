@@ -24,7 +24,7 @@ from bedplate.core.project import Needs
 from bedplate.core.records import Outcome, Task
 
 from .member import BEAT
-from .rules import End, Verdict, judge, silent
+from .rules import End, Verdict, judge, silent, spoilt
 
 _TURN_S: Final = 0.25
 _LATE_S: Final = 2.0
@@ -147,7 +147,7 @@ class Generation:
             self._ends.setdefault(rank, End(rank=rank, how="running"))
         self._kill_rest()
         whole = self._outcomes.get(0)
-        if whole is not None and (whole.ok or self._stopped):
+        if whole is not None and (self._stopped or (whole.ok and not spoilt(list(self._ends.values())))):
             return whole
         if self._stopped:
             return Outcome(attempt=self._group.task.attempt, cause="cancelled", message="stopped on request")

@@ -63,8 +63,17 @@ def blamed(ends: Sequence[End]) -> list[End]:
     still = [end for end in ends if end.how == "running"]
     if waited and len(waited) == len(failed) and still:
         return [End(rank=end.rank, how="hung", message="did not take part any more") for end in still]
-    own = [end for end in failed if not any(words in end.message for words in _TORN)]
+    own = [end for end in failed if not _torn(end)]
     return (own or failed)[:1]
+
+
+def spoilt(ends: Sequence[End]) -> bool:
+    """Whether a rank's failure spoils what rank 0 has made: it does not, where a rank only lost its partner, who was done."""
+    return any(end.how in ("lost", "hung") or (end.how == "failed" and not _torn(end)) for end in ends)
+
+
+def _torn(end: End) -> bool:
+    return any(words in end.message for words in _TORN)
 
 
 def silent(heard: Mapping[int, float], now: float, timeout_s: float) -> list[int]:

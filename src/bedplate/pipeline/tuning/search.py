@@ -7,6 +7,7 @@ settings that it had. One search of a study goes on at a time, under a lease. Th
 from __future__ import annotations
 
 import functools
+import math
 import os
 import platform
 import selectors
@@ -231,7 +232,7 @@ class Search:
             raise UserError(
                 f"{self._goal.step} says no metric '{self._goal.metric}'", why=why, next="--maximise STEP.METRIC, of the model or a check"
             )
-        if isinstance(value, str):  # not a finite number
+        if isinstance(value, str) or not math.isfinite(value):
             return msgspec.structs.replace(trial, state="failed", message=f"{self._goal.metric} is {value}")
         return msgspec.structs.replace(
             trial, state="done", value=float(value), attempt=results[self._workspace.graph.node(self._goal.model).name]

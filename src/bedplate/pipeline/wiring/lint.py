@@ -15,6 +15,10 @@ from .syntax import line_of
 __all__ = ["Mistake", "Row", "classes", "lint", "unheard", "unnamed"]
 
 
+_PLACES = ("name", "pattern", "query", "url", "match")
+"""What a source says of where it reads, by field."""
+
+
 class Row(Record, frozen=True, kw_only=True):
     """One parameter for the table: whose it is, where its value comes from, as what, and its default as text."""
 
@@ -80,7 +84,7 @@ def _row(node: str, stage: str, wire: Wire) -> Row:
 
 def _from(wire: Wire) -> str:
     if wire.source is not None:
-        return ", ".join(str(getattr(wire.source, name)) for name in ("name", "pattern") if getattr(wire.source, name, ""))
+        return ", ".join(str(getattr(wire.source, name)) for name in _PLACES if getattr(wire.source, name, ""))
     return wire.artifact
 
 

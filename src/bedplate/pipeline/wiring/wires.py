@@ -176,7 +176,7 @@ class Wiring:
                 self._instead(name) or "name it like an artifact, or use int, float, str, bool, list, dict, a dataclass, ...",
             )  # fmt: skip
             return None
-        if near := self.near(name):
+        if (near := self.near(name)) and self.made[near].kind in ("scalar", "pickle"):  # nobody mistypes a table as a number
             self._warning(parameter, f"'{name}' is {self._caller()}, but it is nearly '{near}'", f"did you mean '{near}'?")
         return asked(parameter, absent, self.declaration, self.report)
 

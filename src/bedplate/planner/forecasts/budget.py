@@ -24,10 +24,11 @@ class Standing(Record, frozen=True, kw_only=True):
     @property
     def refusal(self) -> str:
         """Why the plan may not begin; empty where it may."""
+        gone = f"{self.spent:.2f} of {self.limit:.2f} {self.currency} are spent or set aside"
         if self.spent >= self.limit:
-            return f"{self.spent:.2f} of {self.limit:.2f} {self.currency} are spent"
+            return gone
         if self.spent + self.low > self.limit:
-            return f"{self.spent:.2f} of {self.limit:.2f} {self.currency} are spent, and this should cost {self.low:.2f} or more"
+            return f"{gone}, and this should cost {self.low:.2f} or more"
         return ""
 
 

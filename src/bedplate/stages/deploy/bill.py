@@ -59,7 +59,7 @@ class Bill:
         if not why:
             return ""
         self._catalog.events.add(Event(kind=STOPPED, subject=self._spender, at=self._clock.now(), data={"why": why}))
-        return f"the budget of {self._project.name} is spent: {why}"
+        return f"the budget of {self._project.name} allows no more: {why}"
 
     def close(self) -> None:
         """It stops: what it took is written, nothing is set aside any more."""

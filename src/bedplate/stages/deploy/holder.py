@@ -114,7 +114,10 @@ class Holder:
         active = (one for one in self.current.services.values() if isinstance(one, Active))
         views = {id(view): view for one in active for view in one.arguments.values() if isinstance(view, Online)}
         for view in views.values():
-            self._note(f"online {view.artifact}", view.check())
+            try:
+                self._note(f"online {view.artifact}", view.check())
+            except Exception as error:  # as above: what a store, or the lake behind it, raises ends no watch
+                self._note(f"online {view.artifact}", reason(error))
 
     def _note(self, what: str, problem: str) -> None:
         if self.current.problems.get(what, "") == problem:

@@ -2,7 +2,7 @@
 
 Shards of rows are scored one by one and kept beside the state, each whole or not there; whoever goes on after a crash skips those. Once all
 are there they become one version of `SERVICE_over_TABLE`, in one commit that says what it was made of: scored again with the same
-rows, artifacts and code, it is that version, and nothing is called.
+rows, artifacts and code, it is that version, and nothing is called. Two on one machine at once: the second waits, and finds it made.
 
 A row that the service refuses keeps its place, with what was wrong in the column `error`. Limits: rows are scored in this process, one
 after another; features are looked up as of now, as a request's would be.
@@ -25,6 +25,7 @@ from bedplate.core.records import Input, Record, Version
 from bedplate.pipeline.code.behind import Behind
 from bedplate.pipeline.outside import Made, commit, new_attempt
 from bedplate.pipeline.workspace import Workspace
+from bedplate.storage import disk
 from bedplate.storage.shelf import Save
 
 from .choose import choose
@@ -64,12 +65,16 @@ class Scoring:
 
     def run(self, say: Callable[[int, int], None]) -> Scored:
         """Score what is not yet scored; `say` hears how many of how many shards are there. Raises UserError for a missing column."""
-        if (before := self._before()) is not None:
-            return before
+        disk.make_folder(self._folder.parent)
+        with disk.locked(self._folder.parent / f".{self.artifact}.lock"):
+            return self._before() or self._scored(say)
+
+    def _scored(self, say: Callable[[int, int], None]) -> Scored:
+        """Score the shards that are not there, and make one version of all."""
         frame = self._frame()
         total = frame.select(pl.len()).collect().item()
         count = -(-total // self._rows)
-        self._folder.mkdir(parents=True, exist_ok=True)
+        disk.make_folder(self._folder)
         made = 0
         for at in range(count):
             path = self._folder / f"{at:06}.parquet"
@@ -115,7 +120,11 @@ class Scoring:
         missing = [name for name in needed if name not in have]
         if missing:
             why = f"{self._service.name} asks for {', '.join(needed)}; the table has {', '.join(have)}"
-            raise UserError(f"{self._table.ref} has no column {', '.join(missing)}", why=why[:400])
+            raise UserError(
+                f"{self._table.ref} has no column {', '.join(missing)}",
+                why=why[:400],
+                next="score a table that has it, or name the column so in a prepare",
+            )
         return frame
 
     def _score(self, rows: pl.DataFrame) -> pl.DataFrame:

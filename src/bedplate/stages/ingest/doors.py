@@ -65,6 +65,11 @@ class Doors:
         """See `core.sources.Reader`."""
         return _backend("frames").frame(paths)
 
+    def broken(self, paths: Sequence[Path], error: Exception) -> UserError | None:
+        """See `core.sources.Reader`."""
+        found: UserError | None = _backend("frames").broken(paths, error) if type(error).__module__.startswith("polars") else None
+        return found
+
     def rows(self, source: Source, entries: Sequence[Entry], seen: Sequence[Entry]) -> Any:
         """See `core.sources.Reader`."""
         if isinstance(source, Sql):

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from bedplate.core.sources import Reader, Source
+from bedplate.core.errors import UserError
+from bedplate.core.sources import Files, Package, Reader, Source
 from bedplate.pipeline.handlers import Call, Work
 
 
@@ -23,3 +24,8 @@ class Ingest(Call):
         if any(isinstance(value, Source) and value.asked and value.seen for value in work.arguments.values()):
             work.append.extend(name for name in values if name in work.task.prior)
         return values
+
+    def at_fault(self, work: Work, error: Exception) -> UserError | None:
+        """The file of a source that cannot be read, by name."""
+        sources = [value for value in work.arguments.values() if isinstance(value, Files | Package)]
+        return self._reader.broken([path for source in sources for path in source.paths], error) if sources else None

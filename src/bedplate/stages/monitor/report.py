@@ -163,7 +163,8 @@ def _about_errors(drawn: Report) -> list[str]:
         )
     if drawn.refused:
         share = _share(drawn.refused / drawn.predictions)
-        found.append(f"{_count(drawn.refused, 'prediction')} of {drawn.predictions:,} were refused as wrong ({share}).")
+        were = "was" if drawn.refused == 1 else "were"
+        found.append(f"{_count(drawn.refused, 'prediction')} of {drawn.predictions:,} {were} refused as wrong ({share}).")
     return found
 
 

@@ -116,8 +116,8 @@ class Index:
         if self._dense is not None and not keys.to_series().null_count():
             least, table = self._dense
             wanted = keys.to_series().to_numpy()
-            inside = (wanted >= least) & (wanted - least < len(table))
-            found: Ints = np.where(inside, table.take(wanted - least, mode="clip"), -1)
+            inside = (wanted >= least) & (wanted <= least + len(table) - 1)  # a difference of far numbers would wrap around
+            found: Ints = np.where(inside, table.take(np.where(inside, wanted - least, 0)), -1)
             return found
         coded = self.entities.with_row_index("__code")
         joined = keys.join(coded, on=self.entities.columns, how="left", maintain_order="left").get_column("__code")

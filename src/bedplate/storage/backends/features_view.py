@@ -170,7 +170,7 @@ class TableFeatures:
                 raise UserError(
                     f"the labels have no column '{name}'",
                     why=f"{self.artifact} is keyed by {', '.join(self.spec.entity)} and {self.spec.time}",
-                    next=f"they have {', '.join(labels)}",
+                    next=f"rename one of their columns to '{name}': they have {', '.join(labels)}",
                 )
         clash = [name for name in self.names if name in labels]
         if clash:

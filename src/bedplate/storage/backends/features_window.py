@@ -2,7 +2,8 @@
 
 To a question at time t belong the entity's events with t - window < `time` <= t that are known at t (`created` <= t). Of several rows of
 one event (equal in the columns of `event`) the one known last counts: a stream may repeat an event, and a correction takes its place (it
-keeps the event's `time`). Nulls are left out, as SQL does; a sum of nothing is 0, any other figure of nothing is null.
+keeps the event's `time`); a row that does not say which event it is stands for itself. Nulls of a column that is added up are left out, as
+SQL does; a sum of nothing is 0, any other figure of nothing is null.
 
 A frame of labels, one row and an online value go through `reduce` with the same events in the same order, so their figures are equal to the
 last bit.
@@ -70,7 +71,9 @@ class Windows:
         """Which events count: of each question and event the row known last."""
         events = {f"e{at}": take(name) for at, name in enumerate(self.spec.event)}
         rows = pl.DataFrame({"label": label, "known": known, **events}).with_row_index("place").sort("known", maintain_order=True)
-        newest = rows.unique(["label", *events], keep="last").get_column("place").sort()
+        untold = pl.any_horizontal(pl.col(events).is_null())
+        apart = rows.with_columns(alone=pl.when(untold).then("place"))
+        newest = apart.unique(["label", "alone", *events], keep="last").get_column("place").sort()
         return newest.cast(pl.Int64).to_numpy()
 
 

@@ -221,7 +221,7 @@ def _check_names(booster: Any, inputs: Sequence[Field]) -> None:
         raise UserError(
             "the example's columns are not those that the booster was trained on",
             why=f"trained on {', '.join(trained)}; the example has {', '.join(given)}"[:400],
-            next="Model(booster, example=x), where x is the frame that it was trained on",
+            next="Model(booster, example=x), where x is the frame that it was trained on; of an import: --example FILE",
         )
 
 

@@ -66,11 +66,11 @@ class LogTable:
             f"the log {self._folder} could not be appended to", why=f"others write to it all the time: {last}", next="try again"
         )
 
-    def files(self) -> list[Path]:
-        """The files of the newest version, oldest first."""
+    def files(self, *, anew: bool = False) -> list[Path]:
+        """The files of the newest version, oldest first; copies fetched now where `anew`."""
         with self._lock, delta.errors("read", self._folder):
             table = self._newest()
-            return [] if table is None else self._place.fetch(sorted(file.name for file in delta.listed(table)))
+            return [] if table is None else self._place.fetch(sorted(file.name for file in delta.listed(table)), anew=anew)
 
     def scan(self, names: Iterable[str] | None = None) -> pl.LazyFrame:
         """The newest version, or only the files named; columns that a file lacks are null."""

@@ -18,12 +18,12 @@ from collections.abc import Callable, Iterable, Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, TypeVar
-from urllib.parse import parse_qsl, urlsplit
 
 import obstore
 from obstore import exceptions as gone_wrong
 from obstore.store import from_url
 
+from bedplate.core import addresses
 from bedplate.core.errors import CorruptError, Refused, StoreError, UserError
 from bedplate.storage import blobs, disk
 from bedplate.storage.bucket import Object
@@ -34,16 +34,12 @@ PROOF = "bedplate.json"
 _TRIES = 3
 _PART = 8 << 20
 _MOST_DELETED = 1000
-_OPTIONS = {"endpoint", "region", "virtual_hosted"}
 _RETRIES: Any = {"max_retries": 8, "retry_timeout": timedelta(seconds=60)}
-_REFUSED_HDFS = "HDFS has no put-if-absent that Arrow's or Hadoop's file system shows: two writers could overwrite each other's commits"
 
 
 def open_bucket(url: str, *, proves: bool = True) -> ObjectBucket:
     """The bucket at an address; with `proves` it is seen to keep put-if-absent. Raises UserError, StoreError, Refused."""
-    if url.startswith("hdfs://"):
-        raise Refused("a store on hdfs:// is not offered", why=_REFUSED_HDFS, next="take s3://, gs:// or az:// (Ozone speaks s3://)")
-    bucket = ObjectBucket(url)
+    bucket = ObjectBucket(addresses.store(url))
     if proves:
         bucket.prove()
     return bucket
@@ -53,17 +49,8 @@ class ObjectBucket:
     """A `Bucket` in obstore's words."""
 
     def __init__(self, url: str) -> None:
-        parts = urlsplit(url)
-        given = dict(parse_qsl(parts.query))
-        unknown = sorted(set(given) - _OPTIONS)
-        if unknown or not parts.netloc or "@" in parts.netloc:
-            raise UserError(
-                f"the setting store is not the address of a bucket: {parts.scheme}://{parts.netloc.rpartition('@')[2]}",
-                why=f"unknown options: {', '.join(unknown)}" if unknown else "a bucket's name is needed, and no password belongs there",
-                next=f"write {parts.scheme}://BUCKET/FOLDER; options: {', '.join(sorted(_OPTIONS))}; credentials by environment",
-            )
+        parts, self._given = addresses.bucket(url)
         self._url = f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/')}"
-        self._given = given
         self._store = self._made(parts.scheme)
 
     @property

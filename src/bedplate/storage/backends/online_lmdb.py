@@ -42,8 +42,11 @@ class LmdbOnline:
 
     def has(self, artifact: str, version: str) -> bool:
         """As of `OnlineStore`."""
-        with self._open().begin() as transaction:
-            return transaction.get(_mark(artifact, version)) is not None
+        try:
+            with self._open().begin() as transaction:
+                return transaction.get(_mark(artifact, version)) is not None
+        except lmdb.Error as error:
+            raise self._error("read", error) from error
 
     def publish(self, artifact: str, version: str, rows: Iterable[Row]) -> None:
         """As of `OnlineStore`."""

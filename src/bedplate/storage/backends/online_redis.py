@@ -1,8 +1,9 @@
 """Online features in Redis, shared by machines: a hash per version, its rows packed, many read in one round trip.
 
-A version is written under a name of its own and then renamed: readers see all of it or nothing. A hash cannot lose single rows, so where a
-row is not found it is enough to ask whether the hash is there: a Redis that came back empty is told from one that does not know an entity.
-A Redis that may evict whole keys is refused where it says so.
+A version is written under a name of its own and then renamed, if every row is still there: a Redis that restarted meanwhile has lost some.
+Readers see all of it or nothing. A hash cannot lose single rows, so where a row is not found it is enough to ask whether the hash is there:
+a Redis that came back empty is told from one that does not know an entity. A Redis that may evict whole keys is refused where it says so.
+Who does not answer in time is not asked again: a Redis that hangs costs a caller one wait.
 
 Limits: one server, or a cluster where a version fits on one of its nodes.
 """
@@ -35,7 +36,7 @@ def open_url(url: str, project: str) -> RedisOnline:
     try:
         client = redis.Redis.from_url(
             url, socket_timeout=_TIMEOUT_S, socket_connect_timeout=_TIMEOUT_S, health_check_interval=30,
-            retry=Retry(ExponentialBackoff(cap=0.2, base=0.02), 2),
+            retry=Retry(ExponentialBackoff(cap=0.2, base=0.02), 2, (redis.ConnectionError,)),
         )  # fmt: skip
     except ValueError as error:
         raise UserError(f"online = '{shown(url)}' is no address of a Redis", why=str(error), next="write redis://HOST:6379/0") from None
@@ -60,7 +61,7 @@ class RedisOnline:
     def has(self, artifact: str, version: str) -> bool:
         """As of `OnlineStore`."""
         with self._said("read"):
-            return bool(self._client.exists(self._name(artifact, version)))
+            return bool(self._client.hexists(self._name(artifact, version), _MARK.decode()))
 
     def publish(self, artifact: str, version: str, rows: Iterable[Row]) -> None:
         """As of `OnlineStore`. Raises UserError for a Redis that may evict what is kept."""
@@ -68,17 +69,22 @@ class RedisOnline:
         with self._said("written"):
             self._refuse_eviction()
             fresh = f"{name}:{secrets.token_hex(6)}"
-            self._client.hset(fresh, _MARK.decode(), "whole")
-            self._client.expire(fresh, _HALF_S)
-            waiting = iter(rows)
-            while some := dict(islice(waiting, _BATCH)):
-                self._client.hset(fresh, mapping=cast(Any, some))
-            order = self._client.incr(f"{listed}:count")
-            with self._client.pipeline(transaction=True) as together:
-                together.rename(fresh, name)
-                together.persist(name)
-                together.zadd(listed, {version: order}, nx=True)
-                together.execute()
+            try:
+                count = self._fill(fresh, rows)
+                order = self._client.incr(f"{listed}:count")
+
+                def give_name(together: redis.client.Pipeline) -> None:
+                    if (there := int(together.hlen(fresh))) != count:
+                        raise self._error("written", f"{count - there:,} of {count:,} rows are gone again: it was restarted meanwhile")
+                    together.multi()
+                    together.rename(fresh, name)
+                    together.persist(name)
+                    together.zadd(listed, {version: order}, nx=True)
+
+                self._client.transaction(give_name, fresh)
+            finally:
+                with suppress(redis.RedisError):
+                    self._client.unlink(fresh)
             self._drop_old(artifact, listed)
 
     def get(self, artifact: str, version: str, keys: Sequence[bytes]) -> list[bytes | None]:
@@ -101,6 +107,16 @@ class RedisOnline:
         """As of `OnlineStore`."""
         with suppress(redis.RedisError):
             self._client.close()
+
+    def _fill(self, name: str, rows: Iterable[Row]) -> int:
+        """Put rows under a name that goes by itself where nobody comes back for it; how many fields it should have."""
+        self._client.hset(name, _MARK.decode(), "whole")
+        self._client.expire(name, _HALF_S)
+        waiting, count = iter(rows), 1
+        while some := dict(islice(waiting, _BATCH)):
+            self._client.hset(name, mapping=cast(Any, some))
+            count += len(some)
+        return count
 
     def _drop_old(self, artifact: str, listed: str) -> None:
         for old in cast("list[bytes]", self._client.zrange(listed, 0, -KEPT - 1)):
@@ -131,7 +147,7 @@ class RedisOnline:
         except redis.RedisError as error:
             raise self._error(done, error) from error
 
-    def _error(self, done: str, error: Exception) -> OnlineError:
+    def _error(self, done: str, error: Exception | str) -> OnlineError:
         return OnlineError(
             f"online features at {self._place} cannot be {done}", why=str(error) or type(error).__name__,
             next="start the Redis, or set online = \"embedded\"",

@@ -1,14 +1,17 @@
 """Online features in SQLite: the embedded store where LMDB is not installed; a table per version.
 
-A version is written in one transaction, together with its place in the list of versions. Each thread has a connection of its own.
+A version is written in one transaction, together with its place in the list of versions. Each thread has a connection of its own, so
+where the file was deleted they may look into different ones: a table's name is given once for ever, and no others' rows lie under it.
 
 Limits: one machine; a read is some two times slower than LMDB's.
 """
 
 from __future__ import annotations
 
+import secrets
 import threading
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -34,7 +37,6 @@ class SqliteOnline:
         self._local = threading.local()
         self._lock = threading.Lock()
         self._open_ones: list[apsw.Connection] = []
-        self._tables: dict[tuple[str, str], str] = {}
 
     def has(self, artifact: str, version: str) -> bool:
         """As of `OnlineStore`."""
@@ -51,7 +53,8 @@ class SqliteOnline:
             try:
                 self._put(connection, artifact, version, rows)
             except BaseException:
-                connection.execute("ROLLBACK")
+                with suppress(apsw.SQLError):  # a full disk has rolled back already
+                    connection.execute("ROLLBACK")
                 raise
             connection.execute("COMMIT")
         except apsw.Error as error:
@@ -60,14 +63,14 @@ class SqliteOnline:
     def get(self, artifact: str, version: str, keys: Sequence[bytes]) -> list[bytes | None]:
         """As of `OnlineStore`."""
         try:
-            table = self._tables.get((artifact, version)) or self._table(artifact, version)
+            table = self._tables().get((artifact, version)) or self._table(artifact, version)
             if table is None:
                 raise self._missing(artifact, version)
             execute = self._connection().execute
-            sql = f"SELECT value FROM {table} WHERE key = ?"  # the table's name is a number of ours
+            sql = f"SELECT value FROM {table} WHERE key = ?"  # the table's name is one of ours
             return [row[0] if (row := execute(sql, (key,)).fetchone()) else None for key in keys]
         except apsw.SQLError as error:
-            self._tables.pop((artifact, version), None)
+            self._tables().pop((artifact, version), None)
             if _MISSING in str(error):
                 raise self._missing(artifact, version) from None
             raise self._error("read", error) from error
@@ -85,23 +88,28 @@ class SqliteOnline:
     def _put(self, connection: apsw.Connection, artifact: str, version: str, rows: Iterable[Row]) -> None:
         if self._table(artifact, version) is not None:
             return
-        connection.execute("INSERT INTO versions (artifact, version) VALUES (?, ?)", (artifact, version))
-        table = f"rows_{connection.last_insert_rowid()}"
+        table = f"rows_{secrets.token_hex(12)}"
+        connection.execute("INSERT INTO published (artifact, version, place) VALUES (?, ?, ?)", (artifact, version, table))
         connection.execute(f"CREATE TABLE {table} (key BLOB PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID")
         connection.executemany(f"INSERT OR REPLACE INTO {table} VALUES (?, ?)", rows)  # as above
         old = connection.execute(
-            "SELECT number FROM versions WHERE artifact = ? ORDER BY number DESC LIMIT -1 OFFSET ?", (artifact, KEPT)
+            "SELECT place FROM published WHERE artifact = ? ORDER BY number DESC LIMIT -1 OFFSET ?", (artifact, KEPT)
         ).fetchall()
-        for (number,) in old:
-            connection.execute(f"DROP TABLE rows_{number}")
-            connection.execute("DELETE FROM versions WHERE number = ?", (number,))
+        for (place,) in old:
+            connection.execute(f"DROP TABLE {place}")
+            connection.execute("DELETE FROM published WHERE place = ?", (place,))
 
     def _table(self, artifact: str, version: str) -> str | None:
-        found = self._connection().execute("SELECT number FROM versions WHERE artifact = ? AND version = ?", (artifact, version)).fetchone()
+        found = self._connection().execute("SELECT place FROM published WHERE artifact = ? AND version = ?", (artifact, version)).fetchone()
         if found is None:
             return None
-        self._tables[artifact, version] = f"rows_{found[0]}"
-        return self._tables[artifact, version]
+        place = self._tables()[artifact, version] = str(found[0])
+        return place
+
+    def _tables(self) -> dict[tuple[str, str], str]:
+        """The versions' tables as this thread's connection has met them."""
+        found: dict[tuple[str, str], str] = vars(self._local).setdefault("tables", {})
+        return found
 
     def _connection(self) -> apsw.Connection:
         connection: apsw.Connection | None = getattr(self._local, "connection", None)
@@ -113,8 +121,8 @@ class SqliteOnline:
                     connection.set_busy_timeout(_PATIENCE_MS)
                     connection.execute("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL")
                     connection.execute(
-                        "CREATE TABLE IF NOT EXISTS versions (number INTEGER PRIMARY KEY AUTOINCREMENT, artifact TEXT, version TEXT,"
-                        " UNIQUE (artifact, version))"
+                        "CREATE TABLE IF NOT EXISTS published (number INTEGER PRIMARY KEY AUTOINCREMENT, artifact TEXT, version TEXT,"
+                        " place TEXT, UNIQUE (artifact, version))"
                     )
             except apsw.Error as error:
                 raise self._error("opened", error) from error

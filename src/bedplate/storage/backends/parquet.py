@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import polars as pl
@@ -54,9 +54,10 @@ class Writer:
         return self.files
 
     def discard(self) -> None:
-        """Delete what was written."""
+        """Delete what was written; what a broken disk keeps is nobody's, and `gc` takes it in time."""
         for file in self.files:
-            (self._folder / file.name).unlink(missing_ok=True)
+            with suppress(OSError):
+                (self._folder / file.name).unlink(missing_ok=True)
 
     def _put(self) -> None:
         frame = pl.concat(self._waiting) if self._waiting else pl.DataFrame(schema=self._schema)

@@ -50,12 +50,12 @@ class Place:
             for name in names:
                 self._bucket.send(self.folder / name, f"{self._relative}/{name}")
 
-    def fetch(self, names: Iterable[str]) -> list[Path]:
-        """These files, here."""
+    def fetch(self, names: Iterable[str], *, anew: bool = False) -> list[Path]:
+        """These files, here; with `anew`, fetched now."""
         paths = [self.folder / name for name in names]
         if self._bucket is not None:
             for path in paths:
-                if not path.exists():
+                if anew or not path.exists():
                     self._bucket.fetch(f"{self._relative}/{path.name}", path)
         return paths
 

@@ -12,7 +12,7 @@ are made again under their names.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -247,6 +247,7 @@ def _check_same(artifact: str, before: Codec, now: Codec, other: str = "the tabl
     if before.schema == now.schema and list(before.schema) == list(now.schema):
         return
     changes: list[str] = []
+    casts: list[str] = []
     for name in {**before.schema, **now.schema}:
         old, new = before.schema.get(name), now.schema.get(name)
         if old is None:
@@ -255,11 +256,17 @@ def _check_same(artifact: str, before: Codec, now: Codec, other: str = "the tabl
             changes.append(f"'{name}' is gone")
         elif describe(old) != describe(new):
             changes.append(f"'{name}' was {old} and is {new}")
+            casts.append(f"pl.col('{name}').cast(pl.{old!r})")
     raise UserError(
         f"{artifact}: the rows have other columns than {other}",
         why="; ".join(changes) or "they are in another order",
-        next="return the same columns, or read everything (source.paths) to write the table anew",
+        next=f"{_cast(casts) if len(casts) == len(changes) else 'return the same columns'}, "
+        "or read everything (source.paths) to write the table anew",
     )
+
+
+def _cast(casts: Sequence[str]) -> str:
+    return f"give each the type that it had, as frame.with_columns({', '.join(casts[:3])})" if casts else "return them in the same order"
 
 
 __all__: Any = ["combine", "digest_of", "kept", "save"]

@@ -62,11 +62,9 @@ class Warehouse:
             if relation is None and sql.strip():
                 raise UserError("this SQL asks nothing", why="bedplate sql reads: it changes nothing in the record", next="write a SELECT")
             return pl.DataFrame() if relation is None else _fetched(relation)
-        except (duckdb.IOException, duckdb.InvalidInputException) as error:
-            if ".parquet" in str(error):
-                raise CorruptError("a table cannot be read", why=_first(error), next="bedplate doctor") from error
-            raise _refused(error) from error
         except duckdb.Error as error:
+            if _is_of_files(error):
+                raise CorruptError("a table cannot be read", why=_first(error), next="bedplate doctor --deep") from error
             raise _refused(error) from error
 
     def close(self) -> None:
@@ -82,12 +80,20 @@ class Warehouse:
     def _view(self, name: str, sql: str) -> None:
         try:
             self._connection.execute(f"CREATE VIEW {_quoted(name)} AS {sql}")
-        except (duckdb.IOException, duckdb.InvalidInputException) as error:  # it reads the files' ends
+        except duckdb.Error as error:  # it reads the files' ends
+            if not _is_of_files(error):
+                raise
             raise CorruptError(f"the table {name} cannot be read", why=_first(error), next="bedplate doctor --deep") from error
 
     def _copy(self, name: str, frame: pl.DataFrame) -> None:
         frame = frame.with_columns(pl.col(pl.Null).cast(pl.String), pl.col(pl.Object).map_elements(str, return_dtype=pl.String))
         self._connection.from_arrow(_Stream(frame)).create(_quoted(name))
+
+
+def answer(sql: str, tables: Mapping[str, Any]) -> pl.DataFrame:
+    """What these tables answer; see `Warehouse`."""
+    with Warehouse(tables) as warehouse:
+        return warehouse.frame(sql)
 
 
 class _Stream:
@@ -215,6 +221,12 @@ def _numbered(names: list[str]) -> list[str]:
 
 def _without_text(sql: str) -> str:
     return re.sub(r"'(?:[^']|'')*'|--[^\n]*|/\*.*?\*/", " ", sql, flags=re.DOTALL)
+
+
+def _is_of_files(error: duckdb.Error) -> bool:
+    """Whether it tells of the files, not of the SQL: it names one, or is none of DuckDB's kinds but of a library that decodes them."""
+    kinds = (duckdb.IOException, duckdb.InvalidInputException)
+    return type(error) is duckdb.Error or (isinstance(error, kinds) and ".parquet" in str(error))
 
 
 def _refused(error: Exception) -> UserError:

@@ -69,6 +69,18 @@ def frame(paths: Sequence[Path]) -> pl.LazyFrame:
     return found[0] if len(found) == 1 else pl.concat(found, how="diagonal_relaxed")
 
 
+def broken(paths: Sequence[Path], error: Exception) -> UserError | None:
+    """See `core.sources.Reader.broken`: a scan is lazy, and says where in a file it failed, but not in which."""
+    if not isinstance(error, pl.exceptions.ComputeError):
+        return None
+    for path in paths:
+        try:
+            _opened(_form(path), path, whole=True)
+        except UserError as found:
+            return found
+    return None
+
+
 def _form(path: Path) -> Callable[[Path], pl.LazyFrame]:
     endings = [ending.lower() for ending in path.suffixes]
     packed = bool(endings) and endings[-1] in _PACKED
@@ -82,10 +94,13 @@ def _form(path: Path) -> Callable[[Path], pl.LazyFrame]:
     return read
 
 
-def _opened(read: Callable[[Path], pl.LazyFrame], path: Path) -> pl.LazyFrame:
+def _opened(read: Callable[[Path], pl.LazyFrame], path: Path, *, whole: bool = False) -> pl.LazyFrame:
+    """The file as a frame, seen to begin as it should, or with `whole` to be so to its end."""
     try:
         found = read(path)
         found.collect_schema()
+        if whole:
+            found.select(pl.all().count()).collect(engine="streaming")
     except (pl.exceptions.PolarsError, OSError, ValueError) as error:
         why = str(error).strip().splitlines()
         raise UserError(f"{path.name} cannot be read as {path.suffix[1:]}", why=why[0] if why else "", next="look at the file") from error

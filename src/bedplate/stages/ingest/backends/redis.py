@@ -24,11 +24,14 @@ _PIPELINE = 1_000
 
 
 def entries(source: Redis, url: str) -> tuple[Entry, ...]:
-    """All that matches, as one entry whose stamp is the digest of keys and values."""
+    """All that matches, as one entry whose stamp is the digest of keys and values. Raises UserError where nothing does."""
     digest, count = hashlib.sha256(), 0
     for row in _rows(source, url):
         digest.update(msgspec.json.encode(row, order="sorted"))
         count += 1
+    if not count:
+        why = "there is nothing to read; a server that was restarted may have come back empty"
+        raise UserError(f"no key at {shown(url)} matches '{source.match}'", why=why, next="fill it, or change match= in Redis(...)")
     return (Entry(source.match, shown(source.url), count, f"sha256:{digest.hexdigest()}"),)
 
 
@@ -82,5 +85,8 @@ def _connected(url: str) -> Iterator[Any]:
         raise UserError(f"{shown(url)} does not let us in", why=str(error), next="look at user and password in the address") from error
     except library.exceptions.RedisError as error:
         raise WorldError(f"{shown(url)} did not answer", why=str(error), next="bedplate run, when it is back") from error
+    except UnicodeDecodeError as error:
+        why = f"{error.object[:40]!r} is not UTF-8"
+        raise UserError(f"a key or value at {shown(url)} is no text", why=why, next="name others in match=") from error
     except ValueError as error:
         raise UserError(f"{shown(url)} is no address of a Redis server", why=str(error), next="redis://host:6379/0") from error
