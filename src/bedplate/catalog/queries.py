@@ -32,7 +32,7 @@ class Query(msgspec.Struct, frozen=True):
 
 @functools.cache
 def load_queries(folder: Path = FOLDER) -> dict[str, Query]:
-    """Every query of every `.sql` file in a folder, by name, read once a process. Raises InternalError where one has no purpose or is there twice."""
+    """Every query of every `.sql` file in a folder, by name; read once. Raises InternalError where one has no purpose or is there twice."""
     found: dict[str, Query] = {}
     for file in sorted(folder.glob("*.sql")):
         pieces = _NAME.split(file.read_text(encoding="utf-8"))[1:]
