@@ -18,6 +18,7 @@ import bedplate
 from bedplate.catalog.catalog import Catalog
 from bedplate.catalog.keys import Keys
 from bedplate.catalog.services import Service as Listed
+from bedplate.compute.machine import started as process_started
 from bedplate.compute.system import give_memory_back, share_heaps
 from bedplate.core.clock import Clock
 from bedplate.core.config import Config
@@ -158,6 +159,9 @@ class _Presence:
         )  # fmt: skip
 
     def open(self) -> None:
+        for one in self._catalog.services.list():
+            if one.name == NAME and one.host == self._listed.host and process_started(one.pid) is None:
+                self._catalog.services.unregister(NAME, one.url)
         self._catalog.services.register(self._listed)
 
     def beat(self) -> None:
