@@ -197,7 +197,6 @@ def test_a_child_does_not_outlive_a_server_that_is_killed(tmp_path: Path) -> Non
     (tmp_path / "fleet.py").write_text(PROJECT)
     with as_process(tmp_path) as up:
         child = wait_for(lambda: [one for one in psutil.Process(up.process.pid).children() if "run" in one.cmdline()])[0]
-        wait_for(lambda: "--child" in child.cmdline() and child.num_threads() and child.cpu_times().user > 0.3)
         os.kill(up.process.pid, signal.SIGKILL)
         up.process.wait(10)
         wait_for(lambda: not child.is_running() or child.status() == psutil.STATUS_ZOMBIE)
