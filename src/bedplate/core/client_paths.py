@@ -153,6 +153,8 @@ def _broken(path: str) -> str:
         size = len(path.encode())
     except UnicodeEncodeError:
         return "it is not UTF-8"
+    if "\ufffd" in path:
+        return "it is not UTF-8"
     segments = path.split("/")
     if not path or "" in segments:
         return "a name in it is empty, or it begins with '/'"

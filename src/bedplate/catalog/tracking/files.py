@@ -109,13 +109,14 @@ class Files:
         self.check_open(owner)
         self._check_name(owner.id, file.path)
         before = there[2] if there is not None else 0
-        total = self._grow(owner.experiment, file.size - before)
+        total = self.taken(owner.experiment) + file.size - before
         if quota_bytes and total > quota_bytes and file.size > before:
             raise Full(
                 f"experiment {owner.experiment} has no room for {file.path}",
                 why=f"its files may take {quota_bytes} bytes, and would take {total}",
                 next="delete runs and run bedplate gc, or raise the setting upload_quota",
             )
+        self._grow(owner.experiment, file.size - before)
         self._database.run(
             "client_file_put", owner=owner.id, path=file.path, sha256=file.sha256, size_bytes=file.size, changed_ms=file.changed_ms
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -35,7 +36,7 @@ INTERRUPTED = 130
 @click.option("--fresh", is_flag=True, help="Run what is named (or everything) even where nothing changed.")
 @click.option("--due", "is_due", is_flag=True, help="Do what is due now: for cron, or a person who wonders.")
 @click.option("--loop", "loops", is_flag=True, help="With --due: go on looking until a signal.")
-@click.option("--child", "is_child", is_flag=True, hidden=True, help="Stop as on SIGTERM when the parent ends (`bedplate up`).")
+@click.option("--child-of", type=int, hidden=True, help="Stop as on SIGTERM when that process, the parent, ends (`bedplate up`).")
 @click.option("--since", default="", metavar="KEY", help="Back-fill the parts of calendars from this day or hour on: 2026-01-31.")
 @click.option("--until", default="", metavar="KEY", help="Back-fill the parts of calendars before this day or hour, exclusive.")
 @click.option("--over", default="", metavar="TABLE", help="Call the service NAME for each row of a table: SERVICE_over_TABLE.")
@@ -46,7 +47,7 @@ def command(
     fresh: bool,
     is_due: bool,
     loops: bool,
-    is_child: bool,
+    child_of: int | None,
     since: str,
     until: str,
     over: str,
@@ -60,8 +61,10 @@ def command(
 
     Exit code 1 where a step failed, 5 where the budget refused or stopped it, 6 where a check did not pass, 130 where it was stopped.
     """
-    if is_child:
+    if child_of is not None:
         die_with_parent(signal.SIGTERM)
+        if os.getppid() != child_of:
+            return INTERRUPTED
     if is_due or loops:
         _alone(asked, sets, fresh or since or until, loops=loops, is_due=is_due)
         return due.loop(asked) if loops else due.once(asked)

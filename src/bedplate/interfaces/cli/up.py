@@ -99,7 +99,7 @@ def _services(asked: Asked) -> Any:
 
 def _due(asked: Asked, standing: Standing) -> Any:
     """What does due work beside the server."""
-    words = [sys.executable, "-m", "bedplate", "run", "--due", "--loop", "--child", "--project", str(standing.project)]
+    words = [sys.executable, "-m", "bedplate", "run", "--due", "--loop", f"--child-of={os.getpid()}", "--project", str(standing.project)]
     words += [*(["--target", asked.target] if asked.target else []), *(["--json"] if asked.as_json else [])]
 
     def heard(line: str) -> None:

@@ -5,6 +5,8 @@ is not HTTP, or that could be read in two ways (a length and chunks, two lengths
 15 s, a body that brings less than 1 KiB in 15 s, and an answer of which nothing is taken for 60 s, end the connection (408 where nothing
 was answered yet). More connections than `MOST_CONNECTIONS` are answered with 503. Each answer has the shape that every error has, and
 what the client still sends is thrown away for a second, so that one that writes before it reads sees the answer.
+
+The head of an answer goes out with its body, in one piece: clients send a request again that got no answer, and give up on half of one.
 """
 
 from __future__ import annotations
@@ -24,6 +26,7 @@ BODY_S: Final = 15.0
 LEAST_BYTES: Final = 1 << 10
 WRITE_S: Final = 60.0
 _DRAIN_S: Final = 1.0
+_SHORT: Final = 1 << 12
 _REASONS: Final = {
     400: b"Bad Request",
     408: b"Request Timeout",
@@ -39,6 +42,42 @@ class TooLong(Exception):
 
 class Ambiguous(Exception):
     """A head that two readers would read in two ways."""
+
+
+class Joined:
+    """What answers are written to: what is short waits, until the loop turns, for what follows it at once."""
+
+    __slots__ = ("_held", "_loop", "_transport")
+
+    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
+        self._transport = transport
+        self._loop = loop
+        self._held = b""
+
+    def write(self, data: bytes) -> None:
+        """Send some bytes, after those that wait."""
+        if self._held:
+            data, self._held = self._held + data, b""
+        elif 0 < len(data) < _SHORT:
+            self._held = data
+            self._loop.call_soon(self.flush)
+            return
+        self._transport.write(data)
+
+    def flush(self) -> None:
+        """Send what waits."""
+        if self._held:
+            held, self._held = self._held, b""
+            self._transport.write(held)
+
+    def is_closing(self) -> bool:
+        """Whether the connection ends."""
+        return self._transport.is_closing()
+
+    def close(self) -> None:
+        """End the connection once everything is sent."""
+        self.flush()
+        self._transport.close()
 
 
 class Protocol(HttpToolsProtocol):
@@ -63,6 +102,7 @@ class Protocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's own
         """A client came."""
         super().connection_made(transport)
+        self._joined = Joined(transport, self.loop)
         self._since = self.loop.time()
         if len(self.connections) > MOST_CONNECTIONS:
             self._refuse(Problem(503, "too many clients are connected", next="try again in a second", headers=((b"retry-after", b"1"),)))
@@ -138,6 +178,7 @@ class Protocol(HttpToolsProtocol):
             raise Ambiguous
         self._in_head = False
         super().on_headers_complete()
+        self.cycle.transport = self._joined  # type: ignore[assignment]  # all of a transport that an answer uses
 
     def on_message_complete(self) -> None:
         """The request is whole."""

@@ -18,6 +18,8 @@ import bedplate
 from bedplate.catalog.catalog import Catalog
 from bedplate.catalog.keys import Keys
 from bedplate.catalog.services import Service as Listed
+from bedplate.compute.machine import started as process_started
+from bedplate.compute.system import give_memory_back, share_heaps
 from bedplate.core.clock import Clock
 from bedplate.core.config import Config
 from bedplate.core.errors import BedplateError
@@ -53,6 +55,7 @@ NAME: Final = "up"
 """How the server stands in the list of services."""
 _FILES: Final = 16384
 _BEAT_S: Final = 15.0
+_HEAPS: Final = 2
 
 
 class Platform(Record, frozen=True, kw_only=True):
@@ -83,6 +86,7 @@ def up(platform: Platform, place: Place, announce: Announce, mount: Mount | None
     """
     check(place)
     _many_files()
+    share_heaps(_HEAPS)
     with bind(place.host, place.port, "up", beyond=True) as listening:
         url = address(listening, "https" if place.tls_cert else "http")
         lanes = Lanes(platform.opens(), platform.opens)
@@ -155,9 +159,13 @@ class _Presence:
         )  # fmt: skip
 
     def open(self) -> None:
+        for one in self._catalog.services.list():
+            if one.name == NAME and one.host == self._listed.host and process_started(one.pid) is None:
+                self._catalog.services.unregister(NAME, one.url)
         self._catalog.services.register(self._listed)
 
     def beat(self) -> None:
+        give_memory_back()
         if not self._catalog.services.beat(NAME, self._listed.url, self._platform.clock.now(), {}):
             self.open()
 
