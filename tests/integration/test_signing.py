@@ -95,7 +95,7 @@ def test_whatever_is_changed_is_found(change: str, state: Path, keys: tuple[Path
     assert says("verify", out, "--key", public) == 4
 
 
-@pytest.mark.bad_input("`sign` with a file that is no key; `verify` of a folder that was not signed")
+@pytest.mark.bad_input("a key or a signature that is none")
 def test_what_cannot_be_signed_or_verified_is_told(state: Path, keys: tuple[Path, Path], tmp_path: Path) -> None:
     """Proves that each is the user's mistake, without a traceback."""
     (tmp_path / "no.pem").write_text("no key")
