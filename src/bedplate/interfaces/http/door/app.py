@@ -95,7 +95,7 @@ class Door:
         if isinstance(answered, Fault):
             await send_fault(send, answered)
         else:
-            await send_reply(send, answered, self._lanes.made)
+            await send_reply(scope, send, answered, self._lanes.made)
         self._site.counted(scope.get("action", ""), answered.status, time.perf_counter() - started)
 
     def mount(self, app: App) -> None:
@@ -140,7 +140,7 @@ class Door:
         self._in_flight += size
         try:
             body = await read(scope, receive, limit)
-            if body:
+            if body and (headers.get(b"content-type") != b"application/json" or b"content-encoding" in headers):
                 need_json(scope)
             query: bytes = scope["query_string"]
             is_query = scope["method"] in ("GET", "HEAD") or (query and not body)
