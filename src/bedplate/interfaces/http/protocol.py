@@ -156,6 +156,12 @@ class Protocol(HttpToolsProtocol):
         self._begun += 1
         self._since, self._brought = self.loop.time(), 0
 
+    def cut(self) -> None:
+        """End the connection in the middle of an answer that cannot be finished."""
+        if self.cycle is not None:
+            self.cycle.disconnected = True
+        self.transport.abort()
+
     def on_header(self, name: bytes, value: bytes) -> None:
         """One header; all that uvicorn does with it, in one call. Raises TooLong, which ends the parsing."""
         self._taken += len(name) + len(value)
