@@ -69,7 +69,8 @@ def test_no_spelling_of_a_path_leads_out_or_writes_elsewhere(up: Up, run: str, w
     for method, path in (
         ("GET", f"{ART}/0/{run}/artifacts/{way}"), ("PUT", f"{ART}/0/{run}/artifacts/{way}"), ("DELETE", f"{ART}/0/{run}/artifacts/{way}"),
         ("GET", f"{ART}/{way}"), ("PUT", f"{ART}/{way}"), ("DELETE", f"{ART}/{way}"), ("GET", f"/get-artifact?run_uuid={run}&path={way}"),
-        ("GET", f"{API}/artifacts/list?run_id={run}&path={way}"), ("GET", f"{ART}?path={way}"), ("GET", f"{ART}?path=0/{run}/artifacts/{way}"),
+        ("GET", f"{API}/artifacts/list?run_id={run}&path={way}"), ("GET", f"{ART}?path={way}"),
+        ("GET", f"{ART}?path=0/{run}/artifacts/{way}"),
     ):  # fmt: skip
         answer = up.raw(
             f"{method} {path} HTTP/1.1\r\nHost: {up.url.partition('://')[2]}\r\nAuthorization: Bearer {up.token}\r\n"

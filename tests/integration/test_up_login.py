@@ -232,6 +232,9 @@ def test_tokens_of_a_thousand_are_scoped_and_expire(up: Up, ann: str) -> None:
     assert up.nobody("GET", f"{API}/experiments/get?experiment_id={made}", headers=bearer(reader["token"])).status == 200
     for path, body in ((f"{API}/runs/create", run), (f"{API}/experiments/create", {"name": "x"}), (f"{ME}/tokens", {"name": "more"})):
         assert up.nobody("POST", path, body, bearer(reader["token"])).status == 403, path
+    writer = up.nobody("POST", f"{ME}/tokens", {"name": "w", "role": "contributor"}, basic(ann, GOOD)).json
+    assert up.nobody("POST", f"{API}/runs/create", run, bearer(writer["token"])).status == 200
+    assert up.nobody("POST", f"{API}/experiments/delete", run, bearer(writer["token"])).status == 403
     assert up.nobody("POST", f"{API}/runs/create", run, bearer(scoped["token"])).status == 200
     assert up.nobody("POST", f"{API}/experiments/create", {"name": "x"}, bearer(scoped["token"])).status == 403
     assert up.nobody("GET", f"{API}/experiments/get?experiment_id=0", headers=bearer(scoped["token"])).status == 404

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from up_site import API, Up, in_thread
 
+from bedplate.core.errors import StoreError
 from bedplate.interfaces.http import protocol
 from bedplate.interfaces.http.door.endpoint import Asks, Desk, Endpoint, Reply, on_server
 
@@ -23,13 +24,26 @@ def large(_desk: Desk, _asked: Asks) -> Reply:
     return Reply(body=(b"x" * (1 << 20) for _ in range(LARGE >> 20)))
 
 
+def broken(_desk: Desk, _asked: Asks) -> Reply:
+    """Its second piece cannot be read."""
+
+    def pieces() -> Iterator[bytes]:
+        yield b"x" * 1000
+        raise StoreError("the disk is gone", why="/secret/place")
+
+    return Reply(body=pieces())
+
+
 @pytest.fixture(scope="module")
 def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
     with pytest.MonkeyPatch.context() as patch, ExitStack() as stack:
         for name in ("HEAD_S", "BODY_S", "WRITE_S"):
             patch.setattr(protocol, name, PATIENCE_S)
-        extra = (Endpoint("GET", "/large", Asks, "metrics.read", on_server, large),)
+        extra = tuple(Endpoint("GET", path, Asks, "metrics.read", on_server, answer) for path, answer in PAGES.items())
         yield stack.enter_context(in_thread(tmp_path_factory.mktemp("slow"), extra=extra))
+
+
+PAGES = {"/large": large, "/broken": broken}
 
 
 def dawdle(client: socket.socket, piece: bytes, most_s: float) -> tuple[bytes, float]:
@@ -98,6 +112,16 @@ def test_an_answer_that_nobody_takes_ends_the_connection(up: Up) -> None:
 def test_an_answer_in_pieces_arrives_whole(up: Up) -> None:
     answer = up.ask("GET", "/large")
     assert (answer.status, len(answer.body)) == (200, LARGE)
+
+
+def test_an_answer_that_cannot_be_finished_is_cut_off_and_told_in_the_log(up: Up, caplog: pytest.LogCaptureFixture) -> None:
+    """A client must not take half a file for the whole; the log has why, the client nothing of it."""
+    said = up.raw(f"GET /broken HTTP/1.1\r\nHost: {up.url[7:]}\r\nAuthorization: Bearer {up.token}\r\n\r\n".encode())
+    assert said.startswith(b"HTTP/1.1 200 ")
+    assert not said.endswith(b"0\r\n\r\n"), "the chunk that ends a whole answer"
+    assert b"/secret/place" not in said
+    assert "/secret/place" in caplog.text
+    assert up.nobody("GET", "/health").status == 200
 
 
 def test_a_connection_at_rest_is_kept(up: Up) -> None:

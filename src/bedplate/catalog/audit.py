@@ -7,9 +7,10 @@ gaps.
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping
-from datetime import datetime
-from typing import Any, Final
+from datetime import datetime, timedelta
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
@@ -24,11 +25,22 @@ _LONGEST: Final = 2000
 """Characters of one text in an entry: what is longer is cut, and says so."""
 
 
+_QUIET: Final = timedelta(minutes=1)
+_MOST_LATELY: Final = 10_000
+
+
+class _Added(NamedTuple):
+    at: datetime
+    id: int
+    digest: str
+
+
 class Audit:
     """Who did what."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._lately: OrderedDict[tuple[str, str, str], _Added] = OrderedDict()
 
     def add(
         self, actor: str, action: str, resource: str, now: datetime, outcome: str = "done", data: Mapping[str, Any] | None = None
@@ -47,6 +59,21 @@ class Audit:
             return entry
 
         return self._database.transact(work)
+
+    def add_often(self, actor: str, action: str, resource: str, route: str, now: datetime) -> None:
+        """Add an act of those that come by the thousand: the first in each minute, for each actor, route and resource.
+
+        One whose transaction was undone does not count as the first.
+        """
+        key = (actor, route, resource)
+        known = self._lately.pop(key, None)
+        if known is not None and now - known.at < _QUIET and self._database.value("audit_digest", id=known.id) == known.digest:
+            self._lately[key] = known
+            return
+        entry = self.add(actor, action, resource, now, data={"route": route, "more": "each minute has one entry"})
+        self._lately[key] = _Added(now, entry.id, entry.digest)
+        if len(self._lately) > _MOST_LATELY:
+            self._lately.popitem(last=False)
 
     def found(self, *, actor: str = "", action: str = "", resource: str = "", before: int | None = None, most: int = 100) -> list[Entry]:
         """The newest acts, newest first, that fit what is given; `before` an id, for the next page."""

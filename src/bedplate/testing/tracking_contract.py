@@ -75,7 +75,7 @@ class TrackingContract(ABC):
         tracking = catalog.tracking
         experiment = tracking.experiments.create("e", [], 1)
         assert experiment is not None
-        runs = [tracking.runs.create(NewRun(id=f"r{number}", experiment=experiment, started_ms=1)).id for number in range(2)]
+        runs = [tracking.runs.create(NewRun(id=f"r{number}", experiment=experiment, started_ms=1)).run.id for number in range(2)]
         tracking.runs.delete(runs[0], 5)
         tracking.experiments.delete(experiment, 9)
         assert {tracking.runs.get(run).stage for run in runs} == {"deleted"}
@@ -115,7 +115,7 @@ class TrackingContract(ABC):
 
     def test_a_run_is_a_run_of_the_record(self, catalog: Catalog) -> None:
         """It is listed, and neither recovery nor what looks for crashed runs takes it for one of the project."""
-        run = catalog.tracking.runs.create(NewRun(id="f" * 32, experiment=0, started_ms=5, tags=(Named(PARENT, "p"),), random=7))
+        run = catalog.tracking.runs.create(NewRun(id="f" * 32, experiment=0, started_ms=5, tags=(Named(PARENT, "p"),), random=7)).run
         assert (run.parent, run.status) == ("p", "RUNNING")
         assert run.name.count("-") == 2
         kept = catalog.runs.get(run.id)
@@ -130,7 +130,7 @@ class TrackingContract(ABC):
     def test_names_are_one_with_their_tag(self, catalog: Catalog) -> None:
         """Whichever is said; two that differ are refused."""
         runs = catalog.tracking.runs
-        run = runs.create(NewRun(id="r", experiment=0, started_ms=1, name="מודל"))
+        run = runs.create(NewRun(id="r", experiment=0, started_ms=1, name="מודל")).run
         assert self._tags(catalog, "r")[RUN_NAME] == run.name == "מודל"
         assert runs.update("r", 2, name="two").name == "two"
         runs.set_tag("r", Named(RUN_NAME, "three"))

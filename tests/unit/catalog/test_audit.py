@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import apsw
@@ -103,6 +104,25 @@ def test_what_is_done_to_the_log_is_found(catalog: Catalog, tmp_path: Path, sql:
     assert found(catalog, keys) == []
     touch(catalog, sql)
     assert found(catalog, keys) != []
+
+
+def test_what_comes_often_has_one_entry_a_minute(catalog: Catalog) -> None:
+    """For each actor, route and resource; one that was undone with its act is no first."""
+
+    def fails() -> None:
+        catalog.audit.add_often("ann", "run.write", "experiment:3", "/log", NOW)
+        raise Refused("no")
+
+    with pytest.raises(Refused):
+        catalog.together(fails)
+    for _ in range(3):
+        catalog.audit.add_often("ann", "run.write", "experiment:3", "/log", NOW)
+    catalog.audit.add_often("bob", "run.write", "experiment:3", "/log", NOW)
+    catalog.audit.add_often("ann", "run.write", "experiment:4", "/log", NOW)
+    catalog.audit.add_often("ann", "run.write", "experiment:3", "/log", NOW + timedelta(minutes=1))
+    assert [(one.actor, one.resource) for one in reversed(catalog.audit.found())] == [
+        ("ann", "experiment:3"), ("bob", "experiment:3"), ("ann", "experiment:4"), ("ann", "experiment:3"),
+    ]  # fmt: skip
 
 
 def test_the_end_is_signed_once(catalog: Catalog, tmp_path: Path) -> None:

@@ -4,6 +4,10 @@
 -- The end of the chain.
 SELECT id, digest FROM audit ORDER BY id DESC LIMIT 1;
 
+-- name: audit_digest$
+-- The digest of one entry.
+SELECT digest FROM audit WHERE id = :id;
+
 -- name: audit_add!
 -- One act.
 INSERT INTO audit (id, at, actor, action, resource, outcome, data, digest)

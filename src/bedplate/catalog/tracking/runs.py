@@ -20,7 +20,7 @@ from bedplate.core.records import Attempt, Record, Run
 from . import limits, pages
 from .curves import Curves
 from .names import run_name
-from .tracked import ENDED, OURS, PARENT, RUN_NAME, SOURCE_NAME, Named, Point, Status, TrackedRun
+from .tracked import ENDED, OURS, PARENT, RUN_NAME, SOURCE_NAME, Named, Point, RunDetail, Status, TrackedRun
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _LATEST_MS: Final = 253_402_300_799_999
@@ -67,8 +67,8 @@ class TrackedRuns:
             raise UserError(f"The run {run} must be in the 'active' state. Current state is {found.stage}.")
         return found
 
-    def create(self, new: NewRun) -> TrackedRun:
-        """Begin a run. Raises NotFound for an experiment that is not there, UserError."""
+    def create(self, new: NewRun) -> RunDetail:
+        """Begin a run; what it says by now is its tags. Raises NotFound for an experiment that is not there, UserError."""
         tags = {tag.key: limits.named(f"tags[{place}]", tag).value for place, tag in enumerate(new.tags)}
         if new.name and tags.get(RUN_NAME, new.name) != new.name:
             raise UserError(f"Both 'run_name' and the tag '{RUN_NAME}' are specified, with different values")
@@ -167,7 +167,7 @@ class TrackedRuns:
     def _transact(self, work: Callable[[], Result]) -> Result:
         return self._database.transact(work)
 
-    def _create(self, new: NewRun, tags: dict[str, str]) -> TrackedRun:
+    def _create(self, new: NewRun, tags: dict[str, str]) -> RunDetail:
         row = self._database.one("experiment_get", id=new.experiment)
         if row is None:
             raise NotFound(f"No Experiment with id={new.experiment} exists")
@@ -185,9 +185,10 @@ class TrackedRuns:
             made_by=new.made_by, started_ms=new.started_ms,
         )  # fmt: skip
         self._database.many("run_tag_put", [{"run": new.id, "name": key, "value": value} for key, value in tags.items()])
-        return TrackedRun(
+        begun = TrackedRun(
             new.id, new.experiment, "client", tags.get(PARENT, ""), tags[RUN_NAME], new.made_by, "RUNNING", new.started_ms, None, "active"
         )
+        return RunDetail(begun, [], [], [Named(*tag) for tag in sorted(tags.items())], [], [], [])
 
     def _stands(self, before: TrackedRun, status: Status, ended_ms: int | None, now_ms: int) -> None:
         """Record how a client's run stands; one that goes on again has not ended."""

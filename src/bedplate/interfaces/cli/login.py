@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -108,9 +109,8 @@ def _ask(url: str, method: str, path: str, token: str, body: dict[str, Any] | No
     client = module.Client(SystemClock(), networks("0.0.0.0/0, ::/0"))  # whoever types an address means it
     sent = b"" if body is None else msgspec.json.encode(body)
     headers = {"Content-Type": "application/json"} if sent else None
-    with client.ask(
-        method, f"{url}{path}", module.Limits(size_bytes=_MOST_BYTES, time_s=_TIME_S), token, body=sent, headers=headers
-    ) as said:
+    limits = module.Limits(size_bytes=_MOST_BYTES, time_s=_TIME_S)
+    with closing(client), client.ask(method, f"{url}{path}", limits, token, body=sent, headers=headers) as said:
         answer = b"".join(said.body)
         if said.status >= 500:
             raise WorldError(f"{url} answered {said.status}", next="try again later")

@@ -48,6 +48,10 @@ class Client:
         self._clock = clock
         self._pool = httpcore.ConnectionPool(network_backend=_Guarded(allowed), max_connections=1)
 
+    def close(self) -> None:
+        """Let go of the connection."""
+        self._pool.close()
+
     @contextmanager
     def ask(
         self, method: str, url: str, limits: Limits, token: str = "", *, body: bytes = b"", headers: Mapping[str, str] | None = None

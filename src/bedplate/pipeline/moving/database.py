@@ -25,7 +25,7 @@ from bedplate.catalog.tracking.theirs import (
 )
 from bedplate.core.errors import Refused
 
-from .file_store import LOGGED_STATUS
+from .file_store import DELETED, LOGGED_STATUS
 from .folders import Folders
 
 Tags = dict[str, str]
@@ -138,9 +138,9 @@ class SqliteStore:
     def _versions(self, model: str) -> Iterator[TheirVersion]:
         sql = (
             "SELECT version, creation_time, last_updated_time, description, user_id, current_stage, source, run_id "
-            "FROM model_versions WHERE name = :name AND current_stage <> 'Deleted_Internal' ORDER BY version"
+            "FROM model_versions WHERE name = :name AND current_stage <> :deleted ORDER BY version"
         )
-        for number, created, updated, description, user, stage, source, run in self._foreign.rows(sql, {"name": model}):
+        for number, created, updated, description, user, stage, source, run in self._foreign.rows(sql, {"name": model, "deleted": DELETED}):
             tags = self._foreign.rows(
                 "SELECT key, value FROM model_version_tags WHERE name = :name AND version = :number", {"name": model, "number": number}
             )

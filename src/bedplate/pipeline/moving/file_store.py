@@ -35,6 +35,8 @@ LOGGED_STATUS: Final = {
     "2": LOGGED_READY,
     "3": "LOGGED_MODEL_UPLOAD_FAILED",
 }
+DELETED: Final = "Deleted_Internal"
+"""The stage that a deleted version is left with."""
 _TRASH: Final = ".trash"
 _MODELS: Final = "models"
 _META: Final = "meta.yaml"
@@ -136,7 +138,7 @@ class FileStore:
 
     def _version(self, folder: Path) -> TheirVersion | None:
         meta = self._meta(folder)
-        if meta is None:
+        if meta is None or meta.get("current_stage") == DELETED:
             return None
         return TheirVersion(
             number=_whole(meta.get("version")), run=meta.get("run_id", ""), logged_model=meta.get("model_id", ""),

@@ -34,7 +34,7 @@ def open_source(uri: str, files: Sequence[Path], clock: Clock, allowed: str, env
         return _server(uri, clock, allowed, environ.get("MLFLOW_TRACKING_TOKEN", ""))
     path = _path(uri)
     if path.is_dir():
-        read = load("bedplate.pipeline.backends.yaml_text", "a folder of MLflow's files", "mlflow").read
+        read = load("bedplate.storage.backends.yaml_text", "a folder of MLflow's files", "mlflow").read
         return FileStore(path, Folders(path, files), read)
     if path.is_file():
         foreign = load("bedplate.catalog.backends.foreign_sqlite", "an SQLite file", "").ForeignSqlite(path)

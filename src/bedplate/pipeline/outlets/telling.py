@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from importlib import metadata
 from typing import Any, Final
 
 import msgspec
 
-import bedplate
 from bedplate.catalog.catalog import Catalog
 from bedplate.core.clock import Clock
 from bedplate.core.config import Config
@@ -60,7 +60,7 @@ class Telling:
             self._append(place, told)
 
     def _otlp(self, place: str, run: str) -> None:
-        told = msgspec.json.encode(request(gather(self._catalog, run), bedplate.__version__))
+        told = msgspec.json.encode(request(gather(self._catalog, run), metadata.version("bedplate")))
         if _is_address(place):
             url = place if place.rstrip("/").endswith("/v1/traces") else f"{place.rstrip('/')}/v1/traces"
             self._send(url, [told])

@@ -1,8 +1,8 @@
 """What a client's model folder says of itself: its `MLmodel`, read as text, and which of its files a flavour of ours could load.
 
-YAML is read event by event through PyYAML's parser: no tag builds anything, an alias is refused, every scalar is text. Nothing of the
-model itself is opened here: a server calls this for files that strangers sent. Limits: a description larger than 1 MB, or deeper than 20
-levels, is not read, and the model stays opaque.
+YAML is read as text (`yaml_text.py`): no tag builds anything, an alias is refused. Nothing of the model itself is opened here: a server
+calls this for files that strangers sent. Limits: a description larger than 1 MB, or deeper than 20 levels, is not read, and the model
+stays opaque.
 """
 
 from __future__ import annotations
@@ -12,14 +12,13 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 import msgspec
-import yaml
 
 from bedplate.core.errors import UserError
 from bedplate.core.model import Field, Signature
 from bedplate.storage.client_models import FILE, MOST_BYTES, Described
 
-_MOST_DEPTH: Final = 20
-_NULL: Final = frozenset({"", "~", "null", "Null", "NULL"})
+from . import yaml_text
+
 _TYPES: Final = {"boolean": "BOOL", "integer": "INT32", "long": "INT64", "float": "FP32", "double": "FP64", "string": "BYTES"}
 _TENSORS: Final = {
     "float64": "FP64", "float32": "FP32", "int64": "INT64", "int32": "INT32", "int16": "INT16", "int8": "INT8", "uint8": "UINT8",
@@ -46,13 +45,16 @@ _SIGN: Final = "log it with signature=mlflow.models.infer_signature(inputs, outp
 def described(text: bytes, paths: frozenset[str]) -> Described:
     """What a folder with these paths holds, by its MLmodel. What cannot be read or loaded says why."""
     try:
-        content = _read(text)
+        if len(text) > MOST_BYTES:
+            raise UserError(f"it is larger than {MOST_BYTES} bytes")
+        content = yaml_text.read(text.decode(), FILE)
         flavours = content.get("flavors")
         if not isinstance(flavours, dict) or not flavours:
             return Described(why=f"its {FILE} names no flavour", instead=_OTHERWISE)
         return _of(flavours, content.get("signature"), paths)
-    except (UserError, UnicodeDecodeError, yaml.YAMLError, RecursionError) as error:
-        return Described(why=f"its {FILE} cannot be read: {str(error).splitlines()[0][:200]}", instead=_OTHERWISE)
+    except (UserError, UnicodeDecodeError, RecursionError) as error:
+        said = error.why if isinstance(error, UserError) and error.why else str(error)
+        return Described(why=f"its {FILE} cannot be read: {said.splitlines()[0][:200]}", instead=_OTHERWISE)
 
 
 def _of(flavours: Mapping[str, Any], signature: Any, paths: frozenset[str]) -> Described:
@@ -132,30 +134,3 @@ def _tensor(spec: Any) -> tuple[tuple[Field, ...], str]:
 def _library(flavour: str, signature: Any) -> str:
     """What an estimator is fed: a frame where its inputs have names."""
     return "pandas" if flavour == "sklearn" and '"tensor"' not in str(signature.get("inputs")) else "rows"
-
-
-def _read(text: bytes) -> dict[str, Any]:
-    if len(text) > MOST_BYTES:
-        raise UserError(f"it is larger than {MOST_BYTES} bytes")
-    events = yaml.parse(text.decode(), Loader=yaml.SafeLoader)
-    found = None
-    for event in events:
-        if not isinstance(event, yaml.StreamStartEvent | yaml.DocumentStartEvent):
-            found = _value(event, events, 0)
-            break
-    if not isinstance(found, dict):
-        raise UserError("it is no mapping")
-    return found
-
-
-def _value(event: yaml.Event, events: Any, depth: int) -> Any:
-    if getattr(event, "tag", None) is not None or isinstance(event, yaml.AliasEvent) or depth > _MOST_DEPTH:
-        raise UserError("it has a tag, an alias or too many levels")
-    if isinstance(event, yaml.ScalarEvent):
-        return "" if event.style is None and event.value in _NULL else event.value
-    items: list[Any] = []
-    while not isinstance(inner := next(events), yaml.SequenceEndEvent | yaml.MappingEndEvent):
-        items.append(_value(inner, events, depth + 1))
-    if isinstance(event, yaml.SequenceStartEvent):
-        return items
-    return {str(key): value for key, value in zip(items[::2], items[1::2], strict=True)}

@@ -92,10 +92,16 @@ class Door:
             answered = self._fault(error)
         if answered is None:
             return
-        if isinstance(answered, Fault):
-            await send_fault(send, answered)
-        else:
-            await send_reply(send, answered, self._lanes.made)
+        try:
+            if isinstance(answered, Fault):
+                await send_fault(send, answered)
+            else:
+                await send_reply(scope, send, answered, self._lanes.made)
+        except Exception as error:  # the answer has begun: all that can be done is to cut it off, so that nobody takes it for whole
+            if not isinstance(error, TimeoutError):  # a client that takes nothing is no news
+                self._fault(error)
+            scope["connection"].cut()
+            return
         self._site.counted(scope.get("action", ""), answered.status, time.perf_counter() - started)
 
     def mount(self, app: App) -> None:
@@ -140,7 +146,7 @@ class Door:
         self._in_flight += size
         try:
             body = await read(scope, receive, limit)
-            if body:
+            if body and (headers.get(b"content-type") != b"application/json" or b"content-encoding" in headers):
                 need_json(scope)
             query: bytes = scope["query_string"]
             is_query = scope["method"] in ("GET", "HEAD") or (query and not body)

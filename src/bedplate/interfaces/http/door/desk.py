@@ -22,8 +22,8 @@ from .who import Who
 
 _ENCODER: Final = msgspec.json.Encoder()
 _JSON: Final = "application/json"
-UNAUDITED: Final = frozenset({"run.write", "trace.write", "artifact.write"})
-"""What is logged by the thousand: the record itself says who made the run. Every other change has a row in the audit log."""
+OFTEN: Final = frozenset({"run.write", "trace.write", "artifact.write"})
+"""What comes by the thousand: the audit log has the first in a minute, for each actor, route and resource. Of all else it has every act."""
 
 
 class Emitted(Record, frozen=True, kw_only=False):
@@ -60,6 +60,7 @@ class AtDesk:
         "_writes",
         "actor",
         "catalog",
+        "doing",
         "emitted",
         "noted",
         "now",
@@ -81,6 +82,7 @@ class AtDesk:
         self.catalog: Catalog
         self.emitted: list[Emitted] = []
         self.noted: dict[str, str] = {}
+        self.doing: tuple[Endpoint, str] | None = None
 
     def open(self, catalog: Catalog, *, slow: bool, to_all: bool = False) -> None:
         """Begin in the thread that answers: on its connection, with who asks recognised there. Raises Fault, Unsure."""
@@ -139,6 +141,10 @@ class AtDesk:
     def note(self, **said: str) -> None:
         """What the audit log is to say of this act."""
         self.noted.update(said)
+
+    def add_often(self, catalog: Catalog, endpoint: Endpoint, resource: str) -> None:
+        """An entry for one of those acts that come by the thousand."""
+        catalog.audit.add_often(self.actor.name, endpoint.action, resource, endpoint.path, self.now)
 
     def emit(self, kind: str, subject: str, data: Mapping[str, Any]) -> None:
         """Tell who listens, once what was done is committed."""
@@ -225,7 +231,7 @@ class ReadJob:
         to_all = self._endpoint.action == OPEN
         self.desk.open(catalog, slow=True, to_all=to_all)
         if not to_all:
-            judge(self.desk, self._endpoint, self._asked)
+            self.desk.doing = (self._endpoint, judge(self.desk, self._endpoint, self._asked))
         return encoded(self._endpoint.answer(self.desk, self._asked))
 
 
@@ -273,7 +279,9 @@ class WriteJob:
             return Reply(body=told, media_type=_JSON)
         reply = encoded(self._endpoint.answer(self.desk, self._asked))
         self.desk.hear(self._endpoint, self._asked, reply)
-        if self._endpoint.action not in UNAUDITED:
+        if self._endpoint.action in OFTEN:
+            self.desk.add_often(catalog, self._endpoint, self._resource)
+        else:
             catalog.audit.add(self.desk.actor.name, self._endpoint.action, self._resource, self.desk.now, data=self.desk.noted)
         if self._digest and isinstance(reply.body, bytes):
             catalog.answers.keep(self._digest, reply.body, self.desk.now_ms)
@@ -297,4 +305,7 @@ class PlainWrite:
         """Do it."""
         if self._desk is not None:
             del self._desk.emitted[self._emitted :]
-        return self._work(catalog)
+        answer = self._work(catalog)
+        if self._desk is not None and self._desk.doing is not None and self._desk.doing[0].action in OFTEN:
+            self._desk.add_often(catalog, *self._desk.doing)
+        return answer

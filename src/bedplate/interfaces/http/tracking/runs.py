@@ -147,13 +147,18 @@ def create(desk: Desk, asked: CreateRun) -> dict[str, Any]:
     """Begin a run."""
     tags = _named(asked.tags)
     user = asked.user_id or next((tag.value for tag in tags if tag.key == _USER), "") or desk.actor.name
-    run = desk.catalog.tracking.runs.create(
+    begun = desk.catalog.tracking.runs.create(
         NewRun(
-            id=f"{desk.now_ms:012x}{desk.random_bits(80):020x}", experiment=asked.experiment, name=asked.run_name, made_by=user, tags=tuple(tags),
-            started_ms=desk.now_ms if asked.start_time is None else asked.start_time, random=desk.random_bits(48),
+            id=f"{desk.now_ms:012x}{desk.random_bits(80):020x}",
+            experiment=asked.experiment,
+            name=asked.run_name,
+            made_by=user,
+            started_ms=desk.now_ms if asked.start_time is None else asked.start_time,
+            tags=tuple(tags),
+            random=desk.random_bits(48),
         )
-    )  # fmt: skip
-    return {"run": told_run(desk.catalog.tracking.details.of([run.id])[0])}
+    )
+    return {"run": told_run(begun)}
 
 
 def update(desk: Desk, asked: UpdateRun) -> dict[str, Any]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterator
+from itertools import accumulate
 from typing import Final
 
-from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector, generate_latest
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily, Metric
+from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, InfoMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from bedplate.interfaces.http.door.endpoint import Asks, Desk, Endpoint, Reply, on_server
@@ -16,30 +18,40 @@ _BUCKETS_S: Final = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 
 _TEXT: Final = "text/plain; version=0.0.4; charset=utf-8"
 
 
-class Counts:
-    """What a server counts."""
+class Counts(Collector):
+    """What a server counts; on the event loop, so plain numbers do. They are made into metrics when somebody looks."""
 
     def __init__(self, lanes: Lanes, version: str) -> None:
         self._registry = CollectorRegistry()
-        self._requests = Counter("bedplate_up_requests", "Requests answered.", ("action", "status"), registry=self._registry)
-        self._seconds = Histogram(
-            "bedplate_up_request_seconds", "Time from request to reply.", ("action",), buckets=_BUCKETS_S, registry=self._registry
-        )
-        self._by_status: dict[tuple[str, int], Counter] = {}
-        self._by_action: dict[str, Histogram] = {}
+        self._requests: dict[tuple[str, int], int] = {}
+        self._seconds: dict[str, list[int]] = {}
+        self._total_s: dict[str, float] = {}
         ProcessCollector(registry=self._registry)
+        self._registry.register(self)
         self._registry.register(_Waiting(lanes, version))
 
     def request(self, action: str, status: int, seconds: float) -> None:
         """Count one answered request; `action` is empty for what came to no endpoint."""
-        counter = self._by_status.get((action, status))
-        if counter is None:
-            counter = self._by_status[action, status] = self._requests.labels(action, str(status))
-        counter.inc()
-        histogram = self._by_action.get(action)
-        if histogram is None:
-            histogram = self._by_action[action] = self._seconds.labels(action)
-        histogram.observe(seconds)
+        key = (action, status)
+        self._requests[key] = self._requests.get(key, 0) + 1
+        found = self._seconds.get(action)
+        if found is None:
+            found = self._seconds[action] = [0] * (len(_BUCKETS_S) + 1)
+            self._total_s[action] = 0.0
+        found[bisect_left(_BUCKETS_S, seconds)] += 1
+        self._total_s[action] += seconds
+
+    def collect(self) -> Iterator[Metric]:
+        """What was counted until now."""
+        requests = CounterMetricFamily("bedplate_up_requests", "Requests answered.", labels=("action", "status"))
+        for (action, status), count in list(self._requests.items()):
+            requests.add_metric((action, str(status)), count)
+        yield requests
+        seconds = HistogramMetricFamily("bedplate_up_request_seconds", "Time from request to reply.", labels=("action",))
+        for action, counts in list(self._seconds.items()):
+            limits = [*(str(limit) for limit in _BUCKETS_S), "+Inf"]
+            seconds.add_metric((action,), list(zip(limits, accumulate(counts), strict=True)), self._total_s[action])
+        yield seconds
 
     def register(self, collector: Collector) -> None:
         """Show what somebody else counts, too."""

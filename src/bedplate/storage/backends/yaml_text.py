@@ -23,7 +23,7 @@ def read(text: str, place: str) -> dict[str, Any]:
     except yaml.YAMLError as error:
         raise UserError(f"{place} is no YAML", why=str(error)) from error
     if not isinstance(found, dict):
-        raise UserError(f"{place} is no mapping", why="a tracker's meta.yaml is one")
+        raise UserError(f"{place} is no mapping", why="a tracker's descriptions are mappings")
     return found
 
 

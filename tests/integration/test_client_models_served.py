@@ -1,0 +1,187 @@
+"""Versions that clients registered beside those of the project: shown, promoted and served where a flavour of ours reads them."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import lightgbm
+import numpy as np
+import pytest
+import xgboost
+from skl2onnx import to_onnx
+from sklearn.linear_model import LinearRegression
+from up_site import API, Up, in_thread
+
+import bedplate
+from bedplate.core.errors import Refused
+
+PROJECT = """
+import lightgbm as lgb
+import numpy as np
+import polars as pl
+from bedplate import Model, Project
+
+homes = Project("homes")
+
+
+@homes.prepare
+def sold() -> pl.DataFrame:
+    rng = np.random.default_rng(0)
+    return pl.DataFrame({"area": rng.uniform(30, 200, 200), "rooms": rng.uniform(1, 6, 200)})
+
+
+@homes.train
+def worth(sold: pl.DataFrame) -> Model:
+    data = lgb.Dataset(sold.to_numpy(), sold["area"].to_numpy(), feature_name=["area", "rooms"])
+    return Model(lgb.train({"verbosity": -1, "num_threads": 1}, data, 2), example=sold)
+
+
+@homes.service
+def priced(worth: Model, area: float, rooms: float) -> float:
+    return float(worth.predict({"area": area, "rooms": rooms}))
+"""
+SIGNATURE = '[{"type": "double", "name": "area"}, {"type": "double", "name": "rooms"}]'
+ROW = {"area": 120.0, "rooms": 3.0}
+
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
+
+
+class Sent(NamedTuple):
+    """A model that a client sent: its number as a version of `worth`, and what it said of ROW itself."""
+
+    number: int
+    answer: float
+
+
+class Site(NamedTuple):
+    """The project, the server over it, and what clients sent, by flavour."""
+
+    folder: Path
+    up: Up
+    sent: dict[str, Sent]
+    runs: dict[str, str]
+
+
+def mlmodel(flavour: str, key: str, data: str) -> bytes:
+    return f"flavors:\n  {flavour}:\n    {key}: {data}\nsignature:\n  inputs: '{SIGNATURE}'\n".encode()
+
+
+def files_of(folder: Path) -> dict[str, tuple[dict[str, bytes], float]]:
+    """What each flavour's client sends, and what its model says of ROW."""
+    rng = np.random.default_rng(1)
+    x = np.column_stack([rng.uniform(30, 200, 300), rng.uniform(1, 6, 300)])
+    y, row = x[:, 0] * 2 + x[:, 1], np.array([list(ROW.values())])
+    trees = lightgbm.train({"verbosity": -1, "num_threads": 1}, lightgbm.Dataset(x, y), 7)
+    boosted = xgboost.train({"nthread": 1}, xgboost.DMatrix(x, y), 7)
+    boosted.save_model(folder / "model.ubj")
+    line = LinearRegression().fit(x, y)
+    one = {
+        "lightgbm": ("data", "model.lgb", trees.model_to_string().encode(), trees.predict(row)[0]),
+        "xgboost": ("data", "model.ubj", (folder / "model.ubj").read_bytes(), boosted.predict(xgboost.DMatrix(row))[0]),
+        "onnx": ("data", "model.onnx", to_onnx(line, x[:1].astype(np.float32)).SerializeToString(), line.predict(row)[0]),
+        "sklearn": ("pickled_model", "model.pkl", b"\x80\x04K\x01.", 0.0),
+    }  # fmt: skip
+    return {name: ({"MLmodel": mlmodel(name, key, file), file: content}, float(said)) for name, (key, file, content, said) in one.items()}
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    folder = tmp_path_factory.mktemp("homes")
+    (folder / "homes.py").write_text(PROJECT)
+    (folder / "bedplate.toml").write_text('compute = "inline"\n')
+    assert not bedplate.open(folder).run().failures
+    sent, runs = {}, {}
+    with in_thread(folder) as up:
+        for name, (files, answer) in files_of(folder).items():
+            with up.line() as line:
+                runs[name] = line.new_run()
+            for path, content in files.items():
+                at = f"/api/2.0/mlflow-artifacts/artifacts/0/{runs[name]}/artifacts/model/{path}"
+                assert up.ask("PUT", at, content, {"Content-Type": "application/octet-stream"}).status == 200
+            up.ask("POST", f"{API}/runs/update", {"run_id": runs[name], "status": "FINISHED"})
+            made = up.ask(
+                "POST", f"{API}/model-versions/create", {"name": "worth", "source": f"runs:/{runs[name]}/model", "run_id": runs[name]}
+            )
+            sent[name] = Sent(int(made.json["model_version"]["version"]), answer)
+        yield Site(folder, up, sent, runs)
+
+
+@pytest.mark.parametrize("flavour", ["lightgbm", "xgboost", "onnx"])
+def test_a_client_s_version_predicts_as_its_client_said(site: Site, flavour: str) -> None:
+    project, sent = bedplate.open(site.folder), site.sent[flavour]
+    assert float(project["worth"].load(version=sent.number).predict(ROW)) == pytest.approx(sent.answer, rel=1e-5)
+    head = project.catalog.artifacts.head("worth")
+    assert head is not None
+    assert head.number == 1
+    card = project.show(f"worth@{sent.number}").card
+    assert f"registered by a client as runs:/{site.runs[flavour]}/model" in card
+
+
+def test_a_pickled_model_is_shown_as_one_that_cannot_be_served_and_not_promoted(site: Site) -> None:
+    project, number = bedplate.open(site.folder), site.sent["sklearn"].number
+    assert "cannot be served: model.pkl is a pickle" in project.show(f"worth@{number}").card
+    with pytest.raises(Refused, match="skops"):
+        project.promote(f"worth@{number}")
+    with pytest.raises(Refused, match="cannot be served"):
+        project["worth"].load(version=number)
+
+
+def test_the_project_s_own_version_is_in_the_registry_as_it_is(site: Site) -> None:
+    found = site.up.ask("GET", f"{API}/model-versions/get?name=worth&version=1").json["model_version"]
+    attempt = bedplate.open(site.folder).catalog.artifacts.get("worth@1").attempt
+    assert (found["run_id"], found["source"]) == (attempt, "bedplate:worth@1")
+    assert site.up.ask("GET", f"{API}/runs/get?run_id={attempt}").status == 200
+    listed = site.up.ask("GET", "/api/2.0/mlflow-artifacts/artifacts?path=registry/worth/1").json["files"]
+    assert [one["path"] for one in listed] == ["model.txt"]
+    assert site.up.ask("GET", "/api/2.0/mlflow-artifacts/artifacts/registry/worth/1/model.txt").body.startswith(b"tree")
+    for path, body in (("model-versions/delete", {"name": "worth", "version": "1"}), ("registered-models/delete", {"name": "worth"})):
+        assert site.up.ask("DELETE", f"{API}/{path}", body).status == 400
+
+
+def bedplate_says(folder: Path, *words: str) -> Any:
+    done = subprocess.run(
+        [sys.executable, "-m", "bedplate", *words, "--json"], cwd=folder, capture_output=True, text=True, timeout=120, check=True
+    )
+    return json.loads(done.stdout)
+
+
+def test_the_command_line_knows_them(site: Site) -> None:
+    """status, show, lineage, plan, doctor."""
+    number = site.sent["lightgbm"].number
+    assert bedplate_says(site.folder, "show", f"worth@{number}")["version"]["meta"]["origin"] == "client"
+    assert bedplate_says(site.folder, "lineage", f"worth@{number}")["version"]["attempt"] == site.runs["lightgbm"]
+    assert bedplate_says(site.folder, "status")["artifacts"]["worth"]["number"] == 1
+    assert all(step["action"] == "skip" for step in bedplate_says(site.folder, "plan")["steps"])
+    found = bedplate_says(site.folder, "doctor", "--deep")
+    assert not [one for one in found["findings"] if one["level"] == "wrong" and one["area"] == "bytes"]
+
+
+@pytest.mark.parametrize("flavour", ["lightgbm", "xgboost", "onnx"])
+def test_an_alias_that_a_client_sets_is_a_promotion_and_is_served(site: Site, flavour: str) -> None:
+    """One server of the project answers with the version that the client named, by the client's name on record."""
+    sent = site.sent[flavour]
+    answer = site.up.ask("POST", f"{API}/registered-models/alias", {"name": "worth", "alias": "production", "version": str(sent.number)})
+    assert answer.status == 200
+    moved = bedplate.open(site.folder).catalog.models.history("worth")[-1]
+    assert (moved.by, moved.version, moved.reason) == ("person", sent.number, "set by admin")
+    command = [sys.executable, "-m", "bedplate", "serve", "--port", "0", "--json"]
+    with subprocess.Popen(command, cwd=site.folder, stdout=subprocess.PIPE, text=True, env={**os.environ}) as server:
+        try:
+            assert server.stdout is not None
+            url = json.loads(server.stdout.readline())["url"]
+            request = urllib.request.Request(f"{url}/priced", json.dumps(ROW).encode(), {"Content-Type": "application/json"})
+            with urllib.request.urlopen(request, timeout=30) as reply:
+                assert f"{sent.answer:.2f}" in f"{_number(json.load(reply)):.2f}"
+        finally:
+            server.terminate()
+
+
+def _number(told: Any) -> float:
+    return float(next(iter(told.values()))) if isinstance(told, dict) else float(told)
