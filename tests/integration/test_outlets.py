@@ -8,12 +8,17 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
+from trackers import Tracker, tracker
+
+__all__ = ["tracker"]
 
 PROJECT = """
 from bedplate import Project
@@ -121,3 +126,22 @@ def test_a_run_is_told_to_addresses_that_are_allowed(tmp_path: Path, receiver: s
     asked = [sys.executable, "-m", "bedplate", "sql", "select subject, data from events where kind = 'outlet.failed'", "--json"]
     told = subprocess.run(asked, cwd=tmp_path, capture_output=True, text=True, check=True).stdout
     assert "allow_networks" in told
+
+
+def test_requests_of_a_server_are_told_to_a_collector(
+    receiver: str, tracker: Callable[..., Tracker], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Proves that each answered request is a span with its action and status, and that a server ends with what is left told."""
+    monkeypatch.setenv("BEDPLATE_OTLP", receiver)
+    monkeypatch.setenv("BEDPLATE_ALLOW_NETWORKS", "127.0.0.0/8")
+    up = tracker()
+    for _ in range(3):
+        request = urllib.request.Request(f"{up.url}/metrics", headers={"Authorization": f"Bearer {up.token}"})
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            assert b"bedplate_up_spans_dropped_total 0.0" in answer.read()
+    end = time.monotonic() + 20
+    while sum(1 for path, _ in Receiver.got if path == "/v1/traces") == 0 and time.monotonic() < end:
+        time.sleep(0.1)
+    spans = [span for _, body in Receiver.got for span in body["resourceSpans"][0]["scopeSpans"][0]["spans"]]
+    assert [span["name"] for span in spans].count("metrics.read") == 3
+    assert {one["value"]["intValue"] for span in spans for one in span["attributes"]} == {"200"}

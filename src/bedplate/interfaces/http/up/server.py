@@ -38,18 +38,15 @@ from bedplate.interfaces.http.door.routes import Routes
 from bedplate.interfaces.http.door.who import Who
 from bedplate.interfaces.http.listening import Listener, address, bind, config
 from bedplate.interfaces.http.replies import App
-from bedplate.interfaces.http.tracking.hooks import SOURCE, hear
-from bedplate.network.guard import networks
+from bedplate.interfaces.http.tracking.hooks import hear
 from bedplate.pipeline.heart import Heart
 from bedplate.storage.store import Store
 
 from .anchor import EVERY_S, Anchor
 from .counts import Counts
+from .outside import Outside
 from .place import Place, check, hosts_of
-from .standing import StandingCollector
 from .table import ANSWERED, endpoints
-from .telling import EVERY_S as TELLS_EVERY_S
-from .telling import Sender, Telling
 
 NAME: Final = "up"
 """How the server stands in the list of services."""
@@ -93,13 +90,12 @@ def up(platform: Platform, place: Place, announce: Announce, mount: Mount | None
         checks = Checks(platform.random_bits)
         who = Who(platform.keys.server, checks)
         counts = Counts(lanes, bedplate.__version__)
-        standing = StandingCollector(platform.opens(), platform.clock)
-        counts.register(standing)
-        sender = Sender(platform.clock, networks(platform.config["allow_networks"]))
+        outside = Outside(platform.opens, platform.clock, platform.random_bits, platform.config, counts)
         site = Site(
             store=platform.store, clock=platform.clock, random_bits=platform.random_bits,
             names=Names(place.public, hosts_of(place.host)), who=who, lanes=lanes,
-            body_limit=platform.body_limit, counted=counts.request, told=lambda emitted: _tell(platform, emitted), tells=sender, hears=hear,
+            body_limit=platform.body_limit, counted=outside.counted, told=lambda emitted: _tell(platform, emitted),
+            tells=outside.sender, hears=hear,
             limits=Limits(
                 file_bytes=byte_count(platform.config["upload_limit"]), experiment_bytes=byte_count(platform.config["upload_quota"])
             ),
@@ -108,7 +104,6 @@ def up(platform: Platform, place: Place, announce: Announce, mount: Mount | None
         login = _login(platform, place, lanes, checks, who)
         door = Door(site, Routes([*endpoints(), *mine.endpoints(), counts.endpoint(), *platform.extra]), {**ANSWERED, **login.routes()})
         presence, anchor = _Presence(platform, url), Anchor(platform.opens(), platform.keys, platform.clock)
-        telling = Telling(platform.opens(), sender, platform.clock, SOURCE, lambda: platform.random_bits(20) / (1 << 20))
 
         def begin() -> None:
             presence.open()
@@ -123,7 +118,7 @@ def up(platform: Platform, place: Place, announce: Announce, mount: Mount | None
                 mount(f"{url}{MOUNTED[:-1]}", listener.stop) if mount is not None else nullcontext() as app,
                 Heart("up", _BEAT_S, presence.beat),
                 Heart("audit", EVERY_S, anchor.sign),
-                Heart("webhooks", TELLS_EVERY_S, telling.turn),
+                outside.beating(),
             ):
                 if app is not None:
                     door.mount(app)
@@ -131,8 +126,7 @@ def up(platform: Platform, place: Place, announce: Announce, mount: Mount | None
         finally:
             lanes.close()
             anchor.close()
-            telling.close()
-            standing.close()
+            outside.close()
             presence.close()
 
 
