@@ -235,6 +235,8 @@ def test_tokens_of_a_thousand_are_scoped_and_expire(up: Up, ann: str) -> None:
     writer = up.nobody("POST", f"{ME}/tokens", {"name": "w", "role": "contributor"}, basic(ann, GOOD)).json
     assert up.nobody("POST", f"{API}/runs/create", run, bearer(writer["token"])).status == 200
     assert up.nobody("POST", f"{API}/experiments/delete", run, bearer(writer["token"])).status == 403
+    assert up.nobody("POST", f"{ME}/tokens", {"name": "more", "role": "maintainer"}, bearer(writer["token"])).status == 403
+    assert up.nobody("POST", f"{ME}/tokens", {"name": "same"}, bearer(writer["token"])).json["role"] == "contributor"
     assert up.nobody("POST", f"{API}/runs/create", run, bearer(scoped["token"])).status == 200
     assert up.nobody("POST", f"{API}/experiments/create", {"name": "x"}, bearer(scoped["token"])).status == 403
     assert up.nobody("GET", f"{API}/experiments/get?experiment_id=0", headers=bearer(scoped["token"])).status == 404
