@@ -13,7 +13,7 @@ from bedplate.catalog.tracking.logged import LOGGED, STATUSES, Asked, LoggedMode
 from bedplate.catalog.tracking.tracked import Named
 from bedplate.core import client_paths
 from bedplate.core.client_paths import Place
-from bedplate.interfaces.http.door.endpoint import Asks, Desk, Endpoint, Reply, Resource, invalid, missing, on_server
+from bedplate.interfaces.http.door.endpoint import Asks, Desk, Endpoint, Reply, Resource, always, invalid, missing, on_server
 
 from .artifact_forms import listed, sent
 from .registry_forms import named
@@ -275,7 +275,7 @@ def _on(one: AskedOrder) -> On | None:
 _AT: Final = "/api/2.0/mlflow/logged-models"
 _RUNS: Final = "/api/2.0/mlflow/runs"
 ENDPOINTS: Final = (
-    Endpoint("POST", _AT, CreateLogged, "run.write", on_experiment, create, writes=True),
+    Endpoint("POST", _AT, CreateLogged, "run.write", on_experiment, create, writes=True, repeats=always),
     Endpoint("POST", f"{_AT}/search", SearchLogged, "experiment.list", on_server, search),
     Endpoint("GET", f"{_AT}/{{model_id}}", AsksLogged, "run.read", on_logged, get),
     Endpoint("PATCH", f"{_AT}/{{model_id}}", FinishLogged, "run.write", on_logged, finish, writes=True),

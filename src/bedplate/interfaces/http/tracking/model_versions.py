@@ -13,7 +13,7 @@ from bedplate.catalog.tracking import grammar
 from bedplate.catalog.tracking.registered import Registration, serving_stage
 from bedplate.catalog.tracking.registry_search import VERSIONS, Asked
 from bedplate.catalog.tracking.tracked import Named
-from bedplate.interfaces.http.door.endpoint import Asks, Desk, Endpoint, on_server
+from bedplate.interfaces.http.door.endpoint import Asks, Desk, Endpoint, always, on_server
 
 from .registry_forms import AsksModel, AsksVersion, named, on_known_model, sent_by, told_version, uri_of
 from .words import AskedTag, limit, page
@@ -135,13 +135,9 @@ def drop_tag(desk: Desk, asked: UntagVersion) -> dict[str, Any]:
     return {}
 
 
-def _always(_asked: CreateVersion) -> bool:
-    return True
-
-
 _AT: Final = "/api/2.0/mlflow/model-versions"
 ENDPOINTS: Final = (
-    Endpoint("POST", f"{_AT}/create", CreateVersion, "model.write", on_known_model, create, writes=True, repeats=_always),
+    Endpoint("POST", f"{_AT}/create", CreateVersion, "model.write", on_known_model, create, writes=True, repeats=always),
     Endpoint("GET", f"{_AT}/get", AsksVersion, "model.read", on_known_model, get),
     Endpoint("PATCH", f"{_AT}/update", DescribeVersion, "model.write", on_known_model, describe, writes=True),
     Endpoint("POST", f"{_AT}/transition-stage", Transition, "model.promote", on_known_model, transition, writes=True),

@@ -12,7 +12,7 @@ from typing import Any, Final, Literal
 import msgspec
 
 from bedplate.catalog.tracking.webhooks import ALL, Webhook, Webhooks
-from bedplate.interfaces.http.door.endpoint import Asks, Desk, Endpoint, invalid, on_server
+from bedplate.interfaces.http.door.endpoint import Asks, Desk, Endpoint, always, invalid, on_server
 
 from .hooks import EXAMPLES, form
 
@@ -181,7 +181,7 @@ def _short(field: str, text: str) -> str:
 
 
 ENDPOINTS: Final = (
-    Endpoint("POST", _ALL, Create, "webhook.write", on_server, _create, writes=True),
+    Endpoint("POST", _ALL, Create, "webhook.write", on_server, _create, writes=True, repeats=always),
     Endpoint("GET", _ALL, List, "webhook.read", on_server, _list),
     Endpoint("GET", _ONE, One, "webhook.read", on_server, _get),
     Endpoint("PATCH", _ONE, Change, "webhook.write", on_server, _change, writes=True),
