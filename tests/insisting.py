@@ -6,14 +6,15 @@ It keeps its connection alive. It is not MLflow's, so that ten of them cost a te
 from __future__ import annotations
 
 import http.client
+import itertools
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 API = "/api/2.0/mlflow"
 _AGAIN = frozenset({408, 429, 500, 502, 503, 504})
-_PATIENCE_S = 180.0
+_PATIENCE_S = 60.0
 
 
 class Refused(Exception):
@@ -26,15 +27,19 @@ class Refused(Exception):
 
 
 class Insisting:
-    """One client with one connection. `tries` counts what was sent, `lost` what was not answered, `busy` what was answered "later"."""
+    """One client with one connection; where it is lost the next is to another of the servers, if there are `others`.
 
-    def __init__(self, url: str, token: str, patience_s: float = _PATIENCE_S) -> None:
+    `tries` counts what was sent, `lost` what was not answered, `busy` what was answered "later", by status.
+    """
+
+    def __init__(self, url: str, token: str, patience_s: float = _PATIENCE_S, others: Sequence[str] = ()) -> None:
         self.tries = self.lost = 0
         self.busy: dict[int, int] = {}
         self.slowest_s = 0.0
+        self._last = ""
         self._patience_s = patience_s
-        host, _, port = url.partition("://")[2].partition(":")
-        self._connection = http.client.HTTPConnection(host, int(port), timeout=30)
+        self._urls = itertools.cycle((*others, url)) if others else itertools.repeat(url)
+        self._connection = _to(url)
         self._headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
 
     def post(self, path: str, **body: Any) -> Any:
@@ -52,8 +57,8 @@ class Insisting:
             found = self._once(method, path, body, {**self._headers, **(headers or {})})
             if found is not None and found[0] not in _AGAIN:
                 self.slowest_s = max(self.slowest_s, time.monotonic() - began)
-                status, raw = found
-                said = json.loads(raw) if raw[:1] in (b"{", b"[") else raw
+                status, raw, is_json = found
+                said = json.loads(raw) if is_json else raw
                 if status >= 400:
                     raise Refused(status, said)
                 return said
@@ -61,7 +66,8 @@ class Insisting:
                 self.busy[found[0]] = self.busy.get(found[0], 0) + 1
             time.sleep(pause_s)
             pause_s = min(pause_s * 2, 0.3)
-        raise TimeoutError(f"{method} {path} got no answer in {self._patience_s:.0f} s")
+        said = f"of {self.tries} tries {self.lost} were lost ({self._last}), 'later' was said to {self.busy}"
+        raise TimeoutError(f"{method} {path} got no answer in {self._patience_s:.0f} s: {said}")
 
     def new_run(self, started_ms: int, name: str = "", experiment: str = "0") -> str:
         """A run that says when it began, as MLflow's client always does."""
@@ -83,13 +89,20 @@ class Insisting:
         """Hang up."""
         self._connection.close()
 
-    def _once(self, method: str, path: str, body: bytes | None, headers: Mapping[str, str]) -> tuple[int, bytes] | None:
+    def _once(self, method: str, path: str, body: bytes | None, headers: Mapping[str, str]) -> tuple[int, bytes, bool] | None:
         self.tries += 1
         try:
             self._connection.request(method, path, body, dict(headers))
             response = self._connection.getresponse()
-            return response.status, response.read()
-        except (OSError, http.client.HTTPException):
+            return response.status, response.read(), response.headers.get_content_type() == "application/json"
+        except (OSError, http.client.HTTPException) as error:
             self.lost += 1
+            self._last = repr(error)
             self._connection.close()
+            self._connection = _to(next(self._urls))
             return None
+
+
+def _to(url: str) -> http.client.HTTPConnection:
+    host, _, port = url.partition("://")[2].partition(":")
+    return http.client.HTTPConnection(host, int(port), timeout=30)

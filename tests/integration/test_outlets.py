@@ -18,6 +18,11 @@ from typing import Any, ClassVar
 import pytest
 from trackers import Tracker, tracker
 
+from bedplate.catalog.catalog import Catalog
+from bedplate.catalog.places import database_at
+from bedplate.catalog.tracking.webhooks import Webhook, Webhooks
+from bedplate.core.clock import SystemClock
+
 __all__ = ["tracker"]
 
 PROJECT = """
@@ -114,6 +119,20 @@ def test_a_run_is_told_to_files(tmp_path: Path) -> None:
     assert {name: one.status for name, one in spans.items()} == {"run shop": "ERROR", "orders": "OK", "totals": "OK", "broken": "ERROR"}
     assert {one.parent for name, one in spans.items() if name != "run shop"} == {spans["run shop"].id}
     assert all(one.started_ns <= one.ended_ns for one in spans.values())
+
+
+def test_a_run_is_queued_for_the_webhooks_that_want_it(tmp_path: Path) -> None:
+    """Proves that the end of a run waits for a server to tell it, once, and only where somebody wants it."""
+    run(tmp_path)
+    catalog = Catalog.open(database_at(f"sqlite:///{tmp_path}/.bedplate/catalog.db"), SystemClock())
+    webhooks = Webhooks(catalog.database)
+    for name, events in (("wants", ("run.failed",)), ("does not", ("run.finished",))):
+        webhooks.put(Webhook(id=name, name=name, url="https://a.example/", events=events))
+    run(tmp_path)
+    (told,) = webhooks.take(2**62, 2**62 + 1)
+    assert json.loads(told.body)["data"]["status"] == "failed"
+    assert webhooks.deliveries("does not") == []
+    catalog.close()
 
 
 def test_a_run_is_told_to_addresses_that_are_allowed(tmp_path: Path, receiver: str) -> None:

@@ -29,6 +29,11 @@ CALLS = (
 START_MS = 1_760_000_000_000
 CONTENT = bytes(range(256)) * 800
 METRICS = 120
+MANY = 900
+STRIDE = 13
+"""A checkpoint copies a thousand pages one by one: every so many-th write of it."""
+NEARLY = 960 * 4120
+"""Bytes of a log that the next large batch has copied into the database: SQLite does it from 1,000 pages on."""
 needs_strace = pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not here: scripts/services unpacks it")
 
 
@@ -50,6 +55,8 @@ class Act(NamedTuple):
     body: Callable[[Base], bytes]
     done: Callable[[Insisting, Base, Any], bool]
     whole: Callable[[Insisting, Base], bool]
+    before: Callable[[Insisting, Path], None] = lambda _client, _folder: None
+    stride: int = 1
 
 
 @pytest.fixture(scope="module")
@@ -102,14 +109,32 @@ def no_torn_run(client: Insisting, _base: Base) -> bool:
     return all({one["key"] for one in run["data"]["tags"]} >= {"a", "b"} and run["info"]["status"] == "RUNNING" for run in found)
 
 
+def full_log(client: Insisting, folder: Path) -> None:
+    """Have the write-ahead log nearly so long that it is copied into the database."""
+    run, log, number = client.new_run(START_MS + 1, "before"), folder / ".bedplate" / "catalog.db-wal", 0
+    while not log.exists() or log.stat().st_size < NEARLY:
+        points = [{"key": f"k{number}.{one}", "value": one, "timestamp": 1} for one in range(40)]
+        client.post("runs/log-batch", run_id=run, metrics=points)
+        number += 1
+
+
 def logged(client: Insisting, base: Base) -> tuple[int, int, int]:
     data = client.get(f"runs/get?run_id={base.run}")["run"]["data"]
     tags = [one for one in data.get("tags", []) if one["key"].startswith("t")]
     return len(data.get("metrics", [])), len(data.get("params", [])), len(tags)
 
 
+def batch(count: int) -> dict[str, Any]:
+    """Metrics, params and tags of a batch."""
+    return {
+        "metrics": [{"key": f"m{number}", "value": number, "timestamp": START_MS, "step": 1} for number in range(count)],
+        "params": [{"key": f"p{number}", "value": "x" * 100} for number in range(5)],
+        "tags": [{"key": f"t{number}", "value": "y" * 5000} for number in range(3)],
+    }
+
+
 def all_logged(client: Insisting, base: Base, _said: Any) -> bool:
-    return logged(client, base) == (METRICS, 5, 3) and client.history(base.run, "m7") == [(1, 7.0)]
+    return logged(client, base) in ((METRICS, 5, 3), (MANY, 5, 3)) and client.history(base.run, "m7") == [(1, 7.0)]
 
 
 def status(client: Insisting, base: Base) -> str:
@@ -132,6 +157,10 @@ def uploaded(client: Insisting, base: Base) -> bytes | None:
             raise
         return None
     return found
+
+
+def stage(client: Insisting, base: Base) -> str:
+    return str(client.get(f"runs/get?run_id={base.run}")["run"]["info"]["lifecycle_stage"])
 
 
 def versions(client: Insisting) -> list[Any]:
@@ -175,13 +204,21 @@ ACTS = {
     ),
     "log batch": Act(
         "POST", f"{API}/runs/log-batch",
-        said(
-            run_id="RUN",
-            metrics=[{"key": f"m{number}", "value": number, "timestamp": START_MS, "step": 1} for number in range(METRICS)],
-            params=[{"key": f"p{number}", "value": "x" * 100} for number in range(5)],
-            tags=[{"key": f"t{number}", "value": "y" * 5000} for number in range(3)],
-        ),
+        said(run_id="RUN", **batch(METRICS)),
         all_logged, lambda client, base: logged(client, base) in ((0, 0, 0), (METRICS, 5, 3)),
+    ),
+    "log batch, with a checkpoint": Act(
+        "POST", f"{API}/runs/log-batch", said(run_id="RUN", **batch(MANY)),
+        all_logged, lambda client, base: logged(client, base) in ((0, 0, 0), (MANY, 5, 3)), full_log, STRIDE,
+    ),
+    "log metric": Act(
+        "POST", f"{API}/runs/log-metric", said(run_id="RUN", key="lone", value=1.5, timestamp=START_MS, step=3),
+        lambda client, base, _said: client.history(base.run, "lone") == [(3, 1.5)],
+        lambda client, base: client.history(base.run, "lone") in ([], [(3, 1.5)]),
+    ),
+    "delete run": Act(
+        "POST", f"{API}/runs/delete", said(run_id="RUN"),
+        lambda client, base, _said: stage(client, base) == "deleted", lambda client, base: stage(client, base) in ("active", "deleted"),
     ),
     "end run": Act(
         "POST", f"{API}/runs/update", said(run_id="RUN", status="FINISHED", end_time=START_MS + 9),
@@ -238,6 +275,9 @@ def killed_at(warm: Warm, base: Base, folder: Path, act: Act, call: str, number:
     shutil.rmtree(folder, ignore_errors=True)
     shutil.copytree(base.folder, folder)
     pid, url, _ = warm.up(folder)
+    prepared = Insisting(url, base.token)
+    act.before(prepared, folder)
+    prepared.close()
     tracer = struck(pid, call, number)
     answer = asked(url, base, act)
     died = answer is None or gone(pid)
@@ -304,12 +344,12 @@ def test_killed_at_a_write(warm: Warm, base: Base, tmp_path: Path, name: str, ca
 @pytest.mark.parametrize("name", list(ACTS))
 def test_killed_at_every_write(warm: Warm, base: Base, tmp_path: Path, name: str, record_property: Callable[[str, object], None]) -> None:
     """The first, second, third call of each kind and so on, until there is no further one."""
-    points = {}
+    points = dict.fromkeys(CALLS, 0)
     for call in CALLS:
         number = 1
         while killed_at(warm, base, tmp_path / "struck", ACTS[name], call, number):
-            number += 1
-        points[call] = number - 1
+            number += ACTS[name].stride if call == "pwrite64" else 1
+            points[call] += 1
     record_property("points", points)
     print(f"{name}: {sum(points.values())} points {points}")
     assert min(points["pwrite64"], points["write"]) > 0, "nothing was written"

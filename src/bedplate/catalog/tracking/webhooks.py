@@ -23,6 +23,8 @@ from bedplate.core.records import Event, Record
 
 Status = Literal["ACTIVE", "DISABLED"]
 ALL: Final = "*"
+SOURCE: Final = "/bedplate"
+"""How this record names itself in CloudEvents."""
 _EVENTS_AT_ONCE: Final = 500
 _names = msgspec.json.Decoder(tuple[str, ...])
 

@@ -13,11 +13,10 @@ from typing import Any, Final
 import msgspec
 
 from bedplate.catalog.catalog import Catalog
-from bedplate.catalog.tracking.webhooks import Webhooks, cloud_event
+from bedplate.catalog.tracking.webhooks import SOURCE, Webhooks, cloud_event
 from bedplate.core.records import Event
 from bedplate.interfaces.http.door.endpoint import Endpoint, Reply
 
-SOURCE: Final = "/bedplate"
 Data = dict[str, Any]
 _ENDS: Final = {"FINISHED": "run.finished", "FAILED": "run.failed", "KILLED": "run.cancelled"}
 _API: Final = "/api/2.0/mlflow"

@@ -7,9 +7,9 @@ from contextlib import ExitStack, contextmanager
 from typing import Final
 
 from bedplate.catalog.catalog import Catalog
+from bedplate.catalog.tracking.webhooks import SOURCE
 from bedplate.core.clock import Clock
 from bedplate.core.config import Config
-from bedplate.interfaces.http.tracking.hooks import SOURCE
 from bedplate.network.guard import networks
 from bedplate.pipeline.heart import Heart
 
