@@ -55,8 +55,13 @@ class Runs:
         return rows.run_of(row)
 
     def last(self, limit: int = 10) -> list[Run]:
-        """The newest runs, newest first."""
-        return [rows.run_of(row) for row in self._database.rows("runs_last", limit=limit)]
+        """The newest runs, newest first: at most so many of the project, and as many of trackers' clients that are as new."""
+        found = {run.id: run for query in ("runs_last", "runs_last_of_project") for run in self._of(query, limit)}
+        return sorted(found.values(), key=lambda run: (run.started_at, run.id), reverse=True)
+
+    def last_of_project(self, limit: int = 10) -> list[Run]:
+        """The newest runs of the project itself, newest first."""
+        return self._of("runs_last_of_project", limit)
 
     def running(self) -> list[Run]:
         """Runs of the project that have not ended, oldest first; the process of one may be dead (`host`, `pid`, `process_started` tell)."""
@@ -166,6 +171,9 @@ class Runs:
     def kept_files(self) -> set[str]:
         """The digests of every file kept beside a step's record: `gc` keeps their bytes."""
         return {msgspec.json.decode(value) for (value,) in self._database.rows("files_kept")}
+
+    def _of(self, query: str, limit: int) -> list[Run]:
+        return [rows.run_of(row) for row in self._database.rows(query, limit=limit)]
 
     def _said(self, attempt: str, what: str) -> dict[str, Any]:
         return {noted.name: noted.value for noted in self.noted(attempt) if noted.what == what}

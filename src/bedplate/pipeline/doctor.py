@@ -79,7 +79,7 @@ def _database(workspace: Workspace) -> Iterator[Finding]:
 
 def _clock(workspace: Workspace) -> Iterator[Finding]:
     now = workspace.clock.now()
-    ahead = [run.id for run in workspace.catalog.runs.last(5) if run.started_at > now + timedelta(minutes=1)]
+    ahead = [run.id for run in workspace.catalog.runs.last_of_project(5) if run.started_at > now + timedelta(minutes=1)]
     if ahead:
         yield Finding(
             level="wrong", area="clock", what=f"{ahead[0]} started in the future: this machine's clock has gone back", next="set the clock"

@@ -121,7 +121,7 @@ class TrackingContract(ABC):
         kept = catalog.runs.get(run.id)
         assert (kept.origin, kept.status, kept.project) == ("client", "running", "Default")
         assert catalog.runs.last() == [kept]
-        assert (catalog.runs.running(), catalog.runs.open_attempts()) == ([], [])
+        assert (catalog.runs.running(), catalog.runs.open_attempts(), catalog.runs.last_of_project()) == ([], [], [])
         catalog.tracking.runs.update(run.id, 9, status="FAILED", ended_ms=8)
         assert (catalog.runs.get(run.id).status, catalog.runs.attempt(run.id).status) == ("failed", "failed")
         again = catalog.tracking.runs.update(run.id, 10, status="RUNNING")

@@ -3,6 +3,7 @@
 
 -- Who began a run: the 'project' (`bedplate run`), or a 'client' of the tracking API.
 ALTER TABLE runs ADD COLUMN origin TEXT NOT NULL DEFAULT 'project';
+CREATE INDEX runs_of_project ON runs (started_at, id) WHERE origin = 'project';
 
 -- 0 is what clients log to that name none; a project has one of its own name, made when it is first looked for.
 CREATE TABLE experiments (

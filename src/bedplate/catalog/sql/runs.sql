@@ -15,9 +15,14 @@ SELECT id, project, target, command, started_at, ended_at, status, settings, mov
 FROM runs WHERE id = :id;
 
 -- name: runs_last
--- The newest runs, newest first.
+-- The newest runs, of clients too, newest first.
 SELECT id, project, target, command, started_at, ended_at, status, settings, moves_heads, git_commit, git_dirty, host, pid, process_started, origin
 FROM runs ORDER BY started_at DESC, id DESC LIMIT :limit;
+
+-- name: runs_last_of_project
+-- The newest runs of the project, newest first.
+SELECT id, project, target, command, started_at, ended_at, status, settings, moves_heads, git_commit, git_dirty, host, pid, process_started, origin
+FROM runs WHERE origin = 'project' ORDER BY started_at DESC, id DESC LIMIT :limit;
 
 -- name: runs_running
 -- Runs of the project that have not ended (or whose process died).
@@ -80,7 +85,7 @@ ORDER BY s.id;
 -- The names whose last run, of the newest, failed them (or a part of them).
 SELECT DISTINCT s.name FROM (
     SELECT name, max(id) AS id FROM steps
-    WHERE run IN (SELECT id FROM runs ORDER BY started_at DESC LIMIT 50) AND status IN ('done', 'skipped', 'failed') GROUP BY name
+    WHERE run IN (SELECT id FROM runs WHERE origin = 'project' ORDER BY started_at DESC LIMIT 50) AND status IN ('done', 'skipped', 'failed') GROUP BY name
 ) AS l JOIN steps AS last ON last.id = l.id JOIN steps AS s ON s.run = last.run AND s.name = last.name
 WHERE s.status = 'failed';
 

@@ -73,8 +73,9 @@ def _runs(out: Console, workspace: Workspace) -> None:
         return
     drawn = table("run", "status", "started", "command")
     for run in runs:
-        status = run.status if run.status != "running" or workspace.is_running(run) else "died"
-        drawn.add_row(run.id, status, ago(run.started_at, workspace.clock.now()), escape(_short(run.command)))
+        is_known = run.status != "running" or run.origin == "client" or workspace.is_running(run)
+        command = run.command if run.origin == "project" else f"client: {run.command or run.project}"
+        drawn.add_row(run.id, run.status if is_known else "died", ago(run.started_at, workspace.clock.now()), escape(_short(command)))
     out.print()
     out.print(drawn)
 
