@@ -218,6 +218,7 @@ def test_a_link_in_the_place_of_a_key_is_not_followed(tmp_path: Path) -> None:
     """Neither to read somebody's file as a key, nor to write over it (SY-05); and a file that others may read is no key."""
     victim = tmp_path / "victim"
     victim.write_text("keep")
+    victim.chmod(0o600)
     folder = private_folder(tmp_path / "keys")
     (folder / "server.key").symlink_to(victim)
     with pytest.raises(Refused):
