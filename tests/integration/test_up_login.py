@@ -11,6 +11,7 @@ import re
 import statistics
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import urlencode
 
 import pyotp
@@ -258,6 +259,18 @@ def test_no_account_is_taken_over_by_naming_it(up: Up, ann: str, taken_over: str
     assert up.nobody("PATCH", f"{API}/users/update-password", {"username": "admin", "password": OTHER}, basic(ann, GOOD)).status == 404
     assert up.nobody("PATCH", f"{API}/users/update-admin", {"username": ann, "is_admin": True}, basic(ann, GOOD)).status == 403
     assert up.nobody("GET", ME, headers=basic(ann, GOOD)).json["is_admin"] is False
+
+
+def test_a_token_does_not_wait_behind_guesses(up: Up, ann: str) -> None:
+    """Forty wrong passwords keep both threads that check them busy for a second or more; a new token is known before they are done."""
+    minted = up.nobody("POST", f"{ME}/tokens", {"name": "t"}, basic(ann, GOOD)).json["token"]
+    with ThreadPoolExecutor(40) as guessers:
+        guesses = [guessers.submit(up.nobody, "GET", ME, None, basic(f"guess{number}", "wrong")) for number in range(40)]
+        while not any(one.done() for one in guesses):
+            time.sleep(0.001)
+        assert up.nobody("GET", ME, headers=bearer(minted)).status == 200
+        assert not all(one.done() for one in guesses)
+    assert {one.result().status for one in guesses} == {401}
 
 
 @pytest.mark.slow

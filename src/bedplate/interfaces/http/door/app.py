@@ -205,8 +205,10 @@ class Door:
         await app({**scope, "path": scope["path"][len(MOUNTED) - 1 :], "headers": inner}, receive, send)
 
     async def _meet(self, scope: Scope, headers: dict[bytes, bytes]) -> None:
-        """See who asks, before anything of the request is read. Raises Fault 401."""
-        await self._lanes.read(self._lanes.checks, _Check(self._site, headers, (scope.get("client") or ("",))[0]))
+        """See who asks, before anything of the request is read. Raises Fault 401. Tokens do not wait behind passwords that are checked."""
+        is_slow = headers.get(b"authorization", b"")[:6].lower() == b"basic "
+        lane = self._lanes.checks if is_slow else self._lanes.readers
+        await self._lanes.read(lane, _Check(self._site, headers, (scope.get("client") or ("",))[0]))
 
     def _fault(self, error: Exception) -> Fault:
         """What the caller is told; a refusal for want of a right goes to the audit log, the same one once a minute."""
