@@ -182,6 +182,20 @@ def test_a_project_has_its_due_work_done_its_services_answered_and_its_server_sh
     assert "service up" not in bedplate(tmp_path, "status").stdout
 
 
+def test_a_state_that_is_named_is_that_of_services_and_due_work_too(tmp_path: Path) -> None:
+    """Nothing is made in the project's own folder."""
+    home, state = tmp_path / "home", tmp_path / "elsewhere"
+    home.mkdir()
+    (home / "fleet.py").write_text(PROJECT)
+    with as_process(home, "--serve", "--state", str(state), "--store", str(tmp_path / "bytes")) as up:
+        assert up.ask("POST", "/services/doubled", {"number": 1.5}).json["result"] == 3
+        assert (state / "catalog.db").exists()
+        wait_for(lambda: list((tmp_path / "bytes").rglob("*")))
+        done = f"{API}/runs/search", {"experiment_ids": ["0", "1"], "max_results": 5}
+        wait_for(lambda: any(one["info"]["status"] == "FINISHED" for one in up.ask("POST", *done).json.get("runs", [])))
+    assert not (home / ".bedplate").exists()
+
+
 def test_a_server_that_was_killed_is_off_the_list_once_another_starts(tmp_path: Path) -> None:
     with as_process(tmp_path) as killed:
         os.kill(killed.process.pid, signal.SIGKILL)

@@ -15,6 +15,7 @@ import click
 import msgspec
 from rich.markup import escape
 
+from bedplate.assembly import build
 from bedplate.catalog.first_start import first_start
 from bedplate.catalog.keys import Keys
 from bedplate.compute import machine
@@ -75,7 +76,7 @@ def command(
             child.open()
 
     try:
-        importlib.import_module(SERVER).up(_platform(standing), place, announce, _services(asked) if serve else None)
+        importlib.import_module(SERVER).up(_platform(standing), place, announce, _services(standing) if serve else None)
     finally:
         if child is not None:
             child.close()
@@ -91,10 +92,10 @@ def _platform(standing: Standing) -> Any:
     )  # fmt: skip
 
 
-def _services(asked: Asked) -> Any:
-    """What mounts the project's services. Only here is the project's code imported into the server."""
+def _services(standing: Standing) -> Any:
+    """What mounts the project's services, on the same state. Only here is the project's code imported into the server."""
     site_of = importlib.import_module("bedplate.stages.deploy.site").site_of
-    return functools.partial(importlib.import_module(SERVICES).mounted, site_of(asked.open(pickles=False).parts))
+    return functools.partial(importlib.import_module(SERVICES).mounted, site_of(build(standing.config, pickles=False).parts))
 
 
 def _due(asked: Asked, standing: Standing) -> Any:
