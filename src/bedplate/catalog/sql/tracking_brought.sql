@@ -17,6 +17,10 @@ SELECT EXISTS (SELECT 1 FROM brought WHERE what = :what AND here = :here);
 -- The experiment of a name.
 SELECT id FROM experiments WHERE name = :name;
 
+-- name: brought_experiment_name$
+-- The name of an experiment.
+SELECT name FROM experiments WHERE id = :id;
+
 -- name: brought_experiment_free$
 -- Whether no experiment has this id.
 SELECT NOT EXISTS (SELECT 1 FROM experiments WHERE id = :id);

@@ -129,7 +129,8 @@ class Brought:
         ended = theirs.ended_ms
         status = _OURS.get(theirs.status, "running")
         times: Values = {"started_at": _at(theirs.started_ms), "ended_at": None if ended is None else _at(ended)}
-        self._database.run("brought_run", id=theirs.id, project=f"experiment {experiment}", status=status, **times)
+        name = self._database.value("brought_experiment_name", id=experiment)
+        self._database.run("brought_run", id=theirs.id, project=name, status=status, **times)
         wall_s = 0.0 if ended is None else max(0, ended - theirs.started_ms) / 1000
         self._database.run("brought_attempt", id=theirs.id, status=status, wall_s=wall_s, **times)
 
