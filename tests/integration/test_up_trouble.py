@@ -17,6 +17,7 @@ from urllib.parse import quote
 import psutil
 import pytest
 from insisting import Insisting, Refused
+from mlflow_clients import Client
 from up_site import API, Process, Up, as_process, in_thread
 
 BYTES = {"Content-Type": "application/octet-stream"}
@@ -313,3 +314,11 @@ def lost(jump: str) -> bytes:
 
 def named(client: Insisting, name: str) -> list[object]:
     return list(client.post("runs/search", experiment_ids=["0"], filter=f"attributes.run_name = '{name}'").get("runs", []))
+
+
+@pytest.mark.slow
+def test_a_client_that_is_years_old(site: Process) -> None:
+    """MLflow 1.30, of 2022: runs, files and the registry, which it asks under another path."""
+    said = Client("mlflow-1").says("years_old", site.url, site.token)
+    assert said == dict.fromkeys(said, True)
+    assert len(said) == 11

@@ -16,6 +16,7 @@ from .asked import Reader
 from .endpoint import OPEN, Endpoint
 
 _NONE: Final[Mapping[str, str]] = {}
+_REGISTRY: Final = ("/api/2.0/mlflow/registered-models/", "/api/2.0/mlflow/model-versions/")
 
 
 class Route(NamedTuple):
@@ -105,5 +106,8 @@ def _rank(pattern: _Pattern) -> tuple[bool, int, list[bool]]:
 
 
 def served_under(path: str) -> tuple[str, ...]:
-    """Every path under which a row of the table is served."""
-    return (path, f"/ajax-api/{path.removeprefix('/api/')}") if path.startswith("/api/") else (path,)
+    """Every path under which a row of the table is served; the registry's under the name that MLflow's clients before 2.0 know, too."""
+    paths = [path]
+    if path.startswith(_REGISTRY):
+        paths.append(path.replace("/mlflow/", "/preview/mlflow/", 1))
+    return (*paths, *(f"/ajax-api/{one.removeprefix('/api/')}" for one in paths if one.startswith("/api/")))
