@@ -116,7 +116,7 @@ def ran(types: Types, tmp_path: Path, first: Path) -> Types:
 
 def test_every_verb_is_asked_here() -> None:
     """A new verb is shown below, or is one that makes a folder or never ends."""
-    assert {verb.name for verb in VERBS if not verb.hidden} - set(ASKED) == {"new", "serve"}
+    assert {verb.name for verb in VERBS if not verb.hidden} - set(ASKED) == {"new", "serve", "up"}
 
 
 @pytest.mark.parametrize("verb", ASKED)
