@@ -140,8 +140,8 @@ def _told(webhook: Webhook) -> dict[str, Any]:
     return {
         "webhook_id": webhook.id, "name": webhook.name, "description": webhook.description, "url": webhook.url,
         "events": [_as_pair(event) for event in webhook.events if event in EXAMPLES],
-        "own_events": [event for event in webhook.events if event not in EXAMPLES], "status": webhook.status, "creation_timestamp": webhook.created_ms,
-        "last_updated_timestamp": webhook.updated_ms,
+        "own_events": [event for event in webhook.events if event not in EXAMPLES],
+        "status": webhook.status, "creation_timestamp": webhook.created_ms, "last_updated_timestamp": webhook.updated_ms,
     }  # fmt: skip
 
 
