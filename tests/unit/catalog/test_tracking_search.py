@@ -32,9 +32,9 @@ def known(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Known]:
 
 @settings(deadline=None, max_examples=300)
 @given(source=st.randoms(use_true_random=False))
-@pytest.mark.parametrize("few", [0, asked.FEW])
-def test_any_search_finds_what_a_plain_one_finds(known: Known, few: int, source: random.Random) -> None:
-    """Filters, orders, stages and pages; started from an index, and (with `few` 0) walked through."""
+@pytest.mark.parametrize(("few", "many"), [(0, 0), (0, asked.MANY), (asked.FEW, asked.MANY)])
+def test_any_search_finds_what_a_plain_one_finds(known: Known, few: int, many: int, source: random.Random) -> None:
+    """Filters, orders, stages and pages; started from an index, asked of it at once, and walked through."""
     catalog, runs = known
     drawn = Drawn(source, WORDS)
     clauses, orders, stages = drawn.clauses(), drawn.orders(), drawn.stages()
@@ -44,6 +44,7 @@ def test_any_search_finds_what_a_plain_one_finds(known: Known, few: int, source:
     token = ""
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(search, "FEW", few)
+        patched.setattr(search, "MANY", many)
         while True:
             question = Question(experiments=experiments, clauses=clauses, orders=orders, stages=stages, limit=limit, token=token)
             some, token = catalog.tracking.search.page(question)

@@ -72,7 +72,7 @@ CREATE TABLE curves (
     at_ms INTEGER NOT NULL
 ) STRICT;
 CREATE UNIQUE INDEX curves_by_run ON curves (run, name);
-CREATE INDEX curves_by_value ON curves (experiment, name, number);
+CREATE INDEX curves_by_value ON curves (experiment, name, number, run);
 CREATE TABLE points (
     curve INTEGER NOT NULL REFERENCES curves (id),
     at_step INTEGER NOT NULL,

@@ -31,10 +31,13 @@ def compared(column: str, clause: Clause, values: Values) -> str:
 
 
 def equal_by_index(column: str, clause: Clause, values: Values) -> str:
-    """The same for `=` and IN, so that an index over the beginnings of values finds it."""
+    """The same for `=` and IN, so that an index over the beginnings of values finds it: alone, where values are shorter."""
     given = clause.value if isinstance(clause.value, tuple) else (str(clause.value),)
     beginnings = sorted({one[:CLIPPED] for one in given})
-    return f"substr({column}, 1, {CLIPPED}) IN ({values.listed(beginnings)}) AND {column} IN ({values.listed(given)})"
+    begins = f"substr({column}, 1, {CLIPPED}) IN ({values.listed(beginnings)})"
+    if all(len(one) < CLIPPED for one in given):
+        return begins
+    return f"{begins} AND {column} IN ({values.listed(given)})"
 
 
 def after(keys: list[tuple[str, bool, int | float | str]], values: Values) -> str:

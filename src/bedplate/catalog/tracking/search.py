@@ -9,7 +9,7 @@ from bedplate.catalog.database import Database, Row
 from bedplate.core.records import Record
 
 from . import pages
-from .asked import FEW, Sorting, candidates, phases, where
+from .asked import FEW, MANY, Sorting, candidates, phases, where
 from .clauses import Clause, Order
 from .comparing import after
 from .details import Details
@@ -57,10 +57,10 @@ class Search:
         phase, place = pages.place(question.token, question.identity, [[key.type for key in one.keys] for one in sortings])
         if not question.experiments:
             return [], ""
-        start = self._start(question)
+        start, at_once = self._start(question)
         found: list[tuple[int, Row]] = []
         while phase < len(sortings) and len(found) <= question.limit:
-            found += [(phase, row) for row in self._rows(question, start, phase, place, question.limit + 1 - len(found))]
+            found += [(phase, row) for row in self._rows(question, start, at_once, phase, place, question.limit + 1 - len(found))]
             phase, place = phase + 1, None
         ids = [str(row[0]) for _, row in found[: question.limit]]
         if len(found) <= question.limit:
@@ -68,23 +68,31 @@ class Search:
         last, row = found[question.limit - 1]
         return ids, pages.token(question.identity, last, _place(row, sortings[last]))
 
-    def _start(self, question: Question) -> int | None:
-        """Which clause an index finds the fewest runs for, if it is few."""
+    def _start(self, question: Question) -> tuple[int | None, frozenset[int]]:
+        """Which clause an index finds the fewest runs for, if it is few; where none is, those that it finds not too many for."""
         counted = []
         for number, clause in enumerate(question.clauses):
             values = Values()
             query = candidates(clause, _inline(question.experiments), values)
             if query:
-                count = self._database.composed(f"SELECT count(*) FROM ({query} LIMIT {FEW + 1}) AS f", values.given)[0][0]
+                count = self._database.composed(f"SELECT count(*) FROM ({query} LIMIT {MANY + 1}) AS f", values.given)[0][0]
                 counted.append((int(count), number))
         fewest, number = min(counted, default=(FEW + 1, 0))
-        return number if fewest <= FEW else None
+        if fewest <= FEW:
+            return number, frozenset()
+        return None, frozenset(number for count, number in counted if count <= MANY)
 
-    def _rows(self, question: Question, start: int | None, phase: int, place: Place | None, limit: int) -> list[Row]:
+    def _rows(
+        self, question: Question, start: int | None, at_once: frozenset[int], phase: int, place: Place | None, limit: int
+    ) -> list[Row]:
         """The next rows of a phase: the id, then the value of each sort key."""
         values = Values()
         sorting = phases(question.orders, values)[phase]
-        held = [where(clause, values) for clause in question.clauses]
+        searched = _inline(question.experiments)
+        held = [
+            f"t.id IN ({candidates(clause, searched, values)})" if number in at_once else where(clause, values)
+            for number, clause in enumerate(question.clauses)
+        ]
         if place is not None:
             told = [(key.expression, key.falls, value) for key, value in zip(sorting.keys, place, strict=True)]
             held.append(after(told, values))
