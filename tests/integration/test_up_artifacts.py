@@ -293,6 +293,25 @@ def test_files_and_versions_of_others_are_not_there_for_who_may_not_see_them(up:
         assert up.nobody("POST", f"{API}/model-versions/create", {"name": "zoes", "source": source}, hers).status == 404, source
 
 
+def test_a_run_is_found_under_its_own_experiment_only(up: Up) -> None:
+    """An address that names another experiment, which one may see, leads to no file of this one."""
+    made = up.ask("POST", f"{API}/experiments/create", {"name": "its own"}).json["experiment_id"]
+    mine = up.ask("POST", f"{API}/runs/create", {"experiment_id": made}).json["run"]["info"]["run_id"]
+    assert put(up, mine, "a", b"1", made).status == 200
+    assert put(up, mine, "b", b"1", "0").status == 404
+    for other in ("0", str(int(made) + 1)):
+        assert up.ask("GET", f"{ART}?path={other}/{mine}/artifacts").status == 404
+        assert up.ask("GET", f"{ART}/{other}/{mine}/artifacts/a").status == 404
+        assert up.ask("DELETE", f"{ART}/{other}/{mine}/artifacts/a").status == 404
+    up.ask("POST", f"{API}/registered-models/create", {"name": "astray"})
+    for source in (f"mlflow-artifacts:/0/{mine}/artifacts", f"mlflow-artifacts:/{int(made) + 1}/{mine}/artifacts"):
+        assert up.ask("POST", f"{API}/model-versions/create", {"name": "astray", "source": source}).status == 404
+    assert (
+        up.ask("POST", f"{API}/model-versions/create", {"name": "astray", "source": f"mlflow-artifacts:/{made}/{mine}/artifacts"}).status
+        == 200
+    )
+
+
 def test_a_version_keeps_its_files_when_its_run_is_deleted(up: Up) -> None:
     with up.line() as line:
         mine = line.new_run()

@@ -16,6 +16,8 @@ from .errors import UserError
 from .records import Record
 
 SCHEME: Final = "mlflow-artifacts:"
+ANY: Final = -1
+"""The experiment of a place that names none."""
 MOST_BYTES: Final = 1000
 """UTF-8 bytes of a path."""
 MOST_SEGMENT: Final = 255
@@ -30,7 +32,7 @@ _OWNERS: Final[dict[str, Owner]] = {"models": "model", "traces": "trace"}
 class Place(Record, frozen=True, kw_only=True):
     """Where an address leads: the files of a run, logged model or trace of an experiment, or of a registered version; `path` below it.
 
-    For a version `id` is the model's name and `number` its number; for the others `experiment` is theirs.
+    For a version `id` is the model's name and `number` its number; for the others `experiment` is theirs, or ANY where it was not said.
     """
 
     owner: Owner
@@ -117,7 +119,7 @@ def source(text: str) -> Source:
     rest = unquote(rest[1:], errors="strict") if "%" in rest else rest[1:]
     parts = rest.split("/")
     if scheme == "runs" and _RUN.match(parts[0]):
-        return Source(place=Place(owner="run", id=parts[0], path=folder_path("/".join(parts[1:]))))
+        return Source(place=Place(owner="run", id=parts[0], experiment=ANY, path=folder_path("/".join(parts[1:]))))
     if scheme == "mlflow-artifacts":
         found = place(rest)
         if found.owner in ("run", "model"):
@@ -136,7 +138,7 @@ def _of_models(parts: list[str], text: str) -> Source:
         name, _, alias = parts[0].rpartition("@")
         return Source(model=name, version=alias)
     if parts[0].startswith("m-") and _RUN.match(parts[0]):
-        return Source(place=Place(owner="model", id=parts[0], path=folder_path("/".join(parts[1:]))))
+        return Source(place=Place(owner="model", id=parts[0], experiment=ANY, path=folder_path("/".join(parts[1:]))))
     raise _no_source(text)
 
 

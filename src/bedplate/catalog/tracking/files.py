@@ -14,7 +14,7 @@ from typing import Literal
 import msgspec
 
 from bedplate.catalog.database import Database, Row
-from bedplate.core.client_paths import Place, may_name
+from bedplate.core.client_paths import ANY, Place, may_name
 from bedplate.core.digests import PREFIX
 from bedplate.core.errors import NotFound, Refused, UserError
 from bedplate.core.records import Record
@@ -81,7 +81,7 @@ class Files:
     def owner(self, place: Place) -> Owner:
         """Whose files a place is among. Raises NotFound where there is no such owner, or it is another experiment's."""
         found = self.owner_of(place.owner, place.id) if place.owner != "version" else None
-        if found is None or (place.experiment != found.experiment and (place.experiment or place.owner == "trace")):
+        if found is None or place.experiment not in (ANY, found.experiment):
             raise NotFound(f"There is no {place.owner} with id={place.id}")
         return found
 

@@ -109,9 +109,8 @@ def sent_by(desk: Desk, source: str, run_id: str, model_id: str, tags: list[Aske
 
 
 def _owner(desk: Desk, place: Place, source: str) -> Owner:
-    files = desk.catalog.tracking.files
-    owner = files.owner(place) if place.experiment else files.owner_of(place.owner, place.id)
-    if owner is None or owner.deleted:
+    owner = desk.catalog.tracking.files.owner(place)
+    if owner.deleted:
         raise missing(f"Invalid model version source: there is nothing at {source[:200]!a}")
     seen_place(desk, msgspec.structs.replace(place, experiment=owner.experiment))
     return owner
