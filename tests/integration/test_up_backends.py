@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -166,6 +167,18 @@ def test_f51_postgres_is_killed_under_load(postgres: PostgresServer, tracker: Ca
     all_there(up.url, up.token, writers)
     assert {status for writer in writers for status in writer.client.busy} <= {503}
     assert max(back_s) < 5
+
+
+def test_it_ends_soon_though_its_record_is_away(postgres: PostgresServer, tracker: Callable[..., Tracker], tmp_path: Path) -> None:
+    """Told to stop while PostgreSQL is down: what would be written last is given up after a few seconds."""
+    up = tracker("--state", postgres.url, "--store", str(tmp_path / "bytes"))
+    client = Insisting(up.url, up.token)
+    client.new_run(1)
+    client.close()
+    postgres.kill()
+    began = time.monotonic()
+    up.kill(signal.SIGTERM)
+    assert time.monotonic() - began < 15
 
 
 def test_s3_is_away_under_load(tracker: Callable[..., Tracker], s3_server: S3Server) -> None:

@@ -243,7 +243,12 @@ ACTS = {
 
 def struck(pid: int, call: str, number: int) -> subprocess.Popen[str]:
     """strace, attached to a server: it kills it at its N-th call of that kind in one thread."""
-    inject = f"inject={call}:signal=SIGKILL:when={number}"
+    return injected(pid, call, f"signal=SIGKILL:when={number}")
+
+
+def injected(pid: int, call: str, what: str) -> subprocess.Popen[str]:
+    """strace, attached to a server: what becomes of its calls of that kind."""
+    inject = f"inject={call}:{what}"
     words = ["strace", "-f", "-o", "/dev/null", "-e", f"trace={call}", "-e", inject, "-p", str(pid)]
     tracer = subprocess.Popen(words, stderr=subprocess.PIPE, text=True)
     assert tracer.stderr is not None
@@ -353,3 +358,30 @@ def test_killed_at_every_write(warm: Warm, base: Base, tmp_path: Path, name: str
     record_property("points", points)
     print(f"{name}: {sum(points.values())} points {points}")
     assert min(points["pwrite64"], points["write"]) > 0, "nothing was written"
+
+
+@needs_strace
+@pytest.mark.parametrize(("call", "error"), [("fdatasync", "EIO"), ("pwrite64", "EIO"), ("pwrite64", "ENOSPC")])
+@pytest.mark.parametrize("number", [1, 2])
+@pytest.mark.bad_input("a disk that fails")
+def test_f03_a_disk_that_fails_once(warm: Warm, base: Base, tmp_path: Path, call: str, error: str, number: int) -> None:
+    """The write is answered 503, not acknowledged; what is acknowledged after it outlives a kill: nothing was taken to be on disk."""
+    folder = tmp_path / "failing"
+    shutil.copytree(base.folder, folder)
+    pid, url, _ = warm.up(folder)
+    client = Insisting(url, base.token, patience_s=20)
+    tracer = injected(pid, call, f"error={error}:when={number}")
+    for step in range(8):
+        client.post("runs/log-metric", run_id=base.run, key="lone", value=step, timestamp=1, step=step)
+    tracer.terminate()
+    tracer.communicate(timeout=20)
+    busy = dict(client.busy)
+    client.close()
+    assert ended(warm, pid, signal.SIGKILL) == -signal.SIGKILL
+    assert set(busy) == {503}
+    pid, url, _ = warm.up(folder)
+    client = Insisting(url, base.token)
+    assert client.history(base.run, "lone") == [(step, float(step)) for step in range(8)]
+    client.close()
+    assert ended(warm, pid, signal.SIGTERM) == 0
+    assert warm.says(folder, "doctor", "--deep")[0] == 0

@@ -21,6 +21,8 @@ from .telling import Sender, Telling
 
 _ADDRESSES: Final = ("http://", "https://")
 _STEPS: Final = 1 << 20
+PARTING_S: Final = 5.0
+"""How long what goes on beside the answers is waited for when the server ends."""
 
 
 class Outside:
@@ -50,10 +52,10 @@ class Outside:
     def beating(self) -> Iterator[None]:
         """Tell what is due, every second, until the end of the block; then what is left of the requests."""
         with ExitStack() as beats:
-            beats.enter_context(Heart("webhooks", telling.EVERY_S, self._telling.turn))
+            beats.enter_context(Heart("webhooks", telling.EVERY_S, self._telling.turn, patience_s=PARTING_S))
             if self._spans is not None:
                 beats.callback(self._spans.send)
-                beats.enter_context(Heart("spans", request_spans.EVERY_S, self._spans.send))
+                beats.enter_context(Heart("spans", request_spans.EVERY_S, self._spans.send, patience_s=PARTING_S))
             yield
 
     def close(self) -> None:

@@ -10,6 +10,8 @@ import gc
 import os
 import platform as machine
 import resource
+import threading
+import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
 from typing import Final
@@ -44,7 +46,7 @@ from bedplate.storage.store import Store
 
 from .anchor import EVERY_S, Anchor
 from .counts import Counts
-from .outside import Outside
+from .outside import PARTING_S, Outside
 from .place import Place, check, hosts_of
 from .table import ANSWERED, endpoints
 
@@ -116,8 +118,8 @@ def up(platform: Platform, place: Place, announce: Announce, mount: Mount | None
         try:
             with (
                 mount(f"{url}{MOUNTED[:-1]}", listener.stop) if mount is not None else nullcontext() as app,
-                Heart("up", _BEAT_S, presence.beat),
-                Heart("audit", EVERY_S, anchor.sign),
+                Heart("up", _BEAT_S, presence.beat, patience_s=PARTING_S),
+                Heart("audit", EVERY_S, anchor.sign, patience_s=PARTING_S),
                 outside.beating(),
             ):
                 if app is not None:
@@ -125,9 +127,17 @@ def up(platform: Platform, place: Place, announce: Announce, mount: Mount | None
                 listener.run(sockets=[listening])
         finally:
             lanes.close()
-            anchor.close()
-            outside.close()
-            presence.close()
+            _part(anchor.close, outside.close, presence.close)
+
+
+def _part(*words: Callable[[], None]) -> None:
+    """Say all of these at once, and wait a few seconds for them: a record that is away keeps no server from ending."""
+    saying = [threading.Thread(target=word, name="bedplate-parting", daemon=True) for word in words]
+    for one in saying:
+        one.start()
+    until = time.monotonic() + PARTING_S
+    for one in saying:
+        one.join(max(until - time.monotonic(), 0))
 
 
 def _login(platform: Platform, place: Place, lanes: Lanes, checks: Checks, who: Who) -> Login:
