@@ -159,6 +159,8 @@ BAD_INPUT = (
     "a label without entity",
     "history rewritten behind what was served",
     "a window that cannot be added up",
+    "a server that is killed",
+    "a disk that fails",
     "an import of what is no tracker",
     "a key or a signature that is none",
     "a Redis that comes back empty",
