@@ -12,6 +12,8 @@ from bedplate.catalog.catalog import Catalog
 from bedplate.catalog.places import database_at
 from bedplate.catalog.tracking.registered import Registration
 from bedplate.core.clock import SystemClock
+from bedplate.core.errors import CorruptError
+from bedplate.pipeline.signed import check_signed
 from bedplate.storage.flavours import File
 from bedplate.storage.local import local_store
 from bedplate.storage.models import ModelShelf
@@ -107,3 +109,15 @@ def test_what_cannot_be_signed_or_verified_is_told(state: Path, keys: tuple[Path
     (tmp_path / "other.pem").write_bytes(text)
     assert says("sign", "late@1", "--key", keys[0], "--out", tmp_path / "b", "--state", state) == 0
     assert says("verify", tmp_path / "b", "--key", tmp_path / "other.pem") == 4
+
+
+def test_a_folder_is_named_from_where_one_stands(
+    state: Path, keys: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Signed and verified by relative names, as the how-to types them; what was changed is told in words."""
+    monkeypatch.chdir(tmp_path)
+    assert says("sign", "late@1", "--key", "key.pem", "--out", "out", "--state", state) == 0
+    assert says("verify", "out", "--key", "public.pem", "--is", "late@1", "--state", state) == 0
+    (tmp_path / "out" / "MLmodel").write_text("changed")
+    with pytest.raises(CorruptError, match=r"Hash mismatch for 'MLmodel'\"\]\n"):
+        check_signed(Path("out"), keys[1])
