@@ -62,6 +62,18 @@ def test_requests_that_two_readers_read_in_two_ways_are_refused_once(up: Up) -> 
         assert answered.count(b"HTTP/1.1 ") == 1, ambiguous
 
 
+def test_what_comes_after_a_body_is_no_header(up: Up) -> None:
+    """A trailer gives no identity, no host, no type and no length: a proxy that judged the head was not asked about it."""
+    head = b"POST " + SEARCH.encode() + b" HTTP/1.1\r\nHost: " + host_of(up) + b"\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n"
+    token = b"Authorization: Bearer " + up.token.encode() + b"\r\n"
+    body = b'\r\n11\r\n{"max_results":1}\r\n0\r\n'
+    kind = b"Content-Type: application/json\r\n"
+    assert up.raw(head + token + kind + body + b"\r\n").startswith(b"HTTP/1.1 200")
+    assert up.raw(head + token + kind + body + b"Host: evil.example\r\nOrigin: http://evil.example\r\n\r\n").startswith(b"HTTP/1.1 200")
+    assert up.raw(head + kind + body + token + b"\r\n").startswith(b"HTTP/1.1 401")
+    assert up.raw(head + token + body + kind + b"\r\n").startswith(b"HTTP/1.1 415")
+
+
 def test_another_name_of_the_host_is_refused_on_every_method(up: Up) -> None:
     for method in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"):
         for path in ("/health", SEARCH, "/login", "/nowhere"):

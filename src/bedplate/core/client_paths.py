@@ -116,7 +116,7 @@ def source(text: str) -> Source:
     scheme, colon, rest = text.partition(":")
     if not colon or not rest.startswith("/") or rest.startswith("//") or re.search(r"[?#;]", rest):
         raise _no_source(text)
-    rest = unquote(rest[1:], errors="strict") if "%" in rest else rest[1:]
+    rest = unquote(rest[1:], errors="replace")  # a letter that is no UTF-8 becomes one that no path may have
     parts = rest.split("/")
     if scheme == "runs" and _RUN.match(parts[0]):
         return Source(place=Place(owner="run", id=parts[0], experiment=ANY, path=folder_path("/".join(parts[1:]))))

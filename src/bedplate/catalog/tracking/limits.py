@@ -28,7 +28,8 @@ LONGEST_SCHEMA: Final = 1_048_575
 LONGEST_SOURCE: Final = 65_535
 LONGEST_PROFILE: Final = 16_777_215
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
-_INT64: Final = range(-(2**63), 2**63)
+_LOWEST: Final = -(2**63)
+_HIGHEST: Final = 2**63 - 1
 
 
 def named(field: str, one: Named) -> Named:
@@ -59,15 +60,23 @@ def text(given: str) -> str:
     return given.replace("\0", "\ufffd")
 
 
-def point(field: str, given: Point) -> Point:
+def points(field: str, given: Sequence[Point]) -> None:
+    """Points, checked, each name once. Raises UserError."""
+    fit: set[str] = set()
+    for place, one in enumerate(given):
+        if one.key not in fit or not 0 <= one.timestamp <= _HIGHEST or not _LOWEST <= one.step <= _HIGHEST:
+            point(f"{field}[{place}]", one)
+            fit.add(one.key)
+
+
+def point(field: str, given: Point) -> None:
     """A point, checked. Raises UserError."""
     before = f"{field}." if field else ""
     key(f"{before}key", given.key)
-    if not 0 <= given.timestamp < 2**63:
+    if not 0 <= given.timestamp <= _HIGHEST:
         raise UserError(f"Invalid value for parameter '{before}timestamp' supplied: a nonnegative 64-bit integer is needed")
-    if given.step not in _INT64:
+    if not _LOWEST <= given.step <= _HIGHEST:
         raise UserError(f"Invalid value for parameter '{before}step' supplied: a 64-bit integer is needed")
-    return given
 
 
 def many(field: str, given: Sequence[object], most: int) -> None:

@@ -58,7 +58,7 @@ class RegisteredModel(Record, frozen=True, kw_only=True):
 class Registration(Record, frozen=True, kw_only=True):
     """A version that a client registers: its draft (the bytes are in the store), by whom, and what it is said to be made of.
 
-    `attempt` is an id for the case that no run of the record made it.
+    `attempt` is an id for the case that no run of the record made it, or that it is not `made` there: who registers it may not write there.
     """
 
     draft: Draft
@@ -66,6 +66,7 @@ class Registration(Record, frozen=True, kw_only=True):
     made_by: str
     attempt: str
     run: str = ""
+    made: bool = True
     logged_model: str = ""
     description: str = ""
     tags: tuple[Named, ...] = ()

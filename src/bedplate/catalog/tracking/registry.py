@@ -253,7 +253,7 @@ class Registry:
 
     def _attempt(self, asked: Registration, at: str) -> str:
         """The attempt that made it: the client's run, or one of its own where no run of the record did."""
-        if asked.run and self._database.value("attempt_there", id=asked.run):
+        if asked.run and asked.made and self._database.value("attempt_there", id=asked.run):
             return asked.run
         self._database.run("registration_run", id=asked.attempt, project=asked.draft.artifact, at=at)
         self._database.run("registration_attempt", id=asked.attempt, at=at)

@@ -23,6 +23,8 @@ from .names import run_name
 from .tracked import ENDED, OURS, PARENT, RUN_NAME, SOURCE_NAME, Named, Point, RunDetail, Status, TrackedRun
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MOST_KNOWN: Final = 10_000
+"""Runs whose experiment is remembered."""
 _LATEST_MS: Final = 253_402_300_799_999
 """The last ms that a date has a name for."""
 
@@ -52,6 +54,17 @@ class TrackedRuns:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._experiments: dict[str, int] = {}
+
+    def experiment(self, run: str) -> int:
+        """The experiment of a run that was there once: no run ever goes to another one, so it is remembered. Raises NotFound."""
+        known = self._experiments.get(run)
+        if known is None:
+            known = self.get(run).experiment
+            if len(self._experiments) >= _MOST_KNOWN:
+                self._experiments.clear()
+            self._experiments[run] = known
+        return known
 
     def get(self, run: str) -> TrackedRun:
         """One, deleted or not. Raises NotFound."""
@@ -110,7 +123,7 @@ class TrackedRuns:
         limits.many("params", batch.params, limits.MOST_PARAMS)
         limits.many("tags", batch.tags, limits.MOST_TAGS)
         limits.many("metrics, params and tags together", (*batch.metrics, *batch.params, *batch.tags), limits.MOST_TOGETHER)
-        points = [limits.point(f"metrics[{place}]", point) for place, point in enumerate(batch.metrics)]
+        limits.points("metrics", batch.metrics)
         params = [limits.named(f"params[{place}]", param) for place, param in enumerate(batch.params)]
         tags = [limits.named(f"tags[{place}]", tag) for place, tag in enumerate(batch.tags)]
         if len({param.key for param in params}) < len(params):
@@ -119,8 +132,8 @@ class TrackedRuns:
         def work() -> TrackedRun:
             found = self.active(run)
             self._params(run, params)
-            if points:
-                Curves(self._database).log(run, found.experiment, points)
+            if batch.metrics:
+                Curves(self._database).log(run, found.experiment, batch.metrics)
             for tag in tags:
                 self._tag(run, tag)
             return found
@@ -129,8 +142,8 @@ class TrackedRuns:
 
     def log_metric(self, run: str, point: Point) -> None:
         """Record one point. Raises NotFound, UserError."""
-        checked = limits.point("", point)
-        self._transact(lambda: Curves(self._database).log(run, self.active(run).experiment, [checked]))
+        limits.point("", point)
+        self._transact(lambda: Curves(self._database).log(run, self.active(run).experiment, [point]))
 
     def log_param(self, run: str, param: Named) -> None:
         """Record a param. Raises NotFound, UserError for one that has another value."""

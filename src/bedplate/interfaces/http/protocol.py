@@ -163,10 +163,12 @@ class Protocol(HttpToolsProtocol):
         self.transport.abort()
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """One header; all that uvicorn does with it, in one call. Raises TooLong, which ends the parsing."""
+        """One header; all that uvicorn does with it, in one call. Raises TooLong, which ends the parsing. Trailers are passed over."""
         self._taken += len(name) + len(value)
         if self._taken > MOST_BYTES or len(self.headers) >= MOST_HEADERS:
             raise TooLong
+        if not self._in_head:  # after the body: what was judged by its head must not be another request at its end
+            return
         name = name.lower()
         if name == b"expect" and value.lower() == b"100-continue":
             self.expect_100_continue = True

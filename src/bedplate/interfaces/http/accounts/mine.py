@@ -1,7 +1,7 @@
 """One's own account: who I am, my tokens, my password, my second factor, the way out.
 
-A token that is limited makes none that may do more. The password and the second factor are changed by whoever knows the password of now:
-a token or an open browser alone is not enough. A token's text is in the answer that made it, and nowhere else.
+A token makes none that may do more or that lasts longer. The password and the second factor are changed by whoever knows the password
+of now: a token or an open browser alone is not enough. A token's text is in the answer that made it, and nowhere else.
 """
 
 from __future__ import annotations
@@ -9,8 +9,8 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any, Final
 
-from bedplate.catalog.accounts import Account
 from bedplate.catalog.catalog import Catalog
+from bedplate.core.clock import parse
 from bedplate.core.errors import NotFound, UserError
 from bedplate.interfaces.http.door import second
 from bedplate.interfaces.http.door.checking import Checks
@@ -18,7 +18,7 @@ from bedplate.interfaces.http.door.endpoint import Asks, Desk, Endpoint, Fault, 
 from bedplate.security.decide import EVERYTHING
 from bedplate.security.permissions import RANK
 
-from .words import account_of, good_password, spoken, told_grant
+from .words import account_of, good_password, proved, spoken, told_grant
 
 _AT: Final = "/api/bedplate/me"
 
@@ -94,7 +94,7 @@ class Mine:
 
     def password(self, desk: Desk, asked: NewPassword) -> dict[str, Any]:
         """Change the password: every other session ends, and with `ends_tokens` every token."""
-        account = self._proved(desk, asked.old)
+        account = proved(desk, asked.old)
         good_password(asked.new, account.name)
         kept, now = self._checks.hashed(asked.new), desk.now
         spared = desk.actor.key if desk.actor.how == "session" else ""
@@ -107,7 +107,7 @@ class Mine:
 
     def add_second(self, desk: Desk, asked: Proof) -> dict[str, Any]:
         """Keep a second factor, once a code proves that the app has it. From then on Basic takes tokens only."""
-        account = self._proved(desk, asked.password)
+        account = proved(desk, asked.password)
         if account.totp:
             raise invalid("this account has a second factor: take it away first")
         try:
@@ -122,25 +122,13 @@ class Mine:
 
     def remove_second(self, desk: Desk, asked: Removal) -> dict[str, Any]:
         """Take the second factor away."""
-        account, now = self._proved(desk, asked.password), desk.now
+        account, now = proved(desk, asked.password), desk.now
         if not account.totp:
             raise missing("this account has no second factor")
         if second.counter_of(self._key, account, asked.code, now) is None:
             raise invalid("Invalid value for parameter 'code': it is not of now")
         _write(desk, "no second factor", lambda catalog: catalog.accounts.set_totp(account.name, "", 0, now))
         return {}
-
-    def _proved(self, desk: Desk, password: str) -> Account:
-        """The account, where the password of now was said; one that has none needs the full rights of its token."""
-        account = account_of(desk, desk.actor.name)
-        if not account.password:
-            if desk.actor.scope.role != "admin" or desk.actor.scope.resource != EVERYTHING:
-                raise Fault("PERMISSION_DENIED", "a limited token sets no password")
-            return account
-        if self._checks.check(desk.catalog, account.name, password, desk.peer, desk.now) is None:
-            raise Fault("PERMISSION_DENIED", "the password of now is needed, and was not said")
-        self._checks.right(account.name, desk.peer)
-        return account
 
 
 def who(desk: Desk, _asked: Nothing) -> dict[str, Any]:
@@ -165,7 +153,7 @@ def new_token(desk: Desk, asked: NewToken) -> dict[str, Any]:
     role = asked.role or scope.role
     if RANK.get(role, 0) > RANK[scope.role]:
         raise Fault("PERMISSION_DENIED", f"a credential limited to {scope.role} makes no token for {role}")
-    lasts = timedelta(days=min(max(asked.days, 0.0), 3650.0))
+    lasts = min(timedelta(days=min(max(asked.days, 0.0), 3650.0)), _left(desk))
     try:
         minted = desk.catalog.credentials.add_token(
             desk.actor.name, asked.name, desk.now, desk.random_bits, role=role, resource=asked.resource, lasts=lasts
@@ -174,6 +162,13 @@ def new_token(desk: Desk, asked: NewToken) -> dict[str, Any]:
         raise spoken(error) from None
     desk.note(did="token made", token=minted.id, role=role, resource=asked.resource)
     return {"token": minted.text, "id": minted.id, "role": role, "resource": asked.resource, "days": lasts / timedelta(days=1)}
+
+
+def _left(desk: Desk) -> timedelta:
+    """How long the token that asks will last: what it makes ends with it, or one that was stolen for an hour would be good for years."""
+    mine = desk.catalog.credentials.tokens(desk.actor.name) if desk.actor.how == "token" else []
+    ends = next((one.expires_at for one in mine if one.id == desk.actor.key), None)
+    return timedelta.max if ends is None else parse(ends) - desk.now
 
 
 def revoke(desk: Desk, asked: OneToken) -> dict[str, Any]:

@@ -11,11 +11,10 @@ from typing import Any, Final
 from bedplate.catalog.accounts import Account
 from bedplate.catalog.catalog import Catalog
 from bedplate.core.errors import Refused, UserError
-from bedplate.interfaces.http.door.endpoint import Asks, Desk, Endpoint, Fault, missing, on_server, taken
-from bedplate.security import passwords
+from bedplate.interfaces.http.door.endpoint import Asks, Desk, Endpoint, missing, on_server, taken
 from bedplate.security.decide import decide
 
-from .words import PERMISSION_OF, account_of, good_password, hashed, number_of, spoken
+from .words import PERMISSION_OF, account_of, good_password, hashed, number_of, proved, spoken
 
 
 class CreateUser(Asks, frozen=True, kw_only=True):
@@ -95,9 +94,9 @@ def update_password(desk: Desk, asked: UpdatePassword) -> dict[str, Any]:
     own = asked.username == desk.actor.name
     if not own:
         _need_admin(desk, "account.write", asked.username)
-    account = account_of(desk, asked.username)
-    if own and account.password and desk.actor.how != "password" and not passwords.is_password(asked.current_password, account.password):
-        raise Fault("PERMISSION_DENIED", "Invalid value for parameter 'current_password': it is not the password of now")
+    account_of(desk, asked.username)
+    if own and desk.actor.how != "password":
+        proved(desk, asked.current_password)
     good_password(asked.password, asked.username)
     kept, actor, now = hashed(desk, asked.password), desk.actor.name, desk.now
     desk.write(

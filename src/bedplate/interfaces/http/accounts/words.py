@@ -6,16 +6,32 @@ import hashlib
 from typing import Any, Final
 
 from bedplate.catalog.accounts import Account
+from bedplate.catalog.tracking.experiments import experiment_id
 from bedplate.core.errors import NotFound, Refused, UserError
 from bedplate.interfaces.http.door.endpoint import Desk, Fault, Resource, invalid, missing
 from bedplate.security import passwords
-from bedplate.security.decide import Grant, resource_name
+from bedplate.security.decide import Grant, Scope, resource_name
 
 NO_PERMISSIONS: Final = "NO_PERMISSIONS"
 ROLE_OF: Final = {"READ": "viewer", "USE": "contributor", "EDIT": "contributor", "MANAGE": "maintainer"}
 """A permission of MLflow -> the role that is granted."""
 PERMISSION_OF: Final = {"viewer": "READ", "contributor": "EDIT", "maintainer": "MANAGE", "operator": "MANAGE", "admin": "MANAGE"}
 """A role -> the permission of MLflow that it is told as."""
+
+
+def proved(desk: Desk, password: str) -> Account:
+    """One's own account, where the password of now was said; one that has none needs the full rights of its token. Raises Fault.
+
+    Whatever sets a password or a second factor asks this first: a token that is limited, or was stolen, is not made more by it.
+    """
+    account = account_of(desk, desk.actor.name)
+    if not account.password:
+        if desk.actor.scope != Scope():
+            raise Fault("PERMISSION_DENIED", "a limited token sets no password")
+        return account
+    if not desk.knows(password):
+        raise Fault("PERMISSION_DENIED", "the password of now is needed, and was not said")
+    return account
 
 
 def number_of(name: str) -> int:
@@ -58,7 +74,7 @@ def hashed(desk: Desk, password: str) -> str:
 def there(desk: Desk, resource: Resource) -> Resource:
     """The resource, where it is. Raises NotFound."""
     if resource.kind == "experiment":
-        desk.catalog.tracking.experiments.get(int(resource.id) if resource.id.isdecimal() else -1)
+        desk.catalog.tracking.experiments.get(experiment_id(resource.id))
     elif resource.kind == "model":
         desk.catalog.tracking.registry.get(resource.id)
     return resource

@@ -242,7 +242,7 @@ class _Check:
         self._headers = headers
 
     def run(self, catalog: Catalog) -> None:
-        self._site.who.recognise(catalog, self._headers, self._site.clock.now(), writes=False, slow=True, peer=self._peer)
+        self._site.who.meet(catalog, self._headers, self._site.clock.now(), self._peer)
 
 
 def _length(headers: Mapping[bytes, bytes]) -> int | None:

@@ -17,11 +17,12 @@ from bedplate.security.permissions import PERMISSIONS, RANK
 from bedplate.storage.store import Store
 
 from .asked import queried
-from .endpoint import NOBODY, OPEN, Endpoint, Fault, Hears, Kind, Limits, Reply, Resource, Tells, Upload, hears_nothing
+from .endpoint import NOBODY, OPEN, STATUS, Endpoint, Fault, Hears, Kind, Limits, Reply, Resource, Tells, Upload, hears_nothing
 from .who import Who
 
 _ENCODER: Final = msgspec.json.Encoder()
 _JSON: Final = "application/json"
+_UNSEEN_STATUS: Final = STATUS["RESOURCE_DOES_NOT_EXIST"]
 OFTEN: Final = frozenset({"run.write", "trace.write", "artifact.write"})
 """What comes by the thousand: the audit log has the first in a minute, for each actor, route and resource. Of all else it has every act."""
 
@@ -132,6 +133,16 @@ class AtDesk:
         mine = frozenset(one.resource.removeprefix(prefix) for one in grants if one.resource.startswith(prefix))
         return mine if limited is None else mine & limited
 
+    def may(self, action: str, resource: Resource) -> bool:
+        """Whether the actor may do that with something else that is named in what is asked."""
+        name = resource_name(resource.kind, resource.id)
+        grants = () if self.actor.is_admin else self.catalog.grants.there(self.actor.name, name)
+        return decide(self.actor, action, name, grants).allowed
+
+    def knows(self, password: str) -> bool:
+        """Whether that is the actor's password; slow, and slower for who guesses. Raises Fault 429."""
+        return self._given.who.proves(self.catalog, self.actor.name, password, self.now, self.peer)
+
     def owns(self, made: Resource) -> None:
         """Make the actor the maintainer of what was just made."""
         if not self.actor.is_admin:
@@ -191,24 +202,27 @@ def judge(desk: AtDesk, endpoint: Endpoint, asked: Any) -> str:
 
     What is not there and what may not be seen are answered with the same words.
     """
-    unseen = Fault("RESOURCE_DOES_NOT_EXIST", f"there is no such {PERMISSIONS[endpoint.action].on}, or you may not see it")
     try:
         resource = endpoint.on(desk, asked)
     except (NotFound, Fault) as error:
-        if desk.actor.is_admin or (isinstance(error, Fault) and error.status != unseen.status):
+        if desk.actor.is_admin or (isinstance(error, Fault) and error.status != _UNSEEN_STATUS):
             raise
-        raise unseen from None
-    return judged(desk, endpoint.action, resource_name(resource.kind, resource.id), unseen)
+        raise _unseen(endpoint.action) from None
+    return judged(desk, endpoint.action, resource_name(resource.kind, resource.id), hides=True)
 
 
-def judged(desk: AtDesk, action: str, name: str, unseen: Fault | None = None) -> str:
-    """The name of a resource, where the actor may do that with it. Raises Denied."""
+def judged(desk: AtDesk, action: str, name: str, *, hides: bool = False) -> str:
+    """The name of a resource, where the actor may do that with it; `hides`: what may not be seen is not there. Raises Denied."""
     grants = () if desk.actor.is_admin else desk.catalog.grants.there(desk.actor.name, name)
     decision = decide(desk.actor, action, name, grants)
     if not decision.allowed:
-        fault = unseen if unseen is not None and not decision.seen else Fault("PERMISSION_DENIED", decision.rule)
+        fault = _unseen(action) if hides and not decision.seen else Fault("PERMISSION_DENIED", decision.rule)
         raise Denied(fault, desk.actor.name, action, name)
     return name
+
+
+def _unseen(action: str) -> Fault:
+    return Fault("RESOURCE_DOES_NOT_EXIST", f"there is no such {PERMISSIONS[action].on}, or you may not see it")
 
 
 def encoded(answer: Any) -> Reply:

@@ -211,6 +211,14 @@ class Desk(Protocol):
         """The ids that the actor may see, for searches; None: all."""
         ...
 
+    def may(self, action: str, resource: Resource) -> bool:
+        """Whether the actor may do that with something else that is named in what is asked."""
+        ...
+
+    def knows(self, password: str) -> bool:
+        """Whether that is the actor's password; slow, and slower for who guesses. Raises Fault 429."""
+        ...
+
     def owns(self, made: Resource) -> None:
         """Make the actor the maintainer of what was just made, in the same transaction."""
         ...

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any, Final
@@ -77,8 +76,10 @@ def _waited() -> tuple[asyncio.Future[Any], Ended]:
     answered: asyncio.Future[Any] = loop.create_future()
 
     def ended(answer: Any, problem: BaseException | None) -> None:
-        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
+        try:
             loop.call_soon_threadsafe(_settle, answered, answer, problem)
+        except RuntimeError:
+            return  # the loop is closed: nobody waits any more
 
     return answered, ended
 

@@ -62,6 +62,18 @@ class Who:
         """Whether these credentials were good lately: then a body is read before they are looked up (again)."""
         return self._mark(headers) in self._met
 
+    def meet(self, catalog: Catalog, headers: Mapping[bytes, bytes], now: datetime, peer: str) -> None:
+        """See who it is, in a thread that may take its time, and remember that these credentials are good. Raises as `recognise`."""
+        self.recognise(catalog, headers, now, writes=False, slow=True, peer=peer)
+        _remember(self._met, self._mark(headers), None)
+
+    def proves(self, catalog: Catalog, name: str, password: str, now: datetime, peer: str) -> bool:
+        """Whether that is the password of a name; takes some 50 ms. Raises Fault 429 for who guessed too often."""
+        if self._checks.check(catalog, name, password, peer, now) is None:
+            return False
+        self._checks.right(name, peer)
+        return True
+
     def recognise(
         self, catalog: Catalog, headers: Mapping[bytes, bytes], now: datetime, *, writes: bool, slow: bool, peer: str = ""
     ) -> Actor:
@@ -77,7 +89,6 @@ class Who:
             actor = self._authorised(catalog, said, now, peer if slow else None)
         if actor is None:
             raise unknown()
-        _remember(self._met, self._mark(headers), None)
         return actor
 
     def _authorised(self, catalog: Catalog, said: bytes, now: datetime, peer: str | None) -> Actor | None:

@@ -22,6 +22,7 @@ from bedplate.interfaces.http.door.endpoint import Asks, Desk, Endpoint, Fault, 
 from bedplate.storage.models import stored_of
 
 from .artifact_forms import listed, seen_place, sent
+from .words import Int64
 
 PROXY: Final = "/api/2.0/mlflow-artifacts"
 API: Final = "/api/2.0/mlflow"
@@ -37,7 +38,7 @@ class VersionFile(Asks, frozen=True):
     """A file of a registered version, by address."""
 
     name: str
-    number: int
+    number: Int64
     path: str
 
 
@@ -68,7 +69,7 @@ class ModelFile(Asks, frozen=True):
     """A file of a registered version."""
 
     name: str
-    version: int
+    version: Int64
     path: str
 
 

@@ -65,6 +65,8 @@ def _update(desk: Desk, asked: Update) -> dict[str, Any]:
     traces = traces_of(desk)
     before = _read(traces, asked.trace_id, asked.assessment_id)
     changed = {name: asked.assessment[name] for name in fields if name in asked.assessment}
+    if not isinstance(changed.get("metadata", {}), dict):
+        raise invalid("Invalid value for parameter 'metadata': an object is needed")
     if "metadata" in changed and isinstance(before.get("metadata"), dict):
         changed["metadata"] = {**before["metadata"], **changed["metadata"]}
     return {"assessment": _keep(traces, asked.trace_id, {**before, **changed, "last_update_time": time_text(desk.now_ms)})}

@@ -17,7 +17,7 @@ from bedplate.interfaces.http.door.endpoint import Asks, Desk, Endpoint, Reply, 
 
 from .artifact_forms import listed, sent
 from .registry_forms import named
-from .words import MOST_EXPERIMENTS, AskedTag, AsksExperiment, AsksRun, experiment_of, limit, on_experiment, on_run, page
+from .words import MOST_EXPERIMENTS, AskedTag, AsksExperiment, AsksRun, experiment_of, limit, need_model, on_experiment, on_run, page
 
 MOST_MODELS: Final = 1_000
 MOST_GIVEN: Final = 100
@@ -214,6 +214,7 @@ def log_outputs(desk: Desk, asked: LogOutputs) -> dict[str, Any]:
         raise invalid(f"Invalid value for parameter 'models': at most {MOST_GIVEN} at once")
     run = desk.catalog.tracking.runs.active(asked.run).id
     for one in asked.models:
+        need_model(desk, one.model_id, run=run)
         desk.catalog.tracking.logged.give(run, one.model_id, one.step)
     return {}
 
@@ -227,18 +228,31 @@ def log_model(desk: Desk, asked: LogModel) -> dict[str, Any]:
     if not isinstance(model, dict) or not {"artifact_path", "flavors", "run_id"} <= model.keys():
         raise invalid("Model json is missing mandatory fields: artifact_path, flavors, run_id")
     tags = desk.catalog.tracking.details.of([asked.run])[0].tags
-    known = json.loads(next((one.value for one in tags if one.key == _HISTORY), "[]"))
+    known = _history(next((one.value for one in tags if one.key == _HISTORY), "[]"))
     if model not in known:
         desk.catalog.tracking.runs.set_tag(asked.run, Named(_HISTORY, json.dumps([*known, model])))
     return {}
 
 
+def _history(said: str) -> list[Any]:
+    """What a run's tag says of models by now. Raises Fault where a client wrote something else into it."""
+    try:
+        known = json.loads(said)
+    except (ValueError, RecursionError):
+        known = None
+    if not isinstance(known, list):
+        raise invalid(f"the tag {_HISTORY} of the run is not a list in JSON: delete it first")
+    return known
+
+
 def told(desk: Desk, model: LoggedModel) -> dict[str, Any]:
     """A logged model in the protocol's words."""
+    registered = desk.catalog.tracking.registry.of_logged(model.id)
+    seen = desk.sees("model") if registered else None
     info: dict[str, Any] = {
         "model_id": model.id, "experiment_id": str(model.experiment), "name": model.name, "creation_timestamp_ms": model.created_ms,
         "last_updated_timestamp_ms": model.updated_ms, "artifact_uri": _uri(model), "status": model.status, "tags": model.tags,
-        "registrations": [{"name": name, "version": str(number)} for name, number in desk.catalog.tracking.registry.of_logged(model.id)],
+        "registrations": [{"name": name, "version": str(number)} for name, number in registered if seen is None or name in seen],
     }  # fmt: skip
     more = {"model_type": model.model_type, "source_run_id": model.run, "status_message": model.message}
     metrics = [

@@ -76,7 +76,7 @@ def _seen(desk: Desk, field: str, runs: list[str]) -> list[str]:
         raise invalid(f"Invalid value for parameter '{field}': from 1 to {MOST_RUNS} runs are needed, got {len(runs)}")
     seen = desk.sees("experiment")
     for run in runs:
-        experiment = desk.catalog.tracking.runs.get(run).experiment
+        experiment = desk.catalog.tracking.runs.experiment(run)
         if seen is not None and str(experiment) not in seen:
             raise missing(f"Run with id={run[:100]} not found")
     return list(dict.fromkeys(runs))

@@ -70,12 +70,11 @@ class SearchVersions(Asks, frozen=True, kw_only=True):
 def create(desk: Desk, asked: CreateVersion) -> dict[str, Any]:
     """Register a version of files that were sent."""
     sent = sent_by(desk, asked.source, asked.run_id, asked.model_id, asked.tags)
-    run = sent.run or asked.run_id
-    draft = desk.store.adopt(asked.name, sent.listing, {"run": run, "source": asked.source[:1000]})
+    draft = desk.store.adopt(asked.name, sent.listing, {"run": sent.run, "source": asked.source[:1000]})
     version = desk.catalog.tracking.registry.register(
         Registration(
-            draft=draft, source=asked.source, made_by=desk.actor.name, attempt=f"{desk.random_bits(128):032x}", run=run,
-            logged_model=sent.logged_model, description=asked.description, tags=named(asked.tags),
+            draft=draft, source=asked.source, made_by=desk.actor.name, attempt=f"{desk.random_bits(128):032x}", run=sent.run,
+            made=sent.made, logged_model=sent.logged_model, description=asked.description, tags=named(asked.tags),
         ),
         desk.now_ms,
     )  # fmt: skip

@@ -19,7 +19,7 @@ from bedplate.storage.flavours import File
 from bedplate.storage.models import stored_of
 
 from .artifact_forms import seen_place
-from .words import AskedTag
+from .words import AskedTag, Int64, need_model
 
 _NO_FILES: Final = ("dummy-source", "prompt-template")
 """What clients give as the source of a prompt, which is kept in tags."""
@@ -34,15 +34,16 @@ class AsksModel(Asks, frozen=True, kw_only=True):
 class AsksVersion(AsksModel, frozen=True, kw_only=True):
     """What is about a version."""
 
-    version: int
+    version: Int64
 
 
 class Sent(Record, frozen=True, kw_only=True):
-    """What a version is made of: its files, and the run and logged model that they are of."""
+    """What a version is made of: its files, and the run and logged model that they are of; `made` where it is an output of that run."""
 
     listing: dict[str, File]
     run: str = ""
     logged_model: str = ""
+    made: bool = False
 
 
 def on_model(_desk: Desk, asked: AsksModel) -> Resource:
@@ -90,7 +91,25 @@ def uri_of(version: ModelVersion) -> str:
 
 
 def sent_by(desk: Desk, source: str, run_id: str, model_id: str, tags: list[AskedTag]) -> Sent:
-    """The files that a source names. Raises Fault for one that is not ours, not there or not to be seen."""
+    """The files that a source names, and their run. Raises Fault for what is not ours, not there or not to be seen.
+
+    Who may not write to that run takes a copy: the version names the run, and the run's own outputs stay as they were.
+    """
+    sent = _sent_by(desk, source, run_id, model_id, tags)
+    run = run_id or sent.run
+    experiment = _experiment_of(desk, run)
+    if experiment is not None and run != sent.run and not desk.may("run.read", experiment):
+        raise missing(f"Run with id={run_id[:100]} not found")
+    return msgspec.structs.replace(sent, run=run, made=experiment is not None and desk.may("run.write", experiment))
+
+
+def _experiment_of(desk: Desk, run: str) -> Resource | None:
+    """The experiment of a run; None where the record has no such run."""
+    owner = desk.catalog.tracking.files.owner_of("run", run) if run else None
+    return None if owner is None else Resource("experiment", str(owner.experiment))
+
+
+def _sent_by(desk: Desk, source: str, run_id: str, model_id: str, tags: list[AskedTag]) -> Sent:
     if any(one.key == PROMPT for one in tags) and source in _NO_FILES:
         return Sent(listing={})
     found = client_paths.source(source)
@@ -104,8 +123,10 @@ def sent_by(desk: Desk, source: str, run_id: str, model_id: str, tags: list[Aske
     folder = found.place.path
     listing = _listing(desk.catalog.tracking.files.below(owner.id, folder), folder)
     if owner.kind == "run":
+        if model_id:
+            need_model(desk, model_id, "run.read")
         return Sent(listing=listing, run=owner.id, logged_model=model_id)
-    return Sent(listing=listing, run=run_id or desk.catalog.tracking.logged.get(owner.id).run, logged_model=owner.id)
+    return Sent(listing=listing, run=desk.catalog.tracking.logged.get(owner.id).run, logged_model=owner.id)
 
 
 def _owner(desk: Desk, place: Place, source: str) -> Owner:
@@ -120,7 +141,8 @@ def _of_version(desk: Desk, source: Source) -> Sent:
     """The files of another version, which stands for itself from then on."""
     seen_place(desk, Place(owner="version", id=source.model))
     registry = desk.catalog.tracking.registry
-    number = int(source.version) if source.version.isdecimal() else registry.by_alias(source.model, source.version).number
+    is_number = source.version.isdecimal() and len(source.version) < 10
+    number = int(source.version) if is_number else registry.by_alias(source.model, source.version).number
     version = registry.version(source.model, number)
     if version.origin != "client":
         raise invalid(f"Invalid model version source: {source.model} version {number} is the project's, and has no files of a client")

@@ -5,11 +5,13 @@ An id begins with the time it was given at, so that new runs lie side by side in
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, Final
 
 import msgspec
 
 from bedplate.catalog.tracking import grammar
+from bedplate.catalog.tracking.limits import MOST_DATASETS
 from bedplate.catalog.tracking.runs import Batch, NewRun
 from bedplate.catalog.tracking.search import Question
 from bedplate.catalog.tracking.tracked import Dataset, DatasetInput, Named, Point, Status
@@ -23,6 +25,7 @@ from .words import (
     AsksRun,
     experiment_of,
     limit,
+    need_model,
     on_experiment,
     on_run,
     page,
@@ -190,6 +193,7 @@ def restore(desk: Desk, asked: AsksRun) -> dict[str, Any]:
 def log_metric(desk: Desk, asked: LogMetric) -> dict[str, Any]:
     """Record a point."""
     point = Point(asked.key, asked.value, asked.timestamp, asked.step, asked.model_id, asked.dataset_name, asked.dataset_digest)
+    _need_models(desk, asked.run, [point])
     desk.catalog.tracking.runs.log_metric(asked.run, point)
     return {}
 
@@ -217,6 +221,7 @@ def log_batch(desk: Desk, asked: LogBatch) -> dict[str, Any]:
     metrics = tuple(
         Point(one.key, one.value, one.timestamp, one.step, one.model_id, one.dataset_name, one.dataset_digest) for one in asked.metrics
     )
+    _need_models(desk, asked.run, metrics)
     desk.catalog.tracking.runs.log(asked.run, Batch(metrics=metrics, params=tuple(_named(asked.params)), tags=tuple(_named(asked.tags))))
     return {}
 
@@ -224,6 +229,8 @@ def log_batch(desk: Desk, asked: LogBatch) -> dict[str, Any]:
 def log_inputs(desk: Desk, asked: LogInputs) -> dict[str, Any]:
     """Record what a run was trained on, and which logged models it took."""
     inputs = [DatasetInput(Dataset(*msgspec.structs.astuple(one.dataset)), tuple(_named(one.tags))) for one in asked.datasets]
+    for model in asked.models[:MOST_DATASETS]:
+        need_model(desk, model.model_id, "run.read", asked.run)
     desk.catalog.tracking.datasets.log(asked.run, inputs, [model.model_id for model in asked.models])
     return {}
 
@@ -244,6 +251,12 @@ def search(desk: Desk, asked: SearchRuns) -> dict[str, Any]:
     )
     found, token = desk.catalog.tracking.search.whole(question)
     return page("runs", [told_run(one) for one in found], token)
+
+
+def _need_models(desk: Desk, run: str, points: Iterable[Point]) -> None:
+    """Raise Fault where a point is measured of a logged model that the actor may not write to."""
+    for model in {point.model_id for point in points if point.model_id}:
+        need_model(desk, model, run=run)
 
 
 def _named(asked: list[AskedTag]) -> list[Named]:

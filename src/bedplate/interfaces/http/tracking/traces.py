@@ -262,7 +262,10 @@ def _link(desk: Desk, asked: LinkRun) -> dict[str, Any]:
 
 def _link_prompts(desk: Desk, asked: LinkPrompts) -> dict[str, Any]:
     before = traces_of(desk).get(asked.trace_id).tags.get(_PROMPTS, "[]")
-    pairs = [(one.get("name"), one.get("version")) for one in msgspec.json.decode(before, type=list[dict[str, str]])]
+    try:
+        pairs = [(one.get("name"), one.get("version")) for one in msgspec.json.decode(before, type=list[dict[str, str]])]
+    except msgspec.DecodeError:
+        raise invalid(f"the tag {_PROMPTS} of the trace is not a list of prompts in JSON: delete it first") from None
     pairs += [(one.name, one.version) for one in asked.prompt_versions if (one.name, one.version) not in pairs]
     text = msgspec.json.encode([{"name": name, "version": version} for name, version in pairs]).decode()
     traces_of(desk).note(asked.trace_id, "tag", _PROMPTS, text)

@@ -11,13 +11,14 @@ from bedplate.interfaces.http.door.endpoint import Asks, Desk, Endpoint, Resourc
 
 from .trace_forms import Pair, experiment_id, info_v2, location, mapping
 from .traces import V2, on_experiment, search, traces_of
+from .words import Int64
 
 
 class Start(Asks, frozen=True):
     """A trace begins."""
 
     experiment_id: str
-    timestamp_ms: int
+    timestamp_ms: Int64
     request_metadata: list[Pair] = msgspec.field(default_factory=list)
     tags: list[Pair] = msgspec.field(default_factory=list)
 
@@ -26,7 +27,7 @@ class End(Asks, frozen=True):
     """A trace has ended."""
 
     request_id: str
-    timestamp_ms: int
+    timestamp_ms: Int64
     status: Literal["TRACE_STATUS_UNSPECIFIED", "OK", "ERROR", "IN_PROGRESS"] = "OK"
     request_metadata: list[Pair] = msgspec.field(default_factory=list)
     tags: list[Pair] = msgspec.field(default_factory=list)

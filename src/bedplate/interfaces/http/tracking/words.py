@@ -8,7 +8,7 @@ import msgspec
 
 from bedplate.catalog.tracking.experiments import experiment_id
 from bedplate.catalog.tracking.tracked import Dataset, Experiment, Given, Metric, Named, RunDetail, Stage, TrackedRun, artifact_uri
-from bedplate.interfaces.http.door.endpoint import Asks, Desk, Resource, invalid, missing
+from bedplate.interfaces.http.door.endpoint import Asks, Desk, Fault, Resource, invalid, missing
 
 Int64 = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
 VIEWS: Final[dict[str, tuple[Stage, ...]]] = {
@@ -99,7 +99,7 @@ class ToldRun(msgspec.Struct, frozen=True):
 
 def on_run(desk: Desk, asked: AsksRun) -> Resource:
     """The experiment of a run."""
-    return Resource("experiment", str(desk.catalog.tracking.runs.get(asked.run).experiment))
+    return Resource("experiment", str(desk.catalog.tracking.runs.experiment(asked.run)))
 
 
 def on_experiment(_desk: Desk, asked: AsksExperiment) -> Resource:
@@ -128,6 +128,25 @@ def limit(field: str, given: int, most: int) -> int:
     if not 1 <= given <= most:
         raise invalid(f"Invalid value for parameter '{field}': from 1 to {most} is needed, got {given}")
     return given
+
+
+def need_model(desk: Desk, model_id: str, action: str = "run.write", run: str = "") -> None:
+    """Raise Fault unless the actor may do that with a logged model that is named beside what is asked about.
+
+    One of the experiment of `run`, about which it was judged, may be named.
+    """
+    tracking = desk.catalog.tracking
+    experiment = tracking.logged.experiment(model_id)
+    if run and tracking.runs.get(run).experiment == experiment:
+        return
+    resource = Resource("experiment", str(experiment))
+    if desk.may(action, resource):
+        return
+    if desk.may("run.read", resource):
+        raise Fault(
+            "PERMISSION_DENIED", f"logged model {model_id[:80]} is of experiment {experiment}, where you may not do that ({action})"
+        )
+    raise missing(f"Logged model with ID '{model_id[:80]}' not found.")
 
 
 def told_experiment(experiment: Experiment) -> dict[str, Any]:
