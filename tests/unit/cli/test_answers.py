@@ -69,6 +69,12 @@ ASKED = {
     "doctor": ([], 0, "versions are all there"),
     "backup": (["kept"], 0, "of them new"),
     "restore": (["nothing"], 2, "there is no backup at"),
+    "account": (["list"], 2, "there are no accounts here"),
+    "token": (["list"], 2, "there are no accounts here"),
+    "audit": (["verify"], 2, "there are no accounts here"),
+    "login": (["http://127.0.0.1:1", "--show"], 2, "no token of http://127.0.0.1:1 is kept here"),
+    "sign": (["line@1", "--key", "nothing.pem"], 2, "File 'nothing.pem' does not exist"),
+    "verify": (["line@1", "--key", "nothing.pem"], 2, "File 'nothing.pem' does not exist"),
     "target": (["test"], 0, "target local: all well"),
 }
 Types = Callable[..., tuple[int, str, str]]
