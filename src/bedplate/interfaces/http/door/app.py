@@ -26,6 +26,7 @@ from .endpoint import MOST_OPEN, OPEN, Endpoint, Fault, Hears, Limits, Reply, Te
 from .faults import fault_of
 from .lanes import Lanes
 from .names import Names
+from .refusals import Refusals
 from .routes import Found, Route, Routes
 from .sending import send_fault, send_reply
 from .uploads import Incoming
@@ -40,8 +41,6 @@ MOST_UPLOAD: Final = 1 << 40
 MOUNTED: Final = "/services/"
 _OURS_ALONE: Final = frozenset({b"authorization", b"cookie"})
 """Headers that a mounted application has no use for."""
-_QUIET_S: Final = 60.0
-_MOST_REFUSALS: Final = 1000
 
 
 class Site(NamedTuple):
@@ -76,7 +75,7 @@ class Door:
         self._given = Given(site.store, site.clock, site.random_bits, site.who, site.lanes.write_for, site.limits, site.tells, site.hears)
         self._mounted: App | None = None
         self._in_flight = 0
-        self._refusals: dict[tuple[str, str, str], float] = {}
+        self._refusals = Refusals()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -211,18 +210,14 @@ class Door:
         await self._lanes.read(lane, _Check(self._site, headers, (scope.get("client") or ("",))[0]))
 
     def _fault(self, error: Exception) -> Fault:
-        """What the caller is told; a refusal for want of a right goes to the audit log, the same one once a minute."""
+        """What the caller is told; a refusal for want of a right goes to the audit log."""
         if isinstance(error, Denied):
             self._refused(error)
         return fault_of(error, new_id("e", self._site.clock.now(), self._site.random_bits))
 
     def _refused(self, denied: Denied) -> None:
-        now = self._site.clock.monotonic()
-        if now - self._refusals.get(denied.act, -_QUIET_S) < _QUIET_S:
+        if not self._refusals.is_news(denied.act, self._site.clock.monotonic()):
             return
-        if len(self._refusals) >= _MOST_REFUSALS:
-            self._refusals.clear()
-        self._refusals[denied.act] = now
         at = self._site.clock.now()
 
         def work(catalog: Catalog) -> None:
