@@ -163,6 +163,51 @@ def test_the_command_line_knows_them(site: Site) -> None:
     assert not [one for one in found if one["level"] == "wrong" and one["area"] == "bytes"]
 
 
+def bedplate_prints(folder: Path, *words: str, code: int = 0) -> str:
+    done = subprocess.run([sys.executable, "-m", "bedplate", *words], cwd=folder, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == code, done.stderr
+    return done.stdout + done.stderr
+
+
+def test_a_client_s_run_and_a_model_of_no_project_file_are_shown_compared_and_moved(site: Site) -> None:
+    """`show RUN`, the card, `lineage`, `diff` of runs, `promote`, `rollback` and a notebook know what only clients made."""
+    run, before = site.runs["lightgbm"], site.runs["xgboost"]
+    tell = {
+        "run_id": run,
+        "metrics": [{"key": "auc", "value": 0.75, "timestamp": 1, "step": 0}],
+        "params": [{"key": "depth", "value": "3"}],
+    }
+    data = [{"dataset": {"name": "rows", "digest": "d1", "source_type": "http", "source": '{"url": "https://example.com/rows.csv"}'}}]
+    for path, body in (("log-batch", tell), ("log-inputs", {"run_id": run, "datasets": data})):
+        assert site.up.ask("POST", f"{API}/runs/{path}", body).status == 200
+    site.up.ask("POST", f"{API}/registered-models/create", {"name": "alone", "description": "Made by nobody's project."})
+    for name in ("lightgbm", "xgboost"):
+        body = {"name": "alone", "source": f"runs:/{site.runs[name]}/model", "run_id": site.runs[name]}
+        assert site.up.ask("POST", f"{API}/model-versions/create", body).status == 200
+    shown = bedplate_prints(site.folder, "show", run)
+    for words in ("of a client", "Default (0)", "rows (digest d1)", "alone@1", "auc", "0.75", "depth", "model/MLmodel"):
+        assert words in shown, words
+    card = bedplate.open(site.folder).show("alone@1").card
+    for words in (
+        "A model that a client registered",
+        "Made by nobody's project.",
+        "| auc | 0.75 |",
+        "| depth | 3 |",
+        "https://example.com/rows.csv",
+    ):
+        assert words in card, words
+    assert "0 us" not in card
+    tree = bedplate_prints(site.folder, "lineage", "alone@1")
+    assert run in tree
+    assert "rows (digest d1)" in tree
+    assert {"what": "metric auc", "before": "", "after": "0.75"} in bedplate_says(site.folder, "diff", before, run)
+    for number in ("1", "2"):
+        bedplate_prints(site.folder, "promote", f"alone@{number}")
+    assert "alone@1 is now production (before: alone@2)" in bedplate_prints(site.folder, "rollback", "alone")
+    assert float(bedplate.open(site.folder)["alone"].load("production").predict(ROW)) == pytest.approx(site.sent["lightgbm"].answer)
+    assert "there is no run" in bedplate_prints(site.folder, "show", "f" * 32, code=2)
+
+
 @pytest.mark.parametrize("flavour", ["lightgbm", "xgboost", "onnx"])
 def test_an_alias_that_a_client_sets_is_a_promotion_and_is_served(site: Site, flavour: str) -> None:
     """One server of the project answers with the version that the client named, by the client's name on record."""

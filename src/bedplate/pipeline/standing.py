@@ -95,13 +95,23 @@ def promote(catalog: Catalog, ref: str, alias: str, reason: str, at: datetime) -
 def rollback(catalog: Catalog, graph: Graph, model: str, alias: str, reason: str, at: datetime) -> Promotion:
     """Take an alias of `late` (or `late@canary`) back. Raises NotFound, and Refused where there is nothing to go back to."""
     name, _, given = model.partition("@")
-    graph.node(name)
+    known(catalog, graph, name)
     return catalog.models.rollback(name, given or alias, at, reason or who())
+
+
+def known(catalog: Catalog, graph: Graph, name: str) -> None:
+    """Raises NotFound for a name that neither the project nor the record has: a client's model is in no project file."""
+    if not _is_on_record(catalog, name):
+        graph.node(name)
+
+
+def _is_on_record(catalog: Catalog, name: str) -> bool:
+    return any(name == one.partition("[")[0] for one in catalog.artifacts.names())
 
 
 def _has_been_made(catalog: Catalog, graph: Graph, name: str) -> None:
     """Raises NotFound for a name that neither the record nor the project knows, and where nothing was made under it yet."""
-    if any(name == known.partition("[")[0] for known in catalog.artifacts.names()):
+    if _is_on_record(catalog, name):
         return
     node = graph.node(name)
     if node.declaration.decorator == "service":

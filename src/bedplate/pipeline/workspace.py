@@ -103,8 +103,8 @@ class Workspace:
         return f"{type(self).__name__}({self.graph.project_name!r}, target={self.config.target!r})"
 
     def __getitem__(self, name: str) -> Held:
-        """What is kept under an artifact's name."""
-        self.graph.node(name)
+        """What is kept under the name of an artifact: of the project, or of a model that a client registered."""
+        standing.known(self.catalog, self.graph, name)
         return Held(name, graph=self.graph, catalog=self.catalog, store=self.store, clock=self.clock)
 
     def run(
