@@ -7,6 +7,7 @@ that it is not there (`seen` False: 404), who may read it but not do that is tol
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable
 from typing import Final, Literal
 
@@ -16,6 +17,8 @@ from .permissions import PERMISSIONS, RANK, Permission, greatest, least
 
 EVERYTHING: Final = "*"
 SERVER: Final = "server"
+_MOST: Final = 1024
+"""Decisions that are remembered."""
 
 
 class Scope(Record, frozen=True):
@@ -61,6 +64,12 @@ def resource_name(kind: str, id: str = "") -> str:
 
 def decide(actor: Actor, action: str, resource: str, grants: Iterable[Grant]) -> Decision:
     """Whether `actor` may do `action` on `resource`; `grants` are the account's, those of other resources are passed over."""
+    return _decided(actor, action, resource, tuple(grants))
+
+
+@functools.lru_cache(maxsize=_MOST)
+def _decided(actor: Actor, action: str, resource: str, grants: tuple[Grant, ...]) -> Decision:
+    """The decision, which depends on nothing else: the same question comes by the thousand."""
     permission = PERMISSIONS.get(action)
     if permission is None:
         return Decision(allowed=False, seen=False, role="account", rule=f"'{action}' is in no row of the table, and is denied")

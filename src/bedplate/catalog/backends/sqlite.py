@@ -212,6 +212,8 @@ class SqliteDatabase:
         No generator, which took longer than a small query.
         """
         self._lock.acquire()
+        if self._connection is not None and self._orphan is None:
+            return self._connection
         try:
             if self._connection is None:
                 self._connection = self._open()
@@ -224,6 +226,8 @@ class SqliteDatabase:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self._lock.release()
+        if error is None:
+            return
         if isinstance(error, UnicodeEncodeError):
             raise UserError("a name given is not text", why=str(error)) from error
         if isinstance(error, apsw.Error):

@@ -5,7 +5,7 @@ The latest point is the one of the highest step, then time, then value, in which
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Final
 
 from bedplate.catalog.database import Database, Row, Value
@@ -13,12 +13,14 @@ from bedplate.core.errors import NotFound
 
 from . import pages
 from .pages import Values
-from .tracked import Metric, Point, bits_of, number_of, rank_of, told, value_of
+from .tracked import Metric, Point, all_bits_of, bits_of, number_of, rank_of, told, value_of
 
 MOST_PAGE: Final = 25_000
 MOST_SAMPLED: Final = 2_500
 MOST_RUNS: Final = 100
 _LISTED: Final = 500
+At = tuple[int, int, int]
+"""Where a point stands on its curve: step, time, bits of its value."""
 _LOWEST, _HIGHEST = -(2**63), 2**63 - 1
 
 
@@ -97,11 +99,15 @@ class Curves:
 
 def write_points(database: Database, run: str, experiment: int, points: Iterable[Point]) -> None:
     """Record points of a run, each once, and which is the latest of each curve; inside a transaction."""
-    came: dict[str, dict[tuple[int, int, int], float]] = {}
-    for point in points:
-        came.setdefault(point.key, {})[(point.step, point.timestamp, bits_of(point.value))] = point.value
+    came: dict[str, dict[At, float]] = {}
+    listed = list(points)
+    for point, bits in zip(listed, all_bits_of([point.value for point in listed]), strict=True):
+        some = came.get(point.key)
+        if some is None:
+            some = came[point.key] = {}
+        some[point.step, point.timestamp, bits] = point.value
     known = _known(database, run, list(came))
-    latest = {name: max(some, key=_order) for name, some in came.items()}
+    latest = {name: _latest(some) for name, some in came.items()}
     new = [
         _curve_values(latest[name], came[name]) | {"run": run, "experiment": experiment, "name": name} for name in came if name not in known
     ]
@@ -116,7 +122,14 @@ def write_points(database: Database, run: str, experiment: int, points: Iterable
         database.many("curve_move", moved)
     if new:
         known |= _known(database, run, [str(one["name"]) for one in new])
-    database.many("point_add", [_point_values(known[name][0], at) for name, some in came.items() for at in some])
+    database.many(
+        "point_add",
+        [
+            {"curve": curve, "at_step": at_step, "at_ms": at_ms, "bits": bits}
+            for curve, some in [(known[name][0], some) for name, some in came.items()]
+            for at_step, at_ms, bits in some
+        ],
+    )
 
 
 def _known(database: Database, run: str, names: list[str]) -> dict[str, Row]:
@@ -133,17 +146,19 @@ def _known(database: Database, run: str, names: list[str]) -> dict[str, Row]:
     return found
 
 
-def _order(at: tuple[int, int, int]) -> tuple[int, int, int]:
+def _latest(some: Collection[At]) -> At:
+    """The latest of some points. Bits order values that are not negative; of two negative ones the smaller bits are the greater value."""
+    last = max(some)
+    return last if last[2] >= 0 else min(at for at in some if at[:2] == last[:2])
+
+
+def _order(at: At) -> At:
     step, timestamp, bits = at
     return step, timestamp, rank_of(bits)
 
 
-def _curve_values(at: tuple[int, int, int], some: dict[tuple[int, int, int], float]) -> dict[str, Value]:
+def _curve_values(at: At, some: dict[At, float]) -> dict[str, Value]:
     return {"number": number_of(some[at]), "bits": at[2], "at_step": at[0], "at_ms": at[1]}
-
-
-def _point_values(curve: int, at: tuple[int, int, int]) -> dict[str, Value]:
-    return {"curve": curve, "at_step": at[0], "at_ms": at[1], "bits": at[2]}
 
 
 def _measured(run: str, point: Point) -> dict[str, Value]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import struct
+from collections.abc import Sequence
 from typing import Final, Literal
 
 from bedplate.core.records import Record, RunStatus
@@ -123,6 +124,12 @@ def bits_of(value: float) -> int:
     """A value's 64 bits (IEEE 754) as a signed number; every not-a-number is the same one."""
     found: int = _PAIR[1].unpack(_PAIR[0].pack(math.nan if math.isnan(value) else value))[0]
     return found
+
+
+def all_bits_of(values: Sequence[float]) -> tuple[int, ...]:
+    """The same of many values, at once."""
+    numbers = [math.nan if math.isnan(value) else value for value in values]
+    return struct.unpack(f"<{len(values)}q", struct.pack(f"<{len(values)}d", *numbers))
 
 
 def value_of(bits: int) -> float:

@@ -71,18 +71,6 @@ class LogMetric(AsksRun, frozen=True, kw_only=True):
     dataset_digest: str = ""
 
 
-class AskedMetric(msgspec.Struct, frozen=True, kw_only=True):
-    """A point of a batch."""
-
-    key: str
-    value: float
-    timestamp: int
-    step: int = 0
-    model_id: str = ""
-    dataset_name: str = ""
-    dataset_digest: str = ""
-
-
 class LogTag(AsksRun, frozen=True, kw_only=True):
     """A param or a tag."""
 
@@ -99,7 +87,7 @@ class DeleteTag(AsksRun, frozen=True, kw_only=True):
 class LogBatch(AsksRun, frozen=True, kw_only=True):
     """Much at once."""
 
-    metrics: list[AskedMetric] = msgspec.field(default_factory=list)
+    metrics: tuple[Point, ...] = ()
     params: list[AskedTag] = msgspec.field(default_factory=list)
     tags: list[AskedTag] = msgspec.field(default_factory=list)
 
@@ -218,11 +206,9 @@ def delete_tag(desk: Desk, asked: DeleteTag) -> dict[str, Any]:
 
 def log_batch(desk: Desk, asked: LogBatch) -> dict[str, Any]:
     """Record much at once: all of it, or nothing."""
-    metrics = tuple(
-        Point(one.key, one.value, one.timestamp, one.step, one.model_id, one.dataset_name, one.dataset_digest) for one in asked.metrics
-    )
-    _need_models(desk, asked.run, metrics)
-    desk.catalog.tracking.runs.log(asked.run, Batch(metrics=metrics, params=tuple(_named(asked.params)), tags=tuple(_named(asked.tags))))
+    _need_models(desk, asked.run, asked.metrics)
+    said = Batch(metrics=asked.metrics, params=tuple(_named(asked.params)), tags=tuple(_named(asked.tags)))
+    desk.catalog.tracking.runs.log(asked.run, said)
     return {}
 
 
