@@ -201,6 +201,11 @@ def test_a_client_s_run_and_a_model_of_no_project_file_are_shown_compared_and_mo
     assert run in tree
     assert "rows (digest d1)" in tree
     assert {"what": "metric auc", "before": "", "after": "0.75"} in bedplate_says(site.folder, "diff", before, run)
+    asked = bedplate_prints(
+        site.folder, "sql", f"SELECT m.value, p.value AS said FROM metrics m JOIN params p USING (run) WHERE run = '{run}'", "--json"
+    )
+    assert "0.75" in asked
+    assert '"3"' in asked
     for number in ("1", "2"):
         bedplate_prints(site.folder, "promote", f"alone@{number}")
     assert "alone@1 is now production (before: alone@2)" in bedplate_prints(site.folder, "rollback", "alone")
