@@ -69,7 +69,16 @@ def carried(address: Address) -> Address:
 
 
 def checked(url: str) -> SplitResult:
-    """The parts of an address that may be asked for. Raises Refused for another scheme, a password in it and for none of a host."""
+    """The parts of an address that may be asked for.
+
+    Raises Refused for another scheme, a password in it, none of a host, and letters that are sent in more than one way.
+    """
+    if not (url.isascii() and url.isprintable()) or " " in url:
+        raise Refused(
+            f"{url[:200]!a} is not an address",
+            why="it has spaces, or letters beyond ASCII",
+            next="write a name as xn--..., a path with %XX",
+        )
     try:
         parts = urlsplit(url)
         port = parts.port

@@ -74,6 +74,8 @@ class Sender:
             return Told(status=None, said=f"refused: {error.what}"[:_ANSWER], is_refused=True)
         except BedplateError as error:
             return Told(status=None, said=error.line[:_ANSWER], is_refused=isinstance(error, UserError))
+        except Exception as error:  # one that upsets us is given up: it must not keep the others from being told, or have them told twice
+            return Told(status=None, said=f"it could not be told: {type(error).__name__}", is_refused=True)
 
 
 class Telling:
