@@ -12,7 +12,7 @@ import pytest
 from bedplate.catalog.backends.sqlite import open_database
 from bedplate.catalog.catalog import Catalog
 from bedplate.core.clock import SystemClock
-from bedplate.core.errors import CatalogError
+from bedplate.core.errors import CatalogError, StoreError
 from bedplate.core.records import Event
 from bedplate.interfaces.http.door.endpoint import Fault
 from bedplate.interfaces.http.door.writer import Writer
@@ -21,7 +21,7 @@ from bedplate.interfaces.http.door.writer import Writer
 class Note:
     """A write that notes an event, and may refuse or fail."""
 
-    def __init__(self, name: str, *, refuses: bool = False, fails: bool = False) -> None:
+    def __init__(self, name: str, *, refuses: bool = False, fails: Exception | None = None) -> None:
         self.name = name
         self.refuses = refuses
         self.fails = fails
@@ -32,8 +32,8 @@ class Note:
 
     def apply(self, catalog: Catalog) -> str:
         catalog.events.add(Event(kind="note", subject=self.name, at=SystemClock().now()))
-        if self.fails:
-            raise ValueError(self.name)
+        if self.fails is not None:
+            raise self.fails
         return self.name
 
 
@@ -94,20 +94,21 @@ def test_what_waits_is_committed_together(catalog: Catalog) -> None:
     assert writer.commits == 2, "one for the write that was under way, one for the fifty that waited"
 
 
-def test_nobody_pays_for_the_mistake_of_another(catalog: Catalog) -> None:
+@pytest.mark.parametrize("fails", [ValueError("a mistake"), StoreError("the bytes are away")], ids=["a mistake", "the store"])
+def test_nobody_pays_for_the_mistake_of_another(catalog: Catalog, fails: Exception) -> None:
     """One is refused, one fails after it wrote: both are told so, their writes are undone, the others are committed."""
     writer, heard, held = Writer(catalog), Heard(), Held()
     writer.open()
     writer.submit(held, heard.of("held"))
     assert held.begun.wait(10)
-    for note in (Note("first"), Note("refused", refuses=True), Note("failed", fails=True), Note("last")):
+    for note in (Note("first"), Note("refused", refuses=True), Note("failed", fails=fails), Note("last")):
         writer.submit(note, heard.of(note.name))
     held.goes_on.set()
     ended = heard.wait(5)
     writer.close()
     assert (ended["first"], ended["last"]) == ("first", "last")
     assert isinstance(ended["refused"], Fault)
-    assert isinstance(ended["failed"], ValueError)
+    assert ended["failed"] is fails
     assert sorted(row[0] for row in catalog.database.composed("SELECT subject FROM events WHERE kind = :kind", {"kind": "note"})) == [
         "first",
         "last",

@@ -21,7 +21,7 @@ from bedplate.interfaces.http.replies import App, Receive, Scope, Send
 from bedplate.storage.store import Store
 
 from . import memory
-from .desk import AtDesk, Denied, Emitted, Given, Passing, PlainWrite, ReadJob, WriteJob
+from .desk import Ahead, AtDesk, Denied, Emitted, Given, Passing, PlainWrite, ReadJob, WriteJob
 from .endpoint import MOST_OPEN, OPEN, Endpoint, Fault, Hears, Limits, Reply, Tells, hears_nothing
 from .faults import fault_of
 from .lanes import Lanes
@@ -163,6 +163,8 @@ class Door:
             if desk.emitted:
                 self._site.told(desk.emitted)
             return reply
+        if endpoint.beforehand is not None:
+            await self._lanes.read(self._lanes.bytes, Ahead(desk, endpoint, asked, endpoint.beforehand))
         digest, is_new = "", True
         if endpoint.repeats is not None and endpoint.repeats(asked):
             said = (headers.get(b"authorization", b"") + b"\n" + headers.get(b"cookie", b"")).decode("latin-1")

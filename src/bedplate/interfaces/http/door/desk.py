@@ -17,7 +17,7 @@ from bedplate.security.permissions import PERMISSIONS, RANK
 from bedplate.storage.store import Store
 
 from .asked import queried
-from .endpoint import NOBODY, OPEN, STATUS, Endpoint, Fault, Hears, Kind, Limits, Reply, Resource, Tells, Upload, hears_nothing
+from .endpoint import NOBODY, OPEN, STATUS, Desk, Endpoint, Fault, Hears, Kind, Limits, Reply, Resource, Tells, Upload, hears_nothing
 from .who import Who
 
 _ENCODER: Final = msgspec.json.Encoder()
@@ -60,6 +60,7 @@ class AtDesk:
         "_upload",
         "_writes",
         "actor",
+        "ahead",
         "catalog",
         "doing",
         "emitted",
@@ -84,6 +85,7 @@ class AtDesk:
         self.emitted: list[Emitted] = []
         self.noted: dict[str, str] = {}
         self.doing: tuple[Endpoint, str] | None = None
+        self.ahead: Any = None
 
     def open(self, catalog: Catalog, *, slow: bool, to_all: bool = False) -> None:
         """Begin in the thread that answers: on its connection, with who asks recognised there. Raises Fault, Unsure."""
@@ -247,6 +249,24 @@ class ReadJob:
         if not to_all:
             self.desk.doing = (self._endpoint, judge(self.desk, self._endpoint, self._asked))
         return encoded(self._endpoint.answer(self.desk, self._asked))
+
+
+class Ahead:
+    """What a request that writes has to read first, in a thread for bytes: who may not write does not have it read."""
+
+    __slots__ = ("_asked", "_beforehand", "_desk", "_endpoint")
+
+    def __init__(self, desk: AtDesk, endpoint: Endpoint, asked: Any, beforehand: Callable[[Desk, Any], Any]) -> None:
+        self._desk = desk
+        self._endpoint = endpoint
+        self._asked = asked
+        self._beforehand = beforehand
+
+    def run(self, catalog: Catalog) -> None:
+        """Judge and read. The write judges once more, in its transaction."""
+        self._desk.open(catalog, slow=True)
+        judge(self._desk, self._endpoint, self._asked)
+        self._desk.ahead = self._beforehand(self._desk, self._asked)
 
 
 class Passing:

@@ -15,7 +15,9 @@ A module of endpoints declares what it asks as msgspec structs, writes each answ
 Choices. A path is given under `/api/`, and is served under `/ajax-api/` too. `{name}` in it is one segment, `{name...}` all that is left;
 both fill the field of that name. What is asked is filled from the JSON body, for GET from the query (and for a body of bytes).
 Where `writes` is true, `on` and `answer` run in the one transaction of the writer, and may run again after a conflict: they change the
-record and nothing else. `on` only reads. Otherwise they run on a reading connection, in one of several threads.
+record and nothing else: nothing of theirs waits for the store or the network, for all writes would wait with it. What has to be read
+there is read by `beforehand`, outside of the transaction, once `on` and the permissions let it; `answer` finds it as `desk.ahead`, and sees
+that it is still what is asked for. `on` only reads. Otherwise they run on a reading connection, in one of several threads.
 `on` says what is asked about; raise `missing(...)` where it is not there. Who may not see it is told the same.
 """
 
@@ -174,6 +176,8 @@ class Desk(Protocol):
     actor: Actor
     now: datetime
     now_ms: int
+    ahead: Any
+    """What the endpoint's `beforehand` gave; None without one."""
 
     @property
     def peer(self) -> str:
@@ -251,7 +255,8 @@ class Endpoint(Record, frozen=True, kw_only=False):
     `action` is a row of the table of permissions, or OPEN. `body` 'bytes' is for uploads: what is asked comes from the path and the query,
     and the answer reads `desk.upload()` in a thread. `most_bytes` limits the body (0: the server's own limit). `repeats` says that an equal
     request, whose answer the client never got, is answered as it was before: for what makes something new under an id of our own.
-    `inflates` says that the answer reads compressed bytes, within `most_bytes` of what they become.
+    `inflates` says that the answer reads compressed bytes, within `most_bytes` of what they become. `beforehand` reads what a write needs
+    of the store, in a thread for bytes, before the write waits for its turn.
     """
 
     method: Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
@@ -265,6 +270,7 @@ class Endpoint(Record, frozen=True, kw_only=False):
     most_bytes: int = 0
     repeats: Callable[[Any], bool] | None = None
     inflates: bool = False
+    beforehand: Callable[[Desk, Any], Any] | None = None
 
 
 def on_server(_desk: Desk, _asked: Any) -> Resource:

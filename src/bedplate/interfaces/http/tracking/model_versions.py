@@ -5,7 +5,7 @@ A version stands for its files as they were when it was registered, whatever bec
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
@@ -13,9 +13,11 @@ from bedplate.catalog.tracking import grammar
 from bedplate.catalog.tracking.registered import Registration, serving_stage
 from bedplate.catalog.tracking.registry_search import VERSIONS, Asked
 from bedplate.catalog.tracking.tracked import Named
-from bedplate.interfaces.http.door.endpoint import Asks, Desk, Endpoint, always, on_server
+from bedplate.core.records import Draft
+from bedplate.interfaces.http.door.endpoint import Asks, Desk, Endpoint, Fault, always, on_server
+from bedplate.interfaces.http.door.writer import RETRY
 
-from .registry_forms import AsksModel, AsksVersion, named, on_known_model, sent_by, told_version, uri_of
+from .registry_forms import AsksModel, AsksVersion, Sent, named, on_known_model, sent_by, told_version, uri_of
 from .words import AskedTag, limit, page
 
 MOST_VERSIONS: Final = 50_000
@@ -67,10 +69,25 @@ class SearchVersions(Asks, frozen=True, kw_only=True):
     page_token: str = ""
 
 
-def create(desk: Desk, asked: CreateVersion) -> dict[str, Any]:
-    """Register a version of files that were sent."""
+class Read(NamedTuple):
+    """What was read before a version is registered: the files that were there then, and the draft that they make."""
+
+    sent: Sent
+    draft: Draft
+
+
+def read(desk: Desk, asked: CreateVersion) -> Read:
+    """Read what the files say of themselves: that may mean to fetch it from a bucket."""
     sent = sent_by(desk, asked.source, asked.run_id, asked.model_id, asked.tags)
-    draft = desk.store.adopt(asked.name, sent.listing, {"run": sent.run, "source": asked.source[:1000]})
+    return Read(sent, desk.store.adopt(asked.name, sent.listing, {"run": sent.run, "source": asked.source[:1000]}))
+
+
+def create(desk: Desk, asked: CreateVersion) -> dict[str, Any]:
+    """Register a version of files that were sent. Raises Fault where they are no longer those that were read."""
+    sent = sent_by(desk, asked.source, asked.run_id, asked.model_id, asked.tags)
+    before, draft = desk.ahead
+    if (sent.listing, sent.run) != (before.listing, before.run):
+        raise Fault("TEMPORARILY_UNAVAILABLE", "files at 'source' came or went meanwhile: send this again", headers=RETRY)
     version = desk.catalog.tracking.registry.register(
         Registration(
             draft=draft, source=asked.source, made_by=desk.actor.name, attempt=f"{desk.random_bits(128):032x}", run=sent.run,
@@ -136,7 +153,7 @@ def drop_tag(desk: Desk, asked: UntagVersion) -> dict[str, Any]:
 
 _AT: Final = "/api/2.0/mlflow/model-versions"
 ENDPOINTS: Final = (
-    Endpoint("POST", f"{_AT}/create", CreateVersion, "model.write", on_known_model, create, writes=True, repeats=always),
+    Endpoint("POST", f"{_AT}/create", CreateVersion, "model.write", on_known_model, create, writes=True, repeats=always, beforehand=read),
     Endpoint("GET", f"{_AT}/get", AsksVersion, "model.read", on_known_model, get),
     Endpoint("PATCH", f"{_AT}/update", DescribeVersion, "model.write", on_known_model, describe, writes=True),
     Endpoint("POST", f"{_AT}/transition-stage", Transition, "model.promote", on_known_model, transition, writes=True),
