@@ -15,6 +15,7 @@ from typing import Any, NamedTuple, get_args, get_type_hints
 
 import click
 import msgspec
+from mlflow_reference import mlflow
 from pages import ROOT, page, table
 from size_reference import sizing
 
@@ -382,6 +383,7 @@ def _may(least: str) -> list[str]:
 PAGES: dict[str, Callable[[], str]] = {
     "bad-input.md": bad_input,
     "errors.md": error_page,
+    "mlflow.md": mlflow,
     "names.md": names,
     "python.md": python,
     "roles.md": roles,
