@@ -10,6 +10,8 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import msgspec
+
 from bedplate.catalog.catalog import Catalog
 from bedplate.compute.executor import Executor
 from bedplate.core.clock import Clock
@@ -179,15 +181,16 @@ class Workspace:
     def gc(self, older: timedelta, *, dry_run: bool = False) -> GcReport:
         """Collect bytes that nothing refers to and that are older than `older` and than every attempt that may still commit them.
 
-        What clients deleted before that gives its files back.
+        What clients deleted before that leaves the record and gives its files back; what they brought back since is whole.
         """
         lease = timedelta(seconds=seconds(self.config["lease"]))
         begun = [attempt.started_at for attempt in self.catalog.runs.open_attempts()]
         older_than = min([self.clock.now() - max(older, 2 * lease), *begun])
         before_ms = int(older_than.timestamp() * 1000)
-        if not dry_run:
-            self.catalog.together(lambda: self.catalog.tracking.files.forget(before_ms))
-        return self.store.gc(self.catalog.artifacts.referenced(), older_than, dry_run, self.catalog.kept_files(before_ms))
+        gone = self.catalog.tracking.gone
+        forgotten = gone.counted(before_ms) if dry_run else gone.forget(before_ms)
+        report = self.store.gc(self.catalog.artifacts.referenced(), older_than, dry_run, self.catalog.kept_files(before_ms))
+        return msgspec.structs.replace(report, forgotten=msgspec.structs.asdict(forgotten))
 
     def is_running(self, run: Run) -> bool:
         """Whether the controller of a run of this machine is alive."""

@@ -21,6 +21,7 @@ from bedplate.catalog.catalog import Catalog
 from bedplate.catalog.database import Database
 from bedplate.catalog.tracking import grammar
 from bedplate.catalog.tracking.experiments import ExperimentQuestion
+from bedplate.catalog.tracking.gone import Forgotten
 from bedplate.catalog.tracking.runs import Batch, NewRun, TrackedRuns
 from bedplate.catalog.tracking.search import Question
 from bedplate.catalog.tracking.tracked import CONTEXT, PARENT, RUN_NAME, Dataset, DatasetInput, Metric, Named, Point
@@ -356,3 +357,36 @@ class TrackingContract(ABC):
 
     def _tags(self, catalog: Catalog, run: str) -> dict[str, str]:
         return {tag.key: tag.value for tag in catalog.tracking.details.of([run])[0].tags}
+
+    # What was deleted
+
+    def test_what_was_deleted_longer_ago_leaves_the_record(self, catalog: Catalog) -> None:
+        """With all that it said; what was brought back, what was deleted later and what a version rests on stay, and ids are not reused."""
+        tracking = catalog.tracking
+        old, new = (tracking.experiments.create(name, (), 1) or 0 for name in ("old", "new"))
+        for run, experiment in (("a", old), ("b", old), ("c", 0), ("d", 0), ("e", new)):
+            tracking.runs.create(NewRun(id=run, experiment=experiment, started_ms=2))
+            said = Batch(metrics=(Point("loss", 0.5, 3, 1),), params=(Named("depth", "3"),), tags=(Named("x", "y"),))
+            tracking.runs.log(run, said)
+        tracking.experiments.delete(old, 100)
+        tracking.runs.delete("c", 100)
+        tracking.runs.delete("d", 100)
+        tracking.experiments.delete(new, 900)
+        tracking.runs.restore("d")
+        expected = Forgotten(runs=3, experiments=1)
+        assert tracking.gone.counted(500) == expected
+        assert tracking.gone.forget(500) == expected
+        assert tracking.gone.forget(500) == Forgotten()
+        for run in "abc":
+            with pytest.raises(NotFound):
+                tracking.runs.get(run)
+        tables = ("tracked", "run_params", "curves", "points", "runs", "attempts")
+        left = catalog.database.snapshot(lambda: {table: len(list(catalog.database.dump(table))) for table in tables})
+        assert left == dict.fromkeys(tables, 2)
+        assert tracking.runs.get("e").stage == "deleted"
+        assert (tracking.runs.get("d").stage, len(tracking.curves.history("d", "loss", 10)[0])) == ("active", 1)
+        with pytest.raises(NotFound):
+            tracking.experiments.get(old)
+        assert tracking.gone.forget(1000) == Forgotten(runs=1)
+        assert (tracking.experiments.create("newest", (), 1001) or 0) > new
+        assert tracking.gone.forget(1000) == Forgotten(experiments=1)

@@ -208,6 +208,12 @@ class Files:
         """The digests (64 hex digits) that `gc` keeps: of owners not deleted before `before_ms`, and of parts that came since."""
         return {str(row[0]) for row in self._database.rows("client_digests", before_ms=before_ms)}
 
+    def drop(self, owner: str, experiment: int) -> None:
+        """Take an owner's files out of the record: it is gone itself."""
+        size = sum(file.size for file in self.below(owner))
+        if self._database.run("client_files_forget", owner=owner):
+            self._grow(experiment, -size)
+
     def forget(self, before_ms: int) -> int:
         """Take the files of what was deleted before `before_ms` out of the record, and uploads that never ended; how many owners."""
         owners = self._database.rows("deleted_owners", before_ms=before_ms)

@@ -9,6 +9,7 @@ from .datasets import Datasets
 from .details import Details
 from .experiments import Experiments
 from .files import Files
+from .gone import Gone
 from .logged import LoggedModels
 from .registry import Registry
 from .registry_search import RegistrySearch
@@ -27,6 +28,7 @@ class Tracking:
         self.search = Search(database)
         self.datasets = Datasets(database)
         self.files = Files(database)
+        self.gone = Gone(database)
         self.registry = Registry(database)
         self.registry_search = RegistrySearch(database)
         self.logged = LoggedModels(database)
