@@ -251,6 +251,6 @@ def _judged(said: _Said, vocabulary: Vocabulary) -> Clause:
 def _number(text: str, *, whole: bool) -> int | float:
     """A number; `whole` ones stay so where 64 bits hold them."""
     digits = text.lstrip("+-").isdecimal()
-    if digits and whole and len(text) < 20 and -(2**63) <= int(text) < 2**63:
+    if digits and whole and len(text) <= 20 and -(2**63) <= int(text) < 2**63:
         return int(text)
     return float(text)
