@@ -129,7 +129,7 @@ class ToldContract:
         assert brought.differences(run, points, files) == []
         assert len(brought.differences(run, [*points, Point("m", 1.0, 99, 0)], [Kept("c", "1" * 64, 1)])) == 2
         assert not brought.is_ours("run", run.id)
-        assert catalog.database.one("brought_run_counts", id=run.id) == (1, 1, 4, 1)
+        assert len(catalog.tracking.curves.history(run.id, "m", 10)[0]) == 4
         brought.logged("/there", TheirLogged(id="m-1", experiment="7", run=run.id), here, files, "d")
         brought.linked(msgspec.structs.replace(run, outputs=(("m-1", 3), ("m-gone", 1))))
         assert brought.marks("/there", "logged")["m-1"].here == "m-1"

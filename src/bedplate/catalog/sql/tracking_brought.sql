@@ -127,12 +127,6 @@ INSERT INTO run_models (run, model, way, at_step)
 SELECT :id, m.id, :way, :at_step FROM logged_models AS m WHERE m.id = :model
 ON CONFLICT (run, model, way) DO NOTHING;
 
--- name: brought_run_counts^
--- How many params, tags, points and files of a run are here.
-SELECT (SELECT count(*) FROM run_params WHERE run = :id), (SELECT count(*) FROM run_tags WHERE run = :id),
-       (SELECT count(*) FROM points AS p JOIN curves AS c ON c.id = p.curve WHERE c.run = :id),
-       (SELECT count(*) FROM client_files WHERE owner = :id);
-
 -- name: brought_params_of
 -- The params of a run.
 SELECT name, value FROM run_params WHERE run = :id;

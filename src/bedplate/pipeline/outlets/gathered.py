@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bedplate.catalog.catalog import Catalog
-from bedplate.catalog.rows import entries_of
+from bedplate.catalog.lineage import handed_to, read_by
 from bedplate.core.records import Attempt, Record, Run, Version
 
 
@@ -30,18 +30,16 @@ def gather(catalog: Catalog, run: str) -> Gathered:
 
     def work() -> Gathered:
         stages = {(step.name, step.part): step.stage for step in catalog.runs.steps(run)}
-        told = []
-        for attempt in catalog.runs.attempts(run):
-            handed = database.rows("inputs_of_attempt", attempt=attempt.id)
-            sources = database.rows("sources_of_attempt", attempt=attempt.id)
-            told.append(
-                Told(
-                    attempt=attempt, stage=stages.get((attempt.step, attempt.part), ""),
-                    inputs=tuple(catalog.artifacts.get(f"{artifact}@{number}") for artifact, number in handed),
-                    outputs=catalog.artifacts.by_attempt(attempt.id),
-                    read=tuple(entry.name for _, entries in sources for entry in entries_of(entries)),
-                )
-            )  # fmt: skip
-        return Gathered(run=catalog.runs.get(run), told=tuple(told))
+        told = tuple(
+            Told(
+                attempt=attempt,
+                stage=stages.get((attempt.step, attempt.part), ""),
+                inputs=tuple(catalog.artifacts.get(ref) for ref in handed_to(database, attempt.id)),
+                outputs=catalog.artifacts.by_attempt(attempt.id),
+                read=read_by(database, attempt.id),
+            )
+            for attempt in catalog.runs.attempts(run)
+        )
+        return Gathered(run=catalog.runs.get(run), told=told)
 
     return database.snapshot(work)
