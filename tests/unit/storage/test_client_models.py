@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import pytest
 
 from bedplate.core.errors import CorruptError, Refused
 from bedplate.core.records import Draft, Version
+from bedplate.storage.backends import yaml_text
 from bedplate.storage.client_models import described, refuse_opaque
 from bedplate.storage.flavours import File
 from bedplate.storage.local import local_store
@@ -89,6 +91,26 @@ def _sent(store: Store, files: dict[str, bytes]) -> dict[str, File]:
 
 def _version(draft: Draft) -> Version:
     return Version(**msgspec.structs.asdict(draft), number=1, created_at=datetime(2026, 1, 1, tzinfo=UTC), attempt="f" * 32)
+
+
+def test_a_description_of_a_million_values_is_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One megabyte of them held up every write of a server for ten seconds, each time that it was registered."""
+    text = b"flavors: [" + b"1," * 490_000 + b"]\n"
+    read: list[object] = []
+    monkeypatch.setattr(yaml_text._Events, "next", counted(read, yaml_text._Events.next))
+    found = described(text, frozenset({"MLmodel"}))
+    assert "too many" in found.why or "more than" in found.why
+    assert len(read) < 50_000
+
+
+def counted(read: list[object], then: Callable[[object], object]) -> Callable[[object], object]:
+    """What counts the values that are read."""
+
+    def next(events: object) -> object:
+        read.append(events)
+        return then(events)
+
+    return next
 
 
 def test_a_logged_booster_predicts_as_it_did_and_its_listing_is_its_digest(tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 """YAML as plain text values, through PyYAML's parser: no tag builds anything, and no alias repeats anything.
 
 Choices: events are read, not objects, so that nothing of what a tag names is ever made; an alias is refused, for a few lines of them
-stand for more than memory holds. Limits: every scalar is text, null included ('' where it is empty or `null`).
+stand for more than memory holds. Limits: 20,000 values; every scalar is text, null included ('' where it is empty or `null`).
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ import yaml
 from bedplate.core.errors import UserError
 
 _MOST_DEPTH: Final = 20
+_MOST_EVENTS: Final = 20_000
+"""Some half a second's work: a server reads these while others wait."""
 _NULL: Final = frozenset({"", "~", "null", "Null", "NULL"})
 
 
@@ -31,12 +33,16 @@ class _Events:
     """The events of the first document, from its first value on."""
 
     def __init__(self, text: str) -> None:
+        self._left = _MOST_EVENTS
         self._events = yaml.parse(text, Loader=yaml.SafeLoader)
         self._skip = (yaml.StreamStartEvent, yaml.DocumentStartEvent)
 
     def next(self) -> yaml.Event:
         for event in self._events:
             if not isinstance(event, self._skip):
+                self._left -= 1
+                if self._left < 0:
+                    raise UserError("it has too many parts", why=f"it has more than {_MOST_EVENTS:,} values, which no tracker writes")
                 return event
         return yaml.StreamEndEvent()
 

@@ -21,6 +21,7 @@ from .throttle import Throttle
 AT_ONCE: Final = 2
 """Each check takes 19 MiB and a processor."""
 _FREE_TRIES: Final = 5
+_LONGEST_NAME: Final = 300
 
 
 class Checks:
@@ -39,7 +40,7 @@ class Checks:
         account = catalog.accounts.find(name)
         kept = account.password if account is not None and account.active else ""
         with self._few:
-            wait = self._throttle.begin(f"{name}\0{peer}", now.timestamp())
+            wait = self._throttle.begin(_key(name, peer), now.timestamp())
             if wait > 0:
                 raise Fault("RESOURCE_EXHAUSTED", "too many wrong passwords: wait", headers=((b"retry-after", b"%d" % (int(wait) + 1)),))
             fits = passwords.is_password(password[: passwords.LONGEST + 1], kept)
@@ -51,9 +52,14 @@ class Checks:
 
     def right(self, name: str, peer: str) -> None:
         """All that was asked was right: nothing is held against that name from there."""
-        self._throttle.right(f"{name}\0{peer}")
+        self._throttle.right(_key(name, peer))
 
     def hashed(self, password: str) -> str:
         """How a password is kept."""
         with self._few:
             return passwords.hashed(password, self._random_bits(128).to_bytes(16, "big"))
+
+
+def _key(name: str, peer: str) -> str:
+    """Whose guesses are counted together. No account has so long a name; ten thousand of them would be kept."""
+    return f"{name[:_LONGEST_NAME]}\0{peer}"
