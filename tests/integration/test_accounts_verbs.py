@@ -13,7 +13,7 @@ import pytest
 from click.testing import CliRunner
 from up_site import API, Up, in_thread
 
-from bedplate.core.errors import Refused, UserError
+from bedplate.core.errors import NotFound, Refused, UserError, WorldError
 from bedplate.interfaces.cli import cli
 
 GOOD = "plover quartz tandem 41"
@@ -54,7 +54,11 @@ def test_an_account_is_made_let_in_and_explained(up: Up, typed: Typed) -> None:
     assert typed("audit", "why", "ann", "run.delete", "experiment:0").startswith(
         "no: run.delete on experiment:0 needs a maintainer; ann is"
     )
-    assert "ann      user   token, password  contributor on experiment:0" in typed("account", "list")
+    assert "ann      user   token, password  contributor on experiment:Default" in typed("account", "list")
+    with pytest.raises(UserError, match="on what"):
+        typed("account", "grant", "ann", "viewer")
+    with pytest.raises(NotFound, match="there is no experiment 'no'"):
+        typed("account", "grant", "ann", "viewer", "--on", "experiment:no")
     typed("account", "off", "ann")
     assert told(typed, "audit", "why", "ann", "run.write", "experiment:0")["rule"] == "ann is off: it cannot come in"
     typed("account", "remove", "ann")
@@ -120,6 +124,10 @@ def test_a_login_keeps_a_token_for_its_owner_alone(up: Up, typed: Typed, tmp_pat
     assert told(typed, "login", up.url, says=f"{up.token}\n")["account"] == "admin"
     with pytest.raises(UserError, match="does not let you in"):
         typed("login", up.url, "--user", "ann", says="wrong\n")
+    with pytest.raises(UserError, match="it knows no such token"):
+        typed("login", up.url, says="bpt_wrong\n")
+    with pytest.raises(WorldError, match="see that it runs there"):
+        typed("login", "http://127.0.0.1:1", says="x\n")
     with pytest.raises(Refused, match="not logged in"):
         typed("login", "http://bedplate.example.com")
 

@@ -341,3 +341,10 @@ def test_a_project_is_named_before_or_behind(ran: Types, tmp_path: Path) -> None
     asked = (("line", "small.py"), ("small.py", "line"), ("line", "--project", str(tmp_path)))
     answers = {(code, re.sub(r"\d+ s ago", "N s ago", out), err) for code, out, err in (ran("why", *words) for words in asked)}
     assert [code for code, _, _ in answers] == [0]  # one answer for all three
+
+
+def test_no_verb_at_all_gets_the_help_and_no_error(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main([])
+    assert ended.value.code == 2
+    assert capsys.readouterr().err.startswith("Usage: bedplate")

@@ -12,11 +12,11 @@ from bedplate.catalog.accounts import Account
 from bedplate.core.clock import iso
 from bedplate.core.errors import UserError
 from bedplate.security import passwords
-from bedplate.security.decide import EVERYTHING, Grant
+from bedplate.security.decide import Grant
 from bedplate.security.permissions import ROLES
 
 from .common import console, put_json, table
-from .people import here, people, resource_of
+from .people import here, in_words, people, resource_of
 from .platform import Standing
 from .verb import Asked, verb
 
@@ -24,7 +24,7 @@ _HOW = "list, add, password, grant, take, admin, user, off, on, link or remove"
 
 
 @verb("[list | add NAME | grant NAME ROLE | ... NAME]", most=3)
-@click.option("--on", "on", default="everything", metavar="RESOURCE", help="grant, take: experiment:NAME, model:NAME or everything.")
+@click.option("--on", "on", default="", metavar="RESOURCE", help="grant, take: experiment:NAME, model:NAME or everything.")
 @click.option("--admin", is_flag=True, help="add: it may do everything.")
 @click.option("--password", is_flag=True, help="add: ask for a password (or read it from a pipe); without, it comes in by a token.")
 @click.option("--subject", default="", metavar="TEXT", help="link: what the provider of identity calls it (ISSUER#ID).")
@@ -47,6 +47,9 @@ def command(asked: Asked, on: str, admin: bool, password: bool, subject: str, st
     if what == "password":
         return _password(asked, standing, name)
     if what in ("grant", "take"):
+        if not on:
+            word = "--on everything is over all there is, and all that comes"
+            raise UserError(f"{what} {name} on what?", why=word, next=f"bedplate account {' '.join(asked.names)} --on experiment:NAME")
         return _grant(asked, standing, what, name, names[1:], resource_of(standing, on))
     return _change(asked, standing, what, name, subject)
 
@@ -59,7 +62,7 @@ def _list(asked: Asked, standing: Standing) -> int:
         return 0
     drawn = table("account", "is", "comes in by", "may")
     for one in catalog.accounts.all():
-        mine = ", ".join(f"{grant.role} on {grant.resource}" for grant in grants[one.name])
+        mine = ", ".join(f"{grant.role} on {in_words(standing, grant.resource)}" for grant in grants[one.name])
         may = "everything" if one.is_admin else mine or "nothing yet"
         is_what = ("admin" if one.is_admin else "user") + ("" if one.active else ", off")
         ways = ["token", *(["password"] if one.password else []), *(["code"] if one.totp else []), *(["provider"] if one.subject else [])]
@@ -92,7 +95,9 @@ def _password(asked: Asked, standing: Standing, name: str) -> int:
 
 def _grant(asked: Asked, standing: Standing, what: str, name: str, role: list[str], resource: str) -> int:
     if what == "grant" and not role:
-        raise UserError(f"grant {name} what?", why=f"roles are {', '.join(ROLES)}", next=f"bedplate account grant {name} viewer")
+        raise UserError(
+            f"grant {name} what?", why=f"roles are {', '.join(ROLES)}", next=f"bedplate account grant {name} viewer --on experiment:NAME"
+        )
     catalog, now = standing.catalog, standing.clock.now()
     given = Grant(
         account=name, resource=resource, role=role[0] if role else "", granted_by=here(), granted_at=iso(now)
@@ -106,7 +111,7 @@ def _grant(asked: Asked, standing: Standing, what: str, name: str, role: list[st
         return True
 
     changed = catalog.audited(here(), "account.write", f"account:{name}", now, work, {"role": given.role or "none", "resource": resource})
-    place = "everything" if resource == EVERYTHING else resource
+    place = in_words(standing, resource)
     said = f"{name} is {given.role} on {place}" if given.role else f"{name} has no grant on {place}"
     return _say(asked, {"account": name, "role": given.role, "resource": resource, "changed": changed}, said)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 import msgspec
 from rich.markup import escape
@@ -54,7 +56,7 @@ def _list(asked: Asked, standing: Standing, actor: str, action: str, resource: s
         return 0
     drawn = table("#", "at", "who", "did", "on", "", "more")
     for one in reversed(found):
-        cells = (str(one.id), one.at[:19], one.actor, one.action, one.resource, one.outcome, "" if one.data == "{}" else one.data)
+        cells = (str(one.id), one.at[:19], one.actor, one.action, one.resource, one.outcome, _said(one.data))
         drawn.add_row(*(escape(_printable(cell)) for cell in cells))
     console().print(drawn)
     return 0
@@ -110,6 +112,15 @@ def _why(asked: Asked, standing: Standing, name: str, action: str, typed: str = 
     else:
         console().print(f"[bold]{'yes' if allowed else 'no'}[/bold]: {escape(rule)}", soft_wrap=True)
     return 0
+
+
+def _said(data: str) -> str:
+    """What an entry says besides, as words; that busy writes have one entry for a minute is in the documentation."""
+    try:
+        told = msgspec.json.decode(data, type=dict[str, Any])
+    except msgspec.DecodeError:
+        return data
+    return ", ".join(f"{key} {value}" for key, value in told.items() if key != "more" and value != "")
 
 
 def _printable(text: str) -> str:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import socket
 import sys
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -29,6 +30,10 @@ _TIME_S = 30.0
 _LASTS_DAYS = 90
 
 
+class Unknown(UserError):
+    """The server does not know who asks."""
+
+
 @verb("URL", least=1, most=1, places=1)
 @click.option("--user", default="", metavar="NAME", help="Log in with a name and password, and make a token of it.")
 @click.option("--show", is_flag=True, help="Print the token that is kept: MLFLOW_TRACKING_TOKEN=$(bedplate login URL --show).")
@@ -50,14 +55,20 @@ def command(asked: Asked, user: str, show: bool, forget: bool) -> int:
             return 0
         return _forget(asked, url, kept, entry)
     token = _by_password(url, user) if user else _secret("token")
-    me = _ask(url, "GET", "/api/bedplate/me", token)
+    try:
+        me = _ask(url, "GET", "/api/bedplate/me", token)
+    except Unknown:
+        raise UserError(
+            f"{url} does not let you in", why="it knows no such token: mistyped, revoked, or its time is over",
+            next=f"bedplate login {url} --user NAME, or ask its admin for a token",
+        ) from None  # fmt: skip
     _keep({**kept, url: {"account": me["account"], "token": token}})
     if asked.as_json:
         put_json({"url": url, "account": me["account"]})
     else:
         out = console()
         out.print(f"logged in at {escape(url)} as [bold]{escape(me['account'])}[/bold]")
-        shown = f"MLFLOW_TRACKING_URI={url} MLFLOW_TRACKING_TOKEN=$(bedplate login {url} --show)"
+        shown = f"export MLFLOW_TRACKING_URI={url} MLFLOW_TRACKING_TOKEN=$(bedplate login {url} --show)"
         out.print(f"  clients  {escape(shown)}", soft_wrap=True)
     return 0
 
@@ -110,8 +121,10 @@ def _ask(url: str, method: str, path: str, token: str, body: dict[str, Any] | No
     sent = b"" if body is None else msgspec.json.encode(body)
     headers = {"Content-Type": "application/json"} if sent else None
     limits = module.Limits(size_bytes=_MOST_BYTES, time_s=_TIME_S)
-    with closing(client), client.ask(method, f"{url}{path}", limits, token, body=sent, headers=headers) as said:
+    with closing(client), _answered(url, client.ask(method, f"{url}{path}", limits, token, body=sent, headers=headers)) as said:
         answer = b"".join(said.body)
+        if said.status == 401 and path != "/login":
+            raise Unknown(f"{url} does not know this token")
         if said.status >= 500:
             raise WorldError(f"{url} answered {said.status}", next="try again later")
         if said.status != 200:
@@ -120,6 +133,16 @@ def _ask(url: str, method: str, path: str, token: str, body: dict[str, Any] | No
         return msgspec.json.decode(answer, type=dict[str, Any])
     except msgspec.DecodeError:
         raise UserError(f"{url} is no server of bedplate's", why="its answer cannot be read", next="look at the address") from None
+
+
+@contextmanager
+def _answered(url: str, asking: AbstractContextManager[Any]) -> Iterator[Any]:
+    """An answer. Raises WorldError where there is none, with what to do about a server."""
+    try:
+        with asking as said:
+            yield said
+    except WorldError as error:
+        raise WorldError(error.what, why=error.why, next=f"see that it runs there, and that {url} is its address") from error
 
 
 def _why(answer: bytes, status: int) -> str:

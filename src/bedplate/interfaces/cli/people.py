@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import pwd
+from contextlib import suppress
 
-from bedplate.core.errors import UserError
+from bedplate.core.errors import NotFound, UserError
 from bedplate.security.decide import EVERYTHING
 
 from .platform import Standing, stand
@@ -37,5 +38,23 @@ def resource_of(standing: Standing, typed: str) -> str:
     if kind not in ("experiment", "model") or not name:
         raise UserError(f"'{typed}' is no resource", why="experiment:NAME, model:NAME and everything are", next="--on experiment:flights")
     if kind == "experiment" and not name.isdecimal():
-        return f"experiment:{standing.catalog.tracking.experiments.find(name).id}"
+        return f"experiment:{_experiment(standing, name)}"
     return typed
+
+
+def in_words(standing: Standing, resource: str) -> str:
+    """A resource as people call it: an experiment by its name."""
+    kind, _, name = resource.partition(":")
+    if kind != "experiment":
+        return "everything" if resource == EVERYTHING else resource
+    with suppress(NotFound, ValueError):
+        return f"experiment:{standing.catalog.tracking.experiments.get(int(name)).name}"
+    return resource
+
+
+def _experiment(standing: Standing, name: str) -> int:
+    try:
+        return standing.catalog.tracking.experiments.find(name).id
+    except NotFound:
+        why = "who logs to a name first makes it, and is its maintainer"
+        raise NotFound(f"there is no experiment '{name}'", why=why, next="--on experiment:NAME, or its number") from None

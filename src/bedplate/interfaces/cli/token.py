@@ -9,10 +9,9 @@ from rich.markup import escape
 
 from bedplate.catalog.first_start import ADMIN
 from bedplate.core.errors import UserError
-from bedplate.security.decide import EVERYTHING
 
 from .common import console, put_json, table
-from .people import here, people, resource_of
+from .people import here, in_words, people, resource_of
 from .platform import Standing
 from .verb import Asked, verb
 
@@ -48,8 +47,14 @@ def _list(asked: Asked, standing: Standing, account: str) -> int:
         return 0
     drawn = table("id", "for", "role", "on", "until", "")
     for one in found:
-        on = "everything" if one.resource == EVERYTHING else one.resource
-        drawn.add_row(one.id, escape(one.name), one.role, escape(on), (one.expires_at or "")[:10], "revoked" if one.revoked_at else "")
+        drawn.add_row(
+            one.id,
+            escape(one.name),
+            one.role,
+            escape(in_words(standing, one.resource)),
+            (one.expires_at or "")[:10],
+            "revoked" if one.revoked_at else "",
+        )
     console().print(drawn)
     return 0
 

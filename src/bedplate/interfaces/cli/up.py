@@ -71,7 +71,7 @@ def command(
     child = None if no_due or standing.project is None else _due(asked, standing)
 
     def announce(url: str, _stop: Callable[[], None]) -> None:
-        _say(asked, standing, url, begun)
+        _say(asked, standing, url, begun, serve)
         if child is not None:
             child.open()
 
@@ -124,7 +124,7 @@ def _is_json(line: str) -> bool:
     return True
 
 
-def _say(asked: Asked, standing: Standing, url: str, begun: Any) -> None:
+def _say(asked: Asked, standing: Standing, url: str, begun: Any, serve: bool) -> None:
     """Say that the server answers, and the first time with which token."""
     if asked.as_json:
         put_line({"url": url, "token": begun.token, "new": begun.is_new, "pid": os.getpid()})
@@ -132,8 +132,11 @@ def _say(asked: Asked, standing: Standing, url: str, begun: Any) -> None:
         out = console()
         out.print(f"bedplate is up at [bold]{url}[/bold]", soft_wrap=True)
         if begun.is_new:
-            out.print(f"  token    [bold]{escape(begun.token)}[/bold] (of the account admin; it is not shown again)", soft_wrap=True)
+            out.print(f"  token     [bold]{escape(begun.token)}[/bold] (of the account admin; it is not shown again)", soft_wrap=True)
         kept = escape(str(standing.config.state / "token"))
-        out.print(f"  clients  MLFLOW_TRACKING_URI={url} MLFLOW_TRACKING_TOKEN=$(cat {kept})", soft_wrap=True)
-        out.print("  stop     Ctrl-C", soft_wrap=True)
+        out.print(f"  clients   export MLFLOW_TRACKING_URI={url} MLFLOW_TRACKING_TOKEN=$(cat {kept})", soft_wrap=True)
+        if serve:
+            out.print(f"  services  {url}/services/docs", soft_wrap=True)
+        out.print("  others    bedplate account add NAME --password", soft_wrap=True)
+        out.print("  stop      Ctrl-C", soft_wrap=True)
     sys.stdout.flush()

@@ -156,7 +156,7 @@ class _Guarded(httpcore.NetworkBackend):
         raise Refused(
             f"{host} is not fetched from",
             why=f"{', '.join(addresses)} is not an address of the public internet",
-            next="a site that means it sets allow_networks in bedplate.toml",
+            next=f'a site that means it writes into bedplate.toml: allow_networks = "{addresses[0]}"',
         )
 
     def sleep(self, seconds: float) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import ssl
+from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -67,6 +68,9 @@ def hosts_of(host: str) -> tuple[str, ...]:
 
 
 def _check_certificate(cert: str, key: str) -> None:
+    for file in (cert, key):
+        if not Path(file).is_file():
+            raise UserError(f"there is no file {file}", why="it is to hold the certificate, or its key", next="give both as PEM files")
     try:
         ssl.create_default_context(ssl.Purpose.CLIENT_AUTH).load_cert_chain(cert, key)
     except (OSError, ssl.SSLError) as error:

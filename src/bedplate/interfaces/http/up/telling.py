@@ -58,7 +58,7 @@ class Sender:
         if is_address(host) and not reachable(host, self._allowed):
             raise Refused(
                 f"'{url}' is not told", why=f"{host} is not an address of the public internet",
-                next="a site that means it sets allow_networks in bedplate.toml",
+                next=f'a site that means it writes into bedplate.toml: allow_networks = "{host}"',
             )  # fmt: skip
 
     def send(self, url: str, event: str, number: str, body: str, secret: str) -> Told:
