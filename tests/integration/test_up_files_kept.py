@@ -70,7 +70,10 @@ def test_gc_takes_what_clients_deleted_and_nothing_else(used: tuple[Tracker, Ins
     up, client, places = used
     assert len(blobs(up.folder)) == 2
     time.sleep(0.5)
-    assert bedplate(up.folder, "gc", "--older", "0 s")["freed"]["blobs"]["files"] == 1
+    assert bedplate(up.folder, "gc", "--older", "0 s", "--dry-run")["forgotten"] == {"runs": 1, "logged_models": 0, "experiments": 0}
+    collected = bedplate(up.folder, "gc", "--older", "0 s")
+    assert collected["freed"]["blobs"]["files"] == 1
+    assert collected["forgotten"] == {"runs": 1, "logged_models": 0, "experiments": 0}
     assert client.ask("GET", f"{places['stays']}/model/weights.bin", None) == b"stays" * 1000
     assert client.ask("GET", f"{API}/model-versions/get-artifact?name=m&version=1&path=weights.bin", None) == b"stays" * 1000
     with pytest.raises(Refused) as gone:
