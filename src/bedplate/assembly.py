@@ -43,7 +43,7 @@ from .pipeline.execute import Execution
 from .pipeline.handlers import Handler
 from .pipeline.opened import Opened
 from .pipeline.outlets.telling import Telling
-from .pipeline.owner import check_owner
+from .pipeline.owner import check_owner, without_project
 from .pipeline.plan import Expect
 from .pipeline.ranks.group import ranks_of
 from .pipeline.served import served
@@ -214,13 +214,14 @@ def build(config: Config, *, pickles: bool = True, makes: bool = True) -> OpenPr
     return assemble(config, load_project(config.project_file), pickles=pickles, makes=makes)
 
 
-def assemble(config: Config, loaded: Loaded, *, pickles: bool = True, makes: bool = True) -> OpenProject:
-    """The workspace of a project that is loaded already. Raises Refused where the state is another project's."""
+def assemble(config: Config, project: Loaded | None, *, pickles: bool = True, makes: bool = True) -> OpenProject:
+    """The workspace of a project that is loaded already, or of a state alone. Raises Refused where the state is another project's."""
     database = open_database(config, makes=makes)
     clock = database.clock if config["clock"] == MACHINE else clock_of(config)
     rng = random.SystemRandom()
-    graph = build_graph(loaded.project)
     catalog = Catalog.open(database, clock)
+    loaded = project or without_project(catalog, config.project_file)
+    graph = build_graph(loaded.project)
     check_owner(catalog, graph.project_name, config.project_file)
     store = open_store(config, pickles=pickles, makes=makes, loaded=loaded)
     doors = open_doors(config)

@@ -16,8 +16,9 @@ from typing import Literal
 
 from bedplate.compute.accelerators import cuda_of, installed_driver, installed_versions, mismatches
 from bedplate.core.errors import BedplateError
-from bedplate.core.records import Record
+from bedplate.core.records import Record, Version
 from bedplate.core.units import show_bytes
+from bedplate.storage.client_models import ORIGIN
 
 from .due.tasks import tasks
 from .due.work import DueWork
@@ -135,17 +136,22 @@ def _bytes(workspace: Workspace, deep: bool) -> Iterator[Finding]:
                 workspace.store.verify(version)
             elif missing := workspace.store.missing(version):
                 wrong += 1
-                yield Finding(
-                    level="wrong", area="bytes", what=f"{version.ref}: {missing[0]} is gone", next=f"bedplate run {version.artifact}"
-                )
+                yield Finding(level="wrong", area="bytes", what=f"{version.ref}: {missing[0]} is gone", next=_made_again(version, "run"))
         except BedplateError as error:
             wrong += 1
-            again = f"run --fresh {version.artifact}" if heads.get(version.artifact) == version else f"rerun {version.ref}"
+            again = "run --fresh" if heads.get(version.artifact) == version else "rerun"
             what = error.what if error.what.startswith(version.ref) else f"{version.ref}: {error.what}"
-            yield Finding(level="wrong", area="bytes", what=what, next=f"bedplate {again}")
+            yield Finding(level="wrong", area="bytes", what=what, next=_made_again(version, again))
     if not wrong:
         read = "read and their digests agree" if deep else "are all there (--deep reads them)"
         yield Finding(level="ok", area="bytes", what=f"{len(versions)} versions {read}")
+
+
+def _made_again(version: Version, verb: str) -> str:
+    """How a version's bytes come back: a step makes them again; what a client sent is in a backup, or nowhere."""
+    if version.meta.get("origin") == ORIGIN:
+        return "restore it from a backup"
+    return f"bedplate {verb} {version.ref if verb == 'rerun' else version.artifact}"
 
 
 def _files(workspace: Workspace) -> Iterator[Finding]:

@@ -1,4 +1,4 @@
-"""The record and the bytes of a state, with a project in the folder or without: what `up` and the verbs about accounts stand on."""
+"""The record and the bytes of a state, with a project in the folder or without: what `up` stands on, and the verbs that need no project."""
 
 from __future__ import annotations
 
@@ -8,15 +8,35 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from bedplate.assembly import configure, open_database, open_store
+import click
+
+from bedplate.assembly import Kept, OpenProject, assemble, configure, open_database, open_store
 from bedplate.catalog.catalog import Catalog
 from bedplate.core.clock import MACHINE, Clock, clock_of
 from bedplate.core.config import Config
 from bedplate.core.errors import NotFound
-from bedplate.pipeline.code.load import find_project
+from bedplate.pipeline.code.load import find_project, load_project
+from bedplate.pipeline.owner import is_empty
 from bedplate.storage.store import Store
 
+from .verb import Asked
+
 _NO_PROJECT = "project.py"
+
+
+def at_a_state(function: Callable[..., int]) -> Callable[..., int]:
+    """The options of a verb that is about a state wherever it lies, with a project or without."""
+    state = click.option("--state", default="", metavar="URL", help="The record: postgresql://..., or a folder (default: the project's).")
+    store = click.option("--store", default="", metavar="URL", help="The bytes: s3://..., or a folder (default: the project's).")
+    return state(store(function))
+
+
+class Configured(NamedTuple):
+    """Settings, the project file where there is one, and the environment in which a child finds the same."""
+
+    config: Config
+    project: Path | None
+    environ: Mapping[str, str]
 
 
 class Standing(NamedTuple):
@@ -43,6 +63,14 @@ def stand(given: str | None, target: str, *, state: str = "", store: str = "", m
 
     `state` is the URL of a record, or a folder; `store` the URL of the bytes. Raises UserError, CatalogError, Refused.
     """
+    config, project, environ = configured(given, target, state, store)
+    database = open_database(config, makes=makes)
+    clock = database.clock if config["clock"] == MACHINE else clock_of(config)
+    return Standing(config, project, environ, Catalog.open(database, clock), clock, random.SystemRandom().getrandbits)
+
+
+def configured(given: str | None, target: str, state: str = "", store: str = "") -> Configured:
+    """The settings of a state, its project file where there is one, and the environment that says so. Raises UserError, NotFound."""
     try:
         project: Path | None = find_project(Path.cwd(), given)
     except NotFound:
@@ -50,10 +78,36 @@ def stand(given: str | None, target: str, *, state: str = "", store: str = "", m
             raise
         project = None
     environ = {**os.environ, **_overriding(state, store)}
-    config = configure(project or Path.cwd() / _NO_PROJECT, target, environ)
-    database = open_database(config, makes=makes)
-    clock = database.clock if config["clock"] == MACHINE else clock_of(config)
-    return Standing(config, project, environ, Catalog.open(database, clock), clock, random.SystemRandom().getrandbits)
+    return Configured(configure(project or Path.cwd() / _NO_PROJECT, target, environ), project, environ)
+
+
+def workspace(asked: Asked, state: str = "", store: str = "", *, makes: bool = True) -> OpenProject:
+    """The project in this folder, or where there is none what clients logged here: it has no steps. None of it is made there.
+
+    Raises NotFound where there is neither, ProjectError where the project has mistakes.
+    """
+    config, project, _ = configured(asked.project, asked.target, state, store)
+    if project is not None:
+        return assemble(config, load_project(project), makes=makes)
+    _used(config, state).close()
+    return assemble(config, None, makes=makes)
+
+
+def record(asked: Asked, state: str = "", store: str = "") -> Kept:
+    """What is on record there, without importing the project's file. Raises NotFound where there is neither."""
+    config, project, _ = configured(asked.project, asked.target, state, store)
+    return Kept(config, _used(config, state) if project is None else Catalog.open(open_database(config, makes=False), clock_of(config)))
+
+
+def _used(config: Config, state: str) -> Catalog:
+    """The record of a state without a project, to look at. Raises NotFound where nobody ever used it."""
+    catalog = Catalog.open(open_database(config, makes=False), clock_of(config))
+    if is_empty(catalog):
+        location = catalog.database.location
+        if not state:
+            find_project(config.folder)
+        raise NotFound(f"there is no record at {location}", why="nobody logged there yet", next="bedplate up --state URL makes one")
+    return catalog
 
 
 def _overriding(state: str, store: str) -> dict[str, str]:
