@@ -19,7 +19,7 @@ from .tracked import RUN_NAME
 FEW: Final = 2_000
 """A comparison that finds no more runs than these is where the search starts."""
 MANY: Final = 20 * FEW
-"""One that finds no more than these is asked of its index once, for all runs at a time."""
+"""One that finds no more than these is asked of its index once, for all runs at a time, where no other finds fewer."""
 _ATTRIBUTES: Final = {
     "run_id": "t.id", "run_name": "t.name", "user_id": "t.made_by", "status": "t.status", "start_time": "t.started_ms",
     "end_time": "t.ended_ms", "lifecycle_stage": "t.stage",

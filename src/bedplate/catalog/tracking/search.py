@@ -18,6 +18,15 @@ from .tracked import RunDetail, Stage
 
 _MOST_BRANCHES: Final = 40
 """More experiments than these are searched as one."""
+_BETTER: Final = 4
+"""How many times fewer runs another clause must find to be taken instead."""
+
+
+class _Start(Record, frozen=True, kw_only=False):
+    """Which clause a search asks of its index (-1: none): its runs are few, and it starts from them, or they are one condition."""
+
+    clause: int = -1
+    few: bool = False
 
 
 class Question(Record, frozen=True, kw_only=True):
@@ -57,10 +66,10 @@ class Search:
         phase, place = pages.place(question.token, question.identity, [[key.type for key in one.keys] for one in sortings])
         if not question.experiments:
             return [], ""
-        start, at_once = self._start(question)
+        start = self._start(question)
         found: list[tuple[int, Row]] = []
         while phase < len(sortings) and len(found) <= question.limit:
-            found += [(phase, row) for row in self._rows(question, start, at_once, phase, place, question.limit + 1 - len(found))]
+            found += [(phase, row) for row in self._rows(question, start, phase, place, question.limit + 1 - len(found))]
             phase, place = phase + 1, None
         ids = [str(row[0]) for _, row in found[: question.limit]]
         if len(found) <= question.limit:
@@ -68,29 +77,27 @@ class Search:
         last, row = found[question.limit - 1]
         return ids, pages.token(question.identity, last, _place(row, sortings[last]))
 
-    def _start(self, question: Question) -> tuple[int | None, frozenset[int]]:
-        """Which clause an index finds the fewest runs for, if it is few; where none is, those that it finds not too many for."""
-        counted = []
-        for number, clause in enumerate(question.clauses):
+    def _start(self, question: Question) -> _Start:
+        """Which clause an index finds the fewest runs for. One is taken for another only if it finds a quarter: none counts for longer."""
+        start, most = _Start(), MANY
+        for number in sorted(range(len(question.clauses)), key=lambda one: question.clauses[one].entity != "metric"):
             values = Values()
-            query = candidates(clause, _inline(question.experiments), values)
-            if query:
-                count = self._database.composed(f"SELECT count(*) FROM ({query} LIMIT {MANY + 1}) AS f", values.given)[0][0]
-                counted.append((int(count), number))
-        fewest, number = min(counted, default=(FEW + 1, 0))
-        if fewest <= FEW:
-            return number, frozenset()
-        return None, frozenset(number for count, number in counted if count <= MANY)
+            query = candidates(question.clauses[number], _inline(question.experiments), values)
+            if not query:
+                continue
+            count = int(self._database.composed(f"SELECT count(*) FROM ({query} LIMIT {most + 1}) AS f", values.given)[0][0])
+            if count <= most:
+                start, most = _Start(number, few=count <= FEW), count // _BETTER
+        return start
 
-    def _rows(
-        self, question: Question, start: int | None, at_once: frozenset[int], phase: int, place: Place | None, limit: int
-    ) -> list[Row]:
+    def _rows(self, question: Question, start: _Start, phase: int, place: Place | None, limit: int) -> list[Row]:
         """The next rows of a phase: the id, then the value of each sort key."""
         values = Values()
         sorting = phases(question.orders, values)[phase]
         searched = _inline(question.experiments)
+        id = "s.run" if sorting.source and not start.few else "t.id"
         held = [
-            f"t.id IN ({candidates(clause, searched, values)})" if number in at_once else where(clause, values)
+            f"{id} IN ({candidates(clause, searched, values)})" if number == start.clause and not start.few else where(clause, values)
             for number, clause in enumerate(question.clauses)
         ]
         if place is not None:
@@ -107,11 +114,11 @@ class Search:
         union = " UNION ALL ".join(f"SELECT * FROM ({branch}) AS b{number}" for number, branch in enumerate(branches))
         return self._database.composed(f"{union} {bounded}", values.given)
 
-    def _from(self, question: Question, start: int | None, sorting: Sorting, experiments: str, values: Values) -> str:
+    def _from(self, question: Question, start: _Start, sorting: Sorting, experiments: str, values: Values) -> str:
         """Where a branch starts: the runs that an index found, the curve that it sorts by, or all runs."""
         source = f" CROSS JOIN {sorting.source}" if sorting.source else ""
-        if start is not None:
-            query = candidates(question.clauses[start], experiments, values)
+        if start.few:
+            query = candidates(question.clauses[start.clause], experiments, values)
             return f"({query}) AS x CROSS JOIN tracked AS t{source}{sorting.joins} WHERE t.id = x.run AND"
         if sorting.source:
             return f"{sorting.source} CROSS JOIN tracked AS t{sorting.joins} WHERE s.experiment IN ({experiments}) AND"
