@@ -59,6 +59,34 @@ def test_it_says_when_it_is_ready_and_keeps_one_token_for_its_owner(tmp_path: Pa
     assert took_s < 10, "on a busy machine; alone it is under two seconds"
 
 
+def says(folder: Path) -> str:
+    """What `bedplate up` shows to people until it says how to stop it."""
+    command = [sys.executable, "-m", "bedplate", "up", "--port", "0"]
+    with subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, text=True, start_new_session=True) as process:
+        assert process.stdout is not None
+        lines: list[str] = []
+        for line in process.stdout:
+            lines.append(line)
+            if "Ctrl-C" in line:
+                break
+        process.terminate()
+    return "".join(lines)
+
+
+def test_a_person_is_told_the_token_once_and_never_to_read_a_file_that_is_not_there(tmp_path: Path) -> None:
+    """The line for clients can be pasted into a shell; where no token is kept, it says how to make one."""
+    first, kept = says(tmp_path), tmp_path / ".bedplate" / "token"
+    assert kept.read_text().strip() in first
+    assert f"MLFLOW_TRACKING_TOKEN=$(cat {kept})" in first
+    second = says(tmp_path)
+    assert kept.read_text().strip() not in second
+    assert f"$(cat {kept})" in second
+    kept.unlink()
+    third = says(tmp_path)
+    assert "$(cat" not in third
+    assert "bedplate token new NAME makes one" in third
+
+
 def test_two_states_have_two_tokens_and_neither_is_good_for_the_other(tmp_path: Path) -> None:
     (tmp_path / "a").mkdir()
     (tmp_path / "b").mkdir()

@@ -16,7 +16,7 @@ import msgspec
 from rich.markup import escape
 
 from bedplate.assembly import build
-from bedplate.catalog.first_start import first_start
+from bedplate.catalog.first_start import TOKEN_FILE, first_start
 from bedplate.catalog.keys import Keys
 from bedplate.compute import machine
 from bedplate.core.units import byte_count
@@ -133,8 +133,10 @@ def _say(asked: Asked, standing: Standing, url: str, begun: Any, serve: bool) ->
         out.print(f"bedplate is up at [bold]{url}[/bold]", soft_wrap=True)
         if begun.is_new:
             out.print(f"  token     [bold]{escape(begun.token)}[/bold] (of the account admin; it is not shown again)", soft_wrap=True)
-        kept = escape(str(standing.config.state / "token"))
-        out.print(f"  clients   export MLFLOW_TRACKING_URI={url} MLFLOW_TRACKING_TOKEN=$(cat {kept})", soft_wrap=True)
+        kept = f"$(cat {standing.config.state / TOKEN_FILE})" if begun.token else "..."
+        out.print(f"  clients   export MLFLOW_TRACKING_URI={url} MLFLOW_TRACKING_TOKEN={escape(kept)}", soft_wrap=True)
+        if not begun.token:
+            out.print("            no token that counts is kept here: [bold]bedplate token new NAME[/bold] makes one", soft_wrap=True)
         if serve:
             out.print(f"  services  {url}/services/docs", soft_wrap=True)
         out.print("  others    bedplate account add NAME --password", soft_wrap=True)
