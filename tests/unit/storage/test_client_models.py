@@ -103,7 +103,7 @@ def test_a_description_of_a_million_values_is_not_read(monkeypatch: pytest.Monke
     assert len(read) < 50_000
 
 
-def counted(read: list[object], then: Callable[[object], object]) -> Callable[[object], object]:
+def counted(read: list[object], then: Callable[..., object]) -> Callable[..., object]:
     """What counts the values that are read."""
 
     def next(events: object) -> object:
