@@ -37,7 +37,9 @@ def python_of(line: str) -> Path:
     PLACE.mkdir(parents=True, exist_ok=True)
     with (PLACE / f".{line}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if not (mark.is_file() and mark.read_text() == digest):
+        if not ((folder / "bin" / "python").exists() and mark.is_file() and mark.read_text() == digest):
+            if folder.is_symlink():
+                folder.unlink()  # `--clear` would empty what it leads to
             made = subprocess.run([sys.executable, "-m", "venv", "--clear", str(folder)], check=False)
             pip = [
                 str(folder / "bin" / "python"),
