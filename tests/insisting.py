@@ -50,6 +50,10 @@ class Insisting:
         """What is answered to a question at a path of the API. Raises Refused."""
         return self.ask("GET", f"{API}/{path}", None)
 
+    def named(self, name: str) -> list[Any]:
+        """The runs of experiment 0 that have this name."""
+        return list(self.post("runs/search", experiment_ids=["0"], filter=f"attributes.run_name = '{name}'").get("runs", []))
+
     def ask(self, method: str, path: str, body: bytes | None, headers: Mapping[str, str] | None = None) -> Any:
         """The answer, however often it takes to get one. Raises Refused, TimeoutError."""
         began, pause_s = time.monotonic(), 0.02

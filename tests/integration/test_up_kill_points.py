@@ -95,17 +95,13 @@ def said(**body: Any) -> Callable[[Base], bytes]:
     return lambda base: json.dumps(body).replace('"RUN"', json.dumps(base.run)).replace('"SOURCE"', json.dumps(base.source)).encode()
 
 
-def named(client: Insisting, name: str) -> list[Any]:
-    return list(client.post("runs/search", experiment_ids=["0"], filter=f"attributes.run_name = '{name}'").get("runs", []))
-
-
 def one_run(client: Insisting, _base: Base, said: Any) -> bool:
-    found = named(client, "struck")
+    found = client.named("struck")
     return len(found) == 1 and found[0]["info"]["run_id"] == said["run"]["info"]["run_id"]
 
 
 def no_torn_run(client: Insisting, _base: Base) -> bool:
-    found = named(client, "struck")
+    found = client.named("struck")
     return all({one["key"] for one in run["data"]["tags"]} >= {"a", "b"} and run["info"]["status"] == "RUNNING" for run in found)
 
 

@@ -300,20 +300,16 @@ def test_a_clock_that_jumps_loses_and_doubles_nothing(tmp_path: Path) -> None:
             assert len(set(runs)) == 3
             connected(site, f"POST {API}/runs/create", body := lost(jump), len(body)).close()
             until = time.monotonic() + 5
-            while not named(client, f"lost {jump}") and time.monotonic() < until:
+            while not client.named(f"lost {jump}") and time.monotonic() < until:
                 time.sleep(0.02)
             client.ask("POST", f"{API}/runs/create", body)
-            assert len(named(client, f"lost {jump}")) == 1
+            assert len(client.named(f"lost {jump}")) == 1
         assert len(client.post("runs/search", experiment_ids=["0"], max_results=100)["runs"]) == 16
         client.close()
 
 
 def lost(jump: str) -> bytes:
     return json.dumps({"experiment_id": "0", "start_time": 7, "run_name": f"lost {jump}"}).encode()
-
-
-def named(client: Insisting, name: str) -> list[object]:
-    return list(client.post("runs/search", experiment_ids=["0"], filter=f"attributes.run_name = '{name}'").get("runs", []))
 
 
 @pytest.mark.slow

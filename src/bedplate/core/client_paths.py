@@ -98,11 +98,6 @@ def address(place: Place) -> str:
     return f"{SCHEME}/{root}/{place.path}".rstrip("/")
 
 
-def own_location(location: str) -> bool:
-    """Whether a location that a client gives an experiment is ours to fill: nothing, or the root of the artifacts."""
-    return location in ("", SCHEME, f"{SCHEME}/")
-
-
 class Source(Record, frozen=True, kw_only=True):
     """What a client says a version is made of: a folder of a run or logged model (`place`), or another version, by number or alias."""
 

@@ -69,8 +69,3 @@ def mark(key: bytes, *parts: str) -> str:
     """A keyed digest of texts, to bind one to another (a form to a browser, a password to the memory of its check)."""
     said = b"".join(len(part.encode()).to_bytes(8, "big") + part.encode() for part in parts)
     return hmac.new(key, said, hashlib.sha256).hexdigest()
-
-
-def is_mark(given: str, key: bytes, *parts: str) -> bool:
-    """Whether `given` is the mark of these texts; in constant time."""
-    return hmac.compare_digest(given.encode(), mark(key, *parts).encode())

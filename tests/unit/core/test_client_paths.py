@@ -96,8 +96,3 @@ def test_a_source_of_ours_is_read(text: str, model: str, version: str, owner: st
 def test_a_source_elsewhere_is_refused(text: str) -> None:
     with pytest.raises(UserError):
         client_paths.source(text)
-
-
-def test_only_our_own_root_is_taken_as_the_place_of_an_experiment() -> None:
-    assert all(client_paths.own_location(one) for one in ("", "mlflow-artifacts:/"))
-    assert not any(client_paths.own_location(one) for one in ("file:///tmp", "s3://b", "http:///#/x", "mlflow-artifacts://host/", "/tmp"))

@@ -12,21 +12,18 @@ from typing import Any, Protocol
 
 from bedplate.catalog.tracking.theirs import (
     LOGGED_READY,
-    Owner,
     Point,
     TheirDataset,
     TheirExperiment,
-    TheirFile,
     TheirLogged,
     TheirMetric,
     TheirModel,
     TheirRun,
     TheirVersion,
 )
-from bedplate.core.errors import Refused
 
 from .file_store import DELETED, LOGGED_STATUS
-from .folders import Folders
+from .folders import Folders, InFolders
 
 Tags = dict[str, str]
 
@@ -48,13 +45,12 @@ class Foreign(Protocol):
         ...
 
 
-class SqliteStore:
+class SqliteStore(InFolders):
     """The database and the folders in which its files may lie."""
 
     def __init__(self, foreign: Foreign, folders: Folders) -> None:
-        self.troubles: list[str] = []
+        super().__init__(folders)
         self._foreign = foreign
-        self._folders = folders
 
     @property
     def place(self) -> str:
@@ -122,18 +118,6 @@ class SqliteStore:
                 tags=self._tags("SELECT key, value FROM registered_model_tags WHERE name = :id", name),
                 aliases={str(alias): int(number) for alias, number in aliases}, versions=tuple(self._versions(name)),
             )  # fmt: skip
-
-    def files(self, owner: Owner) -> Iterator[TheirFile]:
-        try:
-            yield from self._folders.of(owner.root)
-        except Refused as error:
-            self.troubles.append(f"{owner.id}: {error.line}")
-
-    def files_at(self, model: str, version: TheirVersion) -> Iterator[TheirFile]:
-        yield from self._folders.of(version.source)
-
-    def fetch(self, file: TheirFile, into: Path) -> Path:
-        return self._folders.checked(file.place)
 
     def _versions(self, model: str) -> Iterator[TheirVersion]:
         sql = (

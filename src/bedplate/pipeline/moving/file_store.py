@@ -12,20 +12,18 @@ from typing import Any, Final
 
 from bedplate.catalog.tracking.theirs import (
     LOGGED_READY,
-    Owner,
     Point,
     TheirDataset,
     TheirExperiment,
-    TheirFile,
     TheirLogged,
     TheirMetric,
     TheirModel,
     TheirRun,
     TheirVersion,
 )
-from bedplate.core.errors import BedplateError, Refused, UserError
+from bedplate.core.errors import BedplateError, UserError
 
-from .folders import Folders
+from .folders import Folders, InFolders
 
 Read = Callable[[str, str], dict[str, Any]]
 STATUS: Final = {"1": "RUNNING", "2": "SCHEDULED", "3": "FINISHED", "4": "FAILED", "5": "KILLED"}
@@ -43,13 +41,12 @@ _META: Final = "meta.yaml"
 _MOST_META_BYTES: Final = 1 << 20
 
 
-class FileStore:
+class FileStore(InFolders):
     """The folder; `read` reads a YAML text."""
 
     def __init__(self, folder: Path, folders: Folders, read: Read) -> None:
-        self.troubles: list[str] = []
+        super().__init__(folders)
         self._folder = folder.resolve()
-        self._folders = folders
         self._read = read
         self._homes: dict[str, Path] = {}
 
@@ -123,18 +120,6 @@ class FileStore:
                     aliases={name: _whole(number) for name, number in self._texts(folder / "aliases").items()},
                     versions=tuple(sorted((one for one in versions if one), key=lambda one: one.number)),
                 )  # fmt: skip
-
-    def files(self, owner: Owner) -> Iterator[TheirFile]:
-        try:
-            yield from self._folders.of(owner.root)
-        except Refused as error:
-            self.troubles.append(f"{owner.id}: {error.line}")
-
-    def files_at(self, model: str, version: TheirVersion) -> Iterator[TheirFile]:
-        yield from self._folders.of(version.source)
-
-    def fetch(self, file: TheirFile, into: Path) -> Path:
-        return self._folders.checked(file.place)
 
     def _version(self, folder: Path) -> TheirVersion | None:
         meta = self._meta(folder)

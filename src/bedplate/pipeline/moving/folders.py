@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from bedplate.catalog.tracking.theirs import TheirFile
+from bedplate.catalog.tracking.theirs import Owner, TheirFile, TheirVersion
 from bedplate.core.errors import Refused
 
 SERVED = "mlflow-artifacts"
@@ -74,6 +74,29 @@ class Folders:
             yield Path(unquote(parts.path))
         elif not parts.scheme and root:
             yield self._home / root
+
+
+class InFolders:
+    """What every source has whose files lie in folders of this machine."""
+
+    def __init__(self, folders: Folders) -> None:
+        self.troubles: list[str] = []
+        self._folders = folders
+
+    def files(self, owner: Owner) -> Iterator[TheirFile]:
+        """The files of a run or logged model; what is left out is among the troubles."""
+        try:
+            yield from self._folders.of(owner.root)
+        except Refused as error:
+            self.troubles.append(f"{owner.id}: {error.line}")
+
+    def files_at(self, model: str, version: TheirVersion) -> Iterator[TheirFile]:
+        """The files of a version that lie with no run or logged model. Raises Refused."""
+        yield from self._folders.of(version.source)
+
+    def fetch(self, file: TheirFile, into: Path) -> Path:
+        """The path of the file itself. Raises Refused."""
+        return self._folders.checked(file.place)
 
 
 def _plain(path: Path, tops: Sequence[Path]) -> bool:
