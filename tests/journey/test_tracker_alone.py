@@ -115,6 +115,18 @@ def test_a_tracker_is_backed_up_while_it_is_up_and_restored_elsewhere(team: Team
     assert team.someone.reads("show", MODEL, "--state", str(tmp_path / "third"))["version"]["number"] == 1
 
 
+@pytest.mark.bad_input("a backup restored where a server was started")
+def test_a_server_that_was_started_is_no_empty_place(team: Team, tmp_path: Path) -> None:
+    """Nothing was logged there yet, but it has accounts and an audit log of its own, which a restored record would take the place of."""
+    team.someone.types("backup", str(tmp_path / "kept"), *EXTRAS)
+    other = type(team.someone)(tmp_path / "other")
+    other.folder.mkdir()
+    started = Tracker(other.folder)
+    started.kill()
+    assert "there is a record" in other.types("restore", str(tmp_path / "kept"), code=5).stderr
+    assert len(other.reads("account", "list")) == 1
+
+
 def test_where_nobody_ever_logged_there_is_nothing_to_look_at(someone: Any) -> None:
     """Each verb says so and makes nothing, with a state that is named and without."""
     for words in (("status",), ("doctor",), ("gc",), ("backup", "kept"), ("show", "late"), ("show", "0" * 32)):
