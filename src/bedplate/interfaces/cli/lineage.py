@@ -13,15 +13,17 @@ from bedplate.core.units import show_bytes
 
 from .client_run import datasets, in_a_line, said
 from .common import console, put_json, told
+from .platform import at_a_state, record
 from .verb import Asked, verb
 
 _FILES = 8
 
 
 @verb("ARTIFACT[@VERSION]", least=1, most=1)
-def command(asked: Asked) -> int:
+@at_a_state
+def command(asked: Asked, state: str, store: str) -> int:
     """Show the lineage of ARTIFACT or ARTIFACT@VERSION."""
-    catalog = asked.record().catalog
+    catalog = record(asked, state, store).catalog
     lineage = catalog.lineage(asked.names[0])
     client = said(catalog, lineage.version.attempt) if lineage.version.meta.get("origin") == "client" else None
     if asked.as_json:
