@@ -192,3 +192,10 @@ def test_what_a_client_wrote_into_tags_is_not_taken_for_ours(ann: Tenant) -> Non
     made = ann.ask("POST", about, {"assessment": {"assessment_name": "good", "feedback": {"value": True}, "metadata": {"a": "b"}}})
     one = f"{about}/{made.json['assessment']['assessment_id']}"
     assert ann.ask("PATCH", one, {"assessment": {"metadata": 5}, "update_mask": "metadata"}).status == 400
+
+
+def test_names_that_nothing_has_are_not_kept(up: Up, ann: Tenant) -> None:
+    """They are looked for in vain, and neither the audit log nor the memory of decisions keeps them."""
+    answer = ann.ask("GET", f"{API}/registered-models/alias?name={'n' * 20_000}&alias=a")
+    assert answer.status == 404
+    assert not [one for one in up.catalog.audit.found(actor=ann.name) if "nnnn" in one.resource]

@@ -9,7 +9,7 @@ import time
 import msgspec
 import pytest
 
-from bedplate.interfaces.http.door.asked import DEEPEST, Reader, check_depth, queried
+from bedplate.interfaces.http.door.asked import DEEPEST, MOST_VALUES, Reader, check_depth, queried
 from bedplate.interfaces.http.door.endpoint import Asks, Fault
 
 
@@ -99,3 +99,13 @@ def test_a_query_has_a_limit_and_is_text() -> None:
         queried(b"a=1&" * 1001)
     with pytest.raises(Fault, match="UTF-8"):
         queried(b"a=%ff")
+
+
+@pytest.mark.parametrize("value", [b"1", b'"1"', b'"a\\"b"'])
+def test_a_flat_list_of_millions_is_refused_before_it_is_read(value: bytes) -> None:
+    """Numbers and texts beside each other weigh as much as nested ones; commas within text are no values."""
+    many = b'{"ids": [' + value + (b"," + value) * (MOST_VALUES + 1) + b"]}"
+    with pytest.raises(Fault, match="holds more than") as refused:
+        check_depth(many)
+    assert refused.value.status == 413
+    check_depth(b'{"ids": [' + value + (b"," + value) * 1000 + b'], "run_id": "' + b"," * (2 * MOST_VALUES) + b'"}')

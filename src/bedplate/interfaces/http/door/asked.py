@@ -19,6 +19,8 @@ from .endpoint import Fault, invalid
 
 DEEPEST: Final = 64
 MOST_PARTS: Final = 250_000
+MOST_VALUES: Final = 2 * MOST_PARTS
+"""Each takes some 60 bytes once it is read: as many as a body of 8 MB could hold took 150 MB."""
 MOST_QUERY: Final = 1000
 """Arguments in one query."""
 _NO_BRACKETS: Final = bytes(code for code in range(256) if code not in b"[]{}")
@@ -81,12 +83,15 @@ def queried(query: bytes) -> dict[str, list[str]]:
 
 
 def check_depth(body: bytes) -> None:
-    """Raise Fault for JSON that is nested deeper than 64, or holds more than a quarter of a million objects and lists."""
-    if body.count(b"[") + body.count(b"{") <= DEEPEST:
+    """Raise Fault for JSON that is nested deeper than 64, or holds more than so many objects and lists, or values of any kind."""
+    if body.count(b"[") + body.count(b"{") <= DEEPEST and body.count(b",") <= MOST_VALUES:
         return
     if body.count(b'"') > 4 * MOST_PARTS:
         raise Fault("BAD_REQUEST", f"the body holds more than {2 * MOST_PARTS:,} texts", status=413)
-    left = _TEXT.sub(b"", body).translate(None, _NO_BRACKETS)
+    bare = _TEXT.sub(b"", body)
+    if bare.count(b",") > MOST_VALUES:
+        raise Fault("BAD_REQUEST", f"the body holds more than {MOST_VALUES:,} values", status=413)
+    left = bare.translate(None, _NO_BRACKETS)
     if left.count(b"[") + left.count(b"{") > MOST_PARTS:
         raise Fault("BAD_REQUEST", f"the body holds more than {MOST_PARTS:,} objects and lists", status=413)
     depth = 0

@@ -22,6 +22,7 @@ from .who import Who
 
 _ENCODER: Final = msgspec.json.Encoder()
 _JSON: Final = "application/json"
+_LONGEST_NAME: Final = 1000
 _UNSEEN_STATUS: Final = STATUS["RESOURCE_DOES_NOT_EXIST"]
 OFTEN: Final = frozenset({"run.write", "trace.write", "artifact.write"})
 """What comes by the thousand: the audit log has the first in a minute, for each actor, route and resource. Of all else it has every act."""
@@ -215,6 +216,8 @@ def judge(desk: AtDesk, endpoint: Endpoint, asked: Any) -> str:
 
 def judged(desk: AtDesk, action: str, name: str, *, hides: bool = False) -> str:
     """The name of a resource, where the actor may do that with it; `hides`: what may not be seen is not there. Raises Denied."""
+    if len(name) > _LONGEST_NAME:  # nothing has such a name: it is neither remembered nor noted
+        raise _unseen(action)
     grants = () if desk.actor.is_admin else desk.catalog.grants.there(desk.actor.name, name)
     decision = decide(desk.actor, action, name, grants)
     if not decision.allowed:
