@@ -31,7 +31,7 @@ NAMES = {
 """What a verb has to be told."""
 BARE = {"new", "size"}
 """Verbs that are about no project."""
-ANYWHERE = {"up", "account", "token", "audit"}
+ANYWHERE = {"up", "account", "token", "audit", "restore"}
 """Verbs about a state, which a folder has without a project too."""
 KEYS = {"login", "sign", "verify"}
 """Verbs that need a file or an address before anything else."""
