@@ -138,6 +138,8 @@ BAD_INPUT = (
     "wrong credentials for a bucket",
     "a target that cannot be added",
     "a backup that is broken or not there",
+    "a record with the store of another",
+    "a bucket that is away",
     "a request with missing fields",
     "a request with extra fields",
     "a request with wrong-typed fields",

@@ -65,6 +65,7 @@ def begun(up: Up, run: str, answers: list[Answer]) -> threading.Thread:
     return thread
 
 
+@pytest.mark.bad_input("a bucket that is away")
 def test_a_store_that_hangs_holds_up_no_other_write(up: Up, monkeypatch: pytest.MonkeyPatch) -> None:
     """While a version waits for its description, a hundred points are logged, none of them slowly; then the version is there."""
     run, answers, away = sent(up), list[Answer](), Away(monkeypatch)
@@ -84,6 +85,7 @@ def test_a_store_that_hangs_holds_up_no_other_write(up: Up, monkeypatch: pytest.
     assert [(one.status, one.json["model_version"]["version"]) for one in answers] == [(200, "1")]
 
 
+@pytest.mark.bad_input("a bucket that is away")
 def test_what_cannot_be_read_is_told_and_registers_nothing(up: Up, monkeypatch: pytest.MonkeyPatch) -> None:
     """503 with when to come again; once the store is back, the same request makes version 1."""
     run = sent(up)

@@ -115,7 +115,7 @@ def test_a_tracker_is_backed_up_while_it_is_up_and_restored_elsewhere(team: Team
     assert team.someone.reads("show", MODEL, "--state", str(tmp_path / "third"))["version"]["number"] == 1
 
 
-@pytest.mark.bad_input("a backup restored where a server was started")
+@pytest.mark.bad_input("a backup that is broken or not there")
 def test_a_server_that_was_started_is_no_empty_place(team: Team, tmp_path: Path) -> None:
     """Nothing was logged there yet, but it has accounts and an audit log of its own, which a restored record would take the place of."""
     team.someone.types("backup", str(tmp_path / "kept"), *EXTRAS)
@@ -135,6 +135,7 @@ def test_where_nobody_ever_logged_there_is_nothing_to_look_at(someone: Any) -> N
     assert not list(someone.folder.iterdir())
 
 
+@pytest.mark.bad_input("a record with the store of another")
 def test_gc_leaves_the_bytes_of_another_record_alone(team: Team, tmp_path: Path) -> None:
     """A record named with the store of another one: refused, and nothing goes."""
     shutil.copytree(team.folder / ".bedplate/store", tmp_path / "theirs")
