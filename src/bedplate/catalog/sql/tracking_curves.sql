@@ -17,10 +17,6 @@ UPDATE curves SET number = :number, bits = :bits, at_step = :at_step, at_ms = :a
 -- A point, once.
 INSERT INTO points (curve, at_step, at_ms, bits) VALUES (:curve, :at_step, :at_ms, :bits) ON CONFLICT (curve, at_step, at_ms, bits) DO NOTHING;
 
--- name: points_first
--- The first points of a curve.
-SELECT at_step, at_ms, bits FROM points WHERE curve = :curve ORDER BY at_step, at_ms, bits LIMIT :limit;
-
 -- name: points_after
 -- The points after one.
 SELECT at_step, at_ms, bits FROM points WHERE curve = :curve AND (at_step, at_ms, bits) > (:at_step, :at_ms, :bits)

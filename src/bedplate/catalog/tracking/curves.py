@@ -22,6 +22,8 @@ _LISTED: Final = 500
 At = tuple[int, int, int]
 """Where a point stands on its curve: step, time, bits of its value."""
 _LOWEST, _HIGHEST = -(2**63), 2**63 - 1
+_BEFORE_ALL: Final = (_LOWEST, -1, _LOWEST)
+"""A place before every point of a curve: said so, each engine begins in its index, though it knows nothing of the table yet."""
 
 
 class Curves:
@@ -46,11 +48,8 @@ class Curves:
         curve = self._curve(run, key)
         if curve is None:
             return [], ""
-        if place is None:
-            found = self._database.rows("points_first", curve=curve, limit=limit + 1)
-        else:
-            at_step, at_ms, bits = place
-            found = self._database.rows("points_after", curve=curve, at_step=at_step, at_ms=at_ms, bits=bits, limit=limit + 1)
+        at_step, at_ms, bits = place or _BEFORE_ALL
+        found = self._database.rows("points_after", curve=curve, at_step=at_step, at_ms=at_ms, bits=bits, limit=limit + 1)
         more = pages.token(("points", run, key), 0, found[limit - 1]) if len(found) > limit else ""
         return _metrics(key, found[:limit]), more
 
