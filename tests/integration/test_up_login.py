@@ -164,9 +164,12 @@ def test_the_form_logs_in_the_browser_that_was_given_it(up: Up, ann: str) -> Non
 )
 def test_a_login_leads_to_this_server_only(up: Up, ann: str, next: str) -> None:
     page = up.nobody("GET", f"/login?{urlencode({'next': next})}")
-    assert hidden(page, "next") == "/"
+    assert hidden(page, "next") == "/login"
     answer = form(up, {"csrf": hidden(page, "csrf"), "next": next, "username": ann, "password": GOOD}, cookies(page))
-    assert (answer.status, answer.headers["location"]) == (303, "/")
+    assert (answer.status, answer.headers["location"]) == (303, "/login")
+    here = up.nobody("GET", "/login", headers={"Cookie": "; ".join(f"{key}={value}" for key, value in cookies(answer).items())})
+    assert f"logged in as <b>{ann}</b>" in here.body.decode()
+    assert "&#34;" not in here.body.decode(), "a browser reads no entities in a style"
 
 
 def test_the_page_shows_what_was_typed_and_runs_none_of_it(up: Up) -> None:

@@ -40,6 +40,8 @@ from .lanes import Lanes
 from .oidc import BACK, Oidc
 from .who import cookie
 
+PAGE: Final = "/login"
+"""Where the form is, and who is logged in is told."""
 _FORM: Final = "application/x-www-form-urlencoded"
 _MOST_BYTES: Final = 16 << 10
 _MOST_FIELDS: Final = 10
@@ -86,7 +88,7 @@ class Login:
 
     def routes(self) -> Mapping[tuple[str, str], OpenRoute]:
         """The open routes: the page and its form, and with a provider the way there and back."""
-        own: dict[tuple[str, str], OpenRoute] = {("GET", "/login"): self.page, ("POST", "/login"): self.enter}
+        own: dict[tuple[str, str], OpenRoute] = {("GET", PAGE): self.page, ("POST", PAGE): self.enter}
         if self._kit.oidc is not None:
             own |= {("GET", "/login/oidc"): self.leave_for_provider, ("GET", BACK): self.come_back}
         return own
@@ -203,7 +205,7 @@ class Login:
             catalog.audit.add(actor.name, "logout", f"account:{actor.name}", now)
 
         await self._kit.lanes.write(PlainWrite(None, work))
-        return Reply(status=303, headers=((b"location", b"/login"), self._set(scope, "", "", 0)))
+        return Reply(status=303, headers=((b"location", PAGE.encode()), self._set(scope, "", "", 0)))
 
     async def _session(self, scope: Scope) -> Session | None:
         presented = tokens.read(cookie(dict(scope["headers"]), self._kit.cookie))
@@ -227,7 +229,7 @@ class Login:
     def _rendered(self, _scope: Scope, **words: str) -> Reply:
         nonce = f"{self._kit.random_bits(128):032x}"
         provider = self._kit.oidc.settings.issuer.partition("://")[2] if self._kit.oidc else ""
-        blank = {"account": "", "csrf": "", "problem": "", "name": "", "next": "/", "provider": provider, "nonce": nonce}
+        blank = {"account": "", "csrf": "", "problem": "", "name": "", "next": PAGE, "provider": provider, "nonce": nonce}
         html = _TEMPLATE.render({**blank, **words, "style": CSS.read_text(encoding="utf-8")})
         policy = f"default-src 'none'; style-src 'nonce-{nonce}'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
         # A page without referrer sends its form with the origin `null`, which the gate refuses.
@@ -269,8 +271,8 @@ class _Work:
 
 
 def _place(next: str) -> str:
-    """Where to go after a login: a path of this server, and nothing else."""
-    return next if _PLACE.match(next) else "/"
+    """Where to go after a login: a path of this server, and nothing else; without one, to the page that says who is logged in."""
+    return next if next != "/" and _PLACE.match(next) else PAGE
 
 
 def _said(body: bytes) -> Entering:
