@@ -228,6 +228,28 @@ def test_an_upload_in_parts_that_is_given_up_leaves_nothing(up: Up, run: str) ->
         assert up.ask("POST", f"{MPU}/create/0/{run}/artifacts/dir", {"path": "x", "num_parts": count}).status == 400
 
 
+def test_what_has_no_room_is_refused_before_it_is_on_the_disk(up: Up, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Bytes that were refused would lie there until gc: whole, in chunks, or as a part, a full experiment takes none."""
+    made = up.ask("POST", f"{API}/experiments/create", {"name": "full"}).json["experiment_id"]
+    mine = up.ask("POST", f"{API}/runs/create", {"experiment_id": made}).json["run"]["info"]["run_id"]
+    for number in range(3):
+        assert put(up, mine, f"f{number}", os.urandom(2_500_000), made).status == 200
+    parts = up.ask("POST", f"{MPU}/create/{made}/{mine}/artifacts", {"path": "big", "num_parts": 2}).json
+    store = tmp_path_factory.getbasetemp() / "site0"
+    before = kept_bytes(store)
+    assert before > 7_000_000
+    for number in range(3):
+        assert put(up, mine, f"more{number}", os.urandom(900_000), made).status == 413
+        assert up.ask("PUT", f"{MPU}/part/{parts['upload_id']}/1", os.urandom(900_000)).status == 413
+    assert kept_bytes(store) == before
+    assert put(up, mine, "f0", os.urandom(2_400_000), made).status == 200
+
+
+def kept_bytes(folder: Path) -> int:
+    """How much lies in the files of a store somewhere below a folder."""
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file() and ".db" not in path.name)
+
+
 def test_a_file_that_is_too_large_and_an_experiment_that_is_full_are_refused(up: Up) -> None:
     """RX-14: 413, other experiments go on, and room that is made counts."""
     made = up.ask("POST", f"{API}/experiments/create", {"name": "small"}).json["experiment_id"]

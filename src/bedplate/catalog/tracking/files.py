@@ -109,17 +109,17 @@ class Files:
         self.check_open(owner)
         self._check_name(owner.id, file.path)
         before = there[2] if there is not None else 0
-        total = self.taken(owner.experiment) + file.size - before
-        if quota_bytes and total > quota_bytes and file.size > before:
-            raise Full(
-                f"experiment {owner.experiment} has no room for {file.path}",
-                why=f"its files may take {quota_bytes} bytes, and would take {total}",
-                next="delete runs and run bedplate gc, or raise the setting upload_quota",
-            )
+        if quota_bytes and file.size > self.room(owner, file.path, quota_bytes):
+            raise full(owner, file.path, quota_bytes)
         self._grow(owner.experiment, file.size - before)
         self._database.run(
             "client_file_put", owner=owner.id, path=file.path, sha256=file.sha256, size_bytes=file.size, changed_ms=file.changed_ms
         )
+
+    def room(self, owner: Owner, path: str, quota_bytes: int) -> int:
+        """The most bytes that a file there may have, where its experiment's files may take `quota_bytes`; as many as it has, always."""
+        there = self._database.one("client_file", owner=owner.id, path=path)
+        return max(0, quota_bytes - self.taken(owner.experiment)) + (there[2] if there is not None else 0)
 
     def check_open(self, owner: Owner) -> None:
         """Raises Frozen where the owner's files are."""
@@ -247,6 +247,14 @@ class Files:
 
     def _grow(self, experiment: int, by: int) -> int:
         return int(self._database.value("client_bytes_grow", name=_counter(experiment), by=by))
+
+
+def full(owner: Owner, path: str, quota_bytes: int) -> Full:
+    """That a file has no room."""
+    return Full(
+        f"experiment {owner.experiment} has no room for {path}", why=f"its files may take {quota_bytes} bytes together",
+        next="delete runs and run bedplate gc, or raise the setting upload_quota",
+    )  # fmt: skip
 
 
 def listing(files: list[tuple[str, int]], folder: str) -> list[Listed]:

@@ -13,7 +13,7 @@ from typing import Any, Final
 import msgspec
 
 from bedplate.catalog.catalog import Catalog
-from bedplate.catalog.tracking.files import ClientFile, Parted
+from bedplate.catalog.tracking.files import ClientFile, Owner, Parted
 from bedplate.core import client_paths
 from bedplate.core.client_paths import Place
 from bedplate.core.digests import PREFIX
@@ -80,14 +80,19 @@ def on_folder(desk: Desk, asked: Begin | Finish | GiveUp) -> Resource:
 
 def on_upload(desk: Desk, asked: Part) -> Resource:
     """The experiment of an upload."""
+    return Resource("experiment", str(_upload(desk, asked.upload_id)[1].experiment))
+
+
+def _upload(desk: Desk, upload: str) -> tuple[Parted, Owner]:
+    """An upload, and whose file it is. Raises Fault, NotFound."""
     files = desk.catalog.tracking.files
-    parted = files.parted(asked.upload_id)
+    parted = files.parted(upload)
     if parted is None:
-        raise missing(f"there is no upload {asked.upload_id[:80]!a}")
+        raise missing(f"there is no upload {upload[:80]!a}")
     owner = next((one for kind in ("run", "model", "trace") if (one := files.owner_of(kind, parted.owner)) is not None), None)
     if owner is None:
         raise NotFound(f"There is no owner of upload {parted.id}")
-    return Resource("experiment", str(owner.experiment))
+    return parted, owner
 
 
 def begin(desk: Desk, asked: Begin) -> dict[str, Any]:
@@ -112,7 +117,8 @@ def begin(desk: Desk, asked: Begin) -> dict[str, Any]:
 
 def take_part(desk: Desk, asked: Part) -> Reply:
     """Take a part; its ETag is its digest."""
-    digest, size = taken(desk)
+    parted, owner = _upload(desk, asked.upload_id)
+    digest, size = taken(desk, owner, parted.path)
     sha256 = digest.removeprefix(PREFIX)
     desk.write(lambda catalog: catalog.tracking.files.put_part(asked.upload_id, asked.number, sha256, size))
     return Reply(headers=((b"etag", f'"{sha256}"'.encode()),))

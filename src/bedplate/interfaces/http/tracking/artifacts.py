@@ -12,7 +12,7 @@ from typing import Any, Final
 import msgspec
 
 from bedplate.catalog.catalog import Catalog
-from bedplate.catalog.tracking.files import ClientFile, Frozen, Full, Owner, listing
+from bedplate.catalog.tracking.files import ClientFile, Frozen, Full, Owner, full, listing
 from bedplate.core import client_paths
 from bedplate.core.client_paths import Place
 from bedplate.core.digests import PREFIX
@@ -155,23 +155,37 @@ def upload(desk: Desk, asked: Addressed) -> dict[str, Any]:
     owner = files.owner(place)
     if files.get(owner.id, path) is None:
         refusing(lambda: files.check_open(owner))
-    digest, size = taken(desk)
+    digest, size = taken(desk, owner, path)
     file = ClientFile(path=path, sha256=digest.removeprefix(PREFIX), size=size, changed_ms=desk.now_ms)
     refusing(lambda: desk.write(lambda catalog: catalog.tracking.files.put(place, file, desk.limits.experiment_bytes)))
     return {}
 
 
-def taken(desk: Desk) -> tuple[str, int]:
-    """Receive the body into the store: its digest and size. Raises Fault 413 for one larger than may be uploaded."""
-    body, most = desk.upload(), desk.limits.file_bytes
-    if body.length is not None and body.length > most:
-        raise _too_large(most)
+def taken(desk: Desk, owner: Owner, path: str) -> tuple[str, int]:
+    """Receive the body into the store: its digest and size.
+
+    Raises Fault 413 for one larger than may be uploaded, or than its experiment has room for: before its bytes are in the store, where
+    they would lie until `gc` though no file names them.
+    """
+    body, most, quota = desk.upload(), desk.limits.file_bytes, desk.limits.experiment_bytes
+    room = desk.catalog.tracking.files.room(owner, path, quota) if quota else most
+
+    def check(size: int) -> None:
+        if size > most:
+            raise _too_large(most)
+        if size > room:
+            raise _told_full(full(owner, path, quota))
+
+    check(body.length or 0)
     with desk.store.receive() as sink:
         for piece in body.pieces():
+            check(sink.size + len(piece))
             sink.write(piece)
-            if sink.size > most:
-                raise _too_large(most)
     return sink.digest, sink.size
+
+
+def _told_full(error: Full) -> Fault:
+    return Fault("RESOURCE_EXHAUSTED", f"{error.what}: {error.why}; {error.next}", status=413)
 
 
 def refusing(work: Any) -> Any:
@@ -181,7 +195,7 @@ def refusing(work: Any) -> Any:
     except Frozen as error:
         raise Fault("RESOURCE_CONFLICT", f"{error.what}: {error.why}") from None
     except Full as error:
-        raise Fault("RESOURCE_EXHAUSTED", f"{error.what}: {error.why}; {error.next}", status=413) from None
+        raise _told_full(error) from None
 
 
 def delete(desk: Desk, asked: Addressed) -> dict[str, Any]:
