@@ -196,7 +196,8 @@ def test_a_project_has_its_due_work_done_its_services_answered_and_its_server_sh
         assert up.ask("GET", "/services/health/live").status == 200
         with Line(up.url) as nobody:
             assert nobody.ask("POST", "/services/doubled", {"number": 21}).status == 401
-        assert f"service up at {up.url}" in bedplate(tmp_path, "status").stdout
+        assert up.ask("GET", "/services/docs").status == 200
+        assert f"bedplate up at {up.url}" in bedplate(tmp_path, "status").stdout
         child = wait_for(lambda: [one for one in psutil.Process(up.process.pid).children() if "run" in one.cmdline()])[0]
         wait_for(lambda: any('"due.' in said or '"kind":"due' in said for said in lines))
         child.kill()
@@ -207,7 +208,7 @@ def test_a_project_has_its_due_work_done_its_services_answered_and_its_server_sh
     assert not psutil.pid_exists(again.pid)
     assert any("started again" in said for said in lines)
     assert all(json.loads(said) for said in lines)
-    assert "service up" not in bedplate(tmp_path, "status").stdout
+    assert "bedplate up at" not in bedplate(tmp_path, "status").stdout
 
 
 def test_a_state_that_is_named_is_that_of_services_and_due_work_too(tmp_path: Path) -> None:
