@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import itertools
+import json
 import re
 import statistics
 import time
@@ -17,6 +18,8 @@ from urllib.parse import urlencode
 import pyotp
 import pytest
 from up_site import API, Answer, Up, in_thread
+
+from bedplate.interfaces.http.door import memory
 
 GOOD = "plover quartz tandem 41"
 OTHER = "marmot velvet cascade 86"
@@ -290,3 +293,14 @@ def test_a_name_that_nobody_has_takes_as_long(up: Up, ann: str) -> None:
             spent[kind].append(time.process_time() - began)
     ratio = statistics.median(spent["known"]) / statistics.median(spent["unknown"])
     assert 1 / 1.1 < ratio < 1.1
+
+
+def test_what_is_kept_of_a_request_tells_nothing_of_the_password(up: Up, ann: str) -> None:
+    """A retry is answered as the first one was; the digest by which the record knows it is not over the password."""
+    body = {"experiment_id": "0", "start_time": 4711}
+    assert up.ask("PUT", "/api/bedplate/grants", {"account": ann, "role": "contributor"}).status == 200
+    first, again = (up.nobody("POST", f"{API}/runs/create", body, basic(ann, GOOD)).json["run"]["info"]["run_id"] for _ in range(2))
+    assert first == again
+    said = basic(ann, GOOD)["Authorization"] + "\n"
+    guessed = memory.digest_of(said, "POST", f"{API}/runs/create", json.dumps(body).encode())
+    assert up.catalog.answers.find(guessed, 0) is None

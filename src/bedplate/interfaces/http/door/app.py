@@ -168,8 +168,8 @@ class Door:
         digest, is_new = "", True
         if endpoint.repeats is not None and endpoint.repeats(asked):
             said = (headers.get(b"authorization", b"") + b"\n" + headers.get(b"cookie", b"")).decode("latin-1")
-            digest = memory.digest_of(said, scope["method"], scope["path"], body)
-            is_new = await self._memory.is_new(digest, scope.get("connection"))
+            is_new = await self._memory.is_new(memory.digest_of(said, scope["method"], scope["path"], body), scope.get("connection"))
+            digest = memory.digest_of("", scope["method"], scope["path"], body)
         job = WriteJob(desk, endpoint, asked, digest, is_new)
         try:
             reply = await self._lanes.write(job)

@@ -16,6 +16,7 @@ from bedplate.security.decide import Actor, Grant, decide, resource_name
 from bedplate.security.permissions import PERMISSIONS, RANK
 from bedplate.storage.store import Store
 
+from . import memory
 from .asked import queried
 from .endpoint import NOBODY, OPEN, STATUS, Desk, Endpoint, Fault, Hears, Kind, Limits, Reply, Resource, Tells, Upload, hears_nothing
 from .who import Who
@@ -290,7 +291,8 @@ class Passing:
 class WriteJob:
     """A request that writes, answered in the writer's transaction.
 
-    `digest` is set where an equal request of the last minute is answered as it was; `is_new` says that this one is no retry of it.
+    `digest` is set where an equal request of the last minute is answered as it was; `is_new` says that this one is no retry of it. What the
+    record keeps is a digest of who asked, not of how he proved it: a password could be found out by that.
     """
 
     __slots__ = ("_asked", "_digest", "_endpoint", "_is_new", "_resource", "desk")
@@ -312,7 +314,8 @@ class WriteJob:
         """Answer, or tell again what was answered to an equal request."""
         self.desk.emitted.clear()
         self.desk.noted.clear()
-        if self._digest and not self._is_new and (told := catalog.answers.find(self._digest, self.desk.now_ms)) is not None:
+        digest = self._digest and memory.digest_of(repr(self.desk.actor), "", "", self._digest.encode())
+        if digest and not self._is_new and (told := catalog.answers.find(digest, self.desk.now_ms)) is not None:
             return Reply(body=told, media_type=_JSON)
         reply = encoded(self._endpoint.answer(self.desk, self._asked))
         self.desk.hear(self._endpoint, self._asked, reply)
@@ -320,8 +323,8 @@ class WriteJob:
             self.desk.add_often(catalog, self._endpoint, self._resource)
         else:
             catalog.audit.add(self.desk.actor.name, self._endpoint.action, self._resource, self.desk.now, data=self.desk.noted)
-        if self._digest and isinstance(reply.body, bytes):
-            catalog.answers.keep(self._digest, reply.body, self.desk.now_ms)
+        if digest and isinstance(reply.body, bytes):
+            catalog.answers.keep(digest, reply.body, self.desk.now_ms)
         return reply
 
 
