@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import shutil
 import threading
 import time
 from collections.abc import Iterator
@@ -10,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from real_servers import S3Server
+from tcp_proxy import TcpProxy
 from up_site import API, Answer, Up, in_thread
 
 from bedplate.core.errors import StoreError
@@ -65,24 +68,48 @@ def begun(up: Up, run: str, answers: list[Answer]) -> threading.Thread:
     return thread
 
 
+def slowest_of(up: Up, run: str, points: int) -> float:
+    """Log so many points; the seconds that the slowest took."""
+    spent = []
+    with up.line() as line:
+        for step in range(points):
+            started = time.monotonic()
+            said = line.ask("POST", f"{API}/runs/log-metric", {"run_id": run, "key": "loss", "value": 0.5, "timestamp": 1, "step": step})
+            spent.append(time.monotonic() - started)
+            assert said.status == 200
+    return max(spent)
+
+
 @pytest.mark.bad_input("a bucket that is away")
 def test_a_store_that_hangs_holds_up_no_other_write(up: Up, monkeypatch: pytest.MonkeyPatch) -> None:
     """While a version waits for its description, a hundred points are logged, none of them slowly; then the version is there."""
     run, answers, away = sent(up), list[Answer](), Away(monkeypatch)
     waits = begun(up, run, answers)
     assert away.read.wait(10)
-    slowest = 0.0
-    with up.line() as line:
-        for step in range(100):
-            started = time.monotonic()
-            said = line.ask("POST", f"{API}/runs/log-metric", {"run_id": run, "key": "loss", "value": 0.5, "timestamp": 1, "step": step})
-            slowest = max(slowest, time.monotonic() - started)
-            assert said.status == 200
-    assert slowest < 5
+    assert slowest_of(up, run, 100) < 5
     assert not answers, "nothing is registered that was not read"
     away.back.set()
     waits.join(30)
     assert [(one.status, one.json["model_version"]["version"]) for one in answers] == [(200, "1")]
+
+
+def test_a_bucket_that_says_nothing_holds_up_no_other_write(tmp_path: Path, s3_server: S3Server) -> None:
+    """With no copy here of what must be read, and the network to the bucket stalled: points go on, the version comes with the network."""
+    way = TcpProxy(s3_server.port)
+    try:
+        with in_thread(tmp_path, settings={"store": f"s3://{s3_server.bucket()}/t?endpoint={way.endpoint}"}) as up:
+            assert up.ask("POST", f"{API}/registered-models/create", {"name": MODEL}).status == 200
+            run, answers = sent(up), list[Answer]()
+            shutil.rmtree(tmp_path / ".bedplate" / "copies")
+            way.tell(stalls="both")
+            waits = begun(up, run, answers)
+            assert slowest_of(up, run, 50) < 2
+            way.tell()
+            waits.join(60)
+            assert [one.status for one in answers] in ([200], [503])
+            assert register(up, run).status == 200
+    finally:
+        way.close()
 
 
 @pytest.mark.bad_input("a bucket that is away")
