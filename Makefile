@@ -39,7 +39,7 @@ accuracy: $(VENV)/.test  ## How wrong the planner is on measurements that its co
 	@python -m calibration.accuracy $(ARGS)
 
 driven: $(VENV)/.test  ## Record anew which endpoints the tests with MLflow's own clients drive; minutes.
-	@WRITE_DRIVEN=1 pytest -n 2 --dist loadfile -k client tests/journey tests/integration/test_up_*.py
+	@WRITE_DRIVEN=1 pytest -n 2 --dist loadfile -k "client and not ten_clients and not eight_clients" tests/journey tests/integration/test_up_*.py
 	@python docs/generate.py
 
 docs: $(VENV)/.test  ## Regenerate the reference pages that are made from the code.
