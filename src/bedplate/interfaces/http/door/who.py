@@ -40,7 +40,11 @@ class Unsure(Exception):
 
 def unknown() -> Fault:
     """Nobody whom this server knows."""
-    return Fault("UNAUTHENTICATED", "this server needs a token that counts: set MLFLOW_TRACKING_TOKEN; in a browser, log in at /login", headers=_CHALLENGE)
+    return Fault(
+        "UNAUTHENTICATED",
+        "this server needs a token that counts: set MLFLOW_TRACKING_TOKEN; in a browser, log in at /login",
+        headers=_CHALLENGE,
+    )
 
 
 class _Fitted(NamedTuple):
