@@ -27,8 +27,8 @@ SIGNATURE = '[{"type": "double", "name": "x", "required": true}, {"type": "long"
 def mlmodel(flavour: str, key: str, data: str, signature: str = SIGNATURE) -> bytes:
     """An MLmodel as the clients write it."""
     signed = f"signature:\n  inputs: '{signature}'\n  outputs: null\n  params: null\n" if signature else ""
-    lines = f"artifact_path: model\nflavors:\n  {flavour}:\n    code: null\n    {key}: {data}\n  python_function:\n    loader_module: x\n{signed}"
-    return lines.encode()
+    flavours = f"  {flavour}:\n    code: null\n    {key}: {data}\n  python_function:\n    loader_module: x\n"
+    return f"artifact_path: model\nflavors:\n{flavours}{signed}".encode()
 
 
 @pytest.mark.parametrize(
