@@ -211,6 +211,14 @@ def test_a_project_has_its_due_work_done_its_services_answered_and_its_server_sh
     assert "bedplate up at" not in bedplate(tmp_path, "status").stdout
 
 
+def test_the_projects_experiment_is_nobody_elses(tmp_path: Path) -> None:
+    """It is there before anybody can make one of its name, and be its maintainer."""
+    (tmp_path / "fleet.py").write_text(PROJECT)
+    with as_process(tmp_path, "--no-due") as up:
+        answer = up.ask("POST", f"{API}/experiments/create", {"name": "fleet"})
+    assert (answer.status, answer.json["error_code"]) == (400, "RESOURCE_ALREADY_EXISTS")
+
+
 def test_a_state_that_is_named_is_that_of_services_and_due_work_too(tmp_path: Path) -> None:
     """Nothing is made in the project's own folder."""
     home, state = tmp_path / "home", tmp_path / "elsewhere"

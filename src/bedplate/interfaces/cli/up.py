@@ -20,7 +20,7 @@ from bedplate.catalog.first_start import TOKEN_FILE, first_start
 from bedplate.catalog.keys import Keys
 from bedplate.compute import machine
 from bedplate.core.units import byte_count
-from bedplate.pipeline.code.load import find_project
+from bedplate.pipeline.code.load import declared_name, find_project
 
 from .common import console, put_line
 from .platform import Standing, stand
@@ -68,6 +68,7 @@ def command(
         find_project(Path.cwd(), asked.project)
     standing = stand(asked.project, asked.target, state=state, store=store)
     begun = first_start(standing.catalog, standing.config.state, standing.clock.now(), standing.random_bits)
+    _own_experiment(standing)
     child = None if no_due or standing.project is None else _due(asked, standing)
 
     def announce(url: str, _stop: Callable[[], None]) -> None:
@@ -82,6 +83,14 @@ def command(
             child.close()
         standing.catalog.close()
     return 0
+
+
+def _own_experiment(standing: Standing) -> None:
+    """Make the project's experiment before anybody can ask for its name: who makes one is its maintainer."""
+    name = declared_name(standing.project) if standing.project is not None else ""
+    if name:
+        now = standing.clock.now()
+        standing.catalog.tracking.experiments.of_project(name, int(now.timestamp() * 1000))
 
 
 def _platform(standing: Standing) -> Any:
