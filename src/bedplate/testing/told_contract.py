@@ -1,4 +1,4 @@
-"""What both engines owe of traces, webhooks, things brought from elsewhere and how everything stands."""
+"""What both engines owe of traces, webhooks, datasets for evaluation, things brought from elsewhere and how everything stands."""
 
 from __future__ import annotations
 
@@ -191,3 +191,14 @@ class ToldContract:
         assert (found(filter="tags.n IS NULL"), found(experiments=(0,)), evaluations.get("d-0").tags) == (["d-0"], ["d-0"], {"m": "x"})
         with pytest.raises(NotFound):
             evaluations.get("d-1")
+
+    def test_a_dataset_outlives_its_experiment(self, catalog: Catalog) -> None:
+        """Proves that an experiment that is taken out of the record leaves the dataset that was its, with its records."""
+        experiments, evaluations = catalog.tracking.experiments, catalog.tracking.evaluations
+        old = experiments.create("old", (), 1) or 0
+        experiments.create("new", (), 2)
+        evaluations.create(Evaluation(id="d-1", name="questions", experiments=(old, 0)))
+        evaluations.merge("d-1", [{"inputs": {}}], 3)
+        experiments.delete(old, 4)
+        assert catalog.tracking.gone.forget(100).experiments == 1
+        assert (evaluations.get("d-1").experiments, evaluations.get("d-1").records) == ((0,), 1)
