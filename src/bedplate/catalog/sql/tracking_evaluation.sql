@@ -53,10 +53,6 @@ DELETE FROM evaluation_experiments WHERE evaluation = :id;
 INSERT INTO evaluation_records (evaluation, id, created_ms, updated_ms, body) VALUES (:evaluation, :id, :created_ms, :updated_ms, :body)
 ON CONFLICT (evaluation, id) DO UPDATE SET updated_ms = excluded.updated_ms, body = excluded.body;
 
--- name: evaluation_record^
--- One record.
-SELECT number, id, created_ms, updated_ms, body FROM evaluation_records WHERE evaluation = :evaluation AND id = :id;
-
 -- name: evaluation_records_after
 -- The next records, in the order in which they came.
 SELECT number, id, created_ms, updated_ms, body FROM evaluation_records

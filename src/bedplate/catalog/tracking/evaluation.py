@@ -32,6 +32,7 @@ LONGEST_SCHEMA: Final = 1_000_000
 USER_TAG: Final = "mlflow.user"
 _LONGEST_PAGE: Final = 8_000_000
 _FEW: Final = 50
+_SOUGHT_AT_ONCE: Final = 500
 _COLUMNS: Final = {
     "name": "e.name", "created_time": "e.created_ms", "last_update_time": "e.updated_ms", "created_by": "e.created_by",
     "last_updated_by": "e.updated_by",
@@ -179,11 +180,11 @@ class Evaluations:
 
         def work() -> tuple[int, int]:
             known = self.get(dataset)
-            merged: dict[str, EvaluationRecord] = {}
+            keys = [_record_id(dataset, one["inputs"]) for one in records]
+            merged = self._there(dataset, keys)
             new = 0
-            for one in records:
-                key = _record_id(dataset, one["inputs"])
-                before = merged.get(key) or self._record(dataset, key)
+            for key, one in zip(keys, records, strict=True):
+                before = merged.get(key)
                 new += before is None
                 merged[key] = _merged(before or EvaluationRecord(id=key, created_ms=now_ms, updated_ms=now_ms, said={}), one, now_ms)
             bodies = self._keep(dataset, merged.values())
@@ -222,9 +223,15 @@ class Evaluations:
 
         return self._database.transact(work)
 
-    def _record(self, dataset: str, key: str) -> EvaluationRecord | None:
-        row = self._database.one("evaluation_record", evaluation=dataset, id=key)
-        return _read(row) if row is not None else None
+    def _there(self, dataset: str, keys: Sequence[str]) -> dict[str, EvaluationRecord]:
+        """Those of the records that there are, by their ids."""
+        found: dict[str, EvaluationRecord] = {}
+        for some in pages.chunks(keys, _SOUGHT_AT_ONCE):
+            values = Values()
+            held = f"evaluation = {values.bind(dataset)} AND id IN ({values.listed(some)})"
+            sql = f"SELECT number, id, created_ms, updated_ms, body FROM evaluation_records WHERE {held}"
+            found.update({row[1]: _read(row) for row in self._database.composed(sql, values.given)})
+        return found
 
     def _keep(self, dataset: str, records: Iterable[EvaluationRecord]) -> list[str]:
         """The bodies that are kept. Raises UserError."""
