@@ -31,7 +31,6 @@ PARTS = {
     "prompt-optimization": "jobs that the server runs: a step of the project is what runs",
     "jobs": "jobs that the server runs: a step of the project is what runs",
     "workspaces": "tenants within a server: a state of its own for each",
-    "datasets": "records to evaluate language models on; the datasets that a run logs are answered",
     "roles": "roles that are made up: here they are five, [in a table](roles.md)",
     "users": "the page for signing up, and lists: `bedplate account`, `bedplate audit why`",
     "signup": "the page for signing up, and lists: `bedplate account`, `bedplate audit why`",

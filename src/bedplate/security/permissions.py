@@ -55,6 +55,7 @@ TABLE: Final = (
     Permission("trace.write", "experiment", "contributor", True, "log traces, tag them, judge them"),
     Permission("trace.delete", "experiment", "maintainer", True, "delete traces"),
     Permission("dataset.list", "server", "account", False, "find datasets of the experiments that one may see"),
+    Permission("dataset.create", "server", "account", True, "make a dataset for evaluation; its maintainer, where it has no experiment"),
     Permission("dataset.read", "experiment", "viewer", False, "read what runs were trained on"),
     Permission("dataset.write", "experiment", "contributor", True, "make a dataset, add to it, tag it"),
     Permission("dataset.delete", "experiment", "maintainer", True, "delete a dataset"),

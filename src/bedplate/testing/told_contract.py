@@ -1,10 +1,11 @@
-"""What both engines owe of traces, webhooks, things brought from elsewhere and how everything stands."""
+"""What both engines owe of traces, webhooks, datasets for evaluation, things brought from elsewhere and how everything stands."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -14,6 +15,7 @@ from bedplate.catalog.database import Database
 from bedplate.catalog.standing import standing
 from bedplate.catalog.tracking import grammar
 from bedplate.catalog.tracking.brought import Brought, Kept
+from bedplate.catalog.tracking.evaluation import Evaluation, EvaluationQuestion
 from bedplate.catalog.tracking.theirs import Point, TheirExperiment, TheirLogged, TheirRun
 from bedplate.catalog.tracking.trace_search import TraceQuestion, TraceSearch
 from bedplate.catalog.tracking.traces import Span, Trace, Traces
@@ -140,3 +142,63 @@ class ToldContract:
         catalog.events.add(Event(kind="drift.found", subject="late", at=now))
         found = standing(catalog.database, now)
         assert (found.runs, found.running, found.drift_s) == ({}, {}, {"late": 0.0})
+
+    def test_equal_inputs_are_one_record_and_pages_have_each_once(self, catalog: Catalog) -> None:
+        """Proves that records merge by their inputs, in whatever order their keys come, and are read page by page as they came."""
+        evaluations = catalog.tracking.evaluations
+        evaluations.create(Evaluation(id="d-1", name="questions", created_ms=1, updated_ms=1, tags={"team": "sky"}, experiments=(0,)))
+        assert evaluations.merge("d-1", [{"inputs": {"n": n, "nan": math.nan}, "outputs": n} for n in range(70)], 2) == (70, 0)
+        again: list[dict[str, Any]] = [
+            {"inputs": {"nan": math.nan, "n": 3}, "expectations": {"a": 1}},
+            {"inputs": {"n": "new\0"}, "tags": {"mlflow.user": "eva"}},
+        ]
+        assert evaluations.merge("d-1", again, 3) == (1, 1)
+        first, token = evaluations.records("d-1", 60)
+        rest, end = evaluations.records("d-1", 60, token)
+        assert (len(first), len(rest), end) == (60, 11, "")
+        assert [one.said.get("outputs") for one in [*first, *rest]] == [*range(70), None]
+        assert (first[3].said["expectations"], first[3].created_ms, first[3].updated_ms) == ({"a": 1}, 2, 3)
+        assert (rest[-1].said["inputs"], rest[-1].said["created_by"]) == ({"n": "new\0"}, "eva")
+        assert evaluations.drop_records("d-1", [first[3].id, "dr-none"], 4) == 1
+        found = evaluations.get("d-1")
+        assert (found.records, found.updated_ms, found.updated_by, found.experiments) == (70, 4, "eva", (0,))
+
+    def test_datasets_are_found_by_name_tag_and_experiment_by_who_may_see_them(self, catalog: Catalog) -> None:
+        """Proves that a search takes filters and orders, and shows nothing of experiments that are not seen."""
+        evaluations = catalog.tracking.evaluations
+        for number, experiments in enumerate([(0,), (), (0,)]):
+            evaluations.create(
+                Evaluation(id=f"d-{number}", name=f"name {number}", created_ms=number, tags={"n": str(number)}, experiments=experiments)
+            )
+
+        def found(**words: Any) -> list[str]:
+            filters = grammar.clauses(words.pop("filter", ""), grammar.EVALUATIONS)
+            orders = grammar.orders(words.pop("order_by", []), grammar.EVALUATIONS)
+            return [one.id for one in evaluations.search(EvaluationQuestion(clauses=filters, orders=orders, **words))[0]]
+
+        assert found() == ["d-2", "d-1", "d-0"]
+        assert found(order_by=["name"], limit=2) == ["d-0", "d-1"]
+        assert found(filter="tags.n = '1' AND name LIKE 'name%' AND created_time >= 1") == ["d-1"]
+        assert found(experiments=(0,)) == ["d-2", "d-0"]
+        assert (found(seen=frozenset({"0"})), found(seen=frozenset({"d-1", "d-0"})), found(seen=frozenset())) == (
+            ["d-2", "d-0"],
+            ["d-1"],
+            [],
+        )
+        evaluations.tag("d-0", {"n": None, "m": "x"}, 5)
+        evaluations.leave("d-2", [0], 5)
+        evaluations.delete("d-1")
+        assert (found(filter="tags.n IS NULL"), found(experiments=(0,)), evaluations.get("d-0").tags) == (["d-0"], ["d-0"], {"m": "x"})
+        with pytest.raises(NotFound):
+            evaluations.get("d-1")
+
+    def test_a_dataset_outlives_its_experiment(self, catalog: Catalog) -> None:
+        """Proves that an experiment that is taken out of the record leaves the dataset that was its, with its records."""
+        experiments, evaluations = catalog.tracking.experiments, catalog.tracking.evaluations
+        old = experiments.create("old", (), 1) or 0
+        experiments.create("new", (), 2)
+        evaluations.create(Evaluation(id="d-1", name="questions", experiments=(old, 0)))
+        evaluations.merge("d-1", [{"inputs": {}}], 3)
+        experiments.delete(old, 4)
+        assert catalog.tracking.gone.forget(100).experiments == 1
+        assert (evaluations.get("d-1").experiments, evaluations.get("d-1").records) == ((0,), 1)

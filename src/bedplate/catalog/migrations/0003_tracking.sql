@@ -253,6 +253,42 @@ CREATE TABLE spans (
     PRIMARY KEY (trace, id)
 ) STRICT;
 
+-- Datasets that language models are evaluated on; `records` counts them. A record is found by its id, which its inputs give: the same inputs
+-- are one record. `body` is its JSON.
+CREATE TABLE evaluations (
+    id TEXT PRIMARY KEY,
+    name TEXT NOT NULL,
+    digest TEXT NOT NULL,
+    schema TEXT NOT NULL,
+    records INTEGER NOT NULL,
+    created_by TEXT NOT NULL,
+    updated_by TEXT NOT NULL,
+    created_ms INTEGER NOT NULL,
+    updated_ms INTEGER NOT NULL
+) STRICT;
+CREATE TABLE evaluation_tags (
+    evaluation TEXT NOT NULL REFERENCES evaluations (id),
+    name TEXT NOT NULL,
+    value TEXT NOT NULL,
+    PRIMARY KEY (evaluation, name)
+) STRICT;
+CREATE TABLE evaluation_experiments (
+    evaluation TEXT NOT NULL REFERENCES evaluations (id),
+    experiment INTEGER NOT NULL REFERENCES experiments (id),
+    PRIMARY KEY (evaluation, experiment)
+) STRICT;
+CREATE INDEX evaluation_experiments_by_experiment ON evaluation_experiments (experiment);
+CREATE TABLE evaluation_records (
+    number INTEGER PRIMARY KEY,
+    evaluation TEXT NOT NULL REFERENCES evaluations (id),
+    id TEXT NOT NULL,
+    created_ms INTEGER NOT NULL,
+    updated_ms INTEGER NOT NULL,
+    body TEXT NOT NULL
+) STRICT;
+CREATE UNIQUE INDEX evaluation_records_by_id ON evaluation_records (evaluation, id);
+CREATE INDEX evaluation_records_in_order ON evaluation_records (evaluation, number);
+
 -- Who is told of what by HTTP; `secret` signs what is sent. A delivery is tried until it is taken or given up.
 CREATE TABLE webhooks (
     id TEXT PRIMARY KEY,

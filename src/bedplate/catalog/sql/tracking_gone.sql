@@ -115,6 +115,10 @@ DELETE FROM logged_models WHERE id = :id;
 -- The datasets of an experiment.
 DELETE FROM datasets WHERE experiment = :id;
 
+-- name: gone_evaluations!
+-- That datasets for evaluation were its.
+DELETE FROM evaluation_experiments WHERE experiment = :id;
+
 -- name: gone_experiment_tags!
 -- Its tags.
 DELETE FROM experiment_tags WHERE experiment = :id;

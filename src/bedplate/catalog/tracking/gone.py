@@ -84,6 +84,7 @@ class Gone:
                 self._files.drop(model, experiment)
             self._each(_OF_MODEL, models)
             self._database.run("gone_datasets", id=experiment)
+            self._database.run("gone_evaluations", id=experiment)
             self._database.run("gone_experiment_tags", id=experiment)
             self._database.run("gone_grants", resource=f"experiment:{experiment}")
             self._database.run("gone_experiment_brought", here=str(experiment))

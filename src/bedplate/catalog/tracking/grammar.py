@@ -101,6 +101,12 @@ TRACES: Final = Vocabulary(
     fixed={"span": frozenset({"name", "type", "status", "content"})},
 )  # fmt: skip
 """What may be asked of traces."""
+EVALUATIONS: Final = Vocabulary(
+    text=frozenset({"name", "created_by", "last_updated_by"}),
+    numbers=frozenset({"created_time", "last_update_time"}),
+    entities={**_OWN, **_TAGS},
+)
+"""What may be asked of datasets for evaluation."""
 _NULLABLE: Final = frozenset({"param", "tag", "metadata", "feedback", "expectation"})
 
 

@@ -7,6 +7,7 @@ from bedplate.catalog.database import Database
 from .curves import Curves
 from .datasets import Datasets
 from .details import Details
+from .evaluation import Evaluations
 from .experiments import Experiments
 from .files import Files
 from .gone import Gone
@@ -27,6 +28,7 @@ class Tracking:
         self.details = Details(database)
         self.search = Search(database)
         self.datasets = Datasets(database)
+        self.evaluations = Evaluations(database)
         self.files = Files(database)
         self.gone = Gone(database)
         self.registry = Registry(database)
