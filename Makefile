@@ -1,6 +1,6 @@
 # One vocabulary for people, hooks and CI. `make` alone lists the verbs; a verb's line is the `##` behind it.
 .DEFAULT_GOAL := help
-.PHONY: help demo retail test test-slow check bench accuracy docs lock clean
+.PHONY: help demo retail test test-slow check bench accuracy driven docs lock clean
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 
@@ -37,6 +37,10 @@ bench: $(VENV)/.test  ## Measure this machine; results land in benchmarks/result
 
 accuracy: $(VENV)/.test  ## How wrong the planner is on measurements that its constants were not fitted to; minutes.
 	@python -m calibration.accuracy $(ARGS)
+
+driven: $(VENV)/.test  ## Record anew which endpoints the tests with MLflow's own clients drive; minutes.
+	@WRITE_DRIVEN=1 pytest -n 2 --dist loadfile -k "client and not ten_clients and not eight_clients" tests/journey tests/integration/test_up_*.py
+	@python docs/generate.py
 
 docs: $(VENV)/.test  ## Regenerate the reference pages that are made from the code.
 	@python docs/generate.py

@@ -24,6 +24,8 @@ def python_of(peer: str) -> Path:
     if mark.is_file() and mark.read_text() == digest and python.exists():
         return python
     PLACE.mkdir(parents=True, exist_ok=True)
+    if folder.is_symlink():
+        folder.unlink()  # `--clear` would empty what it leads to
     subprocess.run([sys.executable, "-m", "venv", "--clear", folder], check=True)
     pip = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps", "-r", wanted]
     subprocess.run(pip, check=True)

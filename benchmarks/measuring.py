@@ -23,6 +23,7 @@ import msgspec
 
 LIMIT_S = 900.0
 _SUBREAPER = 36
+_TOLD = re.compile(r"^told:(\w+)=([0-9.e+-]+)$", re.MULTILINE)
 _INSIDE = re.compile(r"^inside=([0-9.e+-]+)$", re.MULTILINE)
 _QUIET = {"PYTHONDONTWRITEBYTECODE", "PYTHONPATH", "PYTHONUNBUFFERED"}
 
@@ -42,11 +43,15 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Sample(msgspec.Struct, frozen=True, kw_only=True):
-    """One run of a case, in seconds; `inside` is what the program said it took without start and imports (None: it did not say)."""
+    """One run of a case, in seconds; `inside` is what the program said it took without start and imports (None: it did not say).
+
+    `told` is what else it said, as `told:NAME=VALUE`.
+    """
 
     cpu: float
     wall: float
     inside: float | None = None
+    told: Mapping[str, float] = {}
 
 
 class Measured(msgspec.Struct, frozen=True, kw_only=True):
@@ -72,6 +77,10 @@ class Measured(msgspec.Struct, frozen=True, kw_only=True):
         """Median of what the program itself measured."""
         said = [sample.inside for sample in self.samples if sample.inside is not None]
         return statistics.median(said) if said else None
+
+    def told(self, name: str) -> float:
+        """Median of one of the things that the program told. Raises KeyError for one that it did not."""
+        return statistics.median(sample.told[name] for sample in self.samples)
 
 
 class Failed(Exception):
@@ -105,7 +114,8 @@ def sample(case: Case) -> Sample:
     if process.returncode != 0:
         raise Failed(f"{case.system}, {case.work}: exit code {process.returncode}: {said[-2000:]}")
     found = _INSIDE.search(said)
-    return Sample(cpu=_children_cpu() - before, wall=wall, inside=float(found[1]) if found else None)
+    told = {name: float(value) for name, value in _TOLD.findall(said)}
+    return Sample(cpu=_children_cpu() - before, wall=wall, inside=float(found[1]) if found else None, told=told)
 
 
 def take_turns(cases: Sequence[Case], reps: int, told: Callable[[Case], None]) -> list[Measured]:

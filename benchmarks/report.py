@@ -33,7 +33,8 @@ def write(results: Sequence[Result], folder: Path, at: datetime, note: str) -> P
             "name": m.name,
             "samples": [
                 {"system": one.system, "work": one.work, "pieces": one.pieces, "cpu_s": [s.cpu for s in one.samples],
-                 "wall_s": [s.wall for s in one.samples], "inside_s": [s.inside for s in one.samples]}
+                 "wall_s": [s.wall for s in one.samples], "inside_s": [s.inside for s in one.samples],
+                 "told": [s.told for s in one.samples]}
                 for one in measured
             ],
             "findings": [{"what": f.what, "value": f.value, "unit": f.unit, "goal": f.goal, "met": f.met} for f in findings],

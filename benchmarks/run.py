@@ -29,9 +29,10 @@ from samples import SAMPLES
 from starts import STARTS
 from steps import STEPS
 from tables import TABLES
+from tracking import TRACKING
 from training import TRAINING
 
-MEASUREMENTS = (STEPS, STARTS, TABLES, SAMPLES, DRIFT, FEATURES, CATALOG, PLANNER, TRAINING)
+MEASUREMENTS = (STEPS, STARTS, TABLES, SAMPLES, DRIFT, FEATURES, CATALOG, PLANNER, TRAINING, TRACKING)
 
 
 def main() -> int:

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple, get_args, get_type_hints
 
 import click
 import msgspec
+from mlflow_reference import mlflow
 from pages import ROOT, page, table
 from size_reference import sizing
 
@@ -33,6 +34,7 @@ from bedplate.pipeline.due.work import Turn
 from bedplate.pipeline.standing import Shown, Status
 from bedplate.planner.asking.sizing import Binding, Breakdown, Design, Simulated, Sizing, Times
 from bedplate.planner.facts.estimate import Estimate
+from bedplate.security.permissions import RANK, ROLES, TABLE
 from bedplate.stages.monitor.bring import Brought
 from bedplate.stages.monitor.report import Report
 
@@ -136,6 +138,8 @@ BAD_INPUT = (
     "wrong credentials for a bucket",
     "a target that cannot be added",
     "a backup that is broken or not there",
+    "a record with the store of another",
+    "a bucket that is away",
     "a request with missing fields",
     "a request with extra fields",
     "a request with wrong-typed fields",
@@ -158,6 +162,10 @@ BAD_INPUT = (
     "a label without entity",
     "history rewritten behind what was served",
     "a window that cannot be added up",
+    "a server that is killed",
+    "a disk that fails",
+    "an import of what is no tracker",
+    "a key or a signature that is none",
     "a Redis that comes back empty",
 )
 
@@ -352,11 +360,35 @@ def bad_input() -> str:
     return page("Bad input, and what it gets", intro, table(("bad input", "what it gets, and the test that shows it"), rows))
 
 
+def roles() -> str:
+    """Every role, and every action with the roles that may do it."""
+    intro = (
+        "Who may do what. A role is granted on one experiment (a project is one) or registered model, or on everything; whoever makes one "
+        "is its maintainer. What an account has no role on is not there for it. A token does no more than its own role. What is in no "
+        "row is denied."
+    )
+    named = [(f"`{name}`", says) for name, says in ROLES.items()]
+    parts = [table(("role", "what it does beside what those before it do"), named)]
+    for on, title in (("experiment", "On an experiment"), ("model", "On a registered model"), ("server", "On the server")):
+        rows = [(f"`{row.action}`", row.what, *_may(row.least), "yes" if row.writes else "") for row in TABLE if row.on == on]
+        parts.append(f"## {title}\n\n{table(('action', 'what it is', 'any account', *ROLES, 'changes something'), rows)}")
+    log = "[the audit log](../explanation/the-audit-log.md)"
+    why = f"`bedplate audit why USER ACTION RESOURCE` says whether somebody may, with the rule: {log}."
+    return page("Roles", intro, *parts, why)
+
+
+def _may(least: str) -> list[str]:
+    """Which roles are strong enough, as cells."""
+    return ["yes" if rank >= RANK[least] else "" for rank in RANK.values()]
+
+
 PAGES: dict[str, Callable[[], str]] = {
     "bad-input.md": bad_input,
     "errors.md": error_page,
+    "mlflow.md": mlflow,
     "names.md": names,
     "python.md": python,
+    "roles.md": roles,
     "settings.md": settings,
     "size.md": sizing,
     "verbs.md": verbs,

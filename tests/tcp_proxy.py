@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import multiprocessing
+import random
 import socket
 import threading
 import time
@@ -19,11 +20,12 @@ _STALLS = {"": 0, "up": 1, "down": 2, "both": 3}
 class TcpProxy:
     """Forwards to a port. `delay_s` holds back every answer; the next `breaks` answers are cut off after `after` bytes of a connection.
 
+    Of the answers `loses` (a share) are lost, and their connection with them. Where nobody listens, who connects is hung up on.
     `stalls`: what is sent "up" to the server, "down" from it or "both" does not arrive until told otherwise, as in a parted network.
     """
 
     def __init__(self, port: int) -> None:
-        self._told = _CONTEXT.Array("d", 5)
+        self._told = _CONTEXT.Array("d", 6)
         here, there = _CONTEXT.Pipe()
         self._process = _CONTEXT.Process(target=_serve, args=(port, self._told, there), daemon=True)
         self._process.start()
@@ -39,10 +41,10 @@ class TcpProxy:
         """How many answers were cut off."""
         return int(self._told[3])
 
-    def tell(self, *, delay_s: float = 0.0, breaks: int = 0, after: int = 0, stalls: str = "") -> None:
+    def tell(self, *, delay_s: float = 0.0, breaks: int = 0, after: int = 0, loses: float = 0.0, stalls: str = "") -> None:
         """Behave so from now on."""
-        self._told[0], self._told[2] = delay_s, after
-        self._told[4] = _STALLS[stalls]
+        self._told[0], self._told[2], self._told[4] = delay_s, after, loses
+        self._told[5] = _STALLS[stalls]
         self._told[1] = breaks
 
     def close(self) -> None:
@@ -54,11 +56,18 @@ class TcpProxy:
 def _serve(port: int, told: Any, ready: Any) -> None:
     listener = socket.create_server(("127.0.0.1", 0))
     ready.send(listener.getsockname()[1])
+    chance = random.Random(port)
     while True:
         client, _ = listener.accept()
-        server = socket.create_connection(("127.0.0.1", port))
+        try:
+            server = socket.create_connection(("127.0.0.1", port))
+        except OSError:
+            client.close()
+            continue
+        for end in (client, server):
+            end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         threading.Thread(target=_upward, args=(client, server, told), daemon=True).start()
-        threading.Thread(target=_downward, args=(client, server, told), daemon=True).start()
+        threading.Thread(target=_downward, args=(client, server, told, chance), daemon=True).start()
 
 
 def _upward(client: socket.socket, server: socket.socket, told: Any) -> None:
@@ -70,25 +79,34 @@ def _upward(client: socket.socket, server: socket.socket, told: Any) -> None:
         server.shutdown(socket.SHUT_WR)
 
 
-def _downward(client: socket.socket, server: socket.socket, told: Any) -> None:
+def _downward(client: socket.socket, server: socket.socket, told: Any, chance: random.Random) -> None:
+    with client, server:
+        with contextlib.suppress(OSError):
+            _pass_down(client, server, told, chance)
+        with contextlib.suppress(OSError):
+            client.shutdown(socket.SHUT_RDWR)  # wakes who still reads from it
+
+
+def _pass_down(client: socket.socket, server: socket.socket, told: Any, chance: random.Random) -> None:
     passed = 0
-    with contextlib.suppress(OSError), client, server:
-        while data := server.recv(65536):
-            delay_s, _, after, _, _ = told[:]
-            time.sleep(delay_s)
-            _stalled(told, 2)
-            if _breaks(told, passed + len(data)):
-                client.sendall(data[: max(int(after) - passed, 0)])
-                client.shutdown(socket.SHUT_RDWR)  # wakes who still reads from it
-                return
-            client.sendall(data)
-            passed += len(data)
-        client.shutdown(socket.SHUT_RDWR)
+    while data := server.recv(65536):
+        delay_s, _, after, _, loses, _ = told[:]
+        time.sleep(delay_s)
+        _stalled(told, 2)
+        if loses and chance.random() < loses:
+            with told.get_lock():
+                told[3] += 1
+            return
+        if _breaks(told, passed + len(data)):
+            client.sendall(data[: max(int(after) - passed, 0)])
+            return
+        client.sendall(data)
+        passed += len(data)
 
 
 def _stalled(told: Any, direction: int) -> None:
     """Wait while that direction is stalled."""
-    while int(told[4]) & direction:
+    while int(told[5]) & direction:
         time.sleep(0.01)
 
 

@@ -129,6 +129,7 @@ class Tills:
                 raise RuntimeError(f"the service answered {answer.status}: {text.decode(errors='replace')}")
             self.seconds.append(time.perf_counter() - begun)
             self._said.setdefault(day, []).append((json.loads(text)["prediction_id"], basket["back"]))
+        self._line.close()  # until the next day the server may have hung up
 
     def truth(self, day: datetime, path: Path) -> bool:
         """Write what came of a day's baskets; False where nobody asked about any."""

@@ -11,7 +11,7 @@ import os
 import random
 import sys
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from types import ModuleType
@@ -42,7 +42,8 @@ from .pipeline.due.work import DueWork
 from .pipeline.execute import Execution
 from .pipeline.handlers import Handler
 from .pipeline.opened import Opened
-from .pipeline.owner import check_owner
+from .pipeline.outlets.telling import Telling
+from .pipeline.owner import check_owner, without_project
 from .pipeline.plan import Expect
 from .pipeline.ranks.group import ranks_of
 from .pipeline.served import served
@@ -168,14 +169,14 @@ def open_record(given: str | None, target: str = "") -> Kept:
     return Kept(config, Catalog.open(open_database(config, makes=False), clock_of(config)))
 
 
-def configure(project_file: Path, target: str = "") -> Config:
+def configure(project_file: Path, target: str = "", environ: Mapping[str, str] = os.environ) -> Config:
     """Settings of a project from the environment and `bedplate.toml` beside the project file."""
     path = project_file.parent / "bedplate.toml"
     try:
         file = tomllib.loads(path.read_text()) if path.is_file() else {}
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UserError(f"{path} cannot be read", why=str(error), next="mend it: each line is a name, = and a value") from error
-    return resolve(project_file.resolve(), file, os.environ, target)
+    return resolve(project_file.resolve(), file, environ, target)
 
 
 def knowledge(folder: Path | None = None) -> Knowledge:
@@ -213,13 +214,14 @@ def build(config: Config, *, pickles: bool = True, makes: bool = True) -> OpenPr
     return assemble(config, load_project(config.project_file), pickles=pickles, makes=makes)
 
 
-def assemble(config: Config, loaded: Loaded, *, pickles: bool = True, makes: bool = True) -> OpenProject:
-    """The workspace of a project that is loaded already. Raises Refused where the state is another project's."""
+def assemble(config: Config, project: Loaded | None, *, pickles: bool = True, makes: bool = True) -> OpenProject:
+    """The workspace of a project that is loaded already, or of a state alone. Raises Refused where the state is another project's."""
     database = open_database(config, makes=makes)
     clock = database.clock if config["clock"] == MACHINE else clock_of(config)
     rng = random.SystemRandom()
-    graph = build_graph(loaded.project)
     catalog = Catalog.open(database, clock)
+    loaded = project or without_project(catalog, config.project_file)
+    graph = build_graph(loaded.project)
     check_owner(catalog, graph.project_name, config.project_file)
     store = open_store(config, pickles=pickles, makes=makes, loaded=loaded)
     doors = open_doors(config)
@@ -229,7 +231,7 @@ def assemble(config: Config, loaded: Loaded, *, pickles: bool = True, makes: boo
             random_bits=rng.getrandbits, handlers=handlers(doors), list_source=doors.listed,
             executor=lambda stopping: make_executor(config, loaded, graph, stopping), process_started=machine.started,
             online=lambda: open_online(config["online"], config.state, graph.project_name),
-            warehouse=lambda query: ask(catalog, store, query), expect=expecting(config),
+            warehouse=lambda query: ask(catalog, store, query), expect=expecting(config), tell=Telling(config, catalog, clock).run,
         )
     )  # fmt: skip
 

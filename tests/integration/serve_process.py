@@ -9,7 +9,7 @@ from pathlib import Path
 
 from serve_site import Place
 
-from bedplate.interfaces.http import Ready, serve
+from bedplate.interfaces.http.server import Ready, serve
 from bedplate.stages.deploy.service import Asked, service
 
 

@@ -77,6 +77,7 @@ FIRST = (("ann", 90.0, 90.0, 1.0), ("ann", 30.0, 29.0, 2.0), ("bob", 20.0, 20.0,
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], Workspace]:
     monkeypatch.setenv("BEDPLATE_COMPUTE", "inline")
+    monkeypatch.setattr(f"{__name__}.NOW", datetime.now(UTC))  # not the suite's: it may take longer than a window
     (tmp_path / "shop.py").write_text(PROJECT)
     wrote(tmp_path, *FIRST)
     workspace = bedplate.open(tmp_path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import socket
 import subprocess
@@ -88,7 +89,8 @@ def test_the_page_loads_nothing_from_elsewhere_and_may_not(place: Place) -> None
     policy = answer.headers["content-security-policy"]
     assert policy.startswith("default-src 'none'; script-src 'sha256-")
     assert "unsafe-inline" not in policy
-    assert place.ask("/").status == 307
+    assert (place.ask("/").status, place.ask("/").headers["location"]) == (307, "docs")
+    assert not re.findall(r"""(?:href=|fetch\()"/""", text), "under `up` it lies below /services"
 
 
 def test_health_names_the_versions_that_serve(place: Place) -> None:

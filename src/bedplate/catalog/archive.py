@@ -51,13 +51,18 @@ def read_record(database: Database, lines: Iterable[bytes]) -> int:
 
 
 def refuse_filled(database: Database) -> None:
-    """Raises Refused where there is a record that anything ran in."""
-    if database.schema() and (database.rows("run_ids") or database.rows("artifact_kinds")):
+    """Raises Refused where there is a record that anything ran in, or that a server was started on: it has accounts."""
+    if database.schema() and (database.rows("run_ids") or database.rows("artifact_kinds") or _has_accounts(database)):
         raise Refused(
             f"there is a record at {database.location} already",
             why="a backup is restored onto an empty place, so that nothing is overwritten",
-            next="give another catalog (--target NAME), or move this one away",
+            next="give another catalog (--target NAME, --state URL), or move this one away",
         )
+
+
+def _has_accounts(database: Database) -> bool:
+    """Whether there are any; a record of before there were any has no table of them."""
+    return "accounts" in database.tables() and bool(database.value("accounts_count"))
 
 
 def _fill(database: Database, found: dict[str, tuple[list[str], list[Row]]]) -> int:

@@ -84,7 +84,7 @@ class Artifacts:
         if len(digest) < _SHORTEST:
             raise UserError(f"'{name}@{digest}' is too short", why="at least six digits of a digest are needed")
         rows = self._database.rows("version_by_digest", artifact=name, digest=digest, upto=digest + _LATE)
-        if len(rows) > 1:
+        if len({row[3] for row in rows}) > 1:
             refs = " and ".join(f"{row[0]}@{row[1]}" for row in rows)
             raise UserError(f"'{name}@{digest}' names several versions", why=f"{refs} begin so", next="give more digits")
         return version_of(rows[0]) if rows else None
@@ -97,6 +97,8 @@ class Artifacts:
             near = difflib.get_close_matches(name, names, 3)
             hint = f"did you mean {' or '.join(repr(n) for n in near)}?" if near else "bedplate status lists what there is"
             return NotFound(f"nothing is called '{name}'", why="the record has no such artifact", next=hint)
+        if not at and not self.versions(name, 1):
+            return NotFound(f"'{name}' has no version yet", why="a client registered its name only", next="mlflow.register_model(...)")
         if not at:
             return NotFound(f"'{name}' has no head", why="only side runs (--set, other targets) have made it", next=f"bedplate run {name}")
         newest = ", ".join(version.ref for version in self.versions(name, 3))

@@ -5,14 +5,21 @@ Every process opens its own and is an equal peer. Writes are short transactions;
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
 
 from bedplate.core.clock import Clock
 from bedplate.core.context import Noted
+from bedplate.core.digests import PREFIX
 from bedplate.core.records import Attempt, Event, Step, Version
 
+from .accounts import Accounts, Grants
+from .answers import Answers
 from .artifacts import Artifacts
+from .audit import Audit
 from .commit import Commit, write_commit, write_skip
+from .credentials import Credentials
 from .database import Database, Result
 from .due import Due
 from .events import Events
@@ -24,6 +31,9 @@ from .runs import Runs, write_attempt, write_steps
 from .services import Services
 from .sources import Sources
 from .spending import Spending
+from .tracking.mirror import fill, is_due
+from .tracking.registry import fill_registered
+from .tracking.tracking import Tracking
 
 
 class Catalog:
@@ -40,6 +50,12 @@ class Catalog:
         self.sources = Sources(database)
         self.due = Due(database)
         self.spending = Spending(database)
+        self.accounts = Accounts(database)
+        self.grants = Grants(database)
+        self.credentials = Credentials(database)
+        self.audit = Audit(database)
+        self.answers = Answers(database)
+        self.tracking = Tracking(database)
 
     @classmethod
     def open(cls, database: Database, clock: Clock) -> Catalog:
@@ -50,9 +66,19 @@ class Catalog:
             database.close()
             raise
         catalog = cls(database)
+        if applied or is_due(database):  # killed in the middle of it, it is taken up by the next
+            fill_registered(database)
+            fill(database)
         if applied:
             catalog.events.add(Event(kind="catalog.migrated", subject=f"schema {applied[-1]}", at=clock.now()))
         return catalog
+
+    def kept_files(self, before_ms: int = 0) -> set[str]:
+        """The digests of every file that the record names beside versions: what steps kept, and what clients sent.
+
+        Without those of owners deleted before `before_ms`. `gc` keeps their bytes, backups bring them along, `doctor` reads them.
+        """
+        return self.runs.kept_files() | {PREFIX + digest for digest in self.tracking.files.digests(before_ms)}
 
     def together(self, work: Callable[[], Result]) -> Result:
         """Do what `work` asks of this catalog as one transaction.
@@ -60,6 +86,18 @@ class Catalog:
         It is undone where `work` raises, and may be called again after a conflict.
         """
         return self.database.transact(work)
+
+    def audited(
+        self, actor: str, action: str, resource: str, now: datetime, work: Callable[[], Result], data: Mapping[str, Any] | None = None
+    ) -> Result:
+        """Do `work` and record who did what, as one transaction: an act whose entry cannot be written does not happen."""
+
+        def both() -> Result:
+            result = work()
+            self.audit.add(actor, action, resource, now, data=data)
+            return result
+
+        return self.database.transact(both)
 
     def commit(self, commits: Sequence[Commit]) -> list[tuple[Version, ...]]:
         """Commit finished attempts, all in one transaction; for each, a version per draft, in order.

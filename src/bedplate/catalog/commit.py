@@ -22,6 +22,7 @@ from .models import Models
 from .rows import forecast_values, text, version_of
 from .runs import end_step, write_attempt, write_steps
 from .sources import write_entries
+from .tracking.registry import write_registered
 
 
 class Commit(Record, frozen=True, kw_only=True):
@@ -114,6 +115,8 @@ def _made(database: Database, commit: Commit, draft: Draft) -> Version:
         table_version=draft.table_version, schema=draft.schema, value=draft.value, rows=draft.rows, size_bytes=draft.size_bytes,
         meta=text(draft.meta), created_at=iso(created_at), attempt=commit.attempt.id, moved_head=int(commit.moves_head),
     )  # fmt: skip
+    if draft.kind == "model":
+        write_registered(database, draft.artifact, number, commit.attempt.id, created_at)
     return Version(
         artifact=draft.artifact, kind=draft.kind, digest=draft.digest, uri=draft.uri, table_version=draft.table_version,
         schema=draft.schema, value=draft.value, rows=draft.rows, size_bytes=draft.size_bytes, meta=draft.meta, number=number,

@@ -62,6 +62,13 @@ class Database(Protocol):
         """Run a change once for each mapping."""
         ...
 
+    def composed(self, sql: str, values: Mapping[str, Value]) -> list[Row]:
+        """Every row of a query that is put together for one question; what anybody wrote is among `values`, never in `sql`.
+
+        It is in the words that both engines share: `LIKE` tells cases apart, and is given its ESCAPE.
+        """
+        ...
+
     def transact(self, work: Callable[[], Result]) -> Result:
         """Run `work` as one transaction and return what it returns. Raises BusyError, CatalogError."""
         ...

@@ -56,6 +56,7 @@ TABLES: dict[str, tuple[Column, ...]] = {
     "events": _columns("id:integer kind subject at:time data"),
     "occurrences": _columns("step kind mark due_at:time status reason run tries:integer decided_at:time ended_at:time"),
     "spending": _columns("spender kind hour:time usd:real held_usd:real up_s:real busy_s:real energy_joules:real energy_basis"),
+    "deliveries": _columns("id:integer webhook event status tries:integer next_ms:integer answer"),
 }
 """Table -> its columns in order; the query `export_<table>` gives them in this order."""
 

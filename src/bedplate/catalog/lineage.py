@@ -44,6 +44,16 @@ def lineage_of(database: Database, version: Version) -> Lineage:
     return database.snapshot(lambda: _lineage(database, version))
 
 
+def handed_to(database: Database, attempt: str) -> tuple[str, ...]:
+    """References of the versions that an attempt was handed."""
+    return tuple(f"{artifact}@{number}" for artifact, number in database.rows("inputs_of_attempt", attempt=attempt))
+
+
+def read_by(database: Database, attempt: str) -> tuple[str, ...]:
+    """The names of what an attempt read of its sources."""
+    return tuple(entry.name for _, entries in database.rows("sources_of_attempt", attempt=attempt) for entry in entries_of(entries))
+
+
 def _lineage(database: Database, version: Version) -> Lineage:
     up = _edges(database, "lineage_up", version)
     down = _edges(database, "lineage_down", version)

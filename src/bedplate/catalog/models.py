@@ -35,8 +35,12 @@ class Models:
         return [move for move in moves if not alias or move.alias == alias]
 
     def barred(self, model: str) -> set[int]:
-        """Versions that no verdict may promote: rolled back from, and not promoted by a person since."""
-        return barred_by(self.history(model))
+        """Versions that no verdict may promote: rolled back from, and not promoted by a person since; or deleted."""
+        return barred_by(self.history(model)) | self.deleted(model)
+
+    def deleted(self, model: str) -> set[int]:
+        """Versions that a client made and deleted: their bytes go, their numbers stay."""
+        return {int(row[0]) for row in self._database.rows("registered_deleted", name=model)}
 
     def verdicts(self, model: str, version: int | None = None) -> list[Verdict]:
         """What checks said of a model (or one version), newest first."""
@@ -63,7 +67,8 @@ class Models:
         return self._database.transact(lambda: self._rollback(model, alias, at, reason))
 
     def _promote(self, promotion: Promotion) -> Promotion:
-        if self._database.one("version_by_number", artifact=promotion.model, number=promotion.version) is None:
+        there = self._database.one("version_by_number", artifact=promotion.model, number=promotion.version) is not None
+        if not there or promotion.version in self.deleted(promotion.model):
             raise NotFound(f"there is no '{promotion.model}@{promotion.version}'", next=f"bedplate show {promotion.model}")
         if promotion.by == "verdict" and promotion.version in self.barred(promotion.model):
             raise Refused(
@@ -95,7 +100,7 @@ class Models:
         if not (verdict.passed and verdict.promotes):
             return None
         current = next((move.version for move in reversed(history) if move.alias == verdict.promotes), None)
-        decided = decide_promotion(verdict, current, barred_by(history), history)
+        decided = decide_promotion(verdict, current, barred_by(history) | self.deleted(verdict.model), history)
         return None if decided is None else self._promote(decided)
 
     def _rollback(self, model: str, alias: str, at: datetime, reason: str) -> Promotion:
@@ -103,7 +108,7 @@ class Models:
         current = self.alias(model, alias)
         if current is None:
             raise NotFound(f"nothing is '{model}@{alias}'", why="it was never promoted", next=f"bedplate show {model}")
-        target = rollback_target(alias, history, barred_by(history))
+        target = rollback_target(alias, history, self.barred(model))
         if target is None:
             came = [move.before for move in history if (move.alias, move.version) == (alias, current) and move.by != "rollback"]
             raise Refused(

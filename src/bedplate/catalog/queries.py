@@ -7,6 +7,7 @@ about one. `^` marks one row, `$` one value, `!` a change, `*!` many changes; pa
 
 from __future__ import annotations
 
+import functools
 import re
 from pathlib import Path
 from typing import Literal
@@ -29,8 +30,9 @@ class Query(msgspec.Struct, frozen=True):
     sql: str
 
 
+@functools.cache
 def load_queries(folder: Path = FOLDER) -> dict[str, Query]:
-    """Every query of every `.sql` file in a folder, by name. Raises InternalError where one has no purpose or is there twice."""
+    """Every query of every `.sql` file in a folder, by name; read once. Raises InternalError where one has no purpose or is there twice."""
     found: dict[str, Query] = {}
     for file in sorted(folder.glob("*.sql")):
         pieces = _NAME.split(file.read_text(encoding="utf-8"))[1:]

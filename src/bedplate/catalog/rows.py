@@ -50,7 +50,7 @@ def run_values(run: Run) -> Values:
         "id": run.id, "project": run.project, "target": run.target, "command": run.command, "started_at": iso(run.started_at),
         "ended_at": time_of(run.ended_at), "status": run.status, "settings": text(run.settings), "moves_heads": int(run.moves_heads),
         "git_commit": run.git_commit, "git_dirty": int(run.git_dirty), "host": run.host, "pid": run.pid,
-        "process_started": run.process_started,
+        "process_started": run.process_started, "origin": run.origin,
     }  # fmt: skip
 
 
@@ -59,7 +59,7 @@ def run_of(row: Row) -> Run:
     return Run(
         id=row[0], project=row[1], target=row[2], command=row[3], started_at=parse(row[4]), ended_at=at_of(row[5]), status=row[6],
         settings=msgspec.json.decode(row[7]), moves_heads=bool(row[8]), git_commit=row[9], git_dirty=bool(row[10]), host=row[11],
-        pid=row[12], process_started=row[13],
+        pid=row[12], process_started=row[13], origin=row[14],
     )  # fmt: skip
 
 

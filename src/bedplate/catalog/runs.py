@@ -16,6 +16,7 @@ from bedplate.core.records import Attempt, Forecast, Run, RunStatus, Step, Usage
 
 from . import rows
 from .database import Database
+from .tracking.mirror import mirror_attempts, mirror_end, mirror_noted, mirror_run
 
 KEPT = frozenset({"metric", "param", "tag", "file"})
 """What of a step's sayings is kept; progress is only shown."""
@@ -29,11 +30,21 @@ class Runs:
 
     def begin(self, run: Run) -> None:
         """Record that a run begins."""
-        self._database.run("run_put", **rows.run_values(run))
+
+        def work() -> None:
+            self._database.run("run_put", **rows.run_values(run))
+            mirror_run(self._database, run)
+
+        self._database.transact(work)
 
     def end(self, run: str, status: RunStatus, at: datetime) -> None:
         """Record how it ended."""
-        self._database.run("run_end", id=run, status=status, ended_at=iso(at))
+
+        def work() -> None:
+            self._database.run("run_end", id=run, status=status, ended_at=iso(at))
+            mirror_end(self._database, run, status, at)
+
+        self._database.transact(work)
 
     def get(self, run: str) -> Run:
         """One run. Raises NotFound with near ids."""
@@ -44,11 +55,16 @@ class Runs:
         return rows.run_of(row)
 
     def last(self, limit: int = 10) -> list[Run]:
-        """The newest runs, newest first."""
-        return [rows.run_of(row) for row in self._database.rows("runs_last", limit=limit)]
+        """The newest runs, newest first: at most so many of the project, and as many of trackers' clients that are as new."""
+        found = {run.id: run for query in ("runs_last", "runs_last_of_project") for run in self._of(query, limit)}
+        return sorted(found.values(), key=lambda run: (run.started_at, run.id), reverse=True)
+
+    def last_of_project(self, limit: int = 10) -> list[Run]:
+        """The newest runs of the project itself, newest first."""
+        return self._of("runs_last_of_project", limit)
 
     def running(self) -> list[Run]:
-        """Runs that have not ended, oldest first; the process of one may be dead (`host`, `pid`, `process_started` tell)."""
+        """Runs of the project that have not ended, oldest first; the process of one may be dead (`host`, `pid`, `process_started` tell)."""
         return [rows.run_of(row) for row in self._database.rows("runs_running")]
 
     def put_steps(self, steps: Sequence[Step]) -> None:
@@ -92,7 +108,12 @@ class Runs:
 
     def begin_attempts(self, attempts: Sequence[Attempt]) -> None:
         """Record that attempts begin, in one transaction."""
-        self._database.many("attempt_put", [rows.attempt_values(attempt) for attempt in attempts])
+
+        def work() -> None:
+            self._database.many("attempt_put", [rows.attempt_values(attempt) for attempt in attempts])
+            mirror_attempts(self._database, attempts)
+
+        self._database.transact(work)
 
     def attempt(self, attempt: str) -> Attempt:
         """One attempt. Raises NotFound."""
@@ -102,7 +123,7 @@ class Runs:
         return rows.attempt_of(row)
 
     def open_attempts(self) -> list[Attempt]:
-        """Attempts of any run that have not ended: what recovery looks at."""
+        """Attempts of any run of the project that have not ended: what recovery looks at."""
         return [rows.attempt_of(row) for row in self._database.rows("attempts_open")]
 
     def attempts(self, run: str, step: str | None = None) -> list[Attempt]:
@@ -151,6 +172,9 @@ class Runs:
         """The digests of every file kept beside a step's record: `gc` keeps their bytes."""
         return {msgspec.json.decode(value) for (value,) in self._database.rows("files_kept")}
 
+    def _of(self, query: str, limit: int) -> list[Run]:
+        return [rows.run_of(row) for row in self._database.rows(query, limit=limit)]
+
     def _said(self, attempt: str, what: str) -> dict[str, Any]:
         return {noted.name: noted.value for noted in self.noted(attempt) if noted.what == what}
 
@@ -179,3 +203,5 @@ def write_attempt(database: Database, attempt: Attempt, noted: Sequence[Noted]) 
     kept = [one for one in noted if one.what in KEPT]
     if kept:
         database.many("noted_put", [rows.noted_values(attempt.id, position, one) for position, one in enumerate(kept)])
+    mirror_attempts(database, [attempt])
+    mirror_noted(database, attempt, kept)

@@ -1,4 +1,4 @@
-"""The three Linux calls that Python does not wrap, by ctypes."""
+"""The few Linux and C library calls that Python does not wrap, by ctypes."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Final
 
 _PR_SET_PDEATHSIG: Final = 1
 _PR_SET_CHILD_SUBREAPER: Final = 36
+_M_ARENA_MAX: Final = -8
 _LIBC: Final = ctypes.CDLL(None, use_errno=True)
 
 
@@ -23,3 +24,15 @@ def become_subreaper() -> None:
 def flush_c_streams() -> None:
     """Write out what C code has printed and still buffers."""
     _LIBC.fflush(None)
+
+
+def share_heaps(count: int) -> None:
+    """Have all threads of this process share so many heaps: each one of its own keeps the most that it ever held. Nothing without glibc."""
+    if hasattr(_LIBC, "mallopt"):
+        _LIBC.mallopt(_M_ARENA_MAX, count)
+
+
+def give_memory_back() -> None:
+    """Give the machine back what was freed. Nothing without glibc."""
+    if hasattr(_LIBC, "malloc_trim"):
+        _LIBC.malloc_trim(0)

@@ -20,6 +20,8 @@ from .units import byte_count, dollars_per_hour, seconds
 from .workload import machines
 
 _PREFIX = "BEDPLATE_"
+NONE = "none"
+"""What a setting says that names nothing."""
 
 
 class Setting(msgspec.Struct, frozen=True):
@@ -53,6 +55,21 @@ def online(text: str) -> str:
     """Read where online features are: `embedded`, or the address of a Redis. Raises UserError."""
     if text != "embedded" and not text.startswith(("redis://", "rediss://", "unix://")):
         raise UserError(f"'{text}' is not known", why="known: embedded, redis://HOST:PORT/DB", next="leave it out, or write 'embedded'")
+    return text
+
+
+def issuer(text: str) -> str:
+    """Read the address of a provider of identity: https, or on this machine http. Raises UserError."""
+    place = text.partition("://")[2].partition("/")[0].rpartition(":")[0]
+    if text != NONE and not text.startswith("https://") and not (text.startswith("http://") and place in ("127.0.0.1", "localhost")):
+        raise UserError(f"'{text}' is no provider of identity", why="its keys must come over https", next="write https://id.example.com")
+    return text
+
+
+def joining(text: str) -> str:
+    """Read who may come in by a provider of identity: `known` or `any`. Raises UserError."""
+    if text not in ("known", "any"):
+        raise UserError(f"'{text}' is not known", why="known: known, any", next="leave it out, or write 'any'")
     return text
 
 
@@ -112,7 +129,24 @@ SETTINGS = (
         whole,
     ),
     Setting("allow_networks", "none", "Networks that are not public and that `Http` may fetch from, as `10.0.0.0/8, fd00::/8`."),
+    Setting("oidc_issuer", NONE, "Provider of identity (OpenID Connect) that `bedplate up` takes logins from, as it calls itself.", issuer),
+    Setting("oidc_client", NONE, "What that provider calls this server."),
+    Setting("oidc_secret", NONE, "What this server proves itself to the provider with; best in the environment, as BEDPLATE_OIDC_SECRET."),
+    Setting(
+        "oidc_accounts",
+        "known",
+        "Who may come in by the provider: `known` (an admin linked them), or `any` (the first login makes an account).",
+        joining,
+    ),
+    Setting(
+        "openlineage",
+        "none",
+        "Where runs are told as OpenLineage events: a file beside the project that grows by lines, or `https://HOST`; `none` is nowhere.",
+    ),
+    Setting("otlp", "none", "Where runs are told as OpenTelemetry traces: a file, or the `https://HOST` of a collector; or `none`."),
     Setting("body_limit", "16 MB", "Largest request body that a service reads.", byte_count),
+    Setting("upload_limit", "10 GB", "Largest file that a client of the tracking API may upload.", byte_count),
+    Setting("upload_quota", "0 B", "Bytes that the files of one experiment may take together; 0 B is no end.", byte_count),
 )
 
 

@@ -115,7 +115,7 @@ class Usage(Record, frozen=True, kw_only=True):
 
 
 class Run(Record, frozen=True, kw_only=True):
-    """One `bedplate run`: who, where, from which code, with which settings."""
+    """One `bedplate run`: who, where, from which code, with which settings. One of the origin `client` was logged by a tracker's client."""
 
     id: str
     project: str
@@ -131,6 +131,7 @@ class Run(Record, frozen=True, kw_only=True):
     host: str = ""
     pid: int = 0
     process_started: float = 0.0
+    origin: Literal["project", "client"] = "project"
 
 
 class Step(Record, frozen=True, kw_only=True):

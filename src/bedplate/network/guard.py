@@ -43,6 +43,18 @@ def reachable(address: str, allowed: Sequence[Network]) -> bool:
     return found.is_global and not found.is_multicast and not found.is_reserved
 
 
+def is_address(host: str) -> bool:
+    """Whether a host is an address, in any spelling that a resolver takes for one (`0x7f.1`, `2130706433`), or this machine's own name."""
+    if host.lower().rstrip(".") == "localhost" or host.lower().endswith(".localhost"):
+        return True
+    try:
+        ipaddress.ip_address(host.partition("%")[0])
+    except ValueError:
+        last = host.rstrip(".").rpartition(".")[2].lower()
+        return bool(last) and (last.isdecimal() or (last.startswith("0x") and set(last[2:]) <= set("0123456789abcdef")))
+    return True
+
+
 def carried(address: Address) -> Address:
     """The IPv4 address inside an IPv6 one, where it is only a wrapping; else itself."""
     if isinstance(address, ipaddress.IPv4Address):
@@ -57,7 +69,16 @@ def carried(address: Address) -> Address:
 
 
 def checked(url: str) -> SplitResult:
-    """The parts of an address that may be asked for. Raises Refused for another scheme, a password in it and for none of a host."""
+    """The parts of an address that may be asked for.
+
+    Raises Refused for another scheme, a password in it, none of a host, and letters that are sent in more than one way.
+    """
+    if not (url.isascii() and url.isprintable()) or " " in url:
+        raise Refused(
+            f"{url[:200]!a} is not an address",
+            why="it has spaces, or letters beyond ASCII",
+            next="write a name as xn--..., a path with %XX",
+        )
     try:
         parts = urlsplit(url)
         port = parts.port

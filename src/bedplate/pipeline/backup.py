@@ -41,6 +41,8 @@ from bedplate.storage.logs import FOLDER as LOGS
 from bedplate.storage.store import Store
 from bedplate.storage.tables import FOLDER as TABLES
 
+from .owner import NO_PROJECT
+
 Answer = TypeVar("Answer")
 MANIFEST = "backup.json"
 _LOG = "_delta_log"
@@ -95,17 +97,18 @@ def back_up(catalog: Catalog, store: Store, target: Bucket, project: str, at: da
 
 
 def restore(source: Bucket, open_database: Callable[[], Database], open_objects: Callable[[], Bucket], project: str = "") -> Backup:
-    """Bring a backup onto an empty place. `project` is whose place it is, where that is known.
+    """Bring a backup onto an empty place. `project` is whose place it is, where that is known; what is of no project goes anywhere.
 
     Raises NotFound, CorruptError, and Refused where something is there or the backup is of another project.
     """
     made = _newest(source)
     if made is None:
         raise NotFound(f"there is no backup at {source.url}", why=f"it has no {MANIFEST}", next="bedplate backup DEST makes one")
-    if project and project != made.project:
+    if project and made.project not in (project, NO_PROJECT):
+        here = "there is none here" if project == NO_PROJECT else f"the project here is '{project}', and could not use its record"
         raise Refused(
             f"the backup at {source.url} is of project '{made.project}'",
-            why=f"the project here is '{project}', and could not use its record",
+            why=here,
             next=f"bedplate restore SRC --project FOLDER, with the folder of '{made.project}'",
         )
     database = open_database()
@@ -172,7 +175,7 @@ def _sizes(listed: Path, made: Backup, source: Bucket) -> dict[str, int]:
 def _read(catalog: Catalog, record: Path) -> tuple[int, list[Version], set[str]]:
     with record.open("wb") as file:
         rows = write_record(catalog.database, file)
-    return rows, catalog.artifacts.referenced(), catalog.runs.kept_files()
+    return rows, catalog.artifacts.referenced(), catalog.kept_files()
 
 
 def _copy_logs(source: Bucket, target: Bucket, tables: Iterable[str], there: dict[str, int]) -> int:

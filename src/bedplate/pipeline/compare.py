@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from bedplate.catalog.catalog import Catalog
+from bedplate.catalog.tracking.tracked import RunDetail
 from bedplate.core.digests import short
 from bedplate.core.errors import UserError
 from bedplate.core.records import Record, Step, Version
@@ -53,6 +54,9 @@ def diff(catalog: Catalog, before: str, after: str) -> tuple[Difference, ...]:
     """What differs between two versions of an artifact, or between two runs. Raises NotFound, UserError for unlike things."""
     if before.startswith("r-") and after.startswith("r-"):
         return diff_runs(catalog, before, after)
+    theirs = catalog.tracking.details.of([before, after])
+    if len(theirs) == len({before, after}) == 2:
+        return _diff_theirs(*theirs)
     old, new = catalog.artifacts.get(before), catalog.artifacts.get(after)
     if old.artifact != new.artifact:
         raise UserError(f"{old.ref} and {new.ref} are versions of two artifacts", next=_pair(old))
@@ -77,6 +81,15 @@ def diff_runs(catalog: Catalog, before: str, after: str) -> tuple[Difference, ..
     )
     steps = [{_unit(s): f"{s.status} ({s.result or 'nothing'})" for s in catalog.runs.steps(run)} for run in (before, after)]
     return (*rows, *_pairs(steps[0], steps[1], "step "))
+
+
+def _diff_theirs(old: RunDetail, new: RunDetail) -> tuple[Difference, ...]:
+    """How two runs of clients ended, and what they said."""
+    rows = _pairs({"name": old.run.name, "status": old.run.status}, {"name": new.run.name, "status": new.run.status})
+    for label in ("metrics", "params"):
+        before, after = ({one.key: one.value for one in getattr(run, label)} for run in (old, new))
+        rows += _pairs(before, after, f"{label[:-1]} ")
+    return tuple(rows)
 
 
 def step_of(catalog: Catalog, attempt_id: str) -> Step | None:

@@ -16,8 +16,9 @@ from typing import Literal
 
 from bedplate.compute.accelerators import cuda_of, installed_driver, installed_versions, mismatches
 from bedplate.core.errors import BedplateError
-from bedplate.core.records import Record
+from bedplate.core.records import Record, Version
 from bedplate.core.units import show_bytes
+from bedplate.storage.client_models import ORIGIN
 
 from .due.tasks import tasks
 from .due.work import DueWork
@@ -46,6 +47,7 @@ def examine(workspace: Workspace, *, deep: bool = False) -> tuple[Finding, ...]:
         _runs(workspace),
         _due(workspace),
         _bytes(workspace, deep),
+        _files(workspace) if deep else (),
         _accelerators(),
     )
     return tuple(finding for probe in probes for finding in probe)
@@ -78,7 +80,7 @@ def _database(workspace: Workspace) -> Iterator[Finding]:
 
 def _clock(workspace: Workspace) -> Iterator[Finding]:
     now = workspace.clock.now()
-    ahead = [run.id for run in workspace.catalog.runs.last(5) if run.started_at > now + timedelta(minutes=1)]
+    ahead = [run.id for run in workspace.catalog.runs.last_of_project(5) if run.started_at > now + timedelta(minutes=1)]
     if ahead:
         yield Finding(
             level="wrong", area="clock", what=f"{ahead[0]} started in the future: this machine's clock has gone back", next="set the clock"
@@ -134,17 +136,36 @@ def _bytes(workspace: Workspace, deep: bool) -> Iterator[Finding]:
                 workspace.store.verify(version)
             elif missing := workspace.store.missing(version):
                 wrong += 1
-                yield Finding(
-                    level="wrong", area="bytes", what=f"{version.ref}: {missing[0]} is gone", next=f"bedplate run {version.artifact}"
-                )
+                yield Finding(level="wrong", area="bytes", what=f"{version.ref}: {missing[0]} is gone", next=_made_again(version, "run"))
         except BedplateError as error:
             wrong += 1
-            again = f"run --fresh {version.artifact}" if heads.get(version.artifact) == version else f"rerun {version.ref}"
+            again = "run --fresh" if heads.get(version.artifact) == version else "rerun"
             what = error.what if error.what.startswith(version.ref) else f"{version.ref}: {error.what}"
-            yield Finding(level="wrong", area="bytes", what=what, next=f"bedplate {again}")
+            yield Finding(level="wrong", area="bytes", what=what, next=_made_again(version, again))
     if not wrong:
         read = "read and their digests agree" if deep else "are all there (--deep reads them)"
         yield Finding(level="ok", area="bytes", what=f"{len(versions)} versions {read}")
+
+
+def _made_again(version: Version, verb: str) -> str:
+    """How a version's bytes come back: a step makes them again; what a client sent is in a backup, or nowhere."""
+    if version.meta.get("origin") == ORIGIN:
+        return "restore it from a backup"
+    return f"bedplate {verb} {version.ref if verb == 'rerun' else version.artifact}"
+
+
+def _files(workspace: Workspace) -> Iterator[Finding]:
+    """Every file that the record names beside versions: what steps kept, and what clients sent."""
+    kept = sorted(workspace.catalog.kept_files())
+    wrong = 0
+    for digest in kept:
+        try:
+            workspace.store.check(digest)
+        except BedplateError as error:
+            wrong += 1
+            yield Finding(level="wrong", area="files", what=error.what, next="restore it from a backup")
+    if not wrong:
+        yield Finding(level="ok", area="files", what=f"{len(kept)} files beside versions read and their digests agree")
 
 
 def _accelerators() -> Iterator[Finding]:

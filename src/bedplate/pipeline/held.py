@@ -52,7 +52,9 @@ class Held:
         return self.name if version is None else f"{self.name}@{version}"
 
     def _is_service(self) -> bool:
-        return self._graph.node(self.name).declaration.decorator == "service"
+        nodes = self._graph.nodes
+        node = nodes.get(self.name) or nodes.get(self._graph.makers.get(self.name, ""))
+        return node is not None and node.declaration.decorator == "service"
 
     def _predictions(self) -> Version:
         found = served(self._store, self.name, self._clock.now())

@@ -12,6 +12,7 @@ from bedplate.catalog.catalog import Catalog
 from bedplate.catalog.services import Service
 from bedplate.core.errors import NotFound, UserError
 from bedplate.core.records import Promotion, Record, Run, Version
+from bedplate.storage.client_models import refuse_opaque
 
 from .provenance import who
 from .wiring.graph import Graph
@@ -76,10 +77,11 @@ def aside(catalog: Catalog, head: Version) -> str:
 
 
 def promote(catalog: Catalog, ref: str, alias: str, reason: str, at: datetime) -> Promotion:
-    """Give `late@7` an alias by a person's word. Raises NotFound, and UserError for what is no model or names no version."""
+    """Give `late@7` an alias by a person's word. Raises NotFound, UserError for no model or no version, Refused for an opaque one."""
     version = catalog.artifacts.get(ref)
     if version.kind != "model":
         raise UserError(f"{version.ref} is a {version.kind}, not a model", next="bedplate status")
+    refuse_opaque(version, version.ref)
     if "@" not in ref:
         named = {number: alias for alias, number in catalog.models.aliases(version.artifact).items()}
         known = catalog.artifacts.versions(version.artifact)
@@ -93,13 +95,23 @@ def promote(catalog: Catalog, ref: str, alias: str, reason: str, at: datetime) -
 def rollback(catalog: Catalog, graph: Graph, model: str, alias: str, reason: str, at: datetime) -> Promotion:
     """Take an alias of `late` (or `late@canary`) back. Raises NotFound, and Refused where there is nothing to go back to."""
     name, _, given = model.partition("@")
-    graph.node(name)
+    known(catalog, graph, name)
     return catalog.models.rollback(name, given or alias, at, reason or who())
+
+
+def known(catalog: Catalog, graph: Graph, name: str) -> None:
+    """Raises NotFound for a name that neither the project nor the record has: a client's model is in no project file."""
+    if not _is_on_record(catalog, name):
+        graph.node(name)
+
+
+def _is_on_record(catalog: Catalog, name: str) -> bool:
+    return any(name == one.partition("[")[0] for one in catalog.artifacts.names())
 
 
 def _has_been_made(catalog: Catalog, graph: Graph, name: str) -> None:
     """Raises NotFound for a name that neither the record nor the project knows, and where nothing was made under it yet."""
-    if any(name == known.partition("[")[0] for known in catalog.artifacts.names()):
+    if _is_on_record(catalog, name):
         return
     node = graph.node(name)
     if node.declaration.decorator == "service":

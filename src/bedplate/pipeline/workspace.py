@@ -10,6 +10,8 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import msgspec
+
 from bedplate.catalog.catalog import Catalog
 from bedplate.compute.executor import Executor
 from bedplate.core.clock import Clock
@@ -66,6 +68,8 @@ class Parts(Record, frozen=True, kw_only=True):
     """Opens where a server reads features as of now."""
     expect: Expect | None = None
     """What the planner says of a declared workload; None where the target declares no machines."""
+    tell: Callable[[str], None] = lambda _run: None
+    """Tells other tools of a run that has ended, by its id."""
 
 
 class Why(Record, frozen=True, kw_only=True):
@@ -101,8 +105,8 @@ class Workspace:
         return f"{type(self).__name__}({self.graph.project_name!r}, target={self.config.target!r})"
 
     def __getitem__(self, name: str) -> Held:
-        """What is kept under an artifact's name."""
-        self.graph.node(name)
+        """What is kept under the name of an artifact: of the project, or of a model that a client registered."""
+        standing.known(self.catalog, self.graph, name)
         return Held(name, graph=self.graph, catalog=self.catalog, store=self.store, clock=self.clock)
 
     def run(
@@ -175,11 +179,18 @@ class Workspace:
         return compared(self.catalog, attempt, self.start(request_of(self.catalog, self.graph, attempt), emit))
 
     def gc(self, older: timedelta, *, dry_run: bool = False) -> GcReport:
-        """Collect bytes that nothing refers to and that are older than `older` and than every attempt that may still commit them."""
+        """Collect bytes that nothing refers to and that are older than `older` and than every attempt that may still commit them.
+
+        What clients deleted before that leaves the record and gives its files back; what they brought back since is whole.
+        """
         lease = timedelta(seconds=seconds(self.config["lease"]))
         begun = [attempt.started_at for attempt in self.catalog.runs.open_attempts()]
         older_than = min([self.clock.now() - max(older, 2 * lease), *begun])
-        return self.store.gc(self.catalog.artifacts.referenced(), older_than, dry_run, self.catalog.runs.kept_files())
+        before_ms = int(older_than.timestamp() * 1000)
+        gone = self.catalog.tracking.gone
+        forgotten = gone.counted(before_ms) if dry_run else gone.forget(before_ms)
+        report = self.store.gc(self.catalog.artifacts.referenced(), older_than, dry_run, self.catalog.kept_files(before_ms))
+        return msgspec.structs.replace(report, forgotten=msgspec.structs.asdict(forgotten))
 
     def is_running(self, run: Run) -> bool:
         """Whether the controller of a run of this machine is alive."""
@@ -206,7 +217,9 @@ class Workspace:
             try:
                 with paying(purse, low, runner.stop_once):
                     self._runner = runner
-                    return runner.run(names)
+                    summary = runner.run(names)
+                self.parts.tell(run_id)
+                return summary
             finally:
                 self._runner = None
 

@@ -170,6 +170,16 @@ class Sink:
         return digests.PREFIX + self._state.hexdigest()
 
 
+def copied(path: Path, digest: str, sink: Sink) -> None:
+    """Write the bytes of a blob to a sink. Raises StoreError, and CorruptError where they are others than it is named by."""
+    state = hashlib.sha256()
+    for piece in _pieces(path):
+        state.update(piece)
+        sink.write(piece)
+    if state.hexdigest() != digest.removeprefix(digests.PREFIX):
+        raise corrupt(path, "its bytes do not have the digest that it is named by")
+
+
 def corrupt(path: Path, why: str) -> CorruptError:
     """The error for bytes that are not what they should be."""
     return CorruptError(f"{path} is corrupt", why=why, next="bedplate doctor --deep (it names the step that makes these bytes again)")

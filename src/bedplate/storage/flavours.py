@@ -44,6 +44,7 @@ class Stored(Record, frozen=True, kw_only=True):
     example: list[dict[str, Any]] = msgspec.field(default_factory=list)
     reference: File | None = None
     code: dict[str, str] = msgspec.field(default_factory=dict)
+    listing: dict[str, File] = msgspec.field(default_factory=dict)
 
 
 class Flavour(Protocol):

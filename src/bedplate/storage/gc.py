@@ -30,9 +30,13 @@ class Freed(msgspec.Struct, frozen=True):
 
 
 class GcReport(Record, frozen=True, kw_only=True):
-    """What was collected (or would be, in a dry run), by place: blobs, tables, logs, views, features, checkpoints, staged, rejected."""
+    """What was collected (or would be, in a dry run), by place: blobs, tables, logs, views, features, checkpoints, staged, rejected.
+
+    `forgotten` is what went out of the record before: runs, logged models and experiments that clients had deleted.
+    """
 
     freed: dict[str, Freed]
+    forgotten: dict[str, int] = msgspec.field(default_factory=dict)
     dry_run: bool
 
     @property

@@ -17,7 +17,7 @@ from __future__ import annotations
 import copy
 import importlib
 import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +29,7 @@ from bedplate.core.kinds import View
 from bedplate.core.model import Model, Predictor
 from bedplate.core.records import Draft, Version
 
-from . import disk, flavours, signatures
+from . import client_models, disk, flavours, signatures
 from .blobs import FOLDER, Blobs
 from .flavours import File, Files, Flavour, Stored
 from .shelf import Save
@@ -80,6 +80,7 @@ class ModelShelf:
     def load(self, version: Draft, view: View, spec: dict[str, Any] | None) -> Model:
         """A Model that predicts. Raises UserError where its library is not installed, StoreError or CorruptError for its bytes."""
         stored = stored_of(version)
+        client_models.refuse_opaque(version, version.ref if isinstance(version, Version) else version.artifact)
         for file in stored.files.values():
             self._blobs.check(file.digest)
         predictor = flavours.find(stored.flavour).load(self._files(stored), stored)
@@ -123,20 +124,32 @@ class ModelShelf:
         """Which blobs are gone or of another size; imports nothing."""
         stored = stored_of(version)
         gone = [self._blobs.relative(file.digest) for file in _blobs_of(stored) if not self._blobs.has(file.digest, file.size)]
-        return gone if (self.root / version.uri).exists() else [version.uri, *gone]
+        return gone if version.uri in gone or (self.root / version.uri).exists() else [version.uri, *gone]
 
     def verify(self, version: Draft) -> None:
         """Read every blob, and compute the model's digest again. Raises StoreError or CorruptError."""
         stored = stored_of(version)
-        for digest in (digests.of_bytes(version.schema.encode()), *(file.digest for file in _blobs_of(stored))):
+        sent = stored.listing or stored.flavour == client_models.OPAQUE
+        described = () if sent else (digests.of_bytes(version.schema.encode()),)
+        for digest in (*described, *(file.digest for file in _blobs_of(stored))):
             self._blobs.check(digest)
-        found = _digest(flavours.find(stored.flavour), stored, self._files(stored))
+        found = client_models.digest_of(stored.listing) if sent else _digest(flavours.find(stored.flavour), stored, self._files(stored))
         if found != version.digest:
             raise CorruptError(f"{version.artifact}: its files are not the model that was stored", why=f"{found} is not {version.digest}")
 
+    def adopt(self, model: str, listing: Mapping[str, File], meta: Mapping[str, Any]) -> Draft:
+        """A version of files that are in the store already, as a client sent them; nothing is written. Raises StoreError, CorruptError."""
+        about = listing.get(client_models.FILE)
+        readable = about is not None and about.size <= client_models.MOST_BYTES
+        found = client_models.described(self._blobs.get(about.digest) if about is not None and readable else None, frozenset(listing))
+        place = about if about is not None else next(iter(listing.values()), None)
+        uri = self._blobs.relative(place.digest) if place is not None else ""
+        return client_models.draft(model, client_models.stored(found, listing), found, uri, meta)
+
     def keeps(self, version: Draft) -> Iterable[str]:
         """The description, every file and the reference."""
-        return [version.uri, *(self._blobs.relative(file.digest) for file in _blobs_of(stored_of(version)))]
+        files = dict.fromkeys(self._blobs.relative(file.digest) for file in _blobs_of(stored_of(version)))
+        return [*([version.uri] if version.uri and version.uri not in files else []), *files]
 
     def _keep(self, path: Path) -> File:
         digest, size = self._blobs.put_file(path)
@@ -173,7 +186,7 @@ def _functions(flavour: Flavour, model: Model) -> tuple[Callable[..., Any], ...]
 
 
 def _blobs_of(stored: Stored) -> list[File]:
-    return [*stored.files.values(), *([stored.reference] if stored.reference else [])]
+    return [*stored.files.values(), *stored.listing.values(), *([stored.reference] if stored.reference else [])]
 
 
 def stored_of(version: Draft) -> Stored:

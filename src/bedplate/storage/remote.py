@@ -14,7 +14,7 @@ Limit: rejected rows and view folders stay on the machine that made them.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from pathlib import Path
@@ -26,10 +26,11 @@ from bedplate.core.errors import CorruptError, StoreError
 from bedplate.core.kinds import Kind, View
 from bedplate.core.records import Draft, Outcome, Version
 
-from . import blobs, disk, gc, remote_gc, staging, tables
+from . import blobs, client_models, disk, gc, remote_gc, staging, tables
 from .blobs import Blobs
 from .bucket import Bucket
 from .cache import Cache, trim
+from .flavours import File
 from .logs import FOLDER as LOGS
 from .logs import Log
 from .manifests import FilesShelf
@@ -152,6 +153,31 @@ class RemoteStore(Store):
         digest = super().keep(path)
         self._send([Blobs.relative(digest)])
         return digest
+
+    @contextlib.contextmanager
+    def receive(self) -> Iterator[blobs.Sink]:
+        with super().receive() as sink:
+            yield sink
+        self._send([Blobs.relative(sink.digest)])
+
+    def blob(self, digest: str) -> Path:
+        key = Blobs.relative(digest)
+        if not (self.root / key).is_file():
+            self._bucket.fetch(key, self.root / key)
+            if self.cache is not None:
+                trim([self.root / place for place in TRAVELS], self.cache.most_bytes, {self.root / key})
+        return super().blob(digest)
+
+    def check(self, digest: str) -> None:
+        (self.root / Blobs.relative(digest)).unlink(missing_ok=True)
+        self.blob(digest)
+        super().check(digest)
+
+    def adopt(self, model: str, listing: Mapping[str, File], meta: Mapping[str, Any]) -> Draft:
+        about = listing.get(client_models.FILE)
+        if about is not None and about.size <= client_models.MOST_BYTES:
+            self.blob(about.digest)
+        return super().adopt(model, listing, meta)
 
     def checkpoints(self, key: str, count: int) -> BucketCheckpoints:
         return BucketCheckpoints(self.root, key, count, self._bucket)

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -29,10 +29,11 @@ from bedplate.core.records import Draft, Outcome, Version
 
 from . import gc, staging
 from .blobs import FOLDER as BLOBS
-from .blobs import Blobs
+from .blobs import Blobs, Sink, copied, gone
 from .bucket import Bucket
 from .cache import CACHED, Cache
 from .checkpoints import FolderCheckpoints
+from .flavours import File
 from .folder_bucket import FolderBucket
 from .logs import FOLDER as LOGS
 from .logs import Log
@@ -180,6 +181,37 @@ class Store:
     def keep(self, path: Path) -> str:
         """Keep a file beside a step's record (a plot, a note): its digest. Raises StoreError."""
         return Blobs(self.root).put_file(path)[0]
+
+    @contextlib.contextmanager
+    def receive(self) -> Iterator[Sink]:
+        """A sink for bytes that come from outside; when the block ends they are kept under `sink.digest`. Raises StoreError."""
+        with Blobs(self.root).writer() as sink:
+            yield sink
+
+    def join(self, parts: Iterable[str]) -> tuple[str, int]:
+        """Blobs one after the other as one: its digest and size in bytes. Raises StoreError, CorruptError."""
+        with self.receive() as sink:
+            for digest in parts:
+                copied(self.blob(digest), digest, sink)
+        return sink.digest, sink.size
+
+    def blob(self, digest: str) -> Path:
+        """A file with a blob's bytes, which are not looked at. Raises StoreError where they are gone."""
+        path = Blobs(self.root).path(digest)
+        if not path.is_file():
+            raise gone(path)
+        return path
+
+    def check(self, digest: str) -> None:
+        """Read a blob and compute its digest again. Raises CorruptError, or StoreError where it is gone."""
+        Blobs(self.root).check(digest)
+
+    def adopt(self, model: str, listing: Mapping[str, File], meta: Mapping[str, Any]) -> Draft:
+        """A model version of files that are in the store already (`receive`), as a client sent them; the catalog makes it visible."""
+        shelf = self._shelf("model")
+        if not isinstance(shelf, ModelShelf):
+            raise InternalError("this store has no shelf of models")
+        return shelf.adopt(model, listing, meta)
 
     def checkpoints(self, key: str, count: int) -> FolderCheckpoints:
         """The checkpoints of a step's cache key, of which the newest `count` are kept."""

@@ -28,12 +28,13 @@ from bedplate.core.errors import BusyError, NotFound, Refused, UserError
 from bedplate.core.records import Event, Forecast, Lease, Promotion, Usage
 from bedplate.core.sources import Entry
 
+from .accounts_contract import AccountsContract
 from .clock import ManualClock
 from .due_contract import DueContract
 from .records import History, draft
 
 
-class CatalogContract(DueContract, ABC):
+class CatalogContract(AccountsContract, DueContract, ABC):
     """Tests of one engine; each gets a fresh record."""
 
     @abstractmethod

@@ -69,6 +69,12 @@ ASKED = {
     "doctor": ([], 0, "versions are all there"),
     "backup": (["kept"], 0, "of them new"),
     "restore": (["nothing"], 2, "there is no backup at"),
+    "account": (["list"], 2, "there are no accounts here"),
+    "token": (["list"], 2, "there are no accounts here"),
+    "audit": (["verify"], 2, "there are no accounts here"),
+    "login": (["http://127.0.0.1:1", "--show"], 2, "no token of http://127.0.0.1:1 is kept here"),
+    "sign": (["line@1", "--key", "nothing.pem"], 2, "File 'nothing.pem' does not exist"),
+    "verify": (["line@1", "--key", "nothing.pem"], 2, "File 'nothing.pem' does not exist"),
     "target": (["test"], 0, "target local: all well"),
 }
 Types = Callable[..., tuple[int, str, str]]
@@ -116,7 +122,7 @@ def ran(types: Types, tmp_path: Path, first: Path) -> Types:
 
 def test_every_verb_is_asked_here() -> None:
     """A new verb is shown below, or is one that makes a folder or never ends."""
-    assert {verb.name for verb in VERBS if not verb.hidden} - set(ASKED) == {"new", "serve"}
+    assert {verb.name for verb in VERBS if not verb.hidden} - set(ASKED) == {"new", "serve", "up"}
 
 
 @pytest.mark.parametrize("verb", ASKED)
@@ -335,3 +341,10 @@ def test_a_project_is_named_before_or_behind(ran: Types, tmp_path: Path) -> None
     asked = (("line", "small.py"), ("small.py", "line"), ("line", "--project", str(tmp_path)))
     answers = {(code, re.sub(r"\d+ s ago", "N s ago", out), err) for code, out, err in (ran("why", *words) for words in asked)}
     assert [code for code, _, _ in answers] == [0]  # one answer for all three
+
+
+def test_no_verb_at_all_gets_the_help_and_no_error(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main([])
+    assert ended.value.code == 2
+    assert capsys.readouterr().err.startswith("Usage: bedplate")

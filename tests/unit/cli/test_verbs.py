@@ -31,6 +31,17 @@ NAMES = {
 """What a verb has to be told."""
 BARE = {"new", "size"}
 """Verbs that are about no project."""
+ANYWHERE = {"up", "account", "token", "audit", "restore"}
+"""Verbs about a state, which a folder has without a project too."""
+KEYS = {"login", "sign", "verify"}
+"""Verbs that need a file or an address before anything else."""
+HOWS = {"word": ["nowhere.py"], "option": ["--project", "nowhere.py"], "none": []}
+WITHOUT = [
+    pytest.param(verb, words, id=f"{how}-{verb.name}")
+    for how, words in HOWS.items()
+    for verb in SHOWN
+    if verb.name not in BARE | KEYS and not (how == "none" and verb.name in ANYWHERE)
+]
 
 
 def ends(*words: str) -> int:
@@ -66,8 +77,7 @@ def test_a_verb_takes_json_and_a_project(verb: Verb) -> None:
         assert any(isinstance(param, click.Argument) and param.nargs == -1 for param in command.params)
 
 
-@pytest.mark.parametrize("verb", [verb for verb in SHOWN if verb.name not in BARE], ids=lambda verb: verb.name)
-@pytest.mark.parametrize("how", [["nowhere.py"], ["--project", "nowhere.py"], []], ids=["word", "option", "none"])
+@pytest.mark.parametrize(("verb", "how"), WITHOUT)
 def test_without_such_a_project_a_verb_says_so(verb: Verb, how: list[str], elsewhere: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Exit code 2, what is not there and what to type; no traceback, and nothing is made."""
     assert ends(verb.name, *NAMES.get(verb.name, []), *how) == 2
@@ -86,7 +96,7 @@ def test_a_verb_that_must_be_told_something_says_what(verb: Verb, elsewhere: Pat
     if verb.name == "labels":
         assert said == "error: Missing argument 'FILE'\n  next: bedplate labels --help\n"
     elif verb.name == "import":
-        assert said.startswith("error: Missing argument '{model}'")
+        assert said.startswith("error: Missing argument '{model|mlflow}'")
     else:
         assert said.startswith(f"error: bedplate {verb.name}: what about?\n  why:  it needs ")
         assert f"  next: bedplate {verb.name} " in said

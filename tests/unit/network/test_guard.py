@@ -50,6 +50,15 @@ def test_other_schemes_passwords_and_addresses_without_a_host_are_refused(url: s
         checked(url)
 
 
+@pytest.mark.parametrize(
+    "url", ["http://\u24db\u24de\u24d2alhost/", "http://127.0.0.1\u3002/", "http://h/\u00fc", "http://h/a b", "http://h/\r\nX: y"]
+)
+def test_what_readers_read_in_more_ways_than_one_is_no_address(url: str) -> None:
+    """Letters that a resolver folds to others, spaces, line ends: nothing is asked there, and nothing else goes wrong."""
+    with pytest.raises(Refused, match="is not an address"):
+        checked(url)
+
+
 def test_a_redirect_never_leaves_https_nor_the_web() -> None:
     assert redirected("https://a.org/x", "/y") == "https://a.org/y"
     for to in ("http://a.org/y", "file:///etc/passwd"):

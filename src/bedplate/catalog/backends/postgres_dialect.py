@@ -9,6 +9,9 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Mapping
+
+from bedplate.catalog.database import Value
 
 _VALUE = re.compile(r"(?<![:\w]):([a-z_][a-z0-9_]*)")
 _COMMENT = re.compile(r"--[^\n]*")
@@ -18,6 +21,7 @@ _WORDS = {
     "REAL": "DOUBLE PRECISION",
     "TEXT": 'TEXT COLLATE "C"',
     ") STRICT;": ");",
+    ") STRICT, WITHOUT ROWID;": ");",
 }
 _WORD = re.compile("|".join(rf"\b{word}\b" if word[0].isalpha() else re.escape(word) for word in _WORDS))
 OWN_TABLES = """
@@ -37,6 +41,11 @@ WHERE n.nspname = %s AND c.relkind = 'r' AND c.relname NOT IN ('migrations', 'se
 def query(sql: str) -> str:
     """A named query with psycopg's marks: `:name` -> `%(name)s`."""
     return _VALUE.sub(r"%(\1)s", sql.replace("%", "%%"))
+
+
+def kept(values: Mapping[str, Value]) -> dict[str, Value]:
+    """What is bound, as this engine can keep it: without NUL."""
+    return {name: value.replace("\0", "\ufffd") if isinstance(value, str) else value for name, value in values.items()}
 
 
 def script(sql: str) -> str:

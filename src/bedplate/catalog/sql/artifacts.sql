@@ -26,8 +26,8 @@ WHERE v.artifact = :artifact AND v.number = :number;
 SELECT v.artifact, v.number, v.kind, v.digest, v.uri, v.table_version, v.schema, v.value, v.rows, v.size_bytes, v.meta,
        v.created_at, v.attempt, v.moved_head
 FROM promotions AS p JOIN versions AS v ON v.artifact = p.model AND v.number = p.version
-WHERE p.model = :artifact AND p.alias = :alias
-ORDER BY p.id DESC LIMIT 1;
+WHERE p.id = (SELECT max(l.id) FROM promotions AS l WHERE l.model = :artifact AND l.alias = :alias)
+  AND NOT EXISTS (SELECT 1 FROM withdrawn AS w WHERE w.promotion = p.id);
 
 -- name: version_by_digest
 -- Versions whose digest begins so (two are enough to know that it is ambiguous). `upto` is the prefix and a late character.
@@ -38,11 +38,11 @@ WHERE v.artifact = :artifact AND v.digest >= :digest AND v.digest < :upto
 ORDER BY v.number DESC LIMIT 2;
 
 -- name: version_equal^
--- The version with just this content, if there is one (invariant 1: an equal digest makes no new version).
+-- The version with just this content, if there is one (invariant 1: an equal digest makes no new version; what clients register does).
 SELECT v.artifact, v.number, v.kind, v.digest, v.uri, v.table_version, v.schema, v.value, v.rows, v.size_bytes, v.meta,
        v.created_at, v.attempt, v.moved_head
 FROM versions AS v
-WHERE v.artifact = :artifact AND v.digest = :digest AND v.kind = :kind;
+WHERE v.artifact = :artifact AND v.digest = :digest AND v.kind = :kind ORDER BY v.number LIMIT 1;
 
 -- name: versions_newest
 -- The newest versions of an artifact.
@@ -61,16 +61,17 @@ WHERE o.attempt = :attempt
 ORDER BY o.position;
 
 -- name: versions_referenced
--- Every version that a head, alias move, verdict, input or output names; services are added by the caller.
+-- Every version that a head, alias move, verdict, input or output names, unless somebody deleted it; services are added by the caller.
 SELECT v.artifact, v.number, v.kind, v.digest, v.uri, v.table_version, v.schema, v.value, v.rows, v.size_bytes, v.meta,
        v.created_at, v.attempt, v.moved_head
 FROM versions AS v
-WHERE EXISTS (SELECT 1 FROM outputs AS o WHERE o.artifact = v.artifact AND o.number = v.number)
+WHERE NOT EXISTS (SELECT 1 FROM registered_versions AS r WHERE r.name = v.artifact AND r.number = v.number AND r.stage = 'deleted')
+  AND (EXISTS (SELECT 1 FROM outputs AS o WHERE o.artifact = v.artifact AND o.number = v.number)
    OR EXISTS (SELECT 1 FROM inputs AS i WHERE i.artifact = v.artifact AND i.number = v.number)
    OR EXISTS (SELECT 1 FROM artifacts AS a WHERE a.name = v.artifact AND a.head = v.number)
    OR EXISTS (SELECT 1 FROM promotions AS p WHERE p.model = v.artifact AND (p.version = v.number OR p.before = v.number))
    OR EXISTS (SELECT 1 FROM verdicts AS d WHERE (d.model = v.artifact AND d.model_version = v.number)
-                                            OR (d.check_name = v.artifact AND d.check_version = v.number))
+                                            OR (d.check_name = v.artifact AND d.check_version = v.number)))
 ORDER BY v.artifact, v.number;
 
 -- name: artifact_kinds

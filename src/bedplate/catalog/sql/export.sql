@@ -25,19 +25,31 @@ SELECT run, name, part, stage, status, why, cache_key, result, started_at, ended
 SELECT id, run, step, part, number, started_at, ended_at, status, cause, message, log FROM attempts ORDER BY started_at, id;
 
 -- name: export_metrics
--- Every metric, with every point of its curve.
+-- Every metric: of a step with every point of its curve, of a client's run the newest.
 SELECT a.run, a.step, a.part, n.attempt, n.name, n.at_step, n.number
-FROM noted AS n JOIN attempts AS a ON a.id = n.attempt WHERE n.what = 'metric' ORDER BY n.attempt, n.position;
+FROM noted AS n JOIN attempts AS a ON a.id = n.attempt WHERE n.what = 'metric'
+UNION ALL
+SELECT a.run, a.step, a.part, a.id, c.name, c.at_step, c.number
+FROM curves AS c JOIN tracked AS t ON t.id = c.run JOIN attempts AS a ON a.id = c.run WHERE t.origin = 'client'
+ORDER BY 4, 5, 6;
 
 -- name: export_params
--- Every param (JSON text).
+-- Every param: of a step as JSON text, of a client's run as it was sent.
 SELECT a.run, a.step, a.part, n.attempt, n.name, n.value
-FROM noted AS n JOIN attempts AS a ON a.id = n.attempt WHERE n.what = 'param' ORDER BY n.attempt, n.position;
+FROM noted AS n JOIN attempts AS a ON a.id = n.attempt WHERE n.what = 'param'
+UNION ALL
+SELECT a.run, a.step, a.part, a.id, c.name, c.value
+FROM run_params AS c JOIN tracked AS t ON t.id = c.run JOIN attempts AS a ON a.id = c.run WHERE t.origin = 'client'
+ORDER BY 4, 5;
 
 -- name: export_tags
--- Every tag (JSON text).
+-- Every tag: of a step as JSON text, of a client's run as it was sent.
 SELECT a.run, a.step, a.part, n.attempt, n.name, n.value
-FROM noted AS n JOIN attempts AS a ON a.id = n.attempt WHERE n.what = 'tag' ORDER BY n.attempt, n.position;
+FROM noted AS n JOIN attempts AS a ON a.id = n.attempt WHERE n.what = 'tag'
+UNION ALL
+SELECT a.run, a.step, a.part, a.id, c.name, c.value
+FROM run_tags AS c JOIN tracked AS t ON t.id = c.run JOIN attempts AS a ON a.id = c.run WHERE t.origin = 'client'
+ORDER BY 4, 5;
 
 -- name: export_inputs
 -- What every attempt was handed.
@@ -85,3 +97,8 @@ SELECT step, kind, mark, due_at, status, reason, run, tries, decided_at, ended_a
 -- name: export_spending
 -- What runs are spending now, and services spend, hour by hour.
 SELECT spender, kind, hour, usd, held_usd, up_s, busy_s, energy_joules, energy_basis FROM spending ORDER BY hour, spender;
+
+-- name: export_deliveries
+-- What webhooks were told, and how it went; an answer is what they said of it.
+SELECT d.id, w.name, d.event, d.status, d.tries, d.next_ms, d.answer
+FROM deliveries AS d LEFT JOIN webhooks AS w ON w.id = d.webhook ORDER BY d.id;

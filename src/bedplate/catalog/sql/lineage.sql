@@ -37,3 +37,11 @@ ORDER BY i.artifact, i.number, o.artifact, o.number, i.parameter;
 SELECT o.artifact, o.number, e.parameter, e.entries
 FROM outputs AS o JOIN source_entries AS e ON e.attempt = o.attempt
 WHERE o.artifact = :artifact AND o.number = :number ORDER BY e.attempt, e.parameter;
+
+-- name: inputs_of_attempt
+-- The versions that an attempt was handed.
+SELECT DISTINCT artifact, number FROM inputs WHERE attempt = :attempt AND number IS NOT NULL ORDER BY artifact, number;
+
+-- name: sources_of_attempt
+-- What an attempt read of its sources.
+SELECT parameter, entries FROM source_entries WHERE attempt = :attempt ORDER BY parameter;

@@ -4,11 +4,14 @@
 -- Today's aliases of a model.
 SELECT p.alias, p.version FROM promotions AS p
 JOIN (SELECT max(id) AS id FROM promotions WHERE model = :model GROUP BY alias) AS l ON l.id = p.id
+WHERE NOT EXISTS (SELECT 1 FROM withdrawn AS w WHERE w.promotion = p.id)
 ORDER BY p.alias;
 
 -- name: promotion_alias$
--- The version that an alias names today.
-SELECT version FROM promotions WHERE model = :model AND alias = :alias ORDER BY id DESC LIMIT 1;
+-- The version that an alias names today; none where it was taken away.
+SELECT p.version FROM promotions AS p
+WHERE p.id = (SELECT max(l.id) FROM promotions AS l WHERE l.model = :model AND l.alias = :alias)
+  AND NOT EXISTS (SELECT 1 FROM withdrawn AS w WHERE w.promotion = p.id);
 
 -- name: promotions_of_model
 -- Every move of every alias of a model, oldest first.

@@ -2,8 +2,8 @@
 
 -- name: run_put!
 -- Begin a run.
-INSERT INTO runs (id, project, target, command, started_at, ended_at, status, settings, moves_heads, git_commit, git_dirty, host, pid, process_started)
-VALUES (:id, :project, :target, :command, :started_at, :ended_at, :status, :settings, :moves_heads, :git_commit, :git_dirty, :host, :pid, :process_started);
+INSERT INTO runs (id, project, target, command, started_at, ended_at, status, settings, moves_heads, git_commit, git_dirty, host, pid, process_started, origin)
+VALUES (:id, :project, :target, :command, :started_at, :ended_at, :status, :settings, :moves_heads, :git_commit, :git_dirty, :host, :pid, :process_started, :origin);
 
 -- name: run_end!
 -- End a run.
@@ -11,18 +11,23 @@ UPDATE runs SET status = :status, ended_at = :ended_at WHERE id = :id;
 
 -- name: run_get^
 -- One run.
-SELECT id, project, target, command, started_at, ended_at, status, settings, moves_heads, git_commit, git_dirty, host, pid, process_started
+SELECT id, project, target, command, started_at, ended_at, status, settings, moves_heads, git_commit, git_dirty, host, pid, process_started, origin
 FROM runs WHERE id = :id;
 
 -- name: runs_last
--- The newest runs, newest first.
-SELECT id, project, target, command, started_at, ended_at, status, settings, moves_heads, git_commit, git_dirty, host, pid, process_started
+-- The newest runs, of clients too, newest first.
+SELECT id, project, target, command, started_at, ended_at, status, settings, moves_heads, git_commit, git_dirty, host, pid, process_started, origin
 FROM runs ORDER BY started_at DESC, id DESC LIMIT :limit;
 
+-- name: runs_last_of_project
+-- The newest runs of the project, newest first.
+SELECT id, project, target, command, started_at, ended_at, status, settings, moves_heads, git_commit, git_dirty, host, pid, process_started, origin
+FROM runs WHERE origin = 'project' ORDER BY started_at DESC, id DESC LIMIT :limit;
+
 -- name: runs_running
--- Runs that have not ended (or whose process died).
-SELECT id, project, target, command, started_at, ended_at, status, settings, moves_heads, git_commit, git_dirty, host, pid, process_started
-FROM runs WHERE status = 'running' ORDER BY started_at, id;
+-- Runs of the project that have not ended (or whose process died).
+SELECT id, project, target, command, started_at, ended_at, status, settings, moves_heads, git_commit, git_dirty, host, pid, process_started, origin
+FROM runs WHERE status = 'running' AND origin = 'project' ORDER BY started_at, id;
 
 -- name: run_ids
 -- Ids, to name near ones when one is not found.
@@ -80,7 +85,7 @@ ORDER BY s.id;
 -- The names whose last run, of the newest, failed them (or a part of them).
 SELECT DISTINCT s.name FROM (
     SELECT name, max(id) AS id FROM steps
-    WHERE run IN (SELECT id FROM runs ORDER BY started_at DESC LIMIT 50) AND status IN ('done', 'skipped', 'failed') GROUP BY name
+    WHERE run IN (SELECT id FROM runs WHERE origin = 'project' ORDER BY started_at DESC LIMIT 50) AND status IN ('done', 'skipped', 'failed') GROUP BY name
 ) AS l JOIN steps AS last ON last.id = l.id JOIN steps AS s ON s.run = last.run AND s.name = last.name
 WHERE s.status = 'failed';
 
@@ -106,10 +111,10 @@ SELECT id, run, step, part, number, fence, started_at, ended_at, status, cause, 
 FROM attempts WHERE id = :id;
 
 -- name: attempts_open
--- Attempts that have not ended, of any run: what recovery looks at.
-SELECT id, run, step, part, number, fence, started_at, ended_at, status, cause, message, log,
-       wall_s, cpu_s, peak_bytes, energy_joules, energy_basis, cost_usd
-FROM attempts WHERE status = 'running' ORDER BY started_at, id;
+-- Attempts that have not ended, of any run of the project: what recovery looks at.
+SELECT a.id, a.run, a.step, a.part, a.number, a.fence, a.started_at, a.ended_at, a.status, a.cause, a.message, a.log,
+       a.wall_s, a.cpu_s, a.peak_bytes, a.energy_joules, a.energy_basis, a.cost_usd
+FROM attempts AS a JOIN runs AS r ON r.id = a.run WHERE a.status = 'running' AND r.origin = 'project' ORDER BY a.started_at, a.id;
 
 -- name: attempts_of_run
 -- The attempts of a run, or of one of its steps.

@@ -86,6 +86,9 @@ def main(arguments: list[str] | None = None) -> None:
     except Unread:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else Python's own last flush fails too
         sys.exit(141)
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.ctx.get_help(), err=True)
+        sys.exit(UserError.exit_code)
     except click.UsageError as error:
         verb = error.ctx.command_path if error.ctx is not None else "bedplate"
         _end(UserError(error.format_message().rstrip("."), next=f"{verb} --help"), arguments)

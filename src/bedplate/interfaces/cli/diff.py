@@ -7,14 +7,16 @@ from rich.markup import escape
 from bedplate.pipeline.compare import diff
 
 from .common import console, put_json, table
+from .platform import at_a_state, record
 from .verb import Asked, verb
 
 
 @verb("A B", least=2, most=2)
-def command(asked: Asked) -> int:
-    """Compare A with B: versions (late@1 late@2) or runs (r-... r-...)."""
+@at_a_state
+def command(asked: Asked, state: str, store: str) -> int:
+    """Compare A with B: versions (late@1 late@2) or runs (r-... r-..., or two of clients)."""
     names = asked.names
-    rows = diff(asked.record().catalog, *names)
+    rows = diff(record(asked, state, store).catalog, *names)
     if asked.as_json:
         put_json(rows)
         return 0

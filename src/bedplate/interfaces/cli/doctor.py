@@ -12,6 +12,7 @@ from bedplate.pipeline.doctor import Finding, examine, worst
 
 from .common import console, put_json, table
 from .paths import near
+from .platform import at_a_state, workspace
 from .verb import Asked, verb
 
 _MARKS = {"ok": "[green]ok[/green]", "warning": "[yellow]! warning[/yellow]", "wrong": "[bold red]x wrong[/bold red]"}
@@ -19,10 +20,11 @@ _PORT = 8000
 
 
 @verb()
+@at_a_state
 @click.option("--deep", is_flag=True, help="Read every byte that the record names and check its digest.")
-def command(asked: Asked, deep: bool) -> int:
+def command(asked: Asked, state: str, store: str, deep: bool) -> int:
     """Look at state, versions, disk, clock, ports, SQLite and accelerators. Exit code 4 where something is wrong."""
-    findings = (*examine(asked.open(), deep=deep), _port())
+    findings = (*examine(workspace(asked, state, store), deep=deep), _port())
     if asked.as_json:
         put_json(findings)
     else:

@@ -7,24 +7,30 @@ from rich.markup import escape
 from rich.tree import Tree
 
 from bedplate.catalog.lineage import Lineage
+from bedplate.catalog.tracking.tracked import RunDetail
 from bedplate.core.sources import Entry
 from bedplate.core.units import show_bytes
 
+from .client_run import datasets, in_a_line, said
 from .common import console, put_json, told
+from .platform import at_a_state, record
 from .verb import Asked, verb
 
 _FILES = 8
 
 
 @verb("ARTIFACT[@VERSION]", least=1, most=1)
-def command(asked: Asked) -> int:
+@at_a_state
+def command(asked: Asked, state: str, store: str) -> int:
     """Show the lineage of ARTIFACT or ARTIFACT@VERSION."""
-    lineage = asked.record().catalog.lineage(asked.names[0])
+    catalog = record(asked, state, store).catalog
+    lineage = catalog.lineage(asked.names[0])
+    client = said(catalog, lineage.version.attempt) if lineage.version.meta.get("origin") == "client" else None
     if asked.as_json:
-        put_json({**msgspec.to_builtins(lineage), "version": told(lineage.version)})
+        put_json({**msgspec.to_builtins(lineage), "version": told(lineage.version), "client_run": client})
         return 0
     out = console()
-    out.print(_above(lineage, lineage.version.ref))
+    out.print(_of_client(lineage.version.ref, client) if client else _above(lineage, lineage.version.ref))
     if lineage.downstream:
         out.print(_below(lineage, lineage.version.ref))
     return 0
@@ -34,6 +40,15 @@ def _above(lineage: Lineage, ref: str) -> Tree:
     """What a version was made from, and so on down to files."""
     tree = Tree(f"[bold]{escape(ref)}[/bold] was made from")
     _branch(tree, lineage, ref, {ref}, [])
+    return tree
+
+
+def _of_client(ref: str, client: RunDetail) -> Tree:
+    """The run that a client says made a version, and the data that it says it used."""
+    tree = Tree(f"[bold]{escape(ref)}[/bold] was made from")
+    run = tree.add(escape(in_a_line(client)))
+    for dataset in datasets(client):
+        run.add(escape(dataset))
     return tree
 
 

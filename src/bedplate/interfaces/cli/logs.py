@@ -41,7 +41,7 @@ def command(asked: Asked, run_id: str) -> int:
 
 def _last(catalog: Catalog, step: str, part: str, run_id: str) -> Attempt | None:
     """The last attempt at a step (or at one part of it), in this run or any of late."""
-    runs = [run_id] if run_id else [run.id for run in catalog.runs.last(_RUNS)]
+    runs = [run_id] if run_id else [run.id for run in catalog.runs.last_of_project(_RUNS)]
     return next((a for run in runs for a in reversed(catalog.runs.attempts(run, step)) if not part or a.part == part), None)
 
 
@@ -51,6 +51,6 @@ def _of_artifact(workspace: Workspace, name: str, part: str, run_id: str) -> Att
     attempt = _last(catalog, node.name, part, run_id)
     if attempt is not None:
         return attempt
-    runs = [run_id] if run_id else [run.id for run in catalog.runs.last(_RUNS)]
+    runs = [run_id] if run_id else [run.id for run in catalog.runs.last_of_project(_RUNS)]
     why = next((s.why for run in runs for s in catalog.runs.steps(run) if s.name == node.name and s.status == "failed"), "")
     raise NotFound(f"{node.name} has not run", why=why, next="bedplate run")

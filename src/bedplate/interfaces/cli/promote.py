@@ -7,24 +7,27 @@ import click
 from bedplate.core.records import Promotion
 
 from .common import console, put_json
+from .platform import at_a_state, workspace
 from .verb import Asked, verb
 
 
 @verb("MODEL@VERSION", least=1, most=1)
+@at_a_state
 @click.option("--alias", default="production", show_default=True, help="The alias to give.")
 @click.option("--reason", default="", help="Why, for the record.")
-def command(asked: Asked, alias: str, reason: str) -> int:
+def command(asked: Asked, state: str, store: str, alias: str, reason: str) -> int:
     """Give MODEL@VERSION an alias, whatever its checks said; it frees a version that was rolled back from."""
-    moved = asked.open().promote(asked.names[0], alias, reason)
+    moved = workspace(asked, state, store).promote(asked.names[0], alias, reason)
     return _said(moved, asked.as_json)
 
 
 @verb("MODEL[@ALIAS]", least=1, most=1)
+@at_a_state
 @click.option("--alias", default="production", show_default=True, help="The alias to move.")
 @click.option("--reason", default="", help="Why, for the record.")
-def rollback(asked: Asked, alias: str, reason: str) -> int:
+def rollback(asked: Asked, state: str, store: str, alias: str, reason: str) -> int:
     """Take MODEL's alias back to the version before, and bar the one left from promotion by a check."""
-    moved = asked.open().rollback(asked.names[0], alias, reason)
+    moved = workspace(asked, state, store).rollback(asked.names[0], alias, reason)
     return _said(moved, asked.as_json)
 
 

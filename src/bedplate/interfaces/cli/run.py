@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,6 +11,7 @@ from types import FrameType
 
 import click
 
+from bedplate.compute.system import die_with_parent
 from bedplate.core.errors import UserError
 from bedplate.pipeline.account import Summary
 from bedplate.pipeline.commit import check_of
@@ -34,12 +36,22 @@ INTERRUPTED = 130
 @click.option("--fresh", is_flag=True, help="Run what is named (or everything) even where nothing changed.")
 @click.option("--due", "is_due", is_flag=True, help="Do what is due now: for cron, or a person who wonders.")
 @click.option("--loop", "loops", is_flag=True, help="With --due: go on looking until a signal.")
+@click.option("--child-of", type=int, hidden=True, help="Stop as on SIGTERM when that process, the parent, ends (`bedplate up`).")
 @click.option("--since", default="", metavar="KEY", help="Back-fill the parts of calendars from this day or hour on: 2026-01-31.")
 @click.option("--until", default="", metavar="KEY", help="Back-fill the parts of calendars before this day or hour, exclusive.")
 @click.option("--over", default="", metavar="TABLE", help="Call the service NAME for each row of a table: SERVICE_over_TABLE.")
 @click.option("--shard-rows", default=100_000, show_default=True, help="With --over: how many rows are scored at a time, and kept.")
 def command(
-    asked: Asked, sets: tuple[str, ...], fresh: bool, is_due: bool, loops: bool, since: str, until: str, over: str, shard_rows: int
+    asked: Asked,
+    sets: tuple[str, ...],
+    fresh: bool,
+    is_due: bool,
+    loops: bool,
+    child_of: int | None,
+    since: str,
+    until: str,
+    over: str,
+    shard_rows: int,
 ) -> int:
     """Make what is out of date: everything, or the artifacts NAMED and what they need.
 
@@ -49,6 +61,10 @@ def command(
 
     Exit code 1 where a step failed, 5 where the budget refused or stopped it, 6 where a check did not pass, 130 where it was stopped.
     """
+    if child_of is not None:
+        die_with_parent(signal.SIGTERM)
+        if os.getppid() != child_of:
+            return INTERRUPTED
     if is_due or loops:
         _alone(asked, sets, fresh or since or until, loops=loops, is_due=is_due)
         return due.loop(asked) if loops else due.once(asked)

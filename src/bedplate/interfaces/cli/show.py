@@ -15,8 +15,11 @@ from bedplate.pipeline.commit import check_of
 from bedplate.pipeline.standing import Shown
 from bedplate.pipeline.workspace import Workspace
 
+from .client_run import is_client_run, show_client_run
 from .common import ago, as_of, console, put_json, table, told, unit
 from .paths import near
+from .platform import at_a_state, record
+from .platform import workspace as opened
 from .verb import Asked, verb
 
 _ROWS = 8
@@ -27,14 +30,17 @@ _LONG = 2000
 
 
 @verb("ARTIFACT[@VERSION]|RUN|ATTEMPT", least=1, most=1)
-def command(asked: Asked) -> int:
-    """Show ARTIFACT, ARTIFACT@VERSION, a run (r-...) or an attempt (a-...)."""
+@at_a_state
+def command(asked: Asked, state: str, store: str) -> int:
+    """Show ARTIFACT, ARTIFACT@VERSION, a run (r-..., or the 32 digits of a client's) or an attempt (a-...)."""
     name, as_json = asked.names[0], asked.as_json
     if name.startswith("r-"):
-        return _run(asked.record().catalog, name, as_json)
+        return _run(record(asked, state, store).catalog, name, as_json)
     if name.startswith("a-"):
-        return _attempt(asked.record().catalog, name, as_json)
-    workspace = asked.look()
+        return _attempt(record(asked, state, store).catalog, name, as_json)
+    if is_client_run(name):
+        return show_client_run(record(asked, state, store).catalog, name, as_json)
+    workspace = opened(asked, state, store, makes=False)
     found = workspace.show(name)
     if as_json:
         versions = [told(one) for one in found.versions]

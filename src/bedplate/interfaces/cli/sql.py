@@ -9,14 +9,16 @@ import click
 from rich.markup import escape
 
 from .common import console, put_json, table
+from .platform import at_a_state, record
 from .verb import Asked, verb
 
 
 @verb("[QUERY]...")
+@at_a_state
 @click.option("--limit", default=50, show_default=True, help="Rows to print (0: all).")
-def command(asked: Asked, limit: int) -> int:
+def command(asked: Asked, state: str, store: str, limit: int) -> int:
     """Answer a QUERY; without one, list the tables that can be asked."""
-    frame = asked.record().sql(" ".join(asked.names))
+    frame = record(asked, state, store).sql(" ".join(asked.names))
     if asked.as_json:
         put_json(frame.to_dicts())
         return 0

@@ -11,15 +11,20 @@ from bedplate.pipeline.workspace import Workspace
 
 from .common import ago, console, put_json, table, told
 from .paths import near
+from .platform import at_a_state
+from .platform import workspace as opened
 from .verb import Asked, tried, verb
 
 _COMMAND = 80
+_UP = "up"
+"""What `bedplate up` calls itself among the services."""
 
 
 @verb()
-def command(asked: Asked) -> int:
-    """Show the project's artifacts, models, runs and services."""
-    workspace = asked.look()
+@at_a_state
+def command(asked: Asked, state: str, store: str) -> int:
+    """Show the project's artifacts, models, runs and services; without a project, what clients logged."""
+    workspace = opened(asked, state, store, makes=False)
     if asked.as_json:
         found = workspace.status()
         heads = {name: told(head) for name, head in found.artifacts.items()}
@@ -29,7 +34,10 @@ def command(asked: Asked) -> int:
     out.print(
         f"[bold]{workspace.graph.project_name}[/bold] on target {workspace.config.target}, state in {near(str(workspace.config.state))}\n"
     )
-    _artifacts(out, workspace, asked.target)
+    if workspace.graph.nodes:
+        _artifacts(out, workspace, asked.target)
+    else:
+        _kept(out, workspace)
     _models(out, workspace)
     _runs(out, workspace)
     _services(out, workspace, asked.target)
@@ -55,6 +63,19 @@ def _artifacts(out: Console, workspace: Workspace, target: str) -> None:
     out.print(drawn)
 
 
+def _kept(out: Console, workspace: Workspace) -> None:
+    """What the record has of artifacts, where no project says which there should be."""
+    heads = workspace.catalog.artifacts.heads()
+    if not heads:
+        return
+    drawn = table("artifact", "kind", "version", "#rows", "#size", "made")
+    for name, head in sorted(heads.items()):
+        rows = f"{head.rows:,}" if head.rows is not None else ""
+        made = ago(head.created_at, workspace.clock.now())
+        drawn.add_row(escape(name), head.kind, str(head.number), rows, show_bytes(head.size_bytes), made)
+    out.print(drawn)
+
+
 def _models(out: Console, workspace: Workspace) -> None:
     heads = workspace.catalog.artifacts.heads()
     for name, head in ((name, head) for name, head in heads.items() if head.kind == "model"):
@@ -69,12 +90,14 @@ def _models(out: Console, workspace: Workspace) -> None:
 def _runs(out: Console, workspace: Workspace) -> None:
     runs = workspace.catalog.runs.last(5)
     if not runs:
-        out.print("\nnothing has run yet; next: [bold]bedplate run[/bold]")
+        ran = "nothing has run yet; next: [bold]bedplate run[/bold]" if workspace.graph.nodes else "nothing was logged yet"
+        out.print(f"\n{ran}")
         return
     drawn = table("run", "status", "started", "command")
     for run in runs:
-        status = run.status if run.status != "running" or workspace.is_running(run) else "died"
-        drawn.add_row(run.id, status, ago(run.started_at, workspace.clock.now()), escape(_short(run.command)))
+        is_known = run.status != "running" or run.origin == "client" or workspace.is_running(run)
+        command = run.command if run.origin == "project" else f"client: {run.command or run.project}"
+        drawn.add_row(run.id, run.status if is_known else "died", ago(run.started_at, workspace.clock.now()), escape(_short(command)))
     out.print()
     out.print(drawn)
 
@@ -89,7 +112,10 @@ def _services(out: Console, workspace: Workspace, target: str) -> None:
     declared = [node.name for node in workspace.graph.nodes.values() if node.declaration.decorator == "service"]
     out.print()
     for service in served:
+        if service.name == _UP and not service.models:
+            out.print(f"bedplate up at [bold]{service.url}[/bold]: the record, to clients")
+            continue
         models = ", ".join(f"{name}@{number}" for name, number in service.models.items())
         out.print(f"service [bold]{service.name}[/bold] at {service.url} serves {models or 'no model'}")
-    if declared and not served:
+    if declared and not {service.name for service in served} & set(declared):
         out.print(f"services declared: {', '.join(declared)}; next: [bold]{tried('bedplate serve', target)}[/bold]")

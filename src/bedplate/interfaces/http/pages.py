@@ -59,7 +59,7 @@ class Pages:
 
     async def root(self, request: Request) -> Response:
         """To the page for people."""
-        return RedirectResponse("/docs")
+        return RedirectResponse("docs")  # from where one stands: `up` has these pages under /services/
 
     async def docs(self, request: Request) -> Response:
         """The page that shows the services and tries a request; it loads nothing from elsewhere."""

@@ -9,23 +9,16 @@ Limits: one process; no credentials yet, hence no other address than loopback.
 from __future__ import annotations
 
 import contextlib
-import errno
 import gc
-import ipaddress
 import os
 import platform
-import signal
-import socket
-import threading
 from collections.abc import Callable, Iterator
-from typing import Any, Final
 
 import msgspec
-import uvicorn
 
 import bedplate
 from bedplate.catalog.services import Service as Listed
-from bedplate.core.errors import Refused, UserError, WorldError
+from bedplate.core.errors import Refused, UserError
 from bedplate.core.records import Event, Record
 from bedplate.pipeline.heart import Heart
 from bedplate.pipeline.served import LOST, PREDICTIONS
@@ -43,13 +36,10 @@ from .front import Front
 from .inference import Inference
 from .lanes import Pool
 from .ledger import Ledger
+from .listening import Listener, address, bind, config
 from .metrics import Metrics
 from .pages import Pages
-from .protocol import Protocol
-
-PATIENCE_S: Final = 30
-_KEEP_ALIVE_S: Final = 65
-_BACKLOG: Final = 2048
+from .replies import App
 
 
 class Ready(Record, frozen=True, kw_only=True):
@@ -107,37 +97,6 @@ class Serving:
         )
 
 
-class Listener(uvicorn.Server):
-    """Uvicorn's server, which says when it listens and ends quietly on a signal."""
-
-    def __init__(self, config: uvicorn.Config, listening: Callable[[], None]) -> None:
-        super().__init__(config)
-        self._listening = listening
-
-    def stop(self) -> None:
-        """Stop as SIGTERM does; from any thread."""
-        self.should_exit = True
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Listen, then say so."""
-        await super().startup(sockets)
-        self._listening()
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Stop on SIGINT, SIGTERM and a closed terminal. They are not raised again afterwards: a stop that was asked for is a success."""
-        if threading.current_thread() is not threading.main_thread():
-            yield
-            return
-        hangup = [] if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN else [signal.SIGHUP]  # nohup
-        before = {number: signal.signal(number, self.handle_exit) for number in (signal.SIGINT, signal.SIGTERM, *hangup)}
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
-
-
 def serve(site: Site, host: str, port: int, announce: Announce) -> int:
     """Serve until told to stop; returns how many predictions could not be logged.
 
@@ -157,7 +116,7 @@ def serve(site: Site, host: str, port: int, announce: Announce) -> int:
             presence.open()
             announce(serving.ready(url), listener.stop)
 
-        listener = Listener(_config(serving.app), begin)
+        listener = Listener(config(serving.app), begin)
         serving.open()
         try:
             with paid(site.billed(url) if site.billed else None, listener.stop):
@@ -166,6 +125,26 @@ def serve(site: Site, host: str, port: int, announce: Announce) -> int:
             lost = serving.close()
             presence.close()
     return lost
+
+
+@contextlib.contextmanager
+def mounted(site: Site, url: str, stop: Callable[[], None]) -> Iterator[App]:
+    """A project's services within another server, which reaches them under `url` and is told to `stop` when the budget is spent.
+
+    Raises UserError for a project with nothing to serve.
+    """
+    if not site.services and not site.models:
+        raise UserError("there is nothing to serve", why="the project has no service and no model", next="bedplate up, without --serve")
+    serving = Serving(site)
+    presence = Presence(site.directory, serving.holder, site.clock, _listed(site, url))
+    serving.open()
+    try:
+        presence.open()
+        with paid(site.billed(url) if site.billed else None, stop):
+            yield serving.app
+    finally:
+        serving.close()
+        presence.close()
 
 
 @contextlib.contextmanager
@@ -189,65 +168,6 @@ def paid(bill: Bill | None, stop: Callable[[], None]) -> Iterator[None]:
         bill.close()
     if whys:
         raise Refused("the server was stopped", why=whys[0], next=NEXT)
-
-
-def bind(host: str, port: int) -> socket.socket:
-    """A socket bound to a loopback address. Raises Refused, UserError, WorldError."""
-    name = "127.0.0.1" if host == "localhost" else host
-    try:
-        place = ipaddress.ip_address(name.strip("[]"))
-    except ValueError:
-        raise UserError(f"'{host}' is not an address", next="bedplate serve --host 127.0.0.1") from None
-    if not place.is_loopback:
-        raise Refused(
-            f"serving on {host} is refused",
-            why="others could reach it, and this version has no credentials to ask them for",
-            next="serve on 127.0.0.1 behind a proxy that asks for credentials",
-        )
-    listening = socket.socket(socket.AF_INET6 if place.version == 6 else socket.AF_INET, socket.SOCK_STREAM)
-    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listening.bind((str(place), port))
-        listening.listen(_BACKLOG)
-    except (OSError, OverflowError) as error:
-        listening.close()
-        raise _no_port(host, port, error) from error
-    return listening
-
-
-def address(listening: socket.socket) -> str:
-    """The URL of a bound socket."""
-    host, port = listening.getsockname()[:2]
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
-
-
-def _no_port(host: str, port: int, error: OSError | OverflowError) -> UserError | WorldError:
-    free = "bedplate serve --port 0 takes any free one"
-    if isinstance(error, OverflowError):
-        return UserError(f"there is no port {port}", why="ports are 0 to 65535", next=free)
-    if error.errno == errno.EADDRINUSE:
-        return WorldError(f"port {port} is in use", why=f"another program listens on {host}:{port}", next=free)
-    if error.errno == errno.EACCES:
-        return WorldError(f"port {port} may not be used", why="ports below 1024 need rights", next="bedplate serve --port 8000")
-    return WorldError(f"{host}:{port} cannot be listened on", why=error.strerror or str(error), next=free)
-
-
-def _config(app: Any) -> uvicorn.Config:
-    return uvicorn.Config(
-        app,
-        loop="uvloop",
-        http=Protocol,
-        ws="none",
-        lifespan="off",
-        interface="asgi3",
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        proxy_headers=False,
-        backlog=_BACKLOG,
-        timeout_keep_alive=_KEEP_ALIVE_S,
-        timeout_graceful_shutdown=PATIENCE_S,
-    )
 
 
 def _listed(site: Site, url: str) -> Listed:

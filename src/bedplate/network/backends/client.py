@@ -48,20 +48,30 @@ class Client:
         self._clock = clock
         self._pool = httpcore.ConnectionPool(network_backend=_Guarded(allowed), max_connections=1)
 
+    def close(self) -> None:
+        """Let go of the connection."""
+        self._pool.close()
+
     @contextmanager
-    def ask(self, method: str, url: str, limits: Limits, token: str = "") -> Iterator[Answer]:
-        """The answer after its redirects. Raises Refused for an address that may not be reached, WorldError for no or a broken answer."""
+    def ask(
+        self, method: str, url: str, limits: Limits, token: str = "", *, body: bytes = b"", headers: Mapping[str, str] | None = None
+    ) -> Iterator[Answer]:
+        """The answer after its redirects; what is sent with a body follows none. `headers` go to the origin alone, as the token does.
+
+        Raises Refused for an address that may not be reached, WorldError for no or a broken answer.
+        """
         end = self._clock.monotonic() + limits.time_s
         home = origin(checked(url))
         for _ in range(MOST_REDIRECTS + 1):
-            sent = [*_SENT, ("Authorization", f"Bearer {token}")] if token and origin(checked(url)) == home else _SENT
+            own = {**({"Authorization": f"Bearer {token}"} if token else {}), **(headers or {})}
+            sent = [*_SENT, *own.items()] if origin(checked(url)) == home else _SENT
             waits = {"timeout": _waits(end - self._clock.monotonic())}
-            with _told(url), self._pool.stream(method, url, headers=sent, extensions=waits) as said:
-                headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in said.headers}
-                if said.status not in _REDIRECTS or "location" not in headers:
-                    yield Answer(said.status, headers, self._limited(url, said, headers, limits, end))
+            with _told(url), self._pool.stream(method, url, headers=sent, content=body or None, extensions=waits) as said:
+                told = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in said.headers}
+                if said.status not in _REDIRECTS or "location" not in told or body:
+                    yield Answer(said.status, told, self._limited(url, said, told, limits, end))
                     return
-            url = redirected(url, headers["location"])
+            url = redirected(url, told["location"])
         raise WorldError(f"{checked(url).hostname} redirects without end", why=f"more than {MOST_REDIRECTS} times")
 
     def head(self, url: str, limits: Limits, token: str = "") -> Answer:
@@ -146,7 +156,7 @@ class _Guarded(httpcore.NetworkBackend):
         raise Refused(
             f"{host} is not fetched from",
             why=f"{', '.join(addresses)} is not an address of the public internet",
-            next="a site that means it sets allow_networks in bedplate.toml",
+            next=f'a site that means it writes into bedplate.toml: allow_networks = "{addresses[0]}"',
         )
 
     def sleep(self, seconds: float) -> None:

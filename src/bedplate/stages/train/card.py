@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from bedplate.catalog.tracking.tracked import CONTEXT, Dataset, DatasetInput
 from bedplate.core.digests import short
 from bedplate.core.model import Field
 from bedplate.core.records import KeyParts, Promotion, Verdict
@@ -19,6 +20,8 @@ from bedplate.core.units import show_bytes, show_joules, show_seconds
 from .facts import Facts
 
 _SHOWN = 8
+_SOURCE = 80
+"""Characters of where a dataset came from."""
 
 
 def card(facts: Facts) -> str:
@@ -35,15 +38,36 @@ def _head(facts: Facts) -> str:
         "Framework": facts.stored.flavour,
         "Class": described.get("class") or described.get("function", ""),
         "Trees": described.get("trees", ""),
-        "Origin": f"imported from {version.meta['file']}" if version.meta.get("origin") == "imported" else "",
+        "Origin": _origin(version.meta),
+        "Served": f"it cannot be served: {version.meta['cannot_serve']}" if version.meta.get("cannot_serve") else "",
+        "Instead": version.meta.get("instead", ""),
         "Digest": version.digest,
         "Size": show_bytes(version.size_bytes),
-        "Made": f"{_day(version.created_at)} by `{facts.attempt.step}`, run {facts.run.id}, attempt {facts.attempt.id}",
+        "Made": f"{_day(version.created_at)}{_by(facts)}",
         "Command": f"`{facts.run.command}`" if facts.run.command else "",
         "Code": git,
     }
     said = f"\n\n{facts.description.strip()}" if facts.description.strip() else ""
-    return f"# {version.ref}\n\nA model of the project {facts.run.project}{where}.{said}\n\n{_pairs(rows)}"
+    made = "that a client registered" if _is_client(facts) else f"of the project {facts.run.project}"
+    return f"# {version.ref}\n\nA model {made}{where}.{said}\n\n{_pairs(rows)}"
+
+
+def _is_client(facts: Facts) -> bool:
+    return facts.run.origin == "client"
+
+
+def _by(facts: Facts) -> str:
+    """What made a version: an attempt at a step, or a client's run, of which it may be silent."""
+    if not _is_client(facts):
+        return f" by `{facts.attempt.step}`, run {facts.run.id}, attempt {facts.attempt.id}"
+    return f" by run {facts.run.id} ({facts.client.run.name}) of the experiment {facts.run.project}" if facts.client else ""
+
+
+def _origin(meta: Mapping[str, Any]) -> str:
+    """Where a version came from that the project did not make."""
+    if meta.get("origin") == "client":
+        return f"registered by a client as {meta.get('source', '')} ({', '.join(meta.get('flavours', [])) or 'no flavour'})"
+    return f"imported from {meta['file']}" if meta.get("origin") == "imported" else ""
 
 
 def _takes(facts: Facts) -> str:
@@ -75,9 +99,32 @@ def _made(facts: Facts) -> str:
         _table(("input", "version"), dict.fromkeys((edge.parameter, edge.upstream) for edge in direct)),
         _table(("source of", "parameter", "files", "size"), _sources(facts)),
         _table(("setting", "value"), ((name, value) for name, value in {**(keys.settings if keys else {}), **facts.params}.items())),
+        _table(("dataset", "digest", "for", "from"), _datasets(facts)),
         _code(keys) if keys else "",
     ]
-    return "## How it was made\n\n" + "\n\n".join(part for part in parts if part)
+    parts = [part for part in parts if part]
+    return "## How it was made\n\n" + "\n\n".join(parts) if parts else ""
+
+
+def _datasets(facts: Facts) -> list[tuple[str, ...]]:
+    """What a client said that its run was trained or tested on."""
+    inputs = facts.client.datasets if facts.client else []
+    return [(one.dataset.name, one.dataset.digest, _used(one), _source(one.dataset)) for one in inputs]
+
+
+def _used(given: DatasetInput) -> str:
+    """What a dataset was used for, as its client said."""
+    return next((tag.value for tag in given.tags if tag.key == CONTEXT), "")
+
+
+def _source(dataset: Dataset) -> str:
+    """Where a dataset came from: its address where it says one, else what kind of place that was."""
+    try:
+        said = json.loads(dataset.source)
+    except ValueError:
+        return dataset.source_type
+    told = said.get("uri") or said.get("url") or said.get("path") if isinstance(said, dict) else None
+    return str(told)[:_SOURCE] if told else dataset.source_type
 
 
 def _code(keys: KeyParts) -> str:
@@ -103,6 +150,9 @@ def _stands(facts: Facts) -> str:
 
 def _took(facts: Facts) -> str:
     usage = facts.attempt.usage
+    if _is_client(facts):
+        took = (facts.run.ended_at - facts.run.started_at).total_seconds() if facts.client and facts.run.ended_at else 0.0
+        return f"## What making it took\n\n{_pairs({'Time': f'{show_seconds(took)}, the whole run'})}" if took else ""
     rows = {
         "Time": show_seconds(usage.wall_s),
         "Processor": show_seconds(usage.cpu_s),
@@ -118,16 +168,20 @@ def _unknown(facts: Facts) -> str:
     checks = [check for check in facts.checks.values() if check.findings]
     sliced = any(finding.slice for check in checks for finding in check.findings)
     basis = facts.attempt.usage.energy_basis
+    silent = "nobody described it" if _is_client(facts) else f"`{facts.attempt.step}` has no docstring"
     gaps = {
-        f"What it is for, and what not: `{facts.attempt.step}` has no docstring.": not facts.description.strip(),
+        f"What it is for, and what not: {silent}.": not facts.description.strip(),
         "Whether it is good enough: no check has judged this version.": not facts.verdicts,
         "How it does on parts of the data: no check compared slices.": bool(facts.verdicts) and not sliced,
         "How well it did in training: no metric was recorded.": not facts.metrics and not facts.version.meta.get("metrics"),
-        "The exact code in version control: it was not in git.": not facts.run.git_commit,
+        f"The exact code in version control: {'its client did not say' if _is_client(facts) else 'it was not in git'}.": not (
+            facts.run.git_commit
+        ),
         "The exact code in version control: there were uncommitted changes (the digests above are of what ran).": facts.run.git_dirty,
         "Its energy: no meter was read.": basis == "unknown",
         "Its energy as measured: the figure is an assumed power times the time.": basis == "assumed",
-        "Where its data came from: no source file is in its lineage.": not (facts.lineage and facts.lineage.sources),
+        "Where its data came from: no source file is in its lineage.": not (facts.lineage and facts.lineage.sources)
+        and not _datasets(facts),
         "Whom the data describes, and whether they agreed: the record does not say.": True,
         "How it does on inputs unlike its training data: see `bedplate watch` for what it has served.": True,
     }

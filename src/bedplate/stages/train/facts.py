@@ -8,6 +8,7 @@ import msgspec
 
 from bedplate.catalog.catalog import Catalog
 from bedplate.catalog.lineage import Lineage
+from bedplate.catalog.tracking.tracked import RunDetail
 from bedplate.core.check import Check
 from bedplate.core.errors import UserError
 from bedplate.core.records import Attempt, Promotion, Record, Run, Step, Verdict, Version
@@ -19,7 +20,8 @@ class Facts(Record, frozen=True, kw_only=True):
     """Everything a model card is written from. `checks` maps `check@version` to what that check found.
 
     `description` is the docstring of the function that made it; `aliases` are those that name this version now; `history` holds every
-    move of the model's aliases, oldest first.
+    move of the model's aliases, oldest first. Of a version that a client registered `client` is the run that it says made it, where there
+    is one: `metrics` and `params` are then that run's, and `description` is what people said of the version, or of the model.
     """
 
     version: Version
@@ -36,6 +38,7 @@ class Facts(Record, frozen=True, kw_only=True):
     checks: dict[str, Check] = msgspec.field(default_factory=dict)
     aliases: tuple[str, ...] = ()
     history: tuple[Promotion, ...] = ()
+    client: RunDetail | None = None
 
 
 def gather(catalog: Catalog, ref: str, description: str = "") -> Facts:
@@ -46,13 +49,26 @@ def gather(catalog: Catalog, ref: str, description: str = "") -> Facts:
     attempt = catalog.runs.attempt(version.attempt)
     verdicts = tuple(catalog.models.verdicts(version.artifact, version.number))
     steps = (step for step in catalog.runs.steps(attempt.run) if (step.name, step.part) == (attempt.step, attempt.part))
-    return Facts(
+    facts = Facts(
         version=version, stored=stored_of(version), run=catalog.runs.get(attempt.run), attempt=attempt, step=next(steps, None),
         description=description, metrics=catalog.runs.metrics(attempt.id), params=catalog.runs.params(attempt.id),
         tags=catalog.runs.tags(attempt.id), lineage=catalog.lineage(version.ref), verdicts=verdicts,
         checks=_checks(catalog, verdicts),
         aliases=tuple(alias for alias, number in catalog.models.aliases(version.artifact).items() if number == version.number),
         history=tuple(catalog.models.history(version.artifact)),
+    )  # fmt: skip
+    return _of_client(catalog, facts) if facts.run.origin == "client" else facts
+
+
+def _of_client(catalog: Catalog, facts: Facts) -> Facts:
+    """With what the client's run said, and what people said of the version."""
+    version, model = facts.version, catalog.tracking.registry.get(facts.version.artifact)
+    said = catalog.tracking.registry.version(version.artifact, version.number).description or model.description
+    run = next(iter(catalog.tracking.details.of([facts.attempt.id])), None)
+    return msgspec.structs.replace(
+        facts, client=run, description=said or facts.description,
+        metrics={one.key: float(one.value) for one in run.metrics} if run else {},
+        params={one.key: one.value for one in run.params} if run else {},
     )  # fmt: skip
 
 

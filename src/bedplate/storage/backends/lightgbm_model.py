@@ -35,6 +35,7 @@ from bedplate.storage.flavours import Files, Stored, not_installed
 from bedplate.storage.foreign import Foreign
 
 from . import columns as cols
+from . import lightgbm_text
 
 FILE = "model.txt"
 _FLOAT64, _ROW_MAJOR, _PREDICT_NORMAL, _ALL_ITERATIONS = 1, 1, 0, -1
@@ -63,12 +64,16 @@ class LightGBM:
         return digests.of_file(files[FILE])
 
     def load(self, files: Files, stored: Stored) -> Predictor:
-        return Trees(files[FILE].read_bytes(), stored.signature)
+        text = files[FILE].read_bytes()
+        if stored.listing:
+            lightgbm_text.check(text)
+        return Trees(text, stored.signature)
 
     def opened(self, asked: Foreign) -> Any:
         """A file of another tool, as LightGBM's own package has it in hand."""
         if not asked.path.read_bytes().startswith(b"tree\n"):
             raise CorruptError(f"{asked.path.name} is not a LightGBM model", why="it does not begin with 'tree'")
+        lightgbm_text.check(asked.path.read_bytes())
         return extras.load("lightgbm", "a LightGBM model", "lightgbm").Booster(model_file=asked.path)
 
     def describe(self, model: Model) -> dict[str, Any]:

@@ -27,6 +27,7 @@ from bedplate.storage.flavours import Files, Stored
 from bedplate.storage.foreign import Foreign
 
 from . import columns as cols
+from . import xgboost_trees
 
 FILE = "model.ubj"
 _TOP_FEATURES = 20
@@ -51,11 +52,16 @@ class XGBoost:
         return digests.of_file(files[FILE])
 
     def load(self, files: Files, stored: Stored) -> Predictor:
-        return Trees(read(files[FILE]), stored.signature)
+        booster = read(files[FILE])
+        if stored.listing:
+            xgboost_trees.check(bytes(booster.save_raw("json")))
+        return Trees(booster, stored.signature)
 
     def opened(self, asked: Foreign) -> Any:
         """A file of another tool."""
-        return read(asked.path)
+        booster = read(asked.path)
+        xgboost_trees.check(bytes(booster.save_raw("json")))
+        return booster
 
     def describe(self, model: Model) -> dict[str, Any]:
         booster = _booster(model.native)

@@ -1,0 +1,1 @@
+"""Accounts over HTTP: MLflow's API for users and permissions, and our own for tokens, grants, second factors and the audit log."""

@@ -1,0 +1,1 @@
+"""`bedplate up`: one process in front of one record."""
