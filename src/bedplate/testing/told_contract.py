@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -26,12 +27,12 @@ from bedplate.core.records import Event
 from .clock import ManualClock
 
 
-class ToldContract:
+class ToldContract(ABC):
     """A backend is done when these pass on it; `make` gives an empty database of a folder's name."""
 
+    @abstractmethod
     def make(self, folder: Path) -> Database:
         """An empty database."""
-        raise NotImplementedError
 
     @pytest.fixture
     def catalog(self, tmp_path: Path) -> Iterator[Catalog]:

@@ -12,7 +12,7 @@ The head of an answer goes out with its body, in one piece: clients send a reque
 from __future__ import annotations
 
 import asyncio
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
@@ -99,10 +99,11 @@ class Protocol(HttpToolsProtocol):
         """Whether the client is still there."""
         return self.parser is not None and not self.transport.is_closing()
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's own
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """A client came."""
-        super().connection_made(transport)
-        self._joined = Joined(transport, self.loop)
+        taken = cast("asyncio.Transport", transport)
+        super().connection_made(taken)
+        self._joined = Joined(taken, self.loop)
         self._since = self.loop.time()
         if len(self.connections) > MOST_CONNECTIONS:
             self._refuse(Problem(503, "too many clients are connected", next="try again in a second", headers=((b"retry-after", b"1"),)))
@@ -151,7 +152,7 @@ class Protocol(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         """A request begins."""
         super().on_message_begin()
-        self.scope["connection"] = self  # type: ignore[typeddict-unknown-key]  # for who must know whether an answer was taken
+        cast("Scope", self.scope)["connection"] = self  # for who must know whether an answer was taken
         self._idle, self._in_head, self._seen, self._taken = False, True, 0, 0
         self._begun += 1
         self._since, self._brought = self.loop.time(), 0
@@ -207,7 +208,7 @@ class Protocol(HttpToolsProtocol):
             raise Ambiguous
         self._in_head = False
         super().on_headers_complete()
-        self.cycle.transport = self._joined  # type: ignore[assignment]  # all of a transport that an answer uses
+        self.cycle.transport = cast("asyncio.Transport", self._joined)  # all of a transport that an answer uses
 
     def on_message_complete(self) -> None:
         """The request is whole."""
