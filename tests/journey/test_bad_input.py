@@ -389,7 +389,7 @@ def test_a_full_disk(person: Callable[..., Any], tmp_path: Path, mounted: Callab
     someone = person("week", tmp_path)
     state = tmp_path / ".bedplate"
     state.mkdir()
-    mounted(state, "-t", "tmpfs", "-o", "size=4M", "tmpfs")
+    mounted(state, "-t", "tmpfs", "-o", "size=6M", "tmpfs")
     someone.types("run", "flown")
     before = numbers(someone)
     fill = state / "filler"
