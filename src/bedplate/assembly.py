@@ -216,12 +216,13 @@ def build(config: Config, *, pickles: bool = True, makes: bool = True) -> OpenPr
 
 def assemble(config: Config, project: Loaded | None, *, pickles: bool = True, makes: bool = True) -> OpenProject:
     """The workspace of a project that is loaded already, or of a state alone. Raises Refused where the state is another project's."""
+    graph = build_graph(project.project) if project is not None else None  # its mistakes are told before a record is made
     database = open_database(config, makes=makes)
     clock = database.clock if config["clock"] == MACHINE else clock_of(config)
     rng = random.SystemRandom()
     catalog = Catalog.open(database, clock)
     loaded = project or without_project(catalog, config.project_file)
-    graph = build_graph(loaded.project)
+    graph = graph or build_graph(loaded.project)
     check_owner(catalog, graph.project_name, config.project_file)
     store = open_store(config, pickles=pickles, makes=makes, loaded=loaded)
     doors = open_doors(config)
