@@ -119,6 +119,9 @@ class PostgresDatabase:
         found = self.rows(query, **values)
         return found[0][0] if found else None
 
+    def moved(self) -> int:
+        return int(self.composed("SELECT pg_snapshot_xmax(pg_current_snapshot())::text", {})[0][0])
+
     def run(self, query: str, **values: Value) -> int:
         return self.transact(lambda: self._ask(lambda connection: connection.execute(self._sql[query], dialect.kept(values)).rowcount))
 

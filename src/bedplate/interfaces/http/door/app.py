@@ -35,6 +35,15 @@ from .writer import RETRY
 
 OpenRoute = Callable[[Scope, Receive], Awaitable[Reply]]
 """Answers a request of nobody in particular."""
+Shows = Callable[[Scope, Fault], Reply | None]
+"""How a fault is told to a person in a browser; None where the protocol's form is what was asked for."""
+
+
+def shows_nothing(_scope: Scope, _fault: Fault) -> Reply | None:
+    """For a server without pages."""
+    return None
+
+
 MOST_IN_FLIGHT: Final = 128 << 20
 """Bytes of bodies that are read and answered at one time."""
 MOST_UPLOAD: Final = 1 << 40
@@ -58,6 +67,7 @@ class Site(NamedTuple):
     limits: Limits = Limits()
     tells: Tells | None = None
     hears: Hears = hears_nothing
+    shows: Shows = shows_nothing
 
 
 class Door:
@@ -93,9 +103,10 @@ class Door:
             return
         try:
             if isinstance(answered, Fault):
-                await send_fault(send, answered)
+                shown = self._site.shows(scope, answered)
+                await (send_fault(send, answered) if shown is None else send_reply(scope, receive, send, shown, self._lanes.made))
             else:
-                await send_reply(scope, send, answered, self._lanes.made)
+                await send_reply(scope, receive, send, answered, self._lanes.made)
         except Exception as error:  # the answer has begun: all that can be done is to cut it off, so that nobody takes it for whole
             if not isinstance(error, TimeoutError):  # a client that takes nothing is no news
                 self._fault(error)

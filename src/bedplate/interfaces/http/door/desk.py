@@ -108,6 +108,11 @@ class AtDesk:
         return self._given.limits
 
     @property
+    def csrf(self) -> str:
+        """The text that what this session changes must carry; empty where there is no session."""
+        return self._given.who.csrf(self.catalog, self._headers, self.now)
+
+    @property
     def base(self) -> str:
         """The URL under which the client reached this server."""
         return f"{self._scheme}://{self._headers.get(b'host', b'').decode('latin-1')}"

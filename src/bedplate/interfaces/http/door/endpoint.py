@@ -23,7 +23,7 @@ that it is still what is asked for. `on` only reads. Otherwise they run on a rea
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from datetime import datetime
 from typing import Any, Final, Literal, Protocol
 
@@ -113,9 +113,12 @@ class Asks(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Reply(Record, frozen=True):
-    """An answer that is not JSON: bytes whole, or in pieces as they are made (the iterator runs in a thread, and is closed at the end)."""
+    """An answer that is not JSON: bytes whole, or in pieces as they are made.
 
-    body: bytes | Iterator[bytes] = b""
+    An iterator runs in a thread and is closed at the end; an asynchronous one runs on the event loop until the client leaves.
+    """
+
+    body: bytes | Iterator[bytes] | AsyncIterator[bytes] = b""
     status: int = 200
     media_type: str = "application/octet-stream"
     headers: tuple[tuple[bytes, bytes], ...] = ()
@@ -192,6 +195,11 @@ class Desk(Protocol):
     @property
     def limits(self) -> Limits:
         """How much may be uploaded."""
+        ...
+
+    @property
+    def csrf(self) -> str:
+        """The text that what this session changes must carry in X-CSRF-Token; empty for who came by a token or a password."""
         ...
 
     @property

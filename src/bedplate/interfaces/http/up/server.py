@@ -28,6 +28,8 @@ from bedplate.core.errors import BedplateError
 from bedplate.core.records import Record
 from bedplate.core.units import byte_count
 from bedplate.interfaces.http.accounts.mine import Mine
+from bedplate.interfaces.http.console.changes import Changes
+from bedplate.interfaces.http.console.frame import shows
 from bedplate.interfaces.http.door.app import MOUNTED, Door, Site
 from bedplate.interfaces.http.door.checking import Checks
 from bedplate.interfaces.http.door.desk import Emitted
@@ -97,14 +99,16 @@ def up(platform: Platform, place: Place, announce: Announce, mount: Mount | None
             store=platform.store, clock=platform.clock, random_bits=platform.random_bits,
             names=Names(place.public, hosts_of(place.host)), who=who, lanes=lanes,
             body_limit=platform.body_limit, counted=outside.counted, told=lambda emitted: _tell(platform, emitted),
-            tells=outside.sender, hears=hear,
+            tells=outside.sender, hears=hear, shows=shows,
             limits=Limits(
                 file_bytes=byte_count(platform.config["upload_limit"]), experiment_bytes=byte_count(platform.config["upload_quota"])
             ),
         )  # fmt: skip
         mine = Mine(platform.keys.server, checks)
         login = _login(platform, place, lanes, checks, who)
-        door = Door(site, Routes([*endpoints(), *mine.endpoints(), counts.endpoint(), *platform.extra]), {**ANSWERED, **login.routes()})
+        changes = Changes(lanes, f"{platform.random_bits(64):016x}", lambda: listener.should_exit)
+        more = (*mine.endpoints(), counts.endpoint(), changes.endpoint(), *platform.extra)
+        door = Door(site, Routes([*endpoints(), *more]), {**ANSWERED, **login.routes()})
         presence, anchor = _Presence(platform, url), Anchor(platform.opens(), platform.keys, platform.clock)
 
         def begin() -> None:

@@ -1,0 +1,206 @@
+// Draws every <figure class="chart"> from the JSON that stands in it (see charts.py): lines, clouds and bars by uPlot, spans and parallel
+// coordinates as SVG. A chart with a source asks for the stretch that is zoomed into; a double click shows all again.
+"use strict";
+(() => {
+  const SVG = "http://www.w3.org/2000/svg";
+  const drawn = new Map();
+
+  const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+  const stroke = (at) => colour(`--s${(at % 8) + 1}`);
+  const DASHES = [[], [6, 3], [2, 2], [8, 3, 2, 3]];
+
+  function told(value) {
+    if (value === null || value === undefined) return "–";
+    const size = Math.abs(value);
+    if (size !== 0 && (size < 1e-3 || size >= 1e7)) return value.toExponential(3);
+    return String(Number(value.toPrecision(6)));
+  }
+
+  function axis(of, extra) {
+    return { label: of.label, labelSize: 20, size: extra, stroke: colour("--soft"), grid: { stroke: colour("--grid"), width: 1 },
+      ticks: { stroke: colour("--line"), width: 1 }, font: "11px system-ui", labelFont: "11px system-ui",
+      ...(of.shape === "time" ? {} : { values: (_u, ticks) => ticks.map((tick) => (tick === null ? "" : told(tick))) }) };
+  }
+
+  function joined(series) {
+    const tables = series.map((one) => [Array.from(one.x), Array.from(one.y)]);
+    return tables.length === 1 ? tables[0] : uPlot.join(tables);
+  }
+
+  function smoothed(ys, weight) {
+    let last = null;
+    return ys.map((y) => {
+      if (y === null || y === undefined) return y;
+      last = last === null ? y : last * weight + y * (1 - weight);
+      return last;
+    });
+  }
+
+  function options(figure, chart, width) {
+    const scatter = chart.draws === "scatter";
+    const bars = chart.draws === "bars";
+    const line = (one, at) => ({
+      label: one.label, stroke: stroke(at), width: 1.6, dash: DASHES[Math.floor(at / 8) % 4], spanGaps: true,
+      value: (_u, value) => told(value),
+      ...(scatter ? { paths: () => null, points: { show: true, size: 7, fill: stroke(at) } } : {}),
+      ...(bars ? { paths: uPlot.paths.bars({ size: [0.8, 60], align: 0 }), fill: stroke(at) + "88", points: { show: false } } : {}),
+      ...(!scatter && !bars && one.x.length > 1 ? { points: { show: one.x.length < 40, size: 5 } } : {}),
+    });
+    return {
+      width, height: Number(figure.dataset.height) || 220,
+      scales: { x: { time: chart.x.shape === "time", distr: chart.x.shape === "log" ? 3 : 1 }, y: { distr: chart.y.shape === "log" ? 3 : 1 } },
+      axes: [axis(chart.x, 40), axis(chart.y, 62)],
+      cursor: { drag: { x: true, y: false, setScale: !chart.source }, sync: figure.dataset.sync ? { key: figure.dataset.sync } : undefined },
+      legend: { show: chart.series.length <= 24 },
+      series: [{ label: chart.x.label, value: (_u, value) => (chart.x.shape === "time" && value ? new Date(value * 1000).toISOString().slice(0, 19) : told(value)) },
+        ...chart.series.map(line)],
+      hooks: { setSelect: [(plot) => zoom(figure, chart, plot)] },
+    };
+  }
+
+  async function zoom(figure, chart, plot) {
+    if (!chart.source || plot.select.width < 4) return;
+    const first = plot.posToVal(plot.select.left, "x");
+    const last = plot.posToVal(plot.select.left + plot.select.width, "x");
+    plot.setSelect({ left: 0, width: 0, top: 0, height: 0 }, false);
+    await ask(figure, `${chart.source}${chart.source.includes("?") ? "&" : "?"}first=${first}&last=${last}`);
+  }
+
+  async function ask(figure, address) {
+    try {
+      const answer = await fetch(address, { headers: { Accept: "application/json" } });
+      if (answer.ok) draw(figure, await answer.json());
+    } catch { /* the line at the top says that the server is away */ }
+  }
+
+  function element(name, attributes, text) {
+    const made = document.createElementNS(SVG, name);
+    for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
+    if (text !== undefined) made.textContent = text;
+    return made;
+  }
+
+  function spans(plot, chart) {
+    const rows = [];
+    for (const one of chart.series) one.x.forEach((x, at) => rows.push({ label: one.words[at] ?? one.label, group: one.label, from: x, to: one.y[at] ?? x }));
+    const groups = [...new Set(rows.map((row) => row.group))];
+    const least = Math.min(...rows.map((row) => row.from));
+    const most = Math.max(...rows.map((row) => row.to), least + 1e-9);
+    const [width, left, height] = [Math.max(plot.clientWidth, 280), Math.min(200, plot.clientWidth / 3), 22];
+    const svg = element("svg", { width, height: rows.length * height + 26, viewBox: `0 0 ${width} ${rows.length * height + 26}` });
+    const at = (value) => left + ((value - least) / (most - least)) * (width - left - 70);
+    rows.forEach((row, index) => {
+      const y = index * height;
+      const label = row.label.length > left / 7 ? row.label.slice(0, left / 7 - 1) + "…" : row.label;
+      svg.append(element("text", { x: 0, y: y + 15, "font-size": 12 }, label));
+      const bar = element("rect", { x: at(row.from), y: y + 4, width: Math.max(at(row.to) - at(row.from), 2), height: height - 8, rx: 3, fill: stroke(groups.indexOf(row.group)) });
+      bar.append(element("title", {}, `${row.group}: ${row.label}, ${told(row.to - row.from)} ${chart.x.label}`));
+      svg.append(bar, element("text", { x: at(row.to) + 5, y: y + 15, "font-size": 11 }, told(row.to - row.from)));
+    });
+    svg.append(element("text", { x: left, y: rows.length * height + 18, "font-size": 11 }, chart.x.label));
+    plot.replaceChildren(svg);
+  }
+
+  function parallel(plot, chart) {
+    // Each series is one line over the axes in `words`; y are its values, null where it has none.
+    const axes = chart.series[0]?.words ?? [];
+    const [width, height, top] = [Math.max(plot.clientWidth, axes.length * 90), 260, 34];
+    const svg = element("svg", { width, height, viewBox: `0 0 ${width} ${height}` });
+    const x = (at) => 40 + (at * (width - 80)) / Math.max(axes.length - 1, 1);
+    const range = axes.map((_name, at) => {
+      const values = chart.series.map((one) => one.y[at]).filter((value) => value !== null);
+      return [Math.min(...values), Math.max(...values)];
+    });
+    const y = (value, at) => height - 24 - ((value - range[at][0]) / (range[at][1] - range[at][0] || 1)) * (height - top - 34);
+    axes.forEach((name, at) => {
+      svg.append(element("line", { x1: x(at), x2: x(at), y1: top, y2: height - 20, stroke: colour("--line") }));
+      svg.append(element("text", { x: x(at), y: 12, "text-anchor": "middle", "font-size": 11 }, name.length > 16 ? name.slice(0, 15) + "…" : name));
+      svg.append(element("text", { x: x(at), y: 27, "text-anchor": "middle", "font-size": 10 }, told(range[at][1])));
+      svg.append(element("text", { x: x(at), y: height - 4, "text-anchor": "middle", "font-size": 10 }, told(range[at][0])));
+    });
+    chart.series.forEach((one, index) => {
+      const points = one.y.map((value, at) => (value === null ? null : `${x(at)},${y(value, at)}`)).filter(Boolean);
+      const path = element("polyline", { points: points.join(" "), fill: "none", stroke: stroke(index), "stroke-width": 1.6, opacity: 0.8 });
+      path.append(element("title", {}, one.label));
+      if (one.href) path.addEventListener("click", () => location.assign(one.href));
+      svg.append(path);
+    });
+    plot.replaceChildren(svg);
+  }
+
+  function draw(figure, chart) {
+    const place = figure.querySelector(".plot");
+    const before = drawn.get(figure);
+    before?.plot?.destroy();
+    place.replaceChildren();
+    figure.chart = chart;
+    if (chart.draws === "spans") { spans(place, chart); drawn.set(figure, {}); return; }
+    if (chart.draws === "parallel") { parallel(place, chart); drawn.set(figure, {}); return; }
+    const weight = Number(figure.dataset.smooth ?? 0);
+    const series = weight ? chart.series.map((one) => ({ ...one, y: smoothed(one.y, weight) })) : chart.series;
+    const plot = new uPlot(options(figure, chart, Math.max(place.clientWidth, 240)), joined(series), place);
+    place.ondblclick = () => { if (chart.source) ask(figure, chart.source); };
+    drawn.set(figure, { plot });
+  }
+
+  function png(figure) {
+    const canvas = figure.querySelector("canvas");
+    const save = (address) => {
+      const link = document.createElement("a");
+      link.href = address;
+      link.download = `${figure.id}.png`;
+      link.click();
+    };
+    if (canvas) {
+      const out = document.createElement("canvas");
+      [out.width, out.height] = [canvas.width, canvas.height];
+      const context = out.getContext("2d");
+      context.fillStyle = colour("--card");
+      context.fillRect(0, 0, out.width, out.height);
+      context.drawImage(canvas, 0, 0);
+      save(out.toDataURL("image/png"));
+      return;
+    }
+    const svg = figure.querySelector("svg");
+    if (!svg) return;
+    const image = new Image();
+    image.onload = () => {
+      const out = document.createElement("canvas");
+      [out.width, out.height] = [image.width * 2, image.height * 2];
+      const context = out.getContext("2d");
+      context.fillStyle = colour("--card");
+      context.fillRect(0, 0, out.width, out.height);
+      context.drawImage(image, 0, 0, out.width, out.height);
+      save(out.toDataURL("image/png"));
+    };
+    const copy = svg.cloneNode(true);
+    copy.setAttribute("xmlns", SVG);
+    copy.querySelectorAll("text").forEach((text) => { text.setAttribute("fill", colour("--soft")); text.setAttribute("font-family", "sans-serif"); });
+    image.src = "data:image/svg+xml," + encodeURIComponent(new XMLSerializer().serializeToString(copy));
+  }
+
+  function all(root) {
+    for (const figure of drawn.keys()) if (!figure.isConnected) { drawn.get(figure).plot?.destroy(); drawn.delete(figure); }
+    for (const figure of root.querySelectorAll("figure.chart")) {
+      const said = figure.querySelector("script[type='application/json']");
+      if (said && !drawn.has(figure)) draw(figure, JSON.parse(said.textContent));
+    }
+  }
+
+  document.addEventListener("click", (event) => {
+    const button = event.target.closest?.("[data-png]");
+    if (button) png(button.closest("figure"));
+  });
+  document.addEventListener("input", (event) => {
+    if (event.target.dataset?.smooths === undefined) return;
+    for (const figure of drawn.keys()) { figure.dataset.smooth = event.target.value; draw(figure, figure.chart); }
+  });
+  document.addEventListener("bedplate:changed", () => {
+    for (const figure of drawn.keys()) if (figure.chart.live && figure.chart.source) ask(figure, figure.chart.source);
+  });
+  document.addEventListener("bedplate:theme", () => { for (const figure of drawn.keys()) draw(figure, figure.chart); });
+  document.addEventListener("htmx:load", (event) => all(event.detail.elt));
+  let resizing;
+  addEventListener("resize", () => { clearTimeout(resizing); resizing = setTimeout(() => { for (const figure of drawn.keys()) draw(figure, figure.chart); }, 150); });
+  all(document);
+})();
