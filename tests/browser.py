@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
-from importlib.resources import files
 from collections.abc import Callable, Iterator
+from importlib.resources import files
 from typing import Any
 
 import pytest

@@ -1,4 +1,4 @@
-"""The frame of the console: every page in a real browser without an error, in light and dark, narrow, by keyboard; and who may not see it."""
+"""The frame of the console in a real browser: no error, in light and dark, narrow, by keyboard; and who may not see it."""
 
 from __future__ import annotations
 
