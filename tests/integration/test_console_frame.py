@@ -36,6 +36,8 @@ def test_what_happens_shows_without_a_reload(site: Up, tab: Tab) -> None:
     page = tab(site.url, site.token)
     page.goto("/runs")
     page.evaluate("() => { window.stays = true; }")
+    page.wait_for_function("() => performance.now() > 1500")
+    assert page.locator("#line").is_hidden(), "the stream is there"
     with site.line() as line:
         line.new_run(run_name="the newest")
     page.get_by_text("the newest").wait_for(timeout=10_000)

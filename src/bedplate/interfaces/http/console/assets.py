@@ -11,7 +11,11 @@ from bedplate.interfaces.http.door.endpoint import Asks, Desk, Endpoint, Reply, 
 
 _TYPES: Final = {".js": "text/javascript; charset=utf-8", ".css": "text/css; charset=utf-8", ".svg": "image/svg+xml"}
 _FOLDER: Final = Path(__file__).with_name("assets")
-_KEPT: Final = ((b"cache-control", b"private, max-age=31536000, immutable"),)
+_HEADERS: Final = (
+    (b"cache-control", b"private, max-age=31536000, immutable"),
+    (b"content-security-policy", b"default-src 'none'; connect-src 'self'; frame-ancestors 'none'"),
+)
+"""A worker lives under the policy that its script came with: the one that hears of changes connects to this server."""
 
 
 class _Asset(Record, frozen=True, kw_only=False):
@@ -49,7 +53,7 @@ def get(_desk: Desk, asked: GetAsset) -> Reply:
     found = _ASSETS.get(asked.name)
     if found is None or found.digest != asked.digest:
         raise missing("there is no such file: load the page again")
-    return Reply(body=found.body, media_type=found.media_type, headers=_KEPT)
+    return Reply(body=found.body, media_type=found.media_type, headers=_HEADERS)
 
 
 ENDPOINTS: Final = (Endpoint("GET", "/assets/{digest}/{name...}", GetAsset, "me.read", on_server, get),)
