@@ -275,6 +275,17 @@ class CatalogContract(AccountsContract, DueContract, ABC):
         assert stamps == sorted(set(stamps))
         assert catalog.stamp() == stamps[-1]
 
+    def test_who_watches_sees_that_another_connection_committed(self, catalog: Catalog, tmp_path: Path, clock: ManualClock) -> None:
+        """The number is another one after a commit, whatever it was; without one it stays, or nobody could wait for it."""
+        watching = self.make(tmp_path)
+        try:
+            before = watching.moved()
+            assert watching.moved() == before
+            catalog.events.add(Event(kind="k", subject="s", at=clock.now()))
+            assert watching.moved() != before
+        finally:
+            watching.close()
+
     # Leases
 
     def test_a_lease_has_one_holder_and_a_fence_that_never_repeats(self, catalog: Catalog, clock: ManualClock) -> None:

@@ -91,9 +91,7 @@ class PostgresDatabase:
     @property
     def engine(self) -> str:
         """The server's version and how it keeps commits safe."""
-        version, fsync = self._read(
-            lambda connection: _row(connection, "SELECT current_setting('server_version'), current_setting('fsync')")
-        )
+        version, fsync = self.composed("SELECT current_setting('server_version'), current_setting('fsync')", {})[0]
         return f"PostgreSQL {version}, write-ahead log" + ("" if fsync == "on" else ", NOT safe: fsync is off")
 
     @property
