@@ -88,7 +88,7 @@ def asked(*more: Callable[[Any], Any], without: tuple[str, ...] = ()) -> Callabl
             given = click.get_current_context().find_root().meta.get(SETTINGS, {})
             options_of = {f.name: RENAMED.get(f.name, f.name) for f in msgspec.structs.fields(Limits)}
             limits = {field: options.pop(name) for field, name in options_of.items() if name not in without}
-            return _answer(function(limits=msgspec.convert(limits, Limits), **options), given, html, report, as_json)
+            return answered(function(limits=msgspec.convert(limits, Limits), **options), given, html, report, as_json)
 
         command: Any = run
         heeded = [option for name, option in LIMITS.items() if name not in without]
@@ -103,7 +103,8 @@ SETTINGS = "bedplate.size"
 RENAMED = {"by_s": "by", "budget_usd": "budget", "max_power_w": "max_power"}
 
 
-def _answer(question: Question, given: dict[str, Any], html: Path | None, report: Path | None, as_json: bool) -> int:
+def answered(question: Question, given: dict[str, Any], html: Path | None, report: Path | None, as_json: bool) -> int:
+    """Answer it, and draw, write or print that; the exit code."""
     found = size(question, given.get("systems"))
     if html is not None:
         write_page(found, html)

@@ -12,10 +12,9 @@ from pathlib import Path
 from bedplate.core.drawing.page import page, section, table, tile, tiles
 from bedplate.core.errors import UserError
 from bedplate.planner.asking.sizing import Assumption, Breakdown, Design, Sizing
-
-from . import size_charts as charts
-from .size_percentiles import percentiles, unplayed
-from .size_words import (
+from bedplate.planner.showing import charts
+from bedplate.planner.showing.percentiles import percentiles, unplayed
+from bedplate.planner.showing.words import (
     OBJECTIVES,
     goals,
     label,

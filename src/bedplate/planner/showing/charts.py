@@ -9,11 +9,11 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from bedplate.core.drawing.svg import circle, decades, drawing, line, rect, scale, text, ticks, told
+from bedplate.core.drawing.svg import circle, decades, drawing, line, linked, rect, scale, text, ticks, told
 from bedplate.planner.asking.drawing import Drawing
 from bedplate.planner.asking.sizing import Breakdown, Design, Milestone, Sensitivity
 
-from .size_words import label, offer, part_label, unit_of, written
+from .words import label, offer, part_label, unit_of, written
 
 WIDE = 440.0
 FILLS = 8
@@ -69,8 +69,11 @@ def plane(designs: Sequence[Design]) -> tuple[str, str, str] | None:
     return differ[0], differ[1], differ[2] if len(differ) > 2 else ""
 
 
-def front(designs: Sequence[Design], best: Design | None, axes: tuple[str, str, str]) -> str:
-    """Designs as numbered dots on two logarithmic axes; the chosen one has a ring and a word."""
+def front(designs: Sequence[Design], best: Design | None, axes: tuple[str, str, str], leads: str = "") -> str:
+    """Designs as numbered dots on two logarithmic axes; the chosen one has a ring and a word.
+
+    `leads` is the address of a design without its number, where a dot is to lead there.
+    """
     left, right, top, bottom = 66.0, WIDE - 16, 14.0, 262.0
     across, up, size = axes
     spans = [[d.quantities[name].value for d in designs] for name in (across, up)]
@@ -88,7 +91,8 @@ def front(designs: Sequence[Design], best: Design | None, axes: tuple[str, str, 
     most = max((d.quantities[size].value for d in designs), default=1.0) if size else 1.0
     for at, design in sorted(enumerate(designs, 1), key=lambda one: -_radius(one[1], size, most)):
         a, b = (math.log(design.quantities[name].value) for name in (across, up))
-        parts.append(_dot(x(a), y(b), _radius(design, size, most), at, design, same(design, best)))
+        dot = _dot(x(a), y(b), _radius(design, size, most), at, design, same(design, best))
+        parts.append(linked(f"{leads}{at}", dot) if leads else dot)
     parts.append(text((left + right) / 2, bottom + 36, f"{label(across)}, logarithmic", "", "middle"))
     parts.append(text(left, top - 4, f"{label(up)}, logarithmic"))
     return drawing(WIDE, bottom + 42, parts, f"{label(up)} against {label(across)} of {len(designs)} designs, listed below")
