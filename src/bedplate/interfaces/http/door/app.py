@@ -18,6 +18,7 @@ from bedplate.core.errors import InternalError
 from bedplate.core.ids import new_id
 from bedplate.interfaces.http.body import Gone, need_json, need_plain, read
 from bedplate.interfaces.http.replies import App, Receive, Scope, Send
+from bedplate.storage.job_logs import JobLogs
 from bedplate.storage.store import Store
 
 from . import memory
@@ -68,6 +69,7 @@ class Site(NamedTuple):
     tells: Tells | None = None
     hears: Hears = hears_nothing
     shows: Shows = shows_nothing
+    logs: JobLogs | None = None
 
 
 class Door:
@@ -82,7 +84,9 @@ class Door:
         self._open = opened
         self._lanes = site.lanes
         self._memory = memory.Memory()
-        self._given = Given(site.store, site.clock, site.random_bits, site.who, site.lanes.write_for, site.limits, site.tells, site.hears)
+        self._given = Given(
+            site.store, site.clock, site.random_bits, site.who, site.lanes.write_for, site.limits, site.tells, site.hears, site.logs
+        )  # fmt: skip
         self._mounted: App | None = None
         self._in_flight = 0
         self._refusals = Refusals()

@@ -14,6 +14,7 @@ from bedplate.core.records import Record
 from bedplate.interfaces.http.replies import Scope
 from bedplate.security.decide import Actor, Grant, decide, resource_name
 from bedplate.security.permissions import PERMISSIONS, RANK
+from bedplate.storage.job_logs import JobLogs
 from bedplate.storage.store import Store
 
 from . import memory
@@ -49,6 +50,7 @@ class Given(NamedTuple):
     limits: Limits = Limits()
     tells: Tells | None = None
     hears: Hears = hears_nothing
+    logs: JobLogs | None = None
 
 
 class AtDesk:
@@ -101,6 +103,13 @@ class AtDesk:
     def store(self) -> Store:
         """Where bytes are kept."""
         return self._given.store
+
+    @property
+    def logs(self) -> JobLogs:
+        """What steps printed. Raises Fault where this server has none."""
+        if self._given.logs is None:
+            raise Fault("NOT_IMPLEMENTED", "this server has no logs of steps")
+        return self._given.logs
 
     @property
     def limits(self) -> Limits:

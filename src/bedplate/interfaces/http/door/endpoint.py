@@ -32,6 +32,7 @@ import msgspec
 from bedplate.catalog.catalog import Catalog
 from bedplate.core.records import Record
 from bedplate.security.decide import Actor
+from bedplate.storage.job_logs import JobLogs
 from bedplate.storage.store import Store
 
 Kind = Literal["experiment", "model", "server"]
@@ -190,6 +191,11 @@ class Desk(Protocol):
     @property
     def store(self) -> Store:
         """Where bytes are kept."""
+        ...
+
+    @property
+    def logs(self) -> JobLogs:
+        """What steps printed. Raises Fault where this server has none."""
         ...
 
     @property

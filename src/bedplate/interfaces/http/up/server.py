@@ -44,6 +44,7 @@ from bedplate.interfaces.http.listening import Listener, address, bind, config
 from bedplate.interfaces.http.replies import App
 from bedplate.interfaces.http.tracking.hooks import hear
 from bedplate.pipeline.heart import Heart
+from bedplate.storage.job_logs import JobLogs
 from bedplate.storage.store import Store
 
 from .anchor import EVERY_S, Anchor
@@ -99,7 +100,7 @@ def up(platform: Platform, place: Place, announce: Announce, mount: Mount | None
             store=platform.store, clock=platform.clock, random_bits=platform.random_bits,
             names=Names(place.public, hosts_of(place.host)), who=who, lanes=lanes,
             body_limit=platform.body_limit, counted=outside.counted, told=lambda emitted: _tell(platform, emitted),
-            tells=outside.sender, hears=hear, shows=shows,
+            tells=outside.sender, hears=hear, shows=shows, logs=JobLogs(platform.config.state / "logs"),
             limits=Limits(
                 file_bytes=byte_count(platform.config["upload_limit"]), experiment_bytes=byte_count(platform.config["upload_quota"])
             ),
