@@ -25,6 +25,7 @@ from .due import Due
 from .events import Events
 from .leases import Leases
 from .lineage import Lineage, lineage_of
+from .listing import Listing
 from .migration import migrate
 from .models import Models
 from .runs import Runs, write_attempt, write_steps
@@ -42,6 +43,7 @@ class Catalog:
     def __init__(self, database: Database) -> None:
         self.database = database
         self.artifacts = Artifacts(database)
+        self.listing = Listing(database)
         self.runs = Runs(database)
         self.models = Models(database)
         self.leases = Leases(database)

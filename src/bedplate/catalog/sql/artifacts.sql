@@ -122,3 +122,30 @@ SELECT value FROM counters WHERE name = 'stamp';
 -- name: stamp_grow!
 -- A head or an alias has moved.
 UPDATE counters SET value = value + 1 WHERE name = 'stamp';
+
+-- name: versions_listed
+-- Versions of an artifact older than a number, newest first, with the run that made each and why its step ran.
+SELECT v.number, v.digest, v.rows, v.size_bytes, v.created_at, v.attempt, t.step, t.run, v.moved_head, coalesce(s.why, '')
+FROM versions AS v JOIN attempts AS t ON t.id = v.attempt
+LEFT JOIN steps AS s ON s.run = t.run AND s.name = t.step AND s.part = t.part
+WHERE v.artifact = :artifact AND v.number < :before
+ORDER BY v.number DESC LIMIT :limit;
+
+-- name: versions_growth
+-- How large the newest versions of an artifact are, newest first.
+SELECT number, created_at, rows, size_bytes FROM versions WHERE artifact = :artifact ORDER BY number DESC LIMIT :limit;
+
+-- name: version_uses
+-- Which attempts were handed versions of an artifact, and the first thing that each made; newest first.
+SELECT i.number, t.step, i.parameter, i.view, t.run, t.started_at, coalesce(o.artifact || '@' || o.number, '')
+FROM inputs AS i JOIN attempts AS t ON t.id = i.attempt
+LEFT JOIN outputs AS o ON o.attempt = i.attempt AND o.position = 0
+WHERE i.artifact = :artifact AND i.number >= :first AND i.number <= :last
+ORDER BY t.started_at DESC, i.attempt LIMIT :limit;
+
+-- name: attempt_made^
+-- Of which run an attempt was, at which step, why that ran, and whose run it is.
+SELECT t.run, t.step, coalesce(s.why, ''), r.origin
+FROM attempts AS t JOIN runs AS r ON r.id = t.run
+LEFT JOIN steps AS s ON s.run = t.run AND s.name = t.step AND s.part = t.part
+WHERE t.id = :attempt;
