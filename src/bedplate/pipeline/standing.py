@@ -88,7 +88,15 @@ def promote(catalog: Catalog, ref: str, alias: str, reason: str, at: datetime) -
         there = ", ".join(f"{one.ref} ({named[one.number]})" if one.number in named else one.ref for one in known)
         raise UserError(f"which version of {version.artifact}?", why=f"there are {there}", next=f"bedplate promote {version.ref}")
     return catalog.models.promote(
-        Promotion(model=version.artifact, alias=alias, version=version.number, by="person", reason=reason or who(), actor=who().removeprefix("by "), at=at)
+        Promotion(
+            model=version.artifact,
+            alias=alias,
+            version=version.number,
+            by="person",
+            reason=reason or who(),
+            actor=who().removeprefix("by "),
+            at=at,
+        )
     )
 
 
