@@ -32,6 +32,7 @@ from .runs import Runs, write_attempt, write_steps
 from .services import Services
 from .sources import Sources
 from .spending import Spending
+from .tallies import Tallies
 from .tracking.mirror import fill, is_due
 from .tracking.registry import fill_registered
 from .tracking.tracking import Tracking
@@ -52,6 +53,7 @@ class Catalog:
         self.sources = Sources(database)
         self.due = Due(database)
         self.spending = Spending(database)
+        self.tallies = Tallies(database)
         self.accounts = Accounts(database)
         self.grants = Grants(database)
         self.credentials = Credentials(database)

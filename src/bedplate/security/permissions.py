@@ -69,6 +69,7 @@ TABLE: Final = (
     Permission("service.read", "server", "viewer", False, "see what is served"),
     Permission("service.call", "server", "contributor", True, "ask a service for a prediction"),
     Permission("service.write", "server", "operator", True, "start and stop services"),
+    Permission("project.run", "server", "operator", True, "run the project's steps here, cancel a run"),
     Permission("due.read", "server", "viewer", False, "see what is due"),
     Permission("due.run", "server", "operator", True, "do due work now"),
     Permission("metrics.read", "server", "viewer", False, "read the server's own metrics"),
