@@ -16,7 +16,7 @@ import msgspec
 
 from bedplate.core.records import Record
 
-Draws = Literal["line", "scatter", "bars", "parallel", "spans"]
+Draws = Literal["line", "scatter", "bars", "parallel", "spans", "grouped", "overlaid"]
 
 
 class Axis(Record, frozen=True, kw_only=False):
@@ -27,17 +27,25 @@ class Axis(Record, frozen=True, kw_only=False):
 
 
 class Series(Record, frozen=True, kw_only=False):
-    """One line, cloud or row of bars: `x` and `y` of equal length. `words` names points or bars, `href` leads to what it is about."""
+    """One line, cloud or row of bars: `x` and `y` of equal length. `words` names points or bars, `href` leads to what it is about.
+
+    `marks` has each value drawn as a mark across its bar, as a bound is.
+    """
 
     label: str
     x: Sequence[float]
     y: Sequence[float | None]
     words: Sequence[str] = ()
     href: str = ""
+    marks: bool = False
 
 
 class Chart(Record, frozen=True):
-    """Series over two axes. `spans` draws bars from x to y, one row for each word."""
+    """Series over two axes. `spans` draws bars from x to y, one row for each word.
+
+    `grouped` draws for each word the bars of all series below each other, `overlaid` two distributions over the same bins, named by words;
+    both are drawn by `assets/bars.js`, which a page loads before `charts.js`.
+    """
 
     name: str
     title: str

@@ -134,6 +134,8 @@
     before?.plot?.destroy();
     place.replaceChildren();
     figure.chart = chart;
+    const drawer = window.bedplateDraws?.[chart.draws];
+    if (drawer) { drawer({ element, stroke, colour, told }, place, chart); drawn.set(figure, {}); return; }
     if (chart.draws === "spans") { spans(place, chart); drawn.set(figure, {}); return; }
     if (chart.draws === "parallel") { parallel(place, chart); drawn.set(figure, {}); return; }
     const weight = Number(figure.dataset.smooth ?? 0);
@@ -175,7 +177,13 @@
     };
     const copy = svg.cloneNode(true);
     copy.setAttribute("xmlns", SVG);
-    copy.querySelectorAll("text").forEach((text) => { text.setAttribute("fill", colour("--soft")); text.setAttribute("font-family", "sans-serif"); });
+    const drawnBy = svg.querySelectorAll("*");
+    copy.querySelectorAll("*").forEach((one, at) => {
+      const style = getComputedStyle(drawnBy[at]);
+      for (const name of ["fill", "stroke", "stroke-width", "stroke-dasharray", "font-size", "font-weight"]) one.setAttribute(name, style.getPropertyValue(name));
+      if (one.tagName === "text") one.setAttribute("font-family", "sans-serif");
+    });
+    if (!copy.getAttribute("width")) { copy.setAttribute("width", svg.clientWidth); copy.setAttribute("height", svg.clientHeight); }
     image.src = "data:image/svg+xml," + encodeURIComponent(new XMLSerializer().serializeToString(copy));
   }
 

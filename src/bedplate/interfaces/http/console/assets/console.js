@@ -166,7 +166,7 @@
     const model = /^#\/models\/([^/]+)(?:\/versions\/(\d+))?/.exec(location.hash);
     const experiment = /^#\/experiments\/(\d+)/.exec(location.hash);
     if (run) location.replace("/runs/" + run[1]);
-    else if (model) location.replace("/models/" + model[1] + (model[2] ? "?version=" + model[2] : ""));
+    else if (model) location.replace("/models/" + model[1] + (model[2] ? "/" + model[2] : ""));
     else if (experiment) location.replace("/runs?experiment=" + experiment[1]);
   }
 
