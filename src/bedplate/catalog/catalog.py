@@ -36,6 +36,7 @@ from .tallies import Tallies
 from .tracking.mirror import fill, is_due
 from .tracking.registry import fill_registered
 from .tracking.tracking import Tracking
+from .views import Views
 
 
 class Catalog:
@@ -60,6 +61,7 @@ class Catalog:
         self.audit = Audit(database)
         self.answers = Answers(database)
         self.tracking = Tracking(database)
+        self.views = Views(database)
 
     @classmethod
     def open(cls, database: Database, clock: Clock) -> Catalog:

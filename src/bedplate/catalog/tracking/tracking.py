@@ -12,9 +12,11 @@ from .experiments import Experiments
 from .files import Files
 from .gone import Gone
 from .logged import LoggedModels
+from .overview import Overview
 from .registry import Registry
 from .registry_search import RegistrySearch
 from .runs import TrackedRuns
+from .samples import Samples
 from .search import Search
 
 
@@ -25,8 +27,10 @@ class Tracking:
         self.experiments = Experiments(database)
         self.runs = TrackedRuns(database)
         self.curves = Curves(database)
+        self.samples = Samples(database)
         self.details = Details(database)
         self.search = Search(database)
+        self.overview = Overview(database)
         self.datasets = Datasets(database)
         self.evaluations = Evaluations(database)
         self.files = Files(database)
