@@ -72,6 +72,7 @@ TABLE: Final = (
     Permission("project.run", "server", "operator", True, "run the project's steps here, cancel a run"),
     Permission("due.read", "server", "viewer", False, "see what is due"),
     Permission("due.run", "server", "operator", True, "do due work now"),
+    Permission("size.ask", "server", "account", False, "ask what a workload takes"),
     Permission("metrics.read", "server", "viewer", False, "read the server's own metrics"),
     Permission("webhook.read", "server", "operator", False, "see who is told of what"),
     Permission("webhook.write", "server", "operator", True, "say who is told of what"),

@@ -1,4 +1,6 @@
-"""`bedplate size`: what a workload takes, before a cent is spent. A group: one command for each question, `ask` for one in JSON; --cases answers a file of them.
+"""`bedplate size`: what a workload takes, before a cent is spent. A group: one command for each question, `ask` for one in JSON.
+
+`--cases` answers a file of cases.
 
 Choices: a question is read in `size_ask.py`, answered by `assembly.size`, and drawn by `size_view.py`, `size_page.py` and
 `size_report.py`; nothing is worked out in this room.

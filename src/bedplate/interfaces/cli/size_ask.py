@@ -41,22 +41,9 @@ class Unit(click.ParamType[Any]):
             self.fail(f"{error.what}: {error.next}", param, ctx)
 
 
-def _dollars(text: str) -> float:
-    """`500000`, `2M`, `2M USD`, `$2M`."""
-    return units.count(text.upper().removesuffix("USD").strip().removeprefix("$"))
-
-
-def _pixels(text: str) -> tuple[int, int]:
-    """`1280x720`: width, height. Raises UserError for another text."""
-    sides = text.lower().split("x")
-    if len(sides) != 2 or not all(side.isdecimal() for side in sides):
-        raise UserError(f"'{text}' is no size of a picture", next="write 1280x720: width, then height")
-    return int(sides[0]), int(sides[1])
-
-
 COUNT, DURATION, POWER = Unit("number", units.count), Unit("duration", units.seconds), Unit("power", units.watts)
-BYTES, PIXELS = Unit("size", units.byte_count), Unit("pixels", _pixels)
-RATE, SHARE, DOLLARS = Unit("rate", units.per_second), Unit("share", units.share), Unit("usd", _dollars)
+BYTES, PIXELS = Unit("size", units.byte_count), Unit("pixels", units.pixels)
+RATE, SHARE, DOLLARS = Unit("rate", units.per_second), Unit("share", units.share), Unit("usd", units.dollars)
 
 LIMITS = {
     "on": click.option("--on", multiple=True, metavar="NAME", help="Accelerator or node, again for more (default: any)."),

@@ -158,7 +158,7 @@ def _machines(found: Sizing) -> str:
 
 
 def _front(found: Sizing) -> str:
-    designs = found.front[: charts.MOST_POINTS]
+    designs = charts.shown_of(found.front, found.best)
     axes = charts.plane(designs)
     if axes is None:
         return _ways(found)

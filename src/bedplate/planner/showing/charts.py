@@ -60,6 +60,16 @@ def columns(breakdown: Breakdown) -> str:
     return drawing(WIDE, bottom + 22, parts, f"{breakdown.name}: {write(breakdown.total)} in {len(breakdown.parts)} parts")
 
 
+def shown_of(designs: Sequence[Design], best: Design | None) -> tuple[Design, ...]:
+    """As many designs of a front as can be told apart: spread over all of it, the ends and the chosen one among them."""
+    last = len(designs) - 1
+    if last < MOST_POINTS:
+        return tuple(designs)
+    chosen = next((at for at, one in enumerate(designs) if same(one, best)), 0)
+    kept = {round(step * last / (MOST_POINTS - 1)) for step in range(MOST_POINTS)} - {chosen - 1, chosen + 1} | {0, chosen, last}
+    return tuple(designs[at] for at in sorted(kept))
+
+
 def plane(designs: Sequence[Design]) -> tuple[str, str, str] | None:
     """The two quantities in which designs differ, and the one that is the dots' size ('' where there is none); None: no two."""
     every = [name for name in AXES if all(d.quantities.get(name) and d.quantities[name].value > 0 for d in designs)]
@@ -95,7 +105,8 @@ def front(designs: Sequence[Design], best: Design | None, axes: tuple[str, str, 
         parts.append(linked(f"{leads}{at}", dot) if leads else dot)
     parts.append(text((left + right) / 2, bottom + 36, f"{label(across)}, logarithmic", "", "middle"))
     parts.append(text(left, top - 4, f"{label(up)}, logarithmic"))
-    return drawing(WIDE, bottom + 42, parts, f"{label(up)} against {label(across)} of {len(designs)} designs, listed below")
+    said = f"{label(up)} against {label(across)} of {len(designs)} designs, listed below"
+    return drawing(WIDE, bottom + 42, parts, said, "group" if leads else "img")
 
 
 def _marks(low: float, high: float, most: int) -> list[float]:

@@ -1,0 +1,65 @@
+"""The page of sizes in a real browser: a form whose address is the question, an answer that can be followed, mistakes beside their field."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from browser import Tab, axe
+from up_site import Up, in_thread
+
+ASKED = "/size?question=train&model=Llama-3.1-8B&tokens=2T&by_s=30d"
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
+    with in_thread(tmp_path_factory.mktemp("sized")) as server:
+        yield server
+
+
+def test_a_question_is_filled_in_and_answered(site: Up, tab: Tab) -> None:
+    """From an empty form to the choice; the address holds what was typed and nothing else; a point of the front opens its design."""
+    page = tab(site.url, site.token)
+    page.goto("/size?question=train")
+    page.fill("[name=model]", "Llama-3.1-8B")
+    page.fill("[name=tokens]", "2T")
+    page.fill("[name=by_s]", "30d")
+    page.keyboard.press("Enter")
+    page.wait_for_selector(".tiles")
+    assert page.url.endswith(ASKED)
+    assert "deadline" in page.content() or "The choice" in page.content()
+    assert page.locator("#chart-parts-memory svg").count() == 1
+    page.locator("#chart-front svg a").first.click()
+    assert page.locator("details[open] dl").first.is_visible()
+    assert axe(page) == []
+
+
+def test_what_cannot_be_sized_is_said_beside_the_field(site: Up, tab: Tab) -> None:
+    """A mistake in the units is said at once, an unknown model once the planner has looked: each in its own words, at its field."""
+    page = tab(site.url, site.token)
+    page.goto("/size?question=train&model=X&tokens=2Q")
+    assert "is not a count" in page.locator("#h-tokens").inner_text()
+    page.goto("/size?question=train&model=Lama-3.1-8B&tokens=2T")
+    page.wait_for_selector("[name=model][aria-invalid]")
+    assert "there is no model" in page.locator("#h-model").inner_text()
+    assert page.input_value("[name=tokens]") == "2T"
+
+
+def test_a_site_has_its_racks_and_fits_a_phone(site: Up, tab: Tab) -> None:
+    """The drawings of rack and fabric are on the page, in dark, and nothing is wider than 390 pixels."""
+    page = tab(site.url, site.token, viewport={"width": 390, "height": 800}, color_scheme="dark")
+    page.goto("/size?question=site&node=DGX-H100&nodes=16")
+    page.wait_for_selector("#chart-rack svg")
+    assert page.locator("#chart-fabric svg").count() == 1
+    assert page.evaluate("() => document.documentElement.scrollWidth") <= 390
+    assert axe(page) == []
+
+
+def test_numbers_are_taken_away_and_hostile_words_stay_words(site: Up) -> None:
+    """The front as CSV in plain numbers; a script in a field comes back as text."""
+    rows = site.ask("GET", f"{ASKED}&csv=front").body.decode().splitlines()
+    assert rows[0] == "design,offer,time_s,cost_usd,energy_kwh,power_w"
+    assert float(rows[1].rsplit(",", 1)[1]) > 0
+    page = site.ask("GET", "/size?question=train&model=%3Cscript%3Ealert(1)%3C/script%3E&tokens=2T&now=1").body
+    assert b"<script>alert" not in page
+    assert b"&lt;script&gt;alert" in page
