@@ -42,7 +42,9 @@ class Tallies:
         """The steps of a run, counted by how they stand."""
         found = self._database.rows("tally_of_run", run=run)
         return [
-            Tally(name=row[0], stage=row[1], status=row[2], count=row[3], started_at=_time(row[4]), ended_at=_time(row[5]), why=row[6] or "")
+            Tally(
+                name=row[0], stage=row[1], status=row[2], count=row[3], started_at=_time(row[4]), ended_at=_time(row[5]), why=row[6] or ""
+            )
             for row in found
         ]  # fmt: skip
 

@@ -14,6 +14,7 @@ from typing import Final
 
 from bedplate.catalog.catalog import Catalog
 from bedplate.core.errors import BedplateError
+from bedplate.interfaces.http.beside.beside import Beside
 from bedplate.interfaces.http.door.endpoint import Asks, Desk, Endpoint, Fault, Reply, on_server
 from bedplate.interfaces.http.door.lanes import Lanes
 
@@ -24,12 +25,15 @@ _HEADERS: Final = ((b"cache-control", b"no-store"), (b"x-accel-buffering", b"no"
 
 
 class Changes:
-    """The one who looks. `boot` tells pages that they talk to another process than before; `stopping` ends the streams."""
+    """The one who looks. `boot` tells pages that they talk to another process than before; `stopping` ends the streams; what is new
+    `beside` the record is told too.
+    """
 
-    def __init__(self, lanes: Lanes, boot: str, stopping: Callable[[], bool]) -> None:
+    def __init__(self, lanes: Lanes, boot: str, stopping: Callable[[], bool], beside: Beside | None = None) -> None:
         self._lanes = lanes
         self._boot = boot
         self._stopping = stopping
+        self._beside = beside
         self._listeners = 0
         self._looking: asyncio.Task[None] | None = None
         self._count = 0
@@ -63,12 +67,12 @@ class Changes:
 
     async def _look(self) -> None:
         """Count what moves, until nobody listens."""
-        before: int | None = None
-        now: int | None = None
+        before: tuple[int, int] | None = None
+        now: tuple[int, int] | None = None
         try:
             while self._listeners and not self._stopping():
                 with suppress(BedplateError, Fault):  # a record that is away for a while moves nothing
-                    now = await self._lanes.read(self._lanes.watch, _Moved())
+                    now = (await self._lanes.read(self._lanes.watch, _Moved()), self._beside.news if self._beside is not None else 0)
                 if now != before:
                     self._count += before is not None
                     before = now

@@ -16,6 +16,7 @@ from bedplate.catalog.catalog import Catalog
 from bedplate.core.clock import Clock
 from bedplate.core.errors import InternalError
 from bedplate.core.ids import new_id
+from bedplate.interfaces.http.beside.beside import Beside
 from bedplate.interfaces.http.body import Gone, need_json, need_plain, read
 from bedplate.interfaces.http.replies import App, Receive, Scope, Send
 from bedplate.storage.job_logs import JobLogs
@@ -70,6 +71,7 @@ class Site(NamedTuple):
     hears: Hears = hears_nothing
     shows: Shows = shows_nothing
     logs: JobLogs | None = None
+    beside: Beside | None = None
 
 
 class Door:
@@ -85,7 +87,8 @@ class Door:
         self._lanes = site.lanes
         self._memory = memory.Memory()
         self._given = Given(
-            site.store, site.clock, site.random_bits, site.who, site.lanes.write_for, site.limits, site.tells, site.hears, site.logs
+            site.store, site.clock, site.random_bits, site.who, site.lanes.write_for, site.limits, site.tells, site.hears, site.logs,
+            site.beside,
         )  # fmt: skip
         self._mounted: App | None = None
         self._in_flight = 0

@@ -11,6 +11,7 @@ from bedplate.catalog.catalog import Catalog
 from bedplate.core.clock import Clock, iso
 from bedplate.core.errors import InternalError, NotFound
 from bedplate.core.records import Record
+from bedplate.interfaces.http.beside.beside import Beside
 from bedplate.interfaces.http.replies import Scope
 from bedplate.security.decide import Actor, Grant, decide, resource_name
 from bedplate.security.permissions import PERMISSIONS, RANK
@@ -51,6 +52,7 @@ class Given(NamedTuple):
     tells: Tells | None = None
     hears: Hears = hears_nothing
     logs: JobLogs | None = None
+    beside: Beside | None = None
 
 
 class AtDesk:
@@ -110,6 +112,11 @@ class AtDesk:
         if self._given.logs is None:
             raise Fault("NOT_IMPLEMENTED", "this server has no logs of steps")
         return self._given.logs
+
+    @property
+    def beside(self) -> Beside | None:
+        """The project beside the server."""
+        return self._given.beside
 
     @property
     def limits(self) -> Limits:

@@ -31,6 +31,7 @@ import msgspec
 
 from bedplate.catalog.catalog import Catalog
 from bedplate.core.records import Record
+from bedplate.interfaces.http.beside.beside import Beside
 from bedplate.security.decide import Actor
 from bedplate.storage.job_logs import JobLogs
 from bedplate.storage.store import Store
@@ -196,6 +197,11 @@ class Desk(Protocol):
     @property
     def logs(self) -> JobLogs:
         """What steps printed. Raises Fault where this server has none."""
+        ...
+
+    @property
+    def beside(self) -> Beside | None:
+        """The project beside the server; None where the state has none."""
         ...
 
     @property

@@ -28,6 +28,8 @@ from bedplate.core.errors import BedplateError
 from bedplate.core.records import Record
 from bedplate.core.units import byte_count
 from bedplate.interfaces.http.accounts.mine import Mine
+from bedplate.interfaces.http.beside.beside import Beside
+from bedplate.interfaces.http.beside.home import Home
 from bedplate.interfaces.http.console.changes import Changes
 from bedplate.interfaces.http.console.frame import shows
 from bedplate.interfaces.http.door.app import MOUNTED, Door, Site
@@ -61,7 +63,10 @@ _HEAPS: Final = 2
 
 
 class Platform(Record, frozen=True, kw_only=True):
-    """What a server stands on. `opens` gives a catalog with a connection of its own; `process_started` is in seconds since the epoch."""
+    """What a server stands on. `opens` gives a catalog with a connection of its own; `process_started` is in seconds since the epoch.
+
+    `home` is where the project is; None where the state has none.
+    """
 
     opens: Callable[[], Catalog]
     store: Store
@@ -72,6 +77,7 @@ class Platform(Record, frozen=True, kw_only=True):
     keys: Keys
     config: Config
     extra: tuple[Endpoint, ...] = ()
+    home: Home | None = None
     listeners: tuple[Callable[[Sequence[Emitted]], None], ...] = ()
 
 
@@ -95,19 +101,20 @@ def up(platform: Platform, place: Place, announce: Announce, mount: Mount | None
         checks = Checks(platform.random_bits)
         who = Who(platform.keys.server, checks)
         counts = Counts(lanes, bedplate.__version__)
+        beside = Beside(platform.home, platform.clock) if platform.home is not None else None
         outside = Outside(platform.opens, platform.clock, platform.random_bits, platform.config, counts)
         site = Site(
             store=platform.store, clock=platform.clock, random_bits=platform.random_bits,
             names=Names(place.public, hosts_of(place.host)), who=who, lanes=lanes,
             body_limit=platform.body_limit, counted=outside.counted, told=lambda emitted: _tell(platform, emitted),
-            tells=outside.sender, hears=hear, shows=shows, logs=JobLogs(platform.config.state / "logs"),
+            tells=outside.sender, hears=hear, shows=shows, logs=JobLogs(platform.config.state / "logs"), beside=beside,
             limits=Limits(
                 file_bytes=byte_count(platform.config["upload_limit"]), experiment_bytes=byte_count(platform.config["upload_quota"])
             ),
         )  # fmt: skip
         mine = Mine(platform.keys.server, checks)
         login = _login(platform, place, lanes, checks, who)
-        changes = Changes(lanes, f"{platform.random_bits(64):016x}", lambda: listener.should_exit)
+        changes = Changes(lanes, f"{platform.random_bits(64):016x}", lambda: listener.should_exit, beside)
         more = (*mine.endpoints(), counts.endpoint(), changes.endpoint(), *platform.extra)
         door = Door(site, Routes([*endpoints(), *more]), {**ANSWERED, **login.routes()})
         presence, anchor = _Presence(platform, url), Anchor(platform.opens(), platform.keys, platform.clock)
@@ -131,6 +138,8 @@ def up(platform: Platform, place: Place, announce: Announce, mount: Mount | None
                     door.mount(app)
                 listener.run(sockets=[listening])
         finally:
+            if beside is not None:
+                beside.close()
             lanes.close()
             _part(anchor.close, outside.close, presence.close)
 
