@@ -28,6 +28,7 @@ from .lineage import Lineage, lineage_of
 from .listing import Listing
 from .migration import migrate
 from .models import Models
+from .run_views import RunViews
 from .runs import Runs, write_attempt, write_steps
 from .services import Services
 from .sources import Sources
@@ -47,6 +48,7 @@ class Catalog:
         self.artifacts = Artifacts(database)
         self.listing = Listing(database)
         self.runs = Runs(database)
+        self.run_views = RunViews(database)
         self.models = Models(database)
         self.leases = Leases(database)
         self.events = Events(database)
