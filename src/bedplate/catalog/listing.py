@@ -15,10 +15,10 @@ from typing import Final, Literal
 from bedplate.core.clock import parse
 from bedplate.core.errors import UserError
 from bedplate.core.kinds import Kind, View
-from bedplate.core.records import Record, StepStatus
+from bedplate.core.records import Attempt, Record, StepStatus
 
 from .database import Database, Row
-from .rows import at_of
+from .rows import at_of, attempt_of
 from .tracking import keyset
 from .tracking.keyset import SortKey, Sought
 from .tracking.pages import Values, chunks
@@ -196,6 +196,10 @@ class Listing:
         return [
             Use(number=row[0], step=row[1], parameter=row[2], view=row[3], run=row[4], at=parse(row[5]), made=row[6]) for row in found
         ]  # fmt: skip
+
+    def failures(self, step: str, limit: int = 10) -> list[Attempt]:
+        """The newest attempts at a step that failed, in the `RUNS` newest runs of the project."""
+        return [attempt_of(row) for row in self._database.rows("attempts_failed", step=step, runs=RUNS, limit=limit)]
 
     def made_by(self, attempt: str) -> tuple[str, str, str, str] | None:
         """Run, step, why it ran, and whose run it is (`project`, `client`); None where there is no such attempt."""

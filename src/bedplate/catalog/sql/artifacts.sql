@@ -149,3 +149,10 @@ SELECT t.run, t.step, coalesce(s.why, ''), r.origin
 FROM attempts AS t JOIN runs AS r ON r.id = t.run
 LEFT JOIN steps AS s ON s.run = t.run AND s.name = t.step AND s.part = t.part
 WHERE t.id = :attempt;
+
+-- name: attempts_failed
+-- The newest attempts at a step that failed, in the newest runs of the project.
+SELECT id, run, step, part, number, fence, started_at, ended_at, status, cause, message, log,
+       wall_s, cpu_s, peak_bytes, energy_joules, energy_basis, cost_usd
+FROM attempts WHERE run IN (SELECT id FROM runs WHERE origin = 'project' ORDER BY started_at DESC LIMIT :runs)
+    AND step = :step AND status = 'failed' ORDER BY started_at DESC, id LIMIT :limit;

@@ -12,7 +12,7 @@ from bedplate.core.clock import iso
 from bedplate.core.records import Record
 
 Tone = Literal["good", "bad", "warn", "now", "off"]
-Shape = Literal["text", "code", "number", "time", "seconds", "bytes", "usd", "joules", "state"]
+Shape = Literal["text", "words", "code", "number", "time", "seconds", "bytes", "usd", "joules", "state"]
 _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
 
 
