@@ -20,10 +20,10 @@ Draws = Literal["line", "scatter", "bars", "parallel", "spans", "grouped", "over
 
 
 class Axis(Record, frozen=True, kw_only=False):
-    """What lies along an axis: its words with the unit, and whether it is a time (seconds since the epoch) or logarithmic."""
+    """What lies along an axis: its words with the unit, and whether it is a time (seconds since the epoch), logarithmic or whole."""
 
     label: str
-    shape: Literal["number", "time", "log"] = "number"
+    shape: Literal["number", "time", "log", "whole"] = "number"
 
 
 class Series(Record, frozen=True, kw_only=False):
@@ -41,7 +41,7 @@ class Series(Record, frozen=True, kw_only=False):
 
 
 class Chart(Record, frozen=True):
-    """Series over two axes. `spans` draws bars from x to y, one row for each word.
+    """Series over two axes, with a `note` below. `spans` draws bars from x to y, one row for each word.
 
     `grouped` draws for each word the bars of all series below each other, `overlaid` two distributions over the same bins, named by words;
     both are drawn by `assets/bars.js`, which a page loads before `charts.js`.
@@ -55,6 +55,7 @@ class Chart(Record, frozen=True):
     draws: Draws = "line"
     source: str = ""
     live: bool = False
+    note: str = ""
 
     def json(self) -> str:
         """The chart for a script: no text in it can end the element that it stands in."""

@@ -1,5 +1,6 @@
 // Draws every <figure class="chart"> from the JSON that stands in it (see charts.py): lines, clouds and bars by uPlot, spans and parallel
-// coordinates as SVG. A chart with a source asks for the stretch that is zoomed into; a double click shows all again.
+// coordinates as SVG. A chart with a source asks for the stretch that is zoomed into; a double click shows all again. A <figure> that has
+// only a data-source asks for its chart when it is first looked at.
 "use strict";
 (() => {
   const SVG = "http://www.w3.org/2000/svg";
@@ -19,6 +20,7 @@
   function axis(of, extra) {
     return { label: of.label, labelSize: 20, size: extra, stroke: colour("--soft"), grid: { stroke: colour("--grid"), width: 1 },
       ticks: { stroke: colour("--line"), width: 1 }, font: "11px system-ui", labelFont: "11px system-ui",
+      ...(of.shape === "whole" ? { incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000] } : {}),
       ...(of.shape === "time" ? {} : { values: (_u, ticks) => ticks.map((tick) => (tick === null ? "" : told(tick))) }) };
   }
 
@@ -63,13 +65,15 @@
     const first = plot.posToVal(plot.select.left, "x");
     const last = plot.posToVal(plot.select.left + plot.select.width, "x");
     plot.setSelect({ left: 0, width: 0, top: 0, height: 0 }, false);
-    await ask(figure, `${chart.source}${chart.source.includes("?") ? "&" : "?"}first=${first}&last=${last}`);
+    figure.stretch = `${chart.source.includes("?") ? "&" : "?"}first=${first}&last=${last}`;
+    await ask(figure, chart.source + figure.stretch);
   }
 
   async function ask(figure, address) {
     try {
       const answer = await fetch(address, { headers: { Accept: "application/json" } });
       if (answer.ok) draw(figure, await answer.json());
+      else if (!figure.chart) figure.querySelector(".plot").textContent = `It could not be loaded (${answer.status}): load the page again.`;
     } catch { /* the line at the top says that the server is away */ }
   }
 
@@ -128,12 +132,27 @@
     plot.replaceChildren(svg);
   }
 
+  const seen = new IntersectionObserver((entries) => {
+    for (const entry of entries) {
+      if (!entry.isIntersecting) continue;
+      seen.unobserve(entry.target);
+      ask(entry.target, entry.target.dataset.source);
+    }
+  }, { rootMargin: "300px" });
+
+  function inView(figure) {
+    const box = figure.getBoundingClientRect();
+    return box.bottom > -300 && box.top < innerHeight + 300;
+  }
+
   function draw(figure, chart) {
     const place = figure.querySelector(".plot");
     const before = drawn.get(figure);
     before?.plot?.destroy();
     place.replaceChildren();
     figure.chart = chart;
+    const note = figure.querySelector(".note");
+    if (note) note.textContent = chart.note ?? "";
     const drawer = window.bedplateDraws?.[chart.draws];
     if (drawer) { drawer({ element, stroke, colour, told }, place, chart); drawn.set(figure, {}); return; }
     if (chart.draws === "spans") { spans(place, chart); drawn.set(figure, {}); return; }
@@ -141,7 +160,7 @@
     const weight = Number(figure.dataset.smooth ?? 0);
     const series = weight ? chart.series.map((one) => ({ ...one, y: smoothed(one.y, weight) })) : chart.series;
     const plot = new uPlot(options(figure, chart, Math.max(place.clientWidth, 240)), joined(series), place);
-    place.ondblclick = () => { if (chart.source) ask(figure, chart.source); };
+    place.ondblclick = () => { figure.stretch = ""; if (chart.source) ask(figure, chart.source); };
     drawn.set(figure, { plot });
   }
 
@@ -192,6 +211,7 @@
     for (const figure of root.querySelectorAll("figure.chart")) {
       const said = figure.querySelector("script[type='application/json']");
       if (said && !drawn.has(figure)) draw(figure, JSON.parse(said.textContent));
+      else if (!said && figure.dataset.source && !figure.chart) seen.observe(figure);
     }
   }
 
@@ -204,7 +224,7 @@
     for (const figure of drawn.keys()) { figure.dataset.smooth = event.target.value; draw(figure, figure.chart); }
   });
   document.addEventListener("bedplate:changed", () => {
-    for (const figure of drawn.keys()) if (figure.chart.live && figure.chart.source) ask(figure, figure.chart.source);
+    for (const figure of drawn.keys()) if (figure.chart.live && figure.chart.source && inView(figure)) ask(figure, figure.chart.source + (figure.stretch ?? ""));
   });
   document.addEventListener("bedplate:theme", () => { for (const figure of drawn.keys()) draw(figure, figure.chart); });
   document.addEventListener("htmx:load", (event) => all(event.detail.elt));
