@@ -28,6 +28,7 @@ from .lineage import Lineage, lineage_of
 from .listing import Listing
 from .migration import migrate
 from .models import Models
+from .money import MoneyAndEnergy
 from .run_views import RunViews
 from .runs import Runs, write_attempt, write_steps
 from .services import Services
@@ -56,6 +57,7 @@ class Catalog:
         self.sources = Sources(database)
         self.due = Due(database)
         self.spending = Spending(database)
+        self.money = MoneyAndEnergy(database)
         self.tallies = Tallies(database)
         self.accounts = Accounts(database)
         self.grants = Grants(database)
