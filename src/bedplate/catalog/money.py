@@ -5,10 +5,10 @@ Energy that a meter read and energy that was worked out are never one number: ea
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Literal
 
-from bedplate.core.clock import iso, parse
+from bedplate.core.clock import parse
 from bedplate.core.records import Basis, Record, RunStatus
 
 from .database import Database
@@ -52,14 +52,14 @@ class RunTook(Record, frozen=True, kw_only=True):
 
 
 class MoneyAndEnergy:
-    """Sums over a period; `since` is in it, `until` is not."""
+    """Sums over days (UTC); `since` is one of them, `until` is not."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def took(self, since: datetime, until: datetime) -> list[Took]:
+    def took(self, since: date, until: date) -> list[Took]:
         """Every step and service by day; the sum of the money is what `Spending.since` counts against a budget."""
-        period = {"since": iso(since), "until": iso(until)}
+        period = {"since": since.isoformat(), "until": until.isoformat()}
 
         def work() -> list[Took]:
             found = [
@@ -82,7 +82,7 @@ class MoneyAndEnergy:
 
         return self._database.snapshot(work)
 
-    def runs(self, since: datetime, until: datetime, *, limit: int = 50, skip: int = 0) -> list[RunTook]:
+    def runs(self, since: date, until: date, *, limit: int = 50, skip: int = 0) -> list[RunTook]:
         """The runs of a period that cost most, of equal ones those that took longest."""
         return [
             RunTook(
@@ -90,11 +90,11 @@ class MoneyAndEnergy:
                 measured_joules=measured, assumed_joules=assumed, usd=usd,
             )
             for run, status, started, command, attempts, wall, cpu, idle, measured, assumed, usd in self._database.rows(
-                "money_runs", since=iso(since), until=iso(until), limit=limit, skip=skip
+                "money_runs", since=since.isoformat(), until=until.isoformat(), limit=limit, skip=skip
             )
         ]  # fmt: skip
 
-    def first(self) -> datetime | None:
-        """When anything was first spent; None where nothing was."""
+    def first(self) -> date | None:
+        """The day on which anything was first spent; None where nothing was."""
         found = self._database.value("money_first")
-        return None if found is None else parse(str(found))
+        return None if found is None else date.fromisoformat(str(found))

@@ -119,15 +119,16 @@ class DueContract:
         for spender, usd in (("a", 0.75), ("c", 0.25)):
             catalog.spending.put(Spent(spender=spender, hour=now, kind="attempt", usd=usd, held_until=until))
         catalog.spending.put(Spent(spender="s", hour=now, kind="service", usd=2.0, held_until=until, up_s=9.0, busy_s=1.0))
-        took = catalog.money.took(now, until)
+        today, tomorrow = now.date(), now.date() + timedelta(days=1)
+        took = catalog.money.took(today, tomorrow)
         assert sum(one.usd for one in took) == catalog.spending.since(now) == 3.75
         by = {(one.kind, one.basis): one for one in took if one.attempts or one.kind == "service"}
         metered, assumed = by["attempt", "measured"], by["attempt", "assumed"]
         assert (metered.joules, metered.idle_s, metered.stage) == (100.0, 6.0, "train")
         assert (assumed.joules, assumed.idle_s, assumed.failed) == (50.0, 0.0, 1)
         assert (by["service", "unknown"].name, by["service", "unknown"].idle_s) == ("s", 8.0)
-        (run,) = catalog.money.runs(now, until)
+        (run,) = catalog.money.runs(today, tomorrow)
         assert (run.run, run.attempts, run.measured_joules, run.assumed_joules, run.usd) == ("r", 3, 100.0, 50.0, 1.5)
-        assert catalog.money.runs(now, until, skip=1) == []
-        assert catalog.money.took(until, until + timedelta(days=1)) == []
-        assert catalog.money.first() == now
+        assert catalog.money.runs(today, tomorrow, skip=1) == []
+        assert catalog.money.took(tomorrow, tomorrow + timedelta(days=1)) == []
+        assert catalog.money.first() == today
