@@ -16,7 +16,7 @@ from bedplate.core.records import Record
 from .clauses import Entity
 from .comparing import lowered
 from .pages import Values, chunks
-from .tracked import TrackedRun, told
+from .tracked import Stage, TrackedRun, told
 
 What = Literal["metric", "param", "tag"]
 _AT_ONCE: Final = 500
@@ -92,6 +92,16 @@ class Overview:
             f"GROUP BY name ORDER BY often DESC, name LIMIT {int(most)}"
         )
         return [Key(what, str(name)) for name, _ in self._database.composed(sql, values.given)]
+
+    def count(self, experiments: Sequence[int], stages: Sequence[Stage], parent: str | None) -> int:
+        """How many runs experiments have, as a search without clauses finds them."""
+        if not experiments:
+            return 0
+        values = Values()
+        held = [f"t.experiment IN ({', '.join(str(int(one)) for one in experiments)})", f"t.stage IN ({values.listed(stages)})"]
+        if parent is not None:
+            held.append(f"t.parent = {values.bind(parent)}" if parent else "t.parent = ''")
+        return int(self._database.composed(f"SELECT count(*) FROM tracked AS t WHERE {' AND '.join(held)}", values.given)[0][0])
 
     def children(self, ids: Sequence[str]) -> dict[str, int]:
         """How many runs that are not deleted each of these is the parent of, where it is."""

@@ -3,7 +3,7 @@
 // <div id="live" data-live> ... is asked for anew when something changed; what is outside of it stays as it is.
 // <form data-send="POST /path" data-then="/where"> sends its fields as JSON; what is answered wrong is said in its [role=alert].
 //   A field with data-as="number|list|json" is sent as that. data-confirm="words" asks first.
-// Other scripts hear "bedplate:changed" on the document, and what htmx swapped in by "htmx:load".
+// Other scripts say "bedplate:ask" when they changed something, and hear "bedplate:changed" on the document, and what htmx swapped in by "htmx:load".
 "use strict";
 (() => {
   const csrf = () => document.body.dataset.csrf;
@@ -127,6 +127,7 @@
     send(form, event.submitter);
   });
 
+  document.addEventListener("bedplate:ask", changed);
   document.addEventListener("htmx:configRequest", (event) => { event.detail.headers["X-CSRF-Token"] = csrf(); });
   document.addEventListener("htmx:responseError", (event) => {
     if (event.detail.xhr.status === 401) location.assign("/login?next=" + encodeURI(location.pathname));
