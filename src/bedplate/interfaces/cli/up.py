@@ -100,7 +100,9 @@ def _platform(asked: Asked, standing: Standing) -> Any:
         opens=standing.opens, store=standing.store(), clock=standing.clock, random_bits=standing.random_bits,
         keys=Keys(standing.config.state), config=standing.config,
         body_limit=byte_count(standing.config["body_limit"]), process_started=machine.started(os.getpid()) or 0.0,
-        home=importlib.import_module(HOME).Home(project=project, target=asked.target, environ=standing.environ) if project else None,
+        home=importlib.import_module(HOME).Home(
+            project=project, name=declared_name(project), target=asked.target, environ=standing.environ
+        ) if project else None,
     )  # fmt: skip
 
 

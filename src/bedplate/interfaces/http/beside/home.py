@@ -14,9 +14,10 @@ from bedplate.core.records import Record
 
 
 class Home(Record, frozen=True, kw_only=True):
-    """The project file, its target, and the environment in which a child stands on the same record."""
+    """The project file, the name that it declares (empty: it is worked out), its target, and the environment that leads to the record."""
 
     project: Path
+    name: str = ""
     target: str = ""
     environ: Mapping[str, str]
 

@@ -21,13 +21,20 @@ def experiments(desk: Desk) -> list[Experiment]:
 
 
 def project(desk: Desk) -> Experiment | None:
-    """The experiment of the project whose state this is; None where nothing of a project ever ran here."""
-    for run in desk.catalog.runs.last_of_project(1):
+    """The experiment of the project whose state this is; None where there is none, and nothing of one ever ran here."""
+    declared = [desk.beside.home.name] if desk.beside is not None else []
+    for name in (*(run.project for run in desk.catalog.runs.last_of_project(1)), *declared):
         try:
-            return desk.catalog.tracking.experiments.find(run.project)
+            return desk.catalog.tracking.experiments.find(name)
         except NotFound:
-            return None
+            continue
     return None
+
+
+def seen_project(desk: Desk) -> Experiment | None:
+    """The same where the actor may read it: for pages that everybody gets, with nothing on them for who may not."""
+    found = project(desk)
+    return found if found is not None and desk.may("run.read", Resource("experiment", str(found.id))) else None
 
 
 def on_project(desk: Desk, _asked: Any) -> Resource:

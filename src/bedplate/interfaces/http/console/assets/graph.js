@@ -75,6 +75,7 @@
 
   function draw(figure, graph) {
     const view = figure.querySelector(".graph-view");
+    if (!view.clientWidth) return; // not shown here: on a phone the table is
     const before = drawings.get(figure);
     if (before && before.shape === shape(graph) && before.width === view.clientWidth) {
       graph.nodes.forEach((node) => fill(before.boxes.get(node.id), node, node.id === graph.chosen));
@@ -238,6 +239,7 @@
   }
 
   document.addEventListener("bedplate:changed", () => { for (const figure of drawings.keys()) refresh(figure); });
+  setInterval(() => { if (!document.hidden) for (const figure of drawings.keys()) refresh(figure); }, 15000);
   document.addEventListener("htmx:load", (event) => all(event.detail.elt));
   let resizing;
   addEventListener("resize", () => {
