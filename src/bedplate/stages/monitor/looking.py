@@ -16,6 +16,7 @@ from bedplate.pipeline.served import LABELS, PREDICTIONS, log_name
 from bedplate.pipeline.why import FEATURES
 from bedplate.storage.store import Store
 
+from .drift import THRESHOLD
 from .labels import KEYS, join_labels
 from .lately import Answer, Lately, OfVersion, Place, Sought, Stretch
 from .report import Report
@@ -26,7 +27,7 @@ from .window import bucket_width
 MOST: Final = 200_000
 WATCHED: Final = 50_000
 """Rows of which drift and quality are worked out for a page: about a second's work."""
-_STRETCHES: Final = 60
+_STRETCHES: Final = 100
 _MESSAGES: Final = 5
 _LONGEST: Final = 300
 _QUANTILES: Final = (("p50_ms", 0.5), ("p95_ms", 0.95), ("p99_ms", 0.99))
@@ -81,7 +82,7 @@ def answer(store: Store, service: str, prediction: str) -> Answer | None:
     return next(iter(_answers(_labelled(store, service, rows))), None)
 
 
-def look(store: Store, catalog: Catalog, service: str, since: datetime | None, threshold: float) -> tuple[Report, bool]:
+def look(store: Store, catalog: Catalog, service: str, since: datetime | None, threshold: float = THRESHOLD) -> tuple[Report, bool]:
     """The report on what was served since then, and whether that is less than was asked for.
 
     How features are keyed is what the last step that looked rows up in them was told.
