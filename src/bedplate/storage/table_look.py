@@ -26,7 +26,7 @@ COLUMNS: Final = 40
 """Columns looked at together."""
 MOST_BYTES: Final = 8_000_000
 """Of files, compressed: how much of them a look reads, as the rows share it evenly."""
-PIECES: Final = 10
+PIECES: Final = 20
 PROFILE_ROWS: Final = 20_000
 DIFF_ROWS: Final = 100_000
 DIFF_BYTES: Final = 32_000_000
