@@ -140,7 +140,9 @@ def show_watts(value: float) -> str:
 
 
 def show_usd(value: float) -> str:
-    """US dollars for people: three digits above a thousand."""
+    """US dollars for people: three digits above a thousand; of less than a cent the first two that are not zero."""
+    if 0 < value < 0.01:
+        return f"${value:.2g}" if value >= 1e-6 else "$0.00"
     if value >= 1e15:
         return f"${value:.2e}"
     for name, size in (("T", 1e12), ("B", 1e9), ("M", 1e6), ("k", 1e3)):
