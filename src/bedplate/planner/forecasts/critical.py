@@ -33,7 +33,7 @@ class WallTime(Record, frozen=True, kw_only=True):
 
 
 class Placed(Record, frozen=True, kw_only=True):
-    """A schedule: start and end of each step in seconds from the first start; `chain_s` is what it would take with processors without end."""
+    """A schedule: start and end of each step (s from the first start); `chain_s` is what it would take with processors without end."""
 
     spans: dict[str, tuple[float, float]]
     chain_s: float

@@ -52,7 +52,7 @@ def picture(desk: Desk) -> Picture:
     running = [run for run in catalog.runs.running() if not dead(run, machine.started)]
     going = running[-1] if running else None
     names = sorted(catalog.runs.failed_steps())
-    failed = {name: "its last attempt failed" for name in names}
+    failed = dict.fromkeys(names, "its last attempt failed")
     for name in names[:_FAILED]:
         step = catalog.tallies.newest_step(name, "failed")
         failed[name] = step.why if step is not None else failed[name]
@@ -62,14 +62,14 @@ def picture(desk: Desk) -> Picture:
     now = Now(run=going.id if going else "", tallies=tuple(catalog.tallies.of_run(going.id)) if going else (), failed=failed, served=served)
     last = next(iter(catalog.runs.last_of_project(1)), None)
     seen = look(desk)
-    if seen.whole is not None:
-        stood = stands(seen.whole, now)
-    else:
-        stood = recorded(catalog.tallies.newest_steps(), catalog.tallies.arrows(), now)
     return Picture(
-        stood=stood, now=now, seen=seen, going=_going(going, desk.now) if going else None,
+        stood=stands(seen.whole, now) if seen.whole is not None else _recorded(desk, now), now=now, seen=seen, going=_going(going, desk.now) if going else None,
         begun=beside.begun if beside is not None else None, last=last,
     )  # fmt: skip
+
+
+def _recorded(desk: Desk, now: Now) -> tuple[Stand, ...]:
+    return recorded(desk.catalog.tallies.newest_steps(), desk.catalog.tallies.arrows(), now)
 
 
 def look(desk: Desk) -> Seen:
@@ -84,6 +84,8 @@ def _going(run: Run, now: datetime) -> Going:
     since_s = max((now - run.started_at).total_seconds(), 0.001)
     if run.host != platform.node():
         return Going(run=run, since_s=since_s)
+    lived_s = max(now.timestamp() - run.process_started, 0.001)
     return Going(
-        run=run, since_s=since_s, bytes=machine.tree_bytes(run.pid, _NEVER) or None, processors=machine.tree_cpu_s(run.pid) / since_s
+        run=run, since_s=since_s, bytes=machine.tree_bytes(run.pid, _NEVER) or None,
+        processors=round(machine.tree_cpu_s(run.pid) / lived_s, 2),
     )  # fmt: skip

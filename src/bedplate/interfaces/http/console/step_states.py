@@ -67,7 +67,7 @@ class Stand(Record, frozen=True, kw_only=True):
 
 
 class Now(Record, frozen=True, kw_only=True):
-    """What the record says now: the run that goes on (empty: none) with its steps counted, why each step that failed did, what is served."""
+    """What the record says now: the run that goes on (empty: none) with its steps counted, why steps failed, what is served."""
 
     run: str = ""
     tallies: tuple[Tally, ...] = ()

@@ -19,7 +19,7 @@ _LONGEST: Final = 1000
 class RunProject(Asks, frozen=True, kw_only=True):
     """Make what is out of date: all of it, or the steps named and what they need; `fresh`: whether anything changed or not."""
 
-    names: list[str] = []
+    names: tuple[str, ...] = ()
     fresh: bool = False
     reason: str = ""
 
