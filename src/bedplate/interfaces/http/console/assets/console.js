@@ -1,8 +1,8 @@
 // What every page does: it hears of changes, sends forms as JSON with the session's text, and says when the line is lost.
 //
-// <div id="live" data-live> ... is asked for anew when something changed; what is outside of it stays as it is.
+// <div id="live" data-live> ... is asked for anew when something changed, as are others of another id; what is outside of them stays.
 // <form data-send="POST /path" data-then="/where"> sends its fields as JSON; what is answered wrong is said in its [role=alert].
-//   A field with data-as="number|list|json" is sent as that. data-confirm="words" asks first.
+//   {word} in its path is the value of that field, which is then not sent. A field with data-as="number|list|json" is sent as that. data-confirm="words" asks first.
 // Other scripts say "bedplate:ask" when they changed something, and hear "bedplate:changed" on the document, and what htmx swapped in by "htmx:load".
 "use strict";
 (() => {
@@ -22,9 +22,10 @@
     waiting = setTimeout(() => {
       waiting = null;
       document.dispatchEvent(new CustomEvent("bedplate:changed"));
-      const live = document.querySelector("[data-live]");
-      if (live && !live.querySelector("form:focus-within, dialog[open]")) {
-        htmx.ajax("GET", location.pathname + location.search, { source: live, target: live, select: "#" + live.id, swap: "outerHTML" });
+      const [live, ...others] = document.querySelectorAll("[data-live]");
+      if (live && ![live, ...others].some((one) => one.querySelector("form:focus-within, dialog[open]"))) {
+        const selectOOB = others.map((one) => "#" + one.id).join(",");
+        htmx.ajax("GET", location.pathname + location.search, { source: live, target: live, select: "#" + live.id, swap: "outerHTML", selectOOB });
       }
     }, 300);
   }
@@ -100,10 +101,11 @@
       return;
     }
     if (submitter?.name) said[submitter.name] = submitter.value;
+    const at = path.replace(/\{(\w+)\}/g, (_all, name) => { const value = said[name] ?? ""; delete said[name]; return value; });
     form.setAttribute("aria-busy", "true");
     try {
       const headers = { "Content-Type": "application/json", "X-CSRF-Token": csrf() };
-      const answer = await fetch(path, { method, headers, body: JSON.stringify(said) });
+      const answer = await fetch(at, { method, headers, body: JSON.stringify(said) });
       const text = await answer.text();
       let told = {};
       try { told = JSON.parse(text); } catch { told = { message: text.slice(0, 400) }; }
