@@ -43,7 +43,8 @@ class OfVersion(Record, frozen=True, kw_only=True):
 class Lately(Record, frozen=True, kw_only=True):
     """What a service was asked from `start` to `end`, in stretches of `width_s` seconds without a gap.
 
-    `messages` are the errors that came most often. Where there is more than one look can hold, `start` is later than asked: `cut` says so.
+    `messages` are the errors that came most often, those alike but for numbers counted as one. Of the `newest` few predictions
+    `newest_failed` failed: how it stands now. Where there is more than one look can hold, `start` is later than asked: `cut` says so.
     """
 
     service: str
@@ -59,6 +60,8 @@ class Lately(Record, frozen=True, kw_only=True):
     p50_ms: float | None = None
     p95_ms: float | None = None
     p99_ms: float | None = None
+    newest: int = 0
+    newest_failed: int = 0
     cut: bool = False
 
 

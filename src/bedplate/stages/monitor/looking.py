@@ -28,7 +28,11 @@ MOST: Final = 200_000
 WATCHED: Final = 50_000
 """Rows of which drift and quality are worked out for a page: about a second's work."""
 _STRETCHES: Final = 100
+_NEWEST: Final = 20
+"""Predictions by which it is told how a service stands now."""
 _MESSAGES: Final = 5
+_ID: Final = r" \(e-[0-9a-z-]+\)$"
+_NUMBER: Final = r"[-+]?\d[\d.,]*"
 _LONGEST: Final = 300
 _QUANTILES: Final = (("p50_ms", 0.5), ("p95_ms", 0.95), ("p99_ms", 0.99))
 _FAILED: Final = (pl.col("status") >= 500) | ((pl.col("status") < 400) & pl.col("error").is_not_null())
@@ -54,10 +58,12 @@ def lately(store: Store, service: str, start: datetime | None, now: datetime) ->
     first = rows.get_column("at")[0] if rows.height else now
     begin = first if since is None or cut else since
     width = bucket_width((now - begin).total_seconds(), _STRETCHES)
+    newest = rows.tail(_NEWEST)
     whole = rows.select(*_figures()).row(0, named=True) if rows.height else {}
     return Lately(
         service=service, start=begin, end=now, width_s=width, stretches=_stretches(rows, begin, now, width), cut=cut,
-        by_version=_by_version(rows), messages=_messages(rows), **whole,
+        by_version=_by_version(rows), messages=_messages(rows), newest=newest.height,
+        newest_failed=int(newest.get_column("failed").sum()), **whole,
     )  # fmt: skip
 
 
@@ -148,8 +154,11 @@ def _by_version(rows: pl.DataFrame) -> tuple[OfVersion, ...]:
 
 
 def _messages(rows: pl.DataFrame) -> dict[str, int]:
-    counted = rows.get_column("error").drop_nulls().str.slice(0, _LONGEST).value_counts(sort=True).head(_MESSAGES)
-    return {str(text): int(n) for text, n in counted.iter_rows()}
+    """The errors that came most often, without the ids that the server gave them: of those alike but for numbers the newest."""
+    texts = rows.select(text=pl.col("error").str.slice(0, _LONGEST).str.replace(_ID, "")).drop_nulls()
+    alike = texts.group_by(kind=pl.col("text").str.replace_all(_NUMBER, "0")).agg(pl.col("text").last(), count=pl.len())
+    most = alike.sort("count", "text", descending=[True, False]).head(_MESSAGES)
+    return {str(text): int(count) for text, count in most.select("text", "count").iter_rows()}
 
 
 def refs(models: str | None) -> tuple[str, ...]:

@@ -36,7 +36,7 @@ def charts_of(found: Lately) -> tuple[Chart, ...]:
         name="versions", title=f"Which version answered, {every}", x=_TIME, y=Axis(label="predictions"),
         series=_versions(found.stretches, times),
     )  # fmt: skip
-    return counts, latency, versions
+    return (counts, versions, latency) if any(one.p50_ms is not None for one in found.stretches) else (counts, versions)
 
 
 def by_version(found: Lately) -> Table:

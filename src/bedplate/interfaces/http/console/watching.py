@@ -86,7 +86,8 @@ def parity_table(report: Report) -> Table:
 
 
 def _drift_row(one: Any) -> tuple[Value, ...]:
-    state = State("drifted", "bad") if one.drifted else State("too few rows", "off") if one.few else State("as before", "good")
+    calm = State("as before", "good") if one.psi is not None else State("not known", "off")
+    state = State("drifted", "bad") if one.drifted else State("too few rows", "off") if one.few else calm
     missing = f"{one.nulls_before:.1%} to {one.nulls_now:.1%}" if max(one.nulls_before, one.nulls_now) >= _SOME else ""
     why = "; ".join(one.reasons) or one.too_few
     return (

@@ -37,7 +37,7 @@
     const head = 24 + 18 * Math.floor((chart.series.length - 1) / 3);
     const height = head + words.length * row + 8;
     const [svg, width] = begin(tools, plot, height);
-    const left = Math.min(170, width / 3);
+    const left = Math.min(Math.max(...words.map((word) => word.length), 6) * 6.8 + 12, width / 3);
     const [least, most] = [Math.min(0, ...values), Math.max(0, ...values)];
     const x = (value) => left + ((value - least) / (most - least || 1)) * (width - left - 62);
     legend(tools, svg, chart.series.map((one) => [one.label, one.marks ? tools.colour("--bad") : tools.stroke(bars.indexOf(one)), one.marks ? "mark" : "bar"]), 0, 12, width);

@@ -18,7 +18,7 @@ from bedplate.interfaces.http.console.serving import held_by, served
 from bedplate.interfaces.http.console.tables import Column, Link, Table, Value
 from bedplate.interfaces.http.console.verdicts import Judged, judged, standing, verdict_chart, verdict_table
 from bedplate.interfaces.http.door.endpoint import Asks, Desk, Endpoint, Reply, Resource
-from bedplate.pipeline.compare import Difference, diff
+from bedplate.pipeline.compare import Difference, causes, diff
 from bedplate.stages.train.card import card
 from bedplate.stages.train.facts import Facts, gather
 
@@ -56,7 +56,7 @@ def version(desk: Desk, asked: GetVersion) -> Reply:
         tables=(*tables, _differences(differs, other), _inputs(facts, opened), _signature(facts), _settings(facts, opened)),
         charts=charts, version=found, facts=facts, other=other, others=others, opened=opened, aliases=aliases,
         tags=[one for one in found.tags if not one.key.startswith("bedplate.check.")],
-        because=[one.after for one in differs if one.what == _BECAUSE], checks=[one.verdict for one in mine],
+        because=_because(desk, asked.name, other, asked.number) if other and opened else (), checks=[one.verdict for one in mine],
         verdict=standing([one.verdict for one in mine]),
         named=aliases.named(asked.number), barred=asked.number in aliases.barred, instead=str(facts.version.meta.get("instead", "")),
         serving=held_by(serving, asked.name, asked.number), card=card(facts) if opened else "",
@@ -106,6 +106,15 @@ def _verdicts(asked: GetVersion, mine: Sequence[Judged], theirs: dict[str, Judge
         if drawn is not None:
             charts.append(drawn)
     return tables, charts
+
+
+def _because(desk: Desk, name: str, before: int, after: int) -> list[tuple[Link, str, tuple[str, ...]]]:
+    """Each version that is not as it was, the one before, and why: the model first, then what it was made of."""
+    told = []
+    for one in causes(desk.catalog, f"{name}@{before}", f"{name}@{after}"):
+        name, _, number = one.after.rpartition("@")
+        told.append((Link(one.after, path_of("artifacts", name, number)), one.before, one.texts))
+    return told
 
 
 def _differences(found: Sequence[Difference], other: int | None) -> Table:

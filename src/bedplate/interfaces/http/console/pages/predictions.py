@@ -95,7 +95,8 @@ def _need(desk: Desk, name: str) -> None:
 def _row(service: str, one: Answer) -> tuple[Value, ...]:
     return (
         Link(one.id, path_of("serving", service, "predictions", one.id)), one.at, _state(one), _text(one.result) or one.error or None,
-        _text(one.label) if one.labelled else None, one.latency_ms, ", ".join(one.versions) or None, ", ".join(f"{name}={_text(value)}" for name, value in one.request.items()) or None,
+        _text(one.label) if one.labelled else None, one.latency_ms, ", ".join(one.versions) or None,
+        ", ".join(f"{name}={_text(value)}" for name, value in one.request.items()) or None,
     )  # fmt: skip
 
 

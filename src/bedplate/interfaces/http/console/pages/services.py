@@ -82,7 +82,7 @@ def traffic(desk: Desk, asked: GetService) -> Reply:
     wrong = path_of("serving", asked.name, "predictions") + "?wrong=yes"
     return page(
         desk, "service_traffic.html", title=f"{asked.name} traffic", at="services", tables=(by_version(found), messages(found, wrong)),
-        charts=charts_of(found), name=asked.name, found=found, span=span, spans=SPANS, stands=stands(found.predictions, found.failed),
+        charts=charts_of(found), name=asked.name, found=found, span=span, spans=SPANS, stands=stands(found.newest, found.newest_failed),
         here=_address(asked, "traffic", span), opened=may_see_answers(desk),
     )  # fmt: skip
 
