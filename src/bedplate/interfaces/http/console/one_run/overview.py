@@ -186,7 +186,7 @@ def _predicted(one: Predicted) -> tuple[Value, ...]:
     step = f"{one.step}[{one.part}]" if one.part else one.step
     between = f"{show(one.forecast.low)} to {show(one.forecast.high)}"
     return (step, _QUANTITIES[quantity], show(one.forecast.middle), between, "" if actual is None else show(actual), off,
-            f"{one.forecast.basis}, {one.forecast.samples} {"attempt" if one.forecast.samples == 1 else "attempts"}")  # fmt: skip
+            f"{one.forecast.basis}, {one.forecast.samples} {'attempt' if one.forecast.samples == 1 else 'attempts'}")  # fmt: skip
 
 
 def _length(one: StepView) -> float:

@@ -78,7 +78,8 @@ def _head(desk: Desk, found: Subject) -> list[tuple[str, Value, str]]:
     who = tracked.made_by or found.tag("mlflow.user")
     facts: list[tuple[str, Value, str]] = [
         ("Began", tracked.started_ms, "time"), ("Takes" if found.is_live else "Took", found.lasted_s(desk.now_ms), "seconds"),
-        ("By" if who else "Host", who or found.run.host or None, "text"), ("Command" if found.kind != "client" else "Source", source or None, "code"),
+        ("By" if who else "Host", who or found.run.host or None, "text"),
+        ("Command" if found.kind != "client" else "Source", source or None, "code"),
         ("On", found.run.target if found.run.target != "client" else "a client's machine", "text"), ("Id", found.id, "code"),
     ]  # fmt: skip
     if found.kind == "attempt" and found.attempt is not None and found.attempt.number > 1:
