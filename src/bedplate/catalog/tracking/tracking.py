@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bedplate.catalog.database import Database
 
+from .compared import Compared
 from .curves import Curves
 from .datasets import Datasets
 from .details import Details
@@ -28,6 +29,7 @@ class Tracking:
         self.runs = TrackedRuns(database)
         self.curves = Curves(database)
         self.samples = Samples(database)
+        self.compared = Compared(database)
         self.details = Details(database)
         self.search = Search(database)
         self.overview = Overview(database)

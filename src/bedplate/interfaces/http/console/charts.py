@@ -9,7 +9,7 @@ from __future__ import annotations
 import csv
 import io
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 import msgspec
@@ -45,6 +45,9 @@ class Chart(Record, frozen=True):
 
     `grouped` draws for each word the bars of all series below each other, `overlaid` two distributions over the same bins, named by words;
     both are drawn by `assets/bars.js`, which a page loads before `charts.js`.
+
+    `parallel` is drawn by `assets/parallel.js`, loaded so too: each series is a line over the axes that its `words` name; on an axis that
+    `levels` has words for, y counts them.
     """
 
     name: str
@@ -56,6 +59,7 @@ class Chart(Record, frozen=True):
     source: str = ""
     live: bool = False
     note: str = ""
+    levels: Mapping[str, Sequence[str]] = msgspec.field(default_factory=dict)
 
     def json(self) -> str:
         """The chart for a script: no text in it can end the element that it stands in."""

@@ -1,5 +1,5 @@
-// Draws every <figure class="chart"> from the JSON that stands in it (see charts.py): lines, clouds and bars by uPlot, spans and parallel
-// coordinates as SVG. A chart with a source asks for the stretch that is zoomed into; a double click shows all again. A <figure> that has
+// Draws every <figure class="chart"> from the JSON that stands in it (see charts.py): lines, clouds and bars by uPlot, spans
+// as SVG, others by scripts that a page loads before this one (bedplateDraws). A chart with a source asks for the stretch that is zoomed into; a double click shows all again. A <figure> that has
 // only a data-source asks for its chart when it is first looked at.
 "use strict";
 (() => {
@@ -52,12 +52,19 @@
       width, height: Number(figure.dataset.height) || 220,
       scales: { x: { time: chart.x.shape === "time", distr: chart.x.shape === "log" ? 3 : 1 }, y: { distr: chart.y.shape === "log" ? 3 : 1 } },
       axes: [axis(chart.x, 40), axis(chart.y, 62)],
-      cursor: { drag: { x: true, y: false, setScale: !chart.source }, sync: figure.dataset.sync ? { key: figure.dataset.sync } : undefined },
+      cursor: { ...(chart.series.length > 1 && !scatter && !bars ? { focus: { prox: 30 } } : {}), drag: { x: true, y: false, setScale: !chart.source }, sync: figure.dataset.sync ? { key: figure.dataset.sync } : undefined },
       legend: { show: chart.series.length <= 24 },
       series: [{ label: chart.x.label, value: (_u, value) => (chart.x.shape === "time" && value ? new Date(value * 1000).toISOString().slice(0, 19) : told(value)) },
         ...chart.series.map(line)],
-      hooks: { setSelect: [(plot) => zoom(figure, chart, plot)] },
+      ...(chart.series.length > 1 && !scatter && !bars ? { focus: { alpha: 0.25 } } : {}),
+      hooks: { setSelect: [(plot) => zoom(figure, chart, plot)], setSeries: [(_plot, at) => points(figure, at === null ? "" : chart.series[at - 1]?.label)],
+        setCursor: scatter ? [(plot) => points(figure, chart.series[0]?.words[plot.cursor.idx ?? -1])] : [] },
     };
+  }
+
+  function points(figure, words) {
+    const place = figure.querySelector(".pointed");
+    if (place) place.textContent = words || " ";
   }
 
   async function zoom(figure, chart, plot) {
@@ -105,33 +112,6 @@
     plot.replaceChildren(svg);
   }
 
-  function parallel(plot, chart) {
-    // Each series is one line over the axes in `words`; y are its values, null where it has none.
-    const axes = chart.series[0]?.words ?? [];
-    const [width, height, top] = [Math.max(plot.clientWidth, axes.length * 90), 260, 34];
-    const svg = element("svg", { width, height, viewBox: `0 0 ${width} ${height}` });
-    const x = (at) => 40 + (at * (width - 80)) / Math.max(axes.length - 1, 1);
-    const range = axes.map((_name, at) => {
-      const values = chart.series.map((one) => one.y[at]).filter((value) => value !== null);
-      return [Math.min(...values), Math.max(...values)];
-    });
-    const y = (value, at) => height - 24 - ((value - range[at][0]) / (range[at][1] - range[at][0] || 1)) * (height - top - 34);
-    axes.forEach((name, at) => {
-      svg.append(element("line", { x1: x(at), x2: x(at), y1: top, y2: height - 20, stroke: colour("--line") }));
-      svg.append(element("text", { x: x(at), y: 12, "text-anchor": "middle", "font-size": 11 }, name.length > 16 ? name.slice(0, 15) + "…" : name));
-      svg.append(element("text", { x: x(at), y: 27, "text-anchor": "middle", "font-size": 10 }, told(range[at][1])));
-      svg.append(element("text", { x: x(at), y: height - 4, "text-anchor": "middle", "font-size": 10 }, told(range[at][0])));
-    });
-    chart.series.forEach((one, index) => {
-      const points = one.y.map((value, at) => (value === null ? null : `${x(at)},${y(value, at)}`)).filter(Boolean);
-      const path = element("polyline", { points: points.join(" "), fill: "none", stroke: stroke(index), "stroke-width": 1.6, opacity: 0.8 });
-      path.append(element("title", {}, one.label));
-      if (one.href) path.addEventListener("click", () => location.assign(one.href));
-      svg.append(path);
-    });
-    plot.replaceChildren(svg);
-  }
-
   const seen = new IntersectionObserver((entries) => {
     for (const entry of entries) {
       if (!entry.isIntersecting) continue;
@@ -156,8 +136,7 @@
     const drawer = window.bedplateDraws?.[chart.draws];
     if (drawer) { drawer({ element, stroke, colour, told }, place, chart); drawn.set(figure, {}); return; }
     if (chart.draws === "spans") { spans(place, chart); drawn.set(figure, {}); return; }
-    if (chart.draws === "parallel") { parallel(place, chart); drawn.set(figure, {}); return; }
-    const weight = Number(figure.dataset.smooth ?? 0);
+    const weight = chart.draws === "line" ? Number(figure.dataset.smooth ?? 0) : 0;
     const series = weight ? chart.series.map((one) => ({ ...one, y: smoothed(one.y, weight) })) : chart.series;
     const plot = new uPlot(options(figure, chart, Math.max(place.clientWidth, 240)), joined(series), place);
     place.ondblclick = () => { figure.stretch = ""; if (chart.source) ask(figure, chart.source); };
