@@ -28,6 +28,9 @@ _RECORD: Final = (
     Column("error", "Off by (median)"), Column("said", "Last said"), Column("took", "It took", "seconds"),
     Column("how", "How it did", "state"),
 )  # fmt: skip
+_WATT_HOUR: Final = 3600.0
+_UNITS: Final = ((3.6e9, "MWh"), (3.6e6, "kWh"), (_WATT_HOUR, "Wh"))
+"""Both ends of a range have the unit of the upper."""
 Pairs = Mapping[str, Sequence[tuple[Forecast, Usage]]]
 """Of each step what was predicted of its time and what its attempt took, the newest first."""
 
@@ -38,6 +41,7 @@ class Totals(Record, frozen=True, kw_only=True):
     steps: int
     time: str = ""
     energy: str = ""
+    energy_basis: str = ""
     money: str = ""
     binds: str = ""
     unknown: tuple[str, ...] = ()
@@ -51,7 +55,7 @@ def totals(whole: Whole) -> Totals:
     wall = whole.wall.total
     return Totals(
         steps=len(going), time=_range(wall, show_days) if wall.high > 0 else "",
-        energy=f"{_range(energy, show_joules)}{', assumed' if energy.basis == 'assumed' else ''}" if energy else "",
+        energy=_range(energy, show_joules) if energy else "", energy_basis=energy.basis if energy else "",
         money=_range(money, show_usd) if money else "", binds=_binds(whole, money), unknown=whole.wall.unknown[:20],
     )  # fmt: skip
 
@@ -64,7 +68,7 @@ def time_line(whole: Whole) -> Chart:
         mine = [one for one in mine if action == "run" or not one.actions.get("run")]
         if mine:
             series.append(
-                Series(words, [one.starts_s or 0.0 for one in mine], [one.ends_s for one in mine], words=[_called(one) for one in mine])
+                Series(words, [one.starts_s or 0.0 for one in mine], [one.ends_s for one in mine], words=[_placed(one) for one in mine])
             )  # fmt: skip
     return Chart(
         name="time-line", title="When each step would run, at the middle of its range", x=Axis("seconds from the start"),
@@ -150,9 +154,17 @@ def _called(one: Placing) -> str:
     return f"{one.name} ({count:,} parts)" if count > 1 else one.name
 
 
+def _placed(one: Placing) -> str:
+    """A row of the time line: what only perhaps runs says so."""
+    return _called(one) if one.actions.get("run") else f"{_called(one)} ?"
+
+
 def _range(one: Forecast, show: object) -> str:
     assert callable(show)
     low, high = str(show(one.low)), str(show(one.high))
+    if show is show_joules and one.high >= _WATT_HOUR / 10:
+        size, unit = next((size, unit) for size, unit in _UNITS if one.high >= size / 10)
+        return f"{one.low / size:.2g} to {one.high / size:.2g} {unit}"
     if " " in low and low.partition(" ")[2] == high.partition(" ")[2]:
         low = low.partition(" ")[0]
     return f"{low} to {high}"

@@ -105,8 +105,8 @@
       const label = row.label.length > left / 7 ? row.label.slice(0, left / 7 - 1) + "…" : row.label;
       svg.append(element("text", { x: 0, y: y + 15, "font-size": 12 }, label));
       const bar = element("rect", { x: at(row.from), y: y + 4, width: Math.max(at(row.to) - at(row.from), 2), height: height - 8, rx: 3, fill: stroke(groups.indexOf(row.group)) });
-      bar.append(element("title", {}, `${row.group}: ${row.label}, ${told(row.to - row.from)} ${chart.x.label}`));
-      svg.append(bar, element("text", { x: at(row.to) + 5, y: y + 15, "font-size": 11 }, told(row.to - row.from)));
+      bar.append(element("title", {}, `${row.group}: ${row.label}, ${told(Number((row.to - row.from).toPrecision(3)))} ${chart.x.label}`));
+      svg.append(bar, element("text", { x: at(row.to) + 5, y: y + 15, "font-size": 11 }, told(Number((row.to - row.from).toPrecision(3)))));
     });
     svg.append(element("text", { x: left, y: rows.length * height + 18, "font-size": 11 }, chart.x.label));
     plot.replaceChildren(svg);
