@@ -32,6 +32,7 @@ from bedplate.interfaces.http.beside.beside import Beside
 from bedplate.interfaces.http.beside.home import Home
 from bedplate.interfaces.http.console.changes import Changes
 from bedplate.interfaces.http.console.frame import shows
+from bedplate.interfaces.http.console.verifying import Verifying
 from bedplate.interfaces.http.door.app import MOUNTED, Door, Site
 from bedplate.interfaces.http.door.checking import Checks
 from bedplate.interfaces.http.door.desk import Emitted
@@ -115,7 +116,7 @@ def up(platform: Platform, place: Place, announce: Announce, mount: Mount | None
         mine = Mine(platform.keys.server, checks)
         login = _login(platform, place, lanes, checks, who)
         changes = Changes(lanes, f"{platform.random_bits(64):016x}", lambda: listener.should_exit, beside)
-        more = (*mine.endpoints(), counts.endpoint(), changes.endpoint(), *platform.extra)
+        more = (*mine.endpoints(), counts.endpoint(), changes.endpoint(), Verifying(platform.keys).endpoint(), *platform.extra)
         door = Door(site, Routes([*endpoints(), *more]), {**ANSWERED, **login.routes()})
         presence, anchor = _Presence(platform, url), Anchor(platform.opens(), platform.keys, platform.clock)
 
