@@ -40,6 +40,11 @@ class Serving(Record, frozen=True, kw_only=False):
         return State("serving", "good") if self.service.models else State("waiting", "warn")
 
     @property
+    def docs(self) -> str:
+        """Where its own page is; empty for what is no address of the web."""
+        return f"{self.service.url}/docs" if self.service.url.startswith(("http://", "https://")) else ""
+
+    @property
     def versions(self) -> str:
         """What it holds, in words."""
         return ", ".join(f"{name}@{number}" for name, number in sorted(self.service.models.items()))
