@@ -71,6 +71,10 @@ class Tallies:
         found = self._database.rows("tally_parts", run=run, name=name, after=after, status=status, limit=limit)
         return [rows.step_of(row) for row in found]
 
+    def part_statuses(self, run: str, name: str) -> dict[str, str]:
+        """How each part of a step stands in a run."""
+        return {str(row[0]): str(row[1]) for row in self._database.rows("tally_part_statuses", run=run, name=name)}
+
     def moved(self) -> Sequence[object]:
         """What is another value whenever a plan may be another one."""
         return tuple(self._database.one("tally_moved") or ())

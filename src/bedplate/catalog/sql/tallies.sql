@@ -39,6 +39,10 @@ FROM attempts WHERE run = :run AND step = :step AND part = :part ORDER BY number
 SELECT run, name, part, stage, status, why, cache_key, NULL, result, started_at, ended_at FROM steps
 WHERE run = :run AND name = :name AND part > :after AND (:status = '' OR status = :status) ORDER BY part LIMIT :limit;
 
+-- name: tally_part_statuses
+-- How each part of a step stands in a run.
+SELECT part, status FROM steps WHERE run = :run AND name = :name;
+
 -- name: tally_moved^
 -- What moves when a plan may be another one: steps, promotions, due work.
 SELECT (SELECT coalesce(max(id), 0) FROM steps), (SELECT coalesce(max(id), 0) FROM promotions),

@@ -25,8 +25,8 @@ TONES: Final[Mapping[str, Tone]] = {
     "running": "now", "waiting": "off", "not served": "off", "cancelled": "warn", "unknown": "off", "scheduled": "off",
 }  # fmt: skip
 """What each state is drawn as."""
-_ACTIONS: Final = {"skip": "fresh", "run": "stale", "maybe": "perhaps stale", "blocked": "blocked", "serve": "not served"}
-_RECORDED: Final = {
+ACTIONS: Final = {"skip": "fresh", "run": "stale", "maybe": "perhaps stale", "blocked": "blocked", "serve": "not served"}
+RECORDED: Final = {
     "done": "made",
     "skipped": "made",
     "failed": "failed",
@@ -92,7 +92,7 @@ def recorded(steps: Sequence[Step], arrows: Iterable[tuple[str, str]], now: Now)
     going = _by_step(now.tallies)
     found = []
     for step in steps:
-        counts = going.get(step.name) or {_RECORDED[step.status]: 1}
+        counts = going.get(step.name) or {RECORDED[step.status]: 1}
         state = _worst(counts)
         why = now.failed.get(step.name, step.why) if state == "failed" else step.why
         found.append(Stand(name=step.name, stage=step.stage, state=state, why=why, counts=counts, after=tuple(after.get(step.name, ()))))
@@ -125,7 +125,7 @@ def counted(stood: Iterable[Stand]) -> dict[str, int]:
 
 
 def _stand(placing: Placing, going: Mapping[str, int], now: Now, before: Collection[Stand]) -> Stand:
-    planned = {_ACTIONS[action]: count for action, count in placing.actions.items()}
+    planned = {ACTIONS[action]: count for action, count in placing.actions.items()}
     counts, why = planned, placing.why
     if placing.decorator == "service":
         is_served = placing.name in now.served
@@ -135,6 +135,8 @@ def _stand(placing: Placing, going: Mapping[str, int], now: Now, before: Collect
         counts, state, why = {"scheduled": 1}, "scheduled", f"every {placing.every}: due work makes it" if placing.every else why
     elif now.run and going:
         counts = {("fresh" if word == "made" else word): count for word, count in going.items()}
+        if placing.units and (rest := len(placing.units) - sum(going.values())) > 0:
+            counts["waiting"] = counts.get("waiting", 0) + rest
         state = _worst(counts)
         why = now.failed.get(placing.name, why) if state == "failed" else why
     elif placing.name in now.failed:
@@ -162,7 +164,7 @@ def _by_step(tallies: Iterable[Tally]) -> dict[str, dict[str, int]]:
     found: dict[str, dict[str, int]] = {}
     for tally in tallies:
         counts = found.setdefault(tally.name, {})
-        word = _RECORDED[tally.status]
+        word = RECORDED[tally.status]
         counts[word] = counts.get(word, 0) + tally.count
     return found
 

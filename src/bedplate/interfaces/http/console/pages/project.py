@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from itertools import islice
 from typing import Any, Final
 from urllib.parse import urlencode
 
@@ -12,7 +14,7 @@ from bedplate.interfaces.http.console.about import seen_project
 from bedplate.interfaces.http.console.frame import page, path_of
 from bedplate.interfaces.http.console.graphs import Graph
 from bedplate.interfaces.http.console.project_now import Picture, picture
-from bedplate.interfaces.http.console.step_states import TONES, Stand, counted, drawn
+from bedplate.interfaces.http.console.step_states import ACTIONS, RECORDED, TONES, Stand, counted, drawn
 from bedplate.interfaces.http.console.tables import Column, Link, State, Table, Value
 from bedplate.interfaces.http.door.endpoint import SERVER, Asks, Desk, Endpoint, Reply, missing, on_server
 from bedplate.pipeline.plan import forecasts
@@ -176,19 +178,32 @@ def _asks(placing: Placing | None) -> str:
 
 def _part_rows(desk: Desk, shown: Picture, asked: GetParts) -> tuple[list[tuple[Value, ...]], str]:
     """A page of parts, from the look at the project where there is one, else from its newest run; and where the next begins."""
-    placing = next((one for one in shown.seen.whole.steps if one.name == asked.step), None) if shown.seen.whole is not None else None
-    actions = {"skip": "fresh", "run": "stale", "maybe": "perhaps stale", "blocked": "blocked"}
-    if placing is not None and placing.units:
-        units = sorted((one.part, actions.get(one.action, one.action), one.why) for one in placing.units if one.part > asked.after)
-        found = [(part, state, why) for part, state, why in units if asked.state in ("", state)]
-    else:
-        newest = desk.catalog.tallies.newest_step(asked.step)
-        steps = desk.catalog.tallies.parts(newest.run, asked.step, asked.after, limit=_PARTS + 1) if newest is not None else []
-        found = [(one.part, "made" if one.status in ("done", "skipped") else one.status, one.why) for one in steps]
+    found = list(islice(_parts(desk, shown, asked), _PARTS + 1))
     rows: list[tuple[Value, ...]] = [
         (part or "all together", State(state, TONES.get(state, "off")), why) for part, state, why in found[:_PARTS]
     ]  # fmt: skip
     return rows, found[_PARTS - 1][0] if len(found) > _PARTS else ""
+
+
+def _parts(desk: Desk, shown: Picture, asked: GetParts) -> Iterator[tuple[str, str, str]]:
+    """Parts behind one, of the state that is asked for: name, state, why. What a run that goes on has come to goes before what was seen."""
+    tallies, going = desk.catalog.tallies, shown.now.run
+    placing = next((one for one in shown.seen.whole.steps if one.name == asked.step), None) if shown.seen.whole is not None else None
+    if placing is None or not placing.units:
+        newest = tallies.newest_step(asked.step)
+        steps = tallies.parts(newest.run, asked.step, asked.after, limit=_PARTS + 1) if newest is not None else []
+        yield from ((one.part, RECORDED[one.status], one.why) for one in steps)
+        return
+    statuses = tallies.part_statuses(going, asked.step) if going else {}
+    for unit in sorted(placing.units, key=lambda one: one.part):
+        if unit.part <= asked.after and asked.after:
+            continue
+        state, why = ACTIONS[unit.action], unit.why
+        if statuses:
+            state = RECORDED[statuses[unit.part]] if unit.part in statuses else "waiting"
+            state = "fresh" if state == "made" else state
+        if asked.state in ("", state):
+            yield unit.part, state, why
 
 
 ENDPOINTS: Final = (
