@@ -76,6 +76,8 @@ TABLE: Final = (
     Permission("metrics.read", "server", "viewer", False, "read the server's own metrics"),
     Permission("webhook.read", "server", "operator", False, "see who is told of what"),
     Permission("webhook.write", "server", "operator", True, "say who is told of what"),
+    Permission("target.read", "server", "operator", False, "see where the record and the bytes of each target lie"),
+    Permission("target.test", "server", "operator", True, "try a target out, examine the state"),
     Permission("gc.run", "server", "operator", True, "take away bytes that nothing refers to"),
     Permission("me.read", "server", "account", False, "see one's own account, tokens and grants"),
     Permission("me.write", "server", "account", True, "change one's own password, tokens and second factor"),

@@ -2,7 +2,8 @@
 //
 // <div id="live" data-live> ... is asked for anew when something changed, as are others of another id; what is outside of them stays.
 // <form data-send="POST /path" data-then="/where"> sends its fields as JSON; what is answered wrong is said in its [role=alert].
-//   {word} in its path is the value of that field, which is then not sent. A field with data-as="number|list|json" is sent as that. data-confirm="words" asks first.
+//   A field with data-as="number|list|json" is sent as that. data-confirm="words" asks first.
+//   {word} in its path stands for the value of that field, which is then not sent.
 // Other scripts say "bedplate:ask" when they changed something, and hear "bedplate:changed" on the document, and what htmx swapped in by "htmx:load".
 "use strict";
 (() => {
