@@ -197,6 +197,15 @@ class Listing:
             Use(number=row[0], step=row[1], parameter=row[2], view=row[3], run=row[4], at=parse(row[5]), made=row[6]) for row in found
         ]  # fmt: skip
 
+    def looked_up(self, limit: int = 200) -> list[str]:
+        """The artifacts that some step was handed as features, or that were made as features, by name."""
+        return [row[0] for row in self._database.rows("artifacts_looked_up", limit=limit)]
+
+    def lookup(self, name: str) -> tuple[str, str, str, str] | None:
+        """The newest attempt that was handed an artifact as features: parameter, run, step, and its key parts as JSON ('' where unknown)."""
+        row = self._database.one("lookup_newest", artifact=name)
+        return None if row is None else (row[0], row[1], row[2], row[3])
+
     def failures(self, step: str, limit: int = 10) -> list[Attempt]:
         """The newest attempts at a step that failed, in the `RUNS` newest runs of the project."""
         return [attempt_of(row) for row in self._database.rows("attempts_failed", step=step, runs=RUNS, limit=limit)]

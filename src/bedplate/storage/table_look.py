@@ -142,6 +142,24 @@ def compare(store: Store, old: Version, new: Version, key: Sequence[str] = ()) -
     return found
 
 
+def pieces(store: Store, version: Version, count: int) -> list[Any]:
+    """Lazy frames of at most so many rows from all over the table."""
+    files = entries(version)
+    return _parts(store, version, spread(files, min(_affordable(files, count), count)))
+
+
+def newest(store: Store, version: Version, most_rows: int, most_bytes: int) -> tuple[list[Any], int]:
+    """Lazy frames of the last files, where appended rows are, as many as are within the limits (at least one); and their rows."""
+    taken: list[_Entry] = []
+    size = count = 0
+    for one in reversed(entries(version)):
+        size, count = size + one[1], count + one[2]
+        if taken and (size > most_bytes or count > most_rows):
+            break
+        taken.insert(0, one)
+    return [store.part(version, name) for name, _, _ in taken], _total(taken)
+
+
 def rejected(store: Store, artifact: str, attempt: str, count: int = 20) -> Rows | None:
     """The first rows that an attempt would not keep, each with what it breaks; None where there are none on this machine."""
     name = f"{disk.name(artifact, 'the name of an artifact')}/{disk.name(attempt, 'the id of an attempt')}.parquet"

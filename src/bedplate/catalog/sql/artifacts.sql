@@ -156,3 +156,18 @@ SELECT id, run, step, part, number, fence, started_at, ended_at, status, cause, 
        wall_s, cpu_s, peak_bytes, energy_joules, energy_basis, cost_usd
 FROM attempts WHERE run IN (SELECT id FROM runs WHERE origin = 'project' ORDER BY started_at DESC LIMIT :runs)
     AND step = :step AND status = 'failed' ORDER BY started_at DESC, id LIMIT :limit;
+
+-- name: artifacts_looked_up
+-- Artifacts that a step was handed as features, or whose head says how it is keyed.
+SELECT artifact FROM inputs WHERE view = 'features' AND number IS NOT NULL
+UNION
+SELECT a.name FROM artifacts AS a JOIN versions AS v ON v.artifact = a.name AND v.number = a.head
+WHERE a.kind = 'table' AND v.meta LIKE '%"features":{"created":%'
+ORDER BY 1 LIMIT :limit;
+
+-- name: lookup_newest^
+-- The newest attempt that was handed an artifact as features, and what its step's key was made of.
+SELECT i.parameter, t.run, t.step, coalesce(k.parts, '')
+FROM inputs AS i JOIN attempts AS t ON t.id = i.attempt
+LEFT JOIN steps AS s ON s.run = t.run AND s.name = t.step AND s.part = t.part LEFT JOIN key_parts AS k ON k.digest = s.key_parts
+WHERE i.artifact = :artifact AND i.view = 'features' AND i.number IS NOT NULL ORDER BY i.attempt DESC LIMIT 1;

@@ -30,7 +30,7 @@ _KEYS_TRIED: Final = 8
 
 def sample(parts: Sequence[pl.LazyFrame], names: Sequence[str], of: int) -> Rows:
     """These pieces as plain cells."""
-    return Rows(names=tuple(names), rows=_plain(_read(parts, names)), of=of)
+    return Rows(names=tuple(names), rows=plain_rows(_read(parts, names)), of=of)
 
 
 def rejected(path: Path, count: int) -> Rows:
@@ -39,7 +39,7 @@ def rejected(path: Path, count: int) -> Rows:
         found = pl.scan_parquet(path, glob=False, hive_partitioning=False)
         names = list(found.collect_schema())[:COLUMNS]
         of = int(found.select(pl.len()).collect().item())
-        return Rows(names=tuple(names), rows=_plain(found.select(names).head(count).collect()), of=of)
+        return Rows(names=tuple(names), rows=plain_rows(found.select(names).head(count).collect()), of=of)
 
 
 def profile(parts: Sequence[pl.LazyFrame], names: Sequence[str], of: int) -> TableLook:
@@ -63,9 +63,19 @@ def compare(old: Sequence[pl.LazyFrame], new: Sequence[pl.LazyFrame], key: tuple
     changed = removed.join(added, on=by, how="inner", suffix="\0new")
     found = _replaced(base, added.join(removed, on=by, how="anti"), removed.join(added, on=by, how="anti"), names)
     return RowDiff(
-        same=same, before=base.before, after=base.after, whole=whole, added=found.added, removed=found.removed, changed=changed.height,
-        key=chosen, compared=base.compared, added_rows=found.added_rows, removed_rows=found.removed_rows, **_changes(changed, by, names),
-    )  # fmt: skip
+        same=same,
+        before=base.before,
+        after=base.after,
+        whole=whole,
+        added=found.added,
+        removed=found.removed,
+        changed=changed.height,
+        key=chosen,
+        compared=base.compared,
+        added_rows=found.added_rows,
+        removed_rows=found.removed_rows,
+        **_changes(changed, by, names),
+    )
 
 
 def _read(parts: Sequence[pl.LazyFrame], names: Sequence[str]) -> pl.DataFrame:
@@ -77,9 +87,16 @@ def _read(parts: Sequence[pl.LazyFrame], names: Sequence[str]) -> pl.DataFrame:
 
 def _replaced(base: RowDiff, added: pl.DataFrame, removed: pl.DataFrame, names: Sequence[str]) -> RowDiff:
     return RowDiff(
-        same=base.same, before=base.before, after=base.after, whole=base.whole, added=added.height, removed=removed.height,
-        compared=base.compared, added_rows=_plain(added.select(names).head(SHOWN)), removed_rows=_plain(removed.select(names).head(SHOWN)),
-    )  # fmt: skip
+        same=base.same,
+        before=base.before,
+        after=base.after,
+        whole=base.whole,
+        added=added.height,
+        removed=removed.height,
+        compared=base.compared,
+        added_rows=plain_rows(added.select(names).head(SHOWN)),
+        removed_rows=plain_rows(removed.select(names).head(SHOWN)),
+    )
 
 
 def _hashed(frame: pl.DataFrame) -> pl.DataFrame:
@@ -129,7 +146,7 @@ def _changes(changed: pl.DataFrame, key: list[str], names: Sequence[str]) -> dic
     for name in kept:
         some = changed.filter(differs[name]).head(each)
         label = some.select(key).rows()
-        pairs = _plain(some.select(name, f"{name}\0new"))
+        pairs = plain_rows(some.select(name, f"{name}\0new"))
         cells += [Change(", ".join(str(_cell(one)) for one in at), name, *pair) for at, pair in zip(label, pairs, strict=True)]
     return {"columns": kept, "changes": tuple(cells[:_CHANGES])}
 
@@ -167,9 +184,16 @@ def _numbers(there: pl.Series, base: ColumnLook) -> ColumnLook:
     edges, counts = _bins(floats)
     mean = None if dtype.is_temporal() else _float(floats.mean())
     return ColumnLook(
-        name=base.name, type=base.type, nulls=base.nulls, distinct=base.distinct, low=_cell(there.min()), high=_cell(there.max()),
-        mean=mean, edges=edges, counts=counts,
-    )  # fmt: skip
+        name=base.name,
+        type=base.type,
+        nulls=base.nulls,
+        distinct=base.distinct,
+        low=_cell(there.min()),
+        high=_cell(there.max()),
+        mean=mean,
+        edges=edges,
+        counts=counts,
+    )
 
 
 def _as_floats(there: pl.Series) -> pl.Series:
@@ -199,7 +223,8 @@ def _float(value: Any) -> float:
     return float(value)
 
 
-def _plain(frame: pl.DataFrame) -> tuple[tuple[Cell, ...], ...]:
+def plain_rows(frame: pl.DataFrame) -> tuple[tuple[Cell, ...], ...]:
+    """The rows with plain cells, long ones cut."""
     lists = [pl.col(name).list.head(_ITEMS) for name, dtype in frame.schema.items() if isinstance(dtype, pl.List)]
     cut = frame.with_columns(pl.col(pl.String).str.slice(0, _LONGEST + 1), pl.col(pl.Binary).bin.size(), *lists)
     return tuple(tuple(_cell(one) for one in row) for row in cut.rows())

@@ -17,7 +17,7 @@ from bedplate.core.records import Record
 from bedplate.core.units import show_bytes
 from bedplate.interfaces.http.door.endpoint import SERVER, Desk, Resource, missing
 
-from .artifact_facts import to_ref, to_run, version_of
+from .artifact_facts import aliases_of, to_ref, to_run, version_of
 from .frame import path_of
 from .graphs import Edge, Graph, Node
 from .serving import served
@@ -29,7 +29,7 @@ PREDICTION: Final = "prediction:"
 _LOOKING: Final = "bedplate.stages.monitor.looking"
 _STARTS: Final = 5
 """Versions that a walk begins at, where something belongs to several."""
-_TONES: Final[dict[str, Tone]] = {"table": "now", "files": "now", "model": "good", "check": "warn", "scalar": "off", "pickle": "off"}
+_TONES: Final[dict[str, Tone]] = {"table": "now", "files": "now", "model": "good", "check": "off", "scalar": "off", "pickle": "off"}
 
 
 class Row(Record, frozen=True, kw_only=False):
@@ -63,6 +63,7 @@ class _Drawing:
         self.edges: dict[tuple[str, str], Edge] = {}
         self.rows: dict[str, Row] = {}
         self.left_out: list[str] = []
+        self._known: dict[str, dict[str, int]] = {}
 
     def add(self, id: str, row: Row, state: str = "", tone: Tone = "off", sub: str = "") -> None:
         """A box and its line."""
@@ -101,7 +102,14 @@ class _Drawing:
             _page(ref),
             fact.run,
         )
-        self.add(ref, row, fact.kind, _TONES.get(fact.kind, "off"), size_of(fact))
+        name, _, number = ref.rpartition("@")
+        aliases = aliases_of(self._aliases(name), int(number)) if fact.kind == "model" else ""
+        self.add(ref, row, aliases or fact.kind, _TONES.get(fact.kind, "off"), size_of(fact))
+
+    def _aliases(self, name: str) -> dict[str, int]:
+        if name not in self._known:
+            self._known[name] = self._desk.catalog.listing.aliases([name]).get(name, {})
+        return self._known[name]
 
     def _may(self, ref: str) -> bool:
         return self._desk.may("model.read", Resource("model", ref.rpartition("@")[0]))

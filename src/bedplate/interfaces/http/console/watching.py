@@ -97,7 +97,7 @@ def _drift_row(one: Any) -> tuple[Value, ...]:
 
 
 def _overlaid(place: int, one: Any) -> Chart:
-    words: Sequence[str] = [_bin(bar.label) for bar in one.shape]
+    words: Sequence[str] = [bin_name(bar.label) for bar in one.shape]
     x = [float(at) for at in range(len(words))]
     said = f", PSI {one.psi:.2f} (alarm above {one.psi_alarm:.2f})" if one.psi is not None else ""
     state = "drifted" if one.drifted else "too few rows to judge" if one.few else "as in training"
@@ -110,7 +110,7 @@ def _overlaid(place: int, one: Any) -> Chart:
     )  # fmt: skip
 
 
-def _bin(label: str) -> str:
+def bin_name(label: str) -> str:
     """The name of a bin: a number with the digits that people read."""
     try:
         return f"{float(label):.4g}"

@@ -7,7 +7,6 @@ from typing import Final
 from urllib.parse import urlencode
 
 from bedplate.catalog.listing import Listed, Made, Order, Question, Stand, Use
-from bedplate.catalog.services import Service
 from bedplate.core.digests import short
 from bedplate.core.errors import UserError
 from bedplate.core.kinds import KIND_SCHEMA
@@ -16,6 +15,7 @@ from bedplate.interfaces.http.console.about import on_project
 from bedplate.interfaces.http.console.artifact_facts import aliases_of, own, stand, to_artifact, to_run, version_of
 from bedplate.interfaces.http.console.charts import Axis, Chart, Series
 from bedplate.interfaces.http.console.frame import page, path_of
+from bedplate.interfaces.http.console.serving import Serving, served
 from bedplate.interfaces.http.console.tables import Column, Link, Shape, State, Table, Value
 from bedplate.interfaces.http.door.endpoint import Asks, Desk, Endpoint, Reply, invalid, missing, on_server
 
@@ -150,7 +150,7 @@ def artifact(desk: Desk, asked: GetArtifact) -> Reply:
     stood = listing.stands([newest.step]).get(newest.step)
     first = max(newest.number - _LATELY + 1, 1)
     uses = listing.uses(asked.name, first, newest.number)
-    services = [one for one in desk.catalog.services.list() if asked.name in one.models]
+    services = [one for one in served(desk) if asked.name in one.service.models]
     failed = listing.failures(newest.step) if newest.step else []
     tables = (
         _versions(asked.name, made, aliases, head.number if head else None),
@@ -175,15 +175,25 @@ def artifact(desk: Desk, asked: GetArtifact) -> Reply:
     )
 
 
-def _services(name: str, services: Sequence[Service]) -> Table:
+def _services(name: str, services: Sequence[Serving]) -> Table:
     """The servers that answer with a version of it."""
     columns = (
         Column("service", "Service"),
         Column("address", "At"),
         Column("version", "Version"),
+        Column("state", "Stands", "state"),
         Column("seen", "Last sign of life (UTC)", "time"),
     )
-    rows = [(Link(one.name, path_of("serving", one.name)), one.url, one.models[name], one.heartbeat) for one in services]
+    rows = [
+        (
+            Link(one.service.name, path_of("serving", one.service.name)),
+            one.service.url,
+            one.service.models[name],
+            one.state,
+            one.service.heartbeat,
+        )
+        for one in services
+    ]
     return Table(name="services", columns=columns, rows=rows)
 
 

@@ -13,6 +13,7 @@ from bedplate.interfaces.http.console.about import on_project
 from bedplate.interfaces.http.console.artifact_facts import aliases_of, seen, to_ref, to_run, version_of
 from bedplate.interfaces.http.console.frame import page, path_of
 from bedplate.interfaces.http.console.pages.artifacts import uses_table
+from bedplate.interfaces.http.console.serving import held_by, served
 from bedplate.interfaces.http.console.tables import Column, Link, State, Table, Value
 from bedplate.interfaces.http.console.version_look import findings, look, rejected
 from bedplate.interfaces.http.door.endpoint import Asks, Desk, Endpoint, Reply, missing
@@ -52,7 +53,7 @@ def version(desk: Desk, asked: GetVersion) -> Reply:
     made = listing.made_by(shown.attempt)
     newest = listing.versions(name, 1)[0].number
     head = desk.catalog.artifacts.head(name)
-    services = [one for one in desk.catalog.services.list() if one.models.get(name) == shown.number]
+    services = held_by(served(desk), name, shown.number)
     tables = (
         _columns(shown.columns),
         _inputs(handed_to(desk.catalog.database, shown.attempt)),
@@ -72,7 +73,7 @@ def version(desk: Desk, asked: GetVersion) -> Reply:
         newest=newest,
         facts=_facts(desk, shown, made),
         aliases=aliases_of(listing.aliases([name]).get(name, {}), shown.number),
-        services=[Link(one.name, path_of("serving", one.name)) for one in services],
+        services=[Link(one, path_of("serving", one)) for one in services],
         value_text=None if value is None else value[:_LONGEST],
         is_cut=value is not None and len(value) > _LONGEST,
         looked_at=shown.kind in _LOOKED_AT and not (shown.kind == "scalar" and value is not None),
