@@ -32,9 +32,10 @@ from .accounts_contract import AccountsContract
 from .clock import ManualClock
 from .due_contract import DueContract
 from .records import History, draft
+from .tallies_contract import TalliesContract
 
 
-class CatalogContract(AccountsContract, DueContract, ABC):
+class CatalogContract(AccountsContract, DueContract, TalliesContract, ABC):
     """Tests of one engine; each gets a fresh record."""
 
     @abstractmethod
