@@ -51,20 +51,32 @@
     return {
       width, height: Number(figure.dataset.height) || 220,
       scales: { x: { time: chart.x.shape === "time", distr: chart.x.shape === "log" ? 3 : 1 }, y: { distr: chart.y.shape === "log" ? 3 : 1 } },
-      axes: [axis(chart.x, 40), axis(chart.y, 62)],
+      axes: [axis(chart.x, chart.x.shape === "time" ? 56 : 40), axis(chart.y, 62)],
       cursor: { ...(chart.series.length > 1 && !scatter && !bars ? { focus: { prox: 30 } } : {}), drag: { x: true, y: false, setScale: !chart.source }, sync: figure.dataset.sync ? { key: figure.dataset.sync } : undefined },
       legend: { show: chart.series.length <= 24 },
       series: [{ label: chart.x.label, value: (_u, value) => (chart.x.shape === "time" && value ? new Date(value * 1000).toISOString().slice(0, 19) : told(value)) },
         ...chart.series.map(line)],
       ...(chart.series.length > 1 && !scatter && !bars ? { focus: { alpha: 0.25 } } : {}),
       hooks: { setSelect: [(plot) => zoom(figure, chart, plot)], setSeries: [(_plot, at) => points(figure, at === null ? "" : chart.series[at - 1]?.label)],
-        setCursor: scatter ? [(plot) => points(figure, chart.series[0]?.words[plot.cursor.idx ?? -1])] : [] },
+        setCursor: scatter ? [(plot) => points(figure, nearest(plot, chart.series))] : [] },
     };
   }
 
   function points(figure, words) {
     const place = figure.querySelector(".pointed");
     if (place) place.textContent = words || " ";
+  }
+
+  function nearest(plot, series) {
+    // The words of the point that is next to the pointer, of whichever cloud.
+    let [best, words] = [20, ""];
+    for (const one of series) {
+      one.x.forEach((x, at) => {
+        const far = one.y[at] === null ? Infinity : Math.hypot(plot.valToPos(x, "x") - plot.cursor.left, plot.valToPos(one.y[at], "y") - plot.cursor.top);
+        if (far < best) [best, words] = [far, `${one.words[at] ?? one.label}: ${told(x)}, ${told(one.y[at])}`];
+      });
+    }
+    return words;
   }
 
   async function zoom(figure, chart, plot) {
