@@ -114,7 +114,7 @@
       if (!answer.ok) { tell(told.message ?? told.error?.what ?? `That did not work: ${answer.status}`); return; }
       form.dispatchEvent(new CustomEvent("bedplate:sent", { bubbles: true, detail: told }));
       if (form.dataset.then) location.assign(form.dataset.then);
-      else { tell(told.said ?? "Done.", true); form.closest("dialog")?.close(); changed(); }
+      else { tell(form.dataset.shows ? "" : told.said ?? "Done.", true); form.closest("dialog")?.close(); changed(); }
     } catch {
       tell("The server did not answer. Nothing is known of what became of it: look before you send it again.");
     } finally {

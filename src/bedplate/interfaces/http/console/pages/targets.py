@@ -145,7 +145,7 @@ def server(desk: Desk, _asked: Nothing) -> Reply:
     ]
     tables = [_servers(desk)] if sees_places else []
     if sees_audit:
-        rows: list[tuple[Value, ...]] = [(one.entry, one.digest, one.at, one.key[:16]) for one in desk.catalog.audit.heads()[-20:][::-1]]
+        rows: list[tuple[Value, ...]] = [(one.entry, one.digest, one.at, one.key[:16]) for one in desk.catalog.audit.newest_heads()]
         tables.append(
             Table(name="heads", columns=_HEADS, rows=rows, empty="The log has not been signed yet: it is, a moment after an act.")
         )
