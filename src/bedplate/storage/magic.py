@@ -60,6 +60,8 @@ ENDINGS: Final[dict[str, tuple[str, ...]]] = {
     ".txt": ("text",), ".log": ("text",), ".md": ("Markdown",), ".py": ("Python code",),
 }  # fmt: skip
 """The beginnings of the words that each ending of a name promises."""
+PLAIN: Final = frozenset({".csv", ".tsv", ".txt", ".log", ".md", ".py", ".yaml", ".yml", ".toml", ".jsonl", ".sql"})
+"""Endings of texts that may begin with a tag and are no page."""
 _TEXTS: Final = {
     ".md": "Markdown", ".py": "Python code", ".yaml": "YAML", ".yml": "YAML", ".toml": "TOML", ".xml": "XML", ".jsonl": "lines of JSON",
     ".ubj": "XGBoost model", ".sql": "SQL",

@@ -122,14 +122,13 @@ def _written(name: str, head: bytes, size: int) -> Preview:
     text = _decoded(head, whole=len(head) >= size)
     if text is None:
         return Preview(form=magic.by_name(name) or "bytes of an unknown form", size=size, why="it is no text, image, audio or table")
-    start = text[:2000].lstrip("\ufeff \t\r\n").lower()
+    start, ending = text[:2000].lstrip("\ufeff \t\r\n").lower(), _ending(name)
     if magic.is_svg(start):
         shown = _as_text(text, size, "SVG image", "")
         fits = size <= HEAD_BYTES
         return msgspec.structs.replace(shown, shows="image" if fits else "text", media_type="image/svg+xml" if fits else "")
-    if magic.is_html(start):
+    if ending not in magic.PLAIN and magic.is_html(start):
         return _as_text(text, size, "HTML", "it is shown as text: a page of others could do anything in your name here")
-    ending = _ending(name)
     if start.startswith(("{", "[")) and ending not in (".csv", ".tsv"):
         return _json(name, text, head, size)
     if ending in (".csv", ".tsv"):

@@ -6,7 +6,7 @@
   if (!log) return;
   const MOST = 400_000;
   const found = document.getElementById("found");
-  if (found) found.scrollIntoView({ block: "center" });
+  if (found) log.scrollTop = found.offsetTop - log.clientHeight / 3;
   else if (!new URLSearchParams(location.search).has("at")) log.scrollTop = log.scrollHeight;
   if (!log.dataset.tail) return;
   let last = Number(log.dataset.last);
