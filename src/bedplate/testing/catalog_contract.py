@@ -31,11 +31,12 @@ from bedplate.core.sources import Entry
 from .accounts_contract import AccountsContract
 from .clock import ManualClock
 from .due_contract import DueContract
+from .listing_contract import ListingContract
 from .records import History, draft
 from .tallies_contract import TalliesContract
 
 
-class CatalogContract(AccountsContract, DueContract, TalliesContract, ABC):
+class CatalogContract(AccountsContract, DueContract, ListingContract, TalliesContract, ABC):
     """Tests of one engine; each gets a fresh record."""
 
     @abstractmethod
