@@ -18,8 +18,8 @@ Knows = Callable[[What, str], list[str]]
 MOST: Final = 12
 _KINDS: Final[tuple[What, ...]] = ("metric", "param", "tag")
 _NAME: Final = r"(?:[A-Za-z_]+\.)?(?:`[^`]*`|\"[^\"]*\"|[\w/:\-][\w./:\-]*)"
-_SPLIT: Final = re.compile(r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|`[^`]*`|(\bAND\b\s*)", re.IGNORECASE)
-_KEY: Final = re.compile(r"(?P<entity>[A-Za-z_]+)\.(?P<part>[`\"]?[^`\"]*)\Z")
+_SPLIT: Final = re.compile(r"'(?:[^']|'')*(?:'|\Z)|\"(?:[^\"]|\"\")*(?:\"|\Z)|`[^`]*(?:`|\Z)|(\bAND\b\s*)", re.IGNORECASE)
+_KEY: Final = re.compile(r"(?P<entity>[A-Za-z_]+)\.(?P<part>[\w./:\-]*|[`\"][^`\"]*)\Z")
 _WORD: Final = re.compile(r"(?P<part>\w*)\Z")
 _COMPARATOR: Final = re.compile(rf"(?P<name>{_NAME})\s+(?P<part>[A-Za-z<>=! ]*)\Z")
 _VALUE: Final = re.compile(rf"(?P<name>{_NAME})\s*(?:[<>!]?=|[<>])\s*(?P<part>'?[\w ]*)\Z")
@@ -48,13 +48,15 @@ def completed(text: str, knows: Knows) -> Completion:
         return Completion(start, tuple(_begun(found["part"], knows))[:MOST])
     if _WHOLE.match(tail):
         return Completion(len(text), ("AND ",))
-    if found := _VALUE.match(tail):
-        part = found["part"].upper()
-        options = _STATUS if _entity(found["name"]) == ("attribute", "status") else ()
-        return Completion(len(text) - len(part), tuple(f"{one} " for one in options if part.strip("'") in one))
     if found := _COMPARATOR.match(tail):
         part = found["part"]
-        return Completion(len(text) - len(part), tuple(f"{one} " for one in _comparators(found["name"]) if one.startswith(part.upper())))
+        options = tuple(f"{one} " for one in _comparators(found["name"]) if one.startswith(part.upper()))
+        if options:
+            return Completion(len(text) - len(part), options)
+    if found := _VALUE.match(tail):
+        part = found["part"]
+        known = _STATUS if _entity(found["name"]) == ("attribute", "status") else ()
+        return Completion(len(text) - len(part), tuple(f"{one} " for one in known if part.strip("'").upper() in one))
     return Completion(len(text))
 
 

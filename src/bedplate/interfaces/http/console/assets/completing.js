@@ -80,7 +80,8 @@
       input.setAttribute("aria-expanded", String(Boolean(options.length)));
     }
 
-    input.addEventListener("input", () => { clearTimeout(waiting); waiting = setTimeout(ask, 80); });
+    // What was suggested for another text cannot be taken any more.
+    input.addEventListener("input", () => { close(); waiting = setTimeout(ask, 80); });
     input.addEventListener("focus", () => { if (input.dataset.adds || input.value === "") ask(); });
     input.addEventListener("blur", close);
     list.addEventListener("mousedown", (event) => {

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
+from urllib.parse import quote
 
 from bedplate.catalog.tracking.compared import KeyedStep
 from bedplate.catalog.tracking.tracked import COMMIT, SOURCE_NAME, RunDetail
@@ -56,6 +57,16 @@ def differences(steps: dict[str, list[KeyedStep]], details: Sequence[RunDetail],
     return Table(name="differences", columns=columns, rows=rows[:MOST_ROWS], empty=empty)
 
 
+def of_steps(steps: Mapping[str, Sequence[KeyedStep]], details: Sequence[RunDetail]) -> list[Link]:
+    """Where the attempts at one step are compared, for each step that these runs have other attempts at."""
+    attempts: dict[str, dict[str, None]] = defaultdict(dict)
+    for detail in details:
+        for step in steps.get(detail.run.id, ()):
+            if step.result and step.result != detail.run.id:
+                attempts[step.name][step.result] = None
+    return [Link(name, f"/compare?runs={quote(','.join(some), safe=',')}") for name, some in attempts.items() if len(some) > 1]
+
+
 def data(desk: Desk, steps: dict[str, list[KeyedStep]], details: Sequence[RunDetail], called: Sequence[str]) -> Table:
     """Which versions the runs were handed, and which datasets clients say: what not all share first."""
     attempts = {step.result for some in steps.values() for step in some if step.result}
@@ -64,7 +75,7 @@ def data(desk: Desk, steps: dict[str, list[KeyedStep]], details: Sequence[RunDet
     for detail, name in zip(details, called, strict=True):
         mine = {(artifact, str(number)) for step in steps.get(detail.run.id, []) for artifact, number in handed.get(step.result, [])}
         for artifact, number in sorted(mine):
-            users[artifact, f"@{number}", path_of("artifacts", artifact, number)].append(name)
+            users[artifact, f"@{number}", path_of("artifacts", artifact.partition("@")[0], number)].append(name)
         for given in detail.datasets:
             users[given.dataset.name, given.dataset.digest[:12], ""].append(name)
     ordered = sorted(users.items(), key=lambda item: (len(item[1]) == len(details), item[0]))

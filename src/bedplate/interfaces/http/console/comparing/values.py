@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
+import msgspec
+
+from bedplate.catalog.tracking.compared import KeyedStep
 from bedplate.catalog.tracking.grammar import spelt
 from bedplate.catalog.tracking.overview import Key
-from bedplate.catalog.tracking.tracked import RunDetail
+from bedplate.catalog.tracking.tracked import Named, RunDetail
 from bedplate.core.records import Record
 from bedplate.interfaces.http.console.frame import path_of
 from bedplate.interfaces.http.console.runs_table import stands
@@ -39,6 +42,20 @@ class Fact(Record, frozen=True, kw_only=False):
         if any(number is None and value is not None for number, value in zip(read, self.values, strict=True)):
             return None
         return tuple(number if number is not None and math.isfinite(number) else None for number in read)
+
+
+def with_steps(details: Sequence[RunDetail], steps: Mapping[str, Sequence[KeyedStep]], made: Mapping[str, RunDetail]) -> list[RunDetail]:
+    """Runs of the project with what their steps said, as `step.key`; `made` are the attempts that stand for the steps, by their id."""
+    found = []
+    for detail in details:
+        metrics, params = list(detail.metrics), list(detail.params)
+        for step in steps.get(detail.run.id, ()):
+            said = made.get(step.result) if step.result != detail.run.id else None
+            if said is not None:
+                metrics += [msgspec.structs.replace(one, key=f"{step.name}.{one.key}") for one in said.metrics]
+                params += [Named(f"{step.name}.{one.key}", one.value) for one in said.params]
+        found.append(msgspec.structs.replace(detail, metrics=metrics, params=params))
+    return found
 
 
 def facts(details: Sequence[RunDetail]) -> list[Fact]:

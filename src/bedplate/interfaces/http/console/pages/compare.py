@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, Literal
 
 import msgspec
 
+from bedplate.catalog.tracking.compared import KeyedStep
 from bedplate.catalog.tracking.tracked import RunDetail
 from bedplate.interfaces.http.console.comparing import causes, curves, plots, values
 from bedplate.interfaces.http.console.frame import page
@@ -14,6 +15,7 @@ from bedplate.interfaces.http.door.endpoint import Asks, Desk, Endpoint, Fault, 
 
 MOST_RUNS: Final = 200
 _MOST_CHARTS: Final = 12
+_MOST_ATTEMPTS: Final = 2_000
 _LAID: Final = 2
 """Charts of curves where none are chosen; of more than a few runs, one."""
 _FEW: Final = 24
@@ -51,9 +53,9 @@ def compare(desk: Desk, asked: GetCompare) -> Reply:
     wanted = _ids(asked.runs)
     if len(details) < 1:
         return page(desk, "compare.html", title="Compare", at="runs", details=(), wanted=len(wanted))
-    called, facts = values.names(details), values.facts(details)
-    base = next((place for place, detail in enumerate(details) if detail.run.id == asked.base), 0)
     steps = desk.catalog.tracking.compared.steps([detail.run.id for detail in details])
+    called, facts = values.names(details), values.facts(values.with_steps(details, steps, _made(desk, steps)))
+    base = next((place for place, detail in enumerate(details) if detail.run.id == asked.base), 0)
     first = min(max(asked.first, 0), len(details) - 1) // values.COLUMNS * values.COLUMNS
     takes_all = "csv" in desk.query()
     shown = facts if takes_all else facts[: values.MOST_KEYS]
@@ -63,9 +65,15 @@ def compare(desk: Desk, asked: GetCompare) -> Reply:
     )  # fmt: skip
     return page(
         desk, "compare.html", title=f"Compare {len(details)} runs", at="runs", tables=tables, details=details, called=called, asked=asked,
-        wanted=len(wanted), base=base, first=first, columns=values.COLUMNS, same=[not fact.differs for fact in shown],
+        wanted=len(wanted), of_steps=causes.of_steps(steps, details), base=base, first=first, columns=values.COLUMNS, facts=shown,
         differing=sum(fact.differs for fact in facts), keys=len(facts), **_drawn(desk, asked, details, called, facts),
     )  # fmt: skip
+
+
+def _made(desk: Desk, steps: Mapping[str, Sequence[KeyedStep]]) -> dict[str, RunDetail]:
+    """The attempts that stand for the steps."""
+    wanted = {step.result for some in steps.values() for step in some if step.result}
+    return {detail.run.id: detail for detail in _seen(desk, sorted(wanted)[:_MOST_ATTEMPTS])}
 
 
 def _drawn(desk: Desk, asked: GetCompare, details: Sequence[RunDetail], called: Sequence[str], facts: Facts) -> dict[str, Any]:
@@ -106,9 +114,13 @@ def _ids(asked: str) -> list[str]:
 
 
 def _details(desk: Desk, asked: str) -> list[RunDetail]:
-    """The runs that one may see, of those asked for, in that order."""
+    return _seen(desk, _ids(asked))
+
+
+def _seen(desk: Desk, ids: Sequence[str]) -> list[RunDetail]:
+    """The runs that one may see, of these, in that order."""
     seen = desk.sees("experiment")
-    found = desk.catalog.tracking.details.of(_ids(asked))
+    found = desk.catalog.tracking.details.of(ids)
     return [detail for detail in found if seen is None or str(detail.run.experiment) in seen]
 
 
