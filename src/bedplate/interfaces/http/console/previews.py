@@ -34,7 +34,7 @@ class Shown(Record, frozen=True, kw_only=True):
 def shown(desk: Desk, sha256: str, name: str, *, media: str, download: str) -> Shown:
     """A file of the store as a page shows it. Raises StoreError where its bytes are gone."""
     found = desk.store.preview(PREFIX + sha256.removeprefix(PREFIX), name)
-    return Shown(name=name, preview=found, media=media, download=download, table=_table(found))
+    return Shown(name=name, preview=found, media=media, download=download, table=table_of(found))
 
 
 def media(desk: Desk, sha256: str, name: str) -> Reply:
@@ -43,13 +43,18 @@ def media(desk: Desk, sha256: str, name: str) -> Reply:
     found = desk.store.preview(PREFIX + digest, name)
     if found.shows not in ("image", "audio"):
         raise Fault("BAD_REQUEST", f"that is no image or sound that can be shown: it is {found.form}", status=415)
-    reply = sent(desk, digest, "file")
+    return media_reply(sent(desk, digest, "file"), found.media_type)
+
+
+def media_reply(reply: Reply, media_type: str) -> Reply:
+    """Bytes as the form that they have, which runs nothing and loads nothing wherever they are opened."""
     headers = [one for one in reply.headers if one[0] != b"content-disposition"]
     more = ((b"content-security-policy", _POLICY), (b"cross-origin-resource-policy", b"same-origin"))
-    return Reply(body=reply.body, status=reply.status, media_type=found.media_type, headers=(*headers, *more))
+    return Reply(body=reply.body, status=reply.status, media_type=media_type, headers=(*headers, *more))
 
 
-def _table(found: Preview) -> Table | None:
+def table_of(found: Preview) -> Table | None:
+    """The first rows of a preview, where it has any."""
     rows = found.table
     if rows is None:
         return None

@@ -18,6 +18,7 @@ from .artifact_facts import plain
 from .frame import page, path_of
 from .previews import shown as preview_of
 from .tables import Column, Shape, State, Table, Value
+from .version_files import files
 
 _BAR: Final = (240, 48)
 """Width and height of a drawing of bars, in its own units."""
@@ -42,7 +43,7 @@ class Card(Record, frozen=True):
     tops: tuple[tuple[str, int, float], ...] = ()
 
 
-def look(desk: Desk, version: Version, first: int, seed: int | None, file: str, start: int) -> Reply:
+def look(desk: Desk, version: Version, first: int, seed: int | None, start: int) -> Reply:
     """What is in it. What cannot be read is said in the place of what would be shown."""
     try:
         lost = desk.store.missing(version)
@@ -50,6 +51,8 @@ def look(desk: Desk, version: Version, first: int, seed: int | None, file: str, 
             return _gone(desk, version, lost)
         if version.kind == "table":
             return _table(desk, version, max(first, 0), seed)
+        if version.kind == "files":
+            return files(desk, version, max(start, 0))
         return _value(desk, version)
     except BedplateError as error:
         return page(desk, "look_gone.html", title=version.ref, at="", said=str(error), lost=())

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Callable, Sequence
+from typing import Final, TypeVar
 
 from bedplate.catalog.lineage import handed_to
 from bedplate.core.columns import Column as Field
+from bedplate.core.errors import NotFound
 from bedplate.core.records import Version
 from bedplate.core.sources import Entry
+from bedplate.interfaces.http.console import version_files
 from bedplate.interfaces.http.console.about import on_project
 from bedplate.interfaces.http.console.artifact_facts import aliases_of, seen, to_ref, to_run, version_of
 from bedplate.interfaces.http.console.frame import page, path_of
@@ -20,6 +22,7 @@ from bedplate.interfaces.http.door.endpoint import Asks, Desk, Endpoint, Reply, 
 
 _FILES: Final = 50
 _LONGEST: Final = 20_000
+Answer = TypeVar("Answer")
 _LOOKED_AT: Final = frozenset({"table", "files", "scalar"})
 
 
@@ -31,12 +34,17 @@ class GetVersion(Asks, frozen=True, kw_only=True):
 
 
 class GetLook(GetVersion, frozen=True, kw_only=True):
-    """What is in it: `columns` the first column shown, `seed` draws the rows by chance, `file` shows one, `start` the first file listed."""
+    """What is in it: `columns` the first column shown, `seed` draws the rows by chance, `start` is the first file listed."""
 
     columns: int = 0
     seed: int | None = None
-    file: str = ""
     start: int = 0
+
+
+class GetFile(GetVersion, frozen=True, kw_only=True):
+    """One of its files."""
+
+    file: str
 
 
 class GetRejected(Asks, frozen=True, kw_only=True):
@@ -124,7 +132,41 @@ def _sources(read: dict[str, tuple[Entry, ...]]) -> Table:
 
 def inside(desk: Desk, asked: GetLook) -> Reply:
     """What is in it, as a part of the page."""
-    return look(desk, version_of(desk, f"{asked.name}@{asked.number}"), asked.columns, asked.seed, asked.file, asked.start)
+    return look(desk, version_of(desk, f"{asked.name}@{asked.number}"), asked.columns, asked.seed, asked.start)
+
+
+def _of(desk: Desk, asked: GetFile) -> Version:
+    """The version of a file. Raises Fault for one that has no files."""
+    shown = version_of(desk, f"{asked.name}@{asked.number}")
+    if shown.kind != "files":
+        raise missing(f"{shown.ref} has no files: it is kept as {shown.kind}")
+    return shown
+
+
+def one_file(desk: Desk, asked: GetFile) -> Reply:
+    """A file of it with its preview."""
+    of = _of(desk, asked)
+    found = _there(version_files.shown, desk, of, asked.file)
+    tables = [found.table] if found.table else []
+    return page(desk, "file.html", title=asked.file, at="artifacts", tables=tables, version=of, file=found)
+
+
+def media(desk: Desk, asked: GetFile) -> Reply:
+    """The bytes of a picture or a sound."""
+    return _there(version_files.media, desk, _of(desk, asked), asked.file)
+
+
+def download(desk: Desk, asked: GetFile) -> Reply:
+    """A file as a download."""
+    return _there(version_files.download, desk, _of(desk, asked), asked.file)
+
+
+def _there(ask: Callable[[Desk, Version, str], Answer], desk: Desk, of: Version, name: str) -> Answer:
+    """What is answered about a file. Raises Fault for one that is not there."""
+    try:
+        return ask(desk, of, name)
+    except NotFound as error:
+        raise missing(str(error)) from None
 
 
 def outside(desk: Desk, asked: GetRejected) -> Reply:
@@ -151,5 +193,8 @@ def outside(desk: Desk, asked: GetRejected) -> Reply:
 ENDPOINTS: Final = (
     Endpoint("GET", "/artifacts/{name}/{number}", GetVersion, "artifact.read", on_project, version),
     Endpoint("GET", "/artifacts/{name}/{number}/look", GetLook, "artifact.read", on_project, inside, body="bytes"),
+    Endpoint("GET", "/artifacts/{name}/{number}/file/{file...}", GetFile, "artifact.read", on_project, one_file, body="bytes"),
+    Endpoint("GET", "/artifacts/{name}/{number}/media/{file...}", GetFile, "artifact.read", on_project, media, body="bytes"),
+    Endpoint("GET", "/artifacts/{name}/{number}/download/{file...}", GetFile, "artifact.read", on_project, download, body="bytes"),
     Endpoint("GET", "/artifacts/{name}/rejected/{attempt}", GetRejected, "artifact.read", on_project, outside, body="bytes"),
 )
