@@ -57,6 +57,8 @@ def test_what_the_planner_says_is_wrong_finds_its_field() -> None:
     assert beside(UserError("there is no model 'Lama'"), "train", typed) == "model"
     assert beside(UserError("there is no precision 'bf17'"), "train", typed) == "precision"
     assert beside(UserError("7 accelerators are not whole nodes of 8", next="--gpus 8"), "train", typed) == "gpus"
+    assert beside(UserError("tokens to train on are missing", next="--tokens 2T"), "train", typed) == "tokens"
+    assert beside(UserError("it fits no machine within these limits", next="another --on"), "train", typed) == ""
     assert beside(UserError("this takes too long"), "train", typed) == ""
 
 

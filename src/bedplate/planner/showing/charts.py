@@ -19,6 +19,8 @@ WIDE = 440.0
 FILLS = 8
 MOST_PARTS, MOST_POINTS, MOST_BARS, MOST_STAGES, MOST_SQUARES, MOST_COPIES = 16, 24, 12, 8, 16, 128
 AXES = ("time_s", "cost_usd", "energy_kwh", "power_w")
+MOST_LETTERS = 62
+"""Of strong words across a drawing."""
 MONTHS_WEEKS = 365.25 / 12 / 7
 
 
@@ -167,13 +169,18 @@ def tornado(bars: Sequence[Sensitivity], name: str, now: float | None) -> str:
         parts.append(
             told(
                 title,
-                text(0, y + 13, f"{one.name.replace('-', ' ')}: {one.low_input} to {one.high_input}", "strong"),
+                text(0, y + 13, _fitting(f"{one.name.replace('-', ' ')}: {one.low_input} to {one.high_input}"), "strong"),
                 rect(x(low), y + 19, max(x(high) - x(low), 1.5), 14, "bar-now"),
                 text(x(low) - 5, y + 31, written(name, low), "", "end"),
                 text(x(high) + 5, y + 31, written(name, high)),
             )
         )
     return drawing(WIDE, top + row * len(bars), parts, f"how {label(name)} moves with each assumption")
+
+
+def _fitting(words: str) -> str:
+    """Words as far as they fit across a drawing: all of them show where they are pointed at."""
+    return words if len(words) <= MOST_LETTERS else f"{words[: MOST_LETTERS - 1].rstrip()}\N{HORIZONTAL ELLIPSIS}"
 
 
 def timeline(milestones: Sequence[Milestone]) -> str:

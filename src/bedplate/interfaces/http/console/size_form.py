@@ -189,8 +189,11 @@ def beside(error: BedplateError, kind: str, typed: Mapping[str, Sequence[str]]) 
         text = _typed(name, typed)
         if text and any(f"'{one}'" in said for one in (text, *_names(text))):
             return name
-    named = [options[one] for one in _OPTION.findall(f"{error.what} {error.next}") if one in options]
-    return named[0] if named and named[0] in _fields(kind) else ""
+    for option in _OPTION.findall(f"{error.what} {error.next}"):
+        name = options.get(option, "")
+        if name in _fields(kind) and (_typed(name, typed) or option in error.what):
+            return name
+    return ""
 
 
 def _fields(kind: str) -> dict[str, msgspec.structs.FieldInfo]:
