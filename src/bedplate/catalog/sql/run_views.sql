@@ -18,17 +18,21 @@ SELECT id, run, step, part, number, fence, started_at, ended_at, status, cause, 
 FROM attempts WHERE run = :run ORDER BY CASE status WHEN 'failed' THEN 0 WHEN 'running' THEN 1 ELSE 2 END, started_at DESC, id LIMIT :limit;
 
 -- name: view_outputs
--- What a run made (or one attempt of it): versions, each once.
-SELECT DISTINCT o.artifact, o.number, v.kind, v.rows, v.size_bytes
-FROM attempts AS a JOIN outputs AS o ON o.attempt = a.id JOIN versions AS v ON v.artifact = o.artifact AND v.number = o.number
-WHERE a.run = :run AND (:attempt = '' OR a.id = :attempt) ORDER BY o.artifact, o.number LIMIT :limit;
+-- What a run made (or one attempt of it): versions, each once; of more than are asked for, some.
+SELECT artifact, number, kind, rows, size_bytes FROM (
+    SELECT DISTINCT o.artifact, o.number, v.kind, v.rows, v.size_bytes
+    FROM attempts AS a JOIN outputs AS o ON o.attempt = a.id JOIN versions AS v ON v.artifact = o.artifact AND v.number = o.number
+    WHERE a.run = :run AND (:attempt = '' OR a.id = :attempt) LIMIT :limit
+) AS made ORDER BY artifact, number;
 
 -- name: view_inputs
--- What a run was handed (or one attempt of it), and did not make itself: versions, each once.
-SELECT DISTINCT i.artifact, i.number, v.kind, v.rows, v.size_bytes
-FROM attempts AS a JOIN inputs AS i ON i.attempt = a.id JOIN versions AS v ON v.artifact = i.artifact AND v.number = i.number
-JOIN attempts AS m ON m.id = v.attempt
-WHERE a.run = :run AND (:attempt = '' OR a.id = :attempt) AND (:attempt <> '' OR m.run <> :run) ORDER BY i.artifact, i.number LIMIT :limit;
+-- What a run was handed (or one attempt of it), and did not make itself: versions, each once; of more than are asked for, some.
+SELECT artifact, number, kind, rows, size_bytes FROM (
+    SELECT DISTINCT i.artifact, i.number, v.kind, v.rows, v.size_bytes
+    FROM attempts AS a JOIN inputs AS i ON i.attempt = a.id JOIN versions AS v ON v.artifact = i.artifact AND v.number = i.number
+    JOIN attempts AS m ON m.id = v.attempt
+    WHERE a.run = :run AND (:attempt = '' OR a.id = :attempt) AND (:attempt <> '' OR m.run <> :run) LIMIT :limit
+) AS handed ORDER BY artifact, number;
 
 -- name: view_forecasts
 -- What was predicted of a run's steps (or of one), beside what the done attempt took.

@@ -123,9 +123,10 @@ def steps_table(run: str, steps: Sequence[StepView]) -> Table:
     return Table(name="steps", columns=_STEPS, rows=rows, empty="No step was decided yet.")
 
 
-def counts_table(tallies: Sequence[Tally]) -> Table:
-    """Steps of many parts, counted."""
-    rows = [(one.name, one.stage, state_of(one.status), one.count, one.why) for one in tallies]
+def counts_table(tallies: Sequence[Tally], *, whole: bool) -> Table:
+    """Steps of many parts, counted: those that failed or go on first; not `whole`: so many as a page has room for."""
+    listed = sorted(tallies, key=lambda one: _urgency(one.status))[: len(tallies) if whole else MOST_STEPS]
+    rows = [(one.name, one.stage, state_of(one.status), one.count, one.why) for one in listed]
     return Table(name="steps", columns=_COUNTS, rows=rows, empty="No step was decided yet.")
 
 
@@ -187,6 +188,10 @@ def _predicted(one: Predicted) -> tuple[Value, ...]:
     between = f"{show(one.forecast.low)} to {show(one.forecast.high)}"
     return (step, _QUANTITIES[quantity], show(one.forecast.middle), between, "" if actual is None else show(actual), off,
             f"{one.forecast.basis}, {one.forecast.samples} {'attempt' if one.forecast.samples == 1 else 'attempts'}")  # fmt: skip
+
+
+def _urgency(status: str) -> int:
+    return {"failed": 0, "running": 1, "waiting": 2}.get(status, 3)
 
 
 def _length(one: StepView) -> float:

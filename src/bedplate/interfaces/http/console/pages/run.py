@@ -122,22 +122,23 @@ def _overview(desk: Desk, found: Subject, asked: GetRun) -> dict[str, Any]:
         "message": found.attempt.message if found.attempt is not None else "",
     }  # fmt: skip
     if found.kind == "run":
-        more, charts = _steps(desk, found)
-        tables += more
-        facts |= {"charts": charts, "tiles": overview.spent_tiles(views.spent(found.id))}
+        facts |= {**_steps(desk, found), "tiles": overview.spent_tiles(views.spent(found.id))}
+        tables += facts.pop("more")
     elif attempt is not None:
         predicted = views.predicted(record, attempt.step, attempt.part)
         tables.append(overview.predicted_table([one for one in predicted if one.usage == attempt.usage]))
     return {**facts, "tables": tables}
 
 
-def _steps(desk: Desk, found: Subject) -> tuple[list[Table], list[Any]]:
+def _steps(desk: Desk, found: Subject) -> dict[str, Any]:
+    """The steps of a run, each or counted; `every` is how many lines there are."""
     tallies = desk.catalog.tallies.of_run(found.id)
     predicted = overview.predicted_table(desk.catalog.run_views.predicted(found.id))
     if sum(one.count for one in tallies) > overview.MOST_STEPS:
-        return [overview.counts_table(tallies), predicted], []
+        table = overview.counts_table(tallies, whole="csv" in desk.query())
+        return {"more": [table, predicted], "charts": [], "every": len(tallies)}
     steps = desk.catalog.run_views.steps(found.id, overview.MOST_STEPS)
-    return [overview.steps_table(found.id, steps), predicted], [overview.time_line(found, steps)]
+    return {"more": [overview.steps_table(found.id, steps), predicted], "charts": [overview.time_line(found, steps)], "every": len(steps)}
 
 
 def _metrics(desk: Desk, found: Subject, asked: GetRun, *, system: bool = False) -> dict[str, Any]:
