@@ -105,8 +105,7 @@ def _diff_theirs(old: RunDetail, new: RunDetail) -> tuple[Difference, ...]:
 
 def step_of(catalog: Catalog, attempt_id: str) -> Step | None:
     """The step that an attempt was a try at."""
-    attempt = catalog.runs.attempt(attempt_id)
-    return next((s for s in catalog.runs.steps(attempt.run) if (s.name, s.part) == (attempt.step, attempt.part)), None)
+    return catalog.runs.step_of(attempt_id)
 
 
 def notes(catalog: Catalog, now: Step | None, before: Step | None) -> tuple[str, ...]:

@@ -78,6 +78,7 @@ class CatalogContract(AccountsContract, DueContract, ListingContract, TalliesCon
         assert other.runs.cached("k") == commit.attempt.id
         assert other.runs.cached_many(["k", "none"]) == {"k": commit.attempt.id}
         assert other.runs.steps("r-1") == [commit.step]
+        assert (other.runs.step_of(commit.attempt.id), other.runs.step_of("a-0")) == (commit.step, None)
         assert other.runs.attempts("r-1", "late") == [commit.attempt]
         assert other.runs.noted(commit.attempt.id) == said[:-1]
         assert other.runs.metrics(commit.attempt.id) == {"auc": 0.75}

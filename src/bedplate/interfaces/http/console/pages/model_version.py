@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Final
 from urllib.parse import urlencode
 
+from bedplate.catalog.lineage import handed_to
 from bedplate.catalog.tracking.clauses import Clause, Order
 from bedplate.catalog.tracking.registered import ModelVersion
 from bedplate.catalog.tracking.registry_search import Asked
@@ -17,13 +18,15 @@ from bedplate.interfaces.http.console.frame import page, path_of
 from bedplate.interfaces.http.console.serving import held_by, served
 from bedplate.interfaces.http.console.tables import Column, Link, Table, Value
 from bedplate.interfaces.http.console.verdicts import Judged, judged, standing, verdict_chart, verdict_table
-from bedplate.interfaces.http.door.endpoint import Asks, Desk, Endpoint, Reply, Resource
+from bedplate.interfaces.http.door.endpoint import Asks, Desk, Endpoint, Reply, Resource, missing
 from bedplate.pipeline.compare import Difference, causes, diff
 from bedplate.stages.train.card import card
 from bedplate.stages.train.facts import Facts, gather
 
 _CHOICES: Final = 30
 _BECAUSE: Final = "because"
+_LONGEST: Final = 200_000
+"""Characters of a card that are shown."""
 
 
 class GetVersion(Asks, frozen=True, kw_only=True):
@@ -42,7 +45,7 @@ def on_model(_desk: Desk, asked: GetVersion) -> Resource:
 def version(desk: Desk, asked: GetVersion) -> Reply:
     """The page. Raises NotFound."""
     found = desk.catalog.tracking.registry.version(asked.name, asked.number)
-    facts = gather(desk.catalog, f"{asked.name}@{asked.number}")
+    facts = gather(desk.catalog, f"{asked.name}@{asked.number}", whole=False)
     others = _others(desk, asked)
     other = _other(asked, others)
     opened = _may_see_making(desk, found)
@@ -53,16 +56,25 @@ def version(desk: Desk, asked: GetVersion) -> Reply:
     aliases, serving = aliases_of(desk, asked.name), served(desk)
     return page(
         desk, "model_version.html", title=f"{asked.name}@{asked.number}", at="models",
-        tables=(*tables, _differences(differs, other), _inputs(facts, opened), _signature(facts), _settings(facts, opened)),
+        tables=(*tables, _differences(differs, other), _inputs(desk, facts, opened), _signature(facts), _settings(facts, opened)),
         charts=charts, version=found, facts=facts, other=other, others=others, opened=opened, aliases=aliases,
         tags=[one for one in found.tags if not one.key.startswith("bedplate.check.")],
         because=_because(desk, asked.name, other, asked.number) if other and opened else (), checks=[one.verdict for one in mine],
         verdict=standing([one.verdict for one in mine]),
         named=aliases.named(asked.number), barred=asked.number in aliases.barred, instead=str(facts.version.meta.get("instead", "")),
-        serving=held_by(serving, asked.name, asked.number), card=card(facts) if opened else "",
+        serving=held_by(serving, asked.name, asked.number),
         lineage="/lineage?" + urlencode({"of": facts.version.ref}), run=path_of("runs", facts.run.id),
         is_project=facts.run.origin != "client",
     )  # fmt: skip
+
+
+def read_card(desk: Desk, asked: GetVersion) -> Reply:
+    """All that the record knows of a version, as text. Raises NotFound, Fault for who may not see how it was made."""
+    found = desk.catalog.tracking.registry.version(asked.name, asked.number)
+    if not _may_see_making(desk, found):
+        raise missing("there is no such card, or you may not see it")
+    text = card(gather(desk.catalog, f"{asked.name}@{asked.number}"))
+    return page(desk, "model_card.html", title=f"{asked.name}@{asked.number} card", at="models", text=text[:_LONGEST])
 
 
 def _others(desk: Desk, asked: GetVersion) -> list[int]:
@@ -124,21 +136,20 @@ def _differences(found: Sequence[Difference], other: int | None) -> Table:
     return Table(name="differences", columns=columns, rows=rows, empty="Nothing that the record knows differs.")
 
 
-def _inputs(facts: Facts, opened: bool) -> Table:
+def _inputs(desk: Desk, facts: Facts, opened: bool) -> Table:
     columns = Column("parameter", "Parameter"), Column("version", "Version"), Column("what", "What")
-    return Table(name="inputs", columns=columns, rows=list(_made_of(facts)) if opened else [], empty="The record knows of no inputs.")
+    return Table(name="inputs", columns=columns, rows=list(_made_of(desk, facts)) if opened else [], empty="The record knows of no inputs.")
 
 
-def _made_of(facts: Facts) -> Iterator[tuple[Value, ...]]:
+def _made_of(desk: Desk, facts: Facts) -> Iterator[tuple[Value, ...]]:
     """What the version was made of: versions, sources of its step, datasets that its client named."""
-    if facts.lineage is not None:
-        direct = dict.fromkeys((edge.parameter, edge.upstream) for edge in facts.lineage.upstream if edge.downstream == facts.version.ref)
-        for parameter, ref in direct:
-            name, _, number = ref.rpartition("@")
-            yield parameter, Link(ref, path_of("artifacts", name, number)), "artifact"
-        for source in facts.lineage.sources:
-            if source.downstream == facts.version.ref:
-                yield source.parameter, None, f"{len(source.entries):,} files or rows of a source"
+    keys = facts.step.key_parts if facts.step is not None else None
+    handed = keys.versions if keys is not None else dict.fromkeys(handed_to(desk.catalog.database, facts.attempt.id), "")
+    for parameter, ref in handed.items() if keys is not None else ((ref, ref) for ref in handed):
+        name, _, number = ref.rpartition("@")
+        yield parameter, Link(ref, path_of("artifacts", name, number)) if name else None, "artifact"
+    for parameter, entries in desk.catalog.sources.read_by(facts.attempt.id).items():
+        yield parameter, None, f"{len(entries):,} files or rows of a source"
     for given in facts.client.datasets if facts.client is not None else ():
         yield given.dataset.name, given.dataset.digest, "dataset that its client named"
 
@@ -163,4 +174,7 @@ def _settings(facts: Facts, opened: bool) -> Table:
     return Table(name="figures", columns=columns, rows=said, empty="It has no metric or setting on record.")
 
 
-ENDPOINTS: Final = (Endpoint("GET", "/models/{name}/{number}", GetVersion, "model.read", on_model, version),)
+ENDPOINTS: Final = (
+    Endpoint("GET", "/models/{name}/{number}", GetVersion, "model.read", on_model, version),
+    Endpoint("GET", "/models/{name}/{number}/card", GetVersion, "model.read", on_model, read_card),
+)
