@@ -6,6 +6,7 @@ import base64
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+import pyotp
 import pytest
 from browser import Tab, axe
 from playwright.sync_api import Page
@@ -118,6 +119,27 @@ def test_a_person_changes_his_password(site: Up, tab: Tab) -> None:
     page.fill("#new", PASSWORD)
     page.get_by_role("button", name="Change").click()
     page.locator("form [role=alert].good").wait_for()
+
+
+def test_a_second_factor_is_switched_on(site: Up, tab: Tab) -> None:
+    """Its secret is shown once it is begun, and a code of it proves it; from then on the page says that codes are asked for."""
+    made = site.ask("POST", "/api/2.0/mlflow/users/create", {"username": "cyd", "password": PASSWORD})
+    assert made.status == 200, made
+    page = tab(site.url, site.token)
+    page.context.clear_cookies()
+    page.goto("/settings")
+    page.fill("#username", "cyd")
+    page.fill("#password", PASSWORD)
+    page.click("button[type=submit]")
+    page.wait_for_url("**/settings")
+    page.click("#begin-totp button")
+    page.locator("#prove-totp").wait_for()
+    secret = page.locator("[data-secret]").inner_text().replace(" ", "")
+    page.fill("#pw1", PASSWORD)
+    page.fill("#code1", pyotp.TOTP(secret).now())
+    page.get_by_role("button", name="Switch it on").click()
+    page.get_by_role("button", name="Take it away").wait_for()
+    assert secret not in page.content()
 
 
 def test_who_is_no_operator_sees_his_own_account_alone(site: Up) -> None:
