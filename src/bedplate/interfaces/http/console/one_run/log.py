@@ -39,8 +39,8 @@ class LogView(Record, frozen=True, kw_only=True):
     window: Window | None = None
     lines: tuple[tuple[str, str], ...] = ()
     said: str = ""
+    matches: tuple[tuple[str, str], ...] = ()
     links: tuple[tuple[str, str], ...] = ()
-    more: str = ""
     download: str = ""
     where: str = ""
     is_end: bool = False
@@ -57,13 +57,13 @@ def log_view(desk: Desk, found: Subject, asked: Asked) -> LogView:
     live = chosen.status == "running"
     if logs.size(name) is None:
         return LogView(attempts=attempts, attempt=chosen, is_live=live, where=found.run.host)
-    place, said, more = _sought(desk, found, chosen, asked) if asked.find else (asked.at, "", "")
+    place, said, matches = _sought(desk, found, chosen, asked) if asked.find else (asked.at, "", ())
     window = logs.before(name, logs.size(name) or 0, WINDOW) if place < 0 else logs.around(name, place, WINDOW)
     if window is None:
         return LogView(attempts=attempts, attempt=chosen, is_live=live, where=found.run.host)
     ends = window.last >= window.size
     return LogView(
-        attempts=attempts, attempt=chosen, window=window, lines=_lines(window, asked.find, place), said=said, more=more,
+        attempts=attempts, attempt=chosen, window=window, lines=_lines(window, asked.find, place), said=said, matches=matches,
         links=_around(found, chosen, window), download=path_of("runs", chosen.id, "log", "download"), is_end=ends, is_live=live and ends,
     )  # fmt: skip
 
@@ -92,24 +92,20 @@ def _attempts(desk: Desk, found: Subject) -> tuple[Attempt, ...]:
     return (found.attempt,) if found.attempt is not None else ()
 
 
-def _sought(desk: Desk, found: Subject, chosen: Attempt, asked: Asked) -> tuple[int, str, str]:
-    """The place that a search leads to, how it went in words, and the address where it goes on."""
+def _sought(desk: Desk, found: Subject, chosen: Attempt, asked: Asked) -> tuple[int, str, tuple[tuple[str, str], ...]]:
+    """The place that a search leads to, how it went in words, and the addresses where it goes on."""
     words = asked.find[:_LONGEST_WORDS]
     size = desk.logs.size(chosen.log) or 0
     since = asked.since if asked.since >= 0 else (size if asked.back else 0)
     result = desk.logs.find(chosen.log, words, since, backwards=asked.back, most=_SOUGHT)
     if result.at is not None:
-        after, before = result.at + 1, result.at
-        return (
-            result.at,
-            f"found at byte {result.at:,}",
-            _address(found, chosen, find=words, since=before if asked.back else after, back=asked.back),
-        )
-    ends = result.reached <= 0 if asked.back else result.reached >= size
-    if ends:
-        return max(asked.at, -1), f"'{short(words, 60)}' does not stand {'before' if asked.back else 'after'} byte {since:,}", ""
+        before = _address(found, chosen, find=words, since=result.at, back=True)
+        after = _address(found, chosen, find=words, since=result.at + 1)
+        return result.at, f"found at byte {result.at:,}", (("Match before", before), ("Next match", after))
+    if result.reached <= 0 if asked.back else result.reached >= size:
+        return asked.since, f"'{short(words, 60)}' does not stand {'before' if asked.back else 'after'} byte {since:,}", ()
     more = _address(found, chosen, find=words, since=result.reached, back=asked.back)
-    return result.reached, f"not found up to byte {result.reached:,}: the search stopped there, and can go on", more
+    return result.reached, f"not found up to byte {result.reached:,}: the search stopped there, and can go on", (("Go on searching", more),)
 
 
 def _around(found: Subject, chosen: Attempt, window: Window) -> tuple[tuple[str, str], ...]:
