@@ -87,6 +87,9 @@ class OverviewContract(ABC):
         assert catalog.tracking.search.page(Question(experiments=(0,), parent="p1"))[0] == ["p1c1", "p1c2"]
         assert catalog.tracking.search.page(Question(experiments=(7,), parent="p1"))[0] == []
         assert catalog.tracking.overview.children(["p0", "p1", "p1c1"]) == {"p0": 3, "p1": 2}
+        count = catalog.tracking.overview.count
+        assert [count([0, 7], ("active",), parent) for parent in (None, "", "p1")] == [19, 5, 2]
+        assert count([0], ("active", "deleted"), None) == 20
 
     def test_curves_of_many_runs_are_sampled_as_one_is(self, catalog: Catalog) -> None:
         """Proves that few points all come, many are spread with both ends among them, crowded ones are thinned, and stretches refine."""

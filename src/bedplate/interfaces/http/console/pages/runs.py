@@ -140,7 +140,7 @@ def complete(desk: Desk, asked: GetCompletion) -> dict[str, Any]:
 class SaveView(Asks, frozen=True, kw_only=True):
     """A page's name, a name for the view, and what stands after `?` in its address."""
 
-    room: Literal["runs", "compare"]
+    room: Literal["runs"]
     name: str
     address: str = ""
 
@@ -148,7 +148,7 @@ class SaveView(Asks, frozen=True, kw_only=True):
 class DropView(Asks, frozen=True, kw_only=True):
     """A saved view to take away."""
 
-    room: Literal["runs", "compare"]
+    room: Literal["runs"]
     name: str
 
 
