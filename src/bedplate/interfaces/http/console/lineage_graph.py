@@ -7,7 +7,7 @@ What can be chosen, as the page's address says it: a version (`late@7`, `late@pr
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 from urllib.parse import urlencode
 
@@ -68,7 +68,7 @@ class _Drawing:
     def add(self, id: str, row: Row, state: str = "", tone: Tone = "off", sub: str = "") -> None:
         """A box and its line."""
         if id not in self.nodes:
-            self.nodes[id] = Node(id, row.what.text, sub or row.kind, state, tone, row.what.href, row.said)
+            self.nodes[id] = Node(id, row.what.text, sub or (row.kind if state != row.kind else ""), state, tone, row.what.href, row.said)
             self.rows[id] = row
 
     def join(self, source: str, target: str, label: str = "") -> None:
@@ -84,9 +84,11 @@ class _Drawing:
         for hop in found.hops:
             self.join(hop.upstream, hop.downstream, f"as {hop.parameter}, by {hop.step} in {hop.run}")
         for read in found.reads:
-            self._source(read, found.depth[read.ref] + offset - 1)
+            if read.ref in self.nodes:
+                self._source(read, found.depth[read.ref] + offset - 1)
         for rest in found.rests:
-            self._rest(rest, found, offset)
+            if rest.beside in self.nodes:
+                self._rest(rest, found, offset)
         if down:
             self._services(found, offset)
 
@@ -193,7 +195,7 @@ def drawn(desk: Desk, of: str, up: int, down: int) -> Drawn:
     return Drawn(
         title=title,
         graph=graph,
-        table=_table(drawing.rows.values(), drawing.edges.values()),
+        table=_table(drawing.rows, drawing.edges.values(), chosen),
         left_out=tuple(drawing.left_out),
         page=page,
         page_of=named,
@@ -265,23 +267,18 @@ def _page(ref: str) -> Link | None:
     return found if isinstance(found, Link) else None
 
 
-def _table(rows: Iterable[Row], edges: Iterable[Edge]) -> Table:
+def _table(rows: Mapping[str, Row], edges: Iterable[Edge], chosen: str) -> Table:
     """The drawing in words, from what is furthest up to what is furthest down."""
     above: dict[str, list[str]] = {}
     for edge in edges:
-        above.setdefault(edge.target, []).append(edge.source.removeprefix(FILE))
+        above.setdefault(edge.target, []).append(rows[edge.source].what.text)
     columns = (
         Column("where", "Where"), Column("what", "What"), Column("kind", "Kind"), Column("said", "Made"), Column("from", "From", "words"),
         Column("run", "Run"), Column("page", "Its page"),
     )  # fmt: skip
     shown: list[tuple[Value, ...]] = []
-    for row in sorted(rows, key=lambda one: one.depth):
-        where = "chosen" if not row.depth else f"{abs(row.depth)} {'up' if row.depth < 0 else 'down'}"
-        sources = above.get(row.what.text, above.get(_id(row), []))
-        shown.append((where, row.what, row.kind, row.said, ", ".join(sources[:8]), to_run(row.run) if row.run else None, row.page))
+    for id, row in sorted(rows.items(), key=lambda one: one[1].depth):
+        where = "chosen" if id == chosen else "beside" if not row.depth else f"{abs(row.depth)} {'up' if row.depth < 0 else 'down'}"
+        sources = ", ".join(above.get(id, [])[:8])
+        shown.append((where, row.what, row.kind, row.said, sources, to_run(row.run) if row.run else None, row.page))
     return Table(name="lineage", columns=columns, rows=shown)
-
-
-def _id(row: Row) -> str:
-    """The id of the box of a line that is no version."""
-    return f"{row.kind}:{row.what.text}"
