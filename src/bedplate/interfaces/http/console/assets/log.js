@@ -1,10 +1,12 @@
 // The end of a log that goes on: asks once a second for what was printed since, follows it while the reader does, keeps the last lines.
-// After a search it shows what was found.
+// After a search it shows what was found; one that has not come to the end is asked on, until another link is taken.
 "use strict";
 (() => {
   const log = document.getElementById("log");
   if (!log) return;
   const MOST = 400_000;
+  const goesOn = document.querySelector("[data-goes-on]");
+  if (goesOn) setTimeout(() => location.replace(goesOn.href), 50);
   const found = document.getElementById("found");
   if (found) log.scrollTop = found.offsetTop - log.clientHeight / 3;
   else if (!new URLSearchParams(location.search).has("at")) log.scrollTop = log.scrollHeight;

@@ -15,8 +15,10 @@ from bedplate.storage.job_logs import Window
 from .subject import Subject
 
 WINDOW: Final = 48_000
-_SOUGHT: Final = 200_000_000
+_SOUGHT: Final = 48_000_000
+"""Bytes that one request looks at: the page asks on by itself."""
 _LONGEST_WORDS: Final = 500
+GOES_ON: Final = "Go on searching"
 _MOST_ATTEMPTS: Final = 100
 _MOST_MARKS: Final = 200
 
@@ -105,7 +107,7 @@ def _sought(desk: Desk, found: Subject, chosen: Attempt, asked: Asked) -> tuple[
     if result.reached <= 0 if asked.back else result.reached >= size:
         return asked.since, f"'{short(words, 60)}' does not stand {'before' if asked.back else 'after'} byte {since:,}", ()
     more = _address(found, chosen, find=words, since=result.reached, back=asked.back)
-    return result.reached, f"not found up to byte {result.reached:,}: the search stopped there, and can go on", (("Go on searching", more),)
+    return result.reached, f"not found up to byte {result.reached:,} of {size:,}: the search goes on", ((GOES_ON, more),)
 
 
 def _around(found: Subject, chosen: Attempt, window: Window) -> tuple[tuple[str, str], ...]:
