@@ -18,7 +18,7 @@ from bedplate.core.records import Record
 from . import disk
 
 _CHUNK: Final = 1 << 20
-_ESCAPES: Final = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]{0,4000}(?:\x07|\x1b\\)?|[@-_]|[ -/]+[0-~])|[\x80-\x9f]")
+_ESCAPES: Final = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b\n]{0,4000}(?:\x07|\x1b\\)?|[@-_]|[ -/]+[0-~])|[\x80-\x9f]")
 _CONTROLS: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 
 
