@@ -1,4 +1,4 @@
-"""The page of sizes in a real browser: a form whose address is the question, an answer that can be followed, mistakes beside their field."""
+"""The page of sizes in a real browser: a form whose address is the question, an answer to be followed, mistakes beside their field."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from collections.abc import Iterator
 import pytest
 from browser import Tab, axe
 from up_site import Up, in_thread
+
+from bedplate.interfaces.http.console import sizing
 
 ASKED = "/size?question=train&model=Llama-3.1-8B&tokens=2T&by_s=30d"
 
@@ -53,6 +55,15 @@ def test_a_site_has_its_racks_and_fits_a_phone(site: Up, tab: Tab) -> None:
     assert page.locator("#chart-fabric svg").count() == 1
     assert page.evaluate("() => document.documentElement.scrollWidth") <= 390
     assert axe(page) == []
+
+
+def test_one_question_is_worked_out_at_a_time(site: Up, tab: Tab) -> None:
+    """While another is, the page says so and asks again by itself; the thread that answers does not wait."""
+    page = tab(site.url, site.token)
+    with sizing.AT_WORK:
+        page.goto("/size?question=cost&node=p5.48xlarge&count=3")
+        page.get_by_text("Another question is being worked out first").wait_for()
+    page.wait_for_selector(".tiles")
 
 
 def test_numbers_are_taken_away_and_hostile_words_stay_words(site: Up) -> None:

@@ -243,7 +243,9 @@ NAMES = {
     "on": "machines", "gpus": "accelerators, exactly",
     "max_gpus": "accelerators, at most", "by_s": "done within", "budget_usd": "money, at most", "max_power_w": "power, at most",
     "residency": "data may lie in", "export": "export class, at most", "terms": "ways of paying", "hall_kw": "hall, kW",
-    "rack_kw": "rack, kW",
+    "rack_kw": "rack, kW", "egress_tb_month": "data out a month, TB", "storage_tb": "storage, TB",
+    "storage_read_gbs": "storage reads, GB/s",
+    "checkpoint_tb": "a checkpoint, TB", "quiet_rate": "arriving at the quietest", "retrofit": "into a hall that stands",
 }  # fmt: skip
 """Field of a question or its limits -> what it is called where its own name says too little."""
 

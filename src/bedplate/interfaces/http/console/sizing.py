@@ -1,7 +1,7 @@
 """Answers questions of `size` in a child: what the planner takes in memory goes with it, and one that takes too long is ended.
 
-The last answers are kept, since a page, its table as CSV and who it was sent to ask the same. Two are worked out at a time; who comes then
-waits a moment, and is told to try again.
+The last answers are kept, since a page, its table as CSV and who it was sent to ask the same. One is worked out at a time, so that the
+threads that answer are left to others: who comes meanwhile is told so at once, and his page asks again.
 """
 
 from __future__ import annotations
@@ -20,9 +20,10 @@ from bedplate.planner.asking.questions import Question
 from bedplate.planner.asking.sizing import Sizing
 
 LIMIT_S: Final = 45.0
-_WAITS_S: Final = 20.0
-_AT_ONCE: Final = threading.BoundedSemaphore(2)
-_COMMAND: Final = (sys.executable, "-m", "bedplate", "size", "ask", "--json")
+BUSY: Final = "TEMPORARILY_UNAVAILABLE"
+AT_WORK: Final = threading.Lock()
+"""Held while a question is worked out."""
+_COMMAND: Final = (sys.executable, "-P", "-m", "bedplate", "size", "ask", "--json")
 _CANNOT: Final = frozenset({0, Refused.exit_code})
 """Exit codes with an answer: a design, or that none keeps to every limit."""
 
@@ -38,14 +39,14 @@ class _Said(msgspec.Struct):
 
 
 def answered(question: Question) -> Sizing:
-    """What `bedplate size` answers. Raises UserError for what cannot be sized, Fault 503 where too much is asked at once."""
+    """What `bedplate size` answers. Raises UserError for what cannot be sized, Fault BUSY while another is worked out."""
     return msgspec.json.decode(_told(msgspec.json.encode(question)), type=Sizing)
 
 
 @functools.lru_cache(maxsize=8)
 def _told(question: bytes) -> bytes:
-    if not _AT_ONCE.acquire(timeout=_WAITS_S):
-        raise Fault("TEMPORARILY_UNAVAILABLE", "other questions are being worked out: try again in a moment")
+    if not AT_WORK.acquire(blocking=False):
+        raise Fault(BUSY, "another question is being worked out: try again in a moment")
     try:
         done = subprocess.run(_COMMAND, input=question, capture_output=True, timeout=LIMIT_S, check=False)
     except subprocess.TimeoutExpired:
@@ -53,7 +54,7 @@ def _told(question: bytes) -> bytes:
             f"this took more than {LIMIT_S:.0f} s to work out", next="narrow it: name accelerators, or use the command line: bedplate size"
         ) from None
     finally:
-        _AT_ONCE.release()
+        AT_WORK.release()
     if done.returncode in _CANNOT and done.stdout:
         return done.stdout
     raise _error(done.stderr)

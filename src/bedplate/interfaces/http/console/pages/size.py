@@ -13,7 +13,7 @@ from bedplate.core.errors import BedplateError
 from bedplate.interfaces.http.console import size_view as view
 from bedplate.interfaces.http.console.frame import page
 from bedplate.interfaces.http.console.size_form import EXAMPLES, KINDS, beside, form, read
-from bedplate.interfaces.http.console.sizing import answered
+from bedplate.interfaces.http.console.sizing import BUSY, answered
 from bedplate.interfaces.http.door.endpoint import Asks, Desk, Endpoint, Fault, Reply, missing, on_server
 from bedplate.planner.asking.questions import Question
 from bedplate.planner.asking.sizing import Sizing
@@ -41,24 +41,27 @@ def size(desk: Desk, asked: GetSize) -> Reply:
     typed = {name: values for name, values in desk.query().items() if name not in ("question", "now", "csv")}
     is_asked = any(value.strip() for values in typed.values() for value in values)
     question, wrong = read(kind, typed) if is_asked else (None, {})
-    found, told = None, None
+    found, told, is_busy = None, None, False
     if question is not None and (asked.now or asked.csv):
-        found, told, wrong = _answer(question, kind, typed)
+        try:
+            found, told, wrong = _answer(question, kind, typed)
+        except Fault as fault:
+            if fault.code != BUSY or asked.csv:
+                raise
+            is_busy = True
     facts: dict[str, Any] = _shown(question, found) if question is not None and found is not None else {"found": None}
     tables = view.tables(found) if found is not None else ()
     return page(
         desk, "size.html", title=title(question) if found and question else _TITLE, at="size", tables=tables,
         form=form(kind, typed, wrong), kinds=[(name, one.title) for name, one in KINDS.items()], examples=EXAMPLES, wrong=told,
-        waits=question is not None and not asked.now, known=_known(), is_asked=is_asked, **facts,
+        waits=question is not None and (is_busy or not asked.now), is_busy=is_busy, known=_known(), is_asked=is_asked, **facts,
     )  # fmt: skip
 
 
 def _answer(question: Question, kind: str, typed: Mapping[str, Sequence[str]]) -> tuple[Sizing | None, Any, dict[str, str]]:
-    """The answer, or what is wrong: as a whole (what, why, next), or with a field."""
+    """The answer, or what is wrong: as a whole (what, why, next), or with a field. Raises Fault BUSY."""
     try:
         return answered(question), None, {}
-    except Fault as fault:
-        return None, BedplateError(fault.message), {}
     except BedplateError as error:
         field = beside(error, kind, typed)
         said = "; ".join(part for part in (error.what, error.why, f"next: {error.next}" if error.next else "") if part)

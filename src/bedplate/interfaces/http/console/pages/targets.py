@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import threading
 import time
 from typing import Any, Final
 
@@ -20,9 +21,11 @@ from bedplate.interfaces.http.beside.home import problem_of
 from bedplate.interfaces.http.console import settings_view as view
 from bedplate.interfaces.http.console.frame import page
 from bedplate.interfaces.http.console.tables import Column, State, Table, Value
-from bedplate.interfaces.http.door.endpoint import SERVER, Asks, Desk, Endpoint, Reply, missing, on_server
+from bedplate.interfaces.http.door.endpoint import SERVER, Asks, Desk, Endpoint, Fault, Reply, missing, on_server
 
 _PATIENCE_S: Final = 60.0
+_AT_WORK: Final = threading.Lock()
+"""Held while a target is tried out or a state examined: one at a time, so that threads are left to answer others."""
 _FRESH_S: Final = 120.0
 _TARGETS: Final = (
     Column("target", "Target"), Column("standing", "", "state"), Column("catalog", "Record", "code"), Column("store", "Bytes", "code"),
@@ -79,7 +82,7 @@ def test(desk: Desk, asked: Try) -> dict[str, Any]:
     known = {one["target"] for one in _child(desk, "target", "list")}
     if asked.target not in known:
         raise missing("there is no such target")
-    found = _child(desk, "target", "test", asked.target)
+    found = _alone(desk, "target", "test", asked.target)
     _audited(desk, "tried out", asked.target)
     return {
         "rows": [
@@ -94,9 +97,19 @@ def test(desk: Desk, asked: Try) -> dict[str, Any]:
 
 def examine(desk: Desk, _asked: Nothing) -> dict[str, Any]:
     """What `bedplate doctor` says of the state and this machine."""
-    found = _child(desk, "doctor")
+    found = _alone(desk, "doctor")
     _audited(desk, "examined", "")
     return {"rows": [{"standing": one["level"], "area": one["area"], "what": one["what"], "next": one["next"]} for one in found]}
+
+
+def _alone(desk: Desk, *words: str) -> list[dict[str, Any]]:
+    """The same for what may take long. Raises Fault while another one goes on."""
+    if not _AT_WORK.acquire(blocking=False):
+        raise Fault("TEMPORARILY_UNAVAILABLE", "another trial goes on: wait until it has ended")
+    try:
+        return _child(desk, *words)
+    finally:
+        _AT_WORK.release()
 
 
 def _child(desk: Desk, *words: str) -> list[dict[str, Any]]:
