@@ -111,6 +111,24 @@ class OverviewContract(ABC):
         assert {run: [one.step for one in some] for run, some in finer.items()} == {"long": list(range(100, 116))}
         assert catalog.tracking.samples.of([], "m", 20) == {}
 
+    def test_runs_are_compared_by_their_code_and_their_data(self, catalog: Catalog) -> None:
+        """Proves that a run has its steps, what each was keyed by and handed, an attempt its own, a client's run none; and its commit."""
+        history = History(catalog, catalog.database.clock)
+        given = history.make("departures", 1)
+        catalog.commit([history.done("late", draft("late", 1, "model"), inputs={"departures": given})])
+        _run(catalog, "client", _said((Point("loss", 1.0, 0, 0), Point("loss", 0.5, 1, 1), Point("once", 1.0, 0))))
+        compared = catalog.tracking.compared
+        steps = compared.steps([history.run.id, "client", "nobody"])
+        assert [(step.name, step.parts is not None) for step in steps[history.run.id]] == [("departures", True), ("late", True)]
+        attempt = steps[history.run.id][1].result
+        assert compared.steps([attempt]) == {attempt: [steps[history.run.id][1]]}
+        assert compared.inputs([attempt]) == {attempt: [("departures", 1)]}
+        origins = compared.origins([history.run.id, attempt, "client"])
+        assert (origins[history.run.id].commit, origins[attempt].commit, origins[attempt].is_dirty) == ("abc", "abc", True)
+        assert origins["client"].commit == ""
+        assert compared.curved(["client", attempt]) == ["loss"]
+        assert (compared.curved([]), compared.steps([]), compared.inputs([])) == ([], {}, {})
+
     def test_views_are_each_accounts_own(self, catalog: Catalog) -> None:
         """Proves that a view is kept under its name, replaced, taken away, and that there is an end to them."""
         now = catalog.database.clock.now()
