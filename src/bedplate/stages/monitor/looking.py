@@ -16,7 +16,6 @@ from bedplate.pipeline.served import LABELS, PREDICTIONS, log_name
 from bedplate.pipeline.why import FEATURES
 from bedplate.storage.store import Store
 
-from .drift import THRESHOLD
 from .labels import KEYS, join_labels
 from .lately import Answer, Lately, OfVersion, Place, Sought, Stretch
 from .report import Report
@@ -88,7 +87,7 @@ def answer(store: Store, service: str, prediction: str) -> Answer | None:
     return next(iter(_answers(_labelled(store, service, rows))), None)
 
 
-def look(store: Store, catalog: Catalog, service: str, since: datetime | None, threshold: float = THRESHOLD) -> tuple[Report, bool]:
+def look(store: Store, catalog: Catalog, service: str, since: datetime | None, threshold: float) -> tuple[Report, bool]:
     """The report on what was served since then, and whether that is less than was asked for.
 
     How features are keyed is what the last step that looked rows up in them was told.

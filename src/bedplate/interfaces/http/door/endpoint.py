@@ -127,10 +127,14 @@ class Reply(Record, frozen=True):
 
 
 class Limits(Record, frozen=True, kw_only=True):
-    """How many bytes one uploaded file may have, and how many the files of one experiment may take together (0: no end)."""
+    """How many bytes one uploaded file may have, and how many the files of one experiment may take together (0: no end).
+
+    `drift_psi` is the population stability index above which a column counts as drifted.
+    """
 
     file_bytes: int = 10_000_000_000
     experiment_bytes: int = 0
+    drift_psi: float = 0.2
 
 
 class Upload(Protocol):
@@ -206,7 +210,7 @@ class Desk(Protocol):
 
     @property
     def limits(self) -> Limits:
-        """How much may be uploaded."""
+        """How much is too much, as the site says."""
         ...
 
     @property

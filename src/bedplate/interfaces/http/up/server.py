@@ -110,7 +110,8 @@ def up(platform: Platform, place: Place, announce: Announce, mount: Mount | None
             body_limit=platform.body_limit, counted=outside.counted, told=lambda emitted: _tell(platform, emitted),
             tells=outside.sender, hears=hear, shows=shows, logs=JobLogs(platform.config.state / "logs"), beside=beside,
             limits=Limits(
-                file_bytes=byte_count(platform.config["upload_limit"]), experiment_bytes=byte_count(platform.config["upload_quota"])
+                file_bytes=byte_count(platform.config["upload_limit"]), experiment_bytes=byte_count(platform.config["upload_quota"]),
+                drift_psi=float(platform.config["drift_psi"]),
             ),
         )  # fmt: skip
         mine = Mine(platform.keys.server, checks)

@@ -2,6 +2,15 @@
 // is drawn with the time that it took here, the versions that answered, and a link to the prediction as it is recorded.
 "use strict";
 (() => {
+  // What is read after the page: it stays while somebody is in it, and says so where it cannot be had.
+  document.addEventListener("htmx:beforeRequest", (event) => {
+    if (event.detail.elt.id === "traffic" && event.detail.elt.querySelector(":focus")) event.preventDefault();
+  });
+  document.addEventListener("htmx:responseError", (event) => {
+    const place = event.detail.elt.querySelector("[role=status]");
+    if (place) place.textContent = "It cannot be read now: load the page again in a moment.";
+  });
+
   const form = document.getElementById("try-form");
   if (!form) return;
   const [place, alert, button] = [form.querySelector("[data-fields]"), form.querySelector("[role=alert]"), form.querySelector("button[type=submit]")];

@@ -94,7 +94,7 @@ def report(desk: Desk, asked: GetService) -> Reply:
         raise missing("there is no such page, or you may not see it")
     looking = importlib.import_module(LOOKING)
     span = chosen(asked.span, looking.last(desk.store, asked.name), desk.now)
-    found, cut = looking.look(desk.store, desk.catalog, asked.name, since(span, desk.now))
+    found, cut = looking.look(desk.store, desk.catalog, asked.name, since(span, desk.now), desk.limits.drift_psi)
     drifts, qualities = drift_charts(found), quality_charts(found)
     return page(
         desk, "service_report.html", title=f"{asked.name} report", at="services", charts=(*drifts, *qualities),
