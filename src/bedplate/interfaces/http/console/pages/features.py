@@ -29,7 +29,6 @@ _SERVICES: Final = 5
 _BACK: Final = timedelta(days=7)
 _VALUING: Final = "bedplate.stages.monitor.valuing"
 _LOOKING: Final = "bedplate.stages.monitor.looking"
-_THRESHOLD: Final = 0.2
 
 
 class GetFeatures(Asks, frozen=True, kw_only=True):
@@ -198,7 +197,7 @@ def spread(desk: Desk, asked: GetView) -> Reply:
     def answer(head: Version, told: Known) -> Any:
         before = desk.catalog.artifacts.find(f"{head.artifact}@{head.number - 1}") if head.number > 1 else None
         before = before if before is not None and entries(before) else None
-        found: Moved = importlib.import_module(_VALUING).moved(desk.store, head, before, told.spec, _THRESHOLD)
+        found: Moved = importlib.import_module(_VALUING).moved(desk.store, head, before, told.spec, desk.limits.drift_psi)
         return (), tuple(_overlaid(at, one) for at, one in enumerate(found.drifts[:_DRAWN]) if one.shape), {"found": found}
 
     return _fragment(desk, asked.name, "feature_spread.html", answer)
@@ -229,7 +228,7 @@ def parity(desk: Desk, asked: GetView) -> Reply:
         looking, found, reports = importlib.import_module(_LOOKING), [], []
         for service in _logs(desk):
             last = looking.last(desk.store, service) or desk.now
-            report, cut = looking.look(desk.store, desk.catalog, service, last - _BACK)
+            report, cut = looking.look(desk.store, desk.catalog, service, last - _BACK, desk.limits.drift_psi)
             mine = tuple(one for one in report.parity if one.view == head.artifact)
             found += [msgspec.structs.replace(one, view=service) for one in mine]
             reports.append((service, cut))
