@@ -48,9 +48,9 @@ class Tallies:
             for row in found
         ]  # fmt: skip
 
-    def newest_steps(self) -> list[Step]:
+    def newest_steps(self, limit: int = 10_000) -> list[Step]:
         """The newest row of every step that the newest runs got to, in the order in which they were put."""
-        return [rows.step_of(row) for row in self._database.rows("tally_newest_steps", runs=_RUNS)]
+        return [rows.step_of(row) for row in self._database.rows("tally_newest_steps", runs=_RUNS, limit=limit)]
 
     def arrows(self) -> list[tuple[str, str]]:
         """Which step was handed what another made, as the newest runs had it: (maker, user)."""

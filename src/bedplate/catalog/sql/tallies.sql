@@ -10,7 +10,7 @@ ORDER BY min(id);
 SELECT s.run, s.name, s.part, s.stage, s.status, s.why, s.cache_key, NULL, s.result, s.started_at, s.ended_at
 FROM (
     SELECT max(id) AS id FROM steps WHERE run IN (SELECT id FROM runs WHERE origin = 'project' ORDER BY started_at DESC LIMIT :runs) GROUP BY name
-) AS l JOIN steps AS s ON s.id = l.id ORDER BY s.id;
+) AS l JOIN steps AS s ON s.id = l.id ORDER BY s.id LIMIT :limit;
 
 -- name: tally_arrows
 -- Of those steps, which was handed what another had made: (maker, user).

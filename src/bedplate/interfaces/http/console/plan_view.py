@@ -61,10 +61,10 @@ def totals(whole: Whole) -> Totals:
 
 
 def time_line(whole: Whole) -> Chart:
-    """When each step would start and end, were each to take the middle of its range."""
+    """When each step would start and end, were each to take the middle of its range; without those of which nothing is known."""
     series = []
     for action, words in _WORDS.items():
-        mine = [one for one in whole.steps if one.starts_s is not None and one.actions.get(action)]
+        mine = [one for one in whole.steps if one.actions.get(action) and (one.ends_s or 0.0) > (one.starts_s or 0.0)]
         mine = [one for one in mine if action == "run" or not one.actions.get("run")]
         if mine:
             series.append(

@@ -13,6 +13,7 @@ from bedplate.interfaces.http.beside.glance import Seen
 from bedplate.interfaces.http.door.endpoint import Desk
 from bedplate.pipeline.recover import dead
 
+from .graphs import MOST
 from .step_states import Now, Stand, recorded, stands
 
 _FAILED: Final = 20
@@ -63,13 +64,16 @@ def picture(desk: Desk) -> Picture:
     last = next(iter(catalog.runs.last_of_project(1)), None)
     seen = look(desk)
     return Picture(
-        stood=stands(seen.whole, now) if seen.whole is not None else _recorded(desk, now), now=now, seen=seen, going=_going(going, desk.now) if going else None,
+        stood=stands(seen.whole, now) if seen.whole is not None else _recorded(desk, now), now=now, seen=seen,
+        going=_going(going, desk.now) if going else None,
         begun=beside.begun if beside is not None else None, last=last,
     )  # fmt: skip
 
 
 def _recorded(desk: Desk, now: Now) -> tuple[Stand, ...]:
-    return recorded(desk.catalog.tallies.newest_steps(), desk.catalog.tallies.arrows(), now)
+    """What runs have recorded; of very many steps the first, without arrows: none would be drawn."""
+    steps = desk.catalog.tallies.newest_steps(MOST + 1)
+    return recorded(steps, desk.catalog.tallies.arrows() if len(steps) <= MOST else (), now)
 
 
 def look(desk: Desk) -> Seen:

@@ -24,6 +24,7 @@ _TAIL: Final = 6000
 """Bytes of a log that are shown here; the run's page has all of it."""
 _VERSIONS: Final = 6
 _PARTS: Final = 100
+_STEPS_SHOWN: Final = 300
 _STEPS: Final = (
     Column("step", "Step"), Column("stage", "Stage"), Column("state", "State", "state"), Column("why", "Why"),
     Column("parts", "Parts", "number"), Column("needs", "Needs"),
@@ -32,9 +33,10 @@ _PART_COLUMNS: Final = (Column("part", "Part", "code"), Column("state", "State",
 
 
 class GetProject(Asks, frozen=True, kw_only=True):
-    """The project, with one of its steps."""
+    """The project, with one of its steps; of very many steps a page of the table."""
 
     step: str = ""
+    skipped: int = 0
 
 
 class GetParts(Asks, frozen=True, kw_only=True):
@@ -55,7 +57,7 @@ def project(desk: Desk, asked: GetProject) -> Reply:
     if asked.step and chosen is None:
         raise missing("the project has no step of that name")
     detail = _detail(desk, shown, chosen) if chosen is not None else None
-    tables = (_steps(shown), *([detail["versions"]] if detail is not None else ()))
+    tables = (_steps(shown, asked), *([detail["versions"]] if detail is not None else ()))
     return page(
         desk, "project.html", title=seen.name, at="project", tables=tables, drawing=drawn(shown.stood, asked.step), shown_now=shown,
         counts=[(State(state, TONES[state]), count) for state, count in counted(shown.stood).items()],
@@ -90,16 +92,19 @@ def parts(desk: Desk, asked: GetParts) -> Reply:
     )  # fmt: skip
 
 
-def _steps(shown: Picture) -> Table:
+def _steps(shown: Picture, asked: GetProject) -> Table:
+    first = max(asked.skipped, 0)
+    last = first + _STEPS_SHOWN
     rows: list[tuple[Value, ...]] = [
         (
             Link(one.name, "/?" + urlencode({"step": one.name})), one.stage, one.shown, f"{one.told}; {one.why}" if one.told else one.why,
             Link(f"{one.parts:,}", "/project/parts?" + urlencode({"step": one.name})) if one.parts > 1 else None,
             ", ".join(one.after) or None,
         )
-        for one in shown.stood
+        for one in shown.stood[first:last]
     ]  # fmt: skip
-    return Table(name="steps", columns=_STEPS, rows=rows, empty="Nothing has run here yet.", command="bedplate run")
+    more = "?" + urlencode({"step": asked.step, "skipped": last}) if len(shown.stood) > last else ""
+    return Table(name="steps", columns=_STEPS, rows=rows, more=more, empty="Nothing has run here yet.", command="bedplate run")
 
 
 def _bit(shown: Picture, stand: Stand) -> str:
