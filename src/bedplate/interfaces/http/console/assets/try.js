@@ -105,6 +105,13 @@
     button.disabled = false;
   }
 
+  // The log is written each second: what leads to the record leads there once it is.
+  function recorded(id) {
+    const place = made("span", {}, `${id}, being written`);
+    setTimeout(() => place.replaceChildren(made("a", { href: form.dataset.predictions + encodeURIComponent(id) }, id)), 1500);
+    return place;
+  }
+
   function draw(answer, body, took) {
     const list = made("dl", { class: "pairs" });
     const pair = (name, value) => { const held = made("dd"); held.append(value); list.append(made("dt", {}, name), held); };
@@ -113,7 +120,7 @@
     if (typeof result === "number" && result >= 0 && result <= 1) pair("", made("meter", { min: "0", max: "1", value: String(result), "aria-label": "the answer between 0 and 1" }));
     pair("answered by", answer.headers.get("x-model-version") || "no model");
     pair("took", `${took.toFixed(1)} ms, from this browser`);
-    if (body.prediction_id) pair("recorded as", made("a", { href: form.dataset.predictions + encodeURIComponent(body.prediction_id) }, body.prediction_id));
+    if (body.prediction_id) pair("recorded as", recorded(body.prediction_id));
     shown.replaceChildren(list);
     shown.hidden = false;
   }
