@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from browser import Tab, axe
@@ -20,7 +21,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
 
 
 def test_a_question_is_filled_in_and_answered(site: Up, tab: Tab) -> None:
-    """From an empty form to the choice; the address holds what was typed and nothing else; a point of the front opens its design."""
+    """From an empty form to the choice; the address holds what was typed alone; a point opens its design, a drawing is taken away."""
     page = tab(site.url, site.token)
     page.goto("/size?question=train")
     page.fill("[name=model]", "Llama-3.1-8B")
@@ -29,10 +30,14 @@ def test_a_question_is_filled_in_and_answered(site: Up, tab: Tab) -> None:
     page.keyboard.press("Enter")
     page.wait_for_selector(".tiles")
     assert page.url.endswith(ASKED)
-    assert "deadline" in page.content() or "The choice" in page.content()
+    assert page.get_by_role("heading", name="The choice").count() == 1
     assert page.locator("#chart-parts-memory svg").count() == 1
     page.locator("#chart-front svg a").first.click()
     assert page.locator("details[open] dl").first.is_visible()
+    with page.expect_download() as taken:
+        page.click("#chart-front [data-png]")
+    assert Path(taken.value.path()).read_bytes().startswith(b"\x89PNG")
+    assert page.get_by_role("link", name="House them").get_attribute("href").startswith("/size?question=site&node=")
     assert axe(page) == []
 
 

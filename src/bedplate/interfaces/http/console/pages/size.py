@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
+from urllib.parse import urlencode
 
 from bedplate.core.errors import BedplateError
 from bedplate.interfaces.http.console import size_view as view
@@ -15,7 +16,7 @@ from bedplate.interfaces.http.console.frame import page
 from bedplate.interfaces.http.console.size_form import EXAMPLES, KINDS, beside, form, read
 from bedplate.interfaces.http.console.sizing import BUSY, answered
 from bedplate.interfaces.http.door.endpoint import Asks, Desk, Endpoint, Fault, Reply, missing, on_server
-from bedplate.planner.asking.questions import Question
+from bedplate.planner.asking.questions import Cost, Question, Site
 from bedplate.planner.asking.sizing import Sizing
 from bedplate.planner.facts.systems import BYTES
 from bedplate.planner.showing.words import OBJECTIVES, goals, offer, title, workload
@@ -74,8 +75,17 @@ def _shown(question: Question, found: Sizing) -> dict[str, Any]:
         "found": found, "tiles": view.tiles(best) if best else [], "workload": workload(question), "goals": goals(question),
         "objective": OBJECTIVES.get(found.objective, found.objective), "offer": offer(best) if best else "",
         "breakdowns": list(view.breakdowns(found)), "drawings": list(view.drawings(found)), "plots": list(view.plots(found)),
-        "points": view.points(found), "doubtful": sum(not one.verified for one in found.assumptions),
+        "onward": _onward(found), "points": view.points(found), "doubtful": sum(not one.verified for one in found.assumptions),
     }  # fmt: skip
+
+
+def _onward(found: Sizing) -> list[tuple[str, str]]:
+    """What is asked next of the machines that were chosen: words and address."""
+    best = found.best
+    if best is None or not best.node or not best.n_nodes or isinstance(found.question, Site | Cost):
+        return []
+    asks = (("House them", "site", "nodes"), ("What they cost by every way of paying", "cost", "count"))
+    return [(words, "/size?" + urlencode({"question": kind, "node": best.node, field: best.n_nodes})) for words, kind, field in asks]
 
 
 def _known() -> dict[str, list[str]]:
