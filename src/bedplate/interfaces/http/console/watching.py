@@ -75,13 +75,13 @@ def quality_table(report: Report) -> Table:
     columns = Column("figure", "Figure"), Column("value", "Value", "number")
     return Table(
         name="quality", columns=columns, rows=rows, empty="Nobody said yet what really happened.",
-        command=f"bedplate labels FILE --service {report.service}",
+        command=f"bedplate labels FILE {report.service}",
     )  # fmt: skip
 
 
-def parity_table(report: Report) -> Table:
-    """Whether features were served as they were known then."""
-    rows = [_parity_row(one) for one in report.parity]
+def parity_table(compared: Sequence[Any]) -> Table:
+    """Whether features were served as they were known then; each is a `stages.monitor.parity.Parity`."""
+    rows = [_parity_row(one) for one in compared]
     return Table(name="parity", columns=_PARITY, rows=rows, empty="This service looked no features up in this time.")
 
 
