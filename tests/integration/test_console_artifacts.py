@@ -113,8 +113,9 @@ def predictions() -> pl.DataFrame:
     looked = msgspec.json.encode({"habits": {"features": "habits@1", "entity": [7], "time": None}}).decode()
     return pl.DataFrame(
         {
-            "prediction_id": ["p-1"], "request_id": ["q-1"], "at": [BEGAN], "latency_ms": [1.5], "status": [200], "error": [None],
+            "prediction_id": ["p-1"], "request_id": ["q-1"], "at": [BEGAN + timedelta(days=19)], "latency_ms": [1.5], "status": [200], "error": [None],
             "models": ['{"model": 1}'], "looked": [looked], "result": [0.5],
+            "features": [{"habits": {"spent": 99.5}}],
         },
         schema_overrides={"error": pl.String},
     )  # fmt: skip
@@ -193,6 +194,8 @@ def test_features_say_how_fresh_they_are_and_what_an_entity_was(shop: Shop, tab:
     expect(page.locator("#table-now")).to_contain_text("99.5")
     expect(page.locator("#chart-values-0 canvas")).to_be_visible()
     expect(page.locator("#chart-spread-0 svg")).to_be_visible()
+    page.get_by_role("button", name="Compare now").click()
+    expect(page.locator("#table-parity tbody tr")).to_contain_text("equal")
     page.goto("/features/habits?entity=nobody")
     expect(page.locator("#values")).to_contain_text("None of the rows read is of that entity")
 

@@ -7,14 +7,17 @@ over it; each figure says of how many. Limits: an entity whose rows all lie furt
 
 from __future__ import annotations
 
+import functools
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, Final
 
 import msgspec
 import polars as pl
 
+from bedplate.catalog.catalog import Catalog
 from bedplate.core.features import FeatureSpec
 from bedplate.core.records import Version
+from bedplate.pipeline.served import PREDICTIONS, log_name
 from bedplate.storage import table_look
 from bedplate.storage.backends.features_view import TableFeatures
 from bedplate.storage.backends.profile import profile
@@ -22,10 +25,12 @@ from bedplate.storage.backends.table_look import plain_rows
 from bedplate.storage.store import Store
 
 from .drift import compare
+from .parity import Parity, parity
 from .valued import Curve, Fresh, Moved, Valued
 
 MOST_ROWS: Final = 5_000_000
 MOST_BYTES: Final = 100_000_000
+SERVED: Final = 20_000
 _MOMENTS: Final = 240
 _CURVES: Final = 8
 _KEPT: Final = 100
@@ -96,6 +101,23 @@ def moved(store: Store, version: Version, before: Version | None, spec: dict[str
     reference = profile(then.select(names))
     drifts = compare(reference, profile(now.select(names), reference), threshold=threshold)
     return Moved(drifts=drifts, before=then.height, now=now.height, words=words)
+
+
+def served(store: Store, catalog: Catalog, service: str, version: Version, spec: dict[str, Any]) -> list[Parity]:
+    """What a service was served of a view, beside what the version says was known then: the newest `SERVED` predictions, by parameter."""
+    log: pl.LazyFrame = store.log(log_name(PREDICTIONS, service)).scan()
+    if not {"at", "features", "looked"} <= set(log.collect_schema().names()):
+        return []
+    rows = log.select("at", "features", "looked").filter(pl.col("looked").is_not_null()).top_k(SERVED, by="at").collect()
+    asked: dict[str, Any] = msgspec.json.decode(rows.get_column("looked")[0]) if rows.height else {}
+    mine = [name for name, one in asked.items() if str(one.get("features", "")).rpartition("@")[0] == version.artifact]
+
+    @functools.cache
+    def of(ref: str) -> Any:
+        found = catalog.artifacts.find(ref)
+        return store.load(found, "features", spec) if found is not None and store.exists(found) else None
+
+    return [parity(rows, name, of(version.ref), version.ref, of) for name in mine]
 
 
 def _spec(spec: dict[str, Any]) -> FeatureSpec:

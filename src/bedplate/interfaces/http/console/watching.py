@@ -59,8 +59,8 @@ def quality_charts(report: Report) -> list[Chart]:
             charts.append(Chart(name=f"quality-{name}", title=f"{words} over {when}", x=x, y=y, series=[line]))
     bins = report.quality.calibration if report.quality is not None else ()
     if bins:
-        x = [one.predicted for one in bins]
-        lines = [Series(label="what happened", x=x, y=[one.actual for one in bins]), Series(label="as predicted", x=x, y=x)]
+        said = [one.predicted for one in bins]
+        lines = [Series(label="what happened", x=said, y=[one.actual for one in bins]), Series(label="as predicted", x=said, y=said)]
         charts.append(
             Chart(name="calibration", title="Calibration: what happened over what was predicted", x=Axis(label="predicted"),
                   y=Axis(label="happened"), series=lines)

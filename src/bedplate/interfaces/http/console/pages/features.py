@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-from datetime import timedelta
 from typing import Any, Final
 
 import msgspec
@@ -26,9 +25,7 @@ _MOST: Final = 60
 _USES: Final = 10
 _DRAWN: Final = 8
 _SERVICES: Final = 5
-_BACK: Final = timedelta(days=7)
 _VALUING: Final = "bedplate.stages.monitor.valuing"
-_LOOKING: Final = "bedplate.stages.monitor.looking"
 
 
 class GetFeatures(Asks, frozen=True, kw_only=True):
@@ -224,16 +221,12 @@ def _overlaid(at: int, one: Any) -> Chart:
 def parity(desk: Desk, asked: GetView) -> Reply:
     """Whether what services were served of it is what was known then."""
 
-    def answer(head: Version, _told: Known) -> Any:
-        looking, found, reports = importlib.import_module(_LOOKING), [], []
+    def answer(head: Version, told: Known) -> Any:
+        valuing, found = importlib.import_module(_VALUING), []
         for service in _logs(desk):
-            last = looking.last(desk.store, service) or desk.now
-            report, cut = looking.look(desk.store, desk.catalog, service, last - _BACK, desk.limits.drift_psi)
-            mine = tuple(one for one in report.parity if one.view == head.artifact)
-            found += [msgspec.structs.replace(one, view=service) for one in mine]
-            reports.append((service, cut))
-        shown = parity_table(msgspec.structs.replace(report, parity=tuple(found))) if reports else Table(name="parity", columns=(), rows=[])
-        return (shown,), (), {"reports": reports}
+            compared = valuing.served(desk.store, desk.catalog, service, head, told.spec)
+            found += [msgspec.structs.replace(one, view=service) for one in compared]
+        return (parity_table(tuple(found)),), (), {"most": valuing.SERVED}
 
     return _fragment(desk, asked.name, "feature_parity.html", answer)
 

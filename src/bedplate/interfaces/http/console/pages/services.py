@@ -98,7 +98,8 @@ def report(desk: Desk, asked: GetService) -> Reply:
     drifts, qualities = drift_charts(found), quality_charts(found)
     return page(
         desk, "service_report.html", title=f"{asked.name} report", at="services", charts=(*drifts, *qualities),
-        tables=(drift_table(found), quality_table(found), parity_table(found.parity)), found=found, cut=cut, drifts=drifts, qualities=qualities,
+        tables=(drift_table(found), quality_table(found), parity_table(found.parity)), found=found, cut=cut, drifts=drifts,
+        qualities=qualities,
         here=_address(asked, "report", span), name=asked.name,
     )  # fmt: skip
 
