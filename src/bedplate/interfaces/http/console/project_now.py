@@ -58,7 +58,7 @@ def picture(desk: Desk) -> Picture:
         step = catalog.tallies.newest_step(name, "failed")
         failed[name] = step.why if step is not None else failed[name]
     served = frozenset(
-        one.name for one in catalog.services.list() if one.models and (desk.now - one.heartbeat).total_seconds() < _FRESH_BEAT_S
+        one.name for one in catalog.services.list() if (desk.now - one.heartbeat).total_seconds() < _FRESH_BEAT_S
     )  # fmt: skip
     now = Now(run=going.id if going else "", tallies=tuple(catalog.tallies.of_run(going.id)) if going else (), failed=failed, served=served)
     last = next(iter(catalog.runs.last_of_project(1)), None)
