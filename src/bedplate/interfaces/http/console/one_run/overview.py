@@ -23,7 +23,7 @@ MOST_STEPS: Final = 200
 _MOST_SPANS: Final = 40
 _MOST_SAID: Final = 300
 _LONGEST: Final = 200
-_ROOM: Final = 60_000
+_ROOM: Final = 24_000
 """Characters of long values that a page carries whole; of the others the CSV has all."""
 _SHOWN_BY: Final = {
     "wall_s": show_seconds, "cpu_s": show_seconds, "peak_bytes": show_bytes, "accelerator_bytes": show_bytes, "energy_joules": show_joules,
