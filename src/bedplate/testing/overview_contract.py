@@ -123,6 +123,8 @@ class OverviewContract(ABC):
         attempt = steps[history.run.id][1].result
         assert compared.steps([attempt]) == {attempt: [steps[history.run.id][1]]}
         assert compared.inputs([attempt]) == {attempt: [("departures", 1)]}
+        assert compared.results([history.run.id, "client"])[history.run.id][1] == ("late", attempt)
+        assert catalog.tracking.overview.metrics(["client"]) == {"client": [("loss", 0.5), ("once", 1.0)]}
         origins = compared.origins([history.run.id, attempt, "client"])
         assert (origins[history.run.id].commit, origins[attempt].commit, origins[attempt].is_dirty) == ("abc", "abc", True)
         assert origins["client"].commit == ""

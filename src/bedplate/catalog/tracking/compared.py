@@ -17,7 +17,7 @@ from bedplate.core.records import KeyParts, Record
 from .pages import Values, chunks
 
 _AT_ONCE: Final = 500
-_MOST_STEPS: Final = 5_000
+_MOST_STEPS, _MOST_RESULTS = 5_000, 500
 _ORIGINS: Final = (
     "SELECT t.id, r.git_commit, r.git_dirty, r.command FROM tracked AS t LEFT JOIN attempts AS a ON a.id = t.id "
     "JOIN runs AS r ON r.id = coalesce(a.run, t.id) WHERE t.id IN ({})"
@@ -29,6 +29,10 @@ _STEPS_OF_RUNS: Final = (
 _STEPS_OF_ATTEMPTS: Final = (
     "SELECT a.id, s.name, s.key_parts, a.id FROM attempts AS a JOIN steps AS s ON s.run = a.run AND s.name = a.step AND s.part = a.part "
     "WHERE a.id IN ({0}) LIMIT {1}"
+)
+_RESULTS: Final = (
+    "SELECT s.run, s.name, s.result FROM steps AS s WHERE s.run IN ({0}) AND s.result <> '' "
+    "AND s.part = (SELECT min(m.part) FROM steps AS m WHERE m.run = s.run AND m.name = s.name) LIMIT {1}"
 )
 _PARTS: Final = "SELECT digest, parts FROM key_parts WHERE digest IN ({})"
 _INPUTS: Final = (
@@ -94,6 +98,18 @@ class Compared:
         found: dict[str, list[KeyedStep]] = defaultdict(list)
         for run, name, digest, result in rows:
             found[run].append(KeyedStep(name, parts.get(digest), result))
+        return dict(found)
+
+    def results(self, runs: Sequence[str]) -> dict[str, list[tuple[str, str]]]:
+        """The steps of each run (500 at most) that has some, with the attempt that stands for each: of this run, or an earlier one.
+
+        By name; of runs with very many steps, some.
+        """
+        found: dict[str, list[tuple[str, str]]] = defaultdict(list)
+        if runs:
+            values = Values()
+            for run, name, result in sorted(self._database.composed(_RESULTS.format(values.listed(runs), _MOST_RESULTS), values.given)):
+                found[run].append((name, result))
         return dict(found)
 
     def inputs(self, attempts: Sequence[str]) -> dict[str, list[tuple[str, int]]]:

@@ -21,6 +21,7 @@ from .tracked import Stage, TrackedRun, told
 What = Literal["metric", "param", "tag"]
 _AT_ONCE: Final = 500
 _BRANCHES: Final = 40
+_MOST_METRICS: Final = 5_000
 _TABLES: Final[dict[What, str]] = {"param": "run_params", "tag": "run_tags"}
 _RUNS: Final = "SELECT id, experiment, origin, parent, name, made_by, status, started_ms, ended_ms, stage FROM tracked WHERE id IN ({})"
 
@@ -80,6 +81,19 @@ class Overview:
                     sql, given = _selected("run, name, value", table, some, named)
                     for run, name, value in self._database.composed(sql, given):
                         found[run][Key(what, name)] = value
+        return dict(found)
+
+    def metrics(self, ids: Sequence[str]) -> dict[str, list[tuple[str, float | str]]]:
+        """The latest values of what runs measured, but for those of the machine; a few thousand at most."""
+        found: dict[str, list[tuple[str, float | str]]] = defaultdict(list)
+        for some in chunks(ids, _AT_ONCE):
+            values = Values()
+            sql = (
+                f"SELECT run, name, number, bits FROM curves WHERE run IN ({values.listed(some)}) AND NOT name LIKE 'system/%' ESCAPE '\\' "
+                f"ORDER BY run, name LIMIT {_MOST_METRICS}"
+            )
+            for run, name, number, bits in self._database.composed(sql, values.given):
+                found[run].append((name, told(number, bits)))
         return dict(found)
 
     def common(self, ids: Sequence[str], what: What, most: int) -> list[Key]:

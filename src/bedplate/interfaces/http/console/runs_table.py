@@ -26,15 +26,19 @@ Query = Mapping[str, Sequence[str]]
 
 def table(
     runs: Sequence[TrackedRun], keys: Sequence[Key], cells: Mapping[str, Mapping[Key, float | str]], *,
-    query: Query, order: Order | None, token: str, now_ms: int,
+    query: Query, order: Order | None, token: str, now_ms: int, unsorted: frozenset[Key] = frozenset(),
 ) -> Table:  # fmt: skip
-    """The table of a page of runs; `query` is the address that it stands at."""
+    """The table of a page of runs; `query` is the address that it stands at.
+
+    What is `unsorted` was said by steps: no search sorts runs by it.
+    """
     rows = [_row(run, keys, cells.get(run.id, {}), now_ms) for run in runs]
     numbers = [all(isinstance(row[len(_ALWAYS) + place], (int, float, type(None))) for row in rows) for place in range(len(keys))]
     columns = [_column(Key("attribute", sorts), key, label, shape, query, order) for key, label, shape, sorts in _ALWAYS]
     for key, is_number in zip(keys, numbers, strict=True):
         shape = _SHAPES.get(key.name, "text") if key.entity == "attribute" else "number" if is_number or key.entity == "metric" else "text"
-        columns.append(_column(key, spelt(key.entity, key.name), key.name, shape, query, order))
+        sorts = Key("attribute", "") if key in unsorted else key
+        columns.append(_column(sorts, spelt(key.entity, key.name), key.name, shape, query, order))
     more = "?" + urlencode({**query, "token": token}, doseq=True) if token else ""
     return Table(name="runs", columns=tuple(columns), rows=rows, more=more)
 

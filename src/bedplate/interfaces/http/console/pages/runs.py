@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, Literal
 from urllib.parse import urlencode
@@ -25,6 +26,8 @@ _PAGE: Final = 50
 _TAKEN_AWAY: Final = 1_000
 """Rows of the CSV."""
 _NOTHING_WRONG: Final = dict.fromkeys(("filter", "order", "columns", "token"), "")
+_OF_STEPS: Final = 4
+Below = Mapping[str, Mapping[Key, float | str]]
 _COMMON: Final[tuple[tuple[What, int], ...]] = (("metric", 4), ("param", 4))
 
 
@@ -35,13 +38,18 @@ def runs(desk: Desk, asked: GetRuns) -> Reply:
     found, token, wrong = _found(desk, asked, wanted)
     overview = desk.catalog.tracking.overview
     listed = overview.runs(found)
-    keys = _keys(desk, found, wanted)
+    below = _below(desk, listed, seen)
+    keys = _keys(desk, found, wanted, below)
+    cells = overview.cells(found, keys)
     query = {name: values for name, values in desk.query().items() if name != "csv"}
     shown = table(
-        listed, keys, overview.cells(found, keys), query=query, order=next(iter(wanted.orders), None), token=token, now_ms=desk.now_ms
-    )
+        listed, keys, {id: {**below.get(id, {}), **cells.get(id, {})} for id in found}, query=query,
+        order=next(iter(wanted.orders), None), token=token, now_ms=desk.now_ms,
+        unsorted=frozenset(key for some in below.values() for key in some),
+    )  # fmt: skip
     return page(
-        desk, "runs.html", title="Runs", at="runs", tables=(shown,), asked=asked, wrong={**_NOTHING_WRONG, **wrong}, experiments=seen, keys=_told(keys),
+        desk, "runs.html", title="Runs", at="runs", tables=(shown,), asked=asked, wrong={**_NOTHING_WRONG, **wrong},
+        experiments=seen, keys=_told(keys),
         marks=_marks(desk, listed, seen, wanted), parent=_parent(desk, asked, seen), count=_count(desk, wanted), views=_views(desk),
         query_first=_first(query),
         may={action: _may(desk, action, listed) for action in ("run.write", "run.delete")}, chosen=set(asked.experiment),
@@ -63,11 +71,24 @@ def _found(desk: Desk, asked: GetRuns, wanted: Wanted) -> tuple[list[str], str, 
     return found, token, wanted.wrong
 
 
-def _keys(desk: Desk, found: list[str], wanted: Wanted) -> list[Key]:
-    """The columns asked for, else those that most of the runs have."""
+def _keys(desk: Desk, found: list[str], wanted: Wanted, below: Below) -> list[Key]:
+    """The columns asked for, else those that most of the runs have, or their steps."""
     if wanted.columns is not None:
         return list(wanted.columns)
-    return [key for what, most in _COMMON for key in desk.catalog.tracking.overview.common(found, what, most)]
+    of_steps = [key for key, _ in Counter(key for some in below.values() for key in some).most_common(_OF_STEPS)]
+    return [*of_steps, *(key for what, most in _COMMON for key in desk.catalog.tracking.overview.common(found, what, most))]
+
+
+def _below(desk: Desk, listed: list[TrackedRun], seen: list[Experiment]) -> Below:
+    """What the steps of the project's runs measured, as `step.key`, where runs are shown without them."""
+    tracking = desk.catalog.tracking
+    results = tracking.compared.results([run.id for run in listed if run.origin == "project" and not run.parent][:_PAGE])
+    attempts, known = {attempt for some in results.values() for _, attempt in some}, {one.id for one in seen}
+    said = tracking.overview.metrics([one.id for one in tracking.overview.runs(sorted(attempts)) if one.experiment in known])
+    return {
+        run: {Key("metric", f"{step}.{name}"): value for step, attempt in some for name, value in said.get(attempt, ())}
+        for run, some in results.items()
+    }
 
 
 def _told(keys: list[Key]) -> list[str]:
