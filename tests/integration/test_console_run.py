@@ -13,7 +13,7 @@ import msgspec
 import polars as pl
 import pytest
 from browser import Tab, axe
-from playwright.sync_api import Page
+from playwright.sync_api import Dialog, Page
 from up_site import API, Up, in_thread
 
 from bedplate.interfaces.http.console.one_run import log
@@ -96,6 +96,18 @@ def _files() -> dict[str, bytes]:
         "told.json": json.dumps({"a": "</script>" + EVIL, "deep": [[[[1]]]]}).encode(), "sound.wav": sound.getvalue(),
         "model.pkl": b"\x80\x04\x95rest", "nul.txt": b"a\0b", "folder/deep/text.txt": f"{EVIL}\n\u202ertl".encode(),
     }  # fmt: skip
+
+
+def _dialogs(page: Page) -> list[str]:
+    """What scripts of others would say, were they run."""
+    said: list[str] = []
+
+    def hear(dialog: Dialog) -> None:
+        said.append(dialog.message)
+        dialog.dismiss()
+
+    page.on("dialog", hear)
+    return said
 
 
 def _calm(page: Page) -> None:
@@ -191,8 +203,7 @@ def test_a_long_log_is_searched_on_the_server_and_followed(site: Site, tab: Tab,
 def test_files_of_others_are_shown_and_never_run(site: Site, tab: Tab, name: str) -> None:
     """Whatever a file is named, nothing of it runs in a page, and what it is not is told."""
     page = tab(site.up.url, site.up.token)
-    dialogs: list[str] = []
-    page.on("dialog", lambda dialog: (dialogs.append(dialog.message), dialog.dismiss()))
+    dialogs = _dialogs(page)
     page.goto(f"/runs/{site.client}?tab=files&file={name}")
     page.locator(".preview").wait_for()
     page.wait_for_function("() => [...document.images].every((one) => one.complete)")
@@ -220,8 +231,7 @@ def test_a_picture_opened_by_itself_is_in_a_box(site: Site, tab: Tab) -> None:
     assert "sandbox" in answer.headers["content-security-policy"]
     assert answer.headers["x-content-type-options"] == "nosniff"
     page = tab(site.up.url, site.up.token, may_fail=("sandboxed", "Content Security Policy"))
-    dialogs: list[str] = []
-    page.on("dialog", lambda dialog: (dialogs.append(dialog.message), dialog.dismiss()))
+    dialogs = _dialogs(page)
     page.goto(f"/runs/{site.client}/media?path=drawing.svg")
     assert page.evaluate("() => window.hurt") is None
     assert dialogs == []
@@ -280,7 +290,7 @@ def test_who_may_only_read_has_no_forms_and_strangers_no_page(site: Site, tab: T
     assert page.get_by_text("Change", exact=True).count() == 0
 
     def status(path: str) -> int:
-        return page.request.get(path, headers={"Accept": "text/html"}).status
+        return int(page.request.get(path, headers={"Accept": "text/html"}).status)
 
     assert [status(f"/runs/{site.attempt}{tail}") for tail in ("", "/log?first=0", "/log/download", "/curve?key=m")] == [404] * 4
     assert [status(path) for path in ("/audit", "/audit/verified")] == [403, 403]
