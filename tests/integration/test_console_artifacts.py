@@ -33,17 +33,40 @@ FILE = "in/b%20 a.csv"
 
 
 HIDDEN = (
-    "/artifacts/people", "/artifacts/people/2", "/artifacts/people/2/look", "/artifacts/people/2/look?csv=rows",
-    "/artifacts/people/diff?from=1&to=2", "/artifacts/people/diff/rows?from=1&to=2", "/artifacts/pictures/1/media/dot.svg",
-    "/lineage?of=people@2", "/lineage?of=file:in/b", "/features", "/features/habits", "/features/habits/values?entity=7",
+    "/artifacts/people",
+    "/artifacts/people/2",
+    "/artifacts/people/2/look",
+    "/artifacts/people/2/look?csv=rows",
+    "/artifacts/people/diff?from=1&to=2",
+    "/artifacts/people/diff/rows?from=1&to=2",
+    "/artifacts/pictures/1/media/dot.svg",
+    "/lineage?of=people@2",
+    "/lineage?of=file:in/b",
+    "/features",
+    "/features/habits",
+    "/features/habits/values?entity=7",
     "/artifacts/people/rejected/a-1",
-)  # fmt: skip
+)
 MADE_UP = (
-    "/artifacts/nothing", "/artifacts/people/99", "/artifacts/people/diff?from=1&to=99", "/artifacts/people/diff",
-    "/lineage?of=nothing@1", "/lineage?of=prediction:answers/none", "/lineage?of=service:none", "/lineage?of=file:%25",
-    "/lineage?of=" + "x" * 5000, "/features/pictures", "/artifacts?token=made-up", "/artifacts?order=colour",
-    "/artifacts/pictures/1/file/none", "/artifacts/people/2/file/x", "/artifacts/people/rejected/..", "/artifacts/people/sha256:00",
-)  # fmt: skip
+    "/artifacts/nothing",
+    "/artifacts/people/99",
+    "/artifacts/people/diff?from=1&to=99",
+    "/artifacts/people/diff",
+    "/lineage?of=nothing@1",
+    "/lineage?of=prediction:answers/none",
+    "/lineage?of=prediction:../x/y",
+    "/lineage?of=prediction:",
+    "/lineage?of=service:none",
+    "/lineage?of=file:%25",
+    "/lineage?of=" + "x" * 5000,
+    "/features/pictures",
+    "/artifacts?token=made-up",
+    "/artifacts?order=colour",
+    "/artifacts/pictures/1/file/none",
+    "/artifacts/people/2/file/x",
+    "/artifacts/people/rejected/..",
+    "/artifacts/people/sha256:00",
+)
 
 
 class Shop(NamedTuple):
@@ -113,12 +136,19 @@ def predictions() -> pl.DataFrame:
     looked = msgspec.json.encode({"habits": {"features": "habits@1", "entity": [7], "time": None}}).decode()
     return pl.DataFrame(
         {
-            "prediction_id": ["p-1"], "request_id": ["q-1"], "at": [BEGAN + timedelta(days=19)], "latency_ms": [1.5], "status": [200], "error": [None],
-            "models": ['{"model": 1}'], "looked": [looked], "result": [0.5],
+            "prediction_id": ["p-1"],
+            "request_id": ["q-1"],
+            "at": [BEGAN + timedelta(days=19)],
+            "latency_ms": [1.5],
+            "status": [200],
+            "error": [None],
+            "models": ['{"model": 1}'],
+            "looked": [looked],
+            "result": [0.5],
             "features": [{"habits": {"spent": 99.5}}],
         },
         schema_overrides={"error": pl.String},
-    )  # fmt: skip
+    )
 
 
 def test_artifacts_are_found_sorted_and_opened(shop: Shop, tab: Tab) -> None:
@@ -248,11 +278,17 @@ def test_every_page_can_be_read_by_everybody(shop: Shop, tab: Tab, scheme: str, 
     """axe finds nothing serious, and nothing is wider than the window."""
     page = tab(shop.up.url, shop.up.token, viewport={"width": width, "height": 800}, color_scheme=scheme)
     for path, there in (
-        ("/artifacts", "table"), ("/artifacts/people", "#chart-rows canvas"), ("/artifacts/people/2", ".columns"),
-        ("/artifacts/people/diff?from=1&to=2", "#table-changes"), ("/artifacts/pictures/1", ".pictures"), ("/lineage", "table"),
-        ("/lineage?of=model@1", "#graph-lineage svg"), ("/features", ".pairs .state"), ("/features/habits", "#chart-spread-0 svg"),
+        ("/artifacts", "table"),
+        ("/artifacts/people", "#chart-rows canvas"),
+        ("/artifacts/people/2", ".columns"),
+        ("/artifacts/people/diff?from=1&to=2", "#table-changes"),
+        ("/artifacts/pictures/1", ".pictures"),
+        ("/lineage", "table"),
+        ("/lineage?of=model@1", "#graph-lineage svg"),
+        ("/features", ".pairs .state"),
+        ("/features/habits", "#chart-spread-0 svg"),
         ("/artifacts/pictures/1/file/rows.csv", ".preview"),
-    ):  # fmt: skip
+    ):
         page.goto(path)
         page.locator(there).first.wait_for()
         assert axe(page) == [], path

@@ -236,7 +236,7 @@ def _of_service(desk: Desk, drawing: _Drawing, name: str, up: int, _down: int) -
 def _of_prediction(desk: Desk, drawing: _Drawing, told: str, up: int, _down: int) -> _Chosen:
     """One prediction: which versions answered it, and whose rows were looked up."""
     service, _, number = told.partition("/")
-    if not desk.may("service.read", SERVER):
+    if not desk.may("service.read", SERVER) or service not in desk.store.logged("predictions"):
         raise missing(f"there is no prediction '{told}'")
     answer: Any = importlib.import_module(_LOOKING).answer(desk.store, service, number)
     if answer is None:
