@@ -57,7 +57,7 @@
     const handle = element("rect", { x: x(at) - 12, width: 24, y: top, height: height - bottom - top, fill: "transparent", cursor: "ns-resize" });
     let from = null;
     const value = (place) => range[at][0] + ((height - bottom - place) / (height - bottom - top)) * (range[at][1] - range[at][0]);
-    const place = (event) => Math.min(Math.max(event.offsetY ?? 0, top), height - bottom);
+    const place = (event) => Math.min(Math.max(event.clientY - svg.getBoundingClientRect().top, top), height - bottom);
     handle.addEventListener("pointerdown", (event) => { from = place(event); handle.setPointerCapture(event.pointerId); });
     handle.addEventListener("pointermove", (event) => {
       if (from === null) return;
