@@ -79,11 +79,12 @@ def traffic(desk: Desk, asked: GetService) -> Reply:
     looking = importlib.import_module(LOOKING)
     span = chosen(asked.span, looking.last(desk.store, asked.name), desk.now)
     found = looking.lately(desk.store, asked.name, since(span, desk.now), desk.now)
-    wrong = path_of("serving", asked.name, "predictions") + "?wrong=yes"
+    opened, wrong = may_see_answers(desk), path_of("serving", asked.name, "predictions") + "?wrong=yes"
+    tables = (by_version(found), messages(found, wrong)) if opened else (by_version(found),)
     return page(
-        desk, "service_traffic.html", title=f"{asked.name} traffic", at="services", tables=(by_version(found), messages(found, wrong)),
+        desk, "service_traffic.html", title=f"{asked.name} traffic", at="services", tables=tables,
         charts=charts_of(found), name=asked.name, found=found, span=span, spans=SPANS, stands=stands(found.newest, found.newest_failed),
-        here=_address(asked, "traffic", span), opened=may_see_answers(desk),
+        here=_address(asked, "traffic", span), opened=opened,
     )  # fmt: skip
 
 
