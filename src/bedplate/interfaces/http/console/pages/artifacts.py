@@ -54,45 +54,30 @@ class GetArtifacts(Asks, frozen=True, kw_only=True):
 def artifacts(desk: Desk, asked: GetArtifacts) -> Reply:
     """The list."""
     question = Question(
-        words=asked.q,
-        kind=asked.kind,
-        stage=asked.stage,
-        order=asked.order,
-        turned=bool(asked.turned),
-        own=own(desk),
-        models=desk.sees("model"),
-        limit=_PAGE,
-        token=asked.token,
-    )
+        words=asked.q, kind=asked.kind, stage=asked.stage, order=asked.order, turned=bool(asked.turned), own=own(desk),
+        models=desk.sees("model"), limit=_PAGE, token=asked.token,
+    )  # fmt: skip
     try:
         found, token = desk.catalog.listing.page(question)
     except UserError as error:
         raise invalid(str(error)) from None
     count, size = desk.catalog.listing.total(question)
+    narrowed = bool(asked.q or asked.kind or asked.stage)
+    return page(
+        desk, "artifacts.html", title="Artifacts", at="artifacts", tables=(_list(desk, asked, found, token, narrowed),), asked=asked,
+        kinds=tuple(KIND_SCHEMA)[:6], stages=STAGES, count=count, size=size, narrowed=narrowed,
+    )  # fmt: skip
+
+
+def _list(desk: Desk, asked: GetArtifacts, found: Sequence[Listed], token: str, narrowed: bool) -> Table:
+    """A page of artifacts, with how the step of each stood last."""
     stands = desk.catalog.listing.stands([one.step for one in found if one.origin == "project"])
     aliases = desk.catalog.listing.aliases([one.name for one in found])
-    narrowed = bool(asked.q or asked.kind or asked.stage)
-    table = Table(
-        name="artifacts",
-        columns=_columns(asked),
-        rows=[_row(one, stands, aliases) for one in found],
+    return Table(
+        name="artifacts", columns=_columns(asked), rows=[_row(one, stands, aliases) for one in found],
         more=_address(asked, token=token) if token else "",
-        empty="Nothing is called that." if narrowed else "No artifacts yet: a run makes them.",
-        command="" if narrowed else "bedplate run",
-    )
-    return page(
-        desk,
-        "artifacts.html",
-        title="Artifacts",
-        at="artifacts",
-        tables=(table,),
-        asked=asked,
-        kinds=tuple(KIND_SCHEMA)[:6],
-        stages=STAGES,
-        count=count,
-        size=size,
-        narrowed=narrowed,
-    )
+        empty="Nothing is called that." if narrowed else "No artifacts yet: a run makes them.", command="" if narrowed else "bedplate run",
+    )  # fmt: skip
 
 
 def _columns(asked: GetArtifacts) -> tuple[Column, ...]:
