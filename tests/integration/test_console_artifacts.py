@@ -57,6 +57,7 @@ MADE_UP = (
     "/lineage?of=prediction:../x/y",
     "/lineage?of=prediction:",
     "/lineage?of=service:none",
+    "/lineage?of=run:none",
     "/lineage?of=file:%25",
     "/lineage?of=" + "x" * 5000,
     "/features/pictures",
@@ -205,6 +206,8 @@ def test_lineage_leads_from_a_file_to_a_prediction_and_back(shop: Shop, tab: Tab
     expect(page.locator("h1")).to_contain_text("people@2")
     page.locator("#table-lineage").get_by_role("link", name="habits@1").click()
     expect(page.locator("#graph-lineage a[data-id='model@1']")).to_be_visible()
+    page.goto("/lineage?of=run:r-1")
+    expect(page.locator("#graph-lineage a[data-id='habits@1']")).to_be_visible()
     page.goto("/lineage?of=prediction:answers/p-1")
     lines = page.locator("#table-lineage tbody tr")
     expect(lines.filter(has_text="chosen")).to_contain_text("habits@1")

@@ -83,7 +83,7 @@ class Around(Record, frozen=True, kw_only=True):
 
 
 def around(database: Database, ref: str, up: int, down: int) -> Around:
-    """So many steps up and down from a version that there is, read from one moment of the database."""
+    """So many steps up and down from a version that there is, read from one moment of the database; of a way with none nothing is told."""
     return database.snapshot(lambda: _around(database, ref, up, down))
 
 
@@ -91,6 +91,11 @@ def versions_with(database: Database, name: str) -> list[str]:
     """The versions, newest of each source, whose step has read an entry of that name: `departures@7`."""
     found = database.rows("sources_with", name=f"%{_escaped(msgspec.json.encode(name).decode())}%")
     return [f"{row[0]}@{row[1]}" for row in found if any(entry.name == name for entry in entries_of(row[2]))]
+
+
+def made_in(database: Database, run: str, most: int = 50) -> list[str]:
+    """What the attempts of a run made, or made again, by name."""
+    return [f"{artifact}@{number}" for artifact, number in database.rows("versions_of_run", run=run, most=most)]
 
 
 def fact_of(database: Database, ref: str) -> Fact | None:
@@ -134,7 +139,7 @@ class _Walk:
         level = [ref]
         for at in range(1, steps + 1):
             level = [found for one in level for found in self._beyond(one, at)]
-        for one in level:
+        for one in level if steps else ():
             if count := len(self._hops(one)):
                 self.rests.append(Rest(beside=one, way=way, artifact="", count=count, why="far"))
 

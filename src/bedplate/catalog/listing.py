@@ -202,13 +202,18 @@ class Listing:
         return [row[0] for row in self._database.rows("artifacts_looked_up", limit=limit)]
 
     def lookup(self, name: str) -> tuple[str, str, str, str] | None:
-        """The newest attempt that was handed an artifact as features: parameter, run, step, and its key parts as JSON ('' where unknown)."""
+        """The newest attempt that was handed an artifact as features: parameter, run, step, key parts as JSON ('' if unknown)."""
         row = self._database.one("lookup_newest", artifact=name)
         return None if row is None else (row[0], row[1], row[2], row[3])
 
     def failures(self, step: str, limit: int = 10) -> list[Attempt]:
         """The newest attempts at a step that failed, in the `RUNS` newest runs of the project."""
         return [attempt_of(row) for row in self._database.rows("attempts_failed", step=step, runs=RUNS, limit=limit)]
+
+    def origin(self, run: str) -> str:
+        """Whose run it is: `project`, `client`; empty where there is none."""
+        row = self._database.one("run_get", id=run)
+        return "" if row is None else str(row[14])
 
     def made_by(self, attempt: str) -> tuple[str, str, str, str] | None:
         """Run, step, why it ran, and whose run it is (`project`, `client`); None where there is no such attempt."""

@@ -118,3 +118,5 @@ class ListingContract:
         assert fact is not None
         assert (fact.step, fact.origin) == ("lines", "project")
         assert ancestry.fact_of(catalog.database, "lines@2") is None
+        assert ancestry.made_in(catalog.database, history.run.id) == ["lines@1"]
+        assert (catalog.listing.origin(history.run.id), catalog.listing.origin("none")) == ("project", "")

@@ -81,3 +81,8 @@ WHERE e.entries LIKE :name ESCAPE '\' ORDER BY o.artifact, o.number DESC LIMIT 5
 SELECT v.kind, v.rows, v.size_bytes, v.created_at, t.step, t.run, r.origin
 FROM versions AS v JOIN attempts AS t ON t.id = v.attempt JOIN runs AS r ON r.id = t.run
 WHERE v.artifact = :artifact AND v.number = :number;
+
+-- name: versions_of_run
+-- What the attempts of a run made, or made again.
+SELECT DISTINCT o.artifact, o.number FROM attempts AS t JOIN outputs AS o ON o.attempt = t.id
+WHERE t.run = :run ORDER BY o.artifact, o.number LIMIT :most;

@@ -1,7 +1,7 @@
 """The lineage of something as a drawing and a table: from files to predictions, a few steps each way of what is chosen.
 
 What can be chosen, as the page's address says it: a version (`late@7`, `late@production`, `late` for its head), `file:NAME` of a source,
-`service:NAME`, and `prediction:SERVICE/ID`.
+`run:ID` of the project, `service:NAME`, and `prediction:SERVICE/ID`.
 """
 
 from __future__ import annotations
@@ -24,9 +24,11 @@ from .serving import served
 from .tables import Column, Link, Table, Tone, Value
 
 FILE: Final = "file:"
+RUN: Final = "run:"
 SERVICE: Final = "service:"
 PREDICTION: Final = "prediction:"
 _LOOKING: Final = "bedplate.stages.monitor.looking"
+_MADE: Final = 40
 _STARTS: Final = 5
 """Versions that a walk begins at, where something belongs to several."""
 _TONES: Final[dict[str, Tone]] = {"table": "now", "files": "now", "model": "good", "check": "off", "scalar": "off", "pickle": "off"}
@@ -76,8 +78,8 @@ class _Drawing:
         if source in self.nodes and target in self.nodes:
             self.edges.setdefault((source, target), Edge(source, target, label))
 
-    def walk(self, ref: str, up: int, down: int, offset: int = 0) -> None:
-        """What lies around a version; `offset` is how far it is itself from what is chosen."""
+    def walk(self, ref: str, up: int, down: int, offset: int = 0, *, rests: bool = True) -> None:
+        """What lies around a version; `offset` is how far it is itself from what is chosen. Without `rests` what is left out is not told."""
         found = ancestry.around(self._desk.catalog.database, ref, up, down)
         for one, depth in found.depth.items():
             self._version(one, depth + offset)
@@ -86,7 +88,7 @@ class _Drawing:
         for read in found.reads:
             if read.ref in self.nodes:
                 self._source(read, found.depth[read.ref] + offset - 1)
-        for rest in found.rests:
+        for rest in found.rests if rests else ():
             if rest.beside in self.nodes:
                 self._rest(rest, found, offset)
         if down:
@@ -180,7 +182,7 @@ def size_of(fact: Fact) -> str:
 def drawn(desk: Desk, of: str, up: int, down: int) -> Drawn:
     """The lineage of something. Raises Fault where it is not there or may not be seen."""
     drawing = _Drawing(desk)
-    for word, draw in ((FILE, _of_file), (SERVICE, _of_service), (PREDICTION, _of_prediction)):
+    for word, draw in ((FILE, _of_file), (RUN, _of_run), (SERVICE, _of_service), (PREDICTION, _of_prediction)):
         if of.startswith(word):
             chosen, title, page, named = draw(desk, drawing, of.removeprefix(word), up, down)
             break
@@ -219,6 +221,21 @@ def _of_file(desk: Desk, drawing: _Drawing, name: str, _up: int, down: int) -> _
     if len(refs) > _STARTS:
         drawing.left_out.append(f"{len(refs) - _STARTS} more versions that were made of it")
     return id, name, "", ""
+
+
+def _of_run(desk: Desk, drawing: _Drawing, run: str, up: int, _down: int) -> _Chosen:
+    """A run of the project: what its steps made, and of what."""
+    made = ancestry.made_in(desk.catalog.database, run, _MADE + 1)
+    if not made or (desk.catalog.listing.origin(run) != "project"):
+        raise missing(f"there is no run '{run}' of the project that made something")
+    id, page = RUN + run, path_of("runs", run)
+    drawing.add(id, Row(0, Link(run, here(id)), "run", "a run of the project", Link("open", page), run), "run", "now")
+    for ref in made[:_MADE]:
+        drawing.walk(ref, min(up, 1), 0, 1, rests=False)
+        drawing.join(id, ref, "made")
+    if len(made) > _MADE:
+        drawing.left_out.append(f"more than {_MADE} versions that it made")
+    return id, run, page, "The run"
 
 
 def _of_service(desk: Desk, drawing: _Drawing, name: str, up: int, _down: int) -> _Chosen:
