@@ -79,7 +79,7 @@ class _Drawing:
             self.edges.setdefault((source, target), Edge(source, target, label))
 
     def walk(self, ref: str, up: int, down: int, offset: int = 0, *, rests: bool = True) -> None:
-        """What lies around a version; `offset` is how far it is itself from what is chosen. Without `rests` what is left out is not told."""
+        """What lies around a version; `offset` is how far it is itself from what is chosen. Without `rests` nothing left out is told."""
         found = ancestry.around(self._desk.catalog.database, ref, up, down)
         for one, depth in found.depth.items():
             self._version(one, depth + offset)
