@@ -20,6 +20,7 @@ from bedplate.core.records import Draft, Promotion
 from bedplate.storage.flavours import Stored
 
 ODD = '<img src=x onerror="alert(1)">'
+LONG = "x" * 400
 PASSPHRASE = "a long enough passphrase"
 WHY = "they asked for it"
 
@@ -41,10 +42,12 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
     with in_thread(tmp_path_factory.mktemp("models")) as server:
         registry = server.catalog.tracking.registry
         for name in ("churn", ODD):
-            registry.create(name, 1, said=f"said of it: {ODD}", tags=[Named("tag", ODD)])
+            registry.create(name, 1, said=f"said of it: {ODD}{LONG}", tags=[Named("tag", ODD), Named(LONG[:200], LONG)])
             for number in range(3):
                 opaque = {"cannot_serve": "it is a pickle", "instead": "mlflow.lightgbm.log_model"} if number == 2 else {}
                 registered(server, name, number, opaque)
+            for version in (1, 2):
+                moved(server, name, LONG[:240], version)
         yield server
 
 
