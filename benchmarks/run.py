@@ -17,6 +17,7 @@ from pathlib import Path
 import measuring
 import report
 from catalog import CATALOG
+from console import CONSOLE
 from drift import DRIFT
 from environments import HERE
 from features import FEATURES
@@ -32,7 +33,7 @@ from tables import TABLES
 from tracking import TRACKING
 from training import TRAINING
 
-MEASUREMENTS = (STEPS, STARTS, TABLES, SAMPLES, DRIFT, FEATURES, CATALOG, PLANNER, TRAINING, TRACKING)
+MEASUREMENTS = (STEPS, STARTS, TABLES, SAMPLES, DRIFT, FEATURES, CATALOG, PLANNER, TRAINING, TRACKING, CONSOLE)
 
 
 def main() -> int:

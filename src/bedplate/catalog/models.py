@@ -6,12 +6,22 @@ from datetime import datetime
 
 import msgspec
 
+from bedplate.core.clock import parse
 from bedplate.core.errors import NotFound, Refused
-from bedplate.core.records import Promotion, Verdict
+from bedplate.core.records import Promotion, Record, Verdict
 
 from . import rows
 from .database import Database
 from .promotion import barred_by, decide_promotion, is_of, rollback_target
+
+
+class Withdrawal(Record, frozen=True, kw_only=True):
+    """An alias was taken away from the version that it named."""
+
+    alias: str
+    version: int
+    actor: str
+    at: datetime
 
 
 class Models:
@@ -62,9 +72,18 @@ class Models:
         """Make the promotion that the verdict of an earlier attempt asks for, dated `at`, unless it made it before; None without one."""
         return self._database.transact(lambda: self._judge_again(attempt, at))
 
-    def rollback(self, model: str, alias: str, at: datetime, reason: str = "") -> Promotion:
+    def rollback(self, model: str, alias: str, at: datetime, reason: str = "", actor: str = "") -> Promotion:
         """Go to the version before and bar the one left. Raises NotFound without an alias, Refused with nothing to go to."""
-        return self._database.transact(lambda: self._rollback(model, alias, at, reason))
+        return self._database.transact(lambda: self._rollback(model, alias, at, reason, actor))
+
+    def rollback_to(self, model: str, alias: str) -> int | None:
+        """The version that a rollback of an alias would go to; None where there is none."""
+        return rollback_target(alias, self.history(model), self.barred(model)) if self.alias(model, alias) is not None else None
+
+    def withdrawn(self, model: str) -> list[Withdrawal]:
+        """Aliases of a model that were taken away, oldest first."""
+        found = self._database.rows("promotions_withdrawn", model=model)
+        return [Withdrawal(alias=row[0], version=row[1], actor=row[2], at=parse(row[3])) for row in found]
 
     def _promote(self, promotion: Promotion) -> Promotion:
         there = self._database.one("version_by_number", artifact=promotion.model, number=promotion.version) is not None
@@ -103,7 +122,7 @@ class Models:
         decided = decide_promotion(verdict, current, barred_by(history) | self.deleted(verdict.model), history)
         return None if decided is None else self._promote(decided)
 
-    def _rollback(self, model: str, alias: str, at: datetime, reason: str) -> Promotion:
+    def _rollback(self, model: str, alias: str, at: datetime, reason: str, actor: str) -> Promotion:
         history = self.history(model)
         current = self.alias(model, alias)
         if current is None:
@@ -116,4 +135,4 @@ class Models:
                 why=f"those before {model}@{current} were rolled back from, too" if any(came) else f"{model}@{current} was the first",
                 next=f"bedplate promote {model}@VERSION",
             )
-        return self._promote(Promotion(model=model, alias=alias, version=target, by="rollback", reason=reason, at=at))
+        return self._promote(Promotion(model=model, alias=alias, version=target, by="rollback", reason=reason, actor=actor, at=at))

@@ -88,7 +88,15 @@ def promote(catalog: Catalog, ref: str, alias: str, reason: str, at: datetime) -
         there = ", ".join(f"{one.ref} ({named[one.number]})" if one.number in named else one.ref for one in known)
         raise UserError(f"which version of {version.artifact}?", why=f"there are {there}", next=f"bedplate promote {version.ref}")
     return catalog.models.promote(
-        Promotion(model=version.artifact, alias=alias, version=version.number, by="person", reason=reason or who(), at=at)
+        Promotion(
+            model=version.artifact,
+            alias=alias,
+            version=version.number,
+            by="person",
+            reason=reason or who(),
+            actor=who().removeprefix("by "),
+            at=at,
+        )
     )
 
 
@@ -96,7 +104,7 @@ def rollback(catalog: Catalog, graph: Graph, model: str, alias: str, reason: str
     """Take an alias of `late` (or `late@canary`) back. Raises NotFound, and Refused where there is nothing to go back to."""
     name, _, given = model.partition("@")
     known(catalog, graph, name)
-    return catalog.models.rollback(name, given or alias, at, reason or who())
+    return catalog.models.rollback(name, given or alias, at, reason or who(), who().removeprefix("by "))
 
 
 def known(catalog: Catalog, graph: Graph, name: str) -> None:

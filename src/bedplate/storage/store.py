@@ -23,11 +23,13 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from bedplate.core.errors import CorruptError, InternalError, StoreError, UserError
 from bedplate.core.kinds import KIND_SCHEMA, READABLE, Kind, View
 from bedplate.core.records import Draft, Outcome, Version
 
-from . import gc, staging
+from . import disk, gc, previews, staging
 from .blobs import FOLDER as BLOBS
 from .blobs import Blobs, Sink, copied, gone
 from .bucket import Bucket
@@ -39,6 +41,7 @@ from .logs import FOLDER as LOGS
 from .logs import Log
 from .models import ModelShelf
 from .parts import Apart
+from .previews import Preview
 from .shelf import Parted, Save, Shelf
 from .sketch import Reference
 from .tables import FOLDER as TABLES
@@ -91,6 +94,15 @@ class Store:
     def _fetched(self, version: Version, view: View, spec: dict[str, Any] | None) -> Any:
         """The version out of the lake."""
         return self._of(version).load(version, view, spec)
+
+    def part(self, version: Version, file: str) -> Any:
+        """One of a table version's files (by its name in the record) as a lazy Polars frame: what a bucket fetches for a look is that file.
+
+        Raises UserError for another kind, StoreError or CorruptError.
+        """
+        self._tables(version.kind, version.ref)
+        files = [one for one in version.meta["files"] if one[0] == file]
+        return self._fetched(msgspec.structs.replace(version, meta={"files": files}), "polars.lazy", None)
 
     def combine(self, artifact: str, kind: Kind, parts: Mapping[str, Version], attempt: str) -> Draft:
         """One version of an artifact made `each=`, from the versions of its parts by key; a table's parts become one commit.
@@ -201,6 +213,18 @@ class Store:
         if not path.is_file():
             raise gone(path)
         return path
+
+    def preview(self, digest: str, name: str) -> Preview:
+        """What is in a blob that somebody named so, and what of it may be shown. Raises StoreError where it is gone."""
+        path = self.blob(digest)
+        with disk.guard("read", path), path.open("rb") as file:
+            head = file.read(previews.HEAD_BYTES)
+            size = path.stat().st_size
+        found = previews.preview(name, head, size)
+        if found.form not in ("Parquet", "Arrow"):
+            return found
+        read: Preview = importlib.import_module("bedplate.storage.backends.first_rows").preview(path, found.form, size)
+        return read if read.wrong or not found.wrong else msgspec.structs.replace(read, wrong=found.wrong)
 
     def check(self, digest: str) -> None:
         """Read a blob and compute its digest again. Raises CorruptError, or StoreError where it is gone."""

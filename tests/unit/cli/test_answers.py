@@ -231,6 +231,18 @@ def test_plan_takes_the_settings_of_a_run_and_sees_its_side_version(ran: Types) 
     assert ran("plan", "--set", "line.slope=10")[0] == 2
 
 
+def test_the_whole_plan_is_one_object_for_who_never_imports_the_project(ran: Types) -> None:
+    """The graph with services, what is to be done and why, when, what is due; it goes with no names and is for programs."""
+    told = json.loads(ran("plan", "--whole", "--json")[1])
+    steps = {one["name"]: one for one in told["steps"]}
+    assert (told["project"], steps["line"]["after"], steps["answer"]["decorator"]) == ("small", ["numbers"], "service")
+    assert steps["good"]["actions"] == {"skip": 1}
+    assert steps["line"]["starts_s"] is None
+    assert list(told["files"]) == [steps["line"]["file"]]
+    assert ran("plan", "--whole")[0] == 2
+    assert ran("plan", "--whole", "line", "--json")[0] == 2
+
+
 def test_a_rollback_says_what_it_barred_and_so_do_the_next_run_and_the_status(ran: Types, tmp_path: Path) -> None:
     """Until a person promotes it: then nobody speaks of it any more."""
     text = (tmp_path / "small.py").read_text()

@@ -234,7 +234,7 @@ _FIELDS: dict[str, Show] = {
     "isl": lambda v: f"{v:g} tokens", "osl": lambda v: f"{v:g} tokens", "by_s": show_days, "budget_usd": show_usd,
     "max_power_w": show_watts,
 }  # fmt: skip
-_NAMES = {
+NAMES = {
     "batch_items": "global batch (images)", "item_bytes": "an image in storage", "storage_gbs": "storage reads",
     "seq_len": "sequence", "batch_tokens": "global batch (tokens)", "isl": "prompt", "osl": "answer",
     "ttft_s": "first token within", "latency_s": "an answer within",
@@ -243,8 +243,11 @@ _NAMES = {
     "on": "machines", "gpus": "accelerators, exactly",
     "max_gpus": "accelerators, at most", "by_s": "done within", "budget_usd": "money, at most", "max_power_w": "power, at most",
     "residency": "data may lie in", "export": "export class, at most", "terms": "ways of paying", "hall_kw": "hall, kW",
-    "rack_kw": "rack, kW",
+    "rack_kw": "rack, kW", "egress_tb_month": "data out a month, TB", "storage_tb": "storage, TB",
+    "storage_read_gbs": "storage reads, GB/s",
+    "checkpoint_tb": "a checkpoint, TB", "quiet_rate": "arriving at the quietest", "retrofit": "into a hall that stands",
 }  # fmt: skip
+"""Field of a question or its limits -> what it is called where its own name says too little."""
 
 
 GOALS = ("ttft_s", "tpot_s", "latency_s")
@@ -259,7 +262,7 @@ def workload(question: Question) -> list[tuple[str, str]]:
 
 def goals(question: Question) -> list[tuple[str, str]]:
     """The limits that were set: (name, value)."""
-    kept = [(name, value) for name, value in _said(question) if name in {_NAMES[goal] for goal in GOALS}]
+    kept = [(name, value) for name, value in _said(question) if name in {NAMES[goal] for goal in GOALS}]
     return kept + _said(question.limits)
 
 
@@ -285,5 +288,5 @@ def _said(record: Question | Limits, skip: tuple[str, ...] = ("limits",)) -> lis
             text = _FIELDS.get(field.name, plain)(value)
         else:
             text = str(value)
-        said.append((_NAMES.get(field.name, field.name.replace("_", " ")), text))
+        said.append((NAMES.get(field.name, field.name.replace("_", " ")), text))
     return said

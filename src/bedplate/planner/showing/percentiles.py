@@ -14,7 +14,7 @@ from bedplate.core.units import show_seconds
 from bedplate.planner.asking.questions import Serve
 from bedplate.planner.asking.sizing import Design, Simulated, Sizing, Times
 
-from .size_words import plain
+from .words import plain
 
 HEADS = ("", "mean", "50 %", "90 %", "99 %", "closed form: mean", "99 %")
 WIDE, LEFT, RIGHT, ROW = 440.0, 44.0, 362.0, 16.0

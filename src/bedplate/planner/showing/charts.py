@@ -9,16 +9,18 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from bedplate.core.drawing.svg import circle, decades, drawing, line, rect, scale, text, ticks, told
+from bedplate.core.drawing.svg import circle, decades, drawing, line, linked, rect, scale, text, ticks, told
 from bedplate.planner.asking.drawing import Drawing
 from bedplate.planner.asking.sizing import Breakdown, Design, Milestone, Sensitivity
 
-from .size_words import label, offer, part_label, unit_of, written
+from .words import label, offer, part_label, unit_of, written
 
 WIDE = 440.0
 FILLS = 8
 MOST_PARTS, MOST_POINTS, MOST_BARS, MOST_STAGES, MOST_SQUARES, MOST_COPIES = 16, 24, 12, 8, 16, 128
 AXES = ("time_s", "cost_usd", "energy_kwh", "power_w")
+MOST_LETTERS = 62
+"""Of strong words across a drawing."""
 MONTHS_WEEKS = 365.25 / 12 / 7
 
 
@@ -60,6 +62,16 @@ def columns(breakdown: Breakdown) -> str:
     return drawing(WIDE, bottom + 22, parts, f"{breakdown.name}: {write(breakdown.total)} in {len(breakdown.parts)} parts")
 
 
+def shown_of(designs: Sequence[Design], best: Design | None) -> tuple[Design, ...]:
+    """As many designs of a front as can be told apart: spread over all of it, the ends and the chosen one among them."""
+    last = len(designs) - 1
+    if last < MOST_POINTS:
+        return tuple(designs)
+    chosen = next((at for at, one in enumerate(designs) if same(one, best)), 0)
+    kept = {round(step * last / (MOST_POINTS - 1)) for step in range(MOST_POINTS)} - {chosen - 1, chosen + 1} | {0, chosen, last}
+    return tuple(designs[at] for at in sorted(kept))
+
+
 def plane(designs: Sequence[Design]) -> tuple[str, str, str] | None:
     """The two quantities in which designs differ, and the one that is the dots' size ('' where there is none); None: no two."""
     every = [name for name in AXES if all(d.quantities.get(name) and d.quantities[name].value > 0 for d in designs)]
@@ -69,8 +81,11 @@ def plane(designs: Sequence[Design]) -> tuple[str, str, str] | None:
     return differ[0], differ[1], differ[2] if len(differ) > 2 else ""
 
 
-def front(designs: Sequence[Design], best: Design | None, axes: tuple[str, str, str]) -> str:
-    """Designs as numbered dots on two logarithmic axes; the chosen one has a ring and a word."""
+def front(designs: Sequence[Design], best: Design | None, axes: tuple[str, str, str], leads: str = "") -> str:
+    """Designs as numbered dots on two logarithmic axes; the chosen one has a ring and a word.
+
+    `leads` is the address of a design without its number, where a dot is to lead there.
+    """
     left, right, top, bottom = 66.0, WIDE - 16, 14.0, 262.0
     across, up, size = axes
     spans = [[d.quantities[name].value for d in designs] for name in (across, up)]
@@ -88,10 +103,12 @@ def front(designs: Sequence[Design], best: Design | None, axes: tuple[str, str, 
     most = max((d.quantities[size].value for d in designs), default=1.0) if size else 1.0
     for at, design in sorted(enumerate(designs, 1), key=lambda one: -_radius(one[1], size, most)):
         a, b = (math.log(design.quantities[name].value) for name in (across, up))
-        parts.append(_dot(x(a), y(b), _radius(design, size, most), at, design, same(design, best)))
+        dot = _dot(x(a), y(b), _radius(design, size, most), at, design, same(design, best))
+        parts.append(linked(f"{leads}{at}", dot) if leads else dot)
     parts.append(text((left + right) / 2, bottom + 36, f"{label(across)}, logarithmic", "", "middle"))
     parts.append(text(left, top - 4, f"{label(up)}, logarithmic"))
-    return drawing(WIDE, bottom + 42, parts, f"{label(up)} against {label(across)} of {len(designs)} designs, listed below")
+    said = f"{label(up)} against {label(across)} of {len(designs)} designs, listed below"
+    return drawing(WIDE, bottom + 42, parts, said, "group" if leads else "img")
 
 
 def _marks(low: float, high: float, most: int) -> list[float]:
@@ -152,13 +169,18 @@ def tornado(bars: Sequence[Sensitivity], name: str, now: float | None) -> str:
         parts.append(
             told(
                 title,
-                text(0, y + 13, f"{one.name.replace('-', ' ')}: {one.low_input} to {one.high_input}", "strong"),
+                text(0, y + 13, _fitting(f"{one.name.replace('-', ' ')}: {one.low_input} to {one.high_input}"), "strong"),
                 rect(x(low), y + 19, max(x(high) - x(low), 1.5), 14, "bar-now"),
                 text(x(low) - 5, y + 31, written(name, low), "", "end"),
                 text(x(high) + 5, y + 31, written(name, high)),
             )
         )
     return drawing(WIDE, top + row * len(bars), parts, f"how {label(name)} moves with each assumption")
+
+
+def _fitting(words: str) -> str:
+    """Words as far as they fit across a drawing: all of them show where they are pointed at."""
+    return words if len(words) <= MOST_LETTERS else f"{words[: MOST_LETTERS - 1].rstrip()}\N{HORIZONTAL ELLIPSIS}"
 
 
 def timeline(milestones: Sequence[Milestone]) -> str:
