@@ -11,6 +11,7 @@ import traceback
 from collections.abc import Iterable
 from typing import Final
 
+from .asking import ask_through
 from .body import header
 from .calls import Calls
 from .replies import App, Problem, Receive, Scope, Send, refuse
@@ -39,7 +40,7 @@ class Front:
         try:
             path: str = scope["path"]
             if scope["method"] == "POST" and path.find("/", 1) < 0:
-                await self._calls(path[1:], scope, receive, send)
+                await ask_through(self._calls.desk(path[1:]), scope, receive, send)
             else:
                 await self._pages(scope, receive, send)
         except Exception as error:  # our own mistake: the caller gets the house's error, the log the traceback

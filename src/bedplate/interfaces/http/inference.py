@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from datetime import datetime
 from typing import Any, Final
 
 import msgspec
@@ -19,6 +18,7 @@ import numpy as np
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
 
 from bedplate.core.errors import UserError
 from bedplate.stages.deploy.deployment import LoadedModel, Waiting
@@ -26,28 +26,27 @@ from bedplate.stages.deploy.holder import Holder
 from bedplate.stages.deploy.recorder import Prediction
 from bedplate.stages.deploy.service import plain
 
-from . import body, model_columns, tensors
+from . import model_columns, tensors
+from .answered import JSON_LINE, Answered, lines_of
+from .asking import Failed, ask_through
+from .body import need_plain
 from .lanes import Lane, Pool
 from .ledger import Ledger, Place
-from .replies import Problem
+from .replies import Headers, Problem
 
 _EXTENSIONS: Final = ["binary_tensor_data", "model_repository"]
-_JSON_LENGTH: Final = "Inference-Header-Content-Length"
-
-
-class ModelFailed(Exception):
-    """The model raised; the cause is what it raised."""
+_BINARY_LINES: Final = b"content-type: application/octet-stream\r\ninference-header-content-length: %d\r\n"
 
 
 class Inference:
     """The protocol's routes over the models that are deployed."""
 
     def __init__(self, holder: Holder, ledger: Ledger, pool: Pool, version: str, body_limit: int) -> None:
+        self.ledger = ledger
+        self.limit = body_limit
         self._holder = holder
-        self._ledger = ledger
         self._pool = pool
         self._version = version
-        self._limit = body_limit
         self._lanes: dict[str, Lane] = {}
 
     def routes(self) -> list[Route]:
@@ -60,7 +59,7 @@ class Inference:
             Route("/v2/repository/index", self.index, methods=["POST"]),
             *(Route(path, self.metadata) for path in model),
             *(Route(f"{path}/ready", self.model_ready) for path in model),
-            *(Route(f"{path}/infer", self.infer, methods=["POST"]) for path in model),
+            *(Route(f"{path}/infer", Infer(self), methods=["POST"]) for path in model),
         ]
 
     async def server(self, request: Request) -> Response:
@@ -111,28 +110,17 @@ class Inference:
             return _refusal(problem)
         return _json({"name": loaded.name, "ready": True})
 
-    async def infer(self, request: Request) -> Response:
-        """Predict."""
-        started = time.perf_counter()
-        name, rows, status = request.path_params["model"], 0, 200
-        known = name in self._holder.current.models
-        try:
-            loaded = self._find(request)
-            body.need_plain(request.scope)
-            raw = await body.read(request.scope, request.receive, self._limit)
-            started = time.perf_counter()
-            response, rows = await self._predict(loaded, raw, request, started)
-        except body.Gone:
-            return Response(status_code=499)
-        except Problem as problem:
-            status = problem.status
-            response = _refusal(problem)
-        self._ledger.metrics.request(f"model/{name}" if known else "", status, time.perf_counter() - started, rows)
-        return response
+    def desk(self, model: str, version: str | None) -> InferDesk:
+        """Where a model (of a version) is asked."""
+        return InferDesk(self, model, version)
 
-    def _find(self, request: Request) -> LoadedModel:
+    def lane(self, name: str) -> Lane:
+        """How long a row of a model takes."""
+        return self._lanes.setdefault(name, Lane(self._pool))
+
+    def find(self, name: str, version: str | None) -> LoadedModel:
+        """The model that serves now. Raises Problem 404 or 503."""
         models = self._holder.current.models
-        name, version = request.path_params["model"], request.path_params.get("version")
         one = models.get(name)
         if one is None:
             raise Problem(404, f"there is no model '{name}'", why=f"models: {', '.join(models) or 'none'}")
@@ -142,78 +130,151 @@ class Inference:
             raise Problem(404, f"{name} has no version {version} here", why=f"version {one.version.number} serves")
         return one
 
-    async def _predict(self, loaded: LoadedModel, raw: bytes, request: Request, started: float) -> tuple[Response, int]:
-        asked, given = tensors.parse(raw, body.header(request.scope, b"inference-header-content-length"))
-        columns, rows = model_columns.columns(loaded.model.signature.inputs, given)
-        wishes = model_columns.wishes(asked, loaded.model.signature)
-        given_id = body.header(request.scope, b"x-request-id") or asked.id.encode("latin-1", "ignore")
-        with self._ledger.admit(rows) as place:
-            at = self._ledger.clock.now()
-            request_id, ids = self._ledger.names(rows, given_id, at)
-            lane = self._lanes.setdefault(loaded.name, Lane(self._pool))
-            try:
-                made, outputs = await lane.run(rows, lambda: _made(loaded, columns))
-            except ModelFailed as failed:
-                problem, kept = self._ledger.failure(loaded.name, failed.__cause__ or failed, at)
-                self._record(loaded, columns, [None] * rows, ids, request_id, at, started, kept, place)
-                raise problem from None
-            self._record(loaded, columns, plain(made), ids, request_id, at, started, "", place)
-        wished = [one for one in outputs if one.name in wishes]
-        everything = asked.parameters.get("binary_data_output") is True
-        head = {"model_name": loaded.name, "model_version": str(loaded.version.number), "id": asked.id}
-        text, json_length = tensors.encode(head, wished, [bool(wishes[one.name].get("binary_data", everything)) for one in wished])
-        headers = {"X-Request-Id": request_id, "X-Model-Version": f"{loaded.name}@{loaded.version.number}"}
-        if json_length is None:
-            return Response(text, media_type="application/json", headers=headers), rows
-        return Response(text, media_type="application/octet-stream", headers={**headers, _JSON_LENGTH: str(json_length)}), rows
+    def knows(self, name: str) -> bool:
+        """Whether the project has a model of that name, ready or not."""
+        return name in self._holder.current.models
 
-    def _record(
+    def _find(self, request: Request) -> LoadedModel:
+        return self.find(request.path_params["model"], request.path_params.get("version"))
+
+
+class Infer:
+    """The route of inference, for ASGI servers."""
+
+    def __init__(self, inference: Inference) -> None:
+        self._inference = inference
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Predict."""
+        asked = scope["path_params"]
+        await ask_through(self._inference.desk(asked["model"], asked.get("version")), scope, receive, send)
+
+
+class InferDesk:
+    """Where one model is asked, by the version that serves when a request is whole."""
+
+    def __init__(self, inference: Inference, model: str, version: str | None) -> None:
+        self.limit = inference.limit
+        self.ledger = inference.ledger
+        self._inference = inference
+        self._model = model
+        self._version = version
+
+    def check(self, headers: Headers) -> None:
+        """A body is read as it is. Raises Problem 404, 415 or 503."""
+        self._inference.find(self._model, self._version)
+        need_plain(headers)
+
+    def begin(self, headers: Headers, body: bytes, started: float) -> InferCall:
+        """The call that a body asks for. Raises Problem 400, 404, 413, 429 or 503."""
+        loaded = self._inference.find(self._model, self._version)
+        asked, given = tensors.parse(body, headers.get(b"inference-header-content-length", b""))
+        signature = loaded.model.signature
+        columns, rows = model_columns.columns(signature.inputs, given)
+        wishes = model_columns.wishes(asked, signature)
+        given_id = headers.get(b"x-request-id", b"") or asked.id.encode("latin-1", "ignore")
+        place = self.ledger.admit(rows)
+        return InferCall(self.ledger, self._inference.lane(self._model), loaded, asked, columns, wishes, rows, place, given_id, started)
+
+    def refuse(self, _headers: Headers, problem: Problem, _started: float) -> Answered:
+        """The protocol's error."""
+        return refusal(problem)
+
+    def count(self, status: int, seconds: float, rows: int) -> None:
+        """Count an answer; of a model that the project has not, under no name."""
+        name = f"model/{self._model}" if self._inference.knows(self._model) else ""
+        self.ledger.metrics.request(name, status, seconds, rows)
+
+
+class InferCall:
+    """One inference: what is predicted from, what is wanted of it, and the names of the request and its rows."""
+
+    __slots__ = ("_asked", "_at", "_columns", "_ids", "_ledger", "_loaded", "_place", "_request_id", "_started", "_wishes", "lane", "rows")
+
+    def __init__(
         self,
+        ledger: Ledger,
+        lane: Lane,
         loaded: LoadedModel,
+        asked: tensors.InferRequest,
         columns: Mapping[str, Any],
-        results: list[Any],
-        ids: list[str],
-        request_id: str,
-        at: datetime,
-        started: float,
-        error: str,
+        wishes: Mapping[str, Mapping[str, Any]],
+        rows: int,
         place: Place,
+        given_id: bytes,
+        started: float,
     ) -> None:
-        latency_ms = (time.perf_counter() - started) * 1e3
-        models = msgspec.json.encode({loaded.name: loaded.version.number}).decode()
-        lists = {name: plain(values) for name, values in columns.items()}
-        status = 500 if error else 200
+        self.lane, self.rows = lane, rows
+        self._ledger, self._loaded, self._asked, self._columns, self._wishes = ledger, loaded, asked, columns, wishes
+        self._place, self._started = place, started
+        self._at = ledger.clock.now()
+        self._request_id, self._ids = ledger.names(rows, given_id, self._at)
+
+    def run(self) -> tuple[Any, list[tensors.Output]]:
+        """The predictions and the tensors that say them. Raises Problem 400 for input that the model refuses, Failed for anything else."""
+        return _made(self._loaded, self._columns)
+
+    def finish(self, made: tuple[Any, list[tensors.Output]]) -> Answered:
+        """The outputs that are wanted, in the form that they are."""
+        predicted, outputs = made
+        self._record(plain(predicted), "")
+        wished = [one for one in outputs if one.name in self._wishes]
+        everything = self._asked.parameters.get("binary_data_output") is True
+        binary = [bool(self._wishes[one.name].get("binary_data", everything)) for one in wished]
+        name, number = self._loaded.name, self._loaded.version.number
+        text, json_length = tensors.encode({"model_name": name, "model_version": str(number), "id": self._asked.id}, wished, binary)
+        lines = JSON_LINE if json_length is None else _BINARY_LINES % json_length
+        return Answered(
+            200, b"%bx-request-id: %b\r\nx-model-version: %b@%d\r\n" % (lines, self._request_id.encode(), name.encode(), number), text
+        )
+
+    def fail(self, failed: Failed) -> Problem:
+        """The model raised; its rows are recorded."""
+        problem, kept = self._ledger.failure(self._loaded.name, failed.__cause__ or failed, self._at)
+        self._record([None] * self.rows, kept)
+        return problem
+
+    def close(self) -> None:
+        """Give back the room in the log that was not used."""
+        self._place.close()
+
+    def _record(self, results: list[Any], error: str) -> None:
+        latency_ms = (time.perf_counter() - self._started) * 1e3
+        request_id, at, status = self._request_id, self._at, 500 if error else 200
+        models = msgspec.json.encode({self._loaded.name: self._loaded.version.number}).decode()
+        lists = {name: plain(values) for name, values in self._columns.items()}
         rows = ({name: values[row] for name, values in lists.items()} for row in range(len(results)))
         self._ledger.record(
-            f"predictions/model/{loaded.name}",
+            f"predictions/model/{self._loaded.name}",
             [
-                Prediction(prediction_id, request_id, at, latency_ms, status, error, models, row, None, result)
-                for prediction_id, row, result in zip(ids, rows, results, strict=True)
+                Prediction(name, request_id, at, latency_ms, status, error, models, row, None, result)
+                for name, row, result in zip(self._ids, rows, results, strict=True)
             ],
-            place,
+            self._place,
         )
 
 
 def _made(loaded: LoadedModel, columns: Mapping[str, Any]) -> tuple[Any, list[tensors.Output]]:
-    """The predictions and the tensors that say them. Raises Problem 400 for input that the model refuses, ModelFailed for anything else."""
+    """The predictions and the tensors that say them. Raises Problem 400 for input that the model refuses, Failed for anything else."""
     try:
         made = np.asarray(loaded.model.predict(columns))
         return made, model_columns.outputs(loaded.model.signature.outputs, made)
     except UserError as error:
         raise Problem(400, error.what, why=error.why) from None
     except BaseException as error:  # whatever a framework or a project's own function raises, SystemExit among it; the server goes on
-        raise ModelFailed from error
+        raise Failed from error
 
 
 def _json(value: Any, status: int = 200) -> Response:
     return Response(msgspec.json.encode(value), status, media_type="application/json")
 
 
-def _refusal(problem: Problem) -> Response:
+def refusal(problem: Problem) -> Answered:
+    """A problem as the protocol has it: `{"error": "text"}`."""
     text = f"{problem.what}: {problem.why}" if problem.why else problem.what
-    return Response(
-        msgspec.json.encode({"error": text}),
-        problem.status,
-        headers={key.decode(): value.decode() for key, value in problem.headers},
-        media_type="application/json",
-    )
+    return Answered(problem.status, JSON_LINE + lines_of(problem), msgspec.json.encode({"error": text}))
+
+
+def _refusal(problem: Problem) -> Response:
+    answered = refusal(problem)
+    return Response(answered.body, answered.status, headers={key.decode(): value.decode() for key, value in answered.headers})
