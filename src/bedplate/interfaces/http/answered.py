@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Awaitable, Callable
+from typing import Any, Final
 
 import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
 
 from .replies import Header, Problem, Send, reply
 
@@ -38,3 +41,18 @@ def lines_of(problem: Problem) -> bytes:
 async def send_answered(send: Send, answered: Answered) -> None:
     """Send it through ASGI."""
     await reply(send, answered.status, answered.body, answered.headers)
+
+
+def said(value: Any, status: int = 200) -> Answered:
+    """A value, as JSON."""
+    return Answered(status, JSON_LINE, msgspec.json.encode(value))
+
+
+def page(make: Callable[[], Answered]) -> Callable[[Request], Awaitable[Response]]:
+    """The route of a page that is said at once."""
+
+    async def answer(_request: Request) -> Response:
+        answered = make()
+        return Response(answered.body, answered.status, headers={name.decode(): value.decode() for name, value in answered.headers})
+
+    return answer

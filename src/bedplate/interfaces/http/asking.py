@@ -54,7 +54,7 @@ class Desk(Protocol):
     limit: int
 
     def check(self, headers: Headers) -> None:
-        """Look at the headers before the body is read. Raises Problem."""
+        """Look at the headers, and at nothing that changes, before the body is read. Raises Problem."""
         ...
 
     def begin(self, headers: Headers, body: bytes, started: float) -> Call:

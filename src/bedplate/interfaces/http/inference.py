@@ -10,7 +10,7 @@ Limits: the version that serves is the only one loaded; no shared memory, sequen
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 import msgspec
@@ -27,7 +27,7 @@ from bedplate.stages.deploy.recorder import Prediction
 from bedplate.stages.deploy.service import plain
 
 from . import model_columns, tensors
-from .answered import JSON_LINE, Answered, lines_of
+from .answered import JSON_LINE, Answered, lines_of, page, said
 from .asking import Failed, ask_through
 from .body import need_plain
 from .lanes import Lane, Pool
@@ -54,8 +54,7 @@ class Inference:
         model = ("/v2/models/{model}", "/v2/models/{model}/versions/{version}")
         return [
             Route("/v2", self.server),
-            Route("/v2/health/live", self.live),
-            Route("/v2/health/ready", self.ready),
+            *(Route(path, page(one)) for path, one in self.said().items()),
             Route("/v2/repository/index", self.index, methods=["POST"]),
             *(Route(path, self.metadata) for path in model),
             *(Route(f"{path}/ready", self.model_ready) for path in model),
@@ -66,14 +65,18 @@ class Inference:
         """Name, version and extensions."""
         return _json({"name": "bedplate", "version": self._version, "extensions": _EXTENSIONS})
 
-    async def live(self, request: Request) -> Response:
-        """200: the process answers."""
-        return _json({"live": True})
+    def said(self) -> dict[str, Callable[[], Answered]]:
+        """The pages that programs ask for again and again, by path."""
+        return {"/v2/health/live": self.live, "/v2/health/ready": self.ready}
 
-    async def ready(self, request: Request) -> Response:
+    def live(self) -> Answered:
+        """200: the process answers."""
+        return said({"live": True})
+
+    def ready(self) -> Answered:
         """200 where every model serves."""
         waiting = [one.name for one in self._holder.current.models.values() if isinstance(one, Waiting)]
-        return _json({"ready": not waiting, "waiting": waiting}, 400 if waiting else 200)
+        return said({"ready": not waiting, "waiting": waiting}, 400 if waiting else 200)
 
     async def index(self, request: Request) -> Response:
         """Every model, and whether it serves."""
@@ -161,8 +164,7 @@ class InferDesk:
         self._version = version
 
     def check(self, headers: Headers) -> None:
-        """A body is read as it is. Raises Problem 404, 415 or 503."""
-        self._inference.find(self._model, self._version)
+        """A body is read as it is. Raises Problem 415."""
         need_plain(headers)
 
     def begin(self, headers: Headers, body: bytes, started: float) -> InferCall:

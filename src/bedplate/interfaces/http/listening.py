@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import errno
 import ipaddress
+import resource
 import signal
 import socket
 import threading
@@ -22,6 +23,7 @@ PATIENCE_S: Final = 30
 _KEEP_ALIVE_S: Final = 65
 _BACKLOG: Final = 2048
 _TICKS: Final = 10
+_FILES: Final = 16384
 
 
 class Listener(uvicorn.Server):
@@ -124,3 +126,11 @@ def config(app: Any, *, tls_cert: str | None = None, tls_key: str | None = None)
         ssl_certfile=tls_cert,
         ssl_keyfile=tls_key,
     )
+
+
+def many_files() -> None:
+    """Each connection is an open file: take as many as the machine lets this process have, within reason."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _FILES if hard == resource.RLIM_INFINITY else min(hard, _FILES)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))

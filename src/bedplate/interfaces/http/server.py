@@ -36,9 +36,11 @@ from .front import Front
 from .inference import Inference
 from .lanes import Pool
 from .ledger import Ledger
-from .listening import Listener, address, bind, config
+from .listening import address, bind, many_files
 from .metrics import Metrics
 from .pages import Pages
+from .plane.doors import Doors
+from .plane.plane import Plane
 from .replies import App
 
 
@@ -59,7 +61,7 @@ Announce = Callable[[Ready, Callable[[], None]], None]
 
 
 class Serving:
-    """A server's parts, built and wired; `open` and `close` are its life, `app` what answers."""
+    """A server's parts, built and wired; `open` and `close` are its life, `doors` what answers, `app` the same in another server."""
 
     def __init__(self, site: Site) -> None:
         self.site = site
@@ -70,7 +72,9 @@ class Serving:
         ledger = Ledger(self.recorder, metrics, site.clock, site.random_bits)
         inference = Inference(self.holder, ledger, self._pool, bedplate.__version__, site.body_limit)
         pages = Pages(self.holder, self.recorder, metrics, site.services, site.project)
-        self.app = Front(Calls(site.services, self.holder, ledger, self._pool, site.body_limit), pages.app(inference))
+        calls, app = Calls(site.services, self.holder, ledger, self._pool, site.body_limit), pages.app(inference)
+        self.app = Front(calls, app)
+        self.doors = Doors(calls.desk, inference.desk, {**pages.said(), **inference.said()}, app, site.body_limit)
 
     def _lost(self, log: str, count: int, why: str) -> None:
         data = {"count": count, "why": why}
@@ -114,13 +118,14 @@ def serve(site: Site, host: str, port: int, announce: Announce) -> int:
 
         def begin() -> None:
             presence.open()
-            announce(serving.ready(url), listener.stop)
+            announce(serving.ready(url), plane.stop)
 
-        listener = Listener(config(serving.app), begin)
+        plane = Plane(serving.doors, begin)
+        many_files()
         serving.open()
         try:
-            with paid(site.billed(url) if site.billed else None, listener.stop):
-                listener.run(sockets=[listening])
+            with paid(site.billed(url) if site.billed else None, plane.stop):
+                plane.run([listening])
         finally:
             lost = serving.close()
             presence.close()
