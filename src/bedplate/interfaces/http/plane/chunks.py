@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from .head import FIELDS, MOST_BYTES, unreadable
+from .head import BARE, END, FIELDS, MOST_BYTES, unreadable
 
 _SIZE: Final = re.compile(rb"([0-9A-Fa-f]{1,8}+)\r\n")
 _MAYBE: Final = re.compile(rb"(?:[0-9A-Fa-f]{1,8}+\r?)?")
@@ -82,7 +82,7 @@ class Chunks:
         found = FIELDS.match(data, at)
         if found is not None:
             return data[found.end() :]
-        if data.find(b"\r\n\r\n", at) >= 0 or len(data) - at > MOST_BYTES or data[at : at + 2] == b"\r\n":
+        if data.find(END, at) >= 0 or len(data) - at > MOST_BYTES or BARE.search(data, at):
             raise unreadable("what follows its body are no headers")
         self._held = data[at:]
         return None

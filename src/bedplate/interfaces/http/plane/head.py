@@ -22,11 +22,14 @@ MOST_HEADERS: Final = 200
 MOST_TARGET: Final = 1 << 14
 CHUNKED: Final = -1
 END: Final = b"\r\n\r\n"
+BARE: Final = re.compile(rb"(?<!\r)\n")
+"""An end of a line that only some readers take for one."""
 _KEPT: Final = 256
 _KEPT_BYTES: Final = 1 << 11
 _METHODS: Final = frozenset({b"GET", b"HEAD", b"POST", b"PUT", b"DELETE", b"OPTIONS", b"PATCH"})
 _LINE: Final = re.compile(rb"([A-Z]{1,20}+) ([!-~]++) HTTP/1\.([01])\r\n")
 FIELDS: Final = re.compile(rb"(?:[!#$%&'*+.^_`|~0-9A-Za-z-]++:[\t\x20-\x7e\x80-\xff]*+\r\n)*+\r\n")
+"""Headers, each on a line, and the empty line after them."""
 _LENGTH: Final = re.compile(rb"[0-9]{1,19}+")
 _HOST: Final = re.compile(rb"(?:\[[0-9A-Fa-f:.]*+\]|[0-9A-Za-z._~-]*+)(?::[0-9]{0,5}+)?+")
 _ONCE: Final = frozenset(

@@ -20,7 +20,7 @@ from bedplate.interfaces.http.body import too_large
 from bedplate.interfaces.http.replies import CLOSE, Problem
 
 from .chunks import Chunks, TooLarge
-from .head import CHUNKED, END, MOST_BYTES, Head, Heads, too_long, unreadable
+from .head import BARE, CHUNKED, END, MOST_BYTES, Head, Heads, too_long, unreadable
 
 HEAD_S: Final = 15.0
 BODY_S: Final = 15.0
@@ -243,7 +243,7 @@ class Wire(asyncio.Protocol):
                 self._refuse(problem)
                 return
             at, ends = end + 4, end + 4 + head.length
-            if head.length < 0 or ends > len(data):
+            if head.length < 0 or ends > len(data) or head.length > head.handler.limit:
                 self._expect(head, data[at:] if at else data)
                 return
             at = ends
@@ -260,7 +260,7 @@ class Wire(asyncio.Protocol):
         self._tail = data[at:] if at else data
         if not self._tail:
             return
-        if self._tail[0] not in _STARTS:
+        if self._tail[0] not in _STARTS or BARE.search(self._tail):
             self._refuse(unreadable("its first line is not METHOD TARGET HTTP/1.1"))
         elif len(self._tail) >= MOST_BYTES:
             self._refuse(too_long())
