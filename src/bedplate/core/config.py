@@ -128,6 +128,12 @@ SETTINGS = (
         "Predictions that may wait to be logged, and rows of one request; what finds no room is refused, or counted and told.",
         whole,
     ),
+    Setting(
+        "runtime_tolerance",
+        "0.000001",
+        "How far a runtime's predictions may lie from the framework's own to be used, relative to 1 or to the value; 0 is not at all.",
+        number,
+    ),
     Setting("allow_networks", "none", "Networks that are not public and that `Http` may fetch from, as `10.0.0.0/8, fd00::/8`."),
     Setting("oidc_issuer", NONE, "Provider of identity (OpenID Connect) that `bedplate up` takes logins from, as it calls itself.", issuer),
     Setting("oidc_client", NONE, "What that provider calls this server."),

@@ -21,7 +21,7 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Callable, Mapping
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import msgspec
 
@@ -61,6 +61,7 @@ class Predictor(Protocol):
         ...
 
 
+@runtime_checkable
 class RowPredictor(Predictor, Protocol):
     """A loaded model that computes on rows of numbers: `predict` is `rows` of `matrix`."""
 

@@ -26,12 +26,13 @@ import msgspec
 from bedplate.core import digests
 from bedplate.core.errors import CorruptError, UserError
 from bedplate.core.kinds import View
-from bedplate.core.model import Model, Predictor
+from bedplate.core.model import Model, Predictor, RowPredictor
 from bedplate.core.records import Draft, Version
 
 from . import client_models, disk, flavours, signatures
 from .blobs import FOLDER, Blobs
 from .flavours import File, Files, Flavour, Stored
+from .runtimes import Source
 from .shelf import Save
 from .sketch import Reference
 
@@ -90,6 +91,13 @@ class ModelShelf:
             native=getattr(predictor, "native", None), predictor=predictor, ref=ref, flavour=stored.flavour, example=stored.example,
             metrics=dict(version.meta.get("metrics", {})),
         )  # fmt: skip
+
+    def source(self, version: Draft, predictor: Predictor) -> Source | None:
+        """What runtimes are made from: a loaded version that computes on rows of numbers; None for one that does not."""
+        stored = stored_of(version)
+        if not isinstance(predictor, RowPredictor):
+            return None
+        return Source(stored=stored, files=self._files(stored), predictor=predictor)
 
     def _code(self, functions: Iterable[Callable[..., Any]]) -> dict[str, str]:
         """The digest of each part of the project's code that a model's functions reach."""

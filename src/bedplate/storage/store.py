@@ -25,6 +25,7 @@ from typing import Any
 
 from bedplate.core.errors import CorruptError, InternalError, StoreError, UserError
 from bedplate.core.kinds import KIND_SCHEMA, READABLE, Kind, View
+from bedplate.core.model import Model
 from bedplate.core.records import Draft, Outcome, Version
 
 from . import gc, staging
@@ -39,6 +40,7 @@ from .logs import FOLDER as LOGS
 from .logs import Log
 from .models import ModelShelf
 from .parts import Apart
+from .runtimes import Source
 from .shelf import Parted, Save, Shelf
 from .sketch import Reference
 from .tables import FOLDER as TABLES
@@ -177,6 +179,11 @@ class Store:
         if not isinstance(shelf, ModelShelf):
             raise UserError(f"{version.ref} has no reference", why=f"it is kept as {version.kind}, and only a model has one")
         return shelf.reference(version)
+
+    def source(self, version: Version, model: Model) -> Source | None:
+        """What other runtimes of a loaded model version are made from; None where it does not compute on rows of numbers."""
+        shelf = self._shelf(version.kind)
+        return shelf.source(version, model.predictor) if isinstance(shelf, ModelShelf) else None
 
     def keep(self, path: Path) -> str:
         """Keep a file beside a step's record (a plot, a note): its digest. Raises StoreError."""

@@ -20,11 +20,13 @@ from bedplate.pipeline.served import SWAPPED
 from .choose import Record, choose
 from .deployment import Active, Deployment, LoadedModel, Waiting
 from .loader import Describe, Failure, Key, Load, Loader, reason
+from .runtime import told
 from .service import ColumnType, Service, Wanted
 
 POLL_S: Final = 0.25
 CHECK_S: Final = 1.0
 LOAD_FAILED: Final = "service.load_failed"
+RUNTIME: Final = "model.runtime"
 
 
 class WatchedRecord(Record, Protocol):
@@ -197,7 +199,10 @@ class Holder:
             return before
         if isinstance(before, LoadedModel) and before.version.ref == version.ref:
             return before
-        return LoadedModel(version=version, model=loaded.value, wide=loaded.wide)
+        made = LoadedModel(version=version, model=loaded.value, wide=loaded.wide)
+        if (choice := made.choice) is not None:
+            self._tell(RUNTIME, version.ref, told(choice))
+        return made
 
     def _changes(self, old: Deployment) -> list[dict[str, Any]]:
         """The models that another version answers for now: `version`, `before` (None: nothing did), and `why`."""
@@ -210,7 +215,7 @@ class Holder:
 
     def _why(self, model: str, number: int) -> str:
         move = self._record.last_move(model)
-        return told(move) if move is not None and move.version == number else "the newest version"
+        return by_whom(move) if move is not None and move.version == number else "the newest version"
 
     def _tell(self, kind: str, subject: str, data: dict[str, Any]) -> None:
         self._emit(Event(kind=kind, subject=subject, at=self._clock.now(), data=data))
@@ -228,7 +233,7 @@ def _not_loaded(failure: Failure) -> str:
     return f"{failure.ref} could not be loaded: {failure.reason}"
 
 
-def told(move: Promotion) -> str:
+def by_whom(move: Promotion) -> str:
     """Who moved an alias, in words: `promoted by better`, `rolled back by root`."""
     did = "rolled back" if move.by == "rollback" else "promoted"
     if move.by == "verdict":

@@ -22,7 +22,7 @@ from bedplate.core.kinds import View
 from bedplate.core.records import Event, Promotion, Version
 from bedplate.core.units import byte_count, dollars_per_hour, seconds
 from bedplate.pipeline.workspace import Parts
-from bedplate.storage import online
+from bedplate.storage import online, runtimes
 
 from . import declared
 from .bill import Bill
@@ -31,6 +31,7 @@ from .holder import WatchedRecord
 from .loader import Describe, Load
 from .logs import AppendFrame
 from .presence import Directory
+from .runtime import equip
 from .service import Service, Wanted
 
 
@@ -82,13 +83,16 @@ class CatalogRecord:
         return next(reversed(self._catalog.models.history(model)), None)
 
 
-def site_of(parts: Parts) -> Site:
-    """The site of a workspace. Raises ProjectError for a service that cannot be deployed."""
-    store, catalog = parts.store, parts.catalog
+def site_of(parts: Parts, only: str = "") -> Site:
+    """The site of a workspace; `only`: the runtime to ask models by. Raises ProjectError for a service that cannot be deployed."""
+    store, catalog, tolerance = parts.store, parts.catalog, float(parts.config["runtime_tolerance"])
     opened = functools.cache(parts.online)
 
     def load(version: Version, view: View, spec: dict[str, Any] | None) -> Any:
         value = store.load(version, view, spec)
+        if view == "model":
+            folder = runtimes.place(parts.config.state, version.digest)
+            return equip(value, store.source(version, value), folder, tolerance=tolerance, timer=time.perf_counter, only=only)
         if view != "features" or not spec:
             return value
         return online.serve(value, version, opened(), parts.clock.now) if spec.get("online") else value.by(parts.clock.now)

@@ -69,7 +69,7 @@ class Torch:
     def save(self, model: Model, folder: Path) -> None:
         net = _bare(model.native)
         if isinstance(net, torch.export.ExportedProgram):
-            _save_program(net, folder / PROGRAM)
+            save_program(net, folder / PROGRAM)
             return
         made = Made(of=class_code.named(type(net)), arguments=_arguments(net, model.arguments))
         safetensors.torch.save_model(net, str(folder / WEIGHTS))
@@ -283,7 +283,7 @@ def _same(net: torch.nn.Module, again: torch.nn.Module, example: Any) -> None:
         )  # fmt: skip
 
 
-def _save_program(program: torch.export.ExportedProgram, path: Path) -> None:
+def save_program(program: torch.export.ExportedProgram, path: Path) -> None:
     """Without its sample inputs, which PyTorch would pickle."""
     samples, program.example_inputs = program.example_inputs, None
     try:
