@@ -134,6 +134,12 @@ SETTINGS = (
         "How far a runtime's predictions may lie from the framework's own to be used, relative to 1 or to the value; 0 is not at all.",
         number,
     ),
+    Setting(
+        "model_workers",
+        "1",
+        "Processes of its own that a server gives each model that takes longer than 2 ms for a row; 0 asks it in threads of the server.",
+        whole,
+    ),
     Setting("allow_networks", "none", "Networks that are not public and that `Http` may fetch from, as `10.0.0.0/8, fd00::/8`."),
     Setting("oidc_issuer", NONE, "Provider of identity (OpenID Connect) that `bedplate up` takes logins from, as it calls itself.", issuer),
     Setting("oidc_client", NONE, "What that provider calls this server."),

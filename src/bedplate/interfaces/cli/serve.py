@@ -36,20 +36,32 @@ def command(asked: Asked, host: str, port: int) -> int:
     "services": [...], "versions": {...}, "waiting": {...}}; then each event is a line.
     """
     workspace = asked.open(pickles=False)
-    site = site_of(workspace.parts)
+    site = site_of(workspace.parts, crew=int(workspace.parts.config["model_workers"]))
     if asked.names:
         chosen = {node.name for node in services(workspace.graph, asked.names)}
         site = msgspec.structs.replace(site, services=tuple(one for one in site.services if one.name in chosen))
 
-    site = msgspec.structs.replace(site, emit=heard(site.emit, asked.as_json))
+    early: list[Event] | None = []
+
+    def tell(event: Event) -> None:
+        if early is None:
+            say(event, asked.as_json)
+        else:
+            early.append(event)
+
+    site = msgspec.structs.replace(site, emit=heard(site.emit, tell))
 
     def announce(ready: Any, _stop: Callable[[], None]) -> None:
+        nonlocal early
         if asked.as_json:
             put_line(ready)
         else:
             out = console()
             for line in opening(workspace.graph.project_name, ready):
                 out.print(line, soft_wrap=True)
+        before, early = early or [], None
+        for event in before:
+            say(event, asked.as_json)
 
     server = importlib.import_module(SERVER)
     lost = server.serve(site, host, port, announce)
@@ -81,19 +93,24 @@ def _waits(ready: Any, group: list[Any]) -> str:
     return f"  [yellow]waits[/yellow]    {', '.join(names)}: {escape(group[0].reason)}{step}"
 
 
-def heard(record: Callable[[Event], None], as_json: bool) -> Callable[[Event], None]:
-    """Record what happens while serving, and say it here; a reader who is gone stops no server."""
+def heard(record: Callable[[Event], None], tell: Callable[[Event], None]) -> Callable[[Event], None]:
+    """Record what happens while serving, and tell it here."""
 
     def emit(event: Event) -> None:
         record(event)
-        with suppress(OSError, ValueError):
-            if as_json:
-                put_line(event)
-            for line in [] if as_json else lines(event):
-                console().print(escape(line), soft_wrap=True)
-            sys.stdout.flush()
+        tell(event)
 
     return emit
+
+
+def say(event: Event, as_json: bool) -> None:
+    """Say what happened; a reader who is gone stops no server."""
+    with suppress(OSError, ValueError):
+        if as_json:
+            put_line(event)
+        for line in [] if as_json else lines(event):
+            console().print(escape(line), soft_wrap=True)
+        sys.stdout.flush()
 
 
 def lines(event: Event) -> list[str]:

@@ -71,6 +71,10 @@ class Scheduler:
         """Batches that run."""
         return len(self._running)
 
+    def waits(self, id: int) -> bool:
+        """Whether rows of a request wait."""
+        return id in self._waiting
+
     def wait_s(self) -> float:
         """How long what waits is expected to take."""
         batches = math.ceil(self._rows / self.rules.rows)
@@ -131,7 +135,7 @@ class Scheduler:
         """Fill as many batches as may run; where several may, each gets its share of what waits."""
         started: list[Batch] = []
         for free in range(self.rules.together - len(self._running), 0, -1):
-            parts = self._fill(now, self._room(free))
+            parts = self._fill(now, *self._room(free))
             if not parts:
                 break
             self._batches += 1
@@ -140,11 +144,14 @@ class Scheduler:
             started.append(batch)
         return tuple(started)
 
-    def _room(self, free: int) -> int:
-        room = self.rules.rows if free == 1 else min(self.rules.rows, math.ceil(self._rows / free))
-        return min(room, self.pace.rows_within(self.rules.seconds)) if self.rules.seconds else room
+    def _room(self, free: int) -> tuple[int, int]:
+        """The rows that the next batch should have, and the most that it may."""
+        most = self.rules.rows
+        if self.rules.seconds:
+            most = min(most, self.pace.rows_within(self.rules.seconds))
+        return min(most, math.ceil(self._rows / free)), most
 
-    def _fill(self, now: float, room: int) -> tuple[Part, ...]:
+    def _fill(self, now: float, room: int, most: int) -> tuple[Part, ...]:
         """Take turns until the batch is full or nobody waits; the parts of one request follow each other, so they are one part."""
         taken: dict[int, list[int]] = {}
         share = self.rules.share
@@ -154,13 +161,14 @@ class Scheduler:
                 self._drop(one)
                 self._refuse(asked.id, "late")
                 continue
-            rows = min(left, share, room)
+            rows = min(left, share, room if taken else most)
             if rows < left <= share and taken:
                 break  # a small request is not torn in two to fill a batch
             mine = taken.setdefault(asked.id, [one.done, one.done])
             mine[1] += rows
             self._take(one, rows, now)
             room -= rows
+            most -= rows
         return tuple([Part(id, begin, end) for id, (begin, end) in taken.items()])
 
     def _take(self, one: _Waiting, rows: int, now: float) -> None:

@@ -27,6 +27,8 @@ from bedplate.storage.runtimes import Call, Source
 ON_LOOP_US: Final = 2000.0
 """A model that takes longer for one row is asked in processes of its own."""
 MANY: Final = 32
+GATHERING_US: Final = 15.0
+"""What it costs to make one batch of requests, for each."""
 _PROBES: Final = 256
 _ROUND_S: Final = 0.002
 _ROUNDS: Final = 5
@@ -53,6 +55,13 @@ class Choice(Record, frozen=True, kw_only=True):
     place: Place
     tolerance: float
     tried: tuple[Tried, ...] = ()
+    note: str = ""
+
+    @property
+    def gathers(self) -> bool:
+        """Whether 32 requests together are so much quicker than one by one that gathering them pays."""
+        best = self.best
+        return (best.one_us or 0.0) - (best.many_us or 0.0) / MANY > GATHERING_US
 
     @property
     def best(self) -> Tried:
@@ -65,23 +74,26 @@ class Choice(Record, frozen=True, kw_only=True):
         told = f"{self.runtime} ({best.one_us:.1f} us a row, {best.many_us:.1f} us for {MANY}"
         native = self.tried[0]
         beside = f"; native {native.one_us:.1f} and {native.many_us:.1f}" if native is not best else ""
-        return f"{told}{beside}), {'on the loop' if self.place == 'loop' else 'in processes of its own'}"
+        together = ", requests together" if self.gathers or self.place == "workers" else ""
+        return f"{told}{beside}), {'on the loop' if self.place == 'loop' else 'in processes of its own'}{together}"
 
 
 class Equipped:
-    """A predictor that asks the runtime that was chosen; of the framework's own, its very methods."""
+    """A predictor that asks the runtime that was chosen; of the framework's own, its very methods. `crew`: the processes that predict."""
 
     def __init__(self, base: RowPredictor, call: Call, choice: Choice) -> None:
         self.signature = base.signature
         self.native = getattr(base, "native", None)
         self.functions = getattr(base, "functions", ())
         self.choice = choice
+        self.crew: Any = None
         self.matrix = base.matrix
         self.rows: Call = call
-        self.predict: Callable[[dict[str, Any]], Any] = base.predict if choice.runtime == runtimes.NATIVE else self._predict
+        self._own: Callable[[dict[str, Any]], Any] | None = base.predict if choice.runtime == runtimes.NATIVE else None
 
-    def _predict(self, columns: dict[str, Any]) -> Any:
-        return self.rows(self.matrix(columns))
+    def predict(self, columns: dict[str, Any]) -> Any:
+        """As the framework would, in the runtime that was chosen."""
+        return self._own(columns) if self._own is not None else self.rows(self.matrix(columns))
 
 
 def equip(
@@ -121,7 +133,8 @@ def measured(
     best = min((one for one in tried if one.runtime in calls), key=lambda one: (one.one_us or 0.0) + (one.many_us or 0.0))
     if only and only in calls:
         best = next(one for one in tried if one.runtime == only)
-    place: Place = "loop" if (best.one_us or 0.0) <= ON_LOOP_US else "workers"
+    quick = (best.one_us or 0.0) <= ON_LOOP_US or np.asarray(expected).dtype.kind not in "fiub"
+    place: Place = "loop" if quick else "workers"
     return Choice(runtime=best.runtime, place=place, tolerance=tolerance, tried=tuple(tried)), calls
 
 
