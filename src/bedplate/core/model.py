@@ -21,7 +21,7 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Callable, Mapping
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol, cast, runtime_checkable
 
 import msgspec
 
@@ -63,7 +63,10 @@ class Predictor(Protocol):
 
 @runtime_checkable
 class RowPredictor(Predictor, Protocol):
-    """A loaded model that computes on rows of numbers: `predict` is `rows` of `matrix`."""
+    """A loaded model that computes on rows of numbers: `predict` is `rows` of `matrix`.
+
+    It may have a `row(mapping)` too, which gives a mapping of plain numbers as such an array at once, and None for any other.
+    """
 
     def matrix(self, columns: dict[str, Any]) -> Any:
         """The columns as a 2-d array of float64 in the order of the inputs: categories as their codes, missing values as not-a-number."""
@@ -166,6 +169,8 @@ class Model:
         scalars, its single value. Raises UserError before the model is stored or where inputs are missing.
         """
         predictor = self._loaded()
+        if type(rows) is dict and (quick := getattr(predictor, "row", None)) is not None and (row := quick(rows)) is not None:
+            return cast("RowPredictor", predictor).rows(row)[0]
         columns, one = as_columns(rows, [field.name for field in predictor.signature.inputs])
         result = predictor.predict(columns)
         return result[0] if one else result

@@ -41,27 +41,17 @@ def command(asked: Asked, host: str, port: int) -> int:
         chosen = {node.name for node in services(workspace.graph, asked.names)}
         site = msgspec.structs.replace(site, services=tuple(one for one in site.services if one.name in chosen))
 
-    early: list[Event] | None = []
-
-    def tell(event: Event) -> None:
-        if early is None:
-            say(event, asked.as_json)
-        else:
-            early.append(event)
-
-    site = msgspec.structs.replace(site, emit=heard(site.emit, tell))
+    teller = Teller(asked.as_json)
+    site = msgspec.structs.replace(site, emit=heard(site.emit, teller.tell))
 
     def announce(ready: Any, _stop: Callable[[], None]) -> None:
-        nonlocal early
         if asked.as_json:
             put_line(ready)
         else:
             out = console()
             for line in opening(workspace.graph.project_name, ready):
                 out.print(line, soft_wrap=True)
-        before, early = early or [], None
-        for event in before:
-            say(event, asked.as_json)
+        teller.begin()
 
     server = importlib.import_module(SERVER)
     lost = server.serve(site, host, port, announce)
@@ -101,6 +91,27 @@ def heard(record: Callable[[Event], None], tell: Callable[[Event], None]) -> Cal
         tell(event)
 
     return emit
+
+
+class Teller:
+    """Says what happens once the server has said that it is ready: its first line is that one."""
+
+    def __init__(self, as_json: bool) -> None:
+        self._as_json = as_json
+        self._early: list[Event] | None = []
+
+    def begin(self) -> None:
+        """The server is ready: say what has happened so far."""
+        early, self._early = self._early or [], None
+        for event in early:
+            say(event, self._as_json)
+
+    def tell(self, event: Event) -> None:
+        """Say what happened, now or once the server is ready."""
+        if self._early is None:
+            say(event, self._as_json)
+        else:
+            self._early.append(event)
 
 
 def say(event: Event, as_json: bool) -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, Final
 
 import msgspec
@@ -21,9 +22,10 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from bedplate.core.errors import UserError
+from bedplate.core.model import RowPredictor
 from bedplate.stages.deploy.deployment import LoadedModel, Waiting
 from bedplate.stages.deploy.holder import Holder
-from bedplate.stages.deploy.recorder import Prediction
+from bedplate.stages.deploy.recorder import Cells, Prediction
 from bedplate.stages.deploy.service import plain
 
 from . import model_columns, tensors
@@ -48,6 +50,7 @@ class Inference:
         self._pool = pool
         self._version = version
         self._lanes: dict[str, Lane] = {}
+        self._of_rows: dict[str, tuple[LoadedModel, Callable[[Any], Any] | None]] = {}
 
     def routes(self) -> list[Route]:
         """Every path of the protocol."""
@@ -121,6 +124,16 @@ class Inference:
         """How long a row of a model takes."""
         return self._lanes.setdefault(name, Lane(self._pool))
 
+    def of_rows(self, loaded: LoadedModel) -> Callable[[Any], Any] | None:
+        """What predicts for rows of numbers; None for a model that must see its columns. Looked up once for a version."""
+        known = self._of_rows.get(loaded.name)
+        if known is None or known[0] is not loaded:
+            predictor = loaded.model.predictor
+            is_plain = model_columns.is_plain(loaded.model.signature.inputs)
+            rows = predictor.rows if is_plain and isinstance(predictor, RowPredictor) else None
+            known = self._of_rows[loaded.name] = (loaded, rows)
+        return known[1]
+
     def find(self, name: str, version: str | None) -> LoadedModel:
         """The model that serves now. Raises Problem 404 or 503."""
         models = self._holder.current.models
@@ -172,11 +185,22 @@ class InferDesk:
         loaded = self._inference.find(self._model, self._version)
         asked, given = tensors.parse(body, headers.get(b"inference-header-content-length", b""))
         signature = loaded.model.signature
-        columns, rows = model_columns.columns(signature.inputs, given)
         wishes = model_columns.wishes(asked, signature)
         given_id = headers.get(b"x-request-id", b"") or asked.id.encode("latin-1", "ignore")
-        place = self.ledger.admit(rows)
-        return InferCall(self.ledger, self._inference.lane(self._model), loaded, asked, columns, wishes, rows, place, given_id, started)
+        inputs = self._inputs(loaded, given)
+        place, lane = self.ledger.admit(inputs.count), self._inference.lane(self._model)
+        return InferCall(self.ledger, lane, loaded, asked, inputs, wishes, place, given_id, started)
+
+    def _inputs(self, loaded: LoadedModel, given: list[tensors.Tensor]) -> Inputs:
+        """What is predicted from: an array where the model computes on rows of numbers and gets them as such, else columns."""
+        fields, of_rows = loaded.model.signature.inputs, self._inference.of_rows(loaded)
+        if of_rows is not None:
+            rows = model_columns.matrix(fields, given)
+            if rows is not None:
+                return Inputs(len(rows), partial(of_rows, rows), partial(Cells, rows))
+        columns, count = model_columns.columns(fields, given)
+        lists = {name: plain(values) for name, values in columns.items()}
+        return Inputs(count, partial(loaded.model.predict, columns), lambda at: {name: values[at] for name, values in lists.items()})
 
     def refuse(self, _headers: Headers, problem: Problem, _started: float) -> Answered:
         """The protocol's error."""
@@ -188,10 +212,18 @@ class InferDesk:
         self.ledger.metrics.request(name, status, seconds, rows)
 
 
+class Inputs(msgspec.Struct, frozen=True, gc=False):
+    """What is predicted from: how many rows, the prediction, and each row as it is recorded."""
+
+    count: int
+    predict: Callable[[], Any]
+    row: Callable[[int], Any]
+
+
 class InferCall:
     """One inference: what is predicted from, what is wanted of it, and the names of the request and its rows."""
 
-    __slots__ = ("_asked", "_at", "_columns", "_ids", "_ledger", "_loaded", "_place", "_request_id", "_started", "_wishes", "lane", "rows")
+    __slots__ = ("_asked", "_at", "_ids", "_inputs", "_ledger", "_loaded", "_place", "_request_id", "_started", "_wishes", "lane", "rows")
 
     def __init__(
         self,
@@ -199,22 +231,21 @@ class InferCall:
         lane: Lane,
         loaded: LoadedModel,
         asked: tensors.InferRequest,
-        columns: Mapping[str, Any],
+        inputs: Inputs,
         wishes: Mapping[str, Mapping[str, Any]],
-        rows: int,
         place: Place,
         given_id: bytes,
         started: float,
     ) -> None:
-        self.lane, self.rows = lane, rows
-        self._ledger, self._loaded, self._asked, self._columns, self._wishes = ledger, loaded, asked, columns, wishes
+        self.lane, self.rows = lane, inputs.count
+        self._ledger, self._loaded, self._asked, self._inputs, self._wishes = ledger, loaded, asked, inputs, wishes
         self._place, self._started = place, started
         self._at = ledger.clock.now()
-        self._request_id, self._ids = ledger.names(rows, given_id, self._at)
+        self._request_id, self._ids = ledger.names(inputs.count, given_id, self._at)
 
     def run(self) -> tuple[Any, list[tensors.Output]]:
         """The predictions and the tensors that say them. Raises Problem 400 for input that the model refuses, Failed for anything else."""
-        return _made(self._loaded, self._columns)
+        return _made(self._loaded, self._inputs)
 
     def finish(self, made: tuple[Any, list[tensors.Output]]) -> Answered:
         """The outputs that are wanted, in the form that they are."""
@@ -243,23 +274,21 @@ class InferCall:
     def _record(self, results: list[Any], error: str) -> None:
         latency_ms = (time.perf_counter() - self._started) * 1e3
         request_id, at, status = self._request_id, self._at, 500 if error else 200
-        models = msgspec.json.encode({self._loaded.name: self._loaded.version.number}).decode()
-        lists = {name: plain(values) for name, values in self._columns.items()}
-        rows = ({name: values[row] for name, values in lists.items()} for row in range(len(results)))
+        models, row = f'{{"{self._loaded.name}":{self._loaded.version.number}}}', self._inputs.row
         self._ledger.record(
             f"predictions/model/{self._loaded.name}",
             [
-                Prediction(name, request_id, at, latency_ms, status, error, models, row, None, result)
-                for name, row, result in zip(self._ids, rows, results, strict=True)
+                Prediction(name, request_id, at, latency_ms, status, error, models, row(number), None, result)
+                for number, (name, result) in enumerate(zip(self._ids, results, strict=True))
             ],
             self._place,
         )
 
 
-def _made(loaded: LoadedModel, columns: Mapping[str, Any]) -> tuple[Any, list[tensors.Output]]:
+def _made(loaded: LoadedModel, inputs: Inputs) -> tuple[Any, list[tensors.Output]]:
     """The predictions and the tensors that say them. Raises Problem 400 for input that the model refuses, Failed for anything else."""
     try:
-        made = np.asarray(loaded.model.predict(columns))
+        made = np.asarray(inputs.predict())
         return made, model_columns.outputs(loaded.model.signature.outputs, made)
     except UserError as error:
         raise Problem(400, error.what, why=error.why) from None

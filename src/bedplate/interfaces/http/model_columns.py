@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from bedplate.core.model import Field, Signature
 
 from .replies import Problem
@@ -37,13 +39,30 @@ def columns(inputs: Sequence[Field], given: Sequence[Tensor]) -> tuple[dict[str,
     return made, rows
 
 
-def _matrix(inputs: Sequence[Field], tensor: Tensor) -> tuple[dict[str, Any], int]:
+def matrix(inputs: Sequence[Field], given: Sequence[Tensor]) -> Any:
+    """A request that is one array of all columns, as float64; None where it is not. Raises Problem 400."""
+    if len(given) != 1 or len(given[0].shape) != 2 or (len(inputs) == 1 and given[0].name == inputs[0].name):
+        return None
+    _check_matrix(inputs, given[0])
+    return given[0].values.astype(np.float64, copy=False)
+
+
+def is_plain(inputs: Sequence[Field]) -> bool:
+    """Whether every column is a number as it is: no text, no truth, no code of a category."""
+    return all(one.datatype[:1] in "FIU" and not one.categories for one in inputs)
+
+
+def _check_matrix(inputs: Sequence[Field], tensor: Tensor) -> None:
     if tensor.shape[1] != len(inputs):
         raise Problem(400, f"input '{tensor.name}' has shape {list(tensor.shape)}, and the model takes {len(inputs)} columns")
     if tensor.datatype == "BYTES" or any(one.datatype == "BYTES" for one in inputs):
         raise Problem(400, "a single tensor holds numbers only", why="the model has text columns: send one tensor per column")
     if not tensor.shape[0]:
         raise Problem(400, "the inputs have no rows")
+
+
+def _matrix(inputs: Sequence[Field], tensor: Tensor) -> tuple[dict[str, Any], int]:
+    _check_matrix(inputs, tensor)
     made = {one.name: tensor.values[:, at] for at, one in enumerate(inputs)}
     return {one.name: made[one.name].astype(bool) if one.datatype == "BOOL" else made[one.name] for one in inputs}, tensor.shape[0]
 

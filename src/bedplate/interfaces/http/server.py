@@ -74,6 +74,7 @@ class Serving:
         pages = Pages(self.holder, self.recorder, metrics, site.services, site.project)
         calls, app = Calls(site.services, self.holder, ledger, self._pool, site.body_limit), pages.app(inference)
         self.app = Front(calls, app)
+        self.inference = inference
         self.doors = Doors(calls.desk, inference.desk, {**pages.said(), **inference.said()}, app, site.body_limit)
 
     def _lost(self, log: str, count: int, why: str) -> None:

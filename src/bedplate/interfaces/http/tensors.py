@@ -102,7 +102,7 @@ def _from_json(one: InputTensor) -> Tensor:
             raise Problem(400, f"input '{one.name}': BYTES in JSON are texts, or null")
         return Tensor(one.name, one.datatype, tuple(one.shape), flat)
     kinds = {bool} if one.datatype == "BOOL" else {int, float, type(None)} if one.datatype.startswith("FP") else {int}
-    if not {type(value) for value in flat} <= kinds:
+    if not set(map(type, flat)) <= kinds:
         raise Problem(400, f"input '{one.name}': the values are not of datatype {one.datatype}")
     try:
         values: Any = np.array(flat, dtype=_NUMPY[one.datatype]).reshape(one.shape)

@@ -88,6 +88,7 @@ class Equipped:
         self.choice = choice
         self.crew: Any = None
         self.matrix = base.matrix
+        self.row = getattr(base, "row", None)
         self.rows: Call = call
         self._own: Callable[[dict[str, Any]], Any] | None = base.predict if choice.runtime == runtimes.NATIVE else None
 

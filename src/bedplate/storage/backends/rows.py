@@ -8,13 +8,20 @@ from __future__ import annotations
 import math
 import struct
 from collections.abc import Mapping, Sequence
-from typing import Any
+from operator import itemgetter
+from typing import Any, Final
 
 import numpy as np
 
 from bedplate.core.model import Field
 
 from . import columns as cols
+
+_NUMBERS: Final = frozenset({float, int, bool})
+
+
+def _refused(_values: Mapping[str, Any]) -> Any:
+    raise TypeError
 
 
 class Encoder:
@@ -23,14 +30,24 @@ class Encoder:
     def __init__(self, inputs: Sequence[Field]) -> None:
         self.inputs = tuple(inputs)
         self.codes = [cols.category_codes(field) for field in inputs]
-        pairs = zip(inputs, self.codes, strict=True)
+        pairs = list(zip(inputs, self.codes, strict=True))
         self._one = [(field.name, codes or None, field.datatype == "BYTES") for field, codes in pairs]
+        plain = len(self.inputs) > 1 and all(field.datatype[:1] in "FIU" and not codes for field, codes in pairs)
+        self._get = itemgetter(*(field.name for field in self.inputs)) if plain else _refused
         self._row = struct.Struct(f"{len(self.inputs)}d")
 
     @property
     def numeric(self) -> bool:
         """Whether every input has a number for each of its values: text has one by its categories."""
         return all(field.datatype != "BYTES" or field.categories for field in self.inputs)
+
+    def row(self, values: Mapping[str, Any]) -> cols.Floats | None:
+        """One row of scalars as an array of one row; None where they need a closer look."""
+        try:
+            given = self._get(values)
+            return np.array((given,), dtype=np.float64) if _NUMBERS.issuperset(map(type, given)) else None
+        except (KeyError, TypeError, OverflowError):
+            return None
 
     def pack(self, columns: Mapping[str, Any]) -> bytes | None:
         """The bytes of a single row of float64; None where there are more rows, or a value needs a closer look."""
