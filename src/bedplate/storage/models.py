@@ -92,6 +92,20 @@ class ModelShelf:
             metrics=dict(version.meta.get("metrics", {})),
         )  # fmt: skip
 
+    def tried(self, model: Model, folder: Path) -> tuple[Model, Source | None]:
+        """A trained model as it would be loaded, from files in an empty folder: nothing is kept. Raises UserError as `save` does."""
+        flavour = flavours.find(flavours.flavour_of(model))
+        flavour.save(model, folder)
+        files = {str(path.relative_to(folder)): path for path in sorted(folder.rglob("*")) if path.is_file()}
+        stored = Stored(
+            flavour=flavour.name, library=signatures.library(model.example), signature=flavour.signature(model),
+            example=signatures.rows(model.example),
+        )  # fmt: skip
+        predictor = flavour.load(files, stored)
+        loaded = Model(native=getattr(predictor, "native", None), predictor=predictor, flavour=flavour.name, example=stored.example)
+        source = Source(stored=stored, files=files, predictor=predictor) if isinstance(predictor, RowPredictor) else None
+        return loaded, source
+
     def source(self, version: Draft, predictor: Predictor) -> Source | None:
         """What runtimes are made from: a loaded version that computes on rows of numbers; None for one that does not."""
         stored = stored_of(version)

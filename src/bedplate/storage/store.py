@@ -185,6 +185,13 @@ class Store:
         shelf = self._shelf(version.kind)
         return shelf.source(version, model.predictor) if isinstance(shelf, ModelShelf) else None
 
+    def tried(self, model: Model, folder: Path) -> tuple[Model, Source | None]:
+        """A trained model as it would be loaded, out of an empty folder; nothing is kept. Raises UserError where it cannot be stored."""
+        shelf = self._shelf("model")
+        if not isinstance(shelf, ModelShelf):
+            raise InternalError("this store has no shelf of models")
+        return shelf.tried(model, folder)
+
     def keep(self, path: Path) -> str:
         """Keep a file beside a step's record (a plot, a note): its digest. Raises StoreError."""
         return Blobs(self.root).put_file(path)[0]

@@ -15,7 +15,7 @@ import msgspec
 
 from bedplate.core.clock import Clock
 from bedplate.core.records import Event, Promotion
-from bedplate.pipeline.served import SWAPPED
+from bedplate.pipeline.served import RUNTIME, SWAPPED
 
 from .choose import Record, choose
 from .deployment import Active, Deployment, LoadedModel, Waiting
@@ -26,7 +26,6 @@ from .service import ColumnType, Service, Wanted
 POLL_S: Final = 0.25
 CHECK_S: Final = 1.0
 LOAD_FAILED: Final = "service.load_failed"
-RUNTIME: Final = "model.runtime"
 
 
 class WatchedRecord(Record, Protocol):
@@ -201,7 +200,7 @@ class Holder:
             return before
         made = LoadedModel(version=version, model=loaded.value, wide=loaded.wide)
         if (choice := made.choice) is not None:
-            self._tell(RUNTIME, version.ref, told(choice))
+            self._tell(RUNTIME, version.ref, {**told(choice), "line": choice.line()})
         return made
 
     def _changes(self, old: Deployment) -> list[dict[str, Any]]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import logging
 import warnings
 from pathlib import Path
 from typing import Any, Final
@@ -22,6 +23,7 @@ onnx: Any = extras.load("onnx", "exporting to ONNX", "runtimes")
 _OPSET: Final = {"": 15, "ai.onnx.ml": 3}
 _INPUT: Final = "rows"
 _MOST_ROWS: Final = 1 << 20
+_IN_INT8: Final = {"MatMulInteger", "ConvInteger", "DynamicQuantizeLinear", "QLinearMatMul"}
 
 
 def exported(source: Source) -> bytes:
@@ -88,7 +90,12 @@ def quantised(data: bytes, folder: Path) -> bytes:
     quantisation = importlib.import_module("onnxruntime.quantization")
     before, after = folder / "before.onnx", folder / "after.onnx"
     before.write_bytes(data)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    logging.disable(logging.WARNING)  # it advises pre-processing on the root logger, which is the program's own
+    try:
         quantisation.quantize_dynamic(before, after, weight_type=quantisation.QuantType.QInt8)
+    finally:
+        logging.disable(logging.NOTSET)
+    kinds = {node.op_type for node in onnx.load(str(after)).graph.node}
+    if not kinds & _IN_INT8:
+        raise UserError("nothing in the model can be quantised", why=f"it is made of {', '.join(sorted(kinds))}"[:300])
     return after.read_bytes()
