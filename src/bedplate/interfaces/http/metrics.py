@@ -24,6 +24,9 @@ from bedplate.stages.deploy.recorder import Recorder
 
 CONTENT_TYPE: Final = b"text/plain; version=0.0.4; charset=utf-8"
 _BUCKETS_S: Final = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 5.0)
+_CPU: Final = "process_cpu_seconds_total"
+_LEAST: Final = frozenset({"process_start_time_seconds", "process_max_fds"})
+"""Of several processes, the least says more than the sum."""
 _LE: Final = (*map(str, _BUCKETS_S), "+Inf")
 
 
@@ -54,6 +57,7 @@ class Counted(msgspec.Struct):
     written: int = 0
     dropped: int = 0
     load_failures: int = 0
+    process: dict[str, float] = msgspec.field(default_factory=dict)
 
     def add(self, other: Counted) -> None:
         """Count what another process counted, too."""
@@ -63,18 +67,30 @@ class Counted(msgspec.Struct):
         self.written += other.written
         self.dropped += other.dropped
         self.load_failures += other.load_failures
+        for name, value in other.process.items():
+            known = self.process.get(name)
+            self.process[name] = value if known is None else min(known, value) if name in _LEAST else known + value
+
+    def ended(self) -> Counted:
+        """What stays of it once its process has ended."""
+        process = {_CPU: self.process[_CPU]} if _CPU in self.process else {}
+        return Counted(self.tallies, 0, self.written, self.dropped, self.load_failures, process)
 
 
 class Metrics:
-    """What a server counts, and how it is read. `others` gives what the processes beside this one have counted."""
+    """What a server counts, and how it is read.
+
+    `others` gives what the processes beside this one have counted, `before` is what one counted that was here before this one.
+    """
 
     def __init__(self, holder: Holder, recorder: Recorder, project: str, version: str) -> None:
         self.others: Callable[[], Sequence[Counted]] = tuple
         self._holder = holder
         self._recorder = recorder
         self._tallies: dict[str, Tally] = {}
+        self.before = Counted()
         self._registry = CollectorRegistry()
-        ProcessCollector(registry=self._registry)
+        self._process = ProcessCollector(registry=None)
         self._registry.register(_Serving(holder, self.all, project, version))
 
     def request(self, service: str, status: int, seconds: float | None = None, rows: int = 0) -> None:
@@ -91,9 +107,14 @@ class Metrics:
             tally.rows += rows
 
     def counted(self) -> Counted:
-        """What this process has counted so far."""
+        """What this process has counted so far, and what another did in its place before it."""
         recorder, failures = self._recorder, self._holder.loader.failures
-        return Counted(self._tallies, recorder.waiting, recorder.written, recorder.dropped, failures)
+        process = {sample.name: sample.value for metric in self._process.collect() for sample in metric.samples}
+        now = Counted(self._tallies, recorder.waiting, recorder.written, recorder.dropped, failures, process)
+        total = Counted()
+        total.add(self.before)
+        total.add(now)
+        return total
 
     def all(self) -> Counted:
         """What all processes have counted so far."""
@@ -120,6 +141,7 @@ class _Serving(Collector):
         """The state of the server now."""
         counted = self._counted()
         yield from _asked(counted)
+        yield from _processes(counted)
         current = self._holder.current
         build = InfoMetricFamily("bedplate_server", "What serves.", value={"project": self._project, "version": self._version})
         yield build
@@ -151,3 +173,13 @@ def _asked(counted: Counted) -> Iterator[Metric]:
             latency.add_metric((service,), buckets=buckets, sum_value=tally.seconds)
             rows.add_metric((service,), tally.rows)
     yield from (requests, latency, rows)
+
+
+def _processes(counted: Counted) -> Iterator[Metric]:
+    """What the client library says of a process, of all of them together."""
+    for metric in ProcessCollector(registry=None).collect():
+        (name,) = (sample.name for sample in metric.samples)
+        if name == _CPU:
+            yield CounterMetricFamily(metric.name, metric.documentation, value=counted.process[name])
+        else:
+            yield GaugeMetricFamily(metric.name, metric.documentation, value=counted.process[name])

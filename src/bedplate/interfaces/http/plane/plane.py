@@ -1,6 +1,6 @@
 """Plane: the server. One event loop, its connections, and a quiet end on a signal.
 
-Once told to stop it accepts nothing more (what had connected already is taken in first), answers what is in hand and what comes within a
+Once told to stop it accepts nothing more (who had connected already is let in first), answers what is in hand and what comes within a
 moment on the connections that are open, each with `connection: close`, and then lets the idle ones go: a client that keeps its connection
 sees the answer to whatever it sent.
 """
@@ -20,6 +20,7 @@ from typing import Any, Final
 import uvloop
 
 from bedplate.interfaces.http.answered import Answered, refusal
+from bedplate.interfaces.http.binding import BACKLOG
 from bedplate.interfaces.http.front import mistake
 
 from .doors import Doors
@@ -29,7 +30,6 @@ from .wire import Wire
 MOST_CONNECTIONS: Final = 4000
 PATIENCE_S: Final = 30.0
 LINGER_S: Final = 0.5
-BACKLOG: Final = 2048
 _LOOK_S: Final = 1.0
 _TURN_S: Final = 0.02
 
@@ -66,14 +66,32 @@ class Plane:
         self._loop = asyncio.get_running_loop()
         self._look()
         with self._signals():
+            spare = [one.dup() for one in sockets]
+            for one in spare:
+                one.setblocking(False)
             servers = [await self._loop.create_server(lambda: Wire(self), sock=one, backlog=BACKLOG) for one in sockets]
             self._listening()
             if not self._told.is_set():
                 await self._over.wait()
-            await asyncio.sleep(_TURN_S)  # who is connecting now is let in
-            for server in servers:
-                server.close()
+            await self._close(servers, spare)
             await self._drain()
+
+    async def _close(self, servers: Sequence[asyncio.Server], spare: Sequence[socket.socket]) -> None:
+        """Listen no more. Who has connected by then is let in: the end of a socket ends those that nobody has accepted.
+
+        The loop takes a turn to let go of a socket; it is closed by its last copy, after a look at who came meanwhile.
+        """
+        for server in servers:
+            server.close()
+        await asyncio.sleep(_TURN_S)
+        for listening in spare:
+            came = []
+            with contextlib.suppress(OSError):  # nobody waits any more
+                while True:
+                    came.append(listening.accept()[0])
+            listening.close()
+            for one in came:
+                await asyncio.get_running_loop().connect_accepted_socket(lambda: Wire(self), one)
 
     async def _drain(self) -> None:
         now = asyncio.get_running_loop().time()

@@ -27,6 +27,7 @@ from bedplate.core.errors import BedplateError
 from bedplate.core.records import Record
 from bedplate.core.units import byte_count
 from bedplate.interfaces.http.accounts.mine import Mine
+from bedplate.interfaces.http.binding import address, bind, many_files
 from bedplate.interfaces.http.door.app import MOUNTED, Door, Site
 from bedplate.interfaces.http.door.checking import Checks
 from bedplate.interfaces.http.door.desk import Emitted
@@ -37,7 +38,7 @@ from bedplate.interfaces.http.door.names import Names
 from bedplate.interfaces.http.door.oidc import provider_of
 from bedplate.interfaces.http.door.routes import Routes
 from bedplate.interfaces.http.door.who import Who
-from bedplate.interfaces.http.listening import Listener, address, bind, config, many_files
+from bedplate.interfaces.http.listening import Listener, config
 from bedplate.interfaces.http.replies import App
 from bedplate.interfaces.http.tracking.hooks import hear
 from bedplate.pipeline.heart import Heart
