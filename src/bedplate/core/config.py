@@ -137,8 +137,14 @@ SETTINGS = (
     Setting(
         "model_workers",
         "1",
-        "Processes of its own that a server gives each model that takes longer than 2 ms for a row; 0 asks it in threads of the server.",
+        "Processes of its own that a server gives each model that is too slow for its loop; 0 asks it in threads of the server.",
         whole,
+    ),
+    Setting(
+        "loop_limit",
+        "2 ms",
+        "What a model may take for a row to be asked on a server's event loop, as measured when it is loaded.",
+        seconds,
     ),
     Setting("allow_networks", "none", "Networks that are not public and that `Http` may fetch from, as `10.0.0.0/8, fd00::/8`."),
     Setting("oidc_issuer", NONE, "Provider of identity (OpenID Connect) that `bedplate up` takes logins from, as it calls itself.", issuer),

@@ -31,6 +31,15 @@ class Call(Protocol):
     rows: int
     lane: Lane
 
+    @property
+    def gathers(self) -> bool:
+        """Whether it is answered together with others that ask the same: then it is waited for."""
+        ...
+
+    async def gathered(self) -> Any:
+        """What `run` gives, of a call that gathers. Raises Failed, Problem."""
+        ...
+
     def run(self) -> Any:
         """Predict; made in the lane. Raises Failed, Problem."""
         ...
@@ -71,7 +80,7 @@ class Desk(Protocol):
 
 
 class Pending(msgspec.Struct, frozen=True, gc=False):
-    """A call that takes too long to wait for on the loop."""
+    """A call that takes too long to wait for on the loop, or is answered together with others."""
 
     desk: Desk
     call: Call
@@ -83,7 +92,8 @@ class Pending(msgspec.Struct, frozen=True, gc=False):
         rows = 0
         try:
             try:
-                answered = self.call.finish(await self.call.lane.run(self.call.rows, self.call.run))
+                call = self.call
+                answered = call.finish(await (call.gathered() if call.gathers else call.lane.run(call.rows, call.run)))
                 rows = self.call.rows
             except Failed as failed:
                 raise self.call.fail(failed) from None
@@ -100,7 +110,7 @@ def ask(desk: Desk, headers: Headers, body: bytes) -> Answered | Pending:
     started, rows = time.perf_counter(), 0
     try:
         call = desk.begin(headers, body, started)
-        if not call.lane.is_quick(call.rows):
+        if call.gathers or not call.lane.is_quick(call.rows):
             return Pending(desk, call, headers, started)
         try:
             answered = call.finish(call.lane.now(call.rows, call.run))

@@ -120,6 +120,15 @@ class ServiceCall:
         self._at = desk.ledger.clock.now()
         self._request_id, self._ids = desk.ledger.names(self.rows, given_id, self._at)
 
+    @property
+    def gathers(self) -> bool:
+        """A function is called for its own request."""
+        return False
+
+    async def gathered(self) -> list[tuple[Any, FeatureRows]]:
+        """As `run`."""
+        return self.run()
+
     def run(self) -> list[tuple[Any, FeatureRows]]:
         """What the function returns for each row, and the feature rows that it looked at. Raises Failed."""
         read, call, asdict = self._desk.form.read, self._active.call, msgspec.structs.asdict

@@ -9,6 +9,8 @@ Limits: the version that serves is the only one loaded; no shared memory, sequen
 
 from __future__ import annotations
 
+import asyncio
+import math
 import time
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -23,6 +25,8 @@ from starlette.types import Receive, Scope, Send
 
 from bedplate.core.errors import UserError
 from bedplate.core.model import RowPredictor
+from bedplate.stages.deploy.batcher import Batcher, Turned
+from bedplate.stages.deploy.batchers import Batchers
 from bedplate.stages.deploy.deployment import LoadedModel, Waiting
 from bedplate.stages.deploy.holder import Holder
 from bedplate.stages.deploy.recorder import Cells, Prediction
@@ -36,6 +40,8 @@ from .lanes import Lane, Pool
 from .ledger import Ledger, Place
 from .replies import Headers, Problem
 
+_USUAL, _LAST = 2, 9
+"""The priority of who asks for none, and the last that there is."""
 _EXTENSIONS: Final = ["binary_tensor_data", "model_repository"]
 _BINARY_LINES: Final = b"content-type: application/octet-stream\r\ninference-header-content-length: %d\r\n"
 
@@ -50,7 +56,8 @@ class Inference:
         self._pool = pool
         self._version = version
         self._lanes: dict[str, Lane] = {}
-        self._of_rows: dict[str, tuple[LoadedModel, Callable[[Any], Any] | None]] = {}
+        self._batchers: Batchers | None = None
+        self._of_rows: dict[str, OfRows] = {}
 
     def routes(self) -> list[Route]:
         """Every path of the protocol."""
@@ -124,15 +131,20 @@ class Inference:
         """How long a row of a model takes."""
         return self._lanes.setdefault(name, Lane(self._pool))
 
-    def of_rows(self, loaded: LoadedModel) -> Callable[[Any], Any] | None:
-        """What predicts for rows of numbers; None for a model that must see its columns. Looked up once for a version."""
+    def of_rows(self, loaded: LoadedModel) -> OfRows:
+        """How a version is asked for rows of numbers. Looked up once for a version."""
         known = self._of_rows.get(loaded.name)
-        if known is None or known[0] is not loaded:
-            predictor = loaded.model.predictor
-            is_plain = model_columns.is_plain(loaded.model.signature.inputs)
-            rows = predictor.rows if is_plain and isinstance(predictor, RowPredictor) else None
-            known = self._of_rows[loaded.name] = (loaded, rows)
-        return known[1]
+        if known is None or known.loaded is not loaded:
+            known = self._of_rows[loaded.name] = self._asked_for_rows(loaded)
+        return known
+
+    def _asked_for_rows(self, loaded: LoadedModel) -> OfRows:
+        predictor = loaded.model.predictor
+        if not isinstance(predictor, RowPredictor) or not model_columns.is_plain(loaded.model.signature.inputs):
+            return OfRows(loaded)
+        if self._batchers is None:
+            self._batchers = Batchers(asyncio.get_running_loop(), time.perf_counter)
+        return OfRows(loaded, predictor.rows, self._batchers.of(loaded))
 
     def find(self, name: str, version: str | None) -> LoadedModel:
         """The model that serves now. Raises Problem 404 or 503."""
@@ -194,10 +206,10 @@ class InferDesk:
     def _inputs(self, loaded: LoadedModel, given: list[tensors.Tensor]) -> Inputs:
         """What is predicted from: an array where the model computes on rows of numbers and gets them as such, else columns."""
         fields, of_rows = loaded.model.signature.inputs, self._inference.of_rows(loaded)
-        if of_rows is not None:
+        if of_rows.call is not None:
             rows = model_columns.matrix(fields, given)
             if rows is not None:
-                return Inputs(len(rows), partial(of_rows, rows), partial(Cells, rows))
+                return Inputs(len(rows), partial(of_rows.call, rows), partial(Cells, rows), rows, of_rows.batcher)
         columns, count = model_columns.columns(fields, given)
         lists = {name: plain(values) for name, values in columns.items()}
         return Inputs(count, partial(loaded.model.predict, columns), lambda at: {name: values[at] for name, values in lists.items()})
@@ -212,12 +224,22 @@ class InferDesk:
         self.ledger.metrics.request(name, status, seconds, rows)
 
 
+class OfRows(msgspec.Struct, frozen=True, gc=False):
+    """How a version is asked for rows of numbers: `call` (None: it must see its columns), and the batcher where they are gathered."""
+
+    loaded: LoadedModel
+    call: Callable[[Any], Any] | None = None
+    batcher: Batcher | None = None
+
+
 class Inputs(msgspec.Struct, frozen=True, gc=False):
-    """What is predicted from: how many rows, the prediction, and each row as it is recorded."""
+    """What is predicted from: how many rows, the prediction, and each row as it is recorded; the rows themselves, and who gathers them."""
 
     count: int
     predict: Callable[[], Any]
     row: Callable[[int], Any]
+    rows: Any = None
+    batcher: Batcher | None = None
 
 
 class InferCall:
@@ -242,6 +264,27 @@ class InferCall:
         self._place, self._started = place, started
         self._at = ledger.clock.now()
         self._request_id, self._ids = ledger.names(inputs.count, given_id, self._at)
+
+    @property
+    def gathers(self) -> bool:
+        """Whether others may be answered with it."""
+        return self._inputs.batcher is not None
+
+    async def gathered(self) -> tuple[Any, list[tensors.Output]]:
+        """As `run`, together with others. Raises Problem 503 where the model cannot take more, 504 past the deadline asked for."""
+        batcher = self._inputs.batcher
+        if batcher is None:
+            return self.run()
+        priority, deadline = wanted(self._asked.parameters, self._started)
+        try:
+            made = np.asarray(await batcher.ask(self._inputs.rows, priority=priority, deadline=deadline))
+            return made, model_columns.outputs(self._loaded.model.signature.outputs, made)
+        except Turned as turned:
+            raise turned_away(turned) from None
+        except UserError as error:
+            raise Problem(400, error.what, why=error.why) from None
+        except Exception as error:  # what a framework raised, or what became of its process
+            raise Failed from error
 
     def run(self) -> tuple[Any, list[tensors.Output]]:
         """The predictions and the tensors that say them. Raises Problem 400 for input that the model refuses, Failed for anything else."""
@@ -283,6 +326,19 @@ class InferCall:
             ],
             self._place,
         )
+
+
+def wanted(parameters: Mapping[str, Any], now: float) -> tuple[int, float | None]:
+    """The class and the deadline that a request asks for, as Triton has them: 1 is the first priority, 0 says none; microseconds."""
+    priority, timeout = parameters.get("priority"), parameters.get("timeout")
+    first = priority if type(priority) is int and priority > 0 else _USUAL
+    return min(first, _LAST) - 1, now + timeout / 1e6 if type(timeout) is int and timeout > 0 else None
+
+
+def turned_away(turned: Turned) -> Problem:
+    """What a client hears that was not worked for."""
+    retry = () if turned.reason == "late" else ((b"retry-after", b"%d" % max(1, math.ceil(turned.retry_s))),)
+    return Problem(504 if turned.reason == "late" else 503, turned.what, why=turned.why, headers=retry)
 
 
 def _made(loaded: LoadedModel, inputs: Inputs) -> tuple[Any, list[tensors.Output]]:

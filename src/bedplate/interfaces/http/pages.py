@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib import resources
 from typing import Any, Final
 
@@ -17,9 +17,10 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 import bedplate
-from bedplate.stages.deploy.deployment import Active, LoadedModel
+from bedplate.stages.deploy.deployment import Active, LoadedModel, Waiting
 from bedplate.stages.deploy.holder import Holder
 from bedplate.stages.deploy.recorder import Recorder
+from bedplate.stages.deploy.runtime import Choice
 from bedplate.stages.deploy.service import Service
 
 from .answered import Answered, page, said
@@ -88,6 +89,7 @@ class Pages:
             "waiting": waiting,
             "services": {name: one.versions for name, one in current.services.items() if isinstance(one, Active)},
             "models": {name: one.version.number for name, one in current.models.items() if isinstance(one, LoadedModel)},
+            "runtimes": {name: choice.line() for name, choice in _choices(current.models).items()},
             "problems": problems,
         }
         return said(body, 503 if waiting else 200)
@@ -113,6 +115,11 @@ class Pages:
             problem = Problem(404, f"there is no page {path}", why=f"services: {', '.join(self._services) or 'none'}", next="GET /docs")
         headers = {key.decode(): value.decode() for key, value in problem.headers}
         return Response(problem.body(), problem.status, headers=headers, media_type="application/json")
+
+
+def _choices(models: Mapping[str, LoadedModel | Waiting]) -> dict[str, Choice]:
+    """The runtime that each model is asked by, of those that compute on rows of numbers."""
+    return {name: one.choice for name, one in models.items() if isinstance(one, LoadedModel) and one.choice is not None}
 
 
 def policy(page: str) -> str:

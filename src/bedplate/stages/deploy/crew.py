@@ -32,7 +32,7 @@ from bedplate.planner.batching.breaker import Breaker, Trust
 from .batcher import Died, Finished
 from .crew_member import HALF, MOST, Done, Job, pack, unpack
 
-_START_S: Final = 60.0
+_START_S: Final = 120.0
 _END_S: Final = 2.0
 _GONE_S: Final = 0.05
 """What a process whose socket is closed may still take to be gone."""

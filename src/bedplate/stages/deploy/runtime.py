@@ -24,8 +24,8 @@ from bedplate.core.records import Record
 from bedplate.storage import runtimes
 from bedplate.storage.runtimes import Call, Source
 
-ON_LOOP_US: Final = 2000.0
-"""A model that takes longer for one row is asked in processes of its own."""
+ON_LOOP_S: Final = 0.002
+"""A model that takes longer for one row is asked in processes of its own, where nothing else is set."""
 MANY: Final = 32
 GATHERING_US: Final = 15.0
 """What it costs to make one batch of requests, for each."""
@@ -99,16 +99,18 @@ class Equipped:
 
 def equip(
     model: Model, source: Source | None, folder: Path, *, tolerance: float, timer: Callable[[], float], only: str = "",
+    on_loop_s: float = ON_LOOP_S,
 ) -> Model:  # fmt: skip
     """The model, asked by the quickest runtime that agrees; as it is where it does not compute on rows. `only`: the one to take."""
     if source is None:
         return model
-    choice, calls = measured(source, folder, tolerance=tolerance, timer=timer, only=only)
+    choice, calls = measured(source, folder, tolerance=tolerance, timer=timer, only=only, on_loop_s=on_loop_s)
     return model.asked_by(Equipped(source.predictor, calls[choice.runtime], choice))
 
 
 def measured(
     source: Source, folder: Path, *, tolerance: float, timer: Callable[[], float], only: str = "",
+    on_loop_s: float = ON_LOOP_S,
 ) -> tuple[Choice, Mapping[str, Call]]:  # fmt: skip
     """Try every runtime that can be opened; the choice, and the calls of those that agree."""
     base = source.predictor
@@ -134,7 +136,7 @@ def measured(
     best = min((one for one in tried if one.runtime in calls), key=lambda one: (one.one_us or 0.0) + (one.many_us or 0.0))
     if only and only in calls:
         best = next(one for one in tried if one.runtime == only)
-    quick = (best.one_us or 0.0) <= ON_LOOP_US or np.asarray(expected).dtype.kind not in "fiub"
+    quick = (best.one_us or 0.0) <= on_loop_s * 1e6 or np.asarray(expected).dtype.kind not in "fiub"
     place: Place = "loop" if quick else "workers"
     return Choice(runtime=best.runtime, place=place, tolerance=tolerance, tried=tuple(tried)), calls
 

@@ -94,13 +94,16 @@ def site_of(parts: Parts, only: str = "", *, crew: int = 0) -> Site:
     Raises ProjectError for a service that cannot be deployed.
     """
     store, catalog, tolerance = parts.store, parts.catalog, float(parts.config["runtime_tolerance"])
+    on_loop_s = seconds(parts.config["loop_limit"])
     opened = functools.cache(parts.online)
 
     def load(version: Version, view: View, spec: dict[str, Any] | None) -> Any:
         value = store.load(version, view, spec)
         if view == "model":
             folder = runtimes.place(parts.config.state, version.digest)
-            value = equip(value, store.source(version, value), folder, tolerance=tolerance, timer=time.perf_counter, only=only)
+            value = equip(
+                value, store.source(version, value), folder, tolerance=tolerance, timer=time.perf_counter, only=only, on_loop_s=on_loop_s,
+            )  # fmt: skip
             return manned(value, version.ref, functools.partial(_member, parts, version.ref), crew, time.perf_counter)
         if view != "features" or not spec:
             return value
