@@ -26,13 +26,14 @@ from planner import PLANNER
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from samples import SAMPLES
+from serving import SERVING
 from starts import STARTS
 from steps import STEPS
 from tables import TABLES
 from tracking import TRACKING
 from training import TRAINING
 
-MEASUREMENTS = (STEPS, STARTS, TABLES, SAMPLES, DRIFT, FEATURES, CATALOG, PLANNER, TRAINING, TRACKING)
+MEASUREMENTS = (STEPS, STARTS, TABLES, SAMPLES, DRIFT, FEATURES, CATALOG, PLANNER, TRAINING, TRACKING, SERVING)
 
 
 def main() -> int:
