@@ -16,6 +16,7 @@ from pathlib import Path
 
 import measuring
 import report
+from batching import BATCHING
 from catalog import CATALOG
 from drift import DRIFT
 from environments import HERE
@@ -25,6 +26,7 @@ from measuring import Case, Measured
 from planner import PLANNER
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from runtimes import RUNTIMES
 from samples import SAMPLES
 from serving import SERVING
 from starts import STARTS
@@ -33,7 +35,7 @@ from tables import TABLES
 from tracking import TRACKING
 from training import TRAINING
 
-MEASUREMENTS = (STEPS, STARTS, TABLES, SAMPLES, DRIFT, FEATURES, CATALOG, PLANNER, TRAINING, TRACKING, SERVING)
+MEASUREMENTS = (STEPS, STARTS, TABLES, SAMPLES, DRIFT, FEATURES, CATALOG, PLANNER, TRAINING, TRACKING, RUNTIMES, BATCHING, SERVING)
 
 
 def main() -> int:

@@ -25,7 +25,7 @@ OURS = {"service": "fields", "protocol": "oip", "protocol, binary": "binary"}
 SLOW = {"LitServe": ("litserve", "rows"), "MLServer": ("mlserver", "oip")}
 LAYERS = ("granian", "uvicorn")
 CONNECTIONS = "16"
-_REQUESTS = {1: 20_000, 32: 2_000}
+_REQUESTS = {1: 8_000, 32: 1_000}
 _SLOWER = 10
 """A peer gets so many times fewer requests."""
 

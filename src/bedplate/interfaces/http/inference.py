@@ -129,7 +129,10 @@ class Inference:
 
     def lane(self, name: str) -> Lane:
         """How long a row of a model takes."""
-        return self._lanes.setdefault(name, Lane(self._pool))
+        lane = self._lanes.get(name)
+        if lane is None:
+            lane = self._lanes[name] = Lane(self._pool)
+        return lane
 
     def of_rows(self, loaded: LoadedModel) -> OfRows:
         """How a version is asked for rows of numbers. Looked up once for a version."""

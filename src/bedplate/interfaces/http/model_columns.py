@@ -40,11 +40,15 @@ def columns(inputs: Sequence[Field], given: Sequence[Tensor]) -> tuple[dict[str,
 
 
 def matrix(inputs: Sequence[Field], given: Sequence[Tensor]) -> Any:
-    """A request that is one array of all columns, as float64; None where it is not. Raises Problem 400."""
-    if len(given) != 1 or len(given[0].shape) != 2 or (len(inputs) == 1 and given[0].name == inputs[0].name):
+    """A request to a model of plain numbers that is one array of all its columns, as float64; None where it is not. Raises Problem 400."""
+    if len(given) != 1:
         return None
-    _check_matrix(inputs, given[0])
-    return given[0].values.astype(np.float64, copy=False)
+    tensor = given[0]
+    if len(tensor.shape) != 2 or (len(inputs) == 1 and tensor.name == inputs[0].name):
+        return None
+    if tensor.shape[1] != len(inputs) or not tensor.shape[0] or tensor.datatype == "BYTES":
+        _check_matrix(inputs, tensor)
+    return tensor.values.astype(np.float64, copy=False)
 
 
 def is_plain(inputs: Sequence[Field]) -> bool:
@@ -79,12 +83,14 @@ def _column(wanted: Field, tensor: Tensor) -> Any:
 def wishes(asked: InferRequest, signature: Signature) -> dict[str, dict[str, Any]]:
     """The outputs that the client wants, with the parameters of each; all where it names none. Raises Problem 400."""
     names = [one.name for one in signature.outputs]
+    if not asked.outputs:
+        return {name: {} for name in names}
     for wish in asked.outputs:
         if wish.name not in names:
             raise Problem(400, f"the model has no output '{wish.name}'", why=f"it gives {', '.join(names)}")
         if "classification" in wish.parameters:
             raise Problem(400, "classification of outputs is not supported", next=f"ask for '{wish.name}' itself")
-    return {wish.name: wish.parameters for wish in asked.outputs} or {name: {} for name in names}
+    return {wish.name: wish.parameters for wish in asked.outputs}
 
 
 def outputs(fields: Sequence[Field], made: Any) -> list[Output]:

@@ -161,13 +161,14 @@ def encode(head: dict[str, Any], outputs: Sequence[Output], binary: Sequence[boo
     """The response's body, and the length of its JSON part where binary tensors follow."""
     described, raw = [], []
     for output, as_bytes in zip(outputs, binary, strict=True):
-        one: dict[str, Any] = {"name": output.name, "datatype": output.datatype, "shape": list(np.shape(output.values))}
+        values = np.asarray(output.values)
+        one: dict[str, Any] = {"name": output.name, "datatype": output.datatype, "shape": values.shape}
         if as_bytes:
             data = _to_bytes(output)
             raw.append(data)
             one["parameters"] = {"binary_data_size": len(data)}
         else:
-            one["data"] = np.asarray(output.values).ravel().tolist()
+            one["data"] = values.tolist() if values.ndim == 1 else values.ravel().tolist()
         described.append(one)
     text = msgspec.json.encode({**head, "outputs": described})
     return (b"".join([text, *raw]), len(text)) if raw else (text, None)
