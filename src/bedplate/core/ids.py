@@ -11,6 +11,7 @@ from collections.abc import Callable
 from datetime import datetime
 
 _DIGITS = "0123456789abcdefghjkmnpqrstvwxyz"
+_PAIRS = [high + low for high in _DIGITS for low in _DIGITS]
 NAME = re.compile(r"[a-z_][a-z0-9_]*\Z")
 
 
@@ -25,4 +26,6 @@ def base32(number: int, width: int) -> str:
 
 def new_id(letter: str, at: datetime, random_bits: Callable[[int], int]) -> str:
     """A new identifier; `random_bits(n)` returns n random bits (`random.SystemRandom().getrandbits`)."""
-    return f"{letter}-{base32(int(at.timestamp() * 1000), 9)}-{base32(random_bits(30), 6)}"
+    ms, chance = int(at.timestamp() * 1000), random_bits(30)
+    time = f"{_DIGITS[ms >> 40]}{_PAIRS[ms >> 30 & 1023]}{_PAIRS[ms >> 20 & 1023]}{_PAIRS[ms >> 10 & 1023]}{_PAIRS[ms & 1023]}"
+    return f"{letter}-{time}-{_PAIRS[chance >> 20]}{_PAIRS[chance >> 10 & 1023]}{_PAIRS[chance & 1023]}"

@@ -27,6 +27,7 @@ import msgspec
 
 from bedplate.core.errors import CorruptError, InternalError, StoreError, UserError
 from bedplate.core.kinds import KIND_SCHEMA, READABLE, Kind, View
+from bedplate.core.model import Model
 from bedplate.core.records import Draft, Outcome, Version
 
 from . import disk, gc, previews, staging
@@ -42,6 +43,7 @@ from .logs import Log
 from .models import ModelShelf
 from .parts import Apart
 from .previews import Preview
+from .runtimes import Source
 from .shelf import Parted, Save, Shelf
 from .sketch import Reference
 from .tables import FOLDER as TABLES
@@ -189,6 +191,18 @@ class Store:
         if not isinstance(shelf, ModelShelf):
             raise UserError(f"{version.ref} has no reference", why=f"it is kept as {version.kind}, and only a model has one")
         return shelf.reference(version)
+
+    def source(self, version: Version, model: Model) -> Source | None:
+        """What other runtimes of a loaded model version are made from; None where it does not compute on rows of numbers."""
+        shelf = self._shelf(version.kind)
+        return shelf.source(version, model.predictor) if isinstance(shelf, ModelShelf) else None
+
+    def tried(self, model: Model, folder: Path) -> tuple[Model, Source | None]:
+        """A trained model as it would be loaded, out of an empty folder; nothing is kept. Raises UserError where it cannot be stored."""
+        shelf = self._shelf("model")
+        if not isinstance(shelf, ModelShelf):
+            raise InternalError("this store has no shelf of models")
+        return shelf.tried(model, folder)
 
     def keep(self, path: Path) -> str:
         """Keep a file beside a step's record (a plot, a note): its digest. Raises StoreError."""

@@ -28,6 +28,7 @@ VERBS = (
     Verb("step", ".run", "Make", "Run one step only, on the versions that are there.", "step"),
     Verb("rerun", ".rerun", "Make", "Run a past attempt again and compare what it made, bit by bit."),
     Verb("tune", ".tune", "Make", "Search settings for the best metric; the best version is `tuned`."),
+    Verb("optimise", ".optimise", "Make", "Make a model quicker here: runtimes, compiled trees, pruned, distilled, in int8."),
     Verb("import", ".bring", "Make", "Bring a model that was made elsewhere, or all that an MLflow tracker holds."),
     Verb("cancel", ".cancel", "Make", "Stop a run that is going on."),
     Verb("why", ".why", "Look", "Say why a step ran or was skipped."),

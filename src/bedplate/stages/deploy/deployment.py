@@ -15,6 +15,7 @@ from bedplate.core.features import Features, FeatureSpec
 from bedplate.core.model import Model
 from bedplate.core.records import Record, Version
 
+from .runtime import Choice, choice_of
 from .service import ColumnType, Service
 
 
@@ -66,6 +67,11 @@ class LoadedModel(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     def name(self) -> str:
         """The model's name."""
         return self.version.artifact
+
+    @property
+    def choice(self) -> Choice | None:
+        """The runtime that it is asked by, and the figures behind that; None where it does not compute on rows of numbers."""
+        return choice_of(self.model)
 
 
 class Deployment(msgspec.Struct, frozen=True, kw_only=True):

@@ -15,11 +15,12 @@ import msgspec
 
 from bedplate.core.clock import Clock
 from bedplate.core.records import Event, Promotion
-from bedplate.pipeline.served import SWAPPED
+from bedplate.pipeline.served import RUNTIME, SWAPPED
 
 from .choose import Record, choose
 from .deployment import Active, Deployment, LoadedModel, Waiting
 from .loader import Describe, Failure, Key, Load, Loader, reason
+from .runtime import told
 from .service import ColumnType, Service, Wanted
 
 POLL_S: Final = 0.25
@@ -197,7 +198,10 @@ class Holder:
             return before
         if isinstance(before, LoadedModel) and before.version.ref == version.ref:
             return before
-        return LoadedModel(version=version, model=loaded.value, wide=loaded.wide)
+        made = LoadedModel(version=version, model=loaded.value, wide=loaded.wide)
+        if (choice := made.choice) is not None:
+            self._tell(RUNTIME, version.ref, {**told(choice), "line": choice.line()})
+        return made
 
     def _changes(self, old: Deployment) -> list[dict[str, Any]]:
         """The models that another version answers for now: `version`, `before` (None: nothing did), and `why`."""
@@ -210,7 +214,7 @@ class Holder:
 
     def _why(self, model: str, number: int) -> str:
         move = self._record.last_move(model)
-        return told(move) if move is not None and move.version == number else "the newest version"
+        return by_whom(move) if move is not None and move.version == number else "the newest version"
 
     def _tell(self, kind: str, subject: str, data: dict[str, Any]) -> None:
         self._emit(Event(kind=kind, subject=subject, at=self._clock.now(), data=data))
@@ -228,7 +232,7 @@ def _not_loaded(failure: Failure) -> str:
     return f"{failure.ref} could not be loaded: {failure.reason}"
 
 
-def told(move: Promotion) -> str:
+def by_whom(move: Promotion) -> str:
     """Who moved an alias, in words: `promoted by better`, `rolled back by root`."""
     did = "rolled back" if move.by == "rollback" else "promoted"
     if move.by == "verdict":

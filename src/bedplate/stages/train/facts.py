@@ -13,6 +13,7 @@ from bedplate.core.check import Check
 from bedplate.core.errors import CorruptError, UserError
 from bedplate.core.model import Signature
 from bedplate.core.records import Attempt, Promotion, Record, Run, Step, Verdict, Version
+from bedplate.pipeline.served import RUNTIME
 from bedplate.storage.flavours import Stored
 from bedplate.storage.models import stored_of
 
@@ -23,6 +24,7 @@ class Facts(Record, frozen=True, kw_only=True):
     `description` is the docstring of the function that made it; `aliases` are those that name this version now; `history` holds every
     move of the model's aliases, oldest first. Of a version that a client registered `client` is the run that it says made it, where there
     is one: `metrics` and `params` are then that run's, and `description` is what people said of the version, or of the model.
+    `asked_by` is the runtime that the last server to load it chose.
     """
 
     version: Version
@@ -40,6 +42,7 @@ class Facts(Record, frozen=True, kw_only=True):
     aliases: tuple[str, ...] = ()
     history: tuple[Promotion, ...] = ()
     client: RunDetail | None = None
+    asked_by: str = ""
 
 
 def gather(catalog: Catalog, ref: str, description: str = "", *, whole: bool = True) -> Facts:
@@ -58,7 +61,7 @@ def gather(catalog: Catalog, ref: str, description: str = "", *, whole: bool = T
         params=catalog.runs.params(attempt.id), tags=catalog.runs.tags(attempt.id), lineage=catalog.lineage(version.ref) if whole else None,
         verdicts=verdicts, checks=_checks(catalog, verdicts),
         aliases=tuple(alias for alias, number in catalog.models.aliases(version.artifact).items() if number == version.number),
-        history=tuple(catalog.models.history(version.artifact)),
+        history=tuple(catalog.models.history(version.artifact)), asked_by=_asked_by(catalog, version),
     )  # fmt: skip
     return _of_client(catalog, facts) if facts.run.origin == "client" else facts
 
@@ -81,6 +84,11 @@ def _readable(version: Version) -> Stored:
         return stored_of(version)
     except CorruptError:
         return Stored(flavour="", library="", signature=Signature(inputs=(), outputs=()))
+
+
+def _asked_by(catalog: Catalog, version: Version) -> str:
+    event = catalog.events.last(RUNTIME, version.ref)
+    return str(event.data.get("line", "")) if event is not None else ""
 
 
 def _checks(catalog: Catalog, verdicts: tuple[Verdict, ...]) -> dict[str, Check]:

@@ -164,7 +164,7 @@ class Door:
         try:
             body = await read(scope, receive, limit)
             if body and (headers.get(b"content-type") != b"application/json" or b"content-encoding" in headers):
-                need_json(scope)
+                need_json(headers)
             query: bytes = scope["query_string"]
             is_query = scope["method"] in ("GET", "HEAD") or (query and not body)
             asked = route.reader.query(query, found.values) if is_query else route.reader.body(body, found.values)
@@ -202,7 +202,7 @@ class Door:
         """Answer what comes as bytes."""
         endpoint = route.endpoint
         if not endpoint.inflates:
-            need_plain(scope)
+            need_plain(headers)
         asked = route.reader.query(scope["query_string"], found.values)
         desk = AtDesk(self._given, headers, scope, writes=endpoint.method != "GET")
         upload = Incoming(receive, _length(headers), endpoint.most_bytes or MOST_UPLOAD)

@@ -25,7 +25,7 @@ from bedplate.core.clock import Clock
 from bedplate.core.drawing.page import CSS
 from bedplate.core.errors import BedplateError, UserError
 from bedplate.core.records import Record
-from bedplate.interfaces.http.body import media_type, read
+from bedplate.interfaces.http.body import headers_of, media_type, read
 from bedplate.interfaces.http.replies import Header, Receive, Scope
 from bedplate.security import tokens
 from bedplate.security.decide import Scope as Limited
@@ -105,7 +105,7 @@ class Login:
     async def enter(self, scope: Scope, receive: Receive) -> Reply:
         """Log in, or out."""
         body = await read(scope, receive, _MOST_BYTES)
-        kind = media_type(scope)
+        kind = media_type(headers_of(scope))
         if kind == "application/json":
             return await self._enter_program(scope, _said(body))
         if kind != _FORM:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import gc
 import os
 import platform as machine
-import resource
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -30,6 +29,7 @@ from bedplate.core.units import byte_count
 from bedplate.interfaces.http.accounts.mine import Mine
 from bedplate.interfaces.http.beside.beside import Beside
 from bedplate.interfaces.http.beside.home import Home
+from bedplate.interfaces.http.binding import address, bind, many_files
 from bedplate.interfaces.http.console.changes import Changes
 from bedplate.interfaces.http.console.frame import shows
 from bedplate.interfaces.http.console.verifying import Verifying
@@ -43,7 +43,7 @@ from bedplate.interfaces.http.door.names import Names
 from bedplate.interfaces.http.door.oidc import provider_of
 from bedplate.interfaces.http.door.routes import Routes
 from bedplate.interfaces.http.door.who import Who
-from bedplate.interfaces.http.listening import Listener, address, bind, config
+from bedplate.interfaces.http.listening import Listener, config
 from bedplate.interfaces.http.replies import App
 from bedplate.interfaces.http.tracking.hooks import hear
 from bedplate.pipeline.heart import Heart
@@ -58,7 +58,6 @@ from .table import ANSWERED, endpoints
 
 NAME: Final = "up"
 """How the server stands in the list of services."""
-_FILES: Final = 16384
 _BEAT_S: Final = 15.0
 _HEAPS: Final = 2
 
@@ -94,7 +93,7 @@ def up(platform: Platform, place: Place, announce: Announce, mount: Mount | None
     Raises Refused for an address that may not be taken, WorldError where the port cannot be had.
     """
     check(place)
-    _many_files()
+    many_files()
     share_heaps(_HEAPS)
     with bind(place.host, place.port, "up", beyond=True) as listening:
         url = address(listening, "https" if place.tls_cert else "http")
@@ -198,11 +197,3 @@ class _Presence:
 def _tell(platform: Platform, emitted: Sequence[Emitted]) -> None:
     for listener in platform.listeners:
         listener(emitted)
-
-
-def _many_files() -> None:
-    """Each connection is an open file: take as many as the machine lets this process have, within reason."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = _FILES if hard == resource.RLIM_INFINITY else min(hard, _FILES)
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
