@@ -13,8 +13,8 @@ from . import written
 from .kubernetes import policy, proxy_map
 from .workload import Workload, meta, pod
 
-_AT_ONCE = 64
-"""Requests at once, above which a replica is added."""
+_BUSY = 70
+"""Per cent of the processors asked for, above which a replica is added: the only measure, with memory, of a raw deployment."""
 
 
 def write(asked: Workload, folder: Path) -> None:
@@ -30,7 +30,7 @@ def service(asked: Workload) -> dict[str, Any]:
     named = {**first, "name": "kserve-container", "ports": [{"name": "http1", **_port(first)}]}
     named["readinessProbe"] = {"httpGet": {"path": "/health/ready", "port": _port(first)["containerPort"]}, "periodSeconds": 5}
     predictor = {
-        "minReplicas": asked.least, "maxReplicas": asked.most, "scaleMetric": "concurrency", "scaleTarget": _AT_ONCE, "timeout": 60,
+        "minReplicas": asked.least, "maxReplicas": asked.most, "scaleMetric": "cpu", "scaleTarget": _BUSY, "timeout": 60,
         "labels": dict(asked.labels), "annotations": dict(asked.notes), **spec, "containers": [named, *others],
     }  # fmt: skip
     about = meta(asked, annotations={"serving.kserve.io/deploymentMode": "RawDeployment", "bedplate/memory": asked.basis})
