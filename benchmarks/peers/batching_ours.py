@@ -4,13 +4,15 @@
 by one. The model is a network of 1M parameters by numpy, answered in place. A latency counts from when a request should have come.
 
 The clock is this process's CPU time, and the time in which nothing is left to do is skipped: what the loop, the batcher and the model take
-counts as they take it, and other work on the machine does not. What a request costs on the loop beside the model is measured with a model
-that does nothing.
+counts as they take it, and other work on the machine does not. What a request costs on the loop beside the model is measured with a
+model that does nothing. Other work makes the caches cold all the same: the load is played twice, with batches as they are alone, and as
+much slower as those of the run were at that time.
 """
 
 from __future__ import annotations
 
 import asyncio
+import bisect
 import random
 import sys
 import time
@@ -20,7 +22,7 @@ from typing import Any
 import numpy as np
 import uvloop
 
-from bedplate.planner.batching.records import Arrived, Batch, Rules
+from bedplate.planner.batching.records import Arrived, Batch, Decision, Rules
 from bedplate.planner.batching.scheduler import Scheduler
 from bedplate.planner.batching.simulation import play, poisson
 from bedplate.stages.deploy.batcher import Batcher, OnLoop
@@ -34,6 +36,9 @@ class Clock:
     """CPU seconds of this process, and what was skipped."""
 
     def __init__(self) -> None:
+        self.skipped = 0.0
+
+    def begin(self) -> None:
         self.skipped = -time.process_time()
 
     def __call__(self) -> float:
@@ -75,7 +80,11 @@ class Takes:
         at = int(self._draw() * SAMPLES)
         share = (batch.rows - below) / (above - below) if above > below else 0.0
         low, high = self.times[below][at], self.times[above][at]
-        return low + share * (high - low) + self._batch + len(batch.parts) * self._part
+        return low + share * (high - low) + self.beside(batch)
+
+    def beside(self, batch: Batch) -> float:
+        """What the loop takes beside the model."""
+        return self._batch + len(batch.parts) * self._part
 
     def alone(self, rows: int) -> float:
         """The mean of a batch's seconds."""
@@ -88,6 +97,25 @@ class Takes:
         return self.times[rows][SAMPLES // 2]
 
 
+class Traced(Scheduler):
+    """A scheduler that knows the time, so that a batch is as much slower than alone as the batches of the run were then."""
+
+    def __init__(self, rules: Rules, takes: Takes, slowness: list[tuple[float, float]]) -> None:
+        super().__init__(rules)
+        self._alone = takes
+        self._at = [at for at, _ in slowness]
+        self._factor = [factor for _, factor in slowness]
+        self._now = 0.0
+
+    def schedule(self, now: float) -> Decision:
+        self._now = now
+        return super().schedule(now)
+
+    def takes(self, batch: Batch) -> float:
+        at = min(bisect.bisect_left(self._at, self._now), len(self._at) - 1)
+        return self._alone.alone(batch.rows) * self._factor[at] + self._alone.beside(batch)
+
+
 def once(network: Network, rows: int) -> float:
     given = np.ones((rows, FEATURES), dtype=np.float32)
     begun = time.process_time()
@@ -95,9 +123,10 @@ def once(network: Network, rows: int) -> float:
     return time.process_time() - begun
 
 
-async def driven(call: Any, load: list[Arrived], rules: Rules) -> tuple[list[float], int]:
+async def driven(call: Any, load: list[Arrived], rules: Rules, clock: Clock) -> tuple[list[float], int]:
     """Latencies from when each should have come, and the batches."""
-    loop, clock = asyncio.get_running_loop(), Clock()
+    loop = asyncio.get_running_loop()
+    clock.begin()
     batcher = Batcher(OnLoop(call, clock), rules, loop=loop, timer=clock)
     row, done = np.ones((1, FEATURES), dtype=np.float32), asyncio.Event()
     taken: list[float] = []
@@ -138,7 +167,7 @@ def _idle(rows: int) -> float:
     """Seconds a request, of a load that waits, in batches of so many, with a model that does nothing."""
     load = [Arrived(id, 1, 0.0) for id in range(BURST)]
     begun = time.process_time()
-    asyncio.run(driven(lambda given: np.zeros(len(given)), load, Rules(rows=rows, queue=QUEUE)))
+    asyncio.run(driven(lambda given: np.zeros(len(given)), load, Rules(rows=rows, queue=QUEUE), Clock()))
     return (time.process_time() - begun) / BURST
 
 
@@ -149,25 +178,28 @@ def main(share: float, seconds: float, most: int) -> None:
     rate = share * capacity
     load = list(poisson(rate, int(rate * seconds), random.Random(7).random))
     rules = Rules(rows=most, queue=QUEUE)
-    told = [0.0, 0.0]
+    slowness: list[tuple[float, float]] = []
+    clock = Clock()
 
     def call(rows: Any) -> Any:
         """The model, and how long it took here beside how long it takes alone."""
         begun = time.process_time()
         made = network(rows)
-        told[0] += time.process_time() - begun
-        told[1] += takes.alone(len(rows))
+        slowness.append((clock(), (time.process_time() - begun) / takes.alone(len(rows))))
         return made
 
-    played = play(Scheduler(rules), load, takes)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        taken, batches = runner.run(driven(call, load, rules))
+        taken, batches = runner.run(driven(call, load, rules, clock))
+    played = play(Scheduler(rules), load, takes)
+    traced = Traced(rules, takes, slowness)
+    again = play(traced, load, traced.takes)
     ranked = sorted(taken)
     for name, part in (("p50", 0.5), ("p95", 0.95), ("p99", 0.99)):
         print(f"told:{name}={ranked[int(part * (len(ranked) - 1))] * 1e3}")
         print(f"told:played_{name}={played.percentile(part) * 1e3}")
+        print(f"told:traced_{name}={again.percentile(part) * 1e3}")
     print(f"told:rate={rate}")
-    print(f"told:slower={told[0] / told[1]}")
+    print(f"told:slower={sum(factor for _, factor in slowness) / len(slowness)}")
     print(f"told:rows={len(load) / batches}")
     print(f"told:played_rows={played.rows_a_batch}")
     print(f"told:batch_cost={cost[0] * 1e6}")

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import sys
 import time
@@ -17,6 +18,7 @@ import numpy as np
 import polars as pl
 
 from bedplate import Model
+from bedplate.core.errors import UserError
 from bedplate.stages.deploy.runtime import MANY, measured
 from bedplate.storage import runtimes
 from bedplate.storage.models import ModelShelf
@@ -75,8 +77,9 @@ def main(kind: str) -> None:
         raise SystemExit(f"{kind} does not compute on rows")
     for name in runtimes.for_flavour(source.stored.flavour):
         begun = time.process_time()
-        if not (Path.cwd() / "runtimes" / name).exists():
-            runtimes.prepare(name, source, Path.cwd() / "runtimes")
+        with contextlib.suppress(UserError):  # a runtime that does not take this kind of model has no figures
+            if not (Path.cwd() / "runtimes" / name).exists():
+                runtimes.prepare(name, source, Path.cwd() / "runtimes")
         print(f"told:{kind}_{plain(name)}_prepared={time.process_time() - begun}")
     choice, _ = measured(source, Path.cwd() / "runtimes", tolerance=1e-6, timer=time.process_time)
     for one in choice.tried:

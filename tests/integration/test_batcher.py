@@ -6,6 +6,7 @@ import asyncio
 import sys
 import time
 from collections.abc import Callable, Coroutine, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +15,15 @@ import pytest
 from crew_process import DIES, HANGS, RAISES, REFUSES, SLOW, WIDE
 
 from bedplate.core.errors import UserError, WorldError
+from bedplate.core.model import Field, Model, Signature
+from bedplate.core.records import Version
 from bedplate.planner.batching.breaker import Trust
 from bedplate.planner.batching.records import Rules
 from bedplate.stages.deploy.batcher import Batcher, Died, OnLoop, Turned
+from bedplate.stages.deploy.batchers import Batchers, manned
 from bedplate.stages.deploy.crew import Crew, ModelFailed
+from bedplate.stages.deploy.deployment import LoadedModel
+from bedplate.stages.deploy.runtime import Choice, Equipped, Tried, choice_of
 
 MEMBER = Path(__file__).with_name("crew_process.py")
 
@@ -26,7 +32,7 @@ def rows(*values: float) -> Any:
     return np.array([[value, 1.0] for value in values])
 
 
-class Model:
+class Doubler:
     """Doubles the first column; refuses 14; keeps the size of each batch."""
 
     def __init__(self) -> None:
@@ -39,9 +45,9 @@ class Model:
         return 2 * matrix[:, 0]
 
 
-def on_loop(work: Callable[[Batcher, Model], Coroutine[Any, Any, Any]], rules: Rules | None = None) -> Any:
+def on_loop(work: Callable[[Batcher, Doubler], Coroutine[Any, Any, Any]], rules: Rules | None = None) -> Any:
     async def main() -> Any:
-        model = Model()
+        model = Doubler()
         batcher = Batcher(OnLoop(model, time.perf_counter), rules or Rules(), loop=asyncio.get_running_loop(), timer=time.perf_counter)
         return await work(batcher, model)
 
@@ -51,7 +57,7 @@ def on_loop(work: Callable[[Batcher, Model], Coroutine[Any, Any, Any]], rules: R
 def test_requests_of_one_turn_are_one_batch_and_each_gets_its_own() -> None:
     """Eleven tasks that ask in the same turn of the loop: one call of the model."""
 
-    async def work(batcher: Batcher, model: Model) -> None:
+    async def work(batcher: Batcher, model: Doubler) -> None:
         made = await asyncio.gather(*(batcher.ask(rows(at, at + 0.5)) for at in range(11)))
         assert [one.tolist() for one in made] == [[2 * at, 2 * at + 1] for at in range(11)]
         assert model.sizes == [22]
@@ -62,7 +68,7 @@ def test_requests_of_one_turn_are_one_batch_and_each_gets_its_own() -> None:
 def test_a_request_larger_than_a_batch_is_answered_whole_and_in_order() -> None:
     """Its rows go in turns, beside a small request that comes with it."""
 
-    async def work(batcher: Batcher, model: Model) -> None:
+    async def work(batcher: Batcher, model: Doubler) -> None:
         big, small = await asyncio.gather(batcher.ask(rows(*range(1000))), batcher.ask(rows(5)))
         assert big.tolist() == [2.0 * at for at in range(1000)]
         assert small.tolist() == [10.0]
@@ -74,7 +80,7 @@ def test_a_request_larger_than_a_batch_is_answered_whole_and_in_order() -> None:
 def test_a_refused_row_fails_its_own_request_only() -> None:
     """The batch is asked again request by request."""
 
-    async def work(batcher: Batcher, model: Model) -> None:
+    async def work(batcher: Batcher, model: Doubler) -> None:
         made = await asyncio.gather(batcher.ask(rows(1)), batcher.ask(rows(REFUSES)), batcher.ask(rows(3)), return_exceptions=True)
         assert isinstance(made[1], UserError)
         assert [made[0].tolist(), made[2].tolist()] == [[2.0], [6.0]]
@@ -85,7 +91,7 @@ def test_a_refused_row_fails_its_own_request_only() -> None:
 def test_a_deadline_that_is_over_and_a_full_queue_turn_away_with_what_to_do() -> None:
     """Nothing is predicted for them."""
 
-    async def work(batcher: Batcher, model: Model) -> None:
+    async def work(batcher: Batcher, model: Doubler) -> None:
         with pytest.raises(Turned) as late:
             await batcher.ask(rows(1), deadline=time.perf_counter() - 1)
         assert late.value.reason == "late"
@@ -100,7 +106,7 @@ def test_a_deadline_that_is_over_and_a_full_queue_turn_away_with_what_to_do() ->
 def test_who_is_cancelled_is_not_predicted_for() -> None:
     """A client that goes away before the turn ends costs no row."""
 
-    async def work(batcher: Batcher, model: Model) -> None:
+    async def work(batcher: Batcher, model: Doubler) -> None:
         gone = asyncio.ensure_future(batcher.ask(rows(1, 2, 3)))
         stays = asyncio.ensure_future(batcher.ask(rows(4)))
         asyncio.get_running_loop().call_soon(gone.cancel)
@@ -113,7 +119,7 @@ def test_who_is_cancelled_is_not_predicted_for() -> None:
 def test_a_closed_batcher_turns_away() -> None:
     """What comes after is told that the model is put away."""
 
-    async def work(batcher: Batcher, model: Model) -> None:
+    async def work(batcher: Batcher, model: Doubler) -> None:
         waits = asyncio.ensure_future(batcher.ask(rows(1)))
         await asyncio.sleep(0)
         batcher.close()
@@ -268,3 +274,75 @@ def test_closing_ends_the_processes(crews: list[Crew]) -> None:
     crew.close()
     for process in processes:
         assert process.wait(10) == 0
+
+
+class Doubling:
+    """What a loaded model's predictor is, as far as a crew needs it."""
+
+    signature = Signature((Field("a", "FP64"), Field("b", "FP64")), (Field("prediction", "FP64"),))
+
+    def matrix(self, columns: dict[str, Any]) -> Any:
+        return np.column_stack([columns["a"], columns["b"]])
+
+    def rows(self, matrix: Any) -> Any:
+        return 2 * matrix[:, 0]
+
+    def predict(self, columns: dict[str, Any]) -> Any:
+        return self.rows(self.matrix(columns))
+
+
+def heavy(number: int) -> LoadedModel:
+    """A version that is too slow for the loop, with a process of its own."""
+    tried = Tried(runtime="native", one_us=5000.0, many_us=6000.0, off=0.0)
+    choice = Choice(runtime="native", place="workers", tolerance=0.0, tried=(tried,))
+    model = Model(predictor=Equipped(Doubling(), Doubling().rows, choice), ref=f"late@{number}")
+    model = manned(model, f"late@{number}", lambda runtime: [sys.executable, str(MEMBER)], 1, time.perf_counter)
+    version = Version(
+        artifact="late",
+        kind="model",
+        digest=f"sha256:{number:064x}",
+        number=number,
+        created_at=datetime(2026, 1, 1, tzinfo=UTC),
+        attempt="a-1",
+    )
+    return LoadedModel(version=version, model=model)
+
+
+def test_a_version_that_is_replaced_answers_what_it_has_and_its_processes_end() -> None:
+    """A promotion while a batch is worked on: the old version's process answers it, then is gone; the new one answers the next."""
+
+    async def work() -> None:
+        batchers = Batchers(asyncio.get_running_loop(), time.perf_counter)
+        old = heavy(1)
+        process = old.model.predictor.crew._members[0].process
+        before = batchers.of(old)
+        assert before is not None
+        slow = asyncio.ensure_future(before.ask(rows(SLOW)))
+        await asyncio.sleep(0.05)
+        new = heavy(2)
+        after = batchers.of(new)
+        assert after is not None
+        assert batchers.of(new) is after
+        del old, before
+        assert (await slow).tolist() == [2 * SLOW]
+        del slow
+        assert (await after.ask(rows(3))).tolist() == [6.0]
+        until = time.monotonic() + 30
+        while process.poll() is None and time.monotonic() < until:
+            await asyncio.sleep(0.02)
+        assert process.poll() == 0
+        new.model.predictor.crew.close()
+
+    asyncio.run(work())
+
+
+def test_a_model_whose_process_does_not_come_up_is_asked_by_the_server() -> None:
+    """Its choice says why."""
+    tried = Tried(runtime="native", one_us=5000.0, many_us=6000.0, off=0.0)
+    choice = Choice(runtime="native", place="workers", tolerance=0.0, tried=(tried,))
+    model = Model(predictor=Equipped(Doubling(), Doubling().rows, choice), ref="late@1")
+    manned(model, "late@1", lambda runtime: [sys.executable, str(MEMBER), "--broken"], 1, time.perf_counter)
+    found = choice_of(model)
+    assert found is not None
+    assert found.place == "loop"
+    assert "did not come up" in found.note

@@ -69,7 +69,8 @@ class Served:
             with urllib.request.urlopen(request, timeout=120) as answer:
                 return json.load(answer)["outputs"][0]["data"]
         except urllib.error.HTTPError as error:
-            return error.code, json.load(error)["error"], error.headers
+            with error:
+                return error.code, json.load(error)["error"], error.headers
 
     def crew(self) -> list[int]:
         """The processes that predict."""
@@ -126,7 +127,8 @@ def test_what_the_model_refuses_is_400(served: Served) -> None:
     request = urllib.request.Request(f"{served.url}/v2/models/heavy/infer", body, {"Content-Type": "application/json"})
     with pytest.raises(urllib.error.HTTPError) as error:
         urllib.request.urlopen(request, timeout=30)
-    assert error.value.code == 400
+    with error.value as refused:
+        assert refused.code == 400
 
 
 def test_a_model_in_processes_survives_their_death(tmp_path: Path) -> None:

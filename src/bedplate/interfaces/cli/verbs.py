@@ -44,6 +44,7 @@ VERBS = (
     Verb("rollback", ".promote", "Serve", "Go back to the version before, and bar the one left.", "rollback"),
     Verb("sign", ".sign", "Serve", "Write a model version as a folder of files, signed with your key."),
     Verb("verify", ".sign", "Serve", "Say whether a folder is what was signed.", "verify"),
+    Verb("export", ".export", "Serve", "Write a service or model as others run it: edge, docker, kubernetes, kserve, triton."),
     Verb("labels", ".labels", "Watch", "Bring the truth about what was predicted."),
     Verb("watch", ".watch", "Watch", "Report traffic, errors, latency, drift and quality of what was served."),
     Verb("gc", ".gc", "Keep", "Remove bytes that nothing refers to."),

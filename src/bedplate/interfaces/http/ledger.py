@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from bedplate.core.clock import Clock
 from bedplate.core.errors import WorldError
-from bedplate.core.ids import base32, new_id
+from bedplate.core.ids import new_id, of_30_bits
 from bedplate.stages.deploy.recorder import Prediction, Recorder
 
 from .metrics import Metrics
@@ -64,7 +64,8 @@ class Ledger:
         ids = [first]
         if rows != 1:
             start = self._bits(_ID_BITS)
-            ids = [first[:-6] + base32((start + row) % (1 << _ID_BITS), 6) for row in range(rows)]
+            stem, most = first[:-6], (1 << _ID_BITS) - 1
+            ids = [stem + of_30_bits(start + row & most) for row in range(rows)]
         if given:
             text = given.decode("latin-1")
             if len(text) <= _LONGEST_ID and text.isascii() and text.isprintable():

@@ -185,8 +185,8 @@ class Plane:
             await self._wakes.setdefault(wire, asyncio.Event()).wait()
 
     async def parted(self, wire: Wire) -> None:
-        """Wait until a client has gone."""
-        while not wire.gone:
+        """Wait until a client sends no more: it has gone, or will."""
+        while not (wire.gone or wire.ended):
             await self._wakes.setdefault(wire, asyncio.Event()).wait()
 
 

@@ -78,7 +78,7 @@ class Keeper(Protocol):
         ...
 
     async def parted(self, wire: Wire) -> None:
-        """Wait until a client has gone."""
+        """Wait until a client sends no more: it has gone, or will."""
         ...
 
 
@@ -87,7 +87,7 @@ class Wire(asyncio.Protocol):
 
     __slots__ = (
         "_asked", "_body", "_brought", "_busy", "_chunks", "_head", "_leaving", "_missing", "_over", "_paused", "_since",
-        "_tail", "_transport", "gone", "keeper", "stuck",
+        "_tail", "_transport", "ended", "gone", "keeper", "stuck",
     )  # fmt: skip
 
     def __init__(self, keeper: Keeper) -> None:
@@ -97,7 +97,7 @@ class Wire(asyncio.Protocol):
         self._body: list[bytes] = []
         self._missing = 0
         self._chunks: Chunks | None = None
-        self._busy = self._over = self._paused = self.stuck = self._leaving = self._asked = self.gone = False
+        self._busy = self._over = self._paused = self.stuck = self._leaving = self._asked = self.gone = self.ended = False
         self._since = 0.0
         self._brought = 0
 
@@ -132,7 +132,8 @@ class Wire(asyncio.Protocol):
 
     def eof_received(self) -> bool:
         """The client sends no more; what it asked is answered all the same."""
-        self._leaving = True
+        self._leaving = self.ended = True
+        self.keeper.wake(self)
         return self._busy
 
     def pause_writing(self) -> None:
