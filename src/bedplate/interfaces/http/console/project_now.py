@@ -14,11 +14,11 @@ from bedplate.interfaces.http.door.endpoint import Desk
 from bedplate.pipeline.recover import dead
 
 from .graphs import MOST
+from .serving import SILENT_S
 from .step_states import Now, Stand, recorded, stands
 
 _FAILED: Final = 20
 """Steps whose failure is read in words; of more only that they failed is told."""
-_FRESH_BEAT_S: Final = 120.0
 _NEVER: Final = 1 << 62
 
 
@@ -58,7 +58,7 @@ def picture(desk: Desk) -> Picture:
         step = catalog.tallies.newest_step(name, "failed")
         failed[name] = step.why if step is not None else failed[name]
     served = frozenset(
-        one.name for one in catalog.services.list() if (desk.now - one.heartbeat).total_seconds() < _FRESH_BEAT_S
+        one.name for one in catalog.services.list() if (desk.now - one.heartbeat).total_seconds() <= SILENT_S
     )  # fmt: skip
     now = Now(run=going.id if going else "", tallies=tuple(catalog.tallies.of_run(going.id)) if going else (), failed=failed, served=served)
     last = next(iter(catalog.runs.last_of_project(1)), None)

@@ -36,6 +36,7 @@ RECORDED: Final = {
 }
 _ORDER: Final = ("failed", "blocked", "running", "stale", "perhaps stale", "waiting", "cancelled", "unknown", "fresh", "made")
 """Of a step with many parts, the first of these that any part has is the step's."""
+_NEVER: Final = "has never run"
 
 
 class Stand(Record, frozen=True, kw_only=True):
@@ -94,9 +95,16 @@ def recorded(steps: Sequence[Step], arrows: Iterable[tuple[str, str]], now: Now)
     for step in steps:
         counts = going.get(step.name) or {RECORDED[step.status]: 1}
         state = _worst(counts)
-        why = now.failed.get(step.name, step.why) if state == "failed" else step.why
+        why = now.failed.get(step.name, step.why) if state == "failed" else _made_because(step)
         found.append(Stand(name=step.name, stage=step.stage, state=state, why=why, counts=counts, after=tuple(after.get(step.name, ()))))
     return tuple(found)
+
+
+def _made_because(step: Step) -> str:
+    """Why a step ran, of one that has run since: what was true of it before is not said of it as it is now."""
+    if step.status != "done" or not step.why:
+        return step.why
+    return "made for the first time" if step.why.endswith(_NEVER) else f"made again: {step.why}"
 
 
 def drawn(stood: Sequence[Stand], chosen: str = "") -> Graph:
@@ -138,7 +146,7 @@ def _stand(placing: Placing, going: Mapping[str, int], now: Now, before: Collect
         if placing.units and (rest := len(placing.units) - sum(going.values())) > 0:
             counts["waiting"] = counts.get("waiting", 0) + rest
         state = _worst(counts)
-        why = now.failed.get(placing.name, why) if state == "failed" else why
+        why = now.failed.get(placing.name, why) if state == "failed" else "the run that goes on is past it" if state == "fresh" else why
     elif placing.name in now.failed:
         state, why = "failed", now.failed[placing.name]
     elif now.run and (behind := _behind(placing, before)) and _worst(planned) != "fresh":

@@ -26,10 +26,10 @@ _VERSIONS: Final = 6
 _PARTS: Final = 100
 _STEPS_SHOWN: Final = 300
 _STEPS: Final = (
-    Column("step", "Step"), Column("stage", "Stage"), Column("state", "State", "state"), Column("why", "Why"),
-    Column("parts", "Parts", "number"), Column("needs", "Needs"),
+    Column("step", "Step"), Column("stage", "Stage"), Column("state", "State", "state"), Column("why", "Why", "words"),
+    Column("needs", "Needs"), Column("parts", "Parts", "number"),
 )  # fmt: skip
-_PART_COLUMNS: Final = (Column("part", "Part", "code"), Column("state", "State", "state"), Column("why", "Why"))
+_PART_COLUMNS: Final = (Column("part", "Part", "code"), Column("state", "State", "state"), Column("why", "Why", "words"))
 
 
 class GetProject(Asks, frozen=True, kw_only=True):
@@ -98,13 +98,16 @@ def _steps(shown: Picture, asked: GetProject) -> Table:
     rows: list[tuple[Value, ...]] = [
         (
             Link(one.name, "/?" + urlencode({"step": one.name})), one.stage, one.shown, f"{one.told}; {one.why}" if one.told else one.why,
-            Link(f"{one.parts:,}", "/project/parts?" + urlencode({"step": one.name})) if one.parts > 1 else None,
             ", ".join(one.after) or None,
+            Link(f"{one.parts:,}", "/project/parts?" + urlencode({"step": one.name})) if one.parts > 1 else None,
         )
         for one in shown.stood[first:last]
     ]  # fmt: skip
     more = "?" + urlencode({"step": asked.step, "skipped": last}) if len(shown.stood) > last else ""
-    return Table(name="steps", columns=_STEPS, rows=rows, more=more, empty="Nothing has run here yet.", command="bedplate run")
+    columns: tuple[Column, ...] = _STEPS
+    if not any(one.parts > 1 for one in shown.stood):
+        columns, rows = _STEPS[:-1], [row[:-1] for row in rows]
+    return Table(name="steps", columns=columns, rows=rows, more=more, empty="Nothing has run here yet.", command="bedplate run")
 
 
 def _bit(shown: Picture, stand: Stand) -> str:
