@@ -36,11 +36,11 @@ _QUANTITIES: Final = {
 _STEPS: Final = (
     Column("step", "Step"), Column("stage", "Stage"), Column("status", "Status", "state"), Column("wall_s", "Time", "seconds"),
     Column("cpu_s", "Processor", "seconds"), Column("peak_bytes", "Memory", "bytes"), Column("energy_joules", "Energy", "joules"),
-    Column("why", "Why"),
+    Column("why", "Why", "words"),
 )  # fmt: skip
 _COUNTS: Final = (
     Column("step", "Step"), Column("stage", "Stage"), Column("status", "Status", "state"), Column("parts", "Parts", "number"),
-    Column("why", "Why, for one of them"),
+    Column("why", "Why, for one of them", "words"),
 )  # fmt: skip
 _VERSIONS: Final = (Column("version", "Version"), Column("kind", "Kind"), Column("rows", "Rows", "number"), Column("size", "Size", "bytes"))
 _PREDICTED: Final = (

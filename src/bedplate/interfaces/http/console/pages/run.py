@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from bedplate.catalog.tracking.search import Question
+from bedplate.catalog.tracking.tracked import Metric
 from bedplate.core.units import show_bytes, show_joules, show_seconds, show_usd
 from bedplate.interfaces.http.console.frame import page, path_of
 from bedplate.interfaces.http.console.one_run import curves, files, log, origins, overview
@@ -63,9 +64,13 @@ def run(desk: Desk, asked: GetRun) -> Reply:
     )  # fmt: skip
 
 
+def _plain(found: Subject) -> list[Metric]:
+    """What the run measured, without what the machine did meanwhile."""
+    return [one for one in found.detail.metrics if not one.key.startswith(curves.SYSTEM)]
+
+
 def _tabs(found: Subject, inside: int) -> list[tuple[str, str]]:
-    plain = sum(not one.key.startswith(curves.SYSTEM) for one in found.detail.metrics)
-    tabs = [("overview", "Overview"), ("metrics", f"Metrics ({plain:,})"), ("system", "System and energy")]
+    tabs = [("overview", "Overview"), ("metrics", f"Metrics ({len(_plain(found)):,})"), ("system", "System and energy")]
     if found.kind != "client":
         tabs.append(("log", "Log"))
     tabs.append(("files", "Files"))
@@ -118,7 +123,7 @@ def _overview(desk: Desk, found: Subject, asked: GetRun) -> dict[str, Any]:
     facts: dict[str, Any] = {
         "params": overview.said(params, asked.q), "tags": overview.said(tags, asked.q), "git": origins.git(found),
         "environment": origins.environment(found, step), "packages": origins.packages(step), "sources": origins.sources(desk, found),
-        "metrics": [(one.key, curves.told(one.value)) for one in found.detail.metrics[:_SOME]], "step": step,
+        "metrics": [(one.key, curves.told(one.value)) for one in _plain(found)[:_SOME]], "step": step,
         "message": found.attempt.message if found.attempt is not None else "",
     }  # fmt: skip
     if found.kind == "run":
