@@ -23,6 +23,7 @@ from .tables import State, Tone
 TONES: Final[Mapping[str, Tone]] = {
     "fresh": "good", "made": "good", "served": "good", "stale": "warn", "perhaps stale": "warn", "blocked": "bad", "failed": "bad",
     "running": "now", "waiting": "off", "not served": "off", "cancelled": "warn", "unknown": "off", "scheduled": "off",
+    "did not pass": "bad",
 }  # fmt: skip
 """What each state is drawn as."""
 ACTIONS: Final = {"skip": "fresh", "run": "stale", "maybe": "perhaps stale", "blocked": "blocked", "serve": "not served"}
@@ -37,6 +38,7 @@ RECORDED: Final = {
 _ORDER: Final = ("failed", "blocked", "running", "stale", "perhaps stale", "waiting", "cancelled", "unknown", "fresh", "made")
 """Of a step with many parts, the first of these that any part has is the step's."""
 _NEVER: Final = "has never run"
+_NOT_PASSED: Final = "did not pass"
 
 
 class Stand(Record, frozen=True, kw_only=True):
@@ -107,6 +109,18 @@ def _made_because(step: Step) -> str:
     return "made for the first time" if step.why.endswith(_NEVER) else f"made again: {step.why}"
 
 
+def judged(stood: Sequence[Stand], refused: Mapping[str, str]) -> tuple[Stand, ...]:
+    """The steps with the verdicts of checks: one that ran and is up to date, but whose newest verdict is a refusal, did not pass.
+
+    `refused` has the findings of such checks in words, by name.
+    """
+    return tuple(
+        msgspec.structs.replace(one, state=_NOT_PASSED, counts={_NOT_PASSED: 1}, why=f"{refused[one.name]}; {one.why}".removesuffix("; "))
+        if one.name in refused and one.parts == 1 and one.state in ("fresh", "made", "scheduled") else one
+        for one in stood
+    )  # fmt: skip
+
+
 def drawn(stood: Sequence[Stand], chosen: str = "") -> Graph:
     """The graph of a project, each box a link to its step."""
     query = f"?{_step(chosen)}" if chosen else ""
@@ -128,7 +142,7 @@ def counted(stood: Iterable[Stand]) -> dict[str, int]:
     counts: dict[str, int] = {}
     for one in stood:
         counts[one.state] = counts.get(one.state, 0) + 1
-    order = [*_ORDER, "scheduled", "served", "not served"]
+    order = [_NOT_PASSED, *_ORDER, "scheduled", "served", "not served"]
     return {state: counts[state] for state in order if state in counts}
 
 

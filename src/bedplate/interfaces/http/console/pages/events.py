@@ -71,6 +71,8 @@ def about(subject: str, kind: str = "") -> Value:
         return Link(subject, path_of("artifacts", version[1], version[2]))
     if kind == "service.swapped":
         return Link(subject, "/serving")
+    if kind.startswith("check.") and subject:
+        return Link(subject, path_of("artifacts", subject))
     return Link(subject, path_of("serving", subject)) if kind.startswith("drift") and subject else subject
 
 

@@ -13,6 +13,7 @@ from bedplate.interfaces.http.beside.begun import Doing
 from bedplate.interfaces.http.console.about import seen_project
 from bedplate.interfaces.http.console.frame import page, path_of
 from bedplate.interfaces.http.console.graphs import Graph
+from bedplate.interfaces.http.console.one_run.subject import state_of
 from bedplate.interfaces.http.console.project_now import Picture, picture
 from bedplate.interfaces.http.console.step_states import ACTIONS, RECORDED, TONES, Stand, counted, drawn
 from bedplate.interfaces.http.console.tables import Column, Link, State, Table, Value
@@ -54,7 +55,7 @@ def project(desk: Desk, asked: GetProject) -> Reply:
         return page(desk, "nothing.html", title="Project", at="project", has_project=desk.beside is not None)
     shown = picture(desk)
     chosen = shown.by_name.get(asked.step)
-    if asked.step and chosen is None:
+    if asked.step and chosen is None and not shown.seen.is_looking:
         raise missing("the project has no step of that name")
     detail = _detail(desk, shown, chosen) if chosen is not None else None
     tables = (_steps(shown, asked), *([detail["versions"]] if detail is not None else ()))
@@ -63,6 +64,7 @@ def project(desk: Desk, asked: GetProject) -> Reply:
         counts=[(State(state, TONES[state]), count) for state, count in counted(shown.stood).items()],
         has_project=desk.beside is not None, may_run=desk.beside is not None and desk.may("project.run", SERVER),
         may_cancel=desk.may("project.run", SERVER), detail=detail,
+        last_state=state_of(shown.last.status) if shown.last is not None else None,
         description=shown.seen.whole.description if shown.seen.whole is not None else "",
         bits={one.name: _bit(shown, one) for one in shown.stood if one.state == "running"},
     )  # fmt: skip
