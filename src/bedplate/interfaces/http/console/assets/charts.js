@@ -58,7 +58,7 @@
       value: (_u, value) => told(value),
       ...(scatter ? { paths: () => null, points: { show: true, size: 7, fill: stroke(at) } } : {}),
       ...(bars ? { paths: uPlot.paths.bars({ size: [0.8, 60], align: 0 }), fill: stroke(at) + "88", points: { show: false } } : {}),
-      ...(!scatter && !bars && one.x.length > 1 ? { points: { show: one.x.length < 40, size: 5 } } : {}),
+      ...(!scatter && !bars && one.x.length > 1 ? { points: { show: one.y.filter((y) => y !== null).length < 40, size: 5 } } : {}),
     });
     return {
       width, height: Number(figure.dataset.height) || 220, tzDate: (at) => uPlot.tzDate(new Date(at * 1e3), "Etc/UTC"),
