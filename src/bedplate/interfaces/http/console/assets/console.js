@@ -163,6 +163,14 @@
     });
   }
 
+  // What is drawn by days begins at its newest end, where a page is too narrow for all of it.
+
+  function ended() {
+    for (const one of document.querySelectorAll("[data-end]")) one.scrollLeft = one.scrollWidth;
+  }
+
+  document.addEventListener("htmx:load", ended);
+
   // Addresses that a tracker's client prints lead to the pages of the same things.
 
   function forwarded() {
