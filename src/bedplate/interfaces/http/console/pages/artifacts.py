@@ -109,7 +109,7 @@ def _row(one: Listed, stands: Mapping[str, Stand], aliases: Mapping[str, Mapping
         one.rows,
         one.size_bytes,
         one.created_at,
-        ", ".join(f"{alias}: {number}" for alias, number in aliases.get(one.name, {}).items()),
+        ", ".join(f"{alias} @{number}" for alias, number in aliases.get(one.name, {}).items()),
         stood.why if stood is not None else "",
         to_run(one.run),
     )
@@ -215,7 +215,7 @@ def _versions(name: str, made: Sequence[Made], aliases: Mapping[str, int], head:
         Column("digest", "Digest", "code"),
         Column("run", "By run"),
         Column("why", "Why it was made", "words"),
-        Column("diff", "Against the one before"),
+        Column("diff", "Difference"),
     )
     rows: list[tuple[Value, ...]] = []
     for one in made[:_PAGE]:
@@ -244,7 +244,7 @@ def uses_table(uses: Sequence[Use], empty: str) -> Table:
         Column("version", "Version", "number"),
         Column("step", "By step"),
         Column("parameter", "As parameter", "code"),
-        Column("view", "In the view"),
+        Column("view", "Handed as"),
         Column("made", "It made"),
         Column("run", "In run"),
         Column("at", "When (UTC)", "time"),
@@ -263,7 +263,7 @@ def _charts(desk: Desk, name: str) -> tuple[Chart, ...]:
     grown = desk.catalog.listing.growth(name)
     if len(grown) < 2:
         return ()
-    at = Axis("version")
+    at = Axis("version", "whole")
     numbers, words = [float(one[0]) for one in grown], [f"@{one[0]}, {one[1]:%Y-%m-%d %H:%M}" for one in grown]
     rows = [None if one[2] is None else float(one[2]) for one in grown]
     size = Chart(

@@ -26,6 +26,8 @@ class GetLineage(Asks, frozen=True, kw_only=True):
 
 def lineage(desk: Desk, asked: GetLineage) -> Reply:
     """The page; without anything chosen, what may be."""
+    if not asked.of and not own(desk):
+        return page(desk, "nothing.html", title="Lineage", at="artifacts", has_project=desk.beside is not None)
     if not asked.of:
         newest, _ = desk.catalog.listing.page(Question(order="made", own=own(desk), limit=_HEADS))
         refs = [f"{one.name}@{one.number}" for one in newest]
