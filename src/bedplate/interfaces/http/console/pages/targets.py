@@ -28,7 +28,7 @@ _AT_WORK: Final = threading.Lock()
 """Held while a target is tried out or a state examined: one at a time, so that threads are left to answer others."""
 _FRESH_S: Final = 120.0
 _TARGETS: Final = (
-    Column("target", "Target"), Column("standing", "", "state"), Column("catalog", "Record", "code"), Column("store", "Bytes", "code"),
+    Column("target", "Target"), Column("standing", "Is", "state"), Column("catalog", "Record", "code"), Column("store", "Bytes", "code"),
     Column("online", "Online features", "code"), Column("compute", "Steps run", "code"),
 )  # fmt: skip
 _SERVERS: Final = (
