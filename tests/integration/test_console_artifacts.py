@@ -66,6 +66,7 @@ MADE_UP = (
     "/artifacts/people/2/file/x",
     "/artifacts/people/rejected/..",
     "/artifacts/people/sha256:00",
+    "/artifacts/people/2/look?columns=99999999999999999999",
 )
 
 
@@ -272,7 +273,6 @@ def test_what_is_not_there_is_refused_in_words(shop: Shop) -> None:
     """A made-up name, number, key, order or token is the asker's mistake, never ours."""
     for path in MADE_UP:
         assert shop.up.ask("GET", path).status in (400, 404), path
-    assert shop.up.ask("GET", "/artifacts/people/2/look?columns=99999999999999999999").status == 200
 
 
 @pytest.mark.parametrize(("scheme", "width"), [("light", 1280), ("dark", 390)])
