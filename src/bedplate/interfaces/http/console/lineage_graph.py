@@ -31,7 +31,6 @@ _LOOKING: Final = "bedplate.stages.monitor.looking"
 _MADE: Final = 40
 _STARTS: Final = 5
 """Versions that a walk begins at, where something belongs to several."""
-_TONES: Final[dict[str, Tone]] = {"table": "now", "files": "now", "model": "good", "check": "off", "scalar": "off", "pickle": "off"}
 
 
 class Row(Record, frozen=True, kw_only=False):
@@ -108,7 +107,7 @@ class _Drawing:
         )
         name, _, number = ref.rpartition("@")
         aliases = aliases_of(self._aliases(name), int(number)) if fact.kind == "model" else ""
-        self.add(ref, row, aliases or fact.kind, _TONES.get(fact.kind, "off"), size_of(fact))
+        self.add(ref, row, aliases or fact.kind, "good" if aliases else "off", size_of(fact))
 
     def _aliases(self, name: str) -> dict[str, int]:
         if name not in self._known:
@@ -229,7 +228,7 @@ def _of_run(desk: Desk, drawing: _Drawing, run: str, up: int, _down: int) -> _Ch
     if not made or (desk.catalog.listing.origin(run) != "project"):
         raise missing(f"there is no run '{run}' of the project that made something")
     id, page = RUN + run, path_of("runs", run)
-    drawing.add(id, Row(0, Link(run, here(id)), "run", "a run of the project", Link("its page", page), run), "run", "now")
+    drawing.add(id, Row(0, Link(run, here(id)), "run", "a run of the project", Link("its page", page), run), "run")
     for ref in made[:_MADE]:
         drawing.walk(ref, min(up, 1), 0, 1, rests=False)
         drawing.join(id, ref, "made")

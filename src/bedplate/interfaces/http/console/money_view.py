@@ -65,7 +65,7 @@ def summed(rows: Iterable[Took]) -> Sum:
 def tables(took: Sequence[Took], runs: Sequence[RunTook], more: str) -> tuple[Table, ...]:
     """By stage, by step and service, by day, by run; `more` is the address of the next page of runs."""
     stages = _grouped(took, lambda one: one.stage or "other")
-    steps = _grouped(took, lambda one: (one.name, "service" if one.kind == "service" else one.stage))
+    steps = _grouped(took, lambda one: (_server(one.name), "service") if one.kind == "service" else (one.name, one.stage))
     days = _grouped(took, lambda one: one.day)
     cells = _grouped(took, lambda one: (one.day, one.stage or "other"))
     ordered = sorted(stages, key=lambda name: (STAGES.index(name) if name in STAGES else len(STAGES), name))
@@ -84,11 +84,15 @@ def tables(took: Sequence[Took], runs: Sequence[RunTook], more: str) -> tuple[Ta
 
 
 def _called(name: str, stage: str) -> Value:
-    """A step, which leads to it; a service by its server's address and beginning; what was spent on no step by that."""
-    if stage != "service":
-        return Link(name, f"/?step={quote(name)}") if name else "no step: an attempt that is no longer on record"
-    address, _, began = name.partition(" since ")
-    return f"{address}, since {began[:16].replace('T', ' ')}" if began else name
+    """A step, which leads to it; a service by its server's address; what was spent on no step by that."""
+    if stage == "service":
+        return name
+    return Link(name, f"/?step={quote(name)}") if name else "no step: an attempt that is no longer on record"
+
+
+def _server(spender: str) -> str:
+    """The address of a server, whenever it was started there."""
+    return spender.partition(" since ")[0]
 
 
 def _runs(runs: Sequence[RunTook], more: str) -> Table:

@@ -20,12 +20,13 @@ _CHAIN: Final = 0.9
 """A plan that takes so much of its longest chain's time, or less more, is bound by it."""
 _LINES: Final = 12
 _STEPS: Final = (
-    Column("step", "Step"), Column("what", "What", "state"), Column("why", "Why", "words"), Column("time", "Time"),
-    Column("memory", "Memory"), Column("energy", "Energy"), Column("money", "Money"), Column("basis", "Known by"),
+    Column("step", "Step"), Column("what", "What", "state"), Column("why", "Why", "words"), Column("time", "Time", "number"),
+    Column("memory", "Memory", "number"), Column("energy", "Energy", "number"), Column("money", "Money", "number"),
+    Column("basis", "Known by"),
 )  # fmt: skip
 _RECORD: Final = (
     Column("step", "Step"), Column("n", "Forecasts", "number"), Column("inside", "Inside the range", "number"),
-    Column("share", "Share", "number"), Column("error", "Off by (median)", "number"), Column("said", "Last said"),
+    Column("share", "Share", "number"), Column("error", "Off by (median)", "number"), Column("said", "Last said", "number"),
     Column("took", "It took", "seconds"), Column("how", "How it did", "state"),
 )  # fmt: skip
 _WATT_HOUR: Final = 3600.0

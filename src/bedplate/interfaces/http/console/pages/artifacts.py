@@ -28,6 +28,7 @@ STAGES: Final = ("ingest", "prepare", "train", "validate", "deploy", "monitor")
 _HEADS: Final[tuple[tuple[str, str, Shape, Order | None], ...]] = (
     ("name", "Name", "text", "name"),
     ("state", "Its last turn", "state", None),
+    ("why", "Why", "words", None),
     ("kind", "Kind", "text", None),
     ("stage", "Stage", "text", None),
     ("versions", "Versions", "number", "versions"),
@@ -35,8 +36,6 @@ _HEADS: Final[tuple[tuple[str, str, Shape, Order | None], ...]] = (
     ("bytes", "Size", "bytes", "size"),
     ("made", "Last made (UTC)", "time", "made"),
     ("aliases", "Aliases", "text", None),
-    ("why", "Why", "words", None),
-    ("run", "Made by run", "text", None),
 )
 
 
@@ -103,6 +102,7 @@ def _row(one: Listed, stands: Mapping[str, Stand], aliases: Mapping[str, Mapping
     return (
         Link(one.name, path_of("models", one.name)) if by_client else to_artifact(one.name),
         State("by a client", "off") if by_client else stand(stood),
+        stood.why if stood is not None else "",
         one.kind,
         one.stage or ("client" if by_client else ""),
         one.versions,
@@ -110,8 +110,6 @@ def _row(one: Listed, stands: Mapping[str, Stand], aliases: Mapping[str, Mapping
         one.size_bytes,
         one.created_at,
         ", ".join(f"{alias} @{number}" for alias, number in aliases.get(one.name, {}).items()),
-        stood.why if stood is not None else "",
-        to_run(one.run),
     )
 
 
@@ -215,7 +213,7 @@ def _versions(name: str, made: Sequence[Made], aliases: Mapping[str, int], head:
         Column("digest", "Digest", "code"),
         Column("run", "By run"),
         Column("why", "Why it was made", "words"),
-        Column("diff", "Difference"),
+        Column("diff", "From the one before"),
     )
     rows: list[tuple[Value, ...]] = []
     for one in made[:_PAGE]:

@@ -10,6 +10,7 @@ from bedplate.interfaces.http.console.about import seen_project
 from bedplate.interfaces.http.console.budgets import budget
 from bedplate.interfaces.http.console.frame import page
 from bedplate.interfaces.http.console.money_view import charts, forecast, summed, tables
+from bedplate.interfaces.http.console.project_now import look
 from bedplate.interfaces.http.door.endpoint import Asks, Desk, Endpoint, Reply, invalid, on_server
 
 _PAGE: Final = 50
@@ -41,7 +42,8 @@ def money(desk: Desk, asked: GetMoney) -> Reply:
     return page(
         desk, "money.html", title="Money and energy", at="money", tables=tables(took, runs[:_PAGE], more), project=seen.name, whole=whole,
         drawn=charts(took, first, last) if took else [], first=first, until=last - timedelta(days=1), budget=budget(desk),
-        comes_to=forecast(whole.usd, first, last, desk.now), began=desk.catalog.money.first(), is_month=not asked.since,
+        is_looking=look(desk).is_looking, comes_to=forecast(whole.usd, first, last, desk.now), began=desk.catalog.money.first(),
+        is_month=not asked.since,
         before=f"{first - timedelta(days=1):%Y-%m}", after=f"{last:%Y-%m}" if last <= desk.now.date() else "",
     )  # fmt: skip
 
