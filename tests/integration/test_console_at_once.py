@@ -104,11 +104,8 @@ def test_a_check_that_promotes_meanwhile_is_in_the_same_history(site: Up) -> Non
     person.start()
     for number in range(20):
         now = site.catalog.database.clock.now()
-        site.catalog.models.promote(
-            Promotion(
-                model="m", alias="production", version=VERSIONS + 1 + number % 3, by="verdict", check="good", reason="it passed", at=now
-            )
-        )
+        passed = Promotion(model="m", alias="production", version=VERSIONS + 1 + number % 3, by="verdict", check="good", reason="p", at=now)
+        site.catalog.models.promote(passed)
     ended.set()
     person.join(30)
     assert set(told) <= {200, 409}
