@@ -12,7 +12,7 @@ from bedplate.core.errors import UserError
 from bedplate.core.kinds import KIND_SCHEMA
 from bedplate.core.records import Attempt
 from bedplate.interfaces.http.console.about import on_project
-from bedplate.interfaces.http.console.artifact_facts import aliases_of, own, stand, to_artifact, to_run, version_of
+from bedplate.interfaces.http.console.artifact_facts import REJECTS, aliases_of, own, stand, to_artifact, to_run, version_of
 from bedplate.interfaces.http.console.charts import Axis, Chart, Series
 from bedplate.interfaces.http.console.frame import page, path_of
 from bedplate.interfaces.http.console.serving import Serving, served
@@ -22,8 +22,6 @@ from bedplate.interfaces.http.door.endpoint import Asks, Desk, Endpoint, Reply, 
 _PAGE: Final = 50
 _LATELY: Final = 20
 """Versions whose uses are shown."""
-REJECTS: Final = "are not what is expected"
-"""What an attempt says whose rows were kept outside."""
 STAGES: Final = ("ingest", "prepare", "train", "validate", "deploy", "monitor")
 _HEADS: Final[tuple[tuple[str, str, Shape, Order | None], ...]] = (
     ("name", "Name", "text", "name"),
