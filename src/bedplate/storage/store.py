@@ -208,9 +208,9 @@ class Store:
         return sink.digest, sink.size
 
     def blob(self, digest: str) -> Path:
-        """A file with a blob's bytes, which are not looked at. Raises StoreError where they are gone."""
+        """A file with a blob's bytes, which are not looked at. Raises GoneError where they are not there, or a link to others is."""
         path = Blobs(self.root).path(digest)
-        if not path.is_file():
+        if path.is_symlink() or not path.is_file():
             raise gone(path)
         return path
 

@@ -180,7 +180,7 @@ def _servers(desk: Desk) -> Table:
 
 
 ENDPOINTS: Final = (
-    Endpoint("GET", "/settings/targets", GetTargets, "target.read", on_server, targets),
+    Endpoint("GET", "/settings/targets", GetTargets, "target.read", on_server, targets, body="bytes"),
     Endpoint("POST", "/settings/targets/test", Try, "target.test", on_server, test),
     Endpoint("POST", "/settings/examine", Nothing, "target.test", on_server, examine),
     Endpoint("GET", "/settings/server", Nothing, "me.read", on_server, server),
