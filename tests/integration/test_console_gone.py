@@ -18,6 +18,7 @@ def test_a_file_without_its_bytes_says_so(tmp_path: Path, linked: bool) -> None:
     with in_thread(tmp_path) as site:
         with site.line() as line:
             run = line.new_run()
+        assert site.ask("GET", f"/compare?runs={run}").status == 200  # of a run that said nothing
         put = site.ask("PUT", f"/api/2.0/mlflow-artifacts/artifacts/0/{run}/artifacts/a.csv", CONTENT)
         assert put.status == 200
         assert b"plover" in site.ask("GET", f"/runs/{run}?tab=files&file=a.csv").body

@@ -87,7 +87,7 @@ GETS: Final[dict[str, tuple[str, ...]]] = {
     "/serving/{name}/predictions/{id}": ("", "csv=request", "csv=features"),
     "/plan": ("", "csv=planned", "csv=record", "csv=off-by"),
     "/size": ("", "question=cost"),
-    "/money": ("", "csv=runs", "csv=steps", "csv=stages", "month=2026-01", "skip=0"),
+    "/money": ("", "csv=runs", "csv=steps", "csv=stages", "month=2026-01", "since=0001-01-01"),
     "/schedule": ("", "csv=decisions", "csv=standing", "csv=days", "status=done"),
     "/events": ("", "csv=events", "subject=transit@1", "kind=catalog.migrated"),
     "/audit": ("", "csv=audit", "actor=admin"),

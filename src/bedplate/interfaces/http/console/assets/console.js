@@ -210,7 +210,7 @@
 
   function forwarded() {
     const run = /^#\/experiments\/\d+\/runs\/([0-9A-Za-z_-]+)/.exec(location.hash);
-    const model = /^#\/models\/([^/]+)(?:\/versions\/(\d+))?/.exec(location.hash);
+    const model = /^#\/models\/(?!\.{1,2}(?:\/|$))([^/\\?#]+)(?:\/versions\/(\d+))?/.exec(location.hash);
     const experiment = /^#\/experiments\/(\d+)/.exec(location.hash);
     if (run) location.replace("/runs/" + run[1]);
     else if (model) location.replace("/models/" + model[1] + (model[2] ? "/" + model[2] : ""));

@@ -59,7 +59,7 @@ def _period(asked: GetMoney, today: date) -> tuple[date, date]:
             last = (first + timedelta(days=31)).replace(day=1)
     except (ValueError, OverflowError):
         raise invalid("that is no period: write ?month=2026-11, or ?since=2026-11-03&until=2026-11-09") from None
-    if not timedelta(0) < last - first <= timedelta(days=_MOST_DAYS):
+    if first == date.min or not timedelta(0) < last - first <= timedelta(days=_MOST_DAYS):
         raise invalid(f"a period has 1 to {_MOST_DAYS} days, its last day after its first")
     return first, last
 
