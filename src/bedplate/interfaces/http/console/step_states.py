@@ -1,6 +1,7 @@
 """How each step of the project stands: what the last look at the project said, with what the record has of runs since. Pure.
 
-A step is fresh, stale (why), perhaps stale (something before it is), blocked, running, waiting (for what), failed (why), or of a service
+A step is fresh, stale (why), perhaps stale (something before it is), blocked, running, waiting (for what), failed (why), of a check did not
+pass (what it found), or of a service
 served or not. Without a look at the project only what runs have recorded is known: made, failed, running.
 """
 
