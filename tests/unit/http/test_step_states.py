@@ -142,7 +142,7 @@ def test_past_forecasts_stand_beside_what_happened() -> None:
     said, unknown = forecast(10, 5, 20), forecast(0, 0, 0, basis="unknown")
     pairs = {"late": [(said, Usage(wall_s=40.0)), (said, Usage(wall_s=10.0))], "raw": [(unknown, Usage(wall_s=1.0))]}
     (row,) = record(pairs).rows
-    assert row[1:5] == (2, 1, "50%", "38%")
+    assert row[1:5] == (2, 1, "50 %", "38 %")
     assert [(one.label, list(one.x), list(one.y)) for one in scatter(pairs).series] == [("late", [10, 10], [40.0, 10.0])]
 
 
