@@ -33,7 +33,6 @@ _HEADS: Final[tuple[tuple[str, str, Shape, Order | None], ...]] = (
     ("rows", "Rows", "number", "rows"),
     ("bytes", "Size", "bytes", "size"),
     ("made", "Last made (UTC)", "time", "made"),
-    ("aliases", "Aliases", "text", None),
 )
 
 
@@ -69,9 +68,8 @@ def artifacts(desk: Desk, asked: GetArtifacts) -> Reply:
 def _list(desk: Desk, asked: GetArtifacts, found: Sequence[Listed], token: str, narrowed: bool) -> Table:
     """A page of artifacts, with how the step of each stood last."""
     stands = desk.catalog.listing.stands([one.step for one in found if one.origin == "project"])
-    aliases = desk.catalog.listing.aliases([one.name for one in found])
     return Table(
-        name="artifacts", columns=_columns(asked), rows=[_row(one, stands, aliases) for one in found],
+        name="artifacts", columns=_columns(asked), rows=[_row(one, stands) for one in found],
         more=_address(asked, token=token) if token else "",
         empty="Nothing is called that." if narrowed else "No artifacts yet: a run makes them.", command="" if narrowed else "bedplate run",
     )  # fmt: skip
@@ -94,7 +92,7 @@ def _address(asked: GetArtifacts, **more: str) -> str:
     return "?" + urlencode({key: value for key, value in words.items() if value and (key, value) != ("order", "name")})
 
 
-def _row(one: Listed, stands: Mapping[str, Stand], aliases: Mapping[str, Mapping[str, int]]) -> tuple[Value, ...]:
+def _row(one: Listed, stands: Mapping[str, Stand]) -> tuple[Value, ...]:
     stood = stands.get(one.step)
     by_client = one.origin == "client"
     return (
@@ -107,7 +105,6 @@ def _row(one: Listed, stands: Mapping[str, Stand], aliases: Mapping[str, Mapping
         one.rows,
         one.size_bytes,
         one.created_at,
-        ", ".join(f"{alias} @{number}" for alias, number in aliases.get(one.name, {}).items()),
     )
 
 
