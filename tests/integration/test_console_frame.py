@@ -44,6 +44,38 @@ def test_what_happens_shows_without_a_reload(site: Up, tab: Tab) -> None:
     assert page.evaluate("() => window.stays")
 
 
+def test_a_live_page_gives_back_where_the_keyboard_stood(site: Up, tab: Tab) -> None:
+    """The table is another one after a change, and the focus and the scrolling are where they were."""
+    page = tab(site.url, site.token, viewport={"width": 390, "height": 800})
+    page.goto("/runs")
+    page.wait_for_function("() => performance.now() > 1500")
+    link = page.locator("tbody td.run a").last
+    link.focus()
+    named = link.get_attribute("href")
+    page.evaluate("() => { document.querySelector('#live .scroll').scrollLeft = 40; }")
+    with site.line() as line:
+        line.new_run(run_name="one more")
+    page.get_by_text("one more").wait_for(timeout=10_000)
+    page.wait_for_function("named => document.activeElement.getAttribute('href') === named", arg=named)
+    assert page.evaluate("() => document.querySelector('#live .scroll').scrollLeft") == 40
+
+
+def test_a_menu_closes_as_menus_do(site: Up, tab: Tab) -> None:
+    """By Escape, which gives the keyboard back to what opened it, and by a click beside it."""
+    page = tab(site.url, site.token)
+    page.goto("/runs")
+    menu = page.locator("#columns")
+    menu.locator("summary").click()
+    page.fill("#column", "x")
+    page.keyboard.press("Escape")
+    page.keyboard.press("Escape")
+    assert menu.get_attribute("open") is None
+    assert page.evaluate("() => document.activeElement.matches('#columns > summary')")
+    menu.locator("summary").click()
+    page.locator("h1").click()
+    assert menu.get_attribute("open") is None
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_it_can_be_read_by_everybody(site: Up, tab: Tab, scheme: str) -> None:
     """axe finds nothing serious, and nothing is wider than a phone."""

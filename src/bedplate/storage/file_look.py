@@ -56,10 +56,10 @@ def named(store: Store, version: Version, name: str) -> OneFile:
     return found[0]
 
 
-def look(store: Store, one: OneFile) -> Preview:
-    """What a file is, and what of it may be shown. Raises StoreError where its bytes are gone."""
+def look(store: Store, one: OneFile, *, rows: bool = True) -> Preview:
+    """What a file is, and what of it may be shown; without `rows` no table is looked into. Raises StoreError where its bytes are gone."""
     if one.digest:
-        return store.preview(one.digest, one.name)
+        return store.preview(one.digest, one.name, rows=rows)
     return preview(one.name, data(store, one, HEAD_BYTES), one.size)
 
 

@@ -18,6 +18,8 @@ from bedplate.core.records import Record
 from . import disk
 
 _CHUNK: Final = 1 << 20
+_PIECE: Final = 1 << 18
+"""Of a log that is sent: each who takes his time has some in memory."""
 _ESCAPES: Final = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b\n]{0,4000}(?:\x07|\x1b\\)?|[@-_]|[ -/]+[0-~])|[\x80-\x9f]")
 _CONTROLS: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 
@@ -98,7 +100,7 @@ class JobLogs:
     def pieces(self, name: str) -> Iterator[bytes]:
         """The whole of it, as long as it is now, piece by piece."""
         left, place = self.size(name) or 0, 0
-        while left > 0 and (piece := self._read(name, place, min(_CHUNK, left))):
+        while left > 0 and (piece := self._read(name, place, min(_PIECE, left))):
             left -= len(piece)
             place += len(piece)
             yield piece
@@ -133,10 +135,11 @@ class JobLogs:
             return file.read(most)
 
     def _path(self, name: str) -> Path | None:
-        """Where a log lies; None for a name that leads out of the folder."""
+        """Where a log lies; None for a name that leads out of the folder, and for a link: a step could have left one to any file."""
         try:
-            return disk.inside(self._root, name) if name else None
-        except UserError:
+            path = disk.inside(self._root, name) if name else None
+            return path if path is not None and path.resolve() == self._root.resolve() / path.relative_to(self._root) else None
+        except (UserError, OSError, RuntimeError):
             return None
 
 

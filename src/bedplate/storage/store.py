@@ -30,7 +30,7 @@ from bedplate.core.kinds import KIND_SCHEMA, READABLE, Kind, View
 from bedplate.core.model import Model
 from bedplate.core.records import Draft, Outcome, Version
 
-from . import disk, gc, previews, staging
+from . import apart, disk, gc, previews, staging
 from .blobs import FOLDER as BLOBS
 from .blobs import Blobs, Sink, copied, gone
 from .bucket import Bucket
@@ -222,22 +222,25 @@ class Store:
         return sink.digest, sink.size
 
     def blob(self, digest: str) -> Path:
-        """A file with a blob's bytes, which are not looked at. Raises StoreError where they are gone."""
+        """A file with a blob's bytes, which are not looked at. Raises GoneError where they are not there, or a link to others is."""
         path = Blobs(self.root).path(digest)
-        if not path.is_file():
+        if path.is_symlink() or not path.is_file():
             raise gone(path)
         return path
 
-    def preview(self, digest: str, name: str) -> Preview:
-        """What is in a blob that somebody named so, and what of it may be shown. Raises StoreError where it is gone."""
+    def preview(self, digest: str, name: str, *, rows: bool = True) -> Preview:
+        """What is in a blob that somebody named so, and what of it may be shown; without `rows` no table is looked into.
+
+        Raises StoreError where it is gone.
+        """
         path = self.blob(digest)
         with disk.guard("read", path), path.open("rb") as file:
             head = file.read(previews.HEAD_BYTES)
             size = path.stat().st_size
         found = previews.preview(name, head, size)
-        if found.form not in ("Parquet", "Arrow"):
+        if not rows or found.form not in ("Parquet", "Arrow"):
             return found
-        read: Preview = importlib.import_module("bedplate.storage.backends.first_rows").preview(path, found.form, size)
+        read = apart.first_rows(path, found.form, size)
         return read if read.wrong or not found.wrong else msgspec.structs.replace(read, wrong=found.wrong)
 
     def check(self, digest: str) -> None:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime
+from pathlib import Path
 from typing import Any
 
+import jinja2
 import pytest
 
 from bedplate.catalog.money import Took
+from bedplate.core.units import show_days, show_usd
+from bedplate.interfaces.http.console import money_view
 from bedplate.interfaces.http.console.money_view import Budget, charts, forecast, summed, tables
 
 
@@ -30,6 +34,30 @@ def test_every_way_of_looking_comes_to_the_same() -> None:
             assert sum(float(str(row[-1])) for row in table.rows) == 9.0, table.name
     steps = next(one for one in tables(rows, [], "") if one.name == "steps")
     assert steps.rows[0][:2] == ("http://x", "service")
+
+
+def test_every_row_has_words() -> None:
+    """What was spent on no step says so and leads nowhere; a server that was started twice at one address is one row."""
+    served = {"kind": "service", "stage": "deploy", "attempts": 0}
+    twice = [took("2026-11-01", f"http://x since 2026-11-0{day}T00:00:00Z", **served) for day in (1, 2)]
+    steps = next(one for one in tables([took("2026-11-01", "", stage=""), *twice], [], "") if one.name == "steps")
+    words = {str(row[0]): row for row in steps.rows}
+    assert set(words) == {"http://x", "no step: an attempt that is no longer on record"}
+    assert words["http://x"][2] is None
+    assert words["http://x"][-1] == 2.0
+
+
+@pytest.mark.parametrize("page", ["{{ budget_card(budget) }}", "{% call budget_card(budget) %}held back{% endcall %}"])
+def test_a_budget_is_one_card_on_every_page(page: str) -> None:
+    """With words of the page in it and without, it says what is spent, set aside and left."""
+    loader = jinja2.FileSystemLoader(Path(money_view.__file__).with_name("templates"))
+    words = jinja2.Environment(loader=loader, autoescape=True, undefined=jinja2.StrictUndefined)
+    words.filters |= {"usd": show_usd, "seconds": show_days}
+    drawn = words.from_string('{% from "budget.html" import budget_card %}' + page).render(
+        budget=Budget(limit=30.0, currency="USD", period_s=30 * 86400, spent=6.0, held=1.0, pace_day=0.5)
+    )
+    assert all(one in drawn for one in ("$30.00 in 30.0 days", "$6.00 spent", "$1.00 set aside", "$23.00 left", "<svg preserveAspectRatio"))
+    assert ("held back" in drawn) == ("call" in page)
 
 
 def test_hostile_names_are_text_in_a_drawing() -> None:

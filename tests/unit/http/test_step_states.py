@@ -10,7 +10,7 @@ from bedplate.interfaces.http.beside.glance import waits
 from bedplate.interfaces.http.beside.home import problem_of
 from bedplate.interfaces.http.console.graphs import Graph, Node
 from bedplate.interfaces.http.console.plan_view import planned, record, scatter, time_line, totals
-from bedplate.interfaces.http.console.step_states import Now, counted, drawn, recorded, stands
+from bedplate.interfaces.http.console.step_states import Now, counted, drawn, judged, recorded, stands
 from bedplate.pipeline.whole import Placing, Unit, Whole
 from bedplate.planner.forecasts.critical import WallTime
 from bedplate.planner.forecasts.sums import together
@@ -72,6 +72,27 @@ def test_before_a_look_what_runs_have_recorded_is_shown() -> None:
     assert counted(found) == {"failed": 1, "made": 1}
 
 
+def test_why_a_step_was_made_is_not_said_of_it_as_it_is_now() -> None:
+    """Of what is made since, `has never run` would be wrong; what was unchanged still is."""
+    steps = [
+        Step(run="r", name=name, stage="prepare", status=status, why=why)
+        for name, status, why in (
+            ("first", "done", "it has never run"), ("again", "done", "input a: a@1 -> a@2"), ("kept", "skipped", "unchanged since kept@1"),
+        )
+    ]  # fmt: skip
+    assert [one.why for one in recorded(steps, [], Now())] == [
+        "made for the first time", "made again: input a: a@1 -> a@2", "unchanged since kept@1",
+    ]  # fmt: skip
+
+
+def test_a_check_whose_verdict_is_a_refusal_is_not_drawn_as_fine() -> None:
+    """What is up to date but did not pass is bad, with its findings; what is stale or failed keeps its own word."""
+    stood = judged(stands(whole(step("good"), step("watch"), step("old", "run")), Now()), {"watch": "auc = 0.5 (>= 0.7)", "old": "auc = 0"})
+    assert [(one.state, one.shown.tone) for one in stood] == [("fresh", "good"), ("did not pass", "bad"), ("stale", "warn")]
+    assert stood[1].why == "auc = 0.5 (>= 0.7); why watch"
+    assert list(counted(stood)) == ["did not pass", "stale", "fresh"]
+
+
 def test_a_name_cannot_leave_the_drawing() -> None:
     """Text of a box is JSON without a bracket or ampersand, and its address is quoted."""
     stood = recorded([Step(run="r", name="</script>&x", status="done")], [], Now())
@@ -121,7 +142,7 @@ def test_past_forecasts_stand_beside_what_happened() -> None:
     said, unknown = forecast(10, 5, 20), forecast(0, 0, 0, basis="unknown")
     pairs = {"late": [(said, Usage(wall_s=40.0)), (said, Usage(wall_s=10.0))], "raw": [(unknown, Usage(wall_s=1.0))]}
     (row,) = record(pairs).rows
-    assert row[1:5] == (2, 1, "50%", "38%")
+    assert row[1:5] == (2, 1, "50 %", "38 %")
     assert [(one.label, list(one.x), list(one.y)) for one in scatter(pairs).series] == [("late", [10, 10], [40.0, 10.0])]
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from bedplate.storage.job_logs import JobLogs, readable
@@ -71,3 +73,17 @@ def test_a_log_reads_as_a_terminal_shows_it() -> None:
     assert readable("\x1b[31mred\x1b[0m \x1b]0;title\x07end\a") == "red end"
     assert readable("1%\r50%\r100%\nnext\r\n") == "100%\nnext\n"
     assert readable("tab\tand \x1b(Bcharset") == "tab\tand charset"
+
+
+def test_links_are_no_logs(tmp_path: Path) -> None:
+    """A step may leave a link in the place of its log, or of the folder: nothing of what it leads to is read."""
+    (tmp_path / "secret").mkdir()
+    (tmp_path / "secret" / "a.log").write_bytes(b"secret")
+    root = tmp_path / "logs"
+    (root / "r-1").mkdir(parents=True)
+    (root / "r-1" / "a.log").symlink_to(tmp_path / "secret" / "a.log")
+    (root / "r-1" / "loop.log").symlink_to(root / "r-1" / "loop.log")
+    (root / "r-2").symlink_to(tmp_path / "secret")
+    found = JobLogs(root)
+    for name in ("r-1/a.log", "r-1/loop.log", "r-2/a.log"):
+        assert (found.size(name), found.before(name, 6, 6), list(found.pieces(name))) == (None, None, [])

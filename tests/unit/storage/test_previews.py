@@ -94,3 +94,14 @@ def test_parquet_and_arrow_are_read_from_their_heads(tmp_path: Path) -> None:
         found = store.preview(store.keep(tmp_path / source), "rows.parquet")
         assert "cannot be read" in found.wrong
         assert found.shows == "nothing"
+
+
+def test_a_table_that_unpacks_to_more_than_is_looked_into_is_left_alone(tmp_path: Path) -> None:
+    """Some kilobytes of Parquet whose one cell is 300 MB: the child that reads it ends, and the reader is told to download it."""
+    pl.DataFrame({"a": ["y" * 300_000_000]}).write_parquet(tmp_path / "a")
+    store = local_store(tmp_path / "store")
+    digest = store.keep(tmp_path / "a")
+    found = store.preview(digest, "a.parquet")
+    assert (found.shows, found.table) == ("nothing", None)
+    assert "unpacks to more" in found.wrong
+    assert store.preview(digest, "a.parquet", rows=False).form == "Parquet"

@@ -2,10 +2,11 @@
 
 -- name: money_attempts
 -- What the attempts begun in a period took, by day, step and what the energy rests on; what a running one has cost is not among it.
+-- max() of what is grouped by: so SQLite reads the index alone.
 SELECT g.day, g.step, coalesce((SELECT s.stage FROM steps AS s WHERE s.run = g.run AND s.name = g.step LIMIT 1), '') AS stage,
     g.energy_basis, g.attempts, g.failed, g.wall_s, g.cpu_s, g.idle_s, g.energy_joules, g.cost_usd
 FROM (
-    SELECT substr(started_at, 1, 10) AS day, step, energy_basis, max(run) AS run, count(*) AS attempts,
+    SELECT max(substr(started_at, 1, 10)) AS day, step, energy_basis, max(run) AS run, count(*) AS attempts,
         sum(CASE WHEN status IN ('done', 'running') THEN 0 ELSE 1 END) AS failed, sum(wall_s) AS wall_s, sum(cpu_s) AS cpu_s,
         sum(CASE WHEN wall_s > cpu_s THEN wall_s - cpu_s ELSE 0.0 END) AS idle_s, sum(energy_joules) AS energy_joules, sum(cost_usd) AS cost_usd
     FROM attempts WHERE substr(started_at, 1, 10) >= :since AND substr(started_at, 1, 10) < :until GROUP BY substr(started_at, 1, 10), step, energy_basis

@@ -97,14 +97,14 @@ class Overview:
         return dict(found)
 
     def common(self, ids: Sequence[str], what: What, most: int) -> list[Key]:
-        """The names that most of these runs have, the most frequent first; tags of protocols are not among them."""
+        """The names that most of these runs have, the most frequent first; tags of protocols and what machines did are not among them."""
         if not ids:
             return []
         values = Values()
         table = "curves" if what == "metric" else _TABLES[what]
         sql = (
             f"SELECT name, count(*) AS often FROM {table} WHERE run IN ({values.listed(ids)}) AND NOT name LIKE 'mlflow.%' ESCAPE '\\' "
-            f"GROUP BY name ORDER BY often DESC, name LIMIT {int(most)}"
+            f"AND NOT name LIKE 'system/%' ESCAPE '\\' GROUP BY name ORDER BY often DESC, name LIMIT {int(most)}"
         )
         return [Key(what, str(name)) for name, _ in self._database.composed(sql, values.given)]
 

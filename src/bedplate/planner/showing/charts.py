@@ -19,7 +19,7 @@ WIDE = 440.0
 FILLS = 8
 MOST_PARTS, MOST_POINTS, MOST_BARS, MOST_STAGES, MOST_SQUARES, MOST_COPIES = 16, 24, 12, 8, 16, 128
 AXES = ("time_s", "cost_usd", "energy_kwh", "power_w")
-MOST_LETTERS = 62
+MOST_LETTERS = 56
 """Of strong words across a drawing."""
 MONTHS_WEEKS = 365.25 / 12 / 7
 

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 import msgspec
 import polars as pl
+import polars.selectors as cs
 
 from bedplate.catalog.catalog import Catalog
 from bedplate.core.features import FeatureSpec
@@ -89,7 +90,7 @@ def values(store: Store, version: Version, spec: dict[str, Any], entity: tuple[s
 
 
 def moved(store: Store, version: Version, before: Version | None, spec: dict[str, Any], threshold: float) -> Moved:
-    """How its values are spread against those of a version before it, else its newest quarter against the rest."""
+    """How its values are spread against those of a version before it, else its newest quarter against the rest; moments always move."""
     keyed = _spec(spec)
     now = _sample(store, version)
     if before is not None and store.exists(before):
@@ -97,7 +98,8 @@ def moved(store: Store, version: Version, before: Version | None, spec: dict[str
     else:
         border = now.get_column(keyed.time).rank("ordinal") > now.height * 3 // 4
         then, now, words = now.filter(~border), now.filter(border), f"the newest quarter of {version.ref} against the rest"
-    names = [name for name in now.columns if name in then.columns and name not in {*keyed.entity, keyed.time, keyed.created}]
+    apart = {*keyed.entity, keyed.time, keyed.created, *now.select(cs.date(), cs.datetime()).columns}
+    names = [name for name in now.columns if name in then.columns and name not in apart]
     reference = profile(then.select(names))
     drifts = compare(reference, profile(now.select(names), reference), threshold=threshold)
     return Moved(drifts=drifts, before=then.height, now=now.height, words=words)

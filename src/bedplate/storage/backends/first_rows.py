@@ -1,16 +1,21 @@
-"""The first rows of a Parquet or Arrow file that somebody sent, for people.
+"""The first rows of a Parquet or Arrow file that somebody sent, for people: the program that `storage/apart.py` starts.
 
-Only the head is read: Polars stops at the pages that hold it, so what would unpack to gigabytes does not. Limits: a page is unpacked whole.
+Only the head is read: Polars stops at the pages that hold it. A page is unpacked whole, and may say that it is gigabytes: the limits of
+this process end it then.
 """
 
 from __future__ import annotations
 
+import resource
+import sys
 from pathlib import Path
 from typing import Final
 
+import msgspec
 import polars as pl
 
-from bedplate.core.errors import StoreError
+from bedplate.core.errors import BedplateError, StoreError
+from bedplate.storage.apart import BYTES, LIMIT_S
 from bedplate.storage.previews import Preview, Rows, broken, of_table, rows_of
 
 _ROWS: Final = 100
@@ -44,3 +49,19 @@ def _rows(frame: pl.DataFrame, count: int | None) -> Rows:
         return rows_of([(name, str(kind)) for name, kind in frame.schema.items()], frame.iter_rows(), count)
     except (UnicodeDecodeError, OverflowError) as error:
         raise StoreError("the rows cannot be shown", why=str(error), next="download the file") from error
+
+
+def main(path: str, form: str, size: str) -> None:
+    """Look, within the limits, and say what was seen as JSON."""
+    resource.setrlimit(resource.RLIMIT_AS, (BYTES, BYTES))
+    resource.setrlimit(resource.RLIMIT_CPU, (int(LIMIT_S), int(LIMIT_S)))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    try:
+        found = preview(Path(path), form, int(size))
+    except (BedplateError, MemoryError) as error:
+        found = broken(form, int(size), str(error))
+    sys.stdout.buffer.write(msgspec.json.encode(found))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from typing import Final
 
@@ -65,8 +66,9 @@ def history(desk: Desk, model: str) -> Table:
     """Every move of a model's aliases, the newest first."""
     moves: Sequence[Promotion] = desk.catalog.models.history(model)
     gone: Sequence[Withdrawal] = desk.catalog.models.withdrawn(model)
-    told = [(one.at, _moved(model, one)) for one in moves] + [(one.at, _taken(model, one)) for one in gone]
-    rows = [row for _, row in sorted(told, key=lambda pair: pair[0], reverse=True)[:_MOST]]
+    recorded = itertools.accumulate((one.at for one in moves), max)  # of two in one moment the clock may say otherwise than the record
+    told = [(at, _moved(model, one)) for at, one in zip(recorded, moves, strict=True)] + [(one.at, _taken(model, one)) for one in gone]
+    rows = [row for _, row in sorted(told, key=lambda pair: pair[0])[: -_MOST - 1 : -1]]
     return Table(
         name="history", columns=_COLUMNS, rows=rows, empty="No alias was ever given.", command=f"bedplate promote {model}@VERSION"
     )  # fmt: skip

@@ -24,6 +24,8 @@ STANDS: Final[dict[StepStatus, tuple[str, Tone]]] = {
     "cancelled": ("cancelled", "warn"),
 }
 """How a step stood when it last came to its turn, as a word for what it makes."""
+REJECTS: Final = "are not what is expected"
+"""What an attempt says whose rows were kept outside."""
 
 
 def stand(found: Stand | None) -> State:

@@ -2,12 +2,13 @@
 
 One look a few times a second, for all pages together and only while there are any, at a number of the record that moves with every commit.
 What happened is not said: each page asks for what it shows, with the rights of who looks. A stream ends after ten minutes, and the browser
-opens another: a session that has ended hears no more.
+opens another: a session that has ended hears no more. One account has so many streams at most, so that none takes the connections of all.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from typing import Final
@@ -21,6 +22,8 @@ from bedplate.interfaces.http.door.lanes import Lanes
 _LOOK_S: Final = 0.5
 _BEAT_TICKS: Final = 30
 _LONGEST_TICKS: Final = 1200
+MOST: Final = 200
+"""Streams of one account; all tabs of a browser share one."""
 _HEADERS: Final = ((b"cache-control", b"no-store"), (b"x-accel-buffering", b"no"))
 
 
@@ -35,19 +38,23 @@ class Changes:
         self._stopping = stopping
         self._beside = beside
         self._listeners = 0
+        self._of: Counter[str] = Counter()
         self._looking: asyncio.Task[None] | None = None
         self._count = 0
 
     def endpoint(self) -> Endpoint:
         """`GET /changes`, for whoever is known."""
 
-        def answer(_desk: Desk, _asked: Asks) -> Reply:
-            return Reply(body=self._stream(), media_type="text/event-stream", headers=_HEADERS)
+        def answer(desk: Desk, _asked: Asks) -> Reply:
+            if self._of[desk.actor.name] >= MOST:
+                raise Fault("RESOURCE_EXHAUSTED", f"this account listens {MOST} times already: close some of its pages")
+            return Reply(body=self._stream(desk.actor.name), media_type="text/event-stream", headers=_HEADERS)
 
         return Endpoint("GET", "/changes", Asks, "me.read", on_server, answer)
 
-    async def _stream(self) -> AsyncIterator[bytes]:
+    async def _stream(self, account: str) -> AsyncIterator[bytes]:
         self._listeners += 1
+        self._of[account] += 1
         try:
             seen = self._count
             yield b"retry: 1000\nevent: hello\ndata: %b\n\n" % self._boot.encode()
@@ -64,6 +71,9 @@ class Changes:
                     yield b": here\n\n"
         finally:
             self._listeners -= 1
+            self._of[account] -= 1
+            if not self._of[account]:
+                del self._of[account]
 
     async def _look(self) -> None:
         """Count what moves, until nobody listens."""

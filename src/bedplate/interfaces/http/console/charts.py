@@ -16,6 +16,8 @@ import msgspec
 
 from bedplate.core.records import Record
 
+from .tables import harmless
+
 Draws = Literal["line", "scatter", "bars", "parallel", "spans", "grouped", "overlaid"]
 
 
@@ -70,11 +72,11 @@ class Chart(Record, frozen=True):
         """The numbers as CSV: series, word, x, y."""
         out = io.StringIO()
         writer = csv.writer(out)
-        writer.writerow(["series", "word", self.x.label, self.y.label])
+        writer.writerow(["series", "word", harmless(self.x.label), harmless(self.y.label)])
         for one in self.series:
-            label = f"'{one.label}" if one.label.startswith(("=", "+", "-", "@")) else one.label
+            label, words = harmless(one.label), [harmless(word) for word in one.words]
             for at, (x, y) in enumerate(zip(one.x, one.y, strict=True)):
-                writer.writerow([label, one.words[at] if at < len(one.words) else "", x, "" if y is None else y])
+                writer.writerow([label, words[at] if at < len(words) else "", x, "" if y is None else y])
         return out.getvalue().encode("utf-8", "replace")
 
 

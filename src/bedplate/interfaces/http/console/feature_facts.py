@@ -11,7 +11,7 @@ import msgspec
 from bedplate.catalog.catalog import Catalog
 from bedplate.core.features import FeatureSpec
 from bedplate.core.records import KeyParts, Version
-from bedplate.core.units import show_seconds
+from bedplate.core.units import show_days
 from bedplate.pipeline.why import FEATURES
 from bedplate.stages.monitor.valued import Fresh, Known
 from bedplate.storage.tables import FEATURES as KEYED
@@ -47,8 +47,8 @@ def facts(told: Known) -> list[tuple[str, Value, str]]:
     lines.append(("Known since", spec.created or "the same moment: no column says since when", "code" if spec.created else "text"))
     if spec.window_s:
         gives = ", ".join(f"{one.name} = {one.of}({one.column})" for one in spec.gives)
-        lines += [("Window", show_seconds(spec.window_s), "text"), ("Gives", gives, "code")]
-    lines.append(("Worth something for", show_seconds(spec.ttl_s) if spec.ttl_s else "ever", "text"))
+        lines += [("Window", show_days(spec.window_s), "text"), ("Gives", gives, "code")]
+    lines.append(("Worth something for", show_days(spec.ttl_s) if spec.ttl_s else "ever", "text"))
     if "online" in told.spec:
         lines.append(("Online", "services look rows up in the online store" if spec.online else "in the memory of each server", "text"))
     return lines
@@ -66,13 +66,11 @@ def age(found: Fresh, spec: FeatureSpec, now: datetime) -> tuple[State, str]:
     if not reach:
         return State("no end", "off"), f"{said}; values are worth something for ever"
     if passed > reach:
-        return State(
-            "stale", "bad"
-        ), f"{said}: older than the {show_seconds(reach)} that it is worth something, so look-ups of now are empty"
-    return State("fresh", "good"), f"{said}, within the {show_seconds(reach)} that it is worth something"
+        return State("stale", "bad"), f"{said}: older than the {show_days(reach)} that it is worth something, so look-ups of now are empty"
+    return State("fresh", "good"), f"{said}, within the {show_days(reach)} that it is worth something"
 
 
 def _ago(seconds: float) -> str:
     size = abs(seconds)
-    shown = f"{size / _DAY:,.0f} days" if size > 3 * _DAY else show_seconds(size)
+    shown = f"{size / _DAY:,.0f} days" if size > 3 * _DAY else show_days(size)
     return f"{shown} ago" if seconds >= 0 else f"{shown} ahead"

@@ -16,7 +16,7 @@ from urllib.parse import quote, urlencode
 import jinja2
 
 from bedplate.core.clock import iso
-from bedplate.core.units import show_bytes, show_joules, show_number, show_seconds, show_usd
+from bedplate.core.units import show_bytes, show_days, show_joules, show_number, show_usd
 from bedplate.interfaces.http.door.endpoint import Desk, Fault, Reply, missing
 from bedplate.interfaces.http.replies import Header, Scope
 
@@ -142,7 +142,7 @@ def _environment() -> jinja2.Environment:
         loader=loader, autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True, auto_reload=False
     )
     made.filters |= {
-        "when": when, "short": short, "bytes": show_bytes, "seconds": show_seconds, "number": show_number, "usd": show_usd,
+        "when": when, "short": short, "bytes": show_bytes, "seconds": show_days, "number": show_number, "usd": show_usd,
         "joules": show_joules, "segment": lambda text: quote(str(text), safe=""),
     }  # fmt: skip
     made.globals |= {"asset": assets.address, "navigation": NAVIGATION}

@@ -31,7 +31,6 @@ _LOOKING: Final = "bedplate.stages.monitor.looking"
 _MADE: Final = 40
 _STARTS: Final = 5
 """Versions that a walk begins at, where something belongs to several."""
-_TONES: Final[dict[str, Tone]] = {"table": "now", "files": "now", "model": "good", "check": "off", "scalar": "off", "pickle": "off"}
 
 
 class Row(Record, frozen=True, kw_only=False):
@@ -108,7 +107,7 @@ class _Drawing:
         )
         name, _, number = ref.rpartition("@")
         aliases = aliases_of(self._aliases(name), int(number)) if fact.kind == "model" else ""
-        self.add(ref, row, aliases or fact.kind, _TONES.get(fact.kind, "off"), size_of(fact))
+        self.add(ref, row, aliases or fact.kind, "good" if aliases else "off", size_of(fact))
 
     def _aliases(self, name: str) -> dict[str, int]:
         if name not in self._known:
@@ -123,9 +122,8 @@ class _Drawing:
         few = read.count is not None and read.count <= len(read.entries)
         for entry in read.entries if few else ():
             id = FILE + entry.name
-            self.add(
-                id, Row(depth, Link(entry.name, here(id)), "source", f"{entry.size:,}, stamp {entry.stamp}"[:200], None), "source", "off"
-            )
+            said = f"{show_bytes(entry.size)}, stamp {entry.stamp}"[:200]
+            self.add(id, Row(depth, Link(entry.name, here(id)), "source", said, None), "source", "off")
             self.join(id, read.ref, f"through {read.parameter}")
         if not few:
             many = "more than can be counted" if read.count is None else f"{read.count:,}"
@@ -166,7 +164,8 @@ class _Drawing:
     def service(self, name: str, depth: int) -> None:
         """A service."""
         id = SERVICE + name
-        self.add(id, Row(depth, Link(name, here(id)), "service", "answers now", Link("open", path_of("serving", name))), "serving", "good")
+        page = Link("its page", path_of("serving", name))
+        self.add(id, Row(depth, Link(name, here(id)), "service", "answers now", page), "serving", "good")
 
 
 def here(of: str) -> str:
@@ -229,7 +228,7 @@ def _of_run(desk: Desk, drawing: _Drawing, run: str, up: int, _down: int) -> _Ch
     if not made or (desk.catalog.listing.origin(run) != "project"):
         raise missing(f"there is no run '{run}' of the project that made something")
     id, page = RUN + run, path_of("runs", run)
-    drawing.add(id, Row(0, Link(run, here(id)), "run", "a run of the project", Link("open", page), run), "run", "now")
+    drawing.add(id, Row(0, Link(run, here(id)), "run", "a run of the project", Link("its page", page), run), "run")
     for ref in made[:_MADE]:
         drawing.walk(ref, min(up, 1), 0, 1, rests=False)
         drawing.join(id, ref, "made")
@@ -263,7 +262,7 @@ def _of_prediction(desk: Desk, drawing: _Drawing, told: str, up: int, _down: int
     said = f"{answer.at:%Y-%m-%d %H:%M:%S} UTC, status {answer.status}"
     drawing.add(
         id,
-        Row(0, Link(number, here(id)), "prediction", said, Link("open", page)),
+        Row(0, Link(number, here(id)), "prediction", said, Link("its page", page)),
         "prediction",
         "bad" if answer.went_wrong else "good",
         service,
@@ -280,7 +279,7 @@ def _of_prediction(desk: Desk, drawing: _Drawing, told: str, up: int, _down: int
 
 
 def _page(ref: str) -> Link | None:
-    found = to_ref(ref, "open")
+    found = to_ref(ref, "its page")
     return found if isinstance(found, Link) else None
 
 
@@ -290,8 +289,8 @@ def _table(rows: Mapping[str, Row], edges: Iterable[Edge], chosen: str) -> Table
     for edge in edges:
         above.setdefault(edge.target, []).append(rows[edge.source].what.text)
     columns = (
-        Column("where", "Where"), Column("what", "What"), Column("kind", "Kind"), Column("said", "Made"), Column("from", "From", "words"),
-        Column("run", "Run"), Column("page", "Its page"),
+        Column("where", "Where"), Column("what", "What"), Column("kind", "Kind"), Column("said", "About it"),
+        Column("from", "From", "words"), Column("run", "Run"), Column("page", "Leads to"),
     )  # fmt: skip
     shown: list[tuple[Value, ...]] = []
     for id, row in sorted(rows.items(), key=lambda one: one[1].depth):

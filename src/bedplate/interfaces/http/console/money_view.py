@@ -65,14 +65,12 @@ def summed(rows: Iterable[Took]) -> Sum:
 def tables(took: Sequence[Took], runs: Sequence[RunTook], more: str) -> tuple[Table, ...]:
     """By stage, by step and service, by day, by run; `more` is the address of the next page of runs."""
     stages = _grouped(took, lambda one: one.stage or "other")
-    steps = _grouped(took, lambda one: (one.name, "service" if one.kind == "service" else one.stage))
+    steps = _grouped(took, lambda one: (_server(one.name), "service") if one.kind == "service" else (one.name, one.stage))
     days = _grouped(took, lambda one: one.day)
     cells = _grouped(took, lambda one: (one.day, one.stage or "other"))
     ordered = sorted(stages, key=lambda name: (STAGES.index(name) if name in STAGES else len(STAGES), name))
     dearest = sorted(steps, key=lambda key: (-steps[key].usd, -steps[key].up_s, key))
-    by_step: list[tuple[Value, ...]] = [
-        (name if stage == "service" else Link(name, f"/?step={quote(name)}"), stage, *_cells(steps[name, stage])) for name, stage in dearest
-    ]
+    by_step: list[tuple[Value, ...]] = [(_called(name, stage), stage or "other", *_cells(steps[name, stage])) for name, stage in dearest]
     day = Column("day", "Day (UTC)")
     return (
         Table(name="stages", columns=(Column("stage", "Stage"), *_SUMS), rows=[(name, *_cells(stages[name])) for name in ordered]),
@@ -83,6 +81,18 @@ def tables(took: Sequence[Took], runs: Sequence[RunTook], more: str) -> tuple[Ta
         ),
         _runs(runs, more),
     )
+
+
+def _called(name: str, stage: str) -> Value:
+    """A step, which leads to it; a service by its server's address; what was spent on no step by that."""
+    if stage == "service":
+        return name
+    return Link(name, f"/?step={quote(name)}") if name else "no step: an attempt that is no longer on record"
+
+
+def _server(spender: str) -> str:
+    """The address of a server, whenever it was started there."""
+    return spender.partition(" since ")[0]
 
 
 def _runs(runs: Sequence[RunTook], more: str) -> Table:
@@ -100,7 +110,8 @@ def _runs(runs: Sequence[RunTook], more: str) -> Table:
 
 def _cells(one: Sum) -> tuple[Value, ...]:
     return (
-        one.attempts, one.failed or None, one.up_s, one.busy_s, one.idle_s, one.measured or None, one.assumed or None, one.usd or None
+        one.attempts or None, one.failed or None, one.up_s, one.busy_s, one.idle_s, one.measured or None, one.assumed or None,
+        one.usd or None,
     )  # fmt: skip
 
 
@@ -140,7 +151,8 @@ def _chart(
     marks = ticks(max(tops, default=0.0))
     bottom, wide = _TALL - 22, (_WIDE - _LEFT) / max(len(days), 1)
     y = scale(0, marks[-1], bottom, 8)
-    strokes = [line(_LEFT, y(mark), _WIDE, y(mark), "grid") + text(_LEFT - 6, y(mark) + 4, write(mark), "", "end") for mark in marks]
+    strokes = [line(_LEFT, y(mark), _WIDE, y(mark), "grid") for mark in marks]
+    strokes += [text(_LEFT - 6, y(mark) + 4, write(mark) if mark else "0", "", "end") for mark in marks]
     every, share = max(1, -(-len(days) // 12)), wide / len(parts) if beside and parts else wide
     for at, day in enumerate(days):
         x, up = _LEFT + wide * at, 0.0
@@ -193,7 +205,7 @@ class Budget(Record, frozen=True, kw_only=True):
         held = told(f"set aside: {show_usd(self.held)}", rect(x(self.spent), 2, x(self.held), 22, "fill-1"))
         parts = [rect(0, 2, _WIDE, 22, "box free"), spent, held, line(x(self.limit), 0, x(self.limit), 26, "whisker")]
         said = f"{show_usd(self.spent)} spent and {show_usd(self.held)} set aside of {show_usd(self.limit)}"
-        return Markup(drawing(_WIDE, 28, parts, said))
+        return Markup(drawing(_WIDE, 28, parts, said).replace("<svg ", '<svg preserveAspectRatio="none" ', 1))
 
 
 def forecast(usd: float, first: date, last: date, now: datetime) -> float | None:

@@ -20,13 +20,14 @@ _CHAIN: Final = 0.9
 """A plan that takes so much of its longest chain's time, or less more, is bound by it."""
 _LINES: Final = 12
 _STEPS: Final = (
-    Column("step", "Step"), Column("what", "What", "state"), Column("why", "Why"), Column("time", "Time"), Column("memory", "Memory"),
-    Column("energy", "Energy"), Column("money", "Money"), Column("basis", "Known by"),
+    Column("step", "Step"), Column("what", "What", "state"), Column("why", "Why", "words"), Column("time", "Time", "number"),
+    Column("memory", "Memory", "number"), Column("energy", "Energy", "number"), Column("money", "Money", "number"),
+    Column("basis", "Known by"),
 )  # fmt: skip
 _RECORD: Final = (
-    Column("step", "Step"), Column("n", "Forecasts", "number"), Column("inside", "Inside the range", "number"), Column("share", "Share"),
-    Column("error", "Off by (median)"), Column("said", "Last said"), Column("took", "It took", "seconds"),
-    Column("how", "How it did", "state"),
+    Column("step", "Step"), Column("n", "Forecasts", "number"), Column("inside", "Inside the range", "number"),
+    Column("share", "Share", "number"), Column("error", "Off by (median)", "number"), Column("said", "Last said", "number"),
+    Column("took", "It took", "seconds"), Column("how", "How it did", "state"),
 )  # fmt: skip
 _WATT_HOUR: Final = 3600.0
 _UNITS: Final = ((3.6e9, "MWh"), (3.6e6, "kWh"), (_WATT_HOUR, "Wh"))
@@ -100,8 +101,8 @@ def record(pairs: Pairs) -> Table:
         if not known:
             continue
         did, (last, took) = coverage(known), known[0]
-        error = f"{did.median_error:.0%}" if did.median_error is not None else None
-        share = f"{did.share:.0%}" if did.share is not None else None
+        error = f"{did.median_error:.0%}".replace("%", " %") if did.median_error is not None else None
+        share = f"{did.share:.0%}".replace("%", " %") if did.share is not None else None
         rows.append((Link(step, f"/?step={step}"), did.n, did.inside, share, error, _range(last, show_seconds), took, _how(last, took)))
     empty = "No forecast has been held against what happened yet."
     return Table(name="record", columns=_RECORD, rows=rows, empty=empty, command="bedplate run")

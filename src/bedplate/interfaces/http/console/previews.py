@@ -40,7 +40,7 @@ def shown(desk: Desk, sha256: str, name: str, *, media: str, download: str) -> S
 def media(desk: Desk, sha256: str, name: str) -> Reply:
     """The bytes of an image or a sound, or a range of them. Raises Fault 415 for what is none, whatever it is named."""
     digest = sha256.removeprefix(PREFIX)
-    found = desk.store.preview(PREFIX + digest, name)
+    found = desk.store.preview(PREFIX + digest, name, rows=False)
     if found.shows not in ("image", "audio"):
         raise Fault("BAD_REQUEST", f"that is no image or sound that can be shown: it is {found.form}", status=415)
     return media_reply(sent(desk, digest, "file"), found.media_type)

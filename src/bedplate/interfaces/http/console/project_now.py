@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
@@ -11,15 +12,19 @@ from bedplate.core.records import Record, Run
 from bedplate.interfaces.http.beside.begun import Begun
 from bedplate.interfaces.http.beside.glance import Seen
 from bedplate.interfaces.http.door.endpoint import Desk
+from bedplate.pipeline.commit import check_of
 from bedplate.pipeline.recover import dead
 
 from .graphs import MOST
-from .step_states import Now, Stand, recorded, stands
+from .serving import SILENT_S
+from .step_states import Now, Stand, judged, recorded, stands
 
 _FAILED: Final = 20
 """Steps whose failure is read in words; of more only that they failed is told."""
-_FRESH_BEAT_S: Final = 120.0
 _NEVER: Final = 1 << 62
+_JUDGING: Final = ("validate", "monitor")
+_JUDGES: Final = 40
+_FINDINGS: Final = 3
 
 
 class Going(Record, frozen=True, kw_only=True):
@@ -58,16 +63,29 @@ def picture(desk: Desk) -> Picture:
         step = catalog.tallies.newest_step(name, "failed")
         failed[name] = step.why if step is not None else failed[name]
     served = frozenset(
-        one.name for one in catalog.services.list() if (desk.now - one.heartbeat).total_seconds() < _FRESH_BEAT_S
+        one.name for one in catalog.services.list() if (desk.now - one.heartbeat).total_seconds() <= SILENT_S
     )  # fmt: skip
     now = Now(run=going.id if going else "", tallies=tuple(catalog.tallies.of_run(going.id)) if going else (), failed=failed, served=served)
     last = next(iter(catalog.runs.last_of_project(1)), None)
     seen = look(desk)
+    stood = stands(seen.whole, now) if seen.whole is not None else _recorded(desk, now)
     return Picture(
-        stood=stands(seen.whole, now) if seen.whole is not None else _recorded(desk, now), now=now, seen=seen,
+        stood=judged(stood, _refused(desk, stood)), now=now, seen=seen,
         going=_going(going, desk.now) if going else None,
         begun=beside.begun if beside is not None else None, last=last,
     )  # fmt: skip
+
+
+def _refused(desk: Desk, stood: Sequence[Stand]) -> dict[str, str]:
+    """What checks found whose newest verdict is that something did not pass, in words; of very many checks the first."""
+    found: dict[str, str] = {}
+    for one in [one for one in stood if one.stage in _JUDGING][:_JUDGES]:
+        version = desk.catalog.artifacts.find(one.name)
+        check = check_of(version) if version is not None else None
+        if check is not None and not check.passed:
+            failed = [str(finding).removeprefix("FAIL ") for finding in check.findings if not finding.passed]
+            found[one.name] = "; ".join(failed[:_FINDINGS]) or "it found nothing"
+    return found
 
 
 def _recorded(desk: Desk, now: Now) -> tuple[Stand, ...]:

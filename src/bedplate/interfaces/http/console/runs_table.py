@@ -9,12 +9,12 @@ from urllib.parse import urlencode
 from bedplate.catalog.tracking.clauses import Order
 from bedplate.catalog.tracking.grammar import spelt
 from bedplate.catalog.tracking.overview import Key
-from bedplate.catalog.tracking.tracked import Status, TrackedRun, artifact_uri
+from bedplate.catalog.tracking.tracked import TrackedRun, artifact_uri
 
 from .frame import path_of
-from .tables import Column, Link, Shape, State, Table, Tone, Value
+from .one_run.subject import state_of
+from .tables import Column, Link, Shape, State, Table, Value
 
-TONES: Final[dict[Status, Tone]] = {"RUNNING": "now", "SCHEDULED": "off", "FINISHED": "good", "FAILED": "bad", "KILLED": "warn"}
 _ALWAYS: Final[tuple[tuple[str, str, Shape, str], ...]] = (
     ("run", "Run", "text", "run_name"), ("status", "Status", "state", "status"), ("started", "Started (UTC)", "time", "start_time"),
     ("took", "Took", "seconds", ""),
@@ -63,7 +63,7 @@ def _row(run: TrackedRun, keys: Sequence[Key], cells: Mapping[Key, float | str],
 
 def stands(run: TrackedRun) -> State:
     """How a run stands, in a word."""
-    return State("deleted", "off") if run.stage == "deleted" else State(run.status.lower(), TONES[run.status])
+    return State("deleted", "off") if run.stage == "deleted" else state_of(run.status)
 
 
 def _attribute(run: TrackedRun, key: str) -> Value:

@@ -61,9 +61,9 @@ def _granting(resource: str) -> tuple[str, Resource]:
 
 
 def in_words(desk: Desk, resource: str) -> str:
-    """A resource as people call it: an experiment by its name."""
+    """A resource as people call it: an experiment by its name, for who may see it: one may write any number into a token of one's own."""
     kind, _, name = resource.partition(":")
-    if kind == "experiment" and name.isdecimal():
+    if kind == "experiment" and name.isdecimal() and desk.may("experiment.read", Resource("experiment", name)):
         try:
             return f"experiment {desk.catalog.tracking.experiments.get(int(name)).name}"
         except NotFound:

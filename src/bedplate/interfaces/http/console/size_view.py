@@ -59,7 +59,7 @@ def tables(found: Sizing) -> tuple[Table, ...]:
 
 def _figures(found: Sizing) -> Table:
     best, second = found.best, found.runner_up
-    columns = [Column("quantity", ""), Column("choice", "The choice"), Column("choice_range", "8 times in 10")]
+    columns = [Column("quantity", "Figure"), Column("choice", "The choice"), Column("choice_range", "8 times in 10")]
     if second is not None:
         columns += [Column("second", "The runner-up"), Column("second_range", "8 times in 10")]
     columns.append(Column("basis", "Rests on"))

@@ -1,6 +1,7 @@
 """How each step of the project stands: what the last look at the project said, with what the record has of runs since. Pure.
 
-A step is fresh, stale (why), perhaps stale (something before it is), blocked, running, waiting (for what), failed (why), or of a service
+A step is fresh, stale (why), perhaps stale (something before it is), blocked, running, waiting (for what), failed (why), of a check did not
+pass (what it found), or of a service
 served or not. Without a look at the project only what runs have recorded is known: made, failed, running.
 """
 
@@ -23,6 +24,7 @@ from .tables import State, Tone
 TONES: Final[Mapping[str, Tone]] = {
     "fresh": "good", "made": "good", "served": "good", "stale": "warn", "perhaps stale": "warn", "blocked": "bad", "failed": "bad",
     "running": "now", "waiting": "off", "not served": "off", "cancelled": "warn", "unknown": "off", "scheduled": "off",
+    "did not pass": "bad",
 }  # fmt: skip
 """What each state is drawn as."""
 ACTIONS: Final = {"skip": "fresh", "run": "stale", "maybe": "perhaps stale", "blocked": "blocked", "serve": "not served"}
@@ -36,6 +38,8 @@ RECORDED: Final = {
 }
 _ORDER: Final = ("failed", "blocked", "running", "stale", "perhaps stale", "waiting", "cancelled", "unknown", "fresh", "made")
 """Of a step with many parts, the first of these that any part has is the step's."""
+_NEVER: Final = "has never run"
+_NOT_PASSED: Final = "did not pass"
 
 
 class Stand(Record, frozen=True, kw_only=True):
@@ -94,9 +98,28 @@ def recorded(steps: Sequence[Step], arrows: Iterable[tuple[str, str]], now: Now)
     for step in steps:
         counts = going.get(step.name) or {RECORDED[step.status]: 1}
         state = _worst(counts)
-        why = now.failed.get(step.name, step.why) if state == "failed" else step.why
+        why = now.failed.get(step.name, step.why) if state == "failed" else _made_because(step)
         found.append(Stand(name=step.name, stage=step.stage, state=state, why=why, counts=counts, after=tuple(after.get(step.name, ()))))
     return tuple(found)
+
+
+def _made_because(step: Step) -> str:
+    """Why a step ran, of one that has run since: what was true of it before is not said of it as it is now."""
+    if step.status != "done" or not step.why:
+        return step.why
+    return "made for the first time" if step.why.endswith(_NEVER) else f"made again: {step.why}"
+
+
+def judged(stood: Sequence[Stand], refused: Mapping[str, str]) -> tuple[Stand, ...]:
+    """The steps with the verdicts of checks: one that ran and is up to date, but whose newest verdict is a refusal, did not pass.
+
+    `refused` has the findings of such checks in words, by name.
+    """
+    return tuple(
+        msgspec.structs.replace(one, state=_NOT_PASSED, counts={_NOT_PASSED: 1}, why=f"{refused[one.name]}; {one.why}".removesuffix("; "))
+        if one.name in refused and one.parts == 1 and one.state in ("fresh", "made", "scheduled") else one
+        for one in stood
+    )  # fmt: skip
 
 
 def drawn(stood: Sequence[Stand], chosen: str = "") -> Graph:
@@ -120,7 +143,7 @@ def counted(stood: Iterable[Stand]) -> dict[str, int]:
     counts: dict[str, int] = {}
     for one in stood:
         counts[one.state] = counts.get(one.state, 0) + 1
-    order = [*_ORDER, "scheduled", "served", "not served"]
+    order = [_NOT_PASSED, *_ORDER, "scheduled", "served", "not served"]
     return {state: counts[state] for state in order if state in counts}
 
 
@@ -138,7 +161,7 @@ def _stand(placing: Placing, going: Mapping[str, int], now: Now, before: Collect
         if placing.units and (rest := len(placing.units) - sum(going.values())) > 0:
             counts["waiting"] = counts.get("waiting", 0) + rest
         state = _worst(counts)
-        why = now.failed.get(placing.name, why) if state == "failed" else why
+        why = now.failed.get(placing.name, why) if state == "failed" else "the run that goes on is past it" if state == "fresh" else why
     elif placing.name in now.failed:
         state, why = "failed", now.failed[placing.name]
     elif now.run and (behind := _behind(placing, before)) and _worst(planned) != "fresh":

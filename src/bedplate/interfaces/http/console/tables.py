@@ -13,7 +13,8 @@ from bedplate.core.records import Record
 
 Tone = Literal["good", "bad", "warn", "now", "off"]
 Shape = Literal["text", "words", "code", "number", "time", "seconds", "bytes", "usd", "joules", "state"]
-_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
+_FORMULA: Final = (*"=+-@\t\r\n", *"\uff1d\uff0b\uff0d\uff20")
+"""What spreadsheets take for the beginning of a formula, as wide letters too."""
 
 
 class Link(Record, frozen=True, kw_only=False):
@@ -55,13 +56,18 @@ class Table(Record, frozen=True):
     more: str = ""
 
     def csv(self) -> bytes:
-        """The table as CSV, with a head; a text that a spreadsheet would take for a formula has an apostrophe before it."""
+        """The table as CSV, with a head; no text in it is a formula."""
         out = io.StringIO()
         writer = csv.writer(out)
-        writer.writerow([column.key for column in self.columns])
+        writer.writerow([harmless(column.key) for column in self.columns])
         for row in self.rows:
             writer.writerow([_plain(value) for value in row])
         return out.getvalue().encode("utf-8", "replace")
+
+
+def harmless(text: str) -> str:
+    """A text of a CSV: what a spreadsheet would take for a formula has an apostrophe before it."""
+    return f"'{text}" if text.startswith(_FORMULA) else text
 
 
 def _plain(value: Value) -> str | int | float:
@@ -74,4 +80,4 @@ def _plain(value: Value) -> str | int | float:
     if isinstance(value, (int, float)):
         return value
     text = value.text if isinstance(value, Link) else value.word if isinstance(value, State) else value
-    return f"'{text}" if text.startswith(_FORMULA) else text
+    return harmless(text)

@@ -62,8 +62,10 @@ def stands(predictions: int, failed: int) -> State:
 
 def _row(one: OfVersion) -> tuple[Value, ...]:
     shown: Value = "none: refused before" if not one.versions else _link(one.versions)
+    is_refused = one.predictions and one.predictions == one.refused
     return (
-        shown, one.predictions, one.failed, one.refused, stands(one.predictions, one.failed), one.p50_ms, one.p95_ms, one.p99_ms,
+        shown, one.predictions, one.failed, one.refused,
+        State("refused", "warn") if is_refused else stands(one.predictions, one.failed), one.p50_ms, one.p95_ms, one.p99_ms,
         one.first, one.last,
     )  # fmt: skip
 

@@ -70,7 +70,7 @@ def shown(desk: Desk, version: Version, name: str) -> Shown:
 def media(desk: Desk, version: Version, name: str) -> Reply:
     """The bytes of a picture or a sound. Raises Fault 415 for what is none, whatever it is named."""
     one = file_look.named(desk.store, version, name)
-    found = file_look.look(desk.store, one)
+    found = file_look.look(desk.store, one, rows=False)
     if found.shows not in ("image", "audio"):
         raise Fault("BAD_REQUEST", f"that is no image or sound that can be shown: it is {found.form}", status=415)
     reply = sent(desk, one.digest.removeprefix(PREFIX), "file") if one.digest else Reply(body=file_look.data(desk.store, one))
@@ -87,4 +87,4 @@ def download(desk: Desk, version: Version, name: str) -> Reply:
 
 def _is_picture(desk: Desk, one: OneFile) -> bool:
     """Whether it is named as a picture, is small, and is one."""
-    return one.name.lower().endswith(_PICTURES) and one.size <= _SMALL and file_look.look(desk.store, one).shows == "image"
+    return one.name.lower().endswith(_PICTURES) and one.size <= _SMALL and file_look.look(desk.store, one, rows=False).shows == "image"

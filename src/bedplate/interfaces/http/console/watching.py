@@ -19,7 +19,7 @@ _DRIFT: Final = (
     Column("column", "Feature"), Column("state", "Stands", "state"), Column("psi", "PSI", "number"),
     Column("alarm", "Alarm above", "number"),
     Column("ks", "KS", "number"), Column("js", "JS", "number"), Column("before", "Mean in training", "number"),
-    Column("now", "Mean served", "number"), Column("missing", "Missing", "text"), Column("why", "Why"),
+    Column("now", "Mean served", "number"), Column("missing", "Missing", "text"), Column("why", "Why", "words"),
 )  # fmt: skip
 _PARITY: Final = (
     Column("view", "Features"), Column("reference", "Compared with"), Column("compared", "Rows", "number"),

@@ -17,11 +17,23 @@
     return String(Number(value.toPrecision(6)));
   }
 
+  // Times are told in UTC, as everywhere on these pages: for steps of so many seconds, what stands at each tick and what below it where
+  // the day, or the year, begins.
+  const DAY = "\n{YYYY}-{MM}-{DD}";
+  const TIMES = [
+    [86400 * 365, "{YYYY}", null, null, null, null, null, null, 1],
+    [86400 * 28, "{YYYY}-{MM}", null, null, null, null, null, null, 1],
+    [86400, "{MM}-{DD}", "\n{YYYY}", null, null, null, null, null, 1],
+    [60, "{HH}:{mm}", DAY, null, DAY, null, null, null, 1],
+    [1, "{HH}:{mm}:{ss}", DAY, null, DAY, null, null, null, 1],
+    [0.001, "{ss}.{fff}", DAY, null, DAY, null, null, null, 1],
+  ];
+
   function axis(of, extra) {
-    return { label: of.label, labelSize: 20, size: extra, stroke: colour("--soft"), grid: { stroke: colour("--grid"), width: 1 },
+    return { label: of.shape === "time" && !of.label.includes("UTC") ? `${of.label} (UTC)` : of.label, labelSize: 20, size: extra, stroke: colour("--soft"), grid: { stroke: colour("--grid"), width: 1 },
       ticks: { stroke: colour("--line"), width: 1 }, font: "11px system-ui", labelFont: "11px system-ui",
       ...(of.shape === "whole" ? { incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000] } : {}),
-      ...(of.shape === "time" ? {} : { values: (_u, ticks) => ticks.map((tick) => (tick === null ? "" : told(tick))) }) };
+      ...(of.shape === "time" ? { values: TIMES, space: 64 } : { values: (_u, ticks) => ticks.map((tick) => (tick === null ? "" : told(tick))) }) };
   }
 
   function joined(series) {
@@ -46,10 +58,10 @@
       value: (_u, value) => told(value),
       ...(scatter ? { paths: () => null, points: { show: true, size: 7, fill: stroke(at) } } : {}),
       ...(bars ? { paths: uPlot.paths.bars({ size: [0.8, 60], align: 0 }), fill: stroke(at) + "88", points: { show: false } } : {}),
-      ...(!scatter && !bars && one.x.length > 1 ? { points: { show: one.x.length < 40, size: 5 } } : {}),
+      ...(!scatter && !bars && one.x.length > 1 ? { points: { show: one.y.filter((y) => y !== null).length < 40, size: 5 } } : {}),
     });
     return {
-      width, height: Number(figure.dataset.height) || 220,
+      width, height: Number(figure.dataset.height) || 220, tzDate: (at) => uPlot.tzDate(new Date(at * 1e3), "Etc/UTC"),
       scales: { x: { time: chart.x.shape === "time", distr: chart.x.shape === "log" ? 3 : 1 }, y: { distr: chart.y.shape === "log" ? 3 : 1 } },
       axes: [axis(chart.x, chart.x.shape === "time" ? 56 : 40), axis(chart.y, 62)],
       cursor: { ...(chart.series.length > 1 && !scatter && !bars ? { focus: { prox: 30 } } : {}), drag: { x: true, y: false, setScale: !chart.source }, sync: figure.dataset.sync ? { key: figure.dataset.sync } : undefined },

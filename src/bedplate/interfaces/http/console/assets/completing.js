@@ -19,6 +19,7 @@
     list.setAttribute("role", "listbox");
     list.setAttribute("aria-label", "Suggestions");
     list.hidden = true;
+    list.tabIndex = -1; // what scrolls is a stop of Tab otherwise, and is gone when it is reached
     input.parentElement.append(list);
     for (const [name, value] of Object.entries({ role: "combobox", "aria-autocomplete": "list", "aria-expanded": "false", "aria-controls": list.id })) input.setAttribute(name, value);
     let at = -1;

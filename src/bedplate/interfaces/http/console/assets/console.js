@@ -26,9 +26,29 @@
       const [live, ...others] = document.querySelectorAll("[data-live]");
       if (live && ![live, ...others].some((one) => one.querySelector("form:focus-within, dialog[open]"))) {
         const selectOOB = others.map((one) => "#" + one.id).join(",");
-        htmx.ajax("GET", location.pathname + location.search, { source: live, target: live, select: "#" + live.id, swap: "outerHTML", selectOOB });
+        const back = held([live, ...others]);
+        htmx.ajax("GET", location.pathname + location.search, { source: live, target: live, select: "#" + live.id, swap: "outerHTML", selectOOB }).then(back);
       }
     }, 300);
+  }
+
+  // What a person had of what is asked for anew: where the keyboard stood, how far was scrolled, what was opened. It is given back after.
+
+  const called = (one) => one.id || one.getAttribute("href") || one.dataset.run || one.getAttribute("aria-label") || one.textContent.trim();
+
+  function held(places) {
+    const [scrolled, opened] = [".scroll, .log, .list, .tall", "details[open] > summary"];
+    const ids = places.map((one) => one.id);
+    const inside = (what) => ids.flatMap((id) => [...(document.getElementById(id)?.querySelectorAll(what) ?? [])]);
+    const far = inside(scrolled).map((one) => [one.scrollLeft, one.scrollTop]);
+    const open = new Set(inside(opened).map(called));
+    const at = document.activeElement;
+    const [tag, name] = places.some((one) => one.contains(at)) ? [at.tagName, called(at)] : ["", ""];
+    return () => {
+      for (const one of inside("details > summary")) if (open.has(called(one))) one.parentElement.open = true;
+      inside(scrolled).forEach((one, place) => { if (far[place]) [one.scrollLeft, one.scrollTop] = far[place]; });
+      if (tag && document.activeElement === document.body) inside(tag).find((one) => called(one) === name)?.focus({ preventScroll: true });
+    };
   }
 
   function line(text) {
@@ -147,6 +167,21 @@
     if (copies) navigator.clipboard?.writeText(copies.dataset.copies === "address" ? location.href : copies.dataset.copies);
   });
 
+  // A menu closes as menus do: by Escape, which gives the keyboard back to what opened it, and by a click beside it.
+
+  function shut(except) {
+    for (const one of document.querySelectorAll("details.who[open]")) if (!one.contains(except)) one.open = false;
+  }
+
+  document.addEventListener("click", (event) => { if (event.target.isConnected) shut(event.target); });
+  document.addEventListener("keydown", (event) => {
+    const open = event.key === "Escape" && !event.defaultPrevented && document.querySelector("details.who[open]");
+    if (!open || document.querySelector("dialog[open]")) return;
+    const within = open.contains(document.activeElement);
+    shut(null);
+    if (within) open.querySelector("summary").focus();
+  });
+
   function menu() {
     const burger = document.getElementById("burger");
     const nav = document.getElementById("nav");
@@ -163,11 +198,19 @@
     });
   }
 
+  // What is drawn by days begins at its newest end, where a page is too narrow for all of it.
+
+  function ended() {
+    for (const one of document.querySelectorAll("[data-end]")) one.scrollLeft = one.scrollWidth;
+  }
+
+  document.addEventListener("htmx:load", ended);
+
   // Addresses that a tracker's client prints lead to the pages of the same things.
 
   function forwarded() {
     const run = /^#\/experiments\/\d+\/runs\/([0-9A-Za-z_-]+)/.exec(location.hash);
-    const model = /^#\/models\/([^/]+)(?:\/versions\/(\d+))?/.exec(location.hash);
+    const model = /^#\/models\/(?!\.{1,2}(?:\/|$))([^/\\?#]+)(?:\/versions\/(\d+))?/.exec(location.hash);
     const experiment = /^#\/experiments\/(\d+)/.exec(location.hash);
     if (run) location.replace("/runs/" + run[1]);
     else if (model) location.replace("/models/" + model[1] + (model[2] ? "/" + model[2] : ""));

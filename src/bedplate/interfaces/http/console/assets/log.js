@@ -30,6 +30,7 @@
   }
 
   function add(said) {
+    if (said.last < last) last = said.last; // it was cut off, and begins anew
     if (!said.text) return;
     const follows = document.getElementById("log-follow")?.checked;
     log.append(said.text);

@@ -12,9 +12,9 @@
 
   function listed(rows) {
     const [table, head, body] = [made("table"), made("thead"), made("tbody")];
-    const names = Object.keys(rows[0] ?? {});
+    const names = Object.keys(rows[0] ?? {}).filter((name) => rows.some((row) => row[name]));
     const line = made("tr");
-    for (const name of names) { const cell = made("th", name); cell.scope = "col"; line.append(cell); }
+    for (const name of names) { const cell = made("th", name.charAt(0).toUpperCase() + name.slice(1)); cell.scope = "col"; line.append(cell); }
     head.append(line);
     for (const row of rows) {
       const told = made("tr");

@@ -14,6 +14,7 @@ from bedplate.catalog.tracking.overview import Key
 from bedplate.catalog.tracking.tracked import Named, RunDetail
 from bedplate.core.records import Record
 from bedplate.interfaces.http.console.frame import path_of
+from bedplate.interfaces.http.console.one_run.curves import SYSTEM
 from bedplate.interfaces.http.console.runs_table import stands
 from bedplate.interfaces.http.console.tables import Column, Table, Value
 
@@ -59,7 +60,7 @@ def with_steps(details: Sequence[RunDetail], steps: Mapping[str, Sequence[KeyedS
 
 
 def facts(details: Sequence[RunDetail]) -> list[Fact]:
-    """What these runs say: differing params, differing metrics, then what is the same, each by name."""
+    """What these runs say: differing params, differing metrics, then what is the same, each by name; what machines did comes after."""
     said: dict[Key, list[float | str | None]] = {}
     for place, detail in enumerate(details):
         listed: list[tuple[Key, float | str]] = [(Key("param", one.key), one.value) for one in detail.params]
@@ -67,7 +68,7 @@ def facts(details: Sequence[RunDetail]) -> list[Fact]:
         for key, value in listed:
             said.setdefault(key, [None] * len(details))[place] = value
     found = [Fact(key, tuple(values)) for key, values in said.items()]
-    return sorted(found, key=lambda fact: (not fact.differs, fact.key.entity != "param", fact.key.name))
+    return sorted(found, key=lambda fact: (not fact.differs, fact.key.entity != "param", fact.key.name.startswith(SYSTEM), fact.key.name))
 
 
 def table(details: Sequence[RunDetail], listed: Sequence[Fact], first: int, count: int) -> Table:

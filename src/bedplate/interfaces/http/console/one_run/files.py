@@ -8,7 +8,9 @@ from urllib.parse import urlencode
 
 from bedplate.catalog.tracking.files import ClientFile, Listed
 from bedplate.core import client_paths
+from bedplate.core.digests import PREFIX
 from bedplate.core.digests import short as short_digest
+from bedplate.core.errors import GoneError
 from bedplate.core.records import Record
 from bedplate.interfaces.http.console.frame import path_of
 from bedplate.interfaces.http.console.previews import Shown, shown
@@ -61,10 +63,14 @@ def owner_of(desk: Desk, found: Subject, model: str) -> str:
 
 
 def file_of(desk: Desk, owner: str, path: str) -> ClientFile:
-    """One file. Raises Fault."""
+    """One file. Raises Fault where there is none, or its bytes are gone."""
     found = desk.catalog.tracking.files.get(owner, client_paths.file_path(path))
     if found is None:
         raise missing("there is no such file")
+    try:
+        desk.store.blob(PREFIX + found.sha256.removeprefix(PREFIX))
+    except GoneError:
+        raise missing("the bytes of this file are collected or gone; its name, size and digest stay on record") from None
     return found
 
 

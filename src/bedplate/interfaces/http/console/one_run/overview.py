@@ -8,9 +8,10 @@ from typing import Any, Final
 from bedplate.catalog.run_views import Predicted, Spent, StepView, VersionView
 from bedplate.catalog.tallies import Tally
 from bedplate.catalog.tracking.tracked import CONTEXT, Named
-from bedplate.core.records import Record
+from bedplate.core.records import Attempt, Record
 from bedplate.core.units import show_bytes, show_joules, show_seconds, show_usd
 from bedplate.interfaces.http.console.about import project
+from bedplate.interfaces.http.console.artifact_facts import REJECTS
 from bedplate.interfaces.http.console.charts import Axis, Chart, Series
 from bedplate.interfaces.http.console.frame import path_of, short
 from bedplate.interfaces.http.console.tables import Column, Link, Table, Value
@@ -36,11 +37,11 @@ _QUANTITIES: Final = {
 _STEPS: Final = (
     Column("step", "Step"), Column("stage", "Stage"), Column("status", "Status", "state"), Column("wall_s", "Time", "seconds"),
     Column("cpu_s", "Processor", "seconds"), Column("peak_bytes", "Memory", "bytes"), Column("energy_joules", "Energy", "joules"),
-    Column("why", "Why"),
+    Column("why", "Why", "words"),
 )  # fmt: skip
 _COUNTS: Final = (
     Column("step", "Step"), Column("stage", "Stage"), Column("status", "Status", "state"), Column("parts", "Parts", "number"),
-    Column("why", "Why, for one of them"),
+    Column("why", "Why, for one of them", "words"),
 )  # fmt: skip
 _VERSIONS: Final = (Column("version", "Version"), Column("kind", "Kind"), Column("rows", "Rows", "number"), Column("size", "Size", "bytes"))
 _PREDICTED: Final = (
@@ -51,6 +52,7 @@ _DATASETS: Final = (
     Column("name", "Dataset"), Column("digest", "Digest", "code"), Column("context", "Used for"), Column("source_type", "Kind of source"),
     Column("source", "Source"),
 )  # fmt: skip
+_MESSAGE: Final = 4_000
 _NAMED: Final = (Column("name", "Name"), Column("value", "Value"))
 
 
@@ -60,6 +62,15 @@ class Said(Record, frozen=True, kw_only=False):
     key: str
     short: str
     whole: str = ""
+
+
+class Failure(Record, frozen=True, kw_only=False):
+    """A step that failed: its name, where the attempt is, what it said, and where the rows are that it would not keep."""
+
+    name: str
+    href: str
+    message: str
+    rejected: str
 
 
 def said(named: Iterable[Named], wanted: str) -> tuple[Said, ...]:
@@ -111,14 +122,29 @@ def seen(desk: Desk, found: Sequence[VersionView]) -> list[VersionView]:
     return [one for one in found if one.kind == "model" and desk.may("model.read", Resource("model", one.artifact))]
 
 
-def steps_table(run: str, steps: Sequence[StepView]) -> Table:
-    """Each step with what it took here; of one that was skipped, why."""
+def failures(steps: Sequence[StepView], attempts: Sequence[Attempt]) -> list[Failure]:
+    """What failed in a run, in its own words: the last attempt at each step that failed."""
+    last = {(one.step, one.part): one for one in sorted(attempts, key=lambda one: one.number) if one.status == "failed"}
+    failed = [(one.name, one.part) for one in steps if one.status == "failed"]
+    return [failure(last[name]) for name in failed if name in last]
+
+
+def failure(one: Attempt) -> Failure:
+    """An attempt that failed, as it is told."""
+    rejected = path_of("artifacts", one.step, "rejected", one.id) if REJECTS in one.message else ""
+    return Failure(f"{one.step}[{one.part}]" if one.part else one.step, path_of("runs", one.id), one.message[:_MESSAGE], rejected)
+
+
+def steps_table(run: str, steps: Sequence[StepView], failed: Sequence[Failure] = ()) -> Table:
+    """Each step with what it took here; of one that was skipped, why. What failed leads to the attempt."""
+    at = {one.name: one.href for one in failed}
     rows: list[tuple[Value, ...]] = []
     for one in steps:
         name = f"{one.name}[{one.part}]" if one.part else one.name
         took = one.usage if one.made_in == run else None
         spent = (took.wall_s, took.cpu_s, took.peak_bytes, took.energy_joules) if took is not None else (None, None, None, None)
-        label: Value = Link(name, path_of("runs", one.result)) if one.result else name
+        href = path_of("runs", one.result) if one.result else at.get(name, "")
+        label: Value = Link(name, href) if href else name
         rows.append((label, one.stage, state_of(one.status), *spent, one.why))
     return Table(name="steps", columns=_STEPS, rows=rows, empty="No step was decided yet.")
 

@@ -12,7 +12,7 @@ from bedplate.core.errors import UserError
 from bedplate.core.kinds import KIND_SCHEMA
 from bedplate.core.records import Attempt
 from bedplate.interfaces.http.console.about import on_project
-from bedplate.interfaces.http.console.artifact_facts import aliases_of, own, stand, to_artifact, to_run, version_of
+from bedplate.interfaces.http.console.artifact_facts import REJECTS, aliases_of, own, stand, to_artifact, to_run, version_of
 from bedplate.interfaces.http.console.charts import Axis, Chart, Series
 from bedplate.interfaces.http.console.frame import page, path_of
 from bedplate.interfaces.http.console.serving import Serving, served
@@ -22,21 +22,17 @@ from bedplate.interfaces.http.door.endpoint import Asks, Desk, Endpoint, Reply, 
 _PAGE: Final = 50
 _LATELY: Final = 20
 """Versions whose uses are shown."""
-REJECTS: Final = "are not what is expected"
-"""What an attempt says whose rows were kept outside."""
 STAGES: Final = ("ingest", "prepare", "train", "validate", "deploy", "monitor")
 _HEADS: Final[tuple[tuple[str, str, Shape, Order | None], ...]] = (
     ("name", "Name", "text", "name"),
     ("state", "Its last turn", "state", None),
+    ("why", "Why", "words", None),
     ("kind", "Kind", "text", None),
     ("stage", "Stage", "text", None),
     ("versions", "Versions", "number", "versions"),
     ("rows", "Rows", "number", "rows"),
     ("bytes", "Size", "bytes", "size"),
     ("made", "Last made (UTC)", "time", "made"),
-    ("aliases", "Aliases", "text", None),
-    ("why", "Why", "words", None),
-    ("run", "Made by run", "text", None),
 )
 
 
@@ -72,9 +68,8 @@ def artifacts(desk: Desk, asked: GetArtifacts) -> Reply:
 def _list(desk: Desk, asked: GetArtifacts, found: Sequence[Listed], token: str, narrowed: bool) -> Table:
     """A page of artifacts, with how the step of each stood last."""
     stands = desk.catalog.listing.stands([one.step for one in found if one.origin == "project"])
-    aliases = desk.catalog.listing.aliases([one.name for one in found])
     return Table(
-        name="artifacts", columns=_columns(asked), rows=[_row(one, stands, aliases) for one in found],
+        name="artifacts", columns=_columns(asked), rows=[_row(one, stands) for one in found],
         more=_address(asked, token=token) if token else "",
         empty="Nothing is called that." if narrowed else "No artifacts yet: a run makes them.", command="" if narrowed else "bedplate run",
     )  # fmt: skip
@@ -97,21 +92,19 @@ def _address(asked: GetArtifacts, **more: str) -> str:
     return "?" + urlencode({key: value for key, value in words.items() if value and (key, value) != ("order", "name")})
 
 
-def _row(one: Listed, stands: Mapping[str, Stand], aliases: Mapping[str, Mapping[str, int]]) -> tuple[Value, ...]:
+def _row(one: Listed, stands: Mapping[str, Stand]) -> tuple[Value, ...]:
     stood = stands.get(one.step)
     by_client = one.origin == "client"
     return (
         Link(one.name, path_of("models", one.name)) if by_client else to_artifact(one.name),
         State("by a client", "off") if by_client else stand(stood),
+        stood.why if stood is not None else "",
         one.kind,
         one.stage or ("client" if by_client else ""),
         one.versions,
         one.rows,
         one.size_bytes,
         one.created_at,
-        ", ".join(f"{alias}: {number}" for alias, number in aliases.get(one.name, {}).items()),
-        stood.why if stood is not None else "",
-        to_run(one.run),
     )
 
 
@@ -215,7 +208,7 @@ def _versions(name: str, made: Sequence[Made], aliases: Mapping[str, int], head:
         Column("digest", "Digest", "code"),
         Column("run", "By run"),
         Column("why", "Why it was made", "words"),
-        Column("diff", "Against the one before"),
+        Column("diff", "From the one before"),
     )
     rows: list[tuple[Value, ...]] = []
     for one in made[:_PAGE]:
@@ -244,7 +237,7 @@ def uses_table(uses: Sequence[Use], empty: str) -> Table:
         Column("version", "Version", "number"),
         Column("step", "By step"),
         Column("parameter", "As parameter", "code"),
-        Column("view", "In the view"),
+        Column("view", "Handed as"),
         Column("made", "It made"),
         Column("run", "In run"),
         Column("at", "When (UTC)", "time"),
@@ -263,7 +256,7 @@ def _charts(desk: Desk, name: str) -> tuple[Chart, ...]:
     grown = desk.catalog.listing.growth(name)
     if len(grown) < 2:
         return ()
-    at = Axis("version")
+    at = Axis("version", "whole")
     numbers, words = [float(one[0]) for one in grown], [f"@{one[0]}, {one[1]:%Y-%m-%d %H:%M}" for one in grown]
     rows = [None if one[2] is None else float(one[2]) for one in grown]
     size = Chart(

@@ -7,8 +7,8 @@ from urllib.parse import urlencode
 
 import msgspec
 
-from bedplate.interfaces.http.console.frame import page
-from bedplate.interfaces.http.console.tables import Column, State, Table, Value
+from bedplate.interfaces.http.console.frame import page, path_of
+from bedplate.interfaces.http.console.tables import Column, Link, State, Table, Value
 from bedplate.interfaces.http.door.endpoint import Asks, Desk, Endpoint, Reply, on_server
 from bedplate.security.chain import Entry
 from bedplate.security.permissions import PERMISSIONS
@@ -17,7 +17,7 @@ from .events import in_words
 
 _PAGE: Final = 100
 _COLUMNS: Final = (
-    Column("id", "Entry", "number"), Column("at", "When (UTC)", "time"), Column("actor", "Who"), Column("action", "Did"),
+    Column("id", "Entry", "number"), Column("at", "When (UTC)", "time"), Column("actor", "Who"), Column("action", "Did", "words"),
     Column("resource", "To"), Column("outcome", "Outcome", "state"), Column("data", "With"),
 )  # fmt: skip
 
@@ -53,10 +53,18 @@ def _row(entry: Entry) -> tuple[Value, ...]:
         entry.at,
         entry.actor,
         entry.action if did is None else f"{entry.action}: {did.what}",
-        entry.resource,
+        _about(entry.resource),
         outcome,
         _said(entry.data),
     )
+
+
+def _about(resource: str) -> Value:
+    """What was done something to, as a link where it has a page."""
+    kind, _, name = resource.partition(":")
+    if kind == "model" and name:
+        return Link(resource, path_of("models", name))
+    return Link(resource, "/runs?" + urlencode({"experiment": name})) if kind == "experiment" and name else resource
 
 
 def _said(data: str) -> str:

@@ -11,6 +11,7 @@ from bedplate.catalog.tracking.compared import KeyedStep
 from bedplate.catalog.tracking.tracked import RunDetail
 from bedplate.interfaces.http.console.comparing import causes, curves, plots, values
 from bedplate.interfaces.http.console.frame import page
+from bedplate.interfaces.http.console.one_run.curves import SYSTEM
 from bedplate.interfaces.http.door.endpoint import Asks, Desk, Endpoint, Fault, Reply, on_server
 
 MOST_RUNS: Final = 200
@@ -79,7 +80,7 @@ def _made(desk: Desk, steps: Mapping[str, Sequence[KeyedStep]]) -> dict[str, Run
 def _drawn(desk: Desk, asked: GetCompare, details: Sequence[RunDetail], called: Sequence[str], facts: Facts) -> dict[str, Any]:
     """The charts, and what there is to choose for each."""
     ids = [detail.run.id for detail in details]
-    curved = desk.catalog.tracking.compared.curved(ids)
+    curved = sorted(desk.catalog.tracking.compared.curved(ids), key=lambda key: key.startswith(SYSTEM))
     laid = [key for key in asked.metric if key in curved][:_MOST_CHARTS] or curved[: _LAID if len(ids) <= _FEW else 1]
     numeric = plots.numeric(facts)
     across, up = plots.chosen(numeric, asked.across, "param"), plots.chosen(numeric, asked.up, "metric")

@@ -69,6 +69,10 @@ def about(subject: str, kind: str = "") -> Value:
     version = _VERSION.match(subject)
     if version is not None:
         return Link(subject, path_of("artifacts", version[1], version[2]))
+    if kind == "service.swapped":
+        return Link(subject, "/serving")
+    if kind.startswith("check.") and subject:
+        return Link(subject, path_of("artifacts", subject))
     return Link(subject, path_of("serving", subject)) if kind.startswith("drift") and subject else subject
 
 
@@ -83,6 +87,8 @@ def _word(value: Any, deep: int = 0) -> str:
         return f"({inner})"
     if isinstance(value, list):
         return ", ".join(_word(one, deep + 1) for one in value[:12]) if deep < 3 else "..."
+    if value is None:
+        return "none"
     return f"{value:.4g}" if isinstance(value, float) else str(value)[:_LONGEST]
 
 

@@ -10,14 +10,14 @@ import msgspec
 from bedplate.core.errors import BedplateError
 from bedplate.core.records import Version
 from bedplate.interfaces.http.console.about import on_project
-from bedplate.interfaces.http.console.artifact_facts import plain, seen, version_of
+from bedplate.interfaces.http.console.artifact_facts import own, plain, seen, version_of
 from bedplate.interfaces.http.console.charts import Axis, Chart, Series
 from bedplate.interfaces.http.console.feature_facts import age, facts, known, spec_of
 from bedplate.interfaces.http.console.frame import page, path_of
 from bedplate.interfaces.http.console.pages.artifacts import uses_table
 from bedplate.interfaces.http.console.tables import Column, Link, Table, Value
 from bedplate.interfaces.http.console.watching import bin_name, parity_table
-from bedplate.interfaces.http.door.endpoint import SERVER, Asks, Desk, Endpoint, Reply, missing
+from bedplate.interfaces.http.door.endpoint import SERVER, Asks, Desk, Endpoint, Reply, missing, on_server
 from bedplate.stages.monitor.valued import Known, Moved, Valued
 from bedplate.storage.tables import entries
 
@@ -40,7 +40,9 @@ class GetView(Asks, frozen=True, kw_only=True):
 
 
 def features(desk: Desk, _asked: GetFeatures) -> Reply:
-    """The views that there are."""
+    """The views that there are; where none may be seen, what to do about it."""
+    if not own(desk):
+        return page(desk, "nothing.html", title="Features", at="features", has_project=desk.beside is not None)
     names = desk.catalog.listing.looked_up()
     heads = [head for name in names[:_MOST] if (head := desk.catalog.artifacts.head(name)) is not None]
     told = {head.artifact: known(desk.catalog, head) for head in heads}
@@ -232,7 +234,7 @@ def parity(desk: Desk, asked: GetView) -> Reply:
 
 
 ENDPOINTS: Final = (
-    Endpoint("GET", "/features", GetFeatures, "artifact.read", on_project, features),
+    Endpoint("GET", "/features", GetFeatures, "experiment.list", on_server, features),
     Endpoint("GET", "/features/{name}", GetView, "artifact.read", on_project, view),
     Endpoint("GET", "/features/{name}/fresh", GetView, "artifact.read", on_project, fresh, body="bytes"),
     Endpoint("GET", "/features/{name}/values", GetView, "artifact.read", on_project, values, body="bytes"),

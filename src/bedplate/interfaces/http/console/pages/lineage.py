@@ -5,12 +5,11 @@ from __future__ import annotations
 from typing import Final
 
 from bedplate.catalog.listing import Question
-from bedplate.interfaces.http.console.about import on_project
 from bedplate.interfaces.http.console.artifact_facts import own
 from bedplate.interfaces.http.console.frame import page
 from bedplate.interfaces.http.console.lineage_graph import drawn, here
 from bedplate.interfaces.http.console.tables import Column, Link, Table
-from bedplate.interfaces.http.door.endpoint import Asks, Desk, Endpoint, Reply
+from bedplate.interfaces.http.door.endpoint import Asks, Desk, Endpoint, Reply, missing, on_server
 
 _STEPS: Final = 12
 _HEADS: Final = 100
@@ -25,7 +24,11 @@ class GetLineage(Asks, frozen=True, kw_only=True):
 
 
 def lineage(desk: Desk, asked: GetLineage) -> Reply:
-    """The page; without anything chosen, what may be."""
+    """The page; without anything chosen, what may be; for who may not see the project, and where there is none, what to do about it."""
+    if not own(desk):
+        if asked.of:
+            raise missing("there is no project here that you may see")
+        return page(desk, "nothing.html", title="Lineage", at="artifacts", has_project=desk.beside is not None)
     if not asked.of:
         newest, _ = desk.catalog.listing.page(Question(order="made", own=own(desk), limit=_HEADS))
         refs = [f"{one.name}@{one.number}" for one in newest]
@@ -41,4 +44,4 @@ def lineage(desk: Desk, asked: GetLineage) -> Reply:
     )  # fmt: skip
 
 
-ENDPOINTS: Final = (Endpoint("GET", "/lineage", GetLineage, "artifact.read", on_project, lineage),)
+ENDPOINTS: Final = (Endpoint("GET", "/lineage", GetLineage, "experiment.list", on_server, lineage),)

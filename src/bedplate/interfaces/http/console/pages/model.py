@@ -55,11 +55,11 @@ def model(desk: Desk, asked: GetModel) -> Reply:
         name="versions", columns=_COLUMNS, rows=rows, more="?" + urlencode({"token": token}) if token else "", empty="No version yet.",
         command=f"bedplate run {asked.name}",
     )  # fmt: skip
-    figures = _figures(asked.name, versions, verdicts)
+    table, figures = _figures(versions, verdicts)
     newest = versions[0] if versions else None
     return page(
-        desk, "model.html", title=asked.name, at="models", tables=(shown, history(desk, asked.name)),
-        charts=(figures,) if figures else (), model=found, aliases=aliases, serving=serving, newest=newest,
+        desk, "model.html", title=asked.name, at="models", tables=(shown, history(desk, asked.name), table),
+        charts=figures, figures=figures, model=found, aliases=aliases, serving=serving, newest=newest,
         newest_state=None if newest is None else standing([one.verdict for one in verdicts[newest.number]]),
     )  # fmt: skip
 
@@ -79,21 +79,27 @@ def _row(
     )  # fmt: skip
 
 
-def _figures(name: str, versions: Sequence[ModelVersion], verdicts: dict[int, list[Judged]]) -> Chart | None:
-    """What checks measured, version by version: where it became worse."""
+def _figures(versions: Sequence[ModelVersion], verdicts: dict[int, list[Judged]]) -> tuple[Table, list[Chart]]:
+    """What checks measured, version by version: where it became worse. A chart for each figure, as no two have the same scale."""
     points: dict[str, dict[int, float]] = {}
     for one in versions:
         for mine in verdicts[one.number]:
             for label, value in (mine.check.figures() if mine.check is not None else {}).items():
                 points.setdefault(label, {})[one.number] = value
-    lines = [
-        Series(label=label, x=[float(number) for number in sorted(values)], y=[values[number] for number in sorted(values)])
-        for label, values in list(points.items())[:_MOST_LINES]
-    ]
-    if not any(len(line.x) > 1 for line in lines):
-        return None
-    axes = Axis(label="version", shape="whole"), Axis(label="value")
-    return Chart(name="figures", title=f"What checks measured of {name}", x=axes[0], y=axes[1], series=lines)
+    labels = list(points)[:_MOST_LINES]
+    rows: list[tuple[Value, ...]] = [
+        (Link(f"version {one.number}", _path(one.name, one.number)), *(points[label].get(one.number) for label in labels))
+        for one in versions if verdicts[one.number]
+    ]  # fmt: skip
+    columns = Column("version", "Version"), *(Column(label, label, "number") for label in labels)
+    table = Table(name="figures", columns=columns, rows=rows, empty="No check judged a version yet.")
+    many = [(label, sorted(points[label].items())) for label in labels if len(points[label]) > 1]
+    return table, [_figure(place, label, at) for place, (label, at) in enumerate(many)]
+
+
+def _figure(place: int, label: str, at: Sequence[tuple[int, float]]) -> Chart:
+    line = Series(label=label, x=[float(number) for number, _ in at], y=[value for _, value in at])
+    return Chart(name=f"figure-{place}", title=label, x=Axis(label="version", shape="whole"), y=Axis(label="value"), series=[line])
 
 
 def _path(name: str, number: int) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 from urllib.parse import urlencode
 
@@ -60,9 +60,16 @@ def _row(desk: Desk, model: RegisteredModel, serving: Mapping[str, list[str]]) -
         None if production is None else _version(model.name, production),
         None if judged is None else standing(desk.catalog.models.verdicts(model.name, judged)),
         None if newest is None else _version(model.name, newest.number), None if newest is None else newest.created_ms,
-        ", ".join(serving.get(model.name, ())) or None, others or None,
+        _served(serving.get(model.name, [])), others or None,
         None if newest is None else "the project" if newest.origin == "project" else newest.made_by or "a client",
     )  # fmt: skip
+
+
+def _served(names: Sequence[str]) -> Value:
+    """Who answers with it now: one service leads to its page, several to all of them."""
+    if not names:
+        return None
+    return Link(", ".join(names), path_of("serving", names[0]) if len(names) == 1 else "/serving")
 
 
 def _version(name: str, number: int) -> Link:

@@ -7,13 +7,13 @@ from typing import Final
 from urllib.parse import urlencode
 
 from bedplate.interfaces.http.console.about import seen_project
+from bedplate.interfaces.http.console.budgets import budget
 from bedplate.interfaces.http.console.frame import page
-from bedplate.interfaces.http.console.money_view import Budget, charts, forecast, summed, tables
+from bedplate.interfaces.http.console.money_view import charts, forecast, summed, tables
 from bedplate.interfaces.http.console.project_now import look
 from bedplate.interfaces.http.door.endpoint import Asks, Desk, Endpoint, Reply, invalid, on_server
 
 _PAGE: Final = 50
-_WEEK: Final = timedelta(days=7)
 _MOST_DAYS: Final = 366
 _MOST_SKIP: Final = 1_000_000
 
@@ -41,8 +41,9 @@ def money(desk: Desk, asked: GetMoney) -> Reply:
     whole = summed(took)
     return page(
         desk, "money.html", title="Money and energy", at="money", tables=tables(took, runs[:_PAGE], more), project=seen.name, whole=whole,
-        drawn=charts(took, first, last) if took else [], first=first, until=last - timedelta(days=1), budget=_budget(desk),
-        comes_to=forecast(whole.usd, first, last, desk.now), began=desk.catalog.money.first(), is_month=not asked.since,
+        drawn=charts(took, first, last) if took else [], first=first, until=last - timedelta(days=1), budget=budget(desk),
+        is_looking=look(desk).is_looking, comes_to=forecast(whole.usd, first, last, desk.now), began=desk.catalog.money.first(),
+        is_month=not asked.since,
         before=f"{first - timedelta(days=1):%Y-%m}", after=f"{last:%Y-%m}" if last <= desk.now.date() else "",
     )  # fmt: skip
 
@@ -58,23 +59,9 @@ def _period(asked: GetMoney, today: date) -> tuple[date, date]:
             last = (first + timedelta(days=31)).replace(day=1)
     except (ValueError, OverflowError):
         raise invalid("that is no period: write ?month=2026-11, or ?since=2026-11-03&until=2026-11-09") from None
-    if not timedelta(0) < last - first <= timedelta(days=_MOST_DAYS):
+    if first == date.min or not timedelta(0) < last - first <= timedelta(days=_MOST_DAYS):
         raise invalid(f"a period has 1 to {_MOST_DAYS} days, its last day after its first")
     return first, last
-
-
-def _budget(desk: Desk) -> Budget | None:
-    """Where the project's budget stands now; None where it has none, or the project has not been looked at yet."""
-    whole = look(desk).whole
-    if whole is None or not whole.budget:
-        return None
-    spending, period_s = desk.catalog.spending, float(whole.budget["period_s"])
-    began = desk.catalog.money.first() or desk.now.date()
-    days = min(max((desk.now.date() - began).days + 1, 1), _WEEK.days)
-    return Budget(
-        limit=float(whole.budget["limit"]), currency=str(whole.budget["currency"]), period_s=period_s, held=spending.held(desk.now),
-        spent=spending.since(desk.now - timedelta(seconds=period_s)), pace_day=spending.since(desk.now - _WEEK) / days,
-    )  # fmt: skip
 
 
 ENDPOINTS: Final = (Endpoint("GET", "/money", GetMoney, "experiment.list", on_server, money),)

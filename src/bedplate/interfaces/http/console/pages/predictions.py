@@ -23,7 +23,7 @@ _COLUMNS: Final = (
     Column("id", "Prediction"), Column("at", "When (UTC)", "time"), Column("state", "Came of it", "state"),
     Column("answer", "Answer", "code"), Column("label", "Really happened", "code"),
     Column("latency", "Latency (ms)", "number"), Column("versions", "Versions"),
-    Column("request", "Asked"),
+    Column("request", "Asked", "words"),
 )  # fmt: skip
 
 
@@ -134,7 +134,7 @@ def _text(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.6g}"
     if isinstance(value, datetime):
-        return iso(value)
+        return iso(value).replace(".000000", "")
     return value if isinstance(value, str) else msgspec.json.encode(value, enc_hook=str).decode()
 
 

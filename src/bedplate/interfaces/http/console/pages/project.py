@@ -13,6 +13,7 @@ from bedplate.interfaces.http.beside.begun import Doing
 from bedplate.interfaces.http.console.about import seen_project
 from bedplate.interfaces.http.console.frame import page, path_of
 from bedplate.interfaces.http.console.graphs import Graph
+from bedplate.interfaces.http.console.one_run.subject import state_of
 from bedplate.interfaces.http.console.project_now import Picture, picture
 from bedplate.interfaces.http.console.step_states import ACTIONS, RECORDED, TONES, Stand, counted, drawn
 from bedplate.interfaces.http.console.tables import Column, Link, State, Table, Value
@@ -26,10 +27,10 @@ _VERSIONS: Final = 6
 _PARTS: Final = 100
 _STEPS_SHOWN: Final = 300
 _STEPS: Final = (
-    Column("step", "Step"), Column("stage", "Stage"), Column("state", "State", "state"), Column("why", "Why"),
-    Column("parts", "Parts", "number"), Column("needs", "Needs"),
+    Column("step", "Step"), Column("stage", "Stage"), Column("state", "State", "state"), Column("why", "Why", "words"),
+    Column("needs", "Needs"), Column("parts", "Parts", "number"),
 )  # fmt: skip
-_PART_COLUMNS: Final = (Column("part", "Part", "code"), Column("state", "State", "state"), Column("why", "Why"))
+_PART_COLUMNS: Final = (Column("part", "Part", "code"), Column("state", "State", "state"), Column("why", "Why", "words"))
 
 
 class GetProject(Asks, frozen=True, kw_only=True):
@@ -54,7 +55,7 @@ def project(desk: Desk, asked: GetProject) -> Reply:
         return page(desk, "nothing.html", title="Project", at="project", has_project=desk.beside is not None)
     shown = picture(desk)
     chosen = shown.by_name.get(asked.step)
-    if asked.step and chosen is None:
+    if asked.step and chosen is None and not shown.seen.is_looking:
         raise missing("the project has no step of that name")
     detail = _detail(desk, shown, chosen) if chosen is not None else None
     tables = (_steps(shown, asked), *([detail["versions"]] if detail is not None else ()))
@@ -63,6 +64,7 @@ def project(desk: Desk, asked: GetProject) -> Reply:
         counts=[(State(state, TONES[state]), count) for state, count in counted(shown.stood).items()],
         has_project=desk.beside is not None, may_run=desk.beside is not None and desk.may("project.run", SERVER),
         may_cancel=desk.may("project.run", SERVER), detail=detail,
+        last_state=state_of(shown.last.status) if shown.last is not None else None,
         description=shown.seen.whole.description if shown.seen.whole is not None else "",
         bits={one.name: _bit(shown, one) for one in shown.stood if one.state == "running"},
     )  # fmt: skip
@@ -98,13 +100,16 @@ def _steps(shown: Picture, asked: GetProject) -> Table:
     rows: list[tuple[Value, ...]] = [
         (
             Link(one.name, "/?" + urlencode({"step": one.name})), one.stage, one.shown, f"{one.told}; {one.why}" if one.told else one.why,
-            Link(f"{one.parts:,}", "/project/parts?" + urlencode({"step": one.name})) if one.parts > 1 else None,
             ", ".join(one.after) or None,
+            Link(f"{one.parts:,}", "/project/parts?" + urlencode({"step": one.name})) if one.parts > 1 else None,
         )
         for one in shown.stood[first:last]
     ]  # fmt: skip
     more = "?" + urlencode({"step": asked.step, "skipped": last}) if len(shown.stood) > last else ""
-    return Table(name="steps", columns=_STEPS, rows=rows, more=more, empty="Nothing has run here yet.", command="bedplate run")
+    columns: tuple[Column, ...] = _STEPS
+    if not any(one.parts > 1 for one in shown.stood):
+        columns, rows = _STEPS[:-1], [row[:-1] for row in rows]
+    return Table(name="steps", columns=columns, rows=rows, more=more, empty="Nothing has run here yet.", command="bedplate run")
 
 
 def _bit(shown: Picture, stand: Stand) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from bedplate.catalog.tracking.search import Question
+from bedplate.catalog.tracking.tracked import Metric
 from bedplate.core.units import show_bytes, show_joules, show_seconds, show_usd
 from bedplate.interfaces.http.console.frame import page, path_of
 from bedplate.interfaces.http.console.one_run import curves, files, log, origins, overview
@@ -15,6 +16,8 @@ from bedplate.interfaces.http.door.endpoint import Asks, Desk, Endpoint, Reply, 
 
 _INSIDE: Final = 50
 _SOME: Final = 8
+_TOLD: Final = 5
+"""Failures that are told above a run's steps."""
 _CHILDREN: Final = (
     Column("run", "Run"), Column("status", "Status", "state"), Column("started", "Started (UTC)", "time"),
     Column("lasted", "Took", "seconds"),
@@ -63,9 +66,13 @@ def run(desk: Desk, asked: GetRun) -> Reply:
     )  # fmt: skip
 
 
+def _plain(found: Subject) -> list[Metric]:
+    """What the run measured, without what the machine did meanwhile."""
+    return [one for one in found.detail.metrics if not one.key.startswith(curves.SYSTEM)]
+
+
 def _tabs(found: Subject, inside: int) -> list[tuple[str, str]]:
-    plain = sum(not one.key.startswith(curves.SYSTEM) for one in found.detail.metrics)
-    tabs = [("overview", "Overview"), ("metrics", f"Metrics ({plain:,})"), ("system", "System and energy")]
+    tabs = [("overview", "Overview"), ("metrics", f"Metrics ({len(_plain(found)):,})"), ("system", "System and energy")]
     if found.kind != "client":
         tabs.append(("log", "Log"))
     tabs.append(("files", "Files"))
@@ -118,8 +125,8 @@ def _overview(desk: Desk, found: Subject, asked: GetRun) -> dict[str, Any]:
     facts: dict[str, Any] = {
         "params": overview.said(params, asked.q), "tags": overview.said(tags, asked.q), "git": origins.git(found),
         "environment": origins.environment(found, step), "packages": origins.packages(step), "sources": origins.sources(desk, found),
-        "metrics": [(one.key, curves.told(one.value)) for one in found.detail.metrics[:_SOME]], "step": step,
-        "message": found.attempt.message if found.attempt is not None else "",
+        "metrics": [(one.key, curves.told(one.value)) for one in _plain(found)[:_SOME]], "step": step,
+        "failures": [overview.failure(attempt)] if attempt is not None and attempt.message else [],
     }  # fmt: skip
     if found.kind == "run":
         facts |= {**_steps(desk, found), "tiles": overview.spent_tiles(views.spent(found.id))}
@@ -138,7 +145,13 @@ def _steps(desk: Desk, found: Subject) -> dict[str, Any]:
         table = overview.counts_table(tallies, whole="csv" in desk.query())
         return {"more": [table, predicted], "charts": [], "every": len(tallies)}
     steps = desk.catalog.run_views.steps(found.id, overview.MOST_STEPS)
-    return {"more": [overview.steps_table(found.id, steps), predicted], "charts": [overview.time_line(found, steps)], "every": len(steps)}
+    failed = overview.failures(steps, desk.catalog.run_views.attempts(found.id)) if any(one.status == "failed" for one in steps) else []
+    return {
+        "failures": failed[:_TOLD],
+        "more": [overview.steps_table(found.id, steps, failed), predicted],
+        "charts": [overview.time_line(found, steps)],
+        "every": len(steps),
+    }
 
 
 def _metrics(desk: Desk, found: Subject, asked: GetRun, *, system: bool = False) -> dict[str, Any]:

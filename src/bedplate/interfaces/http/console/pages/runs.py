@@ -75,8 +75,11 @@ def _keys(desk: Desk, found: list[str], wanted: Wanted, below: Below) -> list[Ke
     """The columns asked for, else those that most of the runs have, or their steps."""
     if wanted.columns is not None:
         return list(wanted.columns)
-    of_steps = [key for key, _ in Counter(key for some in below.values() for key in some).most_common(_OF_STEPS)]
-    return [*of_steps, *(key for what, most in _COMMON for key in desk.catalog.tracking.overview.common(found, what, most))]
+    often = Counter(key for some in below.values() for key in some).most_common(_OF_STEPS)
+    of_steps = [key for key, _ in often]
+    metrics, params = (desk.catalog.tracking.overview.common(found, what, most) for what, most in _COMMON)
+    is_rare = bool(often) and 2 * often[0][1] < len(found)
+    return [*metrics, *of_steps, *params] if is_rare else [*of_steps, *metrics, *params]
 
 
 def _below(desk: Desk, listed: list[TrackedRun], seen: list[Experiment]) -> Below:

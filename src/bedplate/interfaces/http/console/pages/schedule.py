@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 from bedplate.catalog.due import Occurrence
 from bedplate.core.clock import iso
 from bedplate.interfaces.http.console.about import seen_project
+from bedplate.interfaces.http.console.budgets import budget
 from bedplate.interfaces.http.console.charts import Axis, Chart, Series
 from bedplate.interfaces.http.console.frame import page, path_of
 from bedplate.interfaces.http.console.project_now import look
@@ -26,12 +27,12 @@ _HELD: Final = ("refused", "stopped")
 _BY: Final = {"schedule": "schedule", "data": "new data", "drift": "drift", "labels": "labels", "keys": "missing parts"}
 _ACTIONS: Final = {"run": State("due", "now"), "record": State("passed over", "warn"), "wait": State("waits", "off")}
 _NOW: Final = (
-    Column("step", "Step"), Column("by", "By"), Column("how", "How it stands", "state"), Column("why", "Why"),
+    Column("step", "Step"), Column("by", "By"), Column("how", "How it stands", "state"), Column("why", "Why", "words"),
     Column("next", "Next (UTC)", "time"),
 )  # fmt: skip
 _PAST: Final = (
-    Column("decided", "Decided (UTC)", "time"), Column("step", "Step"), Column("by", "By"), Column("became", "What became of it", "state"),
-    Column("why", "Why"), Column("due", "Was due (UTC)", "time"), Column("tries", "Tries", "number"), Column("run", "Run"),
+    Column("decided", "Decided (UTC)", "time"), Column("step", "Step"), Column("by", "By"), Column("became", "Became", "state"),
+    Column("why", "Why", "words"), Column("due", "Was due (UTC)", "time"), Column("tries", "Tries", "number"), Column("run", "Run"),
 )  # fmt: skip
 
 
@@ -61,7 +62,7 @@ def schedule(desk: Desk, asked: GetSchedule) -> Reply:
     counts = tallies.decided(desk.now - timedelta(days=_DAYS))
     return page(
         desk, "schedule.html", title="Schedule", at="schedule", tables=(past, _standing(whole)), charts=(_days(desk),), seen=seen,
-        has_project=desk.beside is not None, counts=counts, chosen=status, statuses=tuple(_TONES), days=_DAYS, budget=_budget(whole),
+        has_project=desk.beside is not None, counts=counts, chosen=status, statuses=tuple(_TONES), days=_DAYS, budget=budget(desk),
         held=[one for word in _HELD for one in tallies.decisions(word, limit=3)],
         tones={word: State(word, tone) for word, tone in _TONES.items()},
         due=[one for one in whole.due if one.action == "run"] if whole is not None else [], coming=_coming(whole),
@@ -93,15 +94,6 @@ def _coming(whole: Whole | None) -> Any:
     return min(waiting, key=lambda one: one.next.timestamp() if one.next is not None else 0.0, default=None)
 
 
-def _budget(whole: Whole | None) -> dict[str, Any]:
-    """Where the budget stands, with what is left and how much of it that is."""
-    if whole is None or not whole.budget:
-        return {}
-    told = whole.budget
-    gone = told["spent"] + told["held"]
-    return {**told, "gone": gone, "left": max(told["limit"] - gone, 0.0), "is_over": gone >= told["limit"]}
-
-
 def _days(desk: Desk) -> Chart:
     """How the last days' decisions ended, by the hour of the day that they were decided in."""
     since = desk.now - timedelta(days=_DAYS)
@@ -112,7 +104,7 @@ def _days(desk: Desk) -> Chart:
         mine = counts.setdefault(one.status, {})
         mine[hour] = mine.get(hour, 0) + 1
     return Chart(
-        name="days", title=f"Decisions of the last {_DAYS} days, by the hour", x=Axis("time (UTC)", "time"), y=Axis("decisions"),
+        name="days", title=f"Decisions of the last {_DAYS} days, by the hour", x=Axis("time (UTC)", "time"), y=Axis("decisions", "whole"),
         series=[Series(word, sorted(hours), [float(hours[hour]) for hour in sorted(hours)]) for word, hours in counts.items()],
         draws="scatter",
     )  # fmt: skip

@@ -62,7 +62,8 @@ def services(desk: Desk, _asked: GetServices) -> Reply:
 def service(desk: Desk, asked: GetService) -> Reply:
     """The page of one service. Raises Fault for one that is not known."""
     now = _known(desk, asked.name)
-    shown = Table(name="servers", columns=_COLUMNS[1:], rows=[_row(one)[1:] for one in now], empty="Nobody serves it now.",
+    servers = [_row(one)[1:] for one in sorted(now, key=lambda one: not one.alive)]
+    shown = Table(name="servers", columns=_COLUMNS[1:], rows=servers, empty="Nobody serves it now.",
                   command=f"bedplate serve {asked.name}")  # fmt: skip
     here = next((one for one in now if one.here), None)
     elsewhere = [one for one in now if one.alive and not one.here]

@@ -58,7 +58,7 @@ def mine(desk: Desk, _asked: Nothing) -> Reply:
     rows: list[tuple[Value, ...]] = [
         (
             one.id, one.name, one.role, view.in_words(desk, one.resource), one.expires_at,
-            State("ended", "off") if one.revoked_at else State("counts", "good") if one in live else State("over", "off"),
+            State("ended", "off") if one.revoked_at else State("in force", "good") if one in live else State("over", "off"),
         )
         for one in tokens
     ]  # fmt: skip

@@ -28,7 +28,7 @@ _AT_WORK: Final = threading.Lock()
 """Held while a target is tried out or a state examined: one at a time, so that threads are left to answer others."""
 _FRESH_S: Final = 120.0
 _TARGETS: Final = (
-    Column("target", "Target"), Column("standing", "", "state"), Column("catalog", "Record", "code"), Column("store", "Bytes", "code"),
+    Column("target", "Target"), Column("standing", "Is", "state"), Column("catalog", "Record", "code"), Column("store", "Bytes", "code"),
     Column("online", "Online features", "code"), Column("compute", "Steps run", "code"),
 )  # fmt: skip
 _SERVERS: Final = (
@@ -180,7 +180,7 @@ def _servers(desk: Desk) -> Table:
 
 
 ENDPOINTS: Final = (
-    Endpoint("GET", "/settings/targets", GetTargets, "target.read", on_server, targets),
+    Endpoint("GET", "/settings/targets", GetTargets, "target.read", on_server, targets, body="bytes"),
     Endpoint("POST", "/settings/targets/test", Try, "target.test", on_server, test),
     Endpoint("POST", "/settings/examine", Nothing, "target.test", on_server, examine),
     Endpoint("GET", "/settings/server", Nothing, "me.read", on_server, server),

@@ -7,7 +7,7 @@ from typing import Final, TypeVar
 
 from bedplate.catalog.lineage import handed_to
 from bedplate.core.columns import Column as Field
-from bedplate.core.errors import NotFound
+from bedplate.core.errors import GoneError, NotFound
 from bedplate.core.records import Version
 from bedplate.core.sources import Entry
 from bedplate.interfaces.http.console import version_files
@@ -162,9 +162,11 @@ def download(desk: Desk, asked: GetFile) -> Reply:
 
 
 def _there(ask: Callable[[Desk, Version, str], Answer], desk: Desk, of: Version, name: str) -> Answer:
-    """What is answered about a file. Raises Fault for one that is not there."""
+    """What is answered about a file. Raises Fault for one that is not there, or whose bytes are gone."""
     try:
         return ask(desk, of, name)
+    except GoneError:
+        raise missing(f"bytes of {of.ref} are collected or gone: the record stays, what made it makes it again when it runs") from None
     except NotFound as error:
         raise missing(str(error)) from None
 
