@@ -9,7 +9,7 @@ import pytest
 from browser import Tab, axe
 from up_site import Up, in_thread
 
-from bedplate.interfaces.http.console import sizing
+from bedplate.interfaces.http.console.sized import sizing
 
 ASKED = "/size?question=train&model=Llama-3.1-8B&tokens=2T&by_s=30d"
 

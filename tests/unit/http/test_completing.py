@@ -6,7 +6,7 @@ import pytest
 
 from bedplate.catalog.tracking import grammar
 from bedplate.catalog.tracking.overview import What
-from bedplate.interfaces.http.console.completing import columns, completed
+from bedplate.interfaces.http.console.many_runs.completing import columns, completed
 
 KNOWN: dict[What, list[str]] = {"metric": ["val/acc", "acc"], "param": ["my depth", "a`b"], "tag": ["team"]}
 

@@ -8,10 +8,10 @@ import pytest
 
 from bedplate.core.check import Check
 from bedplate.core.records import Verdict
+from bedplate.interfaces.http.console.judged.verdicts import Judged, standing, verdict_chart, verdict_table
+from bedplate.interfaces.http.console.served.traffic import by_version, charts_of, stands
 from bedplate.interfaces.http.console.spans import chosen, since
 from bedplate.interfaces.http.console.tables import State
-from bedplate.interfaces.http.console.traffic import by_version, charts_of, stands
-from bedplate.interfaces.http.console.verdicts import Judged, standing, verdict_chart, verdict_table
 from bedplate.stages.monitor.lately import Lately, OfVersion, Stretch
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)

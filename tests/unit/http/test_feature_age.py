@@ -8,9 +8,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from bedplate.core.features import FeatureSpec
-from bedplate.interfaces.http.console.artifact_facts import plain, stand, to_ref
-from bedplate.interfaces.http.console.feature_facts import age
-from bedplate.interfaces.http.console.version_look import bars
+from bedplate.interfaces.http.console.stored.artifact_facts import plain, stand, to_ref
+from bedplate.interfaces.http.console.stored.feature_facts import age
+from bedplate.interfaces.http.console.stored.version_look import bars
 from bedplate.stages.monitor.valued import Fresh
 
 NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)

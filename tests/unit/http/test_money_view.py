@@ -11,8 +11,8 @@ import pytest
 
 from bedplate.catalog.money import Took
 from bedplate.core.units import show_days, show_usd
-from bedplate.interfaces.http.console import money_view
-from bedplate.interfaces.http.console.money_view import Budget, charts, forecast, summed, tables
+from bedplate.interfaces.http.console.planned import money_view
+from bedplate.interfaces.http.console.planned.money_view import Budget, charts, forecast, summed, tables
 
 
 def took(day: str, name: str, **more: Any) -> Took:

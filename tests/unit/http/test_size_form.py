@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bedplate.core.errors import UserError
-from bedplate.interfaces.http.console.size_form import EXAMPLES, KINDS, beside, form, read
+from bedplate.interfaces.http.console.sized.size_form import EXAMPLES, KINDS, beside, form, read
 from bedplate.planner.asking.questions import Cost, Serve, Train
 
 

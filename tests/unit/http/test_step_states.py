@@ -9,8 +9,8 @@ from bedplate.core.records import Forecast, Step, Usage
 from bedplate.interfaces.http.beside.glance import waits
 from bedplate.interfaces.http.beside.home import problem_of
 from bedplate.interfaces.http.console.graphs import Graph, Node
-from bedplate.interfaces.http.console.plan_view import planned, record, scatter, time_line, totals
-from bedplate.interfaces.http.console.step_states import Now, counted, drawn, judged, recorded, stands
+from bedplate.interfaces.http.console.planned.plan_view import planned, record, scatter, time_line, totals
+from bedplate.interfaces.http.console.planned.step_states import Now, counted, drawn, judged, recorded, stands
 from bedplate.pipeline.whole import Placing, Unit, Whole
 from bedplate.planner.forecasts.critical import WallTime
 from bedplate.planner.forecasts.sums import together

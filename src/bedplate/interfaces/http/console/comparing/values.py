@@ -14,8 +14,8 @@ from bedplate.catalog.tracking.overview import Key
 from bedplate.catalog.tracking.tracked import Named, RunDetail
 from bedplate.core.records import Record
 from bedplate.interfaces.http.console.frame import path_of
+from bedplate.interfaces.http.console.many_runs.runs_table import stands
 from bedplate.interfaces.http.console.one_run.curves import SYSTEM
-from bedplate.interfaces.http.console.runs_table import stands
 from bedplate.interfaces.http.console.tables import Column, Table, Value
 
 MOST_KEYS: Final = 400

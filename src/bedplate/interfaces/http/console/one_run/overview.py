@@ -11,9 +11,9 @@ from bedplate.catalog.tracking.tracked import CONTEXT, Named
 from bedplate.core.records import Attempt, Record
 from bedplate.core.units import show_bytes, show_joules, show_seconds, show_usd
 from bedplate.interfaces.http.console.about import project
-from bedplate.interfaces.http.console.artifact_facts import REJECTS
 from bedplate.interfaces.http.console.charts import Axis, Chart, Series
 from bedplate.interfaces.http.console.frame import path_of, short
+from bedplate.interfaces.http.console.stored.artifact_facts import REJECTS
 from bedplate.interfaces.http.console.tables import Column, Link, Table, Value
 from bedplate.interfaces.http.door.endpoint import Desk, Resource
 

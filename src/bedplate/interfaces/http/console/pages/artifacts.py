@@ -12,10 +12,10 @@ from bedplate.core.errors import UserError
 from bedplate.core.kinds import KIND_SCHEMA
 from bedplate.core.records import Attempt
 from bedplate.interfaces.http.console.about import on_project
-from bedplate.interfaces.http.console.artifact_facts import REJECTS, aliases_of, own, stand, to_artifact, to_run, version_of
 from bedplate.interfaces.http.console.charts import Axis, Chart, Series
 from bedplate.interfaces.http.console.frame import page, path_of
-from bedplate.interfaces.http.console.serving import Serving, served
+from bedplate.interfaces.http.console.served.serving import Serving, served
+from bedplate.interfaces.http.console.stored.artifact_facts import REJECTS, aliases_of, own, stand, to_artifact, to_run, version_of
 from bedplate.interfaces.http.console.tables import Column, Link, Shape, State, Table, Value
 from bedplate.interfaces.http.door.endpoint import Asks, Desk, Endpoint, Reply, invalid, missing, on_server
 

@@ -11,8 +11,8 @@ from bedplate.core.errors import BedplateError
 from bedplate.core.records import Version
 from bedplate.core.units import show_bytes
 from bedplate.interfaces.http.console.about import on_project
-from bedplate.interfaces.http.console.artifact_facts import plain, version_of
 from bedplate.interfaces.http.console.frame import page, path_of, when
+from bedplate.interfaces.http.console.stored.artifact_facts import plain, version_of
 from bedplate.interfaces.http.console.tables import Column, State, Table, Value
 from bedplate.interfaces.http.door.endpoint import Asks, Desk, Endpoint, Reply, invalid
 from bedplate.pipeline.commit import check_of

@@ -10,13 +10,13 @@ import msgspec
 from bedplate.core.errors import BedplateError
 from bedplate.core.records import Version
 from bedplate.interfaces.http.console.about import on_project
-from bedplate.interfaces.http.console.artifact_facts import own, plain, seen, version_of
 from bedplate.interfaces.http.console.charts import Axis, Chart, Series
-from bedplate.interfaces.http.console.feature_facts import age, facts, known, spec_of
 from bedplate.interfaces.http.console.frame import page, path_of
 from bedplate.interfaces.http.console.pages.artifacts import uses_table
+from bedplate.interfaces.http.console.served.watching import bin_name, parity_table
+from bedplate.interfaces.http.console.stored.artifact_facts import own, plain, seen, version_of
+from bedplate.interfaces.http.console.stored.feature_facts import age, facts, known, spec_of
 from bedplate.interfaces.http.console.tables import Column, Link, Table, Value
-from bedplate.interfaces.http.console.watching import bin_name, parity_table
 from bedplate.interfaces.http.door.endpoint import SERVER, Asks, Desk, Endpoint, Reply, missing, on_server
 from bedplate.stages.monitor.valued import Known, Moved, Valued
 from bedplate.storage.tables import entries

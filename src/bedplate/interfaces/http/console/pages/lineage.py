@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Final
 
 from bedplate.catalog.listing import Question
-from bedplate.interfaces.http.console.artifact_facts import own
 from bedplate.interfaces.http.console.frame import page
-from bedplate.interfaces.http.console.lineage_graph import drawn, here
+from bedplate.interfaces.http.console.stored.artifact_facts import own
+from bedplate.interfaces.http.console.stored.lineage_graph import drawn, here
 from bedplate.interfaces.http.console.tables import Column, Link, Table
 from bedplate.interfaces.http.door.endpoint import Asks, Desk, Endpoint, Reply, missing, on_server
 

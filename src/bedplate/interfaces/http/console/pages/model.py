@@ -10,12 +10,12 @@ from urllib.parse import urlencode
 from bedplate.catalog.tracking.clauses import Clause, Order
 from bedplate.catalog.tracking.registered import ModelVersion
 from bedplate.catalog.tracking.registry_search import Asked
-from bedplate.interfaces.http.console.aliases import Aliases, aliases_of, history
 from bedplate.interfaces.http.console.charts import Axis, Chart, Series
 from bedplate.interfaces.http.console.frame import page, path_of
-from bedplate.interfaces.http.console.serving import Serving, held_by, served
+from bedplate.interfaces.http.console.judged.aliases import Aliases, aliases_of, history
+from bedplate.interfaces.http.console.judged.verdicts import Judged, judged, standing
+from bedplate.interfaces.http.console.served.serving import Serving, held_by, served
 from bedplate.interfaces.http.console.tables import Column, Link, State, Table, Value
-from bedplate.interfaces.http.console.verdicts import Judged, judged, standing
 from bedplate.interfaces.http.door.endpoint import Asks, Desk, Endpoint, Reply, Resource
 
 _PAGE: Final = 50

@@ -12,12 +12,12 @@ from bedplate.catalog.tracking.registered import ModelVersion
 from bedplate.catalog.tracking.registry_search import Asked
 from bedplate.core.errors import NotFound
 from bedplate.interfaces.http.console.about import project
-from bedplate.interfaces.http.console.aliases import aliases_of
 from bedplate.interfaces.http.console.charts import Chart
 from bedplate.interfaces.http.console.frame import page, path_of
-from bedplate.interfaces.http.console.serving import held_by, served
+from bedplate.interfaces.http.console.judged.aliases import aliases_of
+from bedplate.interfaces.http.console.judged.verdicts import Judged, judged, standing, verdict_chart, verdict_table
+from bedplate.interfaces.http.console.served.serving import held_by, served
 from bedplate.interfaces.http.console.tables import Column, Link, Table, Value
-from bedplate.interfaces.http.console.verdicts import Judged, judged, standing, verdict_chart, verdict_table
 from bedplate.interfaces.http.door.endpoint import Asks, Desk, Endpoint, Reply, Resource, missing
 from bedplate.pipeline.compare import Difference, causes, diff
 from bedplate.stages.train.card import card

@@ -10,9 +10,9 @@ from bedplate.catalog.tracking.clauses import Clause
 from bedplate.catalog.tracking.registered import RegisteredModel
 from bedplate.catalog.tracking.registry_search import Asked
 from bedplate.interfaces.http.console.frame import page, path_of
-from bedplate.interfaces.http.console.serving import served_by
+from bedplate.interfaces.http.console.judged.verdicts import standing
+from bedplate.interfaces.http.console.served.serving import served_by
 from bedplate.interfaces.http.console.tables import Column, Link, Table, Value
-from bedplate.interfaces.http.console.verdicts import standing
 from bedplate.interfaces.http.door.endpoint import Asks, Desk, Endpoint, Reply, on_server
 
 from .promotion import PRODUCTION

@@ -7,10 +7,10 @@ from typing import Final
 from urllib.parse import urlencode
 
 from bedplate.interfaces.http.console.about import seen_project
-from bedplate.interfaces.http.console.budgets import budget
 from bedplate.interfaces.http.console.frame import page
-from bedplate.interfaces.http.console.money_view import charts, forecast, summed, tables
-from bedplate.interfaces.http.console.project_now import look
+from bedplate.interfaces.http.console.planned.budgets import budget
+from bedplate.interfaces.http.console.planned.money_view import charts, forecast, summed, tables
+from bedplate.interfaces.http.console.planned.project_now import look
 from bedplate.interfaces.http.door.endpoint import Asks, Desk, Endpoint, Reply, invalid, on_server
 
 _PAGE: Final = 50

@@ -6,8 +6,8 @@ from typing import Final
 
 from bedplate.interfaces.http.console.about import seen_project
 from bedplate.interfaces.http.console.frame import page
-from bedplate.interfaces.http.console.plan_view import overall, planned, record, scatter, time_line, totals
-from bedplate.interfaces.http.console.project_now import look
+from bedplate.interfaces.http.console.planned.plan_view import overall, planned, record, scatter, time_line, totals
+from bedplate.interfaces.http.console.planned.project_now import look
 from bedplate.interfaces.http.door.endpoint import SERVER, Asks, Desk, Endpoint, Reply, on_server
 
 _STEPS: Final = 100

@@ -14,8 +14,8 @@ from bedplate.interfaces.http.console.about import seen_project
 from bedplate.interfaces.http.console.frame import page, path_of
 from bedplate.interfaces.http.console.graphs import Graph
 from bedplate.interfaces.http.console.one_run.subject import state_of
-from bedplate.interfaces.http.console.project_now import Picture, picture
-from bedplate.interfaces.http.console.step_states import ACTIONS, RECORDED, TONES, Stand, counted, drawn
+from bedplate.interfaces.http.console.planned.project_now import Picture, picture
+from bedplate.interfaces.http.console.planned.step_states import ACTIONS, RECORDED, TONES, Stand, counted, drawn
 from bedplate.interfaces.http.console.tables import Column, Link, State, Table, Value
 from bedplate.interfaces.http.door.endpoint import SERVER, Asks, Desk, Endpoint, Reply, missing, on_server
 from bedplate.pipeline.plan import forecasts

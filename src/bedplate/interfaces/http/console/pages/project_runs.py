@@ -9,7 +9,7 @@ from bedplate.compute import machine
 from bedplate.core.errors import BusyError, NotFound
 from bedplate.interfaces.http.beside.beside import Beside
 from bedplate.interfaces.http.console.about import seen_project
-from bedplate.interfaces.http.console.project_now import look
+from bedplate.interfaces.http.console.planned.project_now import look
 from bedplate.interfaces.http.door.endpoint import Asks, Desk, Endpoint, Fault, invalid, missing, on_server
 from bedplate.pipeline.cancelling import ask_to_stop
 

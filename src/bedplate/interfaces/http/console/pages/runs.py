@@ -14,11 +14,11 @@ from bedplate.catalog.tracking.overview import Key, What
 from bedplate.catalog.tracking.search import Question
 from bedplate.catalog.tracking.tracked import Experiment, TrackedRun
 from bedplate.core.errors import UserError
-from bedplate.interfaces.http.console import completing
 from bedplate.interfaces.http.console.about import experiments
 from bedplate.interfaces.http.console.frame import page, path_of
-from bedplate.interfaces.http.console.runs_asked import GetRuns, Wanted, read
-from bedplate.interfaces.http.console.runs_table import table
+from bedplate.interfaces.http.console.many_runs import completing
+from bedplate.interfaces.http.console.many_runs.runs_asked import GetRuns, Wanted, read
+from bedplate.interfaces.http.console.many_runs.runs_table import table
 from bedplate.interfaces.http.console.tables import Link
 from bedplate.interfaces.http.door.endpoint import Asks, Desk, Endpoint, Reply, Resource, on_server
 

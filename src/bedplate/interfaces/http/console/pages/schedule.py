@@ -9,10 +9,10 @@ from urllib.parse import urlencode
 from bedplate.catalog.due import Occurrence
 from bedplate.core.clock import iso
 from bedplate.interfaces.http.console.about import seen_project
-from bedplate.interfaces.http.console.budgets import budget
 from bedplate.interfaces.http.console.charts import Axis, Chart, Series
 from bedplate.interfaces.http.console.frame import page, path_of
-from bedplate.interfaces.http.console.project_now import look
+from bedplate.interfaces.http.console.planned.budgets import budget
+from bedplate.interfaces.http.console.planned.project_now import look
 from bedplate.interfaces.http.console.tables import Column, Link, State, Table, Tone, Value
 from bedplate.interfaces.http.door.endpoint import SERVER, Asks, Desk, Endpoint, Reply, on_server
 from bedplate.pipeline.whole import Whole

@@ -16,11 +16,11 @@ import msgspec
 
 from bedplate.interfaces.http.console.about import project
 from bedplate.interfaces.http.console.frame import page, path_of
-from bedplate.interfaces.http.console.serving import MOUNTED, Serving, served
+from bedplate.interfaces.http.console.served.serving import MOUNTED, Serving, served
+from bedplate.interfaces.http.console.served.traffic import by_version, charts_of, messages, stands
+from bedplate.interfaces.http.console.served.watching import drift_charts, drift_table, parity_table, quality_charts, quality_table
 from bedplate.interfaces.http.console.spans import SPANS, chosen, since
 from bedplate.interfaces.http.console.tables import Column, Link, State, Table, Value
-from bedplate.interfaces.http.console.traffic import by_version, charts_of, messages, stands
-from bedplate.interfaces.http.console.watching import drift_charts, drift_table, parity_table, quality_charts, quality_table
 from bedplate.interfaces.http.door.endpoint import SERVER, Asks, Desk, Endpoint, Reply, Resource, missing, on_server
 from bedplate.pipeline.served import PREDICTIONS
 

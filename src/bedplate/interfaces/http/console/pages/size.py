@@ -11,10 +11,10 @@ from typing import Any, Final
 from urllib.parse import urlencode
 
 from bedplate.core.errors import BedplateError
-from bedplate.interfaces.http.console import size_view as view
 from bedplate.interfaces.http.console.frame import page
-from bedplate.interfaces.http.console.size_form import EXAMPLES, KINDS, beside, form, read
-from bedplate.interfaces.http.console.sizing import BUSY, answered
+from bedplate.interfaces.http.console.sized import size_view as view
+from bedplate.interfaces.http.console.sized.size_form import EXAMPLES, KINDS, beside, form, read
+from bedplate.interfaces.http.console.sized.sizing import BUSY, answered
 from bedplate.interfaces.http.door.endpoint import Asks, Desk, Endpoint, Fault, Reply, missing, on_server
 from bedplate.planner.asking.questions import Cost, Question, Site
 from bedplate.planner.asking.sizing import Sizing

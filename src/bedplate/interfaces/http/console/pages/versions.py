@@ -10,14 +10,14 @@ from bedplate.core.columns import Column as Field
 from bedplate.core.errors import GoneError, NotFound
 from bedplate.core.records import Version
 from bedplate.core.sources import Entry
-from bedplate.interfaces.http.console import version_files
 from bedplate.interfaces.http.console.about import on_project
-from bedplate.interfaces.http.console.artifact_facts import aliases_of, seen, to_ref, to_run, version_of
 from bedplate.interfaces.http.console.frame import page, path_of
 from bedplate.interfaces.http.console.pages.artifacts import uses_table
-from bedplate.interfaces.http.console.serving import held_by, served
+from bedplate.interfaces.http.console.served.serving import held_by, served
+from bedplate.interfaces.http.console.stored import version_files
+from bedplate.interfaces.http.console.stored.artifact_facts import aliases_of, seen, to_ref, to_run, version_of
+from bedplate.interfaces.http.console.stored.version_look import findings, look, rejected
 from bedplate.interfaces.http.console.tables import Column, Link, State, Table, Value
-from bedplate.interfaces.http.console.version_look import findings, look, rejected
 from bedplate.interfaces.http.door.endpoint import Asks, Desk, Endpoint, Reply, missing
 
 _FILES: Final = 50

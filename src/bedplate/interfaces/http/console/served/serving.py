@@ -9,9 +9,8 @@ from typing import Final
 
 from bedplate.catalog.services import Service
 from bedplate.core.records import Record
+from bedplate.interfaces.http.console.tables import State
 from bedplate.interfaces.http.door.endpoint import SERVER, Desk
-
-from .tables import State
 
 SILENT_S: Final = 60.0
 """A server beats every few seconds; one that was not heard of for so long is taken to be gone."""

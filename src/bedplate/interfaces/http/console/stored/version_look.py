@@ -8,6 +8,9 @@ from urllib.parse import urlencode
 
 from bedplate.core.errors import BedplateError, UserError
 from bedplate.core.records import Record, Version
+from bedplate.interfaces.http.console.frame import page, path_of
+from bedplate.interfaces.http.console.previews import shown as preview_of
+from bedplate.interfaces.http.console.tables import Column, Shape, State, Table, Value
 from bedplate.interfaces.http.door.endpoint import Desk, Reply, missing
 from bedplate.pipeline.commit import check_of
 from bedplate.storage import table_look
@@ -15,9 +18,6 @@ from bedplate.storage.manifests import digest_at
 from bedplate.storage.table_look import ColumnLook, Rows
 
 from .artifact_facts import plain
-from .frame import page, path_of
-from .previews import shown as preview_of
-from .tables import Column, Shape, State, Table, Value
 from .version_files import files
 
 _BAR: Final = (240, 48)

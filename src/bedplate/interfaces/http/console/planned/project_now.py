@@ -11,12 +11,12 @@ from bedplate.compute import machine
 from bedplate.core.records import Record, Run
 from bedplate.interfaces.http.beside.begun import Begun
 from bedplate.interfaces.http.beside.glance import Seen
+from bedplate.interfaces.http.console.graphs import MOST
+from bedplate.interfaces.http.console.served.serving import SILENT_S
 from bedplate.interfaces.http.door.endpoint import Desk
 from bedplate.pipeline.commit import check_of
 from bedplate.pipeline.recover import dead
 
-from .graphs import MOST
-from .serving import SILENT_S
 from .step_states import Now, Stand, judged, recorded, stands
 
 _FAILED: Final = 20

@@ -15,13 +15,13 @@ from bedplate.catalog import ancestry
 from bedplate.catalog.ancestry import Around, Fact, Read, Rest
 from bedplate.core.records import Record
 from bedplate.core.units import show_bytes
+from bedplate.interfaces.http.console.frame import path_of
+from bedplate.interfaces.http.console.graphs import Edge, Graph, Node
+from bedplate.interfaces.http.console.served.serving import served
+from bedplate.interfaces.http.console.tables import Column, Link, Table, Tone, Value
 from bedplate.interfaces.http.door.endpoint import SERVER, Desk, Resource, missing
 
 from .artifact_facts import aliases_of, to_ref, to_run, version_of
-from .frame import path_of
-from .graphs import Edge, Graph, Node
-from .serving import served
-from .tables import Column, Link, Table, Tone, Value
 
 FILE: Final = "file:"
 RUN: Final = "run:"

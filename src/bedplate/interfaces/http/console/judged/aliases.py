@@ -10,10 +10,9 @@ import msgspec
 
 from bedplate.catalog.models import Withdrawal
 from bedplate.core.records import Promotion, Record
+from bedplate.interfaces.http.console.frame import path_of
+from bedplate.interfaces.http.console.tables import Column, Link, Table, Value
 from bedplate.interfaces.http.door.endpoint import Desk, Resource
-
-from .frame import path_of
-from .tables import Column, Link, Table, Value
 
 _MOST: Final = 200
 _COLUMNS: Final = (

@@ -6,8 +6,8 @@ import math
 from collections.abc import Sequence
 from typing import Any, Final
 
-from .charts import Axis, Chart, Series
-from .tables import Column, State, Table, Value
+from bedplate.interfaces.http.console.charts import Axis, Chart, Series
+from bedplate.interfaces.http.console.tables import Column, State, Table, Value
 
 _DRAWN: Final = 8
 _SOME: Final = 0.0005

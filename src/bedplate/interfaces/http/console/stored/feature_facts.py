@@ -12,11 +12,10 @@ from bedplate.catalog.catalog import Catalog
 from bedplate.core.features import FeatureSpec
 from bedplate.core.records import KeyParts, Version
 from bedplate.core.units import show_days
+from bedplate.interfaces.http.console.tables import State, Value
 from bedplate.pipeline.why import FEATURES
 from bedplate.stages.monitor.valued import Fresh, Known
 from bedplate.storage.tables import FEATURES as KEYED
-
-from .tables import State, Value
 
 _DAY: Final = 86_400
 _PARTS: Final = msgspec.json.Decoder(KeyParts)

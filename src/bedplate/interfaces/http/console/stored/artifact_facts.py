@@ -9,11 +9,10 @@ from typing import Any, Final
 from bedplate.catalog.listing import Stand
 from bedplate.core.errors import NotFound
 from bedplate.core.records import StepStatus, Version
+from bedplate.interfaces.http.console.about import project
+from bedplate.interfaces.http.console.frame import path_of
+from bedplate.interfaces.http.console.tables import Link, State, Tone
 from bedplate.interfaces.http.door.endpoint import Desk, Resource, missing
-
-from .about import project
-from .frame import path_of
-from .tables import Link, State, Tone
 
 STANDS: Final[dict[StepStatus, tuple[str, Tone]]] = {
     "done": ("made", "good"),

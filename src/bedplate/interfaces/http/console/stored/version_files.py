@@ -6,14 +6,13 @@ from typing import Final
 
 from bedplate.core.digests import PREFIX
 from bedplate.core.records import Record, Version
+from bedplate.interfaces.http.console.frame import page, path_of
+from bedplate.interfaces.http.console.previews import Shown, media_reply, table_of
+from bedplate.interfaces.http.console.tables import Column, Link, Table
 from bedplate.interfaces.http.door.endpoint import Desk, Fault, Reply
 from bedplate.interfaces.http.tracking.artifact_forms import attachment, sent
 from bedplate.storage import file_look
 from bedplate.storage.file_look import OneFile
-
-from .frame import page, path_of
-from .previews import Shown, media_reply, table_of
-from .tables import Column, Link, Table
 
 _COUNT: Final = 60
 _PICTURES: Final = (".png", ".jpg", ".jpeg", ".gif", ".webp", ".svg")

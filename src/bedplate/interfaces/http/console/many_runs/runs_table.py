@@ -10,10 +10,9 @@ from bedplate.catalog.tracking.clauses import Order
 from bedplate.catalog.tracking.grammar import spelt
 from bedplate.catalog.tracking.overview import Key
 from bedplate.catalog.tracking.tracked import TrackedRun, artifact_uri
-
-from .frame import path_of
-from .one_run.subject import state_of
-from .tables import Column, Link, Shape, State, Table, Value
+from bedplate.interfaces.http.console.frame import path_of
+from bedplate.interfaces.http.console.one_run.subject import state_of
+from bedplate.interfaces.http.console.tables import Column, Link, Shape, State, Table, Value
 
 _ALWAYS: Final[tuple[tuple[str, str, Shape, str], ...]] = (
     ("run", "Run", "text", "run_name"), ("status", "Status", "state", "status"), ("started", "Started (UTC)", "time", "start_time"),

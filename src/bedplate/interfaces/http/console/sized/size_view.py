@@ -8,12 +8,11 @@ from typing import Final
 from markupsafe import Markup
 
 from bedplate.core.records import Record
+from bedplate.interfaces.http.console.tables import Column, State, Table, Value
 from bedplate.planner.asking.sizing import Breakdown, Design, Sizing
 from bedplate.planner.showing import charts
 from bedplate.planner.showing.percentiles import HEADS, rows, unplayed
 from bedplate.planner.showing.words import label, laid_out, layout, news, offer, ordered, part_label, ranged, target, unit_of, written
-
-from .tables import Column, State, Table, Value
 
 _TILES: Final = (
     "time_s", "cost_usd", "accelerators", "power_w", "carbon_kg", "usd_per_month", "usd_per_million_tokens", "ttft_p99_s", "tpot_p99_s",

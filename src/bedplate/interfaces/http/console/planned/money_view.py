@@ -13,8 +13,7 @@ from bedplate.catalog.money import RunTook, Took
 from bedplate.core.drawing.svg import drawing, line, rect, scale, text, ticks, told
 from bedplate.core.records import Record
 from bedplate.core.units import show_joules, show_seconds, show_usd
-
-from .tables import Column, Link, State, Table, Tone, Value
+from bedplate.interfaces.http.console.tables import Column, Link, State, Table, Tone, Value
 
 _Key = TypeVar("_Key", bound=Hashable)
 STAGES: Final = ("ingest", "prepare", "train", "validate", "deploy", "monitor")

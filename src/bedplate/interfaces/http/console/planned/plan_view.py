@@ -7,12 +7,11 @@ from typing import Final, Literal
 
 from bedplate.core.records import Forecast, Record, Usage
 from bedplate.core.units import show_bytes, show_days, show_joules, show_seconds, show_usd
+from bedplate.interfaces.http.console.charts import Axis, Chart, Series
+from bedplate.interfaces.http.console.tables import Column, Link, State, Table, Tone, Value
 from bedplate.pipeline.whole import Placing, Whole
 from bedplate.planner.forecasts.history import coverage
 from bedplate.planner.forecasts.sums import together
-
-from .charts import Axis, Chart, Series
-from .tables import Column, Link, State, Table, Tone, Value
 
 _SHOWN: Final = {"run": State("runs", "warn"), "maybe": State("perhaps", "warn"), "blocked": State("blocked", "bad")}
 _WORDS: Final = {"run": "runs", "maybe": "perhaps runs"}

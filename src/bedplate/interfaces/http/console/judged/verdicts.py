@@ -8,10 +8,9 @@ from typing import Final
 from bedplate.catalog.catalog import Catalog
 from bedplate.core.check import Check, Finding
 from bedplate.core.records import Record, Verdict
+from bedplate.interfaces.http.console.charts import Axis, Chart, Series
+from bedplate.interfaces.http.console.tables import Column, State, Table, Value
 from bedplate.pipeline.commit import check_of
-
-from .charts import Axis, Chart, Series
-from .tables import Column, State, Table, Value
 
 _MOST_BARS: Final = 24
 _COLUMNS: Final = (

@@ -15,11 +15,10 @@ import msgspec
 
 from bedplate.catalog.tallies import Tally
 from bedplate.core.records import Record, Step
+from bedplate.interfaces.http.console.frame import short
+from bedplate.interfaces.http.console.graphs import Edge, Graph, Node
+from bedplate.interfaces.http.console.tables import State, Tone
 from bedplate.pipeline.whole import Placing, Whole
-
-from .frame import short
-from .graphs import Edge, Graph, Node
-from .tables import State, Tone
 
 TONES: Final[Mapping[str, Tone]] = {
     "fresh": "good", "made": "good", "served": "good", "stale": "warn", "perhaps stale": "warn", "blocked": "bad", "failed": "bad",

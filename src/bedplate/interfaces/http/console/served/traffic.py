@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+from bedplate.interfaces.http.console.charts import Axis, Chart, Series
+from bedplate.interfaces.http.console.frame import path_of
+from bedplate.interfaces.http.console.tables import Column, Link, State, Table, Value
 from bedplate.stages.monitor.lately import Lately, OfVersion, Stretch
-
-from .charts import Axis, Chart, Series
-from .frame import path_of
-from .tables import Column, Link, State, Table, Value
 
 _MOST_VERSIONS: Final = 8
 _TIME: Final = Axis(label="time", shape="time")
