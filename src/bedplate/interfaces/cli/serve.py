@@ -19,7 +19,7 @@ from bedplate.core.errors import StoreError
 from bedplate.core.records import Event
 from bedplate.pipeline.served import LOST, SWAPPED
 from bedplate.pipeline.wiring.services import services
-from bedplate.stages.deploy.holder import LOAD_FAILED
+from bedplate.stages.deploy.holder import CONCLUDED, LOAD_FAILED
 from bedplate.stages.deploy.site import site_of
 
 from .common import console, put_line
@@ -100,7 +100,7 @@ def _own(emit: Callable[[Event], None]) -> Callable[[Event], None]:
     """Of what happens in one of several processes, what happens to it alone: the first one tells the rest."""
 
     def told(event: Event) -> None:
-        if event.kind == LOST:
+        if event.kind in (LOST, CONCLUDED):
             emit(event)
 
     return told
@@ -176,6 +176,9 @@ def lines(event: Event) -> list[str]:
         return [f"{event.subject} could not be loaded, so what served before serves on: {event.data['reason']}"]
     if event.kind == LOST:
         return [f"{event.subject}: {event.data['count']:,} answers could not be recorded: {event.data['why']}"]
+    if event.kind == CONCLUDED:
+        ended = "promoted" if event.data["by"] == "verdict" else "rolled back"
+        return [f"{event.subject}, the {event.data['trial']}, is {ended}: {event.data['why']}"]
     if event.kind != SWAPPED:
         return []
     return [f"{one['model']}: now version {one['version']}{_was(one['before'])}, {one['why']}" for one in event.data["changes"]]

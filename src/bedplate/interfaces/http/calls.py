@@ -20,8 +20,10 @@ import msgspec
 
 from bedplate.stages.deploy.deployment import Active
 from bedplate.stages.deploy.holder import Holder
+from bedplate.stages.deploy.logs import SHADOWS
 from bedplate.stages.deploy.recorder import Prediction
 from bedplate.stages.deploy.service import Service, reader
+from bedplate.stages.deploy.trials import Tried
 
 from .answered import JSON_LINE, Answered, refusal
 from .asking import Failed
@@ -30,6 +32,8 @@ from .lanes import Lane, Pool
 from .ledger import FeatureRows, Ledger, Place
 from .misfits import misfits
 from .replies import Headers, Problem
+from .rolled import Trying
+from .rolled_rows import RolledRows
 
 _ENCODER: Final = msgspec.json.Encoder()
 
@@ -69,13 +73,14 @@ class Form:
 class ServiceDesk:
     """Where one service is asked: whatever Deployment is current when a request is whole answers it."""
 
-    def __init__(self, service: Service, holder: Holder, ledger: Ledger, pool: Pool, limit: int) -> None:
+    def __init__(self, service: Service, holder: Holder, ledger: Ledger, pool: Pool, limit: int, trying: Trying) -> None:
         self.limit = limit
         self.name = service.name
         self.log = f"predictions/{service.name}"
         self.form = Form(service, pool)
         self.ledger = ledger
         self._holder = holder
+        self._trying = trying
 
     def check(self, headers: Headers) -> None:
         """A service reads JSON. Raises Problem 415."""
@@ -88,7 +93,10 @@ class ServiceDesk:
             retry = ((b"retry-after", b"1"),)
             raise Problem(503, f"{self.name} is not ready", why=active.reason, next=active.next or "GET /health/ready", headers=retry)
         requests, one = self.form.decode(body)
-        return ServiceCall(self, active, requests, one, self.ledger.admit(len(requests)), headers.get(b"x-request-id", b""), started)
+        call = ServiceCall(self, active, requests, one, self.ledger.admit(len(requests)), headers.get(b"x-request-id", b""), started)
+        if (tried := self._holder.tried.get(self.name)) is not None:
+            call.roll(self._trying, tried, headers)
+        return call
 
     def refuse(self, headers: Headers, problem: Problem, started: float) -> Answered:
         """The house's error; a request that did not reach the function is in the record too, without its fields."""
@@ -101,6 +109,10 @@ class ServiceDesk:
             self.ledger.record(self.log, [refused])
         return refusal(problem)
 
+    def shadowed(self, prediction: Prediction) -> None:
+        """Record what a shadow said; where there is no room, it is dropped."""
+        self.ledger.record(f"{SHADOWS}{self.name}", [prediction])
+
     def count(self, status: int, seconds: float, rows: int) -> None:
         """Count an answer."""
         self.ledger.metrics.request(self.name, status, seconds, rows)
@@ -109,7 +121,7 @@ class ServiceDesk:
 class ServiceCall:
     """One request to a service: its rows, what answers, and the names of both."""
 
-    __slots__ = ("_active", "_at", "_desk", "_ids", "_one", "_place", "_request_id", "_requests", "_started", "lane", "rows")
+    __slots__ = ("_active", "_at", "_desk", "_ids", "_one", "_place", "_request_id", "_requests", "_rolled", "_started", "lane", "rows")
 
     def __init__(
         self, desk: ServiceDesk, active: Active, requests: list[Any], one: bool, place: Place, given_id: bytes, started: float
@@ -119,6 +131,13 @@ class ServiceCall:
         self._desk, self._active, self._requests, self._one, self._place, self._started = desk, active, requests, one, place, started
         self._at = desk.ledger.clock.now()
         self._request_id, self._ids = desk.ledger.names(self.rows, given_id, self._at)
+        self._rolled: RolledRows | None = None
+
+    def roll(self, trying: Trying, tried: Tried, headers: Headers) -> None:
+        """Let the versions that are tried have their part in it."""
+        rows = list(zip(self._requests, self._ids, strict=True))
+        self._rolled = RolledRows(trying, tried, self._active, self._desk.form.read, rows, headers)
+        self.lane = self._rolled.lane(self.lane)
 
     @property
     def gathers(self) -> bool:
@@ -131,6 +150,8 @@ class ServiceCall:
 
     def run(self) -> list[tuple[Any, FeatureRows]]:
         """What the function returns for each row, and the feature rows that it looked at. Raises Failed."""
+        if self._rolled is not None:
+            return self._rolled.run()
         read, call, asdict = self._desk.form.read, self._active.call, msgspec.structs.asdict
         made: list[tuple[Any, FeatureRows]] = []
         try:
@@ -148,7 +169,11 @@ class ServiceCall:
         answers = [Answer(result, name) for (result, _), name in zip(made, self._ids, strict=True)]
         text = _ENCODER.encode(answers[0] if self._one else answers)
         self._record(self._requests, self._ids, made, "", 200)
-        lines = b"%bx-request-id: %b\r\nx-model-version: %b\r\n" % (JSON_LINE, self._request_id.encode(), self._active.label.encode())
+        label = self._active.label
+        if self._rolled is not None:
+            label = self._rolled.label
+            self._rolled.then(made, self._desk.shadowed, self._request_id, self._at)
+        lines = b"%bx-request-id: %b\r\nx-model-version: %b\r\n" % (JSON_LINE, self._request_id.encode(), label.encode())
         if self.rows == 1:
             lines += b"x-prediction-id: %b\r\n" % self._ids[0].encode()
         return Answered(200, lines, text)
@@ -167,12 +192,13 @@ class ServiceCall:
 
     def _record(self, requests: list[Any], ids: list[str], made: list[tuple[Any, FeatureRows]], error: str, status: int) -> None:
         latency_ms = (time.perf_counter() - self._started) * 1e3
-        request_id, at, models = self._request_id, self._at, self._active.models_text
+        request_id, at, rolled = self._request_id, self._at, self._rolled
+        by = [self._active] * len(ids) if rolled is None or error else rolled.by
         self._desk.ledger.record(
             self._desk.log,
             [
-                Prediction(name, request_id, at, latency_ms, status, error, models, request, features, result)
-                for name, request, (result, features) in zip(ids, requests, made, strict=True)
+                Prediction(name, request_id, at, latency_ms, status, error, one.models_text, request, features, result)
+                for name, request, (result, features), one in zip(ids, requests, made, by, strict=True)
             ],
             self._place,
         )
@@ -209,8 +235,8 @@ class NoService:
 class Calls:
     """The desks of a project's services."""
 
-    def __init__(self, services: Sequence[Service], holder: Holder, ledger: Ledger, pool: Pool, body_limit: int) -> None:
-        self._desks: Mapping[str, ServiceDesk] = {one.name: ServiceDesk(one, holder, ledger, pool, body_limit) for one in services}
+    def __init__(self, services: Sequence[Service], holder: Holder, ledger: Ledger, pool: Pool, body_limit: int, trying: Trying) -> None:
+        self._desks: Mapping[str, ServiceDesk] = {one.name: ServiceDesk(one, holder, ledger, pool, body_limit, trying) for one in services}
         self._ledger = ledger
         self._limit = body_limit
 

@@ -4,15 +4,14 @@ One input tensor per input column of the model (shape [n] or [n, 1]), or, where 
 [n, columns]. Outputs are named as in the model's signature. Every inference is a prediction, logged per row under
 `predictions/model/NAME`. Errors are `{"error": "text"}`, as the protocol has it.
 
-Limits: the version that serves is the only one loaded; no shared memory, sequences, compression or classification.
+Limits: a version is asked by number where it is the one that serves; no shared memory, sequences, compression or classification.
 """
 
 from __future__ import annotations
 
 import asyncio
-import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
 from typing import Any, Final
 
@@ -23,34 +22,32 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from bedplate.core.errors import UserError
 from bedplate.core.model import RowPredictor
-from bedplate.stages.deploy.batcher import Batcher, Turned
 from bedplate.stages.deploy.batchers import Batchers
 from bedplate.stages.deploy.deployment import LoadedModel, Waiting
 from bedplate.stages.deploy.holder import Holder
-from bedplate.stages.deploy.recorder import Cells, Prediction
-from bedplate.stages.deploy.service import plain
+from bedplate.stages.deploy.trials import Tried
 
 from . import model_columns, tensors
 from .answered import JSON_LINE, Answered, lines_of, page, said
-from .asking import Failed, ask_through
+from .asking import ask_through
 from .body import need_plain
+from .infer_call import InferCall, OfRows, inputs_of
 from .lanes import Lane, Pool
-from .ledger import Ledger, Place
+from .ledger import Ledger
 from .replies import Headers, Problem
+from .rolled import Trying
+from .rolled_model import RolledModel
 
-_USUAL, _LAST = 2, 9
-"""The priority of who asks for none, and the last that there is."""
 _EXTENSIONS: Final = ["binary_tensor_data", "model_repository"]
-_BINARY_LINES: Final = b"content-type: application/octet-stream\r\ninference-header-content-length: %d\r\n"
 
 
 class Inference:
     """The protocol's routes over the models that are deployed."""
 
-    def __init__(self, holder: Holder, ledger: Ledger, pool: Pool, version: str, body_limit: int) -> None:
+    def __init__(self, holder: Holder, ledger: Ledger, pool: Pool, version: str, body_limit: int, trying: Trying) -> None:
         self.ledger = ledger
+        self.trying = trying
         self.limit = body_limit
         self._holder = holder
         self._pool = pool
@@ -161,6 +158,18 @@ class Inference:
             raise Problem(404, f"{name} has no version {version} here", why=f"version {one.version.number} serves")
         return one
 
+    def tried(self, name: str, version: str | None) -> Tried | None:
+        """What is tried beside a model, unless its version is asked for by number."""
+        tried = self._holder.tried
+        return tried.get(f"model/{name}") if tried and version is None else None
+
+    def aside(self, loaded: LoadedModel) -> OfRows:
+        """How a version that is tried is asked for rows of numbers: for itself, as it has no batcher."""
+        predictor = loaded.model.predictor
+        if not isinstance(predictor, RowPredictor) or not model_columns.is_plain(loaded.model.signature.inputs):
+            return OfRows(loaded)
+        return OfRows(loaded, predictor.rows)
+
     def knows(self, name: str) -> bool:
         """Whether the project has a model of that name, ready or not."""
         return name in self._holder.current.models
@@ -202,20 +211,13 @@ class InferDesk:
         signature = loaded.model.signature
         wishes = model_columns.wishes(asked, signature)
         given_id = headers.get(b"x-request-id", b"") or asked.id.encode("latin-1", "ignore")
-        inputs = self._inputs(loaded, given)
+        inputs = inputs_of(self._inference.of_rows(loaded), given)
         place, lane = self.ledger.admit(inputs.count), self._inference.lane(self._model)
-        return InferCall(self.ledger, lane, loaded, asked, inputs, wishes, place, given_id, started)
-
-    def _inputs(self, loaded: LoadedModel, given: list[tensors.Tensor]) -> Inputs:
-        """What is predicted from: an array where the model computes on rows of numbers and gets them as such, else columns."""
-        fields, of_rows = loaded.model.signature.inputs, self._inference.of_rows(loaded)
-        if of_rows.call is not None:
-            rows = model_columns.matrix(fields, given)
-            if rows is not None:
-                return Inputs(len(rows), partial(of_rows.call, rows), partial(Cells, rows), rows, of_rows.batcher)
-        columns, count = model_columns.columns(fields, given)
-        lists = {name: plain(values) for name, values in columns.items()}
-        return Inputs(count, partial(loaded.model.predict, columns), lambda at: {name: values[at] for name, values in lists.items()})
+        call = InferCall(self.ledger, lane, loaded, asked, inputs, wishes, place, given_id, started)
+        if (tried := self._inference.tried(self._model, self._version)) is not None:
+            predict = partial(_predicted, self._inference, given)
+            call.roll(RolledModel(self._inference.trying, tried, loaded, inputs.count, predict), headers)
+        return call
 
     def refuse(self, _headers: Headers, problem: Problem, _started: float) -> Answered:
         """The protocol's error."""
@@ -227,132 +229,9 @@ class InferDesk:
         self.ledger.metrics.request(name, status, seconds, rows)
 
 
-class OfRows(msgspec.Struct, frozen=True, gc=False):
-    """How a version is asked for rows of numbers: `call` (None: it must see its columns), and the batcher where they are gathered."""
-
-    loaded: LoadedModel
-    call: Callable[[Any], Any] | None = None
-    batcher: Batcher | None = None
-
-
-class Inputs(msgspec.Struct, frozen=True, gc=False):
-    """What is predicted from: how many rows, the prediction, and each row as it is recorded; the rows themselves, and who gathers them."""
-
-    count: int
-    predict: Callable[[], Any]
-    row: Callable[[int], Any]
-    rows: Any = None
-    batcher: Batcher | None = None
-
-
-class InferCall:
-    """One inference: what is predicted from, what is wanted of it, and the names of the request and its rows."""
-
-    __slots__ = ("_asked", "_at", "_ids", "_inputs", "_ledger", "_loaded", "_place", "_request_id", "_started", "_wishes", "lane", "rows")
-
-    def __init__(
-        self,
-        ledger: Ledger,
-        lane: Lane,
-        loaded: LoadedModel,
-        asked: tensors.InferRequest,
-        inputs: Inputs,
-        wishes: Mapping[str, Mapping[str, Any]],
-        place: Place,
-        given_id: bytes,
-        started: float,
-    ) -> None:
-        self.lane, self.rows = lane, inputs.count
-        self._ledger, self._loaded, self._asked, self._inputs, self._wishes = ledger, loaded, asked, inputs, wishes
-        self._place, self._started = place, started
-        self._at = ledger.clock.now()
-        self._request_id, self._ids = ledger.names(inputs.count, given_id, self._at)
-
-    @property
-    def gathers(self) -> bool:
-        """Whether others may be answered with it."""
-        return self._inputs.batcher is not None
-
-    async def gathered(self) -> tuple[Any, list[tensors.Output]]:
-        """As `run`, together with others. Raises Problem 503 where the model cannot take more, 504 past the deadline asked for."""
-        batcher = self._inputs.batcher
-        if batcher is None:
-            return self.run()
-        priority, deadline = wanted(self._asked.parameters, self._started)
-        try:
-            made = np.asarray(await batcher.ask(self._inputs.rows, priority=priority, deadline=deadline))
-            return made, model_columns.outputs(self._loaded.model.signature.outputs, made)
-        except Turned as turned:
-            raise turned_away(turned) from None
-        except UserError as error:
-            raise Problem(400, error.what, why=error.why) from None
-        except Exception as error:  # what a framework raised, or what became of its process
-            raise Failed from error
-
-    def run(self) -> tuple[Any, list[tensors.Output]]:
-        """The predictions and the tensors that say them. Raises Problem 400 for input that the model refuses, Failed for anything else."""
-        return _made(self._loaded, self._inputs)
-
-    def finish(self, made: tuple[Any, list[tensors.Output]]) -> Answered:
-        """The outputs that are wanted, in the form that they are."""
-        predicted, outputs = made
-        self._record(plain(predicted), "")
-        wished = [one for one in outputs if one.name in self._wishes]
-        everything = self._asked.parameters.get("binary_data_output") is True
-        binary = [bool(self._wishes[one.name].get("binary_data", everything)) for one in wished]
-        name, number = self._loaded.name, self._loaded.version.number
-        text, json_length = tensors.encode({"model_name": name, "model_version": str(number), "id": self._asked.id}, wished, binary)
-        lines = JSON_LINE if json_length is None else _BINARY_LINES % json_length
-        return Answered(
-            200, b"%bx-request-id: %b\r\nx-model-version: %b@%d\r\n" % (lines, self._request_id.encode(), name.encode(), number), text
-        )
-
-    def fail(self, failed: Failed) -> Problem:
-        """The model raised; its rows are recorded."""
-        problem, kept = self._ledger.failure(self._loaded.name, failed.__cause__ or failed, self._at)
-        self._record([None] * self.rows, kept)
-        return problem
-
-    def close(self) -> None:
-        """Give back the room in the log that was not used."""
-        self._place.close()
-
-    def _record(self, results: list[Any], error: str) -> None:
-        latency_ms = (time.perf_counter() - self._started) * 1e3
-        request_id, at, status = self._request_id, self._at, 500 if error else 200
-        models, row = f'{{"{self._loaded.name}":{self._loaded.version.number}}}', self._inputs.row
-        self._ledger.record(
-            f"predictions/model/{self._loaded.name}",
-            [
-                Prediction(name, request_id, at, latency_ms, status, error, models, row(number), None, result)
-                for number, (name, result) in enumerate(zip(self._ids, results, strict=True))
-            ],
-            self._place,
-        )
-
-
-def wanted(parameters: Mapping[str, Any], now: float) -> tuple[int, float | None]:
-    """The class and the deadline that a request asks for, as Triton has them: 1 is the first priority, 0 says none; microseconds."""
-    priority, timeout = parameters.get("priority"), parameters.get("timeout")
-    first = priority if type(priority) is int and priority > 0 else _USUAL
-    return min(first, _LAST) - 1, now + timeout / 1e6 if type(timeout) is int and timeout > 0 else None
-
-
-def turned_away(turned: Turned) -> Problem:
-    """What a client hears that was not worked for."""
-    retry = () if turned.reason == "late" else ((b"retry-after", b"%d" % max(1, math.ceil(turned.retry_s))),)
-    return Problem(504 if turned.reason == "late" else 503, turned.what, why=turned.why, headers=retry)
-
-
-def _made(loaded: LoadedModel, inputs: Inputs) -> tuple[Any, list[tensors.Output]]:
-    """The predictions and the tensors that say them. Raises Problem 400 for input that the model refuses, Failed for anything else."""
-    try:
-        made = np.asarray(inputs.predict())
-        return made, model_columns.outputs(loaded.model.signature.outputs, made)
-    except UserError as error:
-        raise Problem(400, error.what, why=error.why) from None
-    except BaseException as error:  # whatever a framework or a project's own function raises, SystemExit among it; the server goes on
-        raise Failed from error
+def _predicted(inference: Inference, given: list[tensors.Tensor], loaded: LoadedModel) -> Any:
+    """What a version that is tried predicts for a request's tensors."""
+    return np.asarray(inputs_of(inference.aside(loaded), given).predict())
 
 
 def _json(value: Any, status: int = 200) -> Response:

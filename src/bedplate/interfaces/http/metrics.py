@@ -8,6 +8,7 @@ them up.
 
 from __future__ import annotations
 
+import threading
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
 from itertools import accumulate
@@ -58,6 +59,8 @@ class Counted(msgspec.Struct):
     dropped: int = 0
     load_failures: int = 0
     process: dict[str, float] = msgspec.field(default_factory=dict)
+    tried: dict[str, int] = msgspec.field(default_factory=dict)
+    """Requests to versions that are tried: `late@7 canary answered`."""
 
     def add(self, other: Counted) -> None:
         """Count what another process counted, too."""
@@ -67,6 +70,8 @@ class Counted(msgspec.Struct):
         self.written += other.written
         self.dropped += other.dropped
         self.load_failures += other.load_failures
+        for name, count in other.tried.items():
+            self.tried[name] = self.tried.get(name, 0) + count
         for name, value in other.process.items():
             known = self.process.get(name)
             self.process[name] = value if known is None else min(known, value) if name in _LEAST else known + value
@@ -74,7 +79,7 @@ class Counted(msgspec.Struct):
     def ended(self) -> Counted:
         """What stays of it once its process has ended."""
         process = {_CPU: self.process[_CPU]} if _CPU in self.process else {}
-        return Counted(self.tallies, 0, self.written, self.dropped, self.load_failures, process)
+        return Counted(self.tallies, 0, self.written, self.dropped, self.load_failures, process, self.tried)
 
 
 class Metrics:
@@ -88,6 +93,8 @@ class Metrics:
         self._holder = holder
         self._recorder = recorder
         self._tallies: dict[str, Tally] = {}
+        self._tried: dict[str, int] = {}
+        self._lock = threading.Lock()
         self.before = Counted()
         self._registry = CollectorRegistry()
         self._process = ProcessCollector(registry=None)
@@ -106,11 +113,16 @@ class Metrics:
             tally.timed += 1
             tally.rows += rows
 
+    def tried(self, name: str) -> None:
+        """Count a request to a version that is tried; `late@7 canary answered`."""
+        with self._lock:
+            self._tried[name] = self._tried.get(name, 0) + 1
+
     def counted(self) -> Counted:
         """What this process has counted so far, and what another did in its place before it."""
         recorder, failures = self._recorder, self._holder.loader.failures
         process = {sample.name: sample.value for metric in self._process.collect() for sample in metric.samples}
-        now = Counted(self._tallies, recorder.waiting, recorder.written, recorder.dropped, failures, process)
+        now = Counted(self._tallies, recorder.waiting, recorder.written, recorder.dropped, failures, process, dict(self._tried))
         total = Counted()
         total.add(self.before)
         total.add(now)
@@ -142,6 +154,14 @@ class _Serving(Collector):
         counted = self._counted()
         yield from _asked(counted)
         yield from _processes(counted)
+        tried = CounterMetricFamily(
+            "bedplate_rollout_requests",
+            "Requests to versions that are tried: answered, fell back to production, asked as shadow, passed over.",
+            labels=("version", "alias", "outcome"),
+        )
+        for name, count in counted.tried.items():
+            tried.add_metric(name.split(" ", 2), count)
+        yield tried
         current = self._holder.current
         build = InfoMetricFamily("bedplate_server", "What serves.", value={"project": self._project, "version": self._version})
         yield build

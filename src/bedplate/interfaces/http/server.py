@@ -45,6 +45,7 @@ from .plane.plane import Plane
 from .plane.processes import serve_together
 from .plane.seat import Counts, Seat
 from .replies import App
+from .rolled import Trying
 
 
 class Ready(Record, frozen=True, kw_only=True):
@@ -74,9 +75,10 @@ class Serving:
         self._pool = Pool()
         self.metrics = metrics = Metrics(self.holder, self.recorder, site.project, bedplate.__version__)
         ledger = Ledger(self.recorder, metrics, site.clock, site.random_bits)
-        inference = Inference(self.holder, ledger, self._pool, bedplate.__version__, site.body_limit)
+        self._trying = trying = Trying(self._pool, metrics.tried)
+        inference = Inference(self.holder, ledger, self._pool, bedplate.__version__, site.body_limit, trying)
         pages = Pages(self.holder, self.recorder, metrics, site.services, site.project)
-        calls, app = Calls(site.services, self.holder, ledger, self._pool, site.body_limit), pages.app(inference)
+        calls, app = Calls(site.services, self.holder, ledger, self._pool, site.body_limit, trying), pages.app(inference)
         self.app = Front(calls, app)
         self.doors = Doors(calls.desk, inference.desk, {**pages.said(), **inference.said()}, app, site.body_limit)
 
@@ -95,6 +97,7 @@ class Serving:
         """Stop; returns how many predictions could not be logged."""
         self.holder.close()
         self._pool.close()
+        self._trying.shadows.close()
         return self.recorder.close()
 
     def ready(self, url: str) -> Ready:

@@ -10,6 +10,7 @@ import os
 import sys
 import time
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any, Final
 
 import msgspec
@@ -86,6 +87,14 @@ class CatalogRecord:
     def last_move(self, model: str) -> Promotion | None:
         """The last move of any of a model's aliases."""
         return next(reversed(self._catalog.models.history(model)), None)
+
+    def rolled_out(self, model: str) -> list[Promotion]:
+        """The moves that try a version of a model now."""
+        return self._catalog.models.rolled_out(model)
+
+    def conclude(self, trial: Promotion, at: datetime, reason: str, *, promotes: bool) -> Promotion | None:
+        """End a roll-out by what came of it."""
+        return self._catalog.models.conclude(trial, at, reason, promotes=promotes)
 
 
 def site_of(parts: Parts, only: str = "", *, crew: int = 0) -> Site:
