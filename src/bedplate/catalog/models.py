@@ -100,7 +100,7 @@ class Models:
         if trial not in self.rolled_out(trial.model):
             return None
         if not promotes:
-            return self._rollback(trial.model, trial.alias, at, reason)
+            return self._rollback(trial.model, trial.alias, at, reason, actor="")
         return self._promote(
             Promotion(model=trial.model, alias=PRODUCTION, version=trial.version, by="verdict", check=ROLL_OUT, reason=reason, at=at)
         )

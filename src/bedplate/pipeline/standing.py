@@ -94,18 +94,11 @@ def _given(catalog: Catalog, ref: str, alias: str, reason: str, at: datetime, ru
         known = catalog.artifacts.versions(version.artifact)
         there = ", ".join(f"{one.ref} ({named[one.number]})" if one.number in named else one.ref for one in known)
         raise UserError(f"which version of {version.artifact}?", why=f"there are {there}", next=f"bedplate promote {version.ref}")
-    return catalog.models.promote(
-        Promotion(
-            model=version.artifact,
-            alias=alias,
-            version=version.number,
-            by="person",
-            reason=reason or who(),
-            at=at,
-            check=rule,
-            actor=who().removeprefix("by "),
-        )  # fmt: skip
-    )
+    move = Promotion(
+        model=version.artifact, alias=alias, version=version.number, by="person", reason=reason or who(), at=at, check=rule,
+        actor=who().removeprefix("by "),
+    )  # fmt: skip
+    return catalog.models.promote(move)
 
 
 def roll_out(catalog: Catalog, ref: str, way: Way, rule: Rule, reason: str, at: datetime) -> Promotion:

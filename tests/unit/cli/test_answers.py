@@ -57,6 +57,7 @@ ASKED = {
     "lineage": (["line"], 0, "numbers@1 as numbers"),
     "logs": (["numbers"], 0, "numbers printed nothing in"),
     "sql": (["select 1 / 2 as half"], 0, "0.5"),
+    "optimise": (["line"], 2, "line@1 does not compute on rows of numbers"),
     "promote": (["line@1"], 0, "line@1 is production already"),
     "rollback": (["line"], 5, "there is nothing to roll 'line@production' back to"),
     "labels": (["truth.csv"], 0, "name no prediction that is known"),
@@ -122,7 +123,7 @@ def ran(types: Types, tmp_path: Path, first: Path) -> Types:
 
 def test_every_verb_is_asked_here() -> None:
     """A new verb is shown below, or is one that makes a folder or never ends."""
-    assert {verb.name for verb in VERBS if not verb.hidden} - set(ASKED) == {"new", "serve", "up"}
+    assert {verb.name for verb in VERBS if not verb.hidden} - set(ASKED) == {"new", "serve", "up", "export"}
 
 
 @pytest.mark.parametrize("verb", ASKED)
