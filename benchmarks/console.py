@@ -28,7 +28,7 @@ def cases(asked: Asked) -> list[Case]:
     ready = partial(_big, python=asked.python, quick=asked.quick)
     folder = asked.scratch / "console" / "big"
     found = [
-        _case("bedplate", folder, (asked.python, "ours", asked.python, "pages"), ready),
+        _case("bedplate", folder, (asked.python, "ours", asked.python, "pages", "500" if asked.quick else str(_RUNS)), ready),
         _case("bedplate", folder, (asked.python, "ours", asked.python, "tabs", str(_TABS), "2" if asked.quick else str(_SECONDS)), ready),
     ]
     if not asked.all:

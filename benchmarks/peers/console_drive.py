@@ -1,9 +1,9 @@
 """One tracker with a large record, looked at in Chromium: `console_drive.py ours|mlflow CLIENT_PYTHON WORK [NUMBER...]`.
 
-WORK is `pages` (ours alone: the server's time for each page, `told:page_NAME_ms`, the median of seven, and `told:weight_NAME_kb`, what an
-empty browser loads), `table` (the table of runs), `compare` (NUMBER runs side by side), both until the names of the runs can be read:
-`told:NAME_wall_ms`, `NAME_cpu_ms` of the server, `NAME_kb`; or `tabs` (ours alone: NUMBER tabs in one browser while a run logs: the
-server's CPU share, and how long a page takes meanwhile).
+WORK is `pages` (ours alone, over a record of NUMBER runs: the server's time for each page, `told:page_NAME_ms`, the median of seven, and
+`told:weight_NAME_kb`, what an empty browser loads), `table` (the table of runs), `compare` (NUMBER runs side by side), both until the
+names of the runs can be read: `told:NAME_wall_ms`, `NAME_cpu_ms` of the server, `NAME_kb`; or `tabs` (ours alone: NUMBER tabs in one
+browser while a run logs: the server's CPU share, and how long a page takes meanwhile).
 """
 
 from __future__ import annotations
@@ -33,10 +33,9 @@ PAGES = {
     "runs_sorted": "/runs?" + urlencode({"order": "metrics.accuracy DESC"}),
     "run": f"/runs/{LONG}",
     "run_metrics": f"/runs/{LONG}?tab=metrics",
-    "compare_100": "/compare?runs=" + ",".join(run_id(99_999 - number) for number in range(100)),
     "artifacts": "/artifacts",
-    "artifact": "/artifacts/a0",
-    "lineage": "/lineage?of=a5000",
+    "artifact": "/artifacts/artifact_00000",
+    "lineage": "/lineage?of=artifact_00100",
     "features": "/features",
     "models": "/models",
     "services": "/serving",
@@ -99,9 +98,10 @@ def look(site: Site, page: Page, name: str, path: str, words: list[str]) -> None
     print(f"told:{name}_kb={weight_kb(page)}")
 
 
-def pages(site: Site, browser: Browser) -> None:
+def pages(site: Site, browser: Browser, runs: int) -> None:
     """Every page of ours, asked by a program for the time and by a browser for the weight."""
-    for name, path in PAGES.items():
+    compared = ",".join(run_id(runs - 1 - number) for number in range(100))
+    for name, path in {**PAGES, "compare_100": f"/compare?runs={compared}"}.items():
         took = []
         for _ in range(TIMES):
             began = time.perf_counter()
@@ -157,7 +157,7 @@ def main() -> None:
             found = shutil.which("chromium") or shutil.which("chromium-browser")
             browser = playwright.chromium.launch(executable_path=found, args=["--no-sandbox", "--disable-dev-shm-usage"])
             if work == "pages":
-                pages(site, browser)
+                pages(site, browser, int(numbers[0]))
             elif work == "tabs":
                 tabs(site, browser, int(numbers[0]), float(numbers[1]))
             else:
