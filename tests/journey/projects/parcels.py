@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import polars as pl
 
@@ -24,10 +26,10 @@ def trusted(source: Files = Files("trusted.csv")) -> pl.DataFrame:
     return pl.read_csv(source.path)
 
 
-def predict(params: dict[str, object], columns: dict[str, object]) -> object:
+def predict(params: dict[str, Any], columns: dict[str, Any]) -> Any:
     """A plane over distance and weight."""
     inputs = np.column_stack([np.asarray(columns[name], dtype=float) for name in INPUTS])
-    return float(params["base"]) + inputs @ np.asarray(params["weights"], dtype=float)  # type: ignore[arg-type]  # JSON's numbers
+    return float(params["base"]) + inputs @ np.asarray(params["weights"], dtype=float)
 
 
 @parcels.train
