@@ -15,9 +15,12 @@ Tab = Callable[..., Page]
 AXE = files("axe_playwright_python") / "axe.min.js"
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
-    """One browser for all tests of a worker; where there is none the tests skip, in CI they fail."""
+    """One browser for all tests of a file: while it is there an event loop runs, which tests of other files have no use for.
+
+    Where there is none the tests skip, in CI they fail.
+    """
     found = shutil.which("chromium") or shutil.which("chromium-browser")
     if found is None:
         if os.environ.get("CI"):

@@ -174,6 +174,7 @@ def test_it_is_signed_or_said_not_to_be(shop: Person, bare: Path) -> None:
     shop.types("verify", "./late-edge", "--key", "public.pem", code=4)
 
 
+@pytest.mark.slow
 def test_other_frameworks_go_too_and_what_cannot_is_said(shop: Person) -> None:
     """scikit-learn's own file gives the very predictions; what is there already and what nobody called is refused."""
     shop.types("export", "edge", "net", "--unsigned", "--to", "net")

@@ -28,9 +28,9 @@ def test_runtimes_are_prepared_measured_and_told(shop: Person) -> None:
 
 def test_a_pruned_model_is_a_side_version_that_its_check_let_pass(shop: Person) -> None:
     """It is smaller, its report is in the record, and only a person puts it into service."""
-    report = shop.reads("optimise", "late@1", "--prune")
+    report = shop.reads("optimise", "late@1", "--prune", "--loss", "0.02")
     assert report["bytes_after"] < report["bytes_before"]
-    assert all(figure["worse"] <= 0.005 for figure in report["figures"])
+    assert all(figure["worse"] <= 0.02 for figure in report["figures"])
     shown = shop.reads("show", report["version"])
     assert shown["version"]["meta"]["optimised"]["of"] == "late@1"
     assert shown["version"]["head"] is False

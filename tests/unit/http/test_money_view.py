@@ -11,7 +11,7 @@ import pytest
 
 from bedplate.catalog.money import Took
 from bedplate.core.units import show_days, show_usd
-from bedplate.interfaces.http.console.planned import money_view
+from bedplate.interfaces.http import console
 from bedplate.interfaces.http.console.planned.money_view import Budget, charts, forecast, summed, tables
 
 
@@ -50,7 +50,7 @@ def test_every_row_has_words() -> None:
 @pytest.mark.parametrize("page", ["{{ budget_card(budget) }}", "{% call budget_card(budget) %}held back{% endcall %}"])
 def test_a_budget_is_one_card_on_every_page(page: str) -> None:
     """With words of the page in it and without, it says what is spent, set aside and left."""
-    loader = jinja2.FileSystemLoader(Path(money_view.__file__).with_name("templates"))
+    loader = jinja2.FileSystemLoader(Path(console.__file__).with_name("templates"))
     words = jinja2.Environment(loader=loader, autoescape=True, undefined=jinja2.StrictUndefined)
     words.filters |= {"usd": show_usd, "seconds": show_days}
     drawn = words.from_string('{% from "budget.html" import budget_card %}' + page).render(
