@@ -16,7 +16,9 @@ from pathlib import Path
 
 import measuring
 import report
+from batching import BATCHING
 from catalog import CATALOG
+from console import CONSOLE
 from drift import DRIFT
 from environments import HERE
 from features import FEATURES
@@ -25,14 +27,18 @@ from measuring import Case, Measured
 from planner import PLANNER
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from runtimes import RUNTIMES
 from samples import SAMPLES
+from serving import SERVING
 from starts import STARTS
 from steps import STEPS
 from tables import TABLES
 from tracking import TRACKING
 from training import TRAINING
 
-MEASUREMENTS = (STEPS, STARTS, TABLES, SAMPLES, DRIFT, FEATURES, CATALOG, PLANNER, TRAINING, TRACKING)
+MEASUREMENTS = (
+    STEPS, STARTS, TABLES, SAMPLES, DRIFT, FEATURES, CATALOG, PLANNER, TRAINING, TRACKING, CONSOLE, RUNTIMES, BATCHING, SERVING,
+)  # fmt: skip
 
 
 def main() -> int:

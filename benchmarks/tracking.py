@@ -35,12 +35,12 @@ def cases(asked: Asked) -> list[Case]:
 
 
 def _case(asked: Asked, system: str, words: tuple[str, ...], client: str, sizes: Sequence[int] = (), points: int = 0) -> Case:
-    filled = words[0] in ("read", "history")
+    is_filled = words[0] in ("read", "history")
     folder = asked.scratch / "tracking" / SYSTEMS[system]
-    ready = _filled if filled else _empty
+    ready = filled if is_filled else _empty
     before = partial(ready, system=SYSTEMS[system], python=asked.python, client=client, sizes=sizes, points=points)
     command = (asked.python, str(PEERS / "tracking_drive.py"), SYSTEMS[system], client, *words)
-    return Case(system=system, work=words[0], command=command, folder=folder / ("filled" if filled else "empty"), before=before, reps=3)
+    return Case(system=system, work=words[0], command=command, folder=folder / ("filled" if is_filled else "empty"), before=before, reps=3)
 
 
 def _empty(folder: Path, *, system: str, client: str, **_: object) -> None:
@@ -50,7 +50,7 @@ def _empty(folder: Path, *, system: str, client: str, **_: object) -> None:
         _upgrade(folder, client)
 
 
-def _filled(folder: Path, *, system: str, python: str, client: str, sizes: Sequence[int], points: int) -> None:
+def filled(folder: Path, *, system: str, python: str, client: str, sizes: Sequence[int], points: int) -> None:
     """The state is made once, and only read."""
     if any(folder.iterdir()):
         return

@@ -51,7 +51,7 @@ QUESTIONS = (bedplate.Train, bedplate.Finetune, bedplate.Serve, bedplate.Batch, 
 SIZED = (Sizing, Design, Binding, Breakdown, Simulated, Times, Estimate)
 BUILT = (bedplate.Model, bedplate.Check, bedplate.Workload, *QUESTIONS, *SIZED)
 """Classes that a project or a program makes itself or takes apart; of the others it is handed an instance."""
-INNER = ("bind", "is_running", "read_with", "start")
+INNER = ("asked_by", "bind", "is_running", "predictor", "read_with", "start")
 """Public for the house's own rooms, not for a project."""
 WORKSPACE = get_type_hints(bedplate.open)["return"]
 HELD, SUMMARY = get_type_hints(WORKSPACE.__getitem__)["return"], get_type_hints(WORKSPACE.run)["return"]

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from pages import ROOT, page, table
 
-from bedplate.interfaces.cli.size_words import OBJECTIVES, PARTS, QUANTITIES
+from bedplate.planner.showing.words import OBJECTIVES, PARTS, QUANTITIES
 from bedplate.storage.systems import HOME, load_constants, load_systems
 
 ROOMS = ("kernels", "training", "serving", "generation", "convergence", "site", "money", "search")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-pytest_plugins = ["real_servers", "redis_process", "mlflow_clients", "trackers"]
+pytest_plugins = ["real_servers", "redis_process", "mlflow_clients", "trackers", "browser"]
 SERVICES = Path(__file__).parents[1] / ".venv" / "services" / "usr" / "bin"
 
 

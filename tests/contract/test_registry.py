@@ -115,8 +115,22 @@ def test_an_alias_is_a_person_s_promotion_until_it_is_taken_away(catalog: Catalo
     assert catalog.artifacts.find("churn@best") is None
     with pytest.raises(UserError):
         registry.by_alias("churn", "best")
+    assert [(one.alias, one.version, one.actor) for one in catalog.models.withdrawn("churn")] == [("best", 1, "ann")]
     registry.set_alias("churn", "best", 2, "ann", NOW)
     assert catalog.models.aliases("churn") == {"best": 2}
+
+
+def test_who_moved_an_alias_and_why_is_kept_with_the_move(catalog: Catalog) -> None:
+    registry = catalog.tracking.registry
+    registry.create("churn", 1)
+    registered(catalog, "churn"), registered(catalog, "churn", "y", run="", at_ms=11)
+    assert catalog.models.rollback_to("churn", "best") is None
+    registry.set_alias("churn", "best", 1, "ann", NOW)
+    registry.set_alias("churn", "best", 2, "bob", NOW, "fresher")
+    assert catalog.models.rollback_to("churn", "best") == 1
+    catalog.models.rollback("churn", "best", NOW, "it fails", "ann")
+    told = [(one.by, one.actor, one.reason) for one in catalog.models.history("churn")]
+    assert told == [("person", "ann", "set by ann"), ("person", "bob", "fresher"), ("rollback", "ann", "it fails")]
 
 
 @pytest.mark.bad_input

@@ -99,6 +99,7 @@ def test_health_names_the_versions_that_serve(place: Place) -> None:
         "waiting": {},
         "services": {"will_be_late": {"late": "late@1", "delays": "delays@1"}, "moody": {}},
         "models": {"late": 1, "wide": 1},
+        "runtimes": {},
         "problems": {},
     }
 

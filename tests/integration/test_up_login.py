@@ -167,12 +167,20 @@ def test_the_form_logs_in_the_browser_that_was_given_it(up: Up, ann: str) -> Non
 )
 def test_a_login_leads_to_this_server_only(up: Up, ann: str, next: str) -> None:
     page = up.nobody("GET", f"/login?{urlencode({'next': next})}")
-    assert hidden(page, "next") == "/login"
+    assert hidden(page, "next") == "/"
     answer = form(up, {"csrf": hidden(page, "csrf"), "next": next, "username": ann, "password": GOOD}, cookies(page))
-    assert (answer.status, answer.headers["location"]) == (303, "/login")
+    assert (answer.status, answer.headers["location"]) == (303, "/")
     here = up.nobody("GET", "/login", headers={"Cookie": "; ".join(f"{key}={value}" for key, value in cookies(answer).items())})
     assert f"logged in as <b>{ann}</b>" in here.body.decode()
     assert "&#34;" not in here.body.decode(), "a browser reads no entities in a style"
+
+
+def test_a_token_stands_in_for_a_password_where_it_may_all_that_its_account_may(up: Up, ann: str) -> None:
+    """Who has only what `bedplate up` printed comes in with it; a token that is limited makes no session, which would not be."""
+    limited = up.ask("POST", "/api/bedplate/me/tokens", {"name": "reads", "role": "viewer"}).json["token"]
+    for token, status in ((up.token, 200), (limited, 401), ("bpt_0000000000000000_x", 401)):
+        assert up.nobody("POST", "/login", {"username": "", "password": token}).status == status
+    assert up.nobody("POST", "/login", {"username": ann, "password": up.token}).status == 401
 
 
 def test_the_page_shows_what_was_typed_and_runs_none_of_it(up: Up) -> None:

@@ -158,9 +158,9 @@ class Process(NamedTuple):
     def line(self) -> Line:
         return Line(self.url, self.token)
 
-    def ask(self, method: str, path: str, body: Any = None) -> Answer:
+    def ask(self, method: str, path: str, body: Any = None, headers: Mapping[str, str] | None = None) -> Answer:
         """One request with the token, on a connection of its own."""
-        return _once(self.line(), method, path, body, None)
+        return _once(self.line(), method, path, body, headers)
 
 
 @contextmanager

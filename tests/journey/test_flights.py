@@ -82,3 +82,17 @@ def test_what_is_served_is_what_was_trained_on(flights: Path, served: str) -> No
     with urllib.request.urlopen(request, timeout=30) as reply:
         answers = [answer["result"] for answer in json.load(reply)]
     assert answers == pytest.approx(said.tolist(), abs=1e-12)
+
+
+def test_the_edge_says_what_is_served(flights: Path) -> None:
+    """The bundle of the service, without bedplate: bit for bit what the model says, text and missing values among its inputs."""
+    typed = [sys.executable, "-m", "bedplate", "export", "edge", "will_be_late", "--unsigned", "--to", "edge"]
+    done = subprocess.run(typed, cwd=flights, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    model = bedplate.open(flights)["late"].load("production")
+    inputs = [field.name for field in model.signature.inputs]
+    rows = bedplate.open(flights)["labelled"].load(view="polars").tail(500).select(inputs)
+    assert rows.null_count().sum_horizontal().item() > 0
+    ran = [sys.executable, "-I", str(flights / "edge" / "run.py")]
+    said = subprocess.run(ran, input=json.dumps(rows.to_dicts()), capture_output=True, text=True, timeout=60, check=False)
+    assert json.loads(said.stdout) == model.predict(rows).tolist(), said.stderr

@@ -92,6 +92,10 @@ class Audit:
         """Every signed head, oldest first."""
         return [_head(row) for row in self._database.rows("audit_heads")]
 
+    def newest_heads(self, limit: int = 20) -> list[Head]:
+        """The newest signed heads, newest first."""
+        return [_head(row) for row in self._database.rows("audit_heads_last", limit=limit)]
+
     def sign(self, seed: bytes, now: datetime) -> Head | None:
         """Sign the chain's end where it grew since; the newest head, None where there is nothing to sign."""
 

@@ -25,15 +25,20 @@ from .due import Due
 from .events import Events
 from .leases import Leases
 from .lineage import Lineage, lineage_of
+from .listing import Listing
 from .migration import migrate
 from .models import Models
+from .money import MoneyAndEnergy
+from .run_views import RunViews
 from .runs import Runs, write_attempt, write_steps
 from .services import Services
 from .sources import Sources
 from .spending import Spending
+from .tallies import Tallies
 from .tracking.mirror import fill, is_due
 from .tracking.registry import fill_registered
 from .tracking.tracking import Tracking
+from .views import Views
 
 
 class Catalog:
@@ -42,7 +47,9 @@ class Catalog:
     def __init__(self, database: Database) -> None:
         self.database = database
         self.artifacts = Artifacts(database)
+        self.listing = Listing(database)
         self.runs = Runs(database)
+        self.run_views = RunViews(database)
         self.models = Models(database)
         self.leases = Leases(database)
         self.events = Events(database)
@@ -50,12 +57,15 @@ class Catalog:
         self.sources = Sources(database)
         self.due = Due(database)
         self.spending = Spending(database)
+        self.money = MoneyAndEnergy(database)
+        self.tallies = Tallies(database)
         self.accounts = Accounts(database)
         self.grants = Grants(database)
         self.credentials = Credentials(database)
         self.audit = Audit(database)
         self.answers = Answers(database)
         self.tracking = Tracking(database)
+        self.views = Views(database)
 
     @classmethod
     def open(cls, database: Database, clock: Clock) -> Catalog:

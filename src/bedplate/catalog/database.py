@@ -54,6 +54,10 @@ class Database(Protocol):
         """The first column of the first row, or None."""
         ...
 
+    def moved(self) -> int:
+        """A number that is another one once another connection has committed something; two looks on one connection are compared."""
+        ...
+
     def run(self, query: str, **values: Value) -> int:
         """Change something; returns how many rows changed."""
         ...

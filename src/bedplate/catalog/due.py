@@ -89,7 +89,7 @@ class Due:
 
     def running(self) -> list[Occurrence]:
         """What is being done, or was left behind by a process that died."""
-        return [_occurrence(row) for row in self._database.rows("occurrences_running")]
+        return [occurrence_of(row) for row in self._database.rows("occurrences_running")]
 
     def parts_made(self, step: str) -> frozenset[str]:
         """The parts of a step that are there (the empty one: all together)."""
@@ -97,7 +97,7 @@ class Due:
 
     def newest(self, limit: int = 20) -> list[Occurrence]:
         """The newest decisions, newest first."""
-        return [_occurrence(row) for row in self._database.rows("occurrences_newest", limit=limit)]
+        return [occurrence_of(row) for row in self._database.rows("occurrences_newest", limit=limit)]
 
 
 def _key(occurrence: Occurrence) -> dict[str, str]:
@@ -112,10 +112,11 @@ def _values(one: Occurrence) -> dict[str, str | int | None]:
 
 
 def _found(row: Row | None) -> Occurrence | None:
-    return None if row is None else _occurrence(row)
+    return None if row is None else occurrence_of(row)
 
 
-def _occurrence(row: Row) -> Occurrence:
+def occurrence_of(row: Row) -> Occurrence:
+    """A row of the table as a record."""
     return Occurrence(
         step=row[0], kind=row[1], mark=row[2], due_at=parse(row[3]), status=row[4], reason=row[5], run=row[6], tries=row[7],
         fence=row[8], decided_at=parse(row[9]), ended_at=parse(row[10]) if row[10] else None,

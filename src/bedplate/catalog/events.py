@@ -4,12 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Final
 
 from bedplate.core.clock import iso
-from bedplate.core.records import Event
+from bedplate.core.records import Event, Record
 
 from .database import Database
 from .rows import event_of, event_values
+
+_LATEST: Final = "9999"
+_MOST_ID: Final = 1 << 62
+
+
+class Wanted(Record, frozen=True, kw_only=True):
+    """Which events are looked for; what is empty is passed over. `since` and `until` are times as the record has them (ISO, UTC)."""
+
+    kind: str = ""
+    subject: str = ""
+    since: str = ""
+    until: str = ""
 
 
 class Events:
@@ -29,6 +42,23 @@ class Events:
         else:
             found = self._database.rows("events_after_id", after=after, limit=limit)
         return [(row[0], event_of(row)) for row in found]
+
+    def page(self, wanted: Wanted, before: tuple[str, int] | None = None, limit: int = 100) -> list[tuple[int, Event]]:
+        """The newest events that fit, newest first, each with its id; `before` is the time and id of the last one of the page before."""
+        until, number = before or (wanted.until or _LATEST, _MOST_ID)
+        if wanted.kind:
+            found = self._database.rows(
+                "events_page_of_kind", kind=wanted.kind, subject=wanted.subject, since=wanted.since, until=until, before=number, limit=limit
+            )
+        else:
+            found = self._database.rows(
+                "events_page", subject=wanted.subject, since=wanted.since, until=wanted.until, before=number, limit=limit
+            )
+        return [(row[0], event_of(row)) for row in found]
+
+    def kinds(self) -> list[str]:
+        """Every kind that there is."""
+        return [str(row[0]) for row in self._database.rows("event_kinds")]
 
     def last(self, kind: str, subject: str = "") -> Event | None:
         """The newest event of a kind (about one subject)."""

@@ -47,7 +47,7 @@ TABLES: dict[str, tuple[Column, ...]] = {
     "inputs": _columns("attempt parameter artifact number:integer view"),
     "outputs": _columns("attempt artifact number:integer"),
     "verdicts": _columns("check_name check_version:integer model model_version:integer passed:boolean promotes at:time attempt"),
-    "promotions": _columns("model alias version:integer before:integer moved_by reason at:time check_name check_version:integer"),
+    "promotions": _columns("model alias version:integer before:integer moved_by reason at:time check_name check_version:integer actor"),
     "services": _columns("name url pid:integer host models started_at:time heartbeat:time"),
     "costs": _columns(
         "run step part attempt started_at:time wall_s:real cpu_s:real peak_bytes:integer energy_joules:real energy_basis cost_usd:real"

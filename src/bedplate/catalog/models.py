@@ -6,12 +6,22 @@ from datetime import datetime
 
 import msgspec
 
+from bedplate.core.clock import parse
 from bedplate.core.errors import NotFound, Refused
-from bedplate.core.records import Promotion, Verdict
+from bedplate.core.records import Promotion, Record, Verdict
 
 from . import rows
 from .database import Database
-from .promotion import barred_by, decide_promotion, is_of, rollback_target
+from .promotion import PRODUCTION, ROLL_OUT, barred_by, decide_promotion, is_of, is_rolled_out, rollback_target, rolled_out
+
+
+class Withdrawal(Record, frozen=True, kw_only=True):
+    """An alias was taken away from the version that it named."""
+
+    alias: str
+    version: int
+    actor: str
+    at: datetime
 
 
 class Models:
@@ -62,9 +72,38 @@ class Models:
         """Make the promotion that the verdict of an earlier attempt asks for, dated `at`, unless it made it before; None without one."""
         return self._database.transact(lambda: self._judge_again(attempt, at))
 
-    def rollback(self, model: str, alias: str, at: datetime, reason: str = "") -> Promotion:
+    def rollback(self, model: str, alias: str, at: datetime, reason: str = "", actor: str = "") -> Promotion:
         """Go to the version before and bar the one left. Raises NotFound without an alias, Refused with nothing to go to."""
-        return self._database.transact(lambda: self._rollback(model, alias, at, reason))
+        return self._database.transact(lambda: self._rollback(model, alias, at, reason, actor))
+
+    def rollback_to(self, model: str, alias: str) -> int | None:
+        """The version that a rollback of an alias would go to; None where there is none."""
+        return rollback_target(alias, self.history(model), self.barred(model)) if self.alias(model, alias) is not None else None
+
+    def withdrawn(self, model: str) -> list[Withdrawal]:
+        """Aliases of a model that were taken away, oldest first."""
+        found = self._database.rows("promotions_withdrawn", model=model)
+        return [Withdrawal(alias=row[0], version=row[1], actor=row[2], at=parse(row[3])) for row in found]
+
+    def rolled_out(self, model: str) -> list[Promotion]:
+        """The moves that try a version of a model now: a canary, a shadow, both or none."""
+        return rolled_out(self.history(model))
+
+    def conclude(self, trial: Promotion, at: datetime, reason: str, *, promotes: bool) -> Promotion | None:
+        """End a roll-out by what came of it: production moves to its version, or its alias goes back to production's, which bars it.
+
+        None where it ended before: each ends once, however many servers say so.
+        """
+        return self._database.transact(lambda: self._conclude(trial, at, reason, promotes))
+
+    def _conclude(self, trial: Promotion, at: datetime, reason: str, promotes: bool) -> Promotion | None:
+        if trial not in self.rolled_out(trial.model):
+            return None
+        if not promotes:
+            return self._rollback(trial.model, trial.alias, at, reason, actor="")
+        return self._promote(
+            Promotion(model=trial.model, alias=PRODUCTION, version=trial.version, by="verdict", check=ROLL_OUT, reason=reason, at=at)
+        )
 
     def _promote(self, promotion: Promotion) -> Promotion:
         there = self._database.one("version_by_number", artifact=promotion.model, number=promotion.version) is not None
@@ -76,11 +115,24 @@ class Models:
                 why="it was rolled back from",
                 next=f"bedplate promote {promotion.model}@{promotion.version}",
             )
+        if is_rolled_out(promotion):
+            self._refuse_trial(promotion)
         values = rows.promotion_values(promotion)
         before = self.alias(promotion.model, promotion.alias)
         self._database.run("promotion_add", **{**values, "before": before})
         self._database.run("stamp_grow")
         return rows.replaced(promotion, before=before)
+
+    def _refuse_trial(self, promotion: Promotion) -> None:
+        """A version is tried beside another. Raises Refused where production is none, or the same."""
+        ref, production = f"{promotion.model}@{promotion.version}", self.alias(promotion.model, PRODUCTION)
+        if production is None:
+            why = f"{promotion.model} has no production version to try it beside, and to go back to"
+            raise Refused(f"{ref} cannot be rolled out", why=why, next=f"bedplate promote {ref}")
+        if production == promotion.version:
+            raise Refused(
+                f"{ref} is in production already", why="there is nothing to try it beside", next=f"bedplate show {promotion.model}"
+            )
 
     def _judge(self, verdict: Verdict, promotes: bool) -> Promotion | None:
         self._database.run("verdict_add", **rows.verdict_values(verdict))
@@ -103,12 +155,15 @@ class Models:
         decided = decide_promotion(verdict, current, barred_by(history) | self.deleted(verdict.model), history)
         return None if decided is None else self._promote(decided)
 
-    def _rollback(self, model: str, alias: str, at: datetime, reason: str) -> Promotion:
+    def _rollback(self, model: str, alias: str, at: datetime, reason: str, actor: str) -> Promotion:
         history = self.history(model)
         current = self.alias(model, alias)
         if current is None:
             raise NotFound(f"nothing is '{model}@{alias}'", why="it was never promoted", next=f"bedplate show {model}")
-        target = rollback_target(alias, history, self.barred(model))
+        if any(move.alias == alias for move in rolled_out(history)):
+            target = self.alias(model, PRODUCTION)
+        else:
+            target = rollback_target(alias, history, self.barred(model))
         if target is None:
             came = [move.before for move in history if (move.alias, move.version) == (alias, current) and move.by != "rollback"]
             raise Refused(
@@ -116,4 +171,4 @@ class Models:
                 why=f"those before {model}@{current} were rolled back from, too" if any(came) else f"{model}@{current} was the first",
                 next=f"bedplate promote {model}@VERSION",
             )
-        return self._promote(Promotion(model=model, alias=alias, version=target, by="rollback", reason=reason, at=at))
+        return self._promote(Promotion(model=model, alias=alias, version=target, by="rollback", reason=reason, actor=actor, at=at))

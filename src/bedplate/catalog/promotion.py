@@ -10,6 +10,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from bedplate.core.records import Promotion, Verdict
+from bedplate.planner.rollout import rule
+
+PRODUCTION = "production"
+ROLL_OUT = "roll-out"
+"""What stands in a move's `check` where the outcomes of a roll-out made it."""
 
 
 def barred_by(history: Iterable[Promotion]) -> set[int]:
@@ -59,6 +64,26 @@ def rollback_target(alias: str, history: Sequence[Promotion], barred: set[int]) 
         at = before
         seen.add(at)
     return None
+
+
+def rolled_out(history: Sequence[Promotion]) -> list[Promotion]:
+    """The moves that try a version now: a canary, a shadow, both or none; `history` is every move of a model's aliases, oldest first.
+
+    A roll-out begins with a person's rule, and ends when its alias or production moves, whoever moves it.
+    """
+    moved = max((at for at, move in enumerate(history) if move.alias == PRODUCTION), default=-1)
+    production = history[moved].version if moved >= 0 else None
+    found = []
+    for way in rule.WAYS:
+        at = max((at for at, move in enumerate(history) if move.alias == way), default=-1)
+        if at > moved >= 0 and is_rolled_out(history[at]) and history[at].version != production:
+            found.append(history[at])
+    return found
+
+
+def is_rolled_out(move: Promotion) -> bool:
+    """Whether that move began a roll-out."""
+    return move.by == "person" and move.alias in rule.WAYS and rule.read(move.check) is not None
 
 
 def _before(version: int, moves: Sequence[Promotion]) -> int | None:

@@ -153,7 +153,7 @@ def promotion_values(promotion: Promotion) -> Values:
     return {
         "model": promotion.model, "alias": promotion.alias, "version": promotion.version, "before": promotion.before,
         "moved_by": promotion.by, "reason": promotion.reason, "at": iso(promotion.at), "check_name": promotion.check,
-        "check_version": promotion.check_version,
+        "check_version": promotion.check_version, "actor": promotion.actor,
     }  # fmt: skip
 
 
@@ -161,7 +161,7 @@ def promotion_of(row: Row) -> Promotion:
     """A move of an alias from its columns."""
     return Promotion(
         model=row[0], alias=row[1], version=row[2], before=row[3], by=row[4], reason=row[5], at=parse(row[6]), check=row[7],
-        check_version=row[8],
+        check_version=row[8], actor=row[9],
     )  # fmt: skip
 
 

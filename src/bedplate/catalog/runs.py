@@ -75,6 +75,11 @@ class Runs:
         """The steps of a run in the order in which they were first put."""
         return [rows.step_of(row) for row in self._database.rows("steps_of_run", run=run)]
 
+    def step_of(self, attempt: str) -> Step | None:
+        """The step that an attempt was a try at; None where its run has none (a client's)."""
+        row = self._database.one("step_of_attempt", attempt=attempt)
+        return None if row is None else rows.step_of(row)
+
     def last_step(self, name: str, part: str = "") -> Step | None:
         """What `why` compares with: the last one that ended done or skipped and knows its key parts.
 

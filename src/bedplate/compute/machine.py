@@ -83,6 +83,12 @@ def tree_bytes(pid: int, limit_bytes: int, proc: Path = _PROC) -> int:
     return resident if resident <= limit_bytes else sum(_share(one, proc) for one in pids)
 
 
+def tree_cpu_s(pid: int, proc: Path = _PROC) -> float:
+    """Processor seconds that a tree has taken, with those of children that were waited for."""
+    told = (_text(proc / str(one) / "stat").rpartition(")")[2].split() for one in tree(pid, proc))
+    return sum(sum(int(ticks) for ticks in fields[11:15]) for fields in told if len(fields) > 15) / os.sysconf("SC_CLK_TCK")
+
+
 def peak_bytes(proc: Path = _PROC) -> int:
     """The most resident memory of this process since `reset_peak`."""
     for line in _text(proc / "self/status").splitlines():

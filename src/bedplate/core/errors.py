@@ -80,6 +80,10 @@ class CorruptError(StoreError):
     """Stored bytes are not what their digest promises."""
 
 
+class GoneError(StoreError):
+    """Bytes that the record names are no longer there."""
+
+
 class CatalogError(WorldError):
     """The record could not be read or written."""
 

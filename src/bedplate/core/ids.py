@@ -11,18 +11,17 @@ from collections.abc import Callable
 from datetime import datetime
 
 _DIGITS = "0123456789abcdefghjkmnpqrstvwxyz"
+_PAIRS = [high + low for high in _DIGITS for low in _DIGITS]
 NAME = re.compile(r"[a-z_][a-z0-9_]*\Z")
 
 
-def base32(number: int, width: int) -> str:
-    """`number` in Crockford's base 32, at least `width` digits."""
-    digits = ""
-    while number:
-        number, rest = divmod(number, 32)
-        digits = _DIGITS[rest] + digits
-    return digits.rjust(width, "0")
+def of_30_bits(number: int) -> str:
+    """A number of at most 30 bits as six digits."""
+    return f"{_PAIRS[number >> 20]}{_PAIRS[number >> 10 & 1023]}{_PAIRS[number & 1023]}"
 
 
 def new_id(letter: str, at: datetime, random_bits: Callable[[int], int]) -> str:
     """A new identifier; `random_bits(n)` returns n random bits (`random.SystemRandom().getrandbits`)."""
-    return f"{letter}-{base32(int(at.timestamp() * 1000), 9)}-{base32(random_bits(30), 6)}"
+    ms, chance = int(at.timestamp() * 1000), random_bits(30)
+    time = f"{_DIGITS[ms >> 40]}{_PAIRS[ms >> 30 & 1023]}{_PAIRS[ms >> 20 & 1023]}{_PAIRS[ms >> 10 & 1023]}{_PAIRS[ms & 1023]}"
+    return f"{letter}-{time}-{of_30_bits(chance)}"

@@ -18,9 +18,10 @@ An *absent* model (`use("late@production")` before the first promotion) is false
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Callable, Mapping
-from typing import Any, Protocol
+from typing import Any, Protocol, cast, runtime_checkable
 
 import msgspec
 
@@ -57,6 +58,22 @@ class Predictor(Protocol):
 
     def predict(self, columns: dict[str, Any]) -> Any:
         """Predict for named columns of equal length (lists or 1-d arrays); returns a 1-d or 2-d array, a row per row."""
+        ...
+
+
+@runtime_checkable
+class RowPredictor(Predictor, Protocol):
+    """A loaded model that computes on rows of numbers: `predict` is `rows` of `matrix`.
+
+    It may have a `row(mapping)` too, which gives a mapping of plain numbers as such an array at once, and None for any other.
+    """
+
+    def matrix(self, columns: dict[str, Any]) -> Any:
+        """The columns as a 2-d array of float64 in the order of the inputs: categories as their codes, missing values as not-a-number."""
+        ...
+
+    def rows(self, matrix: Any) -> Any:
+        """Predict for such an array, or one of float32."""
         ...
 
 
@@ -134,6 +151,17 @@ class Model:
         """Inputs and outputs of a stored model. Raises UserError before it is stored."""
         return self._loaded().signature
 
+    @property
+    def predictor(self) -> Predictor:
+        """What predicts, of a stored model. Raises UserError before it is stored."""
+        return self._loaded()
+
+    def asked_by(self, predictor: Predictor) -> Model:
+        """The same model, asked in another way."""
+        other = copy.copy(self)
+        other._predictor = predictor
+        return other
+
     def predict(self, rows: Any) -> Any:
         """Predict for a frame, a mapping of columns, a list of row mappings or one row mapping.
 
@@ -141,6 +169,8 @@ class Model:
         scalars, its single value. Raises UserError before the model is stored or where inputs are missing.
         """
         predictor = self._loaded()
+        if type(rows) is dict and (quick := getattr(predictor, "row", None)) is not None and (row := quick(rows)) is not None:
+            return cast("RowPredictor", predictor).rows(row)[0]
         columns, one = as_columns(rows, [field.name for field in predictor.signature.inputs])
         result = predictor.predict(columns)
         return result[0] if one else result

@@ -257,7 +257,8 @@ class Verdict(Record, frozen=True, kw_only=True):
 class Promotion(Record, frozen=True, kw_only=True):
     """An alias moved: to `version` from `before`, by a verdict, a person or a rollback.
 
-    `check` and `check_version` name the verdict that moved it (invariant 8).
+    `check` and `check_version` name the verdict that moved it (invariant 8), `actor` who did, where it was a person; where a person tries
+    a version, `check` is the rule of that roll-out: `5 % for 30 min`.
     """
 
     model: str
@@ -269,6 +270,7 @@ class Promotion(Record, frozen=True, kw_only=True):
     at: datetime
     check: str = ""
     check_version: int | None = None
+    actor: str = ""
 
 
 class Event(Record, frozen=True, kw_only=True):

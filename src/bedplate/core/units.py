@@ -98,6 +98,19 @@ def per_second(text: str) -> float:
     return count(amount) / seconds(f"1 {period.strip()}")
 
 
+def dollars(text: str) -> float:
+    """`500000`, `2M`, `2M USD`, `$2M` in US dollars. Raises UserError for another text."""
+    return count(text.upper().removesuffix("USD").strip().removeprefix("$"))
+
+
+def pixels(text: str) -> tuple[int, int]:
+    """`1280x720`: width, height. Raises UserError for another text."""
+    sides = text.lower().split("x")
+    if len(sides) != 2 or not all(side.isdecimal() for side in sides):
+        raise UserError(f"'{text}' is no size of a picture", next="write 1280x720: width, then height")
+    return int(sides[0]), int(sides[1])
+
+
 def share(text: str) -> float:
     """Read a share: `"60%"` or `"0.6"`. Raises UserError."""
     number = text.strip().removesuffix("%")
@@ -127,7 +140,9 @@ def show_watts(value: float) -> str:
 
 
 def show_usd(value: float) -> str:
-    """US dollars for people: three digits above a thousand."""
+    """US dollars for people: three digits above a thousand; of less than a cent the first two that are not zero."""
+    if 0 < value < 0.01:
+        return f"${value:.2g}" if value >= 1e-6 else "$0.00"
     if value >= 1e15:
         return f"${value:.2e}"
     for name, size in (("T", 1e12), ("B", 1e9), ("M", 1e6), ("k", 1e3)):

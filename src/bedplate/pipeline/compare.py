@@ -17,6 +17,9 @@ from bedplate.core.units import show_bytes
 from .commit import check_of
 from .why import explain
 
+_MOST = 20
+"""Versions of which it is told why they are not as others were."""
+
 
 class Difference(Record, frozen=True, kw_only=True):
     """One thing that differs, with both values as text."""
@@ -27,6 +30,14 @@ class Difference(Record, frozen=True, kw_only=True):
 
     def __repr__(self) -> str:
         return f"<{self.what}: {self.before} -> {self.after}>" if self.before else f"<{self.what}: {self.after}>"
+
+
+class Cause(Record, frozen=True, kw_only=True):
+    """Why a version is not as another was, in `why`'s words: `before` and `after` are their references."""
+
+    before: str
+    after: str
+    texts: tuple[str, ...]
 
 
 class Made(Record, frozen=True, kw_only=True):
@@ -94,8 +105,7 @@ def _diff_theirs(old: RunDetail, new: RunDetail) -> tuple[Difference, ...]:
 
 def step_of(catalog: Catalog, attempt_id: str) -> Step | None:
     """The step that an attempt was a try at."""
-    attempt = catalog.runs.attempt(attempt_id)
-    return next((s for s in catalog.runs.steps(attempt.run) if (s.name, s.part) == (attempt.step, attempt.part)), None)
+    return catalog.runs.step_of(attempt_id)
 
 
 def notes(catalog: Catalog, now: Step | None, before: Step | None) -> tuple[str, ...]:
@@ -105,6 +115,31 @@ def notes(catalog: Catalog, now: Step | None, before: Step | None) -> tuple[str,
     new, old = catalog.sources.read_by(now.result), catalog.sources.read_by(before.result)
     entries = {name: (new.get(name, ()), old.get(name, ())) for name in {*new, *old}}
     return tuple(reason.text for reason in explain(now.key_parts, before.key_parts, entries))
+
+
+def causes(catalog: Catalog, before: str, after: str) -> tuple[Cause, ...]:
+    """Why a version is not as another was, and so on for each of its inputs that is not the same, down to sources; the first `_MOST`."""
+    found: list[Cause] = []
+    waiting, seen = [(before, after)], {(before, after)}
+    while waiting and len(found) < _MOST:
+        old, new = waiting.pop(0)
+        steps = [step_of(catalog, catalog.artifacts.get(ref).attempt) for ref in (old, new)]
+        texts = notes(catalog, steps[1], steps[0])
+        if texts:
+            found.append(Cause(before=old, after=new, texts=texts))
+        fresh = [pair for pair in _inputs_between(steps[0], steps[1]) if pair not in seen]
+        seen.update(fresh)
+        waiting += fresh
+    return tuple(found)
+
+
+def _inputs_between(old: Step | None, new: Step | None) -> list[tuple[str, str]]:
+    """The versions of each input that both steps had, where they differ."""
+    if old is None or new is None or old.key_parts is None or new.key_parts is None:
+        return []
+    then, now = old.key_parts.versions, new.key_parts.versions
+    pairs = ((then[name], now[name]) for name in now if name in then and then[name] != now[name])
+    return [(was, ref) for was, ref in pairs if was and ref and was.rpartition("@")[0] == ref.rpartition("@")[0]]
 
 
 def _causes(catalog: Catalog, old: Step | None, new: Step | None) -> Sequence[Difference]:

@@ -47,7 +47,12 @@ class Planned(Record, frozen=True, kw_only=True):
     expected: Expected | None = None
 
     def __repr__(self) -> str:
-        return f"<{self.action} {self.name}{f'[{self.part}]' if self.part else ''}: {self.why}>"
+        return f"<{self.action} {self.unit}: {self.why}>"
+
+    @property
+    def unit(self) -> str:
+        """The step, or the part of it: `raw[2026-01-31]`."""
+        return f"{self.name}[{self.part}]" if self.part else self.name
 
 
 def plan(
@@ -130,17 +135,20 @@ def _why(decision: Decision, failed: bool) -> str:
 
 def total(planned: Sequence[Planned], graph: Graph, slots: float) -> WallTime:
     """The wall time of what would run, as the graph and the processors allow; `maybe` steps count as if they ran."""
-    walls = {_unit(one): one.forecasts[0] for one in planned if one.action in ("run", "maybe") and one.forecasts}
-    units: dict[str, list[str]] = {}
-    for one in planned:
-        units.setdefault(one.name, []).append(_unit(one))
-    after = {_unit(one): [unit for up in graph.parents[one.name] for unit in units.get(up, ())] for one in planned}
-    cpu = {_unit(one): graph.nodes[one.name].declaration.needs.cpu for one in planned}
+    walls, after, cpu = loads(planned, graph)
     return wall_time(walls, after, cpu=cpu, slots=slots)
 
 
-def _unit(planned: Planned) -> str:
-    return f"{planned.name}[{planned.part}]" if planned.part else planned.name
+def loads(planned: Sequence[Planned], graph: Graph) -> tuple[dict[str, Forecast | None], dict[str, list[str]], dict[str, float]]:
+    """Of each unit of a plan the time that it should take (of what would run), the units that it waits for, and its processors."""
+    walls: dict[str, Forecast | None] = {
+        one.unit: one.forecasts[0] for one in planned if one.action in ("run", "maybe") and one.forecasts
+    }  # fmt: skip
+    units: dict[str, list[str]] = {}
+    for one in planned:
+        units.setdefault(one.name, []).append(one.unit)
+    after = {one.unit: [unit for up in graph.parents[one.name] for unit in units.get(up, ())] for one in planned}
+    return walls, after, {one.unit: graph.nodes[one.name].declaration.needs.cpu for one in planned}
 
 
 def forecasts(catalog: Catalog, name: str, expected: Expected | None = None) -> tuple[Forecast, ...]:

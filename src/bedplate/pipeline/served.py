@@ -21,6 +21,9 @@ LOST: Final = "predictions.lost"
 SWAPPED: Final = "service.swapped"
 """The kind of event that says which versions a server answers with from then on."""
 
+RUNTIME: Final = "model.runtime"
+"""The kind of event that says by which runtime a server asks a model version (`subject`), with the figures behind that."""
+
 
 def log_name(what: str, service: str) -> str:
     """The log of a service's predictions or labels: `predictions/will_be_late`."""

@@ -41,6 +41,12 @@ def write_signed(store: Store, version: Version, key: Path, folder: Path) -> Pat
     return folder / SIGNATURE
 
 
+def sign_folder(folder: Path, key: Path) -> Path:
+    """Sign every file of a folder; the signature's path. Raises UserError for a key that cannot be used, or without the library."""
+    _library().sign(folder, key, folder / SIGNATURE)
+    return folder / SIGNATURE
+
+
 def check_signed(folder: Path, key: Path, signature: Path | None = None) -> None:
     """Whether a folder is what was signed, by that key's other half. Raises CorruptError where it is not, UserError."""
     found = signature or folder / SIGNATURE

@@ -12,6 +12,7 @@ from bedplate.catalog.catalog import Catalog
 from bedplate.catalog.services import Service
 from bedplate.core.errors import NotFound, UserError
 from bedplate.core.records import Promotion, Record, Run, Version
+from bedplate.planner.rollout.rule import Rule, Way
 from bedplate.storage.client_models import refuse_opaque
 
 from .provenance import who
@@ -20,7 +21,7 @@ from .wiring.graph import Graph
 
 class Status(Record, frozen=True, kw_only=True):
     """What exists: the head of each artifact, each model's aliases (alias -> version), the last runs (newest first), what is served now,
-    and the steps whose last attempt failed.
+    the steps whose last attempt failed, and the moves that try a version beside the one in production.
     """
 
     artifacts: dict[str, Version]
@@ -28,6 +29,7 @@ class Status(Record, frozen=True, kw_only=True):
     runs: tuple[Run, ...]
     services: tuple[Service, ...]
     failed: tuple[str, ...]
+    rolled_out: tuple[Promotion, ...] = ()
 
 
 class Shown(Record, frozen=True, kw_only=True):
@@ -50,8 +52,9 @@ class Shown(Record, frozen=True, kw_only=True):
 def status(catalog: Catalog, runs: int) -> Status:
     """The project as it stands, with at most so many runs."""
     heads = catalog.artifacts.heads()
+    models = {name: catalog.models.aliases(name) for name, head in heads.items() if head.kind == "model"}
     return Status(
-        artifacts=heads, models={name: catalog.models.aliases(name) for name, head in heads.items() if head.kind == "model"},
+        artifacts=heads, models=models, rolled_out=tuple(move for name in models for move in catalog.models.rolled_out(name)),
         runs=tuple(catalog.runs.last(runs)), services=tuple(catalog.services.list()), failed=tuple(sorted(catalog.runs.failed_steps())),
     )  # fmt: skip
 
@@ -78,6 +81,10 @@ def aside(catalog: Catalog, head: Version) -> str:
 
 def promote(catalog: Catalog, ref: str, alias: str, reason: str, at: datetime) -> Promotion:
     """Give `late@7` an alias by a person's word. Raises NotFound, UserError for no model or no version, Refused for an opaque one."""
+    return _given(catalog, ref, alias, reason, at)
+
+
+def _given(catalog: Catalog, ref: str, alias: str, reason: str, at: datetime, rule: str = "") -> Promotion:
     version = catalog.artifacts.get(ref)
     if version.kind != "model":
         raise UserError(f"{version.ref} is a {version.kind}, not a model", next="bedplate status")
@@ -87,16 +94,23 @@ def promote(catalog: Catalog, ref: str, alias: str, reason: str, at: datetime) -
         known = catalog.artifacts.versions(version.artifact)
         there = ", ".join(f"{one.ref} ({named[one.number]})" if one.number in named else one.ref for one in known)
         raise UserError(f"which version of {version.artifact}?", why=f"there are {there}", next=f"bedplate promote {version.ref}")
-    return catalog.models.promote(
-        Promotion(model=version.artifact, alias=alias, version=version.number, by="person", reason=reason or who(), at=at)
-    )
+    move = Promotion(
+        model=version.artifact, alias=alias, version=version.number, by="person", reason=reason or who(), at=at, check=rule,
+        actor=who().removeprefix("by "),
+    )  # fmt: skip
+    return catalog.models.promote(move)
+
+
+def roll_out(catalog: Catalog, ref: str, way: Way, rule: Rule, reason: str, at: datetime) -> Promotion:
+    """Try `late@7` beside the version in production, by a rule. Raises as `promote`, and Refused without one."""
+    return _given(catalog, ref, way, reason, at, rule.text)
 
 
 def rollback(catalog: Catalog, graph: Graph, model: str, alias: str, reason: str, at: datetime) -> Promotion:
     """Take an alias of `late` (or `late@canary`) back. Raises NotFound, and Refused where there is nothing to go back to."""
     name, _, given = model.partition("@")
     known(catalog, graph, name)
-    return catalog.models.rollback(name, given or alias, at, reason or who())
+    return catalog.models.rollback(name, given or alias, at, reason or who(), who().removeprefix("by "))
 
 
 def known(catalog: Catalog, graph: Graph, name: str) -> None:

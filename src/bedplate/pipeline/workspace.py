@@ -20,6 +20,7 @@ from bedplate.core.errors import NotFound, ProjectError, UserError
 from bedplate.core.ids import new_id
 from bedplate.core.records import Promotion, Record, Run, Step
 from bedplate.core.units import dollars_per_hour, seconds
+from bedplate.planner.rollout.rule import Rule, Way
 from bedplate.storage.gc import GcReport
 from bedplate.storage.online import OnlineStore
 from bedplate.storage.store import Store
@@ -157,6 +158,13 @@ class Workspace:
         Returns the move, with the version `before`. Raises NotFound, and UserError for what is no model or names no version.
         """
         return standing.promote(self.catalog, ref, alias, reason, self.clock.now())
+
+    def roll_out(self, ref: str, way: Way, rule: Rule, reason: str = "") -> Promotion:
+        """Try a model version (`late@7`) beside the one in production, as canary or shadow, by a rule (`planner.rollout.rule.asked`).
+
+        Servers judge it, and promote it or roll it back. Raises as `promote`, and Refused without another version in production.
+        """
+        return standing.roll_out(self.catalog, ref, way, rule, reason, self.clock.now())
 
     def rollback(self, model: str, alias: str = "production", reason: str = "") -> Promotion:
         """Take a model's alias back to the version before, and bar the one left from promotion by a check.

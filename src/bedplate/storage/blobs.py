@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import IO
 
 from bedplate.core import digests
-from bedplate.core.errors import CorruptError, InternalError, StoreError
+from bedplate.core.errors import CorruptError, GoneError, InternalError, StoreError
 
 from . import disk
 
@@ -185,6 +185,6 @@ def corrupt(path: Path, why: str) -> CorruptError:
     return CorruptError(f"{path} is corrupt", why=why, next="bedplate doctor --deep (it names the step that makes these bytes again)")
 
 
-def gone(path: Path) -> StoreError:
+def gone(path: Path) -> GoneError:
     """The error for bytes that are no longer there."""
-    return StoreError(f"{path} is gone", why="a version that the record names needs it", next="run again: what made it runs again")
+    return GoneError(f"{path} is gone", why="a version that the record names needs it", next="run again: what made it runs again")

@@ -26,12 +26,13 @@ import msgspec
 from bedplate.core import digests
 from bedplate.core.errors import CorruptError, UserError
 from bedplate.core.kinds import View
-from bedplate.core.model import Model, Predictor
+from bedplate.core.model import Model, Predictor, RowPredictor
 from bedplate.core.records import Draft, Version
 
 from . import client_models, disk, flavours, signatures
 from .blobs import FOLDER, Blobs
 from .flavours import File, Files, Flavour, Stored
+from .runtimes import Source
 from .shelf import Save
 from .sketch import Reference
 
@@ -90,6 +91,27 @@ class ModelShelf:
             native=getattr(predictor, "native", None), predictor=predictor, ref=ref, flavour=stored.flavour, example=stored.example,
             metrics=dict(version.meta.get("metrics", {})),
         )  # fmt: skip
+
+    def tried(self, model: Model, folder: Path) -> tuple[Model, Source | None]:
+        """A trained model as it would be loaded, from files in an empty folder: nothing is kept. Raises UserError as `save` does."""
+        flavour = flavours.find(flavours.flavour_of(model))
+        flavour.save(model, folder)
+        files = {str(path.relative_to(folder)): path for path in sorted(folder.rglob("*")) if path.is_file()}
+        stored = Stored(
+            flavour=flavour.name, library=signatures.library(model.example), signature=flavour.signature(model),
+            example=signatures.rows(model.example),
+        )  # fmt: skip
+        predictor = flavour.load(files, stored)
+        loaded = Model(native=getattr(predictor, "native", None), predictor=predictor, flavour=flavour.name, example=stored.example)
+        source = Source(stored=stored, files=files, predictor=predictor) if isinstance(predictor, RowPredictor) else None
+        return loaded, source
+
+    def source(self, version: Draft, predictor: Predictor) -> Source | None:
+        """What runtimes are made from: a loaded version that computes on rows of numbers; None for one that does not."""
+        stored = stored_of(version)
+        if not isinstance(predictor, RowPredictor):
+            return None
+        return Source(stored=stored, files=self._files(stored), predictor=predictor)
 
     def _code(self, functions: Iterable[Callable[..., Any]]) -> dict[str, str]:
         """The digest of each part of the project's code that a model's functions reach."""

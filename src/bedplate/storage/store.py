@@ -23,11 +23,14 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from bedplate.core.errors import CorruptError, InternalError, StoreError, UserError
 from bedplate.core.kinds import KIND_SCHEMA, READABLE, Kind, View
+from bedplate.core.model import Model
 from bedplate.core.records import Draft, Outcome, Version
 
-from . import gc, staging
+from . import apart, disk, gc, previews, staging
 from .blobs import FOLDER as BLOBS
 from .blobs import Blobs, Sink, copied, gone
 from .bucket import Bucket
@@ -39,6 +42,8 @@ from .logs import FOLDER as LOGS
 from .logs import Log
 from .models import ModelShelf
 from .parts import Apart
+from .previews import Preview
+from .runtimes import Source
 from .shelf import Parted, Save, Shelf
 from .sketch import Reference
 from .tables import FOLDER as TABLES
@@ -91,6 +96,15 @@ class Store:
     def _fetched(self, version: Version, view: View, spec: dict[str, Any] | None) -> Any:
         """The version out of the lake."""
         return self._of(version).load(version, view, spec)
+
+    def part(self, version: Version, file: str) -> Any:
+        """One of a table version's files (by its name in the record) as a lazy Polars frame: what a bucket fetches for a look is that file.
+
+        Raises UserError for another kind, StoreError or CorruptError.
+        """
+        self._tables(version.kind, version.ref)
+        files = [one for one in version.meta["files"] if one[0] == file]
+        return self._fetched(msgspec.structs.replace(version, meta={"files": files}), "polars.lazy", None)
 
     def combine(self, artifact: str, kind: Kind, parts: Mapping[str, Version], attempt: str) -> Draft:
         """One version of an artifact made `each=`, from the versions of its parts by key; a table's parts become one commit.
@@ -178,6 +192,18 @@ class Store:
             raise UserError(f"{version.ref} has no reference", why=f"it is kept as {version.kind}, and only a model has one")
         return shelf.reference(version)
 
+    def source(self, version: Version, model: Model) -> Source | None:
+        """What other runtimes of a loaded model version are made from; None where it does not compute on rows of numbers."""
+        shelf = self._shelf(version.kind)
+        return shelf.source(version, model.predictor) if isinstance(shelf, ModelShelf) else None
+
+    def tried(self, model: Model, folder: Path) -> tuple[Model, Source | None]:
+        """A trained model as it would be loaded, out of an empty folder; nothing is kept. Raises UserError where it cannot be stored."""
+        shelf = self._shelf("model")
+        if not isinstance(shelf, ModelShelf):
+            raise InternalError("this store has no shelf of models")
+        return shelf.tried(model, folder)
+
     def keep(self, path: Path) -> str:
         """Keep a file beside a step's record (a plot, a note): its digest. Raises StoreError."""
         return Blobs(self.root).put_file(path)[0]
@@ -196,11 +222,26 @@ class Store:
         return sink.digest, sink.size
 
     def blob(self, digest: str) -> Path:
-        """A file with a blob's bytes, which are not looked at. Raises StoreError where they are gone."""
+        """A file with a blob's bytes, which are not looked at. Raises GoneError where they are not there, or a link to others is."""
         path = Blobs(self.root).path(digest)
-        if not path.is_file():
+        if path.is_symlink() or not path.is_file():
             raise gone(path)
         return path
+
+    def preview(self, digest: str, name: str, *, rows: bool = True) -> Preview:
+        """What is in a blob that somebody named so, and what of it may be shown; without `rows` no table is looked into.
+
+        Raises StoreError where it is gone.
+        """
+        path = self.blob(digest)
+        with disk.guard("read", path), path.open("rb") as file:
+            head = file.read(previews.HEAD_BYTES)
+            size = path.stat().st_size
+        found = previews.preview(name, head, size)
+        if not rows or found.form not in ("Parquet", "Arrow"):
+            return found
+        read = apart.first_rows(path, found.form, size)
+        return read if read.wrong or not found.wrong else msgspec.structs.replace(read, wrong=found.wrong)
 
     def check(self, digest: str) -> None:
         """Read a blob and compute its digest again. Raises CorruptError, or StoreError where it is gone."""

@@ -23,6 +23,8 @@ from .shelf import Save
 
 FOLDER = "tables"
 INDEXES = "features"
+FEATURES = "features"
+"""In the draft of a features table: how it was keyed when it was made. What looks rows up says itself how."""
 REJECTED = "rejected"
 """Rows that were not as expected, by artifact and attempt."""
 

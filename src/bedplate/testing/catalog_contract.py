@@ -31,10 +31,12 @@ from bedplate.core.sources import Entry
 from .accounts_contract import AccountsContract
 from .clock import ManualClock
 from .due_contract import DueContract
+from .listing_contract import ListingContract
 from .records import History, draft
+from .tallies_contract import TalliesContract
 
 
-class CatalogContract(AccountsContract, DueContract, ABC):
+class CatalogContract(AccountsContract, DueContract, ListingContract, TalliesContract, ABC):
     """Tests of one engine; each gets a fresh record."""
 
     @abstractmethod
@@ -76,6 +78,7 @@ class CatalogContract(AccountsContract, DueContract, ABC):
         assert other.runs.cached("k") == commit.attempt.id
         assert other.runs.cached_many(["k", "none"]) == {"k": commit.attempt.id}
         assert other.runs.steps("r-1") == [commit.step]
+        assert (other.runs.step_of(commit.attempt.id), other.runs.step_of("a-0")) == (commit.step, None)
         assert other.runs.attempts("r-1", "late") == [commit.attempt]
         assert other.runs.noted(commit.attempt.id) == said[:-1]
         assert other.runs.metrics(commit.attempt.id) == {"auc": 0.75}
@@ -274,6 +277,17 @@ class CatalogContract(AccountsContract, DueContract, ABC):
         history.make("late", 1, "model")
         assert stamps == sorted(set(stamps))
         assert catalog.stamp() == stamps[-1]
+
+    def test_who_watches_sees_that_another_connection_committed(self, catalog: Catalog, tmp_path: Path, clock: ManualClock) -> None:
+        """The number is another one after a commit, whatever it was; without one it stays, or nobody could wait for it."""
+        watching = self.make(tmp_path)
+        try:
+            before = watching.moved()
+            assert watching.moved() == before
+            catalog.events.add(Event(kind="k", subject="s", at=clock.now()))
+            assert watching.moved() != before
+        finally:
+            watching.close()
 
     # Leases
 

@@ -99,3 +99,36 @@ class DueContract:
         catalog.spending.settle("r")
         assert catalog.spending.since(now) == 2.375
         assert catalog.spending.held(now) == pytest.approx(0.125)
+
+    def test_what_a_period_took_adds_up_to_what_was_spent(self, catalog: Catalog, clock: ManualClock) -> None:
+        """By day, step and basis: measured energy is never in one sum with assumed; an ended attempt counts once, a service beside."""
+        now = clock.now()
+        catalog.runs.begin(Run(id="r", project="p", target="local", command="bedplate run", started_at=now))
+        catalog.runs.put_steps([Step(run="r", name="late", part="", stage="train", status="running", why="new")])
+        ended = Attempt(id="a", run="r", step="late", started_at=now, status="done", ended_at=now)
+        meters = Usage(wall_s=10.0, cpu_s=4.0, energy_joules=100.0, energy_basis="measured", cost_usd=1.0)
+        guess = Usage(wall_s=2.0, cpu_s=3.0, energy_joules=50.0, energy_basis="assumed", cost_usd=0.5)
+        catalog.runs.begin_attempts(
+            [
+                msgspec.structs.replace(ended, usage=meters),
+                msgspec.structs.replace(ended, id="b", status="failed", usage=guess),
+                Attempt(id="c", run="r", step="late", started_at=now),
+            ]
+        )
+        until = now + timedelta(hours=1)
+        for spender, usd in (("a", 0.75), ("c", 0.25)):
+            catalog.spending.put(Spent(spender=spender, hour=now, kind="attempt", usd=usd, held_until=until))
+        catalog.spending.put(Spent(spender="s", hour=now, kind="service", usd=2.0, held_until=until, up_s=9.0, busy_s=1.0))
+        today, tomorrow = now.date(), now.date() + timedelta(days=1)
+        took = catalog.money.took(today, tomorrow)
+        assert sum(one.usd for one in took) == catalog.spending.since(now) == 3.75
+        by = {(one.kind, one.basis): one for one in took if one.attempts or one.kind == "service"}
+        metered, assumed = by["attempt", "measured"], by["attempt", "assumed"]
+        assert (metered.joules, metered.idle_s, metered.stage) == (100.0, 6.0, "train")
+        assert (assumed.joules, assumed.idle_s, assumed.failed) == (50.0, 0.0, 1)
+        assert (by["service", "unknown"].name, by["service", "unknown"].idle_s) == ("s", 8.0)
+        (run,) = catalog.money.runs(today, tomorrow)
+        assert (run.run, run.attempts, run.measured_joules, run.assumed_joules, run.usd) == ("r", 3, 100.0, 50.0, 1.5)
+        assert catalog.money.runs(today, tomorrow, skip=1) == []
+        assert catalog.money.took(tomorrow, tomorrow + timedelta(days=1)) == []
+        assert catalog.money.first() == today

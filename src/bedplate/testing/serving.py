@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from bedplate.catalog.promotion import PRODUCTION, rolled_out
 from bedplate.catalog.services import Service as Listed
 from bedplate.core.clock import Clock, SystemClock
 from bedplate.core.features import Features, FeatureSpec
@@ -125,6 +126,16 @@ class Record:
 
     def last_move(self, model: str) -> Promotion | None:
         return next((move for move in reversed(self.moves) if move.model == model), None)
+
+    def rolled_out(self, model: str) -> list[Promotion]:
+        return rolled_out([move for move in self.moves if move.model == model])
+
+    def conclude(self, trial: Promotion, at: datetime, reason: str, *, promotes: bool) -> Promotion | None:
+        if trial not in self.rolled_out(trial.model):
+            return None
+        alias, number = (PRODUCTION, trial.version) if promotes else (trial.alias, self.aliases[trial.model, PRODUCTION])
+        self.promote(trial.model, number, alias, by="verdict" if promotes else "rollback", reason=reason)
+        return self.moves[-1]
 
     def stamp(self) -> int:
         return self._changes

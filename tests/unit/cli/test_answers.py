@@ -57,6 +57,7 @@ ASKED = {
     "lineage": (["line"], 0, "numbers@1 as numbers"),
     "logs": (["numbers"], 0, "numbers printed nothing in"),
     "sql": (["select 1 / 2 as half"], 0, "0.5"),
+    "optimise": (["line"], 2, "line@1 does not compute on rows of numbers"),
     "promote": (["line@1"], 0, "line@1 is production already"),
     "rollback": (["line"], 5, "there is nothing to roll 'line@production' back to"),
     "labels": (["truth.csv"], 0, "name no prediction that is known"),
@@ -122,7 +123,7 @@ def ran(types: Types, tmp_path: Path, first: Path) -> Types:
 
 def test_every_verb_is_asked_here() -> None:
     """A new verb is shown below, or is one that makes a folder or never ends."""
-    assert {verb.name for verb in VERBS if not verb.hidden} - set(ASKED) == {"new", "serve", "up"}
+    assert {verb.name for verb in VERBS if not verb.hidden} - set(ASKED) == {"new", "serve", "up", "export"}
 
 
 @pytest.mark.parametrize("verb", ASKED)
@@ -229,6 +230,18 @@ def test_plan_takes_the_settings_of_a_run_and_sees_its_side_version(ran: Types) 
     }
     assert "nothing to do" in ran("plan", "line")[1]
     assert ran("plan", "--set", "line.slope=10")[0] == 2
+
+
+def test_the_whole_plan_is_one_object_for_who_never_imports_the_project(ran: Types) -> None:
+    """The graph with services, what is to be done and why, when, what is due; it goes with no names and is for programs."""
+    told = json.loads(ran("plan", "--whole", "--json")[1])
+    steps = {one["name"]: one for one in told["steps"]}
+    assert (told["project"], steps["line"]["after"], steps["answer"]["decorator"]) == ("small", ["numbers"], "service")
+    assert steps["good"]["actions"] == {"skip": 1}
+    assert steps["line"]["starts_s"] is None
+    assert list(told["files"]) == [steps["line"]["file"]]
+    assert ran("plan", "--whole")[0] == 2
+    assert ran("plan", "--whole", "line", "--json")[0] == 2
 
 
 def test_a_rollback_says_what_it_barred_and_so_do_the_next_run_and_the_status(ran: Types, tmp_path: Path) -> None:

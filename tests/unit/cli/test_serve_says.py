@@ -6,13 +6,14 @@ import io
 import json
 import sys
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import pytest
 from rich.console import Console
 
 from bedplate.core.records import Event
-from bedplate.interfaces.cli.serve import heard, opening
+from bedplate.interfaces.cli.serve import Teller, heard, opening, say
 from bedplate.interfaces.http.server import Ready
 from bedplate.stages.deploy.deployment import Waiting
 
@@ -50,7 +51,7 @@ def test_it_says_at_the_start_which_versions_answer_and_what_waits_for_what() ->
 
 def test_a_promotion_that_was_taken_over_is_a_line_and_on_record(capsys: pytest.CaptureFixture[str]) -> None:
     kept: list[Event] = []
-    emit = heard(kept.append, as_json=False)
+    emit = heard(kept.append, partial(say, as_json=False))
     for event in (SWAPPED, FAILED, Event(kind="other", subject="x", at=AT)):
         emit(event)
     assert capsys.readouterr().out.splitlines() == [
@@ -62,7 +63,7 @@ def test_a_promotion_that_was_taken_over_is_a_line_and_on_record(capsys: pytest.
 
 
 def test_programs_get_the_event_on_a_line(capsys: pytest.CaptureFixture[str]) -> None:
-    heard(lambda _: None, as_json=True)(SWAPPED)
+    heard(lambda _: None, partial(say, as_json=True))(SWAPPED)
     (line,) = capsys.readouterr().out.splitlines()
     assert json.loads(line)["data"]["changes"] == CHANGES
 
@@ -75,5 +76,15 @@ def test_a_reader_that_is_gone_stops_no_server(monkeypatch: pytest.MonkeyPatch) 
     kept: list[Event] = []
     monkeypatch.setattr(sys, "stdout", Gone())
     for as_json in (True, False):
-        heard(kept.append, as_json)(SWAPPED)
+        heard(kept.append, partial(say, as_json=as_json))(SWAPPED)
     assert len(kept) == 2
+
+
+def test_the_first_line_is_that_the_server_is_ready(capsys: pytest.CaptureFixture[str]) -> None:
+    """What happened while it was made ready is said after that."""
+    teller = Teller(as_json=True)
+    teller.tell(FAILED)
+    assert capsys.readouterr().out == ""
+    teller.begin()
+    teller.tell(SWAPPED)
+    assert [json.loads(line)["kind"] for line in capsys.readouterr().out.splitlines()] == ["service.load_failed", "service.swapped"]

@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bedplate.interfaces.cli import size_charts as charts
 from bedplate.interfaces.cli.size_page import sizing_page
-from bedplate.interfaces.cli.size_words import goals, plain, shown, title, workload
 from bedplate.planner.asking.questions import Cost, Limits, Serve, Train
 from bedplate.planner.asking.sizing import Assumption, Binding, Breakdown, Design, Milestone, Part, Sensitivity, Sizing
 from bedplate.planner.facts.estimate import Estimate, exact
+from bedplate.planner.showing import charts
+from bedplate.planner.showing.words import goals, plain, shown, title, workload
 
 EVIL = '<script>alert("x")</script>'
 QUESTION = Train(model="llama", tokens=2e12, limits=Limits(by_s=30 * 86400, on=("h100",)))

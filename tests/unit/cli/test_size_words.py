@@ -7,12 +7,12 @@ import pytest
 
 from bedplate.assembly import size
 from bedplate.core.units import show_usd
-from bedplate.interfaces.cli.size_charts import machines
-from bedplate.interfaces.cli.size_percentiles import unplayed
 from bedplate.interfaces.cli.size_view import draw
-from bedplate.interfaces.cli.size_words import label, laid_out
 from bedplate.planner.asking.questions import Cost, Limits, Site
 from bedplate.planner.asking.sizing import Design, Simulated, Times
+from bedplate.planner.showing.charts import machines
+from bedplate.planner.showing.percentiles import unplayed
+from bedplate.planner.showing.words import label, laid_out
 
 FOUND = size(Site(node="dgx-h100", nodes=128, limits=Limits(region="us-east-1")))
 

@@ -24,6 +24,8 @@ NAMES = {
     "lineage": ["late"],
     "logs": ["late"],
     "promote": ["late@1"],
+    "optimise": ["late"],
+    "export": ["edge", "late"],
     "rollback": ["late"],
     "backup": ["kept"],
     "restore": ["kept"],

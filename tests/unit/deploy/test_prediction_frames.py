@@ -5,10 +5,12 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
+import msgspec
+import numpy as np
 import polars as pl
 
-from bedplate.stages.deploy.frames import feature_columns, frame, service_shape
-from bedplate.stages.deploy.recorder import Prediction
+from bedplate.stages.deploy.frames import Shape, feature_columns, frame, service_shape
+from bedplate.stages.deploy.recorder import Cells, Prediction
 from bedplate.stages.deploy.service import Asked, service
 from bedplate.testing.serving import START
 
@@ -63,3 +65,20 @@ def test_values_come_back_as_they_were_and_absent_structs_are_null() -> None:
 def test_feature_columns_keep_numbers_as_floats() -> None:
     schema = pl.Schema({"flights": pl.Int32, "mean": pl.Float32, "name": pl.Enum(["a"])})
     assert feature_columns(schema) == {"flights": "float", "mean": "float", "name": "text"}
+
+
+def test_requests_kept_as_arrays_records_or_mappings_make_the_same_frame() -> None:
+    """However the rows are mixed, and where only some rows of an array are in a batch."""
+    shape = Shape(request={"a": "float", "b": "float"}, result="float")
+    array = np.array([[1.0, 2.0], [3.0, np.nan], [5.0, 6.0]])
+    other = np.array([[7.0, 8.0]])
+    record = msgspec.defstruct("Pair", [("a", float), ("b", float)])
+    cells = [Cells(array, 0), Cells(array, 2), Cells(other, 0), Cells(array, 1)]
+    values = [[1.0, 2.0], [5.0, 6.0], [7.0, 8.0], [3.0, np.nan]]
+    mappings = [dict(zip("ab", one, strict=True)) for one in values]
+    records = [record(*one) for one in values]
+    expected = frame([prediction(one, None, 0.5) for one in mappings], shape)
+    for given in (cells, records, [*cells[:2], *records[2:]], [*mappings[:3], *cells[3:]]):
+        made = frame([prediction(one, None, 0.5) for one in given], shape)
+        assert made.schema == expected.schema
+        assert made.equals(expected, null_equal=True)

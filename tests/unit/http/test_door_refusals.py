@@ -20,3 +20,12 @@ def test_who_names_ever_new_things_fills_no_log() -> None:
     assert refusals.is_news(("bob", "model.read", "model:1"), 1.0)
     assert not refusals.is_news(("ann", "model.read", "model:other"), 60.0)
     assert refusals.is_news(("ann", "model.read", "model:other"), 61.0)
+
+
+def test_looks_do_not_hide_who_tried_to_change_something() -> None:
+    """After sixty looks in a minute at what is not his, the one attempt to run the project is told."""
+    refusals = Refusals()
+    for number in range(2 * MOST_A_MINUTE):
+        refusals.is_news(("ann", "run.read", f"experiment:{number}"), 1.0)
+    assert refusals.is_news(("ann", "project.run", "server"), 2.0)
+    assert not refusals.is_news(("ann", "run.read", "experiment:x"), 2.0)

@@ -13,7 +13,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from bedplate.interfaces.http import body, tensors
-from bedplate.interfaces.http.calls import Desk
+from bedplate.interfaces.http.calls import Form
 from bedplate.interfaces.http.lanes import Pool
 from bedplate.interfaces.http.pages import policy
 from bedplate.interfaces.http.replies import Problem
@@ -25,7 +25,7 @@ FIELDS = [
     Asked(name="distance", annotation=float),
     Asked(name="extra", annotation=Any, default=None),
 ]
-DESK = Desk(service("late", lambda **_: 0.5, [], FIELDS, float), POOL)
+FORM = Form(service("late", lambda **_: 0.5, [], FIELDS, float), POOL)
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
@@ -53,7 +53,7 @@ def tried(call: Callable[[], list[Any]]) -> tuple[int, list[Any]]:
 @example(b'{"carrier":"a","distance":' + b"9" * 10_000 + b"}")
 @example(b'{"carrier":"\\ud800","distance":1}')
 def test_a_services_body_is_rows_or_a_problem(raw: bytes) -> None:
-    status, found = tried(lambda: DESK.decode(raw)[0])
+    status, found = tried(lambda: FORM.decode(raw)[0])
     assert status in (200, 400, 422)
     assert all(isinstance(row.carrier, str) and isinstance(row.distance, float) for row in found)
 
@@ -62,7 +62,7 @@ def test_a_caller_reads_the_types_as_the_author_wrote_them() -> None:
     """Not the bounds of 64 bits that a field of the request gets."""
     fields = [Asked(name="customer", annotation=int), Asked(name="age", annotation=int | None, default=None)]
     with pytest.raises(Problem) as caught:
-        Desk(service("late", lambda **_: 0.5, [], fields, float), POOL).decode(b'{"customer": "x"}')
+        Form(service("late", lambda **_: 0.5, [], fields, float), POOL).decode(b'{"customer": "x"}')
     assert caught.value.why == "late takes customer: int, age: int | None"
 
 

@@ -8,7 +8,7 @@ import random
 import pytest
 
 from bedplate.core.records import Forecast
-from bedplate.planner.forecasts.critical import wall_time
+from bedplate.planner.forecasts.critical import placed, wall_time
 
 
 def takes(middle: float, factor: float = 1.0) -> Forecast:
@@ -63,3 +63,12 @@ def test_an_empty_plan_takes_no_time_and_a_cycle_is_refused() -> None:
 def test_the_same_seed_gives_the_same_answer() -> None:
     steps = {n: takes(3, 1.7) for n in "abcdef"}
     assert wall_time(steps, {"f": list("abcde")}, slots=2) == wall_time(steps, {"f": list("abcde")}, slots=2)
+
+
+def test_a_schedule_says_when_each_step_starts_and_what_the_longest_chain_takes() -> None:
+    """With two processors two steps run side by side, with one they follow each other; the chain is the same; the unknown takes no time."""
+    both, one = placed(TIMES, DIAMOND, {}, 2), placed(TIMES, DIAMOND, {}, 1)
+    assert both.spans["b"][0] == both.spans["c"][0] == both.spans["a"][1]
+    assert one.spans["b"][0] != one.spans["c"][0]
+    assert both.chain_s == one.chain_s == pytest.approx(max(end for _, end in both.spans.values()))
+    assert placed({"a": None}, {}, {}, 1).spans == {"a": (0.0, 0.0)}

@@ -9,7 +9,6 @@ import pytest
 
 from bedplate.assembly import knowledge
 from bedplate.core.errors import UserError
-from bedplate.interfaces.cli.size_words import offer
 from bedplate.planner.asking.questions import Finetune, Limits, Serve, Train
 from bedplate.planner.asking.sizing import Design, Sizing
 from bedplate.planner.facts.estimate import exact
@@ -17,6 +16,7 @@ from bedplate.planner.search.common import metered
 from bedplate.planner.search.offers import offers
 from bedplate.planner.search.pick import Constraint, conflict, pick, ranked
 from bedplate.planner.search.size import size
+from bedplate.planner.showing.words import offer
 
 KNOWN = knowledge(None)
 SMALL = "llama-3.1-8b"

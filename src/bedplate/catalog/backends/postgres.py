@@ -91,9 +91,7 @@ class PostgresDatabase:
     @property
     def engine(self) -> str:
         """The server's version and how it keeps commits safe."""
-        version, fsync = self._read(
-            lambda connection: _row(connection, "SELECT current_setting('server_version'), current_setting('fsync')")
-        )
+        version, fsync = self.composed("SELECT current_setting('server_version'), current_setting('fsync')", {})[0]
         return f"PostgreSQL {version}, write-ahead log" + ("" if fsync == "on" else ", NOT safe: fsync is off")
 
     @property
@@ -118,6 +116,9 @@ class PostgresDatabase:
     def value(self, query: str, **values: Value) -> Any:
         found = self.rows(query, **values)
         return found[0][0] if found else None
+
+    def moved(self) -> int:
+        return int(self.composed("SELECT pg_snapshot_xmax(pg_current_snapshot())::text", {})[0][0])
 
     def run(self, query: str, **values: Value) -> int:
         return self.transact(lambda: self._ask(lambda connection: connection.execute(self._sql[query], dialect.kept(values)).rowcount))

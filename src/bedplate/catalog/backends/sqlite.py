@@ -108,6 +108,10 @@ class SqliteDatabase:
         found = self.rows(query, **values)
         return found[0][0] if found else None
 
+    def moved(self) -> int:
+        with self as connection:
+            return int(next(connection.execute("PRAGMA data_version"))[0])
+
     def run(self, query: str, **values: Value) -> int:
         with self as connection:
             if not connection.in_transaction:

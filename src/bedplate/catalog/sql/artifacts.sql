@@ -122,3 +122,52 @@ SELECT value FROM counters WHERE name = 'stamp';
 -- name: stamp_grow!
 -- A head or an alias has moved.
 UPDATE counters SET value = value + 1 WHERE name = 'stamp';
+
+-- name: versions_listed
+-- Versions of an artifact older than a number, newest first, with the run that made each and why its step ran.
+SELECT v.number, v.digest, v.rows, v.size_bytes, v.created_at, v.attempt, t.step, t.run, v.moved_head, coalesce(s.why, '')
+FROM versions AS v JOIN attempts AS t ON t.id = v.attempt
+LEFT JOIN steps AS s ON s.run = t.run AND s.name = t.step AND s.part = t.part
+WHERE v.artifact = :artifact AND v.number < :before
+ORDER BY v.number DESC LIMIT :limit;
+
+-- name: versions_growth
+-- How large the newest versions of an artifact are, newest first.
+SELECT number, created_at, rows, size_bytes FROM versions WHERE artifact = :artifact ORDER BY number DESC LIMIT :limit;
+
+-- name: version_uses
+-- Which attempts were handed versions of an artifact, and the first thing that each made; newest first.
+SELECT i.number, t.step, i.parameter, i.view, t.run, t.started_at, coalesce(o.artifact || '@' || o.number, '')
+FROM inputs AS i JOIN attempts AS t ON t.id = i.attempt
+LEFT JOIN outputs AS o ON o.attempt = i.attempt AND o.position = 0
+WHERE i.artifact = :artifact AND i.number >= :first AND i.number <= :last
+ORDER BY t.started_at DESC, i.attempt LIMIT :limit;
+
+-- name: attempt_made^
+-- Of which run an attempt was, at which step, why that ran, and whose run it is.
+SELECT t.run, t.step, coalesce(s.why, ''), r.origin
+FROM attempts AS t JOIN runs AS r ON r.id = t.run
+LEFT JOIN steps AS s ON s.run = t.run AND s.name = t.step AND s.part = t.part
+WHERE t.id = :attempt;
+
+-- name: attempts_failed
+-- The newest attempts at a step that failed, in the newest runs of the project.
+SELECT id, run, step, part, number, fence, started_at, ended_at, status, cause, message, log,
+       wall_s, cpu_s, peak_bytes, energy_joules, energy_basis, cost_usd
+FROM attempts WHERE run IN (SELECT id FROM runs WHERE origin = 'project' ORDER BY started_at DESC LIMIT :runs)
+    AND step = :step AND status = 'failed' ORDER BY started_at DESC, id LIMIT :limit;
+
+-- name: artifacts_looked_up
+-- Artifacts that a step was handed as features, or whose head says how it is keyed.
+SELECT artifact FROM inputs WHERE view = 'features' AND number IS NOT NULL
+UNION
+SELECT a.name FROM artifacts AS a JOIN versions AS v ON v.artifact = a.name AND v.number = a.head
+WHERE a.kind = 'table' AND v.meta LIKE '%"features":{"created":%'
+ORDER BY 1 LIMIT :limit;
+
+-- name: lookup_newest^
+-- The newest attempt that was handed an artifact as features, and what its step's key was made of.
+SELECT i.parameter, t.run, t.step, coalesce(k.parts, '')
+FROM inputs AS i JOIN attempts AS t ON t.id = i.attempt
+LEFT JOIN steps AS s ON s.run = t.run AND s.name = t.step AND s.part = t.part LEFT JOIN key_parts AS k ON k.digest = s.key_parts
+WHERE i.artifact = :artifact AND i.view = 'features' AND i.number IS NOT NULL ORDER BY i.attempt DESC LIMIT 1;

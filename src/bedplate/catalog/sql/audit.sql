@@ -31,6 +31,10 @@ SELECT entry, digest, at, signature, key FROM audit_heads ORDER BY entry;
 -- The newest signed head.
 SELECT entry, digest, at, signature, key FROM audit_heads ORDER BY entry DESC LIMIT 1;
 
+-- name: audit_heads_last
+-- The newest signed heads, newest first.
+SELECT entry, digest, at, signature, key FROM audit_heads ORDER BY entry DESC LIMIT :limit;
+
 -- name: audit_head_add!
 -- The chain's end was signed; another process may have been first.
 INSERT INTO audit_heads (entry, digest, at, signature, key) VALUES (:entry, :digest, :at, :signature, :key) ON CONFLICT (entry) DO NOTHING;

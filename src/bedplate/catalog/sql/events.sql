@@ -12,6 +12,27 @@ SELECT id, kind, subject, at, data FROM events WHERE id > :after ORDER BY id LIM
 -- What happened at or after a time.
 SELECT id, kind, subject, at, data FROM events WHERE at >= :since ORDER BY id LIMIT :limit;
 
+-- name: events_page
+-- The newest before one, each condition passed over where it is empty.
+SELECT id, kind, subject, at, data FROM events
+WHERE id < :before AND (:subject = '' OR subject = :subject) AND (:since = '' OR at >= :since) AND (:until = '' OR at <= :until)
+ORDER BY id DESC LIMIT :limit;
+
+-- name: events_page_of_kind
+-- The same of one kind, by its index: the newest before a time and an id.
+SELECT id, kind, subject, at, data FROM events
+WHERE kind = :kind AND at <= :until AND (at < :until OR id < :before) AND (:subject = '' OR subject = :subject) AND at >= :since
+ORDER BY at DESC, id DESC LIMIT :limit;
+
+-- name: event_kinds
+-- Every kind that there is, each found by the index and not by reading all.
+WITH RECURSIVE found (kind) AS (
+    SELECT min(kind) FROM events
+    UNION ALL
+    SELECT (SELECT min(e.kind) FROM events AS e WHERE e.kind > found.kind) FROM found WHERE found.kind IS NOT NULL
+)
+SELECT kind FROM found WHERE kind IS NOT NULL;
+
 -- name: event_last^
 -- The newest event of a kind, about anything or one subject.
 SELECT id, kind, subject, at, data FROM events WHERE kind = :kind AND (:subject = '' OR subject = :subject)

@@ -65,7 +65,7 @@ SELECT check_name, check_version, model, model_version, passed, promotes, at, at
 
 -- name: export_promotions
 -- Every move of an alias.
-SELECT model, alias, version, before, moved_by, reason, at, check_name, check_version FROM promotions ORDER BY id;
+SELECT model, alias, version, before, moved_by, reason, at, check_name, check_version, actor FROM promotions ORDER BY id;
 
 -- name: export_services
 -- Every service that is registered now.

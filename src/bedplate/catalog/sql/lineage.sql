@@ -45,3 +45,44 @@ SELECT DISTINCT artifact, number FROM inputs WHERE attempt = :attempt AND number
 -- name: sources_of_attempt
 -- What an attempt read of its sources.
 SELECT parameter, entries FROM source_entries WHERE attempt = :attempt ORDER BY parameter;
+
+-- name: lineage_above
+-- What the newest attempts that made a version were handed: (artifact, number, parameter, step, run), the newest versions first.
+SELECT i.artifact, i.number, min(i.parameter), max(t.step), max(t.run)
+FROM inputs AS i JOIN attempts AS t ON t.id = i.attempt
+WHERE i.number IS NOT NULL AND i.attempt IN (
+    SELECT attempt FROM outputs WHERE artifact = :artifact AND number = :number ORDER BY attempt DESC LIMIT :attempts
+)
+GROUP BY i.artifact, i.number ORDER BY i.artifact, i.number DESC LIMIT :most;
+
+-- name: lineage_below
+-- What was made of a version, in the same columns.
+SELECT o.artifact, o.number, min(i.parameter), max(t.step), max(t.run)
+FROM inputs AS i JOIN outputs AS o ON o.attempt = i.attempt JOIN attempts AS t ON t.id = i.attempt
+WHERE i.artifact = :artifact AND i.number = :number
+GROUP BY o.artifact, o.number ORDER BY o.artifact, o.number DESC LIMIT :most;
+
+-- name: sources_read
+-- What the newest attempt at a version read of its sources: parameter, how long the list is, and the list where it is no longer than that.
+SELECT e.parameter, length(e.entries), CASE WHEN length(e.entries) <= :most THEN e.entries ELSE '[]' END
+FROM source_entries AS e
+WHERE e.attempt = (SELECT max(o.attempt) FROM outputs AS o WHERE o.artifact = :artifact AND o.number = :number)
+ORDER BY e.parameter;
+
+-- name: sources_with
+-- Of each source what its head has seen, and what was made then, where a name is in it.
+SELECT o.artifact, o.number, e.entries
+FROM source_heads AS h JOIN source_entries AS e ON e.attempt = h.attempt AND e.parameter = h.parameter
+JOIN outputs AS o ON o.attempt = e.attempt
+WHERE e.entries LIKE :name ESCAPE '\' ORDER BY o.artifact, o.number DESC LIMIT 50;
+
+-- name: version_fact^
+-- How large a version is, when and by which step of which run it was made, and whose run that is.
+SELECT v.kind, v.rows, v.size_bytes, v.created_at, t.step, t.run, r.origin
+FROM versions AS v JOIN attempts AS t ON t.id = v.attempt JOIN runs AS r ON r.id = t.run
+WHERE v.artifact = :artifact AND v.number = :number;
+
+-- name: versions_of_run
+-- What the attempts of a run made, or made again.
+SELECT DISTINCT o.artifact, o.number FROM attempts AS t JOIN outputs AS o ON o.attempt = t.id
+WHERE t.run = :run ORDER BY o.artifact, o.number LIMIT :most;

@@ -15,13 +15,18 @@ WHERE p.id = (SELECT max(l.id) FROM promotions AS l WHERE l.model = :model AND l
 
 -- name: promotions_of_model
 -- Every move of every alias of a model, oldest first.
-SELECT model, alias, version, before, moved_by, reason, at, check_name, check_version
+SELECT model, alias, version, before, moved_by, reason, at, check_name, check_version, actor
 FROM promotions WHERE model = :model ORDER BY id;
 
 -- name: promotion_add!
 -- An alias moves.
-INSERT INTO promotions (model, alias, version, before, moved_by, reason, at, check_name, check_version)
-VALUES (:model, :alias, :version, :before, :moved_by, :reason, :at, :check_name, :check_version);
+INSERT INTO promotions (model, alias, version, before, moved_by, reason, at, check_name, check_version, actor)
+VALUES (:model, :alias, :version, :before, :moved_by, :reason, :at, :check_name, :check_version, :actor);
+
+-- name: promotions_withdrawn
+-- Aliases of a model that were taken away, oldest first: which, from which version, by whom, when.
+SELECT p.alias, p.version, w.moved_by, w.at FROM withdrawn AS w JOIN promotions AS p ON p.id = w.promotion
+WHERE p.model = :model ORDER BY w.at, p.id;
 
 -- name: verdict_add!
 -- What a check said of a model version.

@@ -56,6 +56,13 @@ SELECT s.run, s.name, s.part, s.stage, s.status, s.why, s.cache_key, k.parts, s.
 FROM steps AS s LEFT JOIN key_parts AS k ON k.digest = s.key_parts
 WHERE s.run = :run ORDER BY s.id;
 
+-- name: step_of_attempt^
+-- The step that an attempt was a try at.
+SELECT s.run, s.name, s.part, s.stage, s.status, s.why, s.cache_key, k.parts, s.result, s.started_at, s.ended_at
+FROM attempts AS a JOIN steps AS s ON s.run = a.run AND s.name = a.step AND s.part = a.part
+LEFT JOIN key_parts AS k ON k.digest = s.key_parts
+WHERE a.id = :attempt;
+
 -- name: step_last^
 -- The last step of that name (and part) that ended well and knows what its key was made of; one of a run that moves heads, if any is.
 SELECT s.run, s.name, s.part, s.stage, s.status, s.why, s.cache_key, k.parts, s.result, s.started_at, s.ended_at

@@ -16,6 +16,7 @@ from bedplate.catalog.rows import text
 from bedplate.core.clock import iso
 from bedplate.core.records import Record
 
+from .overview import write_keys
 from .theirs import Point, TheirDataset, TheirExperiment, TheirLogged, TheirRun
 from .tracked import OURS, PARENT, bits_of, number_of, rank_of
 
@@ -117,7 +118,11 @@ class Brought:
         )  # fmt: skip
         self._database.many("brought_param", _named(theirs.id, theirs.params))
         self._database.many("brought_tag", _named(theirs.id, theirs.tags))
-        self._database.many("brought_curve", [_curve(theirs.id, experiment, point) for point in latest(points)])
+        curves = latest(points)
+        self._database.many("brought_curve", [_curve(theirs.id, experiment, point) for point in curves])
+        write_keys(self._database, theirs.id, "param", theirs.params)
+        write_keys(self._database, theirs.id, "tag", theirs.tags)
+        write_keys(self._database, theirs.id, "metric", [point.name for point in curves])
         self._database.many("brought_point", [_point(theirs.id, point) for point in points])
         for dataset in theirs.datasets:
             self._dataset(theirs.id, experiment, dataset)

@@ -30,6 +30,12 @@ def compared(column: str, clause: Clause, values: Values) -> str:
     return f"{column} {clause.comparator} {values.bind(given)}"
 
 
+def lowered(part: str) -> str:
+    """A pattern for texts in small letters that have a part in them."""
+    escaped = part.translate(_LOWER).replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+    return f"%{escaped}%"
+
+
 def equal_by_index(column: str, clause: Clause, values: Values) -> str:
     """The same for `=` and IN, so that an index over the beginnings of values finds it: alone, where values are shorter."""
     given = clause.value if isinstance(clause.value, tuple) else (str(clause.value),)

@@ -12,6 +12,7 @@ from bedplate.catalog.database import Database, Row, Value
 from bedplate.core.errors import NotFound
 
 from . import pages
+from .overview import write_keys
 from .pages import Values
 from .tracked import Metric, Point, all_bits_of, bits_of, number_of, rank_of, told, value_of
 
@@ -112,6 +113,7 @@ def write_points(database: Database, run: str, experiment: int, points: Iterable
     ]
     if new:
         database.many("curve_add", new)
+        write_keys(database, run, "metric", [str(one["name"]) for one in new])
     moved = [
         _curve_values(at, came[name]) | {"id": known[name][0]}
         for name, at in latest.items()

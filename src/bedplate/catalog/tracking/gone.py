@@ -86,6 +86,7 @@ class Gone:
             self._database.run("gone_datasets", id=experiment)
             self._database.run("gone_evaluations", id=experiment)
             self._database.run("gone_experiment_tags", id=experiment)
+            self._database.run("gone_run_keys", id=experiment)
             self._database.run("gone_grants", resource=f"experiment:{experiment}")
             self._database.run("gone_experiment_brought", here=str(experiment))
             self._database.run("gone_experiment", id=experiment)

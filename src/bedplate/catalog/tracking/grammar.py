@@ -11,6 +11,7 @@ limited before anything is made of them; the parser takes time linear in the tex
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Mapping, Sequence
 from typing import Final, cast
 
@@ -107,6 +108,7 @@ EVALUATIONS: Final = Vocabulary(
     entities={**_OWN, **_TAGS},
 )
 """What may be asked of datasets for evaluation."""
+_BARE: Final = re.compile(r"[\w/:\-][\w./:\-]*")
 _NULLABLE: Final = frozenset({"param", "tag", "metadata", "feedback", "expectation"})
 
 
@@ -147,6 +149,17 @@ def written(clause: Clause) -> str:
     if isinstance(clause.value, tuple):
         return f"{name} {clause.comparator} ({', '.join(_quoted(one) for one in clause.value)})"
     return f"{name} {clause.comparator} {_quoted(clause.value) if isinstance(clause.value, str) else repr(clause.value)}"
+
+
+def spelt(entity: Entity, key: str) -> str:
+    """A key as people write it in filters, orders and columns: bare where that can be read, else in backticks or double quotes."""
+    if _BARE.fullmatch(key):
+        return f"{entity}s.{key}"
+    return f"{entity}s.`{key}`" if "`" not in key else f"{entity}s.{_marked(key)}"
+
+
+def _marked(key: str) -> str:
+    return '"' + key.replace('"', '""') + '"'
 
 
 def _quoted(text: str) -> str:

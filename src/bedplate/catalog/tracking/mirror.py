@@ -19,6 +19,7 @@ from bedplate.core.records import Attempt, Run, RunStatus
 from .curves import write_points
 from .experiments import of_project
 from .limits import text
+from .overview import write_keys
 from .runs import ms_of
 from .tracked import COMMIT, PARENT, RUN_NAME, SOURCE_NAME, THEIRS, Point
 
@@ -110,12 +111,15 @@ def _points(noted: Iterable[Noted], at_ms: int) -> list[Point]:
 
 
 def _tags(database: Database, run: str, tags: dict[str, str]) -> None:
-    database.many("run_tag_put", [{"run": run, "name": name, "value": value} for name, value in tags.items() if value])
+    said = {name: value for name, value in tags.items() if value}
+    database.many("run_tag_put", [{"run": run, "name": name, "value": value} for name, value in said.items()])
+    write_keys(database, run, "tag", said)
 
 
 def _params(database: Database, run: str, params: Sequence[tuple[str, str]]) -> None:
     if params:
         database.many("run_param_mirror", [{"run": run, "name": name, "value": value} for name, value in params])
+        write_keys(database, run, "param", [name for name, _ in params])
 
 
 def _word(value: object) -> str:

@@ -190,10 +190,11 @@ class Registry:
         self._touch(name, at_ms)
         self._move_head(name)
 
-    def set_alias(self, name: str, alias: str, number: int, actor: str, at: datetime) -> Promotion:
-        """Give a version an alias: a promotion by a person, whose name is the reason."""
+    def set_alias(self, name: str, alias: str, number: int, actor: str, at: datetime, reason: str = "") -> Promotion:
+        """Give a version an alias: a promotion by a person, who is the reason where none is given."""
         self.version(name, number)
-        moved = Promotion(model=name, alias=alias_name(alias), version=number, by="person", reason=f"set by {actor}", at=at)
+        why = description(reason) or f"set by {actor}"
+        moved = Promotion(model=name, alias=alias_name(alias), version=number, by="person", reason=why, actor=actor, at=at)
         if self._models.alias(name, alias) == number:
             return msgspec.structs.replace(moved, before=number)
         return self._models.promote(moved)

@@ -20,6 +20,7 @@ from bedplate.core.records import Attempt, Record, Run
 from . import limits, pages
 from .curves import Curves
 from .names import run_name
+from .overview import write_keys
 from .tracked import ENDED, OURS, PARENT, RUN_NAME, SOURCE_NAME, Named, Point, RunDetail, Status, TrackedRun
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -198,6 +199,7 @@ class TrackedRuns:
             made_by=new.made_by, started_ms=new.started_ms,
         )  # fmt: skip
         self._database.many("run_tag_put", [{"run": new.id, "name": key, "value": value} for key, value in tags.items()])
+        write_keys(self._database, new.id, "tag", tags)
         begun = TrackedRun(
             new.id, new.experiment, "client", tags.get(PARENT, ""), tags[RUN_NAME], new.made_by, "RUNNING", new.started_ms, None, "active"
         )
@@ -231,6 +233,7 @@ class TrackedRuns:
         new = [{"run": run, "name": param.key, "value": param.value} for param in params if param.key not in known]
         if new:
             self._database.many("run_param_put", new)
+            write_keys(self._database, run, "param", [str(one["name"]) for one in new])
 
     def _known(self, run: str, keys: Sequence[str]) -> dict[str, str]:
         """The params that there are, of these."""
@@ -246,6 +249,7 @@ class TrackedRuns:
 
     def _tag(self, run: str, tag: Named) -> None:
         self._database.many("run_tag_put", [{"run": run, "name": tag.key, "value": tag.value}])
+        write_keys(self._database, run, "tag", [tag.key])
         if tag.key == RUN_NAME:
             limits.length("run_name", tag.value, limits.LONGEST_NAME)
             self._database.run("tracked_name", id=run, name=tag.value)

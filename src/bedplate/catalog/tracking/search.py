@@ -23,26 +23,34 @@ _BETTER: Final = 4
 
 
 class _Start(Record, frozen=True, kw_only=False):
-    """Which clause a search asks of its index (-1: none): its runs are few, and it starts from them, or they are one condition."""
+    """Which clause a search asks of its index (-1: none): its runs are few, and it starts from them, or they are one condition.
+
+    Few without a clause: it starts from the children of a run.
+    """
 
     clause: int = -1
     few: bool = False
 
 
 class Question(Record, frozen=True, kw_only=True):
-    """What is looked for: runs of these experiments and stages that satisfy every clause. `limit` is at least 1."""
+    """What is looked for: runs of these experiments and stages that satisfy every clause. `limit` is at least 1.
+
+    `parent` says whose children they are; empty: nobody's, the runs at the top; None: wherever they stand.
+    """
 
     experiments: tuple[int, ...]
     clauses: tuple[Clause, ...] = ()
     orders: tuple[Order, ...] = ()
     stages: tuple[Stage, ...] = ("active",)
+    parent: str | None = None
     limit: int = 1000
     token: str = ""
 
     @property
     def identity(self) -> tuple[object, ...]:
         """What makes it the same search on its next page."""
-        return self.experiments, self.clauses, self.orders, self.stages
+        asked = (self.experiments, self.clauses, self.orders, self.stages)
+        return asked if self.parent is None else (*asked, self.parent)
 
 
 class Search:
@@ -79,6 +87,8 @@ class Search:
 
     def _start(self, question: Question) -> _Start:
         """Which clause an index finds the fewest runs for. One is taken for another only if it finds a quarter: none counts for longer."""
+        if question.parent:
+            return _Start(few=True)
         start, most = _Start(), MANY
         for number in sorted(range(len(question.clauses)), key=lambda one: question.clauses[one].entity != "metric"):
             values = Values()
@@ -100,6 +110,8 @@ class Search:
             f"{id} IN ({candidates(clause, searched, values)})" if number == start.clause and not start.few else where(clause, values)
             for number, clause in enumerate(question.clauses)
         ]
+        if question.parent == "":
+            held.append("t.parent = ''")
         if place is not None:
             told = [(key.expression, key.falls, value) for key, value in zip(sorting.keys, place, strict=True)]
             held.append(after(told, values))
@@ -118,7 +130,10 @@ class Search:
         """Where a branch starts: the runs that an index found, the curve that it sorts by, or all runs."""
         source = f" CROSS JOIN {sorting.source}" if sorting.source else ""
         if start.few:
-            query = candidates(question.clauses[start.clause], experiments, values)
+            if question.parent:
+                query = f"SELECT id AS run FROM tracked WHERE parent = {values.bind(question.parent)}"
+            else:
+                query = candidates(question.clauses[start.clause], experiments, values)
             return f"({query}) AS x CROSS JOIN tracked AS t{source}{sorting.joins} WHERE t.id = x.run AND"
         if sorting.source:
             return f"{sorting.source} CROSS JOIN tracked AS t{sorting.joins} WHERE s.experiment IN ({experiments}) AND"

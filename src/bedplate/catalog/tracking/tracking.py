@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bedplate.catalog.database import Database
 
+from .compared import Compared
 from .curves import Curves
 from .datasets import Datasets
 from .details import Details
@@ -12,9 +13,11 @@ from .experiments import Experiments
 from .files import Files
 from .gone import Gone
 from .logged import LoggedModels
+from .overview import Overview
 from .registry import Registry
 from .registry_search import RegistrySearch
 from .runs import TrackedRuns
+from .samples import Samples
 from .search import Search
 
 
@@ -25,8 +28,11 @@ class Tracking:
         self.experiments = Experiments(database)
         self.runs = TrackedRuns(database)
         self.curves = Curves(database)
+        self.samples = Samples(database)
+        self.compared = Compared(database)
         self.details = Details(database)
         self.search = Search(database)
+        self.overview = Overview(database)
         self.datasets = Datasets(database)
         self.evaluations = Evaluations(database)
         self.files = Files(database)

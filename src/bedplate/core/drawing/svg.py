@@ -58,6 +58,11 @@ def told(title: str, *parts: str) -> str:
     return f"<g><title>{escape(title)}</title>{''.join(parts)}</g>"
 
 
-def drawing(wide: float, tall: float, parts: Sequence[str], label: str) -> str:
-    """The whole chart; `label` is read out to who does not see it."""
-    return f'<svg viewBox="0 0 {wide:g} {tall:g}" role="img" aria-label="{escape(label)}">{"".join(parts)}</svg>'
+def linked(href: str, *parts: str) -> str:
+    """Parts that lead somewhere."""
+    return f'<a href="{escape(href)}">{"".join(parts)}</a>'
+
+
+def drawing(wide: float, tall: float, parts: Sequence[str], label: str, role: str = "img") -> str:
+    """The whole chart; `label` is read out to who does not see it. `role` is group where something in it can be followed."""
+    return f'<svg viewBox="0 0 {wide:g} {tall:g}" role="{role}" aria-label="{escape(label)}">{"".join(parts)}</svg>'

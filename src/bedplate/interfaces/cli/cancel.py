@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import os
-import platform
-import signal
-
 from bedplate.core.errors import UserError
+from bedplate.pipeline.cancelling import ask_to_stop
 
 from .common import console, put_json
 from .verb import Asked, verb
@@ -22,13 +19,7 @@ def command(asked: Asked) -> int:
     if len(going) > 1:
         raise UserError(f"{len(going)} runs are going on", why=", ".join(run.id for run in going), next="bedplate cancel RUN")
     run = going[0]
-    if run.host != platform.node():
-        raise UserError(
-            f"{run.id} runs on {run.host}", why="a run is stopped where it runs", next=f"on {run.host}: bedplate cancel {run.id}"
-        )
-    alive = workspace.is_running(run)
-    if alive:
-        os.kill(run.pid, signal.SIGTERM)
+    alive = ask_to_stop(run, workspace.parts.process_started)
     if asked.as_json:
         put_json({"run": run.id, "asked": alive})
     elif alive:

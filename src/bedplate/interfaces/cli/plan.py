@@ -10,16 +10,18 @@ from rich.console import Console
 from rich.markup import escape
 
 from bedplate.compute.machine import cpu_count
+from bedplate.core.errors import UserError
 from bedplate.core.records import Forecast
 from bedplate.core.units import show_bytes, show_days, show_joules, show_usd
 from bedplate.pipeline.plan import Planned, total
+from bedplate.pipeline.whole import whole
 from bedplate.pipeline.workspace import Workspace
 from bedplate.planner.forecasts.critical import WallTime
 from bedplate.planner.forecasts.expected import Expected
 from bedplate.planner.forecasts.history import join
 
 from . import due
-from .common import console, put_json, table, unit
+from .common import console, put_json, put_line, table, unit
 from .sets import SETS, settings_of
 from .verb import Asked, verb
 
@@ -49,7 +51,8 @@ _PARTS = 4
     is_flag=True,
     help="Say what is due now by the clock, new data, drift, labels or missing parts, and what waits for when.",
 )
-def command(asked: Asked, sets: tuple[str, ...], fresh: bool, is_due: bool) -> int:
+@click.option("--whole", "is_whole", is_flag=True, help="With --json: the graph, what is due and the budget too, in one object.")
+def command(asked: Asked, sets: tuple[str, ...], fresh: bool, is_due: bool, is_whole: bool) -> int:
     """Say for each step whether it would run, why, and the time, memory and energy it should take, from its own history.
 
     A step that declares a workload, on a target that declares machines, is forecast by the planner before it first ran.
@@ -57,6 +60,12 @@ def command(asked: Asked, sets: tuple[str, ...], fresh: bool, is_due: bool) -> i
     if is_due:
         return due.plan(asked)
     workspace = asked.look()
+    slots = float(workspace.config["cpu"]) or cpu_count()
+    if is_whole:
+        if asked.names or sets or fresh or not asked.as_json:
+            raise UserError("--whole is about the whole project as it is", why="it is for programs", next="bedplate plan --whole --json")
+        put_line(whole(workspace, slots, workspace.due().plan(), due.budget(workspace)))
+        return 0
     planned = workspace.plan(*asked.names, settings=settings_of(sets), fresh=fresh)
     if asked.as_json:
         put_json(planned)
@@ -65,7 +74,7 @@ def command(asked: Asked, sets: tuple[str, ...], fresh: bool, is_due: bool) -> i
     _steps(out, planned)
     _expected(out, planned, workspace)
     if any(one.action in ("run", "maybe") for one in planned):
-        _total(out, total(planned, workspace.graph, float(workspace.config["cpu"]) or cpu_count()))
+        _total(out, total(planned, workspace.graph, slots))
         _record(out, planned)
     elif all(one.action in ("skip", "serve") for one in planned):
         out.print("\nnothing to do: everything is as the record has it")

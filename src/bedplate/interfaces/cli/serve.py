@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib
+import json
+import signal
 import sys
 from collections.abc import Callable
 from contextlib import suppress
@@ -12,11 +14,12 @@ import click
 import msgspec
 from rich.markup import escape
 
+from bedplate.compute.system import die_with_parent
 from bedplate.core.errors import StoreError
 from bedplate.core.records import Event
 from bedplate.pipeline.served import LOST, SWAPPED
 from bedplate.pipeline.wiring.services import services
-from bedplate.stages.deploy.holder import LOAD_FAILED
+from bedplate.stages.deploy.holder import CONCLUDED, LOAD_FAILED
 from bedplate.stages.deploy.site import site_of
 
 from .common import console, put_line
@@ -29,33 +32,78 @@ SERVER = "bedplate.interfaces.http.server"
 @verb("[SERVICE]...")
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
 @click.option("--port", default=8000, show_default=True, help="The port to listen on; 0 takes a free one.")
-def command(asked: Asked, host: str, port: int) -> int:
+@click.option("--processes", default=1, show_default=True, type=click.IntRange(1, 256), help="How many processes answer on the port.")
+@click.option("--seat", default="", hidden=True, help="Be one of several processes (started by bedplate itself).")
+def command(asked: Asked, host: str, port: int, processes: int, seat: str) -> int:
     """Serve the project's services (or those named) and models until Ctrl-C; a promotion is taken up within a second.
 
-    It says which version took over and who promoted it. With --json one line says when it is ready: {"url": ..., "models": [...],
-    "services": [...], "versions": {...}, "waiting": {...}}; then each event is a line.
+    It says which version took over and who promoted it. With --json one line says when it is ready: {"url": ..., "grpc": ..., "models":
+    [...], "services": [...], "versions": {...}, "waiting": {...}}; then each event is a line. Several processes answer as one: one that
+    ends is started again, and their metrics are added up.
     """
+    if processes > 1:
+        return _together(asked, host, port, processes)
+    server = importlib.import_module(SERVER)
+    taken = server.Seat.read(seat) if seat else None
+    if taken is not None:
+        die_with_parent(signal.SIGTERM)
     workspace = asked.open(pickles=False)
-    site = site_of(workspace.parts)
+    site = site_of(workspace.parts, crew=int(workspace.parts.config["model_workers"]))
     if asked.names:
         chosen = {node.name for node in services(workspace.graph, asked.names)}
         site = msgspec.structs.replace(site, services=tuple(one for one in site.services if one.name in chosen))
-
-    site = msgspec.structs.replace(site, emit=heard(site.emit, asked.as_json))
+    teller = Teller(asked.as_json)
+    emit = heard(site.emit, teller.tell)
+    site = msgspec.structs.replace(site, emit=emit if taken is None or taken.is_first else _own(emit))
 
     def announce(ready: Any, _stop: Callable[[], None]) -> None:
-        if asked.as_json:
-            put_line(ready)
+        said = [] if asked.as_json else opening(workspace.graph.project_name, ready)
+        if taken is not None:
+            put_line({"ready": ready, "said": said})
         else:
-            out = console()
-            for line in opening(workspace.graph.project_name, ready):
-                out.print(line, soft_wrap=True)
+            _announce(ready, said, asked.as_json)
+        teller.begin()
 
-    server = importlib.import_module(SERVER)
-    lost = server.serve(site, host, port, announce)
+    lost = server.serve(site, host, port, announce, taken)
     if lost:
         raise StoreError(f"{lost} predictions could not be logged", why="the store did not take them", next="bedplate doctor")
     return 0
+
+
+def _together(asked: Asked, host: str, port: int, processes: int) -> int:
+    """Have several processes serve, each this command with a seat of its own."""
+    about = [*(["--project", asked.project] if asked.project else []), *(["--target", asked.target] if asked.target else [])]
+    words = [sys.executable, "-m", "bedplate", "serve", *asked.names, *about, *(["--json"] if asked.as_json else [])]
+
+    def say_line(line: bytes, is_ready: bool) -> None:
+        with suppress(OSError, ValueError):
+            if is_ready:
+                told = json.loads(line)
+                _announce(told["ready"], told["said"], asked.as_json)
+            else:
+                sys.stdout.write(line.decode())
+            sys.stdout.flush()
+
+    server = importlib.import_module(SERVER)
+    return int(server.together(processes, host, port, lambda seat: [*words, "--seat", seat], say_line))
+
+
+def _announce(ready: Any, said: list[str], as_json: bool) -> None:
+    """Say that the server answers, to programs or (`said`) to people."""
+    if as_json:
+        put_line(ready)
+    for line in said:
+        console().print(line, soft_wrap=True)
+
+
+def _own(emit: Callable[[Event], None]) -> Callable[[Event], None]:
+    """Of what happens in one of several processes, what happens to it alone: the first one tells the rest."""
+
+    def told(event: Event) -> None:
+        if event.kind in (LOST, CONCLUDED):
+            emit(event)
+
+    return told
 
 
 def opening(project: str, ready: Any) -> list[str]:
@@ -81,19 +129,45 @@ def _waits(ready: Any, group: list[Any]) -> str:
     return f"  [yellow]waits[/yellow]    {', '.join(names)}: {escape(group[0].reason)}{step}"
 
 
-def heard(record: Callable[[Event], None], as_json: bool) -> Callable[[Event], None]:
-    """Record what happens while serving, and say it here; a reader who is gone stops no server."""
+def heard(record: Callable[[Event], None], tell: Callable[[Event], None]) -> Callable[[Event], None]:
+    """Record what happens while serving, and tell it here."""
 
     def emit(event: Event) -> None:
         record(event)
-        with suppress(OSError, ValueError):
-            if as_json:
-                put_line(event)
-            for line in [] if as_json else lines(event):
-                console().print(escape(line), soft_wrap=True)
-            sys.stdout.flush()
+        tell(event)
 
     return emit
+
+
+class Teller:
+    """Says what happens once the server has said that it is ready: its first line is that one."""
+
+    def __init__(self, as_json: bool) -> None:
+        self._as_json = as_json
+        self._early: list[Event] | None = []
+
+    def begin(self) -> None:
+        """The server is ready: say what has happened so far."""
+        early, self._early = self._early or [], None
+        for event in early:
+            say(event, self._as_json)
+
+    def tell(self, event: Event) -> None:
+        """Say what happened, now or once the server is ready."""
+        if self._early is None:
+            say(event, self._as_json)
+        else:
+            self._early.append(event)
+
+
+def say(event: Event, as_json: bool) -> None:
+    """Say what happened; a reader who is gone stops no server."""
+    with suppress(OSError, ValueError):
+        if as_json:
+            put_line(event)
+        for line in [] if as_json else lines(event):
+            console().print(escape(line), soft_wrap=True)
+        sys.stdout.flush()
 
 
 def lines(event: Event) -> list[str]:
@@ -102,6 +176,9 @@ def lines(event: Event) -> list[str]:
         return [f"{event.subject} could not be loaded, so what served before serves on: {event.data['reason']}"]
     if event.kind == LOST:
         return [f"{event.subject}: {event.data['count']:,} answers could not be recorded: {event.data['why']}"]
+    if event.kind == CONCLUDED:
+        ended = "promoted" if event.data["by"] == "verdict" else "rolled back"
+        return [f"{event.subject}, the {event.data['trial']}, is {ended}: {event.data['why']}"]
     if event.kind != SWAPPED:
         return []
     return [f"{one['model']}: now version {one['version']}{_was(one['before'])}, {one['why']}" for one in event.data["changes"]]

@@ -1,4 +1,6 @@
-"""`bedplate size`: what a workload takes, before a cent is spent. A group: one command for each question; --cases answers a file of them.
+"""`bedplate size`: what a workload takes, before a cent is spent. A group: one command for each question, `ask` for one in JSON.
+
+`--cases` answers a file of cases.
 
 Choices: a question is read in `size_ask.py`, answered by `assembly.size`, and drawn by `size_view.py`, `size_page.py` and
 `size_report.py`; nothing is worked out in this room.
@@ -21,6 +23,7 @@ from bedplate.planner.facts.cases import Answer, Case
 from bedplate.planner.facts.estimate import Estimate
 
 from .size_ask import SETTINGS, batch, cost, finetune, serve, site, train
+from .size_json import command as asked
 from .size_list import command as listed
 
 
@@ -40,8 +43,8 @@ def command(context: click.Context, cases: Path | None, systems: Path | None, as
     return 0
 
 
-for answered in (train, finetune, serve, batch, site, cost, listed):
-    command.add_command(answered)
+for one in (train, finetune, serve, batch, site, cost, asked, listed):
+    command.add_command(one)
 
 
 def answer_cases(path: Path, systems: Path | None) -> int:

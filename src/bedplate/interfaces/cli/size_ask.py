@@ -41,22 +41,9 @@ class Unit(click.ParamType[Any]):
             self.fail(f"{error.what}: {error.next}", param, ctx)
 
 
-def _dollars(text: str) -> float:
-    """`500000`, `2M`, `2M USD`, `$2M`."""
-    return units.count(text.upper().removesuffix("USD").strip().removeprefix("$"))
-
-
-def _pixels(text: str) -> tuple[int, int]:
-    """`1280x720`: width, height. Raises UserError for another text."""
-    sides = text.lower().split("x")
-    if len(sides) != 2 or not all(side.isdecimal() for side in sides):
-        raise UserError(f"'{text}' is no size of a picture", next="write 1280x720: width, then height")
-    return int(sides[0]), int(sides[1])
-
-
 COUNT, DURATION, POWER = Unit("number", units.count), Unit("duration", units.seconds), Unit("power", units.watts)
-BYTES, PIXELS = Unit("size", units.byte_count), Unit("pixels", _pixels)
-RATE, SHARE, DOLLARS = Unit("rate", units.per_second), Unit("share", units.share), Unit("usd", _dollars)
+BYTES, PIXELS = Unit("size", units.byte_count), Unit("pixels", units.pixels)
+RATE, SHARE, DOLLARS = Unit("rate", units.per_second), Unit("share", units.share), Unit("usd", units.dollars)
 
 LIMITS = {
     "on": click.option("--on", multiple=True, metavar="NAME", help="Accelerator or node, again for more (default: any)."),
@@ -88,7 +75,7 @@ def asked(*more: Callable[[Any], Any], without: tuple[str, ...] = ()) -> Callabl
             given = click.get_current_context().find_root().meta.get(SETTINGS, {})
             options_of = {f.name: RENAMED.get(f.name, f.name) for f in msgspec.structs.fields(Limits)}
             limits = {field: options.pop(name) for field, name in options_of.items() if name not in without}
-            return _answer(function(limits=msgspec.convert(limits, Limits), **options), given, html, report, as_json)
+            return answered(function(limits=msgspec.convert(limits, Limits), **options), given, html, report, as_json)
 
         command: Any = run
         heeded = [option for name, option in LIMITS.items() if name not in without]
@@ -103,7 +90,8 @@ SETTINGS = "bedplate.size"
 RENAMED = {"by_s": "by", "budget_usd": "budget", "max_power_w": "max_power"}
 
 
-def _answer(question: Question, given: dict[str, Any], html: Path | None, report: Path | None, as_json: bool) -> int:
+def answered(question: Question, given: dict[str, Any], html: Path | None, report: Path | None, as_json: bool) -> int:
+    """Answer it, and draw, write or print that; the exit code."""
     found = size(question, given.get("systems"))
     if html is not None:
         write_page(found, html)

@@ -12,10 +12,9 @@ from pathlib import Path
 from bedplate.core.drawing.page import page, section, table, tile, tiles
 from bedplate.core.errors import UserError
 from bedplate.planner.asking.sizing import Assumption, Breakdown, Design, Sizing
-
-from . import size_charts as charts
-from .size_percentiles import percentiles, unplayed
-from .size_words import (
+from bedplate.planner.showing import charts
+from bedplate.planner.showing.percentiles import percentiles, unplayed
+from bedplate.planner.showing.words import (
     OBJECTIVES,
     goals,
     label,
@@ -159,7 +158,7 @@ def _machines(found: Sizing) -> str:
 
 
 def _front(found: Sizing) -> str:
-    designs = found.front[: charts.MOST_POINTS]
+    designs = charts.shown_of(found.front, found.best)
     axes = charts.plane(designs)
     if axes is None:
         return _ways(found)

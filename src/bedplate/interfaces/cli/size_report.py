@@ -15,8 +15,7 @@ from bedplate.core.units import show_usd
 from bedplate.planner.asking.questions import Question
 from bedplate.planner.asking.sizing import Milestone, Sizing
 from bedplate.planner.search.report import Assessment, Option, assess, bought, rented, weighed_usd
-
-from .size_words import goals, label, layout, offer, ordered, shown, title, workload
+from bedplate.planner.showing.words import goals, label, layout, offer, ordered, shown, title, workload
 
 BAR, MOST_ROWS = 30, 24
 QUARTER = 3

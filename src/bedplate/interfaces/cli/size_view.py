@@ -10,11 +10,11 @@ from rich.markup import escape
 from rich.table import Table
 
 from bedplate.planner.asking.sizing import Breakdown, Design, Simulated, Sizing
+from bedplate.planner.showing.percentiles import HEADS, instance, rows, unplayed
+from bedplate.planner.showing.words import label, laid_out, layout, news, offer, ordered, part_label, shown, target, unit_of, written
 
 from .blocks import bar
 from .common import console, table
-from .size_percentiles import HEADS, instance, rows, unplayed
-from .size_words import label, laid_out, layout, news, offer, ordered, part_label, shown, target, unit_of, written
 
 BAR = 36
 FRONT = 8

@@ -28,6 +28,7 @@ from .verb import Asked, verb
 
 SERVER = "bedplate.interfaces.http.up.server"
 PLACE = "bedplate.interfaces.http.up.place"
+HOME = "bedplate.interfaces.http.beside.home"
 CHILD = "bedplate.interfaces.http.up.child"
 SERVICES = "bedplate.interfaces.http.server"
 """Loaded by name: doors do not import each other, and only this verb needs them."""
@@ -77,7 +78,7 @@ def command(
             child.open()
 
     try:
-        importlib.import_module(SERVER).up(_platform(standing), place, announce, _services(standing) if serve else None)
+        importlib.import_module(SERVER).up(_platform(asked, standing), place, announce, _services(standing) if serve else None)
     finally:
         if child is not None:
             child.close()
@@ -93,11 +94,15 @@ def _own_experiment(standing: Standing) -> None:
         standing.catalog.tracking.experiments.of_project(name, int(now.timestamp() * 1000))
 
 
-def _platform(standing: Standing) -> Any:
+def _platform(asked: Asked, standing: Standing) -> Any:
+    project = standing.project
     return importlib.import_module(SERVER).Platform(
         opens=standing.opens, store=standing.store(), clock=standing.clock, random_bits=standing.random_bits,
         keys=Keys(standing.config.state), config=standing.config,
         body_limit=byte_count(standing.config["body_limit"]), process_started=machine.started(os.getpid()) or 0.0,
+        home=importlib.import_module(HOME).Home(
+            project=project, name=declared_name(project), target=asked.target, environ=standing.environ
+        ) if project else None,
     )  # fmt: skip
 
 

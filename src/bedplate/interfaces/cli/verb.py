@@ -21,6 +21,7 @@ _NO_PATH = re.compile(r"[\s\[(]")
 """In SQL (`select a/b`) and in the name of a part (`raw[2026/01]`); a folder with a space in its name goes behind --project."""
 _PROJECT = "[FILE.py]"
 _TRY = "bedplate target test"
+_CHILD = "--child-of="
 _ABOUT = re.compile(
     r"\bbedplate (run|plan|step|rerun|tune|cancel|why|status|show|diff|lineage|logs|sql|serve|promote|rollback|labels|watch|gc|doctor)\b"
 )
@@ -98,8 +99,8 @@ def tried(next: str, target: str) -> str:
 
 
 def typed() -> str:
-    """The command as it was typed, for the record."""
-    return " ".join(["bedplate", *sys.argv[1:]])
+    """The command as it was typed, for the record: what only a server adds to it is left out."""
+    return " ".join(["bedplate", *(word for word in sys.argv[1:] if not word.startswith(_CHILD))])
 
 
 def _count(names: tuple[str, ...], metavar: str, least: int, most: int | None) -> None:

@@ -10,7 +10,7 @@ from typing import Final
 
 from bedplate.core.units import show_bytes
 
-from .replies import CLOSE, Header, Problem, Receive, Scope
+from .replies import CLOSE, Header, Headers, Problem, Receive, Scope
 
 _DRAIN: Final = 4
 _ABSURD: Final = 64
@@ -29,12 +29,17 @@ def header(scope: Scope, name: bytes) -> bytes:
     return b""
 
 
+def headers_of(scope: Scope) -> Headers:
+    """The request's headers by name, the first of each."""
+    return dict(reversed(scope["headers"]))
+
+
 async def read(scope: Scope, receive: Receive, limit: int) -> bytes:
     """The whole body. Raises Problem 413 over `limit` bytes, Gone where the client left."""
     declared = header(scope, b"content-length")
-    too_large = declared.isdigit() and int(declared) > limit
-    if too_large and (header(scope, b"expect") or int(declared) > limit * _ABSURD):
-        raise _too_large(limit, CLOSE)
+    is_too_large = declared.isdigit() and int(declared) > limit
+    if is_too_large and (header(scope, b"expect") or int(declared) > limit * _ABSURD):
+        raise too_large(limit, CLOSE)
     message = await receive()
     if message["type"] == "http.disconnect":
         raise Gone
@@ -48,16 +53,17 @@ async def read(scope: Scope, receive: Receive, limit: int) -> bytes:
             raise Gone
         piece = message.get("body", b"")
         size += len(piece)
-        if size > limit or too_large:
+        if size > limit or is_too_large:
             pieces.clear()
         else:
             pieces.append(piece)
-    if size > limit or too_large:
-        raise _too_large(limit, *((CLOSE,) if message.get("more_body", False) else ()))
+    if size > limit or is_too_large:
+        raise too_large(limit, *((CLOSE,) if message.get("more_body", False) else ()))
     return b"".join(pieces)
 
 
-def _too_large(limit: int, *headers: Header) -> Problem:
+def too_large(limit: int, *headers: Header) -> Problem:
+    """The problem of a body over the limit."""
     return Problem(
         413,
         f"the body is larger than {show_bytes(limit)}",
@@ -67,17 +73,17 @@ def _too_large(limit: int, *headers: Header) -> Problem:
     )
 
 
-def media_type(scope: Scope) -> str:
+def media_type(headers: Headers) -> str:
     """The media type of the body, without parameters, in lower case."""
-    return header(scope, b"content-type").decode("latin-1").partition(";")[0].strip().lower()
+    return headers.get(b"content-type", b"").decode("latin-1").partition(";")[0].strip().lower()
 
 
-def need_json(scope: Scope) -> None:
+def need_json(headers: Headers) -> None:
     """Raise Problem 415 unless the body says that it is JSON, and not compressed.
 
     It is demanded, not guessed: a web page elsewhere can make a browser send plain text to this address, but not JSON.
     """
-    kind = media_type(scope)
+    kind = media_type(headers)
     if kind != "application/json" and not (kind.startswith("application/") and kind.endswith("+json")):
         raise Problem(
             415,
@@ -85,12 +91,12 @@ def need_json(scope: Scope) -> None:
             why="a service reads JSON",
             next="send the header Content-Type: application/json",
         )
-    need_plain(scope)
+    need_plain(headers)
 
 
-def need_plain(scope: Scope) -> None:
+def need_plain(headers: Headers) -> None:
     """Raise Problem 415 for a compressed body."""
-    coding = header(scope, b"content-encoding")
+    coding = headers.get(b"content-encoding", b"")
     if coding not in (b"", b"identity"):
         raise Problem(
             415, f"the body is compressed ({coding.decode('latin-1')})", why="this server reads it as it is", next="send it plain"

@@ -12,48 +12,44 @@ from __future__ import annotations
 
 import difflib
 import time
-from collections.abc import Callable, Sequence
-from datetime import datetime
+from collections.abc import Callable, Mapping, Sequence
 from types import UnionType
-from typing import Annotated, Any, Final, Union, get_args, get_origin
+from typing import Annotated, Any, Final, NoReturn, Union, get_args, get_origin
 
 import msgspec
 
 from bedplate.stages.deploy.deployment import Active
 from bedplate.stages.deploy.holder import Holder
+from bedplate.stages.deploy.logs import SHADOWS
 from bedplate.stages.deploy.recorder import Prediction
 from bedplate.stages.deploy.service import Service, reader
+from bedplate.stages.deploy.trials import Tried
 
-from .body import Gone, header, need_json, read
+from .answered import JSON_LINE, Answered, refusal
+from .asking import Failed
+from .body import need_json
 from .lanes import Lane, Pool
-from .ledger import FeatureRows, Ledger
+from .ledger import FeatureRows, Ledger, Place
 from .misfits import misfits
-from .replies import JSON, Problem, Receive, Scope, Send, refuse, reply
+from .replies import Headers, Problem
+from .rolled import Trying
+from .rolled_rows import RolledRows
 
 _ENCODER: Final = msgspec.json.Encoder()
 
 
-class Answer(msgspec.Struct, frozen=True):
+class Answer(msgspec.Struct, frozen=True, gc=False):
     """One row's answer, as it is sent."""
 
     result: Any
     prediction_id: str
 
 
-class RowFailed(Exception):
-    """The function raised on a row; the cause is what it raised."""
-
-    def __init__(self, row: int) -> None:
-        super().__init__(row)
-        self.row = row
-
-
-class Desk:
-    """What is fixed about a service: its decoder, how results are read, and where it is called."""
+class Form:
+    """What is fixed about a service's requests: their decoder, how results are read, and where it is called."""
 
     def __init__(self, service: Service, pool: Pool) -> None:
         self.name = service.name
-        self.log = f"predictions/{service.name}"
         self.lane = Lane(pool, service.p95_s or 0.0)
         self.read: Callable[[Any], Any] = reader(service.returns)
         self._fields = ", ".join(f"{field.encode_name}: {_type_name(field.type)}" for field in msgspec.structs.fields(service.request))
@@ -74,116 +70,179 @@ class Desk:
         return (value, False) if isinstance(value, list) else ([value], True)
 
 
-class Calls:
-    """Answers requests to services, from whatever Deployment is current when a request is whole."""
+class ServiceDesk:
+    """Where one service is asked: whatever Deployment is current when a request is whole answers it."""
 
-    def __init__(self, services: Sequence[Service], holder: Holder, ledger: Ledger, pool: Pool, body_limit: int) -> None:
-        self._desks = {service.name: Desk(service, pool) for service in services}
+    def __init__(self, service: Service, holder: Holder, ledger: Ledger, pool: Pool, limit: int, trying: Trying) -> None:
+        self.limit = limit
+        self.name = service.name
+        self.log = f"predictions/{service.name}"
+        self.form = Form(service, pool)
+        self.ledger = ledger
         self._holder = holder
-        self._ledger = ledger
-        self._limit = body_limit
+        self._trying = trying
 
-    async def __call__(self, name: str, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request."""
-        desk = self._desks.get(name)
-        started, rows = time.perf_counter(), 0
-        try:
-            if desk is None:
-                raise self.unknown(name)
-            need_json(scope)
-            body = await read(scope, receive, self._limit)
-            started = time.perf_counter()
-            status, rows = await self._answer(desk, scope, body, send, started)
-        except Gone:
-            return
-        except Problem as problem:
-            status = problem.status
-            if desk is not None and not problem.recorded:
-                self._record_refusal(desk, problem, scope, started)
-            await refuse(send, problem)
-        self._ledger.metrics.request(name if desk else "", status, time.perf_counter() - started, rows)
+    def check(self, headers: Headers) -> None:
+        """A service reads JSON. Raises Problem 415."""
+        need_json(headers)
 
-    def unknown(self, name: str) -> Problem:
-        """The error for a service that this project has not."""
-        near = difflib.get_close_matches(name, self._desks, 1)
-        names = ", ".join(self._desks) or "it has none"
-        return Problem(
-            404, f"there is no service '{name}'", why=f"services: {names}", next=f"did you mean '{near[0]}'?" if near else "GET /docs"
-        )
-
-    def _record_refusal(self, desk: Desk, problem: Problem, scope: Scope, started: float) -> None:
-        """A request that did not reach the function is in the record too, without its fields."""
-        at = self._ledger.clock.now()
-        request_id, (prediction_id,) = self._ledger.names(1, header(scope, b"x-request-id"), at)
-        latency_ms = (time.perf_counter() - started) * 1e3
-        error = f"{problem.what}: {problem.why}" if problem.status == 503 else problem.what
-        refused = Prediction(prediction_id, request_id, at, latency_ms, problem.status, error, "{}", None, None, None)
-        self._ledger.record(desk.log, [refused])
-
-    async def _answer(self, desk: Desk, scope: Scope, body: bytes, send: Send, started: float) -> tuple[int, int]:
-        active = self._holder.current.services[desk.name]
+    def begin(self, headers: Headers, body: bytes, started: float) -> ServiceCall:
+        """The call that a body asks for. Raises Problem 400, 413, 422, 429 or 503."""
+        active = self._holder.current.services[self.name]
         if not isinstance(active, Active):
-            raise Problem(
-                503,
-                f"{desk.name} is not ready",
-                why=active.reason,
-                next=active.next or "GET /health/ready",
-                headers=((b"retry-after", b"1"),),
-            )
-        requests, one = desk.decode(body)
-        with self._ledger.admit(len(requests)) as place:
-            at = self._ledger.clock.now()
-            request_id, ids = self._ledger.names(len(requests), header(scope, b"x-request-id"), at)
-            try:
-                made = await desk.lane.run(len(requests), lambda: _rows(active, desk.read, requests))
-            except RowFailed as failed:
-                problem, kept = self._ledger.failure(desk.name, failed.__cause__ or failed, at)
-                row = failed.row
-                failing = _predictions(active, [requests[row]], [ids[row]], [(None, None)], request_id, at, started, kept, problem.status)
-                self._ledger.record(desk.log, failing, place)
-                problem.recorded = True
-                raise problem from None
-            answers = [Answer(result, prediction_id) for (result, _), prediction_id in zip(made, ids, strict=True)]
-            text = _ENCODER.encode(answers[0] if one else answers)
-            self._ledger.record(desk.log, _predictions(active, requests, ids, made, request_id, at, started, ""), place)
-        await reply(send, 200, text, (JSON, *_headers(active, request_id, ids)))
-        return 200, len(ids)
+            retry = ((b"retry-after", b"1"),)
+            raise Problem(503, f"{self.name} is not ready", why=active.reason, next=active.next or "GET /health/ready", headers=retry)
+        requests, one = self.form.decode(body)
+        call = ServiceCall(self, active, requests, one, self.ledger.admit(len(requests)), headers.get(b"x-request-id", b""), started)
+        if (tried := self._holder.tried.get(self.name)) is not None:
+            call.roll(self._trying, tried, headers)
+        return call
+
+    def refuse(self, headers: Headers, problem: Problem, started: float) -> Answered:
+        """The house's error; a request that did not reach the function is in the record too, without its fields."""
+        if not problem.recorded:
+            at = self.ledger.clock.now()
+            request_id, (prediction_id,) = self.ledger.names(1, headers.get(b"x-request-id", b""), at)
+            latency_ms = (time.perf_counter() - started) * 1e3
+            error = f"{problem.what}: {problem.why}" if problem.status == 503 else problem.what
+            refused = Prediction(prediction_id, request_id, at, latency_ms, problem.status, error, "{}", None, None, None)
+            self.ledger.record(self.log, [refused])
+        return refusal(problem)
+
+    def shadowed(self, prediction: Prediction) -> None:
+        """Record what a shadow said; where there is no room, it is dropped."""
+        self.ledger.record(f"{SHADOWS}{self.name}", [prediction])
+
+    def count(self, status: int, seconds: float, rows: int) -> None:
+        """Count an answer."""
+        self.ledger.metrics.request(self.name, status, seconds, rows)
 
 
-def _rows(active: Active, read: Callable[[Any], Any], requests: list[Any]) -> list[tuple[Any, FeatureRows]]:
-    made: list[tuple[Any, FeatureRows]] = []
-    for row, request in enumerate(requests):
+class ServiceCall:
+    """One request to a service: its rows, what answers, and the names of both."""
+
+    __slots__ = ("_active", "_at", "_desk", "_ids", "_one", "_place", "_request_id", "_requests", "_rolled", "_started", "lane", "rows")
+
+    def __init__(
+        self, desk: ServiceDesk, active: Active, requests: list[Any], one: bool, place: Place, given_id: bytes, started: float
+    ) -> None:
+        self.lane = desk.form.lane
+        self.rows = len(requests)
+        self._desk, self._active, self._requests, self._one, self._place, self._started = desk, active, requests, one, place, started
+        self._at = desk.ledger.clock.now()
+        self._request_id, self._ids = desk.ledger.names(self.rows, given_id, self._at)
+        self._rolled: RolledRows | None = None
+
+    def roll(self, trying: Trying, tried: Tried, headers: Headers) -> None:
+        """Let the versions that are tried have their part in it."""
+        rows = list(zip(self._requests, self._ids, strict=True))
+        self._rolled = RolledRows(trying, tried, self._active, self._desk.form.read, rows, headers)
+        self.lane = self._rolled.lane(self.lane)
+
+    @property
+    def gathers(self) -> bool:
+        """A function is called for its own request."""
+        return False
+
+    async def gathered(self) -> list[tuple[Any, FeatureRows]]:
+        """As `run`."""
+        return self.run()
+
+    def run(self) -> list[tuple[Any, FeatureRows]]:
+        """What the function returns for each row, and the feature rows that it looked at. Raises Failed."""
+        if self._rolled is not None:
+            return self._rolled.run()
+        read, call, asdict = self._desk.form.read, self._active.call, msgspec.structs.asdict
+        made: list[tuple[Any, FeatureRows]] = []
         try:
-            result, features = active.call(msgspec.structs.asdict(request))
-            made.append((read(result), features))
+            for request in self._requests:
+                result, features = call(asdict(request))
+                made.append((read(result), features))
         except (
             BaseException
         ) as error:  # user code may end in SystemExit or KeyboardInterrupt, and native libraries panic; Ctrl-C is a signal
-            raise RowFailed(row) from error
-    return made
+            raise Failed(len(made)) from error
+        return made
+
+    def finish(self, made: list[tuple[Any, FeatureRows]]) -> Answered:
+        """The results, with their names."""
+        answers = [Answer(result, name) for (result, _), name in zip(made, self._ids, strict=True)]
+        text = _ENCODER.encode(answers[0] if self._one else answers)
+        self._record(self._requests, self._ids, made, "", 200)
+        label = self._active.label
+        if self._rolled is not None:
+            label = self._rolled.label
+            self._rolled.then(made, self._desk.shadowed, self._request_id, self._at)
+        lines = b"%bx-request-id: %b\r\nx-model-version: %b\r\n" % (JSON_LINE, self._request_id.encode(), label.encode())
+        if self.rows == 1:
+            lines += b"x-prediction-id: %b\r\n" % self._ids[0].encode()
+        return Answered(200, lines, text)
+
+    def fail(self, failed: Failed) -> Problem:
+        """The project's own code raised on a row; that row is recorded."""
+        problem, kept = self._desk.ledger.failure(self._desk.name, failed.__cause__ or failed, self._at)
+        row = failed.row
+        self._record([self._requests[row]], [self._ids[row]], [(None, None)], kept, problem.status)
+        problem.recorded = True
+        return problem
+
+    def close(self) -> None:
+        """Give back the room in the log that was not used."""
+        self._place.close()
+
+    def _record(self, requests: list[Any], ids: list[str], made: list[tuple[Any, FeatureRows]], error: str, status: int) -> None:
+        latency_ms = (time.perf_counter() - self._started) * 1e3
+        request_id, at, rolled = self._request_id, self._at, self._rolled
+        by = [self._active] * len(ids) if rolled is None or error else rolled.by
+        self._desk.ledger.record(
+            self._desk.log,
+            [
+                Prediction(name, request_id, at, latency_ms, status, error, one.models_text, request, features, result)
+                for name, request, (result, features), one in zip(ids, requests, made, by, strict=True)
+            ],
+            self._place,
+        )
 
 
-def _predictions(
-    active: Active,
-    requests: list[Any],
-    ids: list[str],
-    made: list[tuple[Any, FeatureRows]],
-    request_id: str,
-    at: datetime,
-    started: float,
-    error: str,
-    status: int = 200,
-) -> list[Prediction]:
-    latency_ms = (time.perf_counter() - started) * 1e3
-    return [
-        Prediction(ids[row], request_id, at, latency_ms, status, error, active.models_text, requests[row], made[row][1], made[row][0])
-        for row in range(len(requests))
-    ]
+class NoService:
+    """Where a service is asked that the project has not."""
+
+    def __init__(self, name: str, names: Sequence[str], ledger: Ledger, limit: int) -> None:
+        self.limit = limit
+        self._name = name
+        self._names = names
+        self._ledger = ledger
+
+    def check(self, _headers: Headers) -> NoReturn:
+        """Whatever the headers say, there is nothing to ask. Raises Problem 404."""
+        near = difflib.get_close_matches(self._name, self._names, 1)
+        why, step = f"services: {', '.join(self._names) or 'it has none'}", f"did you mean '{near[0]}'?" if near else "GET /docs"
+        raise Problem(404, f"there is no service '{self._name}'", why=why, next=step)
+
+    def begin(self, headers: Headers, _body: bytes, _started: float) -> NoReturn:
+        """There is nothing to call. Raises Problem 404."""
+        self.check(headers)
+
+    def refuse(self, _headers: Headers, problem: Problem, _started: float) -> Answered:
+        """The house's error."""
+        return refusal(problem)
+
+    def count(self, status: int, seconds: float, rows: int) -> None:
+        """Count an answer, under no service's name."""
+        self._ledger.metrics.request("", status, seconds, rows)
 
 
-def _headers(active: Active, request_id: str, ids: list[str]) -> tuple[tuple[bytes, bytes], ...]:
-    named = ((b"x-request-id", request_id.encode()), (b"x-model-version", active.label.encode()))
-    return (*named, (b"x-prediction-id", ids[0].encode())) if len(ids) == 1 else named
+class Calls:
+    """The desks of a project's services."""
+
+    def __init__(self, services: Sequence[Service], holder: Holder, ledger: Ledger, pool: Pool, body_limit: int, trying: Trying) -> None:
+        self._desks: Mapping[str, ServiceDesk] = {one.name: ServiceDesk(one, holder, ledger, pool, body_limit, trying) for one in services}
+        self._ledger = ledger
+        self._limit = body_limit
+
+    def desk(self, name: str) -> ServiceDesk | NoService:
+        """Where the service of that name is asked."""
+        return self._desks.get(name) or NoService(name, list(self._desks), self._ledger, self._limit)
 
 
 def _type_name(annotation: Any) -> str:

@@ -11,18 +11,19 @@ import traceback
 from collections.abc import Iterable
 from typing import Final
 
+from .asking import ask_through
 from .body import header
 from .calls import Calls
 from .replies import App, Problem, Receive, Scope, Send, refuse
 
 _LOG: Final = logging.getLogger("bedplate.serve")
-_LOOPBACK: Final = ("localhost", "127.0.0.1", "[::1]")
+LOOPBACK: Final = ("localhost", "127.0.0.1", "[::1]")
 
 
 class Front:
     """Sorts requests, and answers 500 for a mistake of our own."""
 
-    def __init__(self, calls: Calls, pages: App, hosts: Iterable[str] = _LOOPBACK) -> None:
+    def __init__(self, calls: Calls, pages: App, hosts: Iterable[str] = LOOPBACK) -> None:
         self._calls = calls
         self._pages = pages
         self._hosts = frozenset(hosts)
@@ -34,24 +35,38 @@ class Front:
             return
         host = header(scope, b"host")
         if host not in self._known and not self._names_us(host):
-            await refuse(send, Problem(421, "this server does not answer under that name", next="ask http://localhost or http://127.0.0.1"))
+            await refuse(send, foreign())
             return
         try:
             path: str = scope["path"]
             if scope["method"] == "POST" and path.find("/", 1) < 0:
-                await self._calls(path[1:], scope, receive, send)
+                await ask_through(self._calls.desk(path[1:]), scope, receive, send)
             else:
                 await self._pages(scope, receive, send)
         except Exception as error:  # our own mistake: the caller gets the house's error, the log the traceback
-            _LOG.error("a mistake of the server's own\n%s", "".join(traceback.format_exception(error)).rstrip())
-            await refuse(send, Problem(500, "the server made a mistake", why="it is bedplate's own", next="look in the server's log"))
+            await refuse(send, mistake(error))
 
     def _names_us(self, host: bytes) -> bool:
         """Whether a Host header names this machine; remembered, as callers repeat themselves."""
-        text = host.decode("latin-1").lower()
-        name = text if text.endswith("]") else text.rpartition(":")[0] or text
-        if name not in self._hosts:
+        if not names_us(host, self._hosts):
             return False
         if len(self._known) < 64:
             self._known.add(host)
         return True
+
+
+def names_us(host: bytes, hosts: frozenset[str]) -> bool:
+    """Whether a Host header names one of these hosts, whatever the port."""
+    text = host.decode("latin-1").lower()
+    return (text if text.endswith("]") else text.rpartition(":")[0] or text) in hosts
+
+
+def foreign() -> Problem:
+    """The problem of a request under a name that is not this machine's."""
+    return Problem(421, "this server does not answer under that name", next="ask http://localhost or http://127.0.0.1")
+
+
+def mistake(error: Exception) -> Problem:
+    """The problem of a mistake of our own; the traceback goes to the log."""
+    _LOG.error("a mistake of the server's own\n%s", "".join(traceback.format_exception(error)).rstrip())
+    return Problem(500, "the server made a mistake", why="it is bedplate's own", next="look in the server's log")

@@ -4,14 +4,15 @@ One input tensor per input column of the model (shape [n] or [n, 1]), or, where 
 [n, columns]. Outputs are named as in the model's signature. Every inference is a prediction, logged per row under
 `predictions/model/NAME`. Errors are `{"error": "text"}`, as the protocol has it.
 
-Limits: the version that serves is the only one loaded; no shared memory, sequences, compression or classification.
+Limits: a version is asked by number where it is the one that serves; no shared memory, sequences, compression or classification.
 """
 
 from __future__ import annotations
 
+import asyncio
 import time
-from collections.abc import Mapping
-from datetime import datetime
+from collections.abc import Callable
+from functools import partial
 from typing import Any, Final
 
 import msgspec
@@ -19,62 +20,70 @@ import numpy as np
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
 
-from bedplate.core.errors import UserError
+from bedplate.core.model import RowPredictor
+from bedplate.stages.deploy.batchers import Batchers
 from bedplate.stages.deploy.deployment import LoadedModel, Waiting
 from bedplate.stages.deploy.holder import Holder
-from bedplate.stages.deploy.recorder import Prediction
-from bedplate.stages.deploy.service import plain
+from bedplate.stages.deploy.trials import Tried
 
-from . import body, model_columns, tensors
+from . import model_columns, tensors
+from .answered import JSON_LINE, Answered, lines_of, page, said
+from .asking import ask_through
+from .body import need_plain
+from .infer_call import InferCall, OfRows, inputs_of
 from .lanes import Lane, Pool
-from .ledger import Ledger, Place
-from .replies import Problem
+from .ledger import Ledger
+from .replies import Headers, Problem
+from .rolled import Trying
+from .rolled_model import RolledModel
 
 _EXTENSIONS: Final = ["binary_tensor_data", "model_repository"]
-_JSON_LENGTH: Final = "Inference-Header-Content-Length"
-
-
-class ModelFailed(Exception):
-    """The model raised; the cause is what it raised."""
 
 
 class Inference:
     """The protocol's routes over the models that are deployed."""
 
-    def __init__(self, holder: Holder, ledger: Ledger, pool: Pool, version: str, body_limit: int) -> None:
+    def __init__(self, holder: Holder, ledger: Ledger, pool: Pool, version: str, body_limit: int, trying: Trying) -> None:
+        self.ledger = ledger
+        self.trying = trying
+        self.limit = body_limit
         self._holder = holder
-        self._ledger = ledger
         self._pool = pool
         self._version = version
-        self._limit = body_limit
         self._lanes: dict[str, Lane] = {}
+        self._batchers: Batchers | None = None
+        self._of_rows: dict[str, OfRows] = {}
 
     def routes(self) -> list[Route]:
         """Every path of the protocol."""
         model = ("/v2/models/{model}", "/v2/models/{model}/versions/{version}")
         return [
             Route("/v2", self.server),
-            Route("/v2/health/live", self.live),
-            Route("/v2/health/ready", self.ready),
+            *(Route(path, page(one)) for path, one in self.said().items()),
             Route("/v2/repository/index", self.index, methods=["POST"]),
             *(Route(path, self.metadata) for path in model),
             *(Route(f"{path}/ready", self.model_ready) for path in model),
-            *(Route(f"{path}/infer", self.infer, methods=["POST"]) for path in model),
+            *(Route(f"{path}/infer", Infer(self), methods=["POST"]) for path in model),
         ]
 
     async def server(self, request: Request) -> Response:
         """Name, version and extensions."""
         return _json({"name": "bedplate", "version": self._version, "extensions": _EXTENSIONS})
 
-    async def live(self, request: Request) -> Response:
-        """200: the process answers."""
-        return _json({"live": True})
+    def said(self) -> dict[str, Callable[[], Answered]]:
+        """The pages that programs ask for again and again, by path."""
+        return {"/v2/health/live": self.live, "/v2/health/ready": self.ready}
 
-    async def ready(self, request: Request) -> Response:
+    def live(self) -> Answered:
+        """200: the process answers."""
+        return said({"live": True})
+
+    def ready(self) -> Answered:
         """200 where every model serves."""
         waiting = [one.name for one in self._holder.current.models.values() if isinstance(one, Waiting)]
-        return _json({"ready": not waiting, "waiting": waiting}, 400 if waiting else 200)
+        return said({"ready": not waiting, "waiting": waiting}, 400 if waiting else 200)
 
     async def index(self, request: Request) -> Response:
         """Every model, and whether it serves."""
@@ -111,28 +120,35 @@ class Inference:
             return _refusal(problem)
         return _json({"name": loaded.name, "ready": True})
 
-    async def infer(self, request: Request) -> Response:
-        """Predict."""
-        started = time.perf_counter()
-        name, rows, status = request.path_params["model"], 0, 200
-        known = name in self._holder.current.models
-        try:
-            loaded = self._find(request)
-            body.need_plain(request.scope)
-            raw = await body.read(request.scope, request.receive, self._limit)
-            started = time.perf_counter()
-            response, rows = await self._predict(loaded, raw, request, started)
-        except body.Gone:
-            return Response(status_code=499)
-        except Problem as problem:
-            status = problem.status
-            response = _refusal(problem)
-        self._ledger.metrics.request(f"model/{name}" if known else "", status, time.perf_counter() - started, rows)
-        return response
+    def desk(self, model: str, version: str | None) -> InferDesk:
+        """Where a model (of a version) is asked."""
+        return InferDesk(self, model, version)
 
-    def _find(self, request: Request) -> LoadedModel:
+    def lane(self, name: str) -> Lane:
+        """How long a row of a model takes."""
+        lane = self._lanes.get(name)
+        if lane is None:
+            lane = self._lanes[name] = Lane(self._pool)
+        return lane
+
+    def of_rows(self, loaded: LoadedModel) -> OfRows:
+        """How a version is asked for rows of numbers. Looked up once for a version."""
+        known = self._of_rows.get(loaded.name)
+        if known is None or known.loaded is not loaded:
+            known = self._of_rows[loaded.name] = self._asked_for_rows(loaded)
+        return known
+
+    def _asked_for_rows(self, loaded: LoadedModel) -> OfRows:
+        predictor = loaded.model.predictor
+        if not isinstance(predictor, RowPredictor) or not model_columns.is_plain(loaded.model.signature.inputs):
+            return OfRows(loaded)
+        if self._batchers is None:
+            self._batchers = Batchers(asyncio.get_running_loop(), time.perf_counter)
+        return OfRows(loaded, predictor.rows, self._batchers.of(loaded))
+
+    def find(self, name: str, version: str | None) -> LoadedModel:
+        """The model that serves now. Raises Problem 404 or 503."""
         models = self._holder.current.models
-        name, version = request.path_params["model"], request.path_params.get("version")
         one = models.get(name)
         if one is None:
             raise Problem(404, f"there is no model '{name}'", why=f"models: {', '.join(models) or 'none'}")
@@ -142,78 +158,92 @@ class Inference:
             raise Problem(404, f"{name} has no version {version} here", why=f"version {one.version.number} serves")
         return one
 
-    async def _predict(self, loaded: LoadedModel, raw: bytes, request: Request, started: float) -> tuple[Response, int]:
-        asked, given = tensors.parse(raw, body.header(request.scope, b"inference-header-content-length"))
-        columns, rows = model_columns.columns(loaded.model.signature.inputs, given)
-        wishes = model_columns.wishes(asked, loaded.model.signature)
-        given_id = body.header(request.scope, b"x-request-id") or asked.id.encode("latin-1", "ignore")
-        with self._ledger.admit(rows) as place:
-            at = self._ledger.clock.now()
-            request_id, ids = self._ledger.names(rows, given_id, at)
-            lane = self._lanes.setdefault(loaded.name, Lane(self._pool))
-            try:
-                made, outputs = await lane.run(rows, lambda: _made(loaded, columns))
-            except ModelFailed as failed:
-                problem, kept = self._ledger.failure(loaded.name, failed.__cause__ or failed, at)
-                self._record(loaded, columns, [None] * rows, ids, request_id, at, started, kept, place)
-                raise problem from None
-            self._record(loaded, columns, plain(made), ids, request_id, at, started, "", place)
-        wished = [one for one in outputs if one.name in wishes]
-        everything = asked.parameters.get("binary_data_output") is True
-        head = {"model_name": loaded.name, "model_version": str(loaded.version.number), "id": asked.id}
-        text, json_length = tensors.encode(head, wished, [bool(wishes[one.name].get("binary_data", everything)) for one in wished])
-        headers = {"X-Request-Id": request_id, "X-Model-Version": f"{loaded.name}@{loaded.version.number}"}
-        if json_length is None:
-            return Response(text, media_type="application/json", headers=headers), rows
-        return Response(text, media_type="application/octet-stream", headers={**headers, _JSON_LENGTH: str(json_length)}), rows
+    def tried(self, name: str, version: str | None) -> Tried | None:
+        """What is tried beside a model, unless its version is asked for by number."""
+        tried = self._holder.tried
+        return tried.get(f"model/{name}") if tried and version is None else None
 
-    def _record(
-        self,
-        loaded: LoadedModel,
-        columns: Mapping[str, Any],
-        results: list[Any],
-        ids: list[str],
-        request_id: str,
-        at: datetime,
-        started: float,
-        error: str,
-        place: Place,
-    ) -> None:
-        latency_ms = (time.perf_counter() - started) * 1e3
-        models = msgspec.json.encode({loaded.name: loaded.version.number}).decode()
-        lists = {name: plain(values) for name, values in columns.items()}
-        status = 500 if error else 200
-        rows = ({name: values[row] for name, values in lists.items()} for row in range(len(results)))
-        self._ledger.record(
-            f"predictions/model/{loaded.name}",
-            [
-                Prediction(prediction_id, request_id, at, latency_ms, status, error, models, row, None, result)
-                for prediction_id, row, result in zip(ids, rows, results, strict=True)
-            ],
-            place,
-        )
+    def aside(self, loaded: LoadedModel) -> OfRows:
+        """How a version that is tried is asked for rows of numbers: for itself, as it has no batcher."""
+        predictor = loaded.model.predictor
+        if not isinstance(predictor, RowPredictor) or not model_columns.is_plain(loaded.model.signature.inputs):
+            return OfRows(loaded)
+        return OfRows(loaded, predictor.rows)
+
+    def knows(self, name: str) -> bool:
+        """Whether the project has a model of that name, ready or not."""
+        return name in self._holder.current.models
+
+    def _find(self, request: Request) -> LoadedModel:
+        return self.find(request.path_params["model"], request.path_params.get("version"))
 
 
-def _made(loaded: LoadedModel, columns: Mapping[str, Any]) -> tuple[Any, list[tensors.Output]]:
-    """The predictions and the tensors that say them. Raises Problem 400 for input that the model refuses, ModelFailed for anything else."""
-    try:
-        made = np.asarray(loaded.model.predict(columns))
-        return made, model_columns.outputs(loaded.model.signature.outputs, made)
-    except UserError as error:
-        raise Problem(400, error.what, why=error.why) from None
-    except BaseException as error:  # whatever a framework or a project's own function raises, SystemExit among it; the server goes on
-        raise ModelFailed from error
+class Infer:
+    """The route of inference, for ASGI servers."""
+
+    def __init__(self, inference: Inference) -> None:
+        self._inference = inference
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Predict."""
+        asked = scope["path_params"]
+        await ask_through(self._inference.desk(asked["model"], asked.get("version")), scope, receive, send)
+
+
+class InferDesk:
+    """Where one model is asked, by the version that serves when a request is whole."""
+
+    def __init__(self, inference: Inference, model: str, version: str | None) -> None:
+        self.limit = inference.limit
+        self.ledger = inference.ledger
+        self._inference = inference
+        self._model = model
+        self._version = version
+
+    def check(self, headers: Headers) -> None:
+        """A body is read as it is. Raises Problem 415."""
+        need_plain(headers)
+
+    def begin(self, headers: Headers, body: bytes, started: float) -> InferCall:
+        """The call that a body asks for. Raises Problem 400, 404, 413, 429 or 503."""
+        loaded = self._inference.find(self._model, self._version)
+        asked, given = tensors.parse(body, headers.get(b"inference-header-content-length", b""))
+        signature = loaded.model.signature
+        wishes = model_columns.wishes(asked, signature)
+        given_id = headers.get(b"x-request-id", b"") or asked.id.encode("latin-1", "ignore")
+        inputs = inputs_of(self._inference.of_rows(loaded), given)
+        place, lane = self.ledger.admit(inputs.count), self._inference.lane(self._model)
+        call = InferCall(self.ledger, lane, loaded, asked, inputs, wishes, place, given_id, started)
+        if (tried := self._inference.tried(self._model, self._version)) is not None:
+            predict = partial(_predicted, self._inference, given)
+            call.roll(RolledModel(self._inference.trying, tried, loaded, inputs.count, predict), headers)
+        return call
+
+    def refuse(self, _headers: Headers, problem: Problem, _started: float) -> Answered:
+        """The protocol's error."""
+        return refusal(problem)
+
+    def count(self, status: int, seconds: float, rows: int) -> None:
+        """Count an answer; of a model that the project has not, under no name."""
+        name = f"model/{self._model}" if self._inference.knows(self._model) else ""
+        self.ledger.metrics.request(name, status, seconds, rows)
+
+
+def _predicted(inference: Inference, given: list[tensors.Tensor], loaded: LoadedModel) -> Any:
+    """What a version that is tried predicts for a request's tensors."""
+    return np.asarray(inputs_of(inference.aside(loaded), given).predict())
 
 
 def _json(value: Any, status: int = 200) -> Response:
     return Response(msgspec.json.encode(value), status, media_type="application/json")
 
 
-def _refusal(problem: Problem) -> Response:
+def refusal(problem: Problem) -> Answered:
+    """A problem as the protocol has it: `{"error": "text"}`."""
     text = f"{problem.what}: {problem.why}" if problem.why else problem.what
-    return Response(
-        msgspec.json.encode({"error": text}),
-        problem.status,
-        headers={key.decode(): value.decode() for key, value in problem.headers},
-        media_type="application/json",
-    )
+    return Answered(problem.status, JSON_LINE + lines_of(problem), msgspec.json.encode({"error": text}))
+
+
+def _refusal(problem: Problem) -> Response:
+    answered = refusal(problem)
+    return Response(answered.body, answered.status, headers={key.decode(): value.decode() for key, value in answered.headers})

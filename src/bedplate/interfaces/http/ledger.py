@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from bedplate.core.clock import Clock
 from bedplate.core.errors import WorldError
-from bedplate.core.ids import base32, new_id
+from bedplate.core.ids import new_id, of_30_bits
 from bedplate.stages.deploy.recorder import Prediction, Recorder
 
 from .metrics import Metrics
@@ -21,6 +21,7 @@ from .replies import Problem
 
 _LOG: Final = logging.getLogger("bedplate.serve")
 _ID_BITS: Final = 30
+_DRAWN: Final = 64
 _LONGEST_ID: Final = 128
 _LONGEST_ERROR: Final = 500
 _QUIET_S: Final = 10.0
@@ -37,11 +38,10 @@ class Place:
         self._recorder = recorder
         self.rows = rows
 
-    def __enter__(self) -> Place:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._recorder.release(self.rows)
+    def close(self) -> None:
+        """Give back what was not used."""
+        if self.rows:
+            self._recorder.release(self.rows)
 
 
 class Ledger:
@@ -52,6 +52,7 @@ class Ledger:
         self.clock = clock
         self._recorder = recorder
         self._random_bits = random_bits
+        self._drawn: list[int] = []
         self._told: dict[tuple[str, str, int], float] = {}
 
     def names(self, rows: int, given: bytes, at: datetime) -> tuple[str, list[str]]:
@@ -59,12 +60,24 @@ class Ledger:
 
         The request's is the caller's own X-Request-Id where that is short and plain, else that of the first row with another letter.
         """
-        first = new_id("p", at, self._random_bits)
-        start = self._random_bits(_ID_BITS) if rows > 1 else 0
-        ids = [first] if rows == 1 else [first[:-6] + base32((start + row) % (1 << _ID_BITS), 6) for row in range(rows)]
-        text = given.decode("latin-1")
-        plain = text and len(text) <= _LONGEST_ID and text.isascii() and text.isprintable()
-        return text if plain else f"q{first[1:]}", ids
+        first = new_id("p", at, self._bits)
+        ids = [first]
+        if rows != 1:
+            start = self._bits(_ID_BITS)
+            stem, most = first[:-6], (1 << _ID_BITS) - 1
+            ids = [stem + of_30_bits(start + row & most) for row in range(rows)]
+        if given:
+            text = given.decode("latin-1")
+            if len(text) <= _LONGEST_ID and text.isascii() and text.isprintable():
+                return text, ids
+        return f"q{first[1:]}", ids
+
+    def _bits(self, count: int) -> int:
+        """Random bits, for an id; drawn for many ids at once, as each draw asks the machine."""
+        if not self._drawn:
+            many = self._random_bits(_ID_BITS * _DRAWN)
+            self._drawn = [many >> _ID_BITS * at & ((1 << _ID_BITS) - 1) for at in range(_DRAWN)]
+        return self._drawn.pop() & ((1 << count) - 1)
 
     def admit(self, rows: int) -> Place:
         """Room for the rows of a request, before they are predicted: many are recorded whole or not answered.

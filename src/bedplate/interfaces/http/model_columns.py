@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from bedplate.core.model import Field, Signature
 
 from .replies import Problem
@@ -37,13 +39,34 @@ def columns(inputs: Sequence[Field], given: Sequence[Tensor]) -> tuple[dict[str,
     return made, rows
 
 
-def _matrix(inputs: Sequence[Field], tensor: Tensor) -> tuple[dict[str, Any], int]:
+def matrix(inputs: Sequence[Field], given: Sequence[Tensor]) -> Any:
+    """A request to a model of plain numbers that is one array of all its columns, as float64; None where it is not. Raises Problem 400."""
+    if len(given) != 1:
+        return None
+    tensor = given[0]
+    if len(tensor.shape) != 2 or (len(inputs) == 1 and tensor.name == inputs[0].name):
+        return None
+    if tensor.shape[1] != len(inputs) or not tensor.shape[0] or tensor.datatype == "BYTES":
+        _check_matrix(inputs, tensor)
+    return tensor.values.astype(np.float64, copy=False)
+
+
+def is_plain(inputs: Sequence[Field]) -> bool:
+    """Whether every column is a number as it is: no text, no truth, no code of a category."""
+    return all(one.datatype[:1] in "FIU" and not one.categories for one in inputs)
+
+
+def _check_matrix(inputs: Sequence[Field], tensor: Tensor) -> None:
     if tensor.shape[1] != len(inputs):
         raise Problem(400, f"input '{tensor.name}' has shape {list(tensor.shape)}, and the model takes {len(inputs)} columns")
     if tensor.datatype == "BYTES" or any(one.datatype == "BYTES" for one in inputs):
         raise Problem(400, "a single tensor holds numbers only", why="the model has text columns: send one tensor per column")
     if not tensor.shape[0]:
         raise Problem(400, "the inputs have no rows")
+
+
+def _matrix(inputs: Sequence[Field], tensor: Tensor) -> tuple[dict[str, Any], int]:
+    _check_matrix(inputs, tensor)
     made = {one.name: tensor.values[:, at] for at, one in enumerate(inputs)}
     return {one.name: made[one.name].astype(bool) if one.datatype == "BOOL" else made[one.name] for one in inputs}, tensor.shape[0]
 
@@ -60,12 +83,14 @@ def _column(wanted: Field, tensor: Tensor) -> Any:
 def wishes(asked: InferRequest, signature: Signature) -> dict[str, dict[str, Any]]:
     """The outputs that the client wants, with the parameters of each; all where it names none. Raises Problem 400."""
     names = [one.name for one in signature.outputs]
+    if not asked.outputs:
+        return {name: {} for name in names}
     for wish in asked.outputs:
         if wish.name not in names:
             raise Problem(400, f"the model has no output '{wish.name}'", why=f"it gives {', '.join(names)}")
         if "classification" in wish.parameters:
             raise Problem(400, "classification of outputs is not supported", next=f"ask for '{wish.name}' itself")
-    return {wish.name: wish.parameters for wish in asked.outputs} or {name: {} for name in names}
+    return {wish.name: wish.parameters for wish in asked.outputs}
 
 
 def outputs(fields: Sequence[Field], made: Any) -> list[Output]:

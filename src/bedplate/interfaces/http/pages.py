@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib import resources
 from typing import Any, Final
 
@@ -17,11 +17,13 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 import bedplate
-from bedplate.stages.deploy.deployment import Active, LoadedModel
+from bedplate.stages.deploy.deployment import Active, LoadedModel, Waiting
 from bedplate.stages.deploy.holder import Holder
 from bedplate.stages.deploy.recorder import Recorder
+from bedplate.stages.deploy.runtime import Choice
 from bedplate.stages.deploy.service import Service
 
+from .answered import Answered, page, said
 from .inference import Inference
 from .metrics import CONTENT_TYPE, Metrics
 from .openapi import describe
@@ -49,9 +51,7 @@ class Pages:
                 Route("/", self.root),
                 Route("/docs", self.docs),
                 Route("/openapi.json", self.openapi),
-                Route("/health/live", self.live),
-                Route("/health/ready", self.ready),
-                Route("/metrics", self.metrics),
+                *(Route(path, page(one)) for path, one in self.said().items()),
                 *inference.routes(),
             ],
             exception_handlers={HTTPException: self.no_page},
@@ -69,11 +69,15 @@ class Pages:
         """What serves now, in OpenAPI 3.1."""
         return _json(describe(self._holder.current, self._services, self._project, bedplate.__version__))
 
-    async def live(self, request: Request) -> Response:
-        """The process answers."""
-        return _json({"live": True})
+    def said(self) -> dict[str, Callable[[], Answered]]:
+        """The pages that programs ask for again and again, by path."""
+        return {"/health/live": self.live, "/health/ready": self.ready, "/metrics": self.metrics}
 
-    async def ready(self, request: Request) -> Response:
+    def live(self) -> Answered:
+        """The process answers."""
+        return said({"live": True})
+
+    def ready(self) -> Answered:
         """Whether every service answers, which versions do, and what is wrong."""
         current = self._holder.current
         waiting = {name: one.reason for name, one in current.services.items() if not isinstance(one, Active)}
@@ -85,13 +89,14 @@ class Pages:
             "waiting": waiting,
             "services": {name: one.versions for name, one in current.services.items() if isinstance(one, Active)},
             "models": {name: one.version.number for name, one in current.models.items() if isinstance(one, LoadedModel)},
+            "runtimes": {name: choice.line() for name, choice in _choices(current.models).items()},
             "problems": problems,
         }
-        return _json(body, 503 if waiting else 200)
+        return said(body, 503 if waiting else 200)
 
-    async def metrics(self, request: Request) -> Response:
+    def metrics(self) -> Answered:
         """Prometheus' text form."""
-        return Response(self._metrics.text(), headers={"Content-Type": CONTENT_TYPE.decode()})
+        return Answered(200, b"content-type: %b\r\n" % CONTENT_TYPE, self._metrics.text())
 
     async def no_page(self, request: Request, error: Exception) -> Response:
         """The error for a path that does not exist, or a method that it does not take."""
@@ -110,6 +115,11 @@ class Pages:
             problem = Problem(404, f"there is no page {path}", why=f"services: {', '.join(self._services) or 'none'}", next="GET /docs")
         headers = {key.decode(): value.decode() for key, value in problem.headers}
         return Response(problem.body(), problem.status, headers=headers, media_type="application/json")
+
+
+def _choices(models: Mapping[str, LoadedModel | Waiting]) -> dict[str, Choice]:
+    """The runtime that each model is asked by, of those that compute on rows of numbers."""
+    return {name: one.choice for name, one in models.items() if isinstance(one, LoadedModel) and one.choice is not None}
 
 
 def policy(page: str) -> str:

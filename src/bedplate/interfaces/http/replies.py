@@ -5,7 +5,7 @@ An error is `{"error": {"what", "why", "next"}}`, as on the command line. Nothin
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import Any, Final
 
 import msgspec
@@ -16,6 +16,8 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 Header = tuple[bytes, bytes]
+Headers = Mapping[bytes, bytes]
+"""A request's headers by name in lower case, the first of each."""
 
 JSON: Final[Header] = (b"content-type", b"application/json")
 CLOSE: Final[Header] = (b"connection", b"close")

@@ -12,12 +12,13 @@ import contextlib
 import gc
 import os
 import platform
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import msgspec
 
 import bedplate
 from bedplate.catalog.services import Service as Listed
+from bedplate.compute.machine import started as process_started
 from bedplate.core.errors import Refused, UserError
 from bedplate.core.records import Event, Record
 from bedplate.pipeline.heart import Heart
@@ -31,25 +32,31 @@ from bedplate.stages.deploy.presence import Presence
 from bedplate.stages.deploy.recorder import Recorder
 from bedplate.stages.deploy.site import Site
 
+from .binding import address, bind, many_files
 from .calls import Calls
 from .front import Front
 from .inference import Inference
 from .lanes import Pool
 from .ledger import Ledger
-from .listening import Listener, address, bind, config
 from .metrics import Metrics
 from .pages import Pages
+from .plane.doors import Doors
+from .plane.plane import Plane
+from .plane.processes import serve_together
+from .plane.seat import Counts, Seat
 from .replies import App
+from .rolled import Trying
 
 
 class Ready(Record, frozen=True, kw_only=True):
     """What a server says when it begins to answer: its address, the names of what it is for, the version of each model that answers, and
-    what waits.
+    what waits. `grpc` is empty: nothing answers there yet.
     """
 
     url: str
     models: list[str]
     services: list[str]
+    grpc: str = ""
     versions: dict[str, int] = msgspec.field(default_factory=dict)
     waiting: dict[str, Waiting] = msgspec.field(default_factory=dict)
 
@@ -59,18 +66,21 @@ Announce = Callable[[Ready, Callable[[], None]], None]
 
 
 class Serving:
-    """A server's parts, built and wired; `open` and `close` are its life, `app` what answers."""
+    """A server's parts, built and wired; `open` and `close` are its life, `doors` what answers, `app` the same in another server."""
 
     def __init__(self, site: Site) -> None:
         self.site = site
         self.holder = Holder(site.services, site.models, site.record, site.load, describe=site.describe, clock=site.clock, emit=site.emit)
         self.recorder = Recorder(Logs(self.holder, site.services, site.append).open, limit=site.queue, clock=site.clock, lost=self._lost)
         self._pool = Pool()
-        metrics = Metrics(self.holder, self.recorder, site.project, bedplate.__version__)
+        self.metrics = metrics = Metrics(self.holder, self.recorder, site.project, bedplate.__version__)
         ledger = Ledger(self.recorder, metrics, site.clock, site.random_bits)
-        inference = Inference(self.holder, ledger, self._pool, bedplate.__version__, site.body_limit)
+        self._trying = trying = Trying(self._pool, metrics.tried)
+        inference = Inference(self.holder, ledger, self._pool, bedplate.__version__, site.body_limit, trying)
         pages = Pages(self.holder, self.recorder, metrics, site.services, site.project)
-        self.app = Front(Calls(site.services, self.holder, ledger, self._pool, site.body_limit), pages.app(inference))
+        calls, app = Calls(site.services, self.holder, ledger, self._pool, site.body_limit, trying), pages.app(inference)
+        self.app = Front(calls, app)
+        self.doors = Doors(calls.desk, inference.desk, {**pages.said(), **inference.said()}, app, site.body_limit)
 
     def _lost(self, log: str, count: int, why: str) -> None:
         data = {"count": count, "why": why}
@@ -87,6 +97,7 @@ class Serving:
         """Stop; returns how many predictions could not be logged."""
         self.holder.close()
         self._pool.close()
+        self._trying.shadows.close()
         return self.recorder.close()
 
     def ready(self, url: str) -> Ready:
@@ -97,34 +108,46 @@ class Serving:
         )
 
 
-def serve(site: Site, host: str, port: int, announce: Announce) -> int:
+def serve(site: Site, host: str, port: int, announce: Announce, seat: Seat | None = None) -> int:
     """Serve until told to stop; returns how many predictions could not be logged.
 
-    `announce` hears when it answers, and gets what stops it (SIGTERM and Ctrl-C do the same). Port 0 takes any free one. Raises Refused
+    `announce` hears when it answers, and gets what stops it (SIGTERM and Ctrl-C do the same). Port 0 takes any free one; a process that
+    serves beside others answers on the socket of its `seat`, and only the first of them keeps the bill. Raises Refused
     for an address beyond this machine and where the budget does not bear it (any more), WorldError where the port cannot be had, UserError
     for a project with nothing to serve.
     """
     if not site.services and not site.models:
         why = "the project has no service and no model"
         raise UserError("there is nothing to serve", why=why, next="decorate a function with @project.service")
-    with bind(host, port) as listening:
+    with bind(host, port) if seat is None else seat.socket() as listening:
         serving = Serving(site)
         url = address(listening)
-        presence = Presence(site.directory, serving.holder, site.clock, _listed(site, url))
+        presence = Presence(site.directory, serving.holder, site.clock, _listed(site, url, os.getpid() if seat is None else os.getppid()))
+        counts = Counts(seat, serving.metrics) if seat is not None else None
+        bill = site.billed(url) if site.billed and (seat is None or seat.is_first) else None
 
         def begin() -> None:
             presence.open()
-            announce(serving.ready(url), listener.stop)
+            announce(serving.ready(url), plane.stop)
 
-        listener = Listener(config(serving.app), begin)
+        plane = Plane(serving.doors, begin)
+        many_files()
         serving.open()
         try:
-            with paid(site.billed(url) if site.billed else None, listener.stop):
-                listener.run(sockets=[listening])
+            with paid(bill, plane.stop), counts or contextlib.nullcontext():
+                plane.run([listening])
         finally:
             lost = serving.close()
             presence.close()
     return lost
+
+
+def together(count: int, host: str, port: int, command: Callable[[str], Sequence[str]], heard: Callable[[bytes, bool], None]) -> int:
+    """Serve with several processes, which `command` starts, given the word that says which seat one takes; the exit code.
+
+    `heard` gets each line of the one that speaks for all, and whether that line says that all answer.
+    """
+    return serve_together(count, host, port, lambda seat: command(seat.word), heard)
 
 
 @contextlib.contextmanager
@@ -136,7 +159,7 @@ def mounted(site: Site, url: str, stop: Callable[[], None]) -> Iterator[App]:
     if not site.services and not site.models:
         raise UserError("there is nothing to serve", why="the project has no service and no model", next="bedplate up, without --serve")
     serving = Serving(site)
-    presence = Presence(site.directory, serving.holder, site.clock, _listed(site, url))
+    presence = Presence(site.directory, serving.holder, site.clock, _listed(site, url, os.getpid()))
     serving.open()
     try:
         presence.open()
@@ -170,14 +193,14 @@ def paid(bill: Bill | None, stop: Callable[[], None]) -> Iterator[None]:
         raise Refused("the server was stopped", why=whys[0], next=NEXT)
 
 
-def _listed(site: Site, url: str) -> Listed:
+def _listed(site: Site, url: str, pid: int) -> Listed:
     now = site.clock.now()
     return Listed(
         name="",
         url=url,
-        pid=os.getpid(),
+        pid=pid,
         host=platform.node(),
-        process_started=site.process_started,
+        process_started=site.process_started if pid == os.getpid() else process_started(pid) or 0.0,
         started_at=now,
         heartbeat=now,
     )

@@ -102,7 +102,7 @@ def _from_json(one: InputTensor) -> Tensor:
             raise Problem(400, f"input '{one.name}': BYTES in JSON are texts, or null")
         return Tensor(one.name, one.datatype, tuple(one.shape), flat)
     kinds = {bool} if one.datatype == "BOOL" else {int, float, type(None)} if one.datatype.startswith("FP") else {int}
-    if not {type(value) for value in flat} <= kinds:
+    if not set(map(type, flat)) <= kinds:
         raise Problem(400, f"input '{one.name}': the values are not of datatype {one.datatype}")
     try:
         values: Any = np.array(flat, dtype=_NUMPY[one.datatype]).reshape(one.shape)
@@ -161,13 +161,14 @@ def encode(head: dict[str, Any], outputs: Sequence[Output], binary: Sequence[boo
     """The response's body, and the length of its JSON part where binary tensors follow."""
     described, raw = [], []
     for output, as_bytes in zip(outputs, binary, strict=True):
-        one: dict[str, Any] = {"name": output.name, "datatype": output.datatype, "shape": list(np.shape(output.values))}
+        values = np.asarray(output.values)
+        one: dict[str, Any] = {"name": output.name, "datatype": output.datatype, "shape": values.shape}
         if as_bytes:
             data = _to_bytes(output)
             raw.append(data)
             one["parameters"] = {"binary_data_size": len(data)}
         else:
-            one["data"] = np.asarray(output.values).ravel().tolist()
+            one["data"] = values.tolist() if values.ndim == 1 else values.ravel().tolist()
         described.append(one)
     text = msgspec.json.encode({**head, "outputs": described})
     return (b"".join([text, *raw]), len(text)) if raw else (text, None)

@@ -206,7 +206,7 @@ def _module_name(file: Path, source: Source) -> str:
 def _own_files(file: Path, before: set[str]) -> set[str]:
     """The files of project code that are imported now: those of the project's folder, and what was not imported `before`."""
     inside = f"{file.parent}/"
-    named = ((key, name) for key, module in list(sys.modules.items()) if isinstance(name := getattr(module, "__file__", None), str))
+    named = ((key, name) for key, module in sys.modules.copy().items() if isinstance(name := getattr(module, "__file__", None), str))
     found = (name for key, name in named if (key not in before or name.startswith(inside)) and not is_installed(Path(name)))
     return {str(file), *found}
 
@@ -241,7 +241,7 @@ def _forget(file: Path, name: str) -> None:
     folder, elsewhere = file.parent, {}
     inside = f"{folder}/"
     own = {path.stem if path.suffix == ".py" else path.name for path in folder.iterdir()} | {name}
-    for key, module in list(sys.modules.items()):
+    for key, module in sys.modules.copy().items():
         place = getattr(module, "__file__", None)
         if not isinstance(place, str) or _TESTS.match(key) or is_installed(Path(place)):
             continue

@@ -32,6 +32,13 @@ class WallTime(Record, frozen=True, kw_only=True):
     path: tuple[str, ...] = ()
 
 
+class Placed(Record, frozen=True, kw_only=True):
+    """A schedule: start and end of each step (s from the first start); `chain_s` is what it would take with processors without end."""
+
+    spans: dict[str, tuple[float, float]]
+    chain_s: float
+
+
 def wall_time(
     forecasts: Mapping[str, Forecast | None],
     after: Mapping[str, Collection[str]],
@@ -62,6 +69,18 @@ def wall_time(
     return WallTime(total=total, unknown=unknown, path=_path(waits, middles, to_end))
 
 
+def placed(
+    forecasts: Mapping[str, Forecast | None], after: Mapping[str, Collection[str]], cpu: Mapping[str, float], slots: float
+) -> Placed:  # fmt: skip
+    """When each step would start and end, were each to take the middle of its range; a step without a forecast takes no time."""
+    names = sorted(forecasts)
+    waits = {n: [d for d in after.get(n, ()) if d in forecasts] for n in names}
+    times = {n: 0.0 if (one := forecasts[n]) is None or one.basis == "unknown" else one.middle for n in names}
+    to_end = _to_end(_order(names, waits), waits, times)
+    starts = _starts(times, waits, {n: min(cpu.get(n, 1.0), slots) for n in names}, slots, to_end)
+    return Placed(spans={n: (start, start + times[n]) for n, start in starts.items()}, chain_s=max(to_end.values(), default=0.0))
+
+
 def makespan(
     times: Mapping[str, float],
     waits: Mapping[str, Collection[str]],
@@ -70,6 +89,18 @@ def makespan(
     priority: Mapping[str, float],
 ) -> float:
     """Seconds from the first start to the last end under the list schedule."""
+    starts = _starts(times, waits, needs, slots, priority)
+    return max((start + times[name] for name, start in starts.items()), default=0.0)
+
+
+def _starts(
+    times: Mapping[str, float],
+    waits: Mapping[str, Collection[str]],
+    needs: Mapping[str, float],
+    slots: float,
+    priority: Mapping[str, float],
+) -> dict[str, float]:
+    """When each step starts under the list schedule, in seconds from the first."""
     left = {n: len(waits[n]) for n in times}
     unlocks: dict[str, list[str]] = {n: [] for n in times}
     for name, before in waits.items():
@@ -78,11 +109,13 @@ def makespan(
     ready = [(-priority[n], n) for n, count in left.items() if not count]
     heapq.heapify(ready)
     running: list[tuple[float, str]] = []
+    starts: dict[str, float] = {}
     now, free = 0.0, slots
     while ready or running:
         while ready and needs[ready[0][1]] <= free + 1e-9:
             _, name = heapq.heappop(ready)
             free -= needs[name]
+            starts[name] = now
             heapq.heappush(running, (now + times[name], name))
         now, done = heapq.heappop(running)
         free += needs[done]
@@ -90,7 +123,7 @@ def makespan(
             left[name] -= 1
             if not left[name]:
                 heapq.heappush(ready, (-priority[name], name))
-    return now
+    return starts
 
 
 def _is_unknown(forecast: Forecast | None) -> bool:

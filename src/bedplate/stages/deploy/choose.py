@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final, Protocol
 
 from bedplate.core.records import Version
@@ -16,6 +17,9 @@ from .deployment import Waiting
 from .service import Wanted
 
 PRODUCTION: Final = "production"
+
+Find = Callable[[str], Version | None]
+"""The version that `late`, `late@7` or `late@production` names now; None where there is none."""
 
 
 class Record(Protocol):

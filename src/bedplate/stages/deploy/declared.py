@@ -5,7 +5,7 @@ A model is gated where a check with `promotes=` receives it: then only a promote
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -14,6 +14,8 @@ from bedplate.core.errors import ProjectError
 from bedplate.pipeline.wiring.graph import Graph, Node, Wire
 
 from .service import Asked, Service, Wanted, service
+
+_TAKEN: Final = {"model": "what models were asked directly", "shadow": "what versions said that were tried as shadows"}
 
 
 def services(graph: Graph) -> tuple[Service, ...]:
@@ -35,8 +37,8 @@ def _gates(graph: Graph) -> dict[str, str]:
 
 
 def _service(graph: Graph, node: Node, gates: dict[str, str]) -> Service:
-    if node.name == "model":
-        raise ProjectError("a service cannot be called 'model'", why="predictions/model/ holds what models were asked directly")
+    if node.name in _TAKEN:
+        raise ProjectError(f"a service cannot be called '{node.name}'", why=f"predictions/{node.name}/ holds {_TAKEN[node.name]}")
     wanted = [_wanted(graph, wire, gates) for wire in node.by_role("artifact")]
     asked = [Asked(name=wire.name, annotation=wire.hint, default=wire.default) for wire in node.by_role("request")]
     fixed: dict[str, Any] = {wire.name: Context(emit=lambda noted: None, step=node.name) for wire in node.by_role("context")}

@@ -15,7 +15,8 @@ from bedplate.core.features import Features, FeatureSpec
 from bedplate.core.model import Model
 from bedplate.core.records import Record, Version
 
-from .service import ColumnType, Service
+from .runtime import Choice, choice_of
+from .service import ColumnType, Service, Wanted
 
 
 class Waiting(Record, frozen=True, kw_only=True):
@@ -37,9 +38,24 @@ class Active(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     arguments: dict[str, Any]
     versions: dict[str, str] = msgspec.field(default_factory=dict)
     models: dict[str, int] = msgspec.field(default_factory=dict)
-    models_text: str = "{}"
-    label: str = ""
     features: dict[str, dict[str, ColumnType]] = msgspec.field(default_factory=dict)
+    models_text: str = ""
+    label: str = ""
+
+    def __post_init__(self) -> None:
+        force = msgspec.structs.force_setattr
+        force(self, "models_text", msgspec.json.encode(self.models).decode())
+        force(self, "label", ", ".join(f"{name}@{number}" for name, number in self.models.items()))
+
+    def with_model(self, wanted: Wanted, number: int, value: Any) -> Active:
+        """The same with another version of a model."""
+        name, ref = wanted.artifact, f"{wanted.artifact}@{number}"
+        return msgspec.structs.replace(
+            self,
+            arguments={**self.arguments, wanted.parameter: value},
+            versions={**self.versions, wanted.parameter: ref},
+            models={**self.models, name: number},
+        )
 
     @property
     def name(self) -> str:
@@ -66,6 +82,16 @@ class LoadedModel(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     def name(self) -> str:
         """The model's name."""
         return self.version.artifact
+
+    @property
+    def models_text(self) -> str:
+        """The version as the prediction log has it."""
+        return f'{{"{self.version.artifact}":{self.version.number}}}'
+
+    @property
+    def choice(self) -> Choice | None:
+        """The runtime that it is asked by, and the figures behind that; None where it does not compute on rows of numbers."""
+        return choice_of(self.model)
 
 
 class Deployment(msgspec.Struct, frozen=True, kw_only=True):

@@ -14,18 +14,20 @@ A column that could hold nothing (`request` of a service without fields) is left
 from __future__ import annotations
 
 import enum
-from collections.abc import Mapping, Sequence
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
 import msgspec
+import numpy as np
 import polars as pl
 
 from bedplate.core.model import Field, Signature
 from bedplate.core.records import Record
 
 from .deployment import Seen
-from .recorder import Prediction
+from .recorder import Cells, Prediction
 from .service import ColumnType, Service, column_type, plain, request_columns
 
 _TYPES: Final[dict[ColumnType, pl.DataType]] = {
@@ -76,7 +78,7 @@ def frame(batch: Sequence[Prediction], shape: Shape) -> pl.DataFrame:
         pl.Series("models", [one.models for one in batch], pl.String),
     ]
     if shape.request:
-        columns.append(_struct("request", shape.request, [_mapping(one.request) for one in batch]))
+        columns.append(_requests(shape.request, [one.request for one in batch]))
     if shape.features:
         rows = [one.features for one in batch]
         views = [_struct(name, types, [None if row is None else row.get(name) for row in rows]) for name, types in shape.features.items()]
@@ -93,7 +95,39 @@ def _looked(rows: Mapping[str, Mapping[str, Any]] | None) -> str | None:
     return msgspec.json.encode(asked, enc_hook=plain).decode() if asked else None
 
 
-def _mapping(request: Any) -> Mapping[str, Any] | None:
+def _requests(types: Columns, requests: Sequence[Any]) -> pl.Series:
+    """The requests as structs. Where all are alike, column by column: of records by their fields in order, of arrays without a look at
+    a single value.
+    """
+    first = requests[0] if requests else None
+    kind = type(first)
+    if any(type(one) is not kind for one in requests):
+        return _struct("request", types, [_mapping(one, types) for one in requests])
+    if isinstance(first, Cells):
+        values = np.concatenate(list(_arrays(requests)))
+        return pl.DataFrame(values, schema=dict.fromkeys(types, pl.Float64)).select(_casts(types)).to_struct("request")
+    if isinstance(first, msgspec.Struct) and list(first.__struct_fields__) == list(types):
+        columns = zip(*map(msgspec.structs.astuple, requests), strict=True)
+        fields = [_series(name, types[name], list(column)) for name, column in zip(types, columns, strict=True)]
+        return pl.DataFrame(fields).to_struct("request")
+    return _struct("request", types, [_mapping(one, types) for one in requests])
+
+
+def _arrays(requests: Sequence[Cells]) -> Iterator[Any]:
+    """The arrays that the rows are of, each cut to the rows that follow one another."""
+    for _, group in itertools.groupby(requests, key=lambda one: id(one.rows)):
+        cells = list(group)
+        rows = cells[0].rows
+        yield rows if len(cells) == len(rows) else rows[[one.at for one in cells]]
+
+
+def _casts(types: Columns) -> list[pl.Expr]:
+    return [pl.col(name).cast(_TYPES[kind]) for name, kind in types.items()]
+
+
+def _mapping(request: Any, types: Columns) -> Mapping[str, Any] | None:
+    if isinstance(request, Cells):
+        return dict(zip(types, request.rows[request.at].tolist(), strict=True))
     return msgspec.structs.asdict(request) if isinstance(request, msgspec.Struct) else request
 
 

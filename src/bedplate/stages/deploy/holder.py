@@ -15,19 +15,23 @@ import msgspec
 
 from bedplate.core.clock import Clock
 from bedplate.core.records import Event, Promotion
-from bedplate.pipeline.served import SWAPPED
+from bedplate.pipeline.served import RUNTIME, SWAPPED
 
 from .choose import Record, choose
 from .deployment import Active, Deployment, LoadedModel, Waiting
 from .loader import Describe, Failure, Key, Load, Loader, reason
+from .runtime import told
 from .service import ColumnType, Service, Wanted
+from .trials import TrialRecord, Trials, Tried
 
 POLL_S: Final = 0.25
 CHECK_S: Final = 1.0
 LOAD_FAILED: Final = "service.load_failed"
+CONCLUDED: Final = "rollout.concluded"
+"""The kind of event that says how the roll-out of a version (`subject`) ended (`data`: trial, and the move: alias, by, version, why)."""
 
 
-class WatchedRecord(Record, Protocol):
+class WatchedRecord(Record, TrialRecord, Protocol):
     """A record that says when it changed."""
 
     def stamp(self) -> Any:
@@ -66,8 +70,10 @@ class Holder:
         emit: Callable[[Event], None],
     ) -> None:
         self.current = Deployment(number=0, services={}, models={})
+        self.tried: dict[str, Tried] = {}
         self.swaps = 0
         self.loader = Loader(load, describe, clock)
+        self._trials = Trials(record, self.loader, clock)
         self._services = tuple(services)
         self._models = tuple(models)
         self._record = record
@@ -107,6 +113,7 @@ class Holder:
                 self._note("catalog", reason(error))
             if self._clock.monotonic() >= self._check_at:
                 self.check_online()
+                self.judge()
                 self._check_at = self._clock.monotonic() + CHECK_S
 
     def check_online(self) -> None:
@@ -118,6 +125,18 @@ class Holder:
                 self._note(f"online {view.artifact}", view.check())
             except Exception as error:  # as above: what a store, or the lake behind it, raises ends no watch
                 self._note(f"online {view.artifact}", reason(error))
+
+    def judge(self) -> None:
+        """Judge the versions that are rolled out; what the record is told comes back by its stamp."""
+        if not self.tried and not self._trials.broken:
+            return
+        try:
+            for trial, move, why in self._trials.judge():
+                told = {"trial": trial.alias, "alias": move.alias, "by": move.by, "version": move.version, "why": why}
+                self._tell(CONCLUDED, f"{trial.model}@{trial.version}", told)
+            self._note("roll-out", "")
+        except Exception as error:  # as above: the record may be away; it is asked again in a second
+            self._note("roll-out", reason(error))
 
     def _note(self, what: str, problem: str) -> None:
         if self.current.problems.get(what, "") == problem:
@@ -131,8 +150,10 @@ class Holder:
         old, look = self.current, _Look()
         services = {one.name: self._service(one, old.services.get(one.name), look) for one in self._services}
         models = {one.artifact: self._model(one, old.models.get(one.artifact), look) for one in self._models}
+        tried = self._tried(services, models, look)
         swapped = services != old.services or models != old.models
         self.current = Deployment(number=old.number + swapped, services=services, models=models, problems=look.problems)
+        self.tried = tried
         self.loader.keep(look.used)
         for ref in sorted(look.problems.keys() - old.problems.keys()):
             self._tell(LOAD_FAILED, ref, {"reason": look.problems[ref]})
@@ -170,8 +191,6 @@ class Holder:
             arguments=arguments,
             versions=versions,
             models=models,
-            models_text=msgspec.json.encode(models).decode(),
-            label=", ".join(f"{name}@{number}" for name, number in models.items()),
             features=features,
         )
 
@@ -197,7 +216,21 @@ class Holder:
             return before
         if isinstance(before, LoadedModel) and before.version.ref == version.ref:
             return before
-        return LoadedModel(version=version, model=loaded.value, wide=loaded.wide)
+        made = LoadedModel(version=version, model=loaded.value, wide=loaded.wide)
+        if (choice := made.choice) is not None:
+            self._tell(RUNTIME, version.ref, {**told(choice), "line": choice.line()})
+        return made
+
+    def _tried(self, services: dict[str, Active | Waiting], models: dict[str, LoadedModel | Waiting], look: _Look) -> dict[str, Tried]:
+        """What is rolled out beside what serves: by service, and by `model/NAME`."""
+        self._trials.renew({*models, *(name for one in services.values() if isinstance(one, Active) for name in one.models)})
+        look.used |= self._trials.used
+        find = self._record.find
+        made = {name: self._trials.of_service(one, find) for name, one in services.items() if isinstance(one, Active)}
+        for wanted in self._models:
+            one = models[wanted.artifact]
+            made[f"model/{wanted.artifact}"] = self._trials.of_model(one, wanted, find) if isinstance(one, LoadedModel) else None
+        return {name: one for name, one in made.items() if one is not None}
 
     def _changes(self, old: Deployment) -> list[dict[str, Any]]:
         """The models that another version answers for now: `version`, `before` (None: nothing did), and `why`."""
@@ -210,7 +243,7 @@ class Holder:
 
     def _why(self, model: str, number: int) -> str:
         move = self._record.last_move(model)
-        return told(move) if move is not None and move.version == number else "the newest version"
+        return by_whom(move) if move is not None and move.version == number else "the newest version"
 
     def _tell(self, kind: str, subject: str, data: dict[str, Any]) -> None:
         self._emit(Event(kind=kind, subject=subject, at=self._clock.now(), data=data))
@@ -228,7 +261,7 @@ def _not_loaded(failure: Failure) -> str:
     return f"{failure.ref} could not be loaded: {failure.reason}"
 
 
-def told(move: Promotion) -> str:
+def by_whom(move: Promotion) -> str:
     """Who moved an alias, in words: `promoted by better`, `rolled back by root`."""
     did = "rolled back" if move.by == "rollback" else "promoted"
     if move.by == "verdict":

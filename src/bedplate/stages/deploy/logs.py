@@ -15,13 +15,14 @@ from .service import Service
 
 SERVICES: Final = "predictions/"
 MODELS: Final = "predictions/model/"
+SHADOWS: Final = "predictions/shadow/"
 
 AppendFrame = Callable[[str, pl.DataFrame], Any]
 """Appends a frame to the log of that name: `store.log(name).append(frame)`."""
 
 
 class Logs:
-    """Opens logs by name: `predictions/SERVICE` and `predictions/model/MODEL`."""
+    """Opens logs by name: `predictions/SERVICE` and `predictions/model/MODEL`, and what shadows said under `predictions/shadow/`."""
 
     def __init__(self, holder: Holder, services: Iterable[Service], append: AppendFrame) -> None:
         self._holder = holder
@@ -38,6 +39,8 @@ class Logs:
 
     def _shape(self, name: str) -> Shape:
         current = self._holder.current
+        if name.startswith(SHADOWS):
+            name = f"{SERVICES}{name.removeprefix(SHADOWS)}"
         if name.startswith(MODELS):
             model = current.models[name.removeprefix(MODELS)]
             return model_shape(model.model.signature, model.wide) if isinstance(model, LoadedModel) else Shape()

@@ -3,7 +3,7 @@
 `offer` puts a prediction in a bounded queue and never waits. Who answers many rows at once asks for room with `reserve` before it
 predicts, so that they are kept whole or not answered. One prediction is answered also where the queue is full (the log cannot be
 written), and counted as dropped; `lost` hears how many there were once the log is written again, and at the end. A writer thread appends
-what waits to each service's log every second, or sooner when 5,000 wait. An append that fails is tried again, after growing pauses, with
+what waits to each service's log every second, or sooner when 10,000 wait. An append that fails is tried again, after growing pauses, with
 its rows still in the queue; one that the log refuses for good (a column of another type) is counted as dropped, so that it takes no
 other log's room. `close` writes what is left.
 
@@ -25,14 +25,14 @@ from bedplate.core.clock import Clock
 from bedplate.core.errors import UserError
 
 EVERY_S: Final = 1.0
-BATCH: Final = 5000
+BATCH: Final = 10_000
 _PAUSES_S: Final = (0.5, 1.0, 2.0, 5.0, 15.0)
 
 
 class Prediction(msgspec.Struct, frozen=True, gc=False):
     """One answer: what was asked, which versions answered, what they looked up and said, and how long it took.
 
-    `request` is the service's own request record (or a mapping), `features` maps a parameter to the row it gave, `models` is JSON
+    `request` is the service's own request record (a mapping, or `Cells`), `features` maps a parameter to the row it gave, `models` is JSON
     text of model -> version number. `status` is the HTTP status; `error` is empty where the function returned.
     """
 
@@ -46,6 +46,13 @@ class Prediction(msgspec.Struct, frozen=True, gc=False):
     request: Any
     features: Mapping[str, Mapping[str, Any]] | None
     result: Any
+
+
+class Cells(msgspec.Struct, frozen=True, gc=False):
+    """One row of a request that came as an array: the array of all its rows, and which of them it is."""
+
+    rows: Any
+    at: int
 
 
 Append = Callable[[Sequence[Prediction]], None]

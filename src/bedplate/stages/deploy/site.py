@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import functools
 import os
+import sys
 import time
 from collections.abc import Callable
-from typing import Any
+from datetime import datetime
+from typing import Any, Final
 
 import msgspec
 
@@ -22,16 +24,21 @@ from bedplate.core.kinds import View
 from bedplate.core.records import Event, Promotion, Version
 from bedplate.core.units import byte_count, dollars_per_hour, seconds
 from bedplate.pipeline.workspace import Parts
-from bedplate.storage import online
+from bedplate.storage import online, runtimes
 
 from . import declared
+from .batchers import manned
 from .bill import Bill
 from .frames import feature_columns
 from .holder import WatchedRecord
 from .loader import Describe, Load
 from .logs import AppendFrame
 from .presence import Directory
+from .runtime import equip
 from .service import Service, Wanted
+
+MEMBER: Final = "bedplate.interfaces.worker.member"
+"""Started as a command, not imported: it stands above."""
 
 
 class Site(msgspec.Struct, frozen=True, kw_only=True):
@@ -81,14 +88,32 @@ class CatalogRecord:
         """The last move of any of a model's aliases."""
         return next(reversed(self._catalog.models.history(model)), None)
 
+    def rolled_out(self, model: str) -> list[Promotion]:
+        """The moves that try a version of a model now."""
+        return self._catalog.models.rolled_out(model)
 
-def site_of(parts: Parts) -> Site:
-    """The site of a workspace. Raises ProjectError for a service that cannot be deployed."""
-    store, catalog = parts.store, parts.catalog
+    def conclude(self, trial: Promotion, at: datetime, reason: str, *, promotes: bool) -> Promotion | None:
+        """End a roll-out by what came of it."""
+        return self._catalog.models.conclude(trial, at, reason, promotes=promotes)
+
+
+def site_of(parts: Parts, only: str = "", *, crew: int = 0) -> Site:
+    """The site of a workspace; `only`: the runtime to ask models by, `crew`: processes for each that is too slow for a server's loop.
+
+    Raises ProjectError for a service that cannot be deployed.
+    """
+    store, catalog, tolerance = parts.store, parts.catalog, float(parts.config["runtime_tolerance"])
+    on_loop_s = seconds(parts.config["loop_limit"])
     opened = functools.cache(parts.online)
 
     def load(version: Version, view: View, spec: dict[str, Any] | None) -> Any:
         value = store.load(version, view, spec)
+        if view == "model":
+            folder = runtimes.place(parts.config.state, version.digest)
+            value = equip(
+                value, store.source(version, value), folder, tolerance=tolerance, timer=time.perf_counter, only=only, on_loop_s=on_loop_s,
+            )  # fmt: skip
+            return manned(value, version.ref, functools.partial(_member, parts, version.ref), crew, time.perf_counter)
         if view != "features" or not spec:
             return value
         return online.serve(value, version, opened(), parts.clock.now) if spec.get("online") else value.by(parts.clock.now)
@@ -117,3 +142,9 @@ def site_of(parts: Parts) -> Site:
         body_limit=byte_count(parts.config["body_limit"]),
         billed=billed,
     )
+
+
+def _member(parts: Parts, ref: str, runtime: str) -> list[str]:
+    """The command of a process that predicts for a version: it assembles a platform of its own."""
+    about = ["--project", str(parts.config.project_file), "--target", parts.config.target, "--model", ref, "--runtime", runtime]
+    return [sys.executable, "-m", MEMBER, *about]

@@ -41,6 +41,8 @@ def _head(facts: Facts) -> str:
         "Origin": _origin(version.meta),
         "Served": f"it cannot be served: {version.meta['cannot_serve']}" if version.meta.get("cannot_serve") else "",
         "Instead": version.meta.get("instead", ""),
+        "Lighter": _lighter(version.meta.get("optimised") or {}),
+        "Asked by": facts.asked_by,
         "Digest": version.digest,
         "Size": show_bytes(version.size_bytes),
         "Made": f"{_day(version.created_at)}{_by(facts)}",
@@ -50,6 +52,16 @@ def _head(facts: Facts) -> str:
     said = f"\n\n{facts.description.strip()}" if facts.description.strip() else ""
     made = "that a client registered" if _is_client(facts) else f"of the project {facts.run.project}"
     return f"# {version.ref}\n\nA model {made}{where}.{said}\n\n{_pairs(rows)}"
+
+
+def _lighter(made: Mapping[str, Any]) -> str:
+    """Which version it is a lighter form of, by which ways, and what its check found of both."""
+    if not made:
+        return ""
+    known = [one for one in made["figures"] if None not in (one["before"], one["after"])]
+    figures = dict.fromkeys(f"{one['name']} {one['before']:.4g} -> {one['after']:.4g}" for one in known)
+    told = f" ({', '.join(figures)})" if figures else ""
+    return f"{made['of']} with {'; '.join(made['done'])}{told}"
 
 
 def _is_client(facts: Facts) -> bool:

@@ -14,11 +14,9 @@ from __future__ import annotations
 
 import ctypes
 import importlib.util
-import math
-import struct
 import threading
 import weakref
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -36,6 +34,7 @@ from bedplate.storage.foreign import Foreign
 
 from . import columns as cols
 from . import lightgbm_text
+from .rows import Encoder
 
 FILE = "model.txt"
 _FLOAT64, _ROW_MAJOR, _PREDICT_NORMAL, _ALL_ITERATIONS = 1, 1, 0, -1
@@ -95,10 +94,8 @@ class Trees:
     def __init__(self, text: bytes, signature: Signature) -> None:
         self.signature = signature
         self._library = library()
-        self._codes = [cols.category_codes(field) for field in signature.inputs]
-        pairs = zip(signature.inputs, self._codes, strict=True)
-        self._one = [(field.name, codes or None, field.datatype == "BYTES") for field, codes in pairs]
-        self._row = struct.Struct(f"{len(signature.inputs)}d")
+        self._encoder = Encoder(signature.inputs)
+        self.row = self._encoder.row
         self._local = threading.local()
         self._handle = self._create(text)
         self._outputs = self._count()
@@ -107,21 +104,17 @@ class Trees:
 
     def predict(self, columns: dict[str, Any]) -> npt.NDArray[np.float64]:
         """Probabilities, classes' probabilities or values, as `Booster.predict` gives them. Raises UserError for unfit columns."""
-        packed = self._pack(columns)
-        return self._predict(cols.matrix(self.signature.inputs, self._codes, columns)) if packed is None else self._predict_row(packed)
+        packed = self._encoder.pack(columns)
+        return self._predict(self._encoder.matrix(columns)) if packed is None else self._predict_row(packed)
 
-    def _pack(self, columns: Mapping[str, Any]) -> bytes | None:
-        """The bytes of a single row; None where there are more rows, or a value needs a closer look."""
-        row = []
-        try:
-            for name, codes, is_text in self._one:
-                (value,) = columns[name]
-                if codes is not None:
-                    value = math.nan if is_text and type(value) is str and value not in codes else codes[value]
-                row.append(math.nan if value is None else value)
-            return self._row.pack(*row)
-        except (KeyError, ValueError, TypeError, struct.error):
-            return None
+    def matrix(self, columns: dict[str, Any]) -> npt.NDArray[np.float64]:
+        """The columns as rows of numbers. Raises UserError for unfit columns."""
+        return self._encoder.matrix(columns)
+
+    def rows(self, matrix: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+        """Predict for rows of numbers."""
+        given = np.ascontiguousarray(matrix, dtype=np.float64)
+        return self._predict_row(given.tobytes()) if len(given) == 1 else self._predict(given)
 
     def _predict_row(self, packed: bytes) -> npt.NDArray[np.float64]:
         out, count = self._buffers()

@@ -3,7 +3,8 @@
 An append writes one file and commits its name; Delta numbers commits, so of two writers at once one goes again with the next number
 (the library does). A new column is added to the table's schema by a commit of its own before rows with it are appended; of two writers
 that add the same one, the second finds it there. A column that is all null has no type yet and waits for a row that gives it one.
-Every hundredth commit compacts, and commits are forgotten after an hour: nobody travels in time in a log.
+Every 25th commit compacts (what a commit costs grows with the files that there are), and commits are forgotten after an hour: nobody
+travels in time in a log.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ from .table_types import Codec
 
 _TRIES = 20
 _SMALL = 100_000
-_COMPACTED_EVERY = 100
+_COMPACTED_EVERY = 25
 _CONFIGURATION = {"delta.enableExpiredLogCleanup": "true", "delta.logRetentionDuration": "interval 1 hours"}
 
 

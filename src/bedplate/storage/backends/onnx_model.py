@@ -26,8 +26,10 @@ from bedplate.storage.flavours import Files, Stored
 from bedplate.storage.foreign import Foreign
 
 from . import columns as cols
+from .rows import Encoder
 
 FILE = "model.onnx"
+CPU, CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
 _TYPES: Final[dict[str, Any]] = {
     "tensor(float)": np.float32, "tensor(double)": np.float64, "tensor(float16)": np.float16, "tensor(int64)": np.int64,
     "tensor(int32)": np.int32, "tensor(int16)": np.int16, "tensor(int8)": np.int8, "tensor(uint8)": np.uint8, "tensor(bool)": np.bool_,
@@ -45,7 +47,7 @@ class Onnx:
         inputs = signatures.fields(model.example)
         rows = signatures.rows(model.example)
         columns = {field.name: [row.get(field.name) for row in rows] for field in inputs}
-        answer = Session(_bytes(model.native), Signature(inputs, ())).predict(columns)
+        answer = session(_bytes(model.native), Signature(inputs, ())).predict(columns)
         return Signature(inputs, (Field("prediction", _DATATYPES.get(answer.dtype.kind, "BYTES")),))
 
     def save(self, model: Model, folder: Path) -> None:
@@ -55,60 +57,50 @@ class Onnx:
         return digests.of_file(files[FILE])
 
     def load(self, files: Files, stored: Stored) -> Predictor:
-        return Session(files[FILE].read_bytes(), stored.signature)
+        return session(files[FILE].read_bytes(), stored.signature)
 
     def opened(self, asked: Foreign) -> bytes:
         """A file of another tool."""
         return asked.path.read_bytes()
 
     def describe(self, model: Model) -> dict[str, Any]:
-        session = opened(_bytes(model.native))
-        about = session.get_modelmeta()
+        read = opened(_bytes(model.native))
+        about = read.get_modelmeta()
         return {
             "class": about.graph_name or "onnx",
             "producer": about.producer_name,
             "features": len(signatures.fields(model.example)),
-            "inputs": {one.name: _shown(one) for one in session.get_inputs()},
-            "outputs": {one.name: _shown(one) for one in session.get_outputs()},
+            "inputs": {one.name: _shown(one) for one in read.get_inputs()},
+            "outputs": {one.name: _shown(one) for one in read.get_outputs()},
         }
 
 
 class Session:
-    """A loaded model; onnxruntime's sessions may be asked from several threads."""
+    """A loaded model with an input for each column; onnxruntime's sessions may be asked from several threads."""
 
-    def __init__(self, data: bytes, signature: Signature) -> None:
+    def __init__(self, read: Any, signature: Signature) -> None:
         self.signature = signature
-        self._session = opened(data)
-        self._codes = [cols.category_codes(field) for field in signature.inputs]
-        self._inputs = {one.name: one for one in self._session.get_inputs()}
-        self._output, self._classes = _output(self._session)
-        self._together = len(self._inputs) == 1 and (len(signature.inputs) > 1 or self._inputs.keys() != {signature.inputs[0].name})
-        if not self._together and self._inputs.keys() != {field.name for field in signature.inputs}:
-            given = ", ".join(field.name for field in signature.inputs)
-            raise UserError(
-                "the example's columns are not those that the model takes",
-                why=f"it takes {', '.join(self._inputs)}; the example has {given}",
-            )
+        self._session = read
+        self._encoder = Encoder(signature.inputs)
+        self._inputs = {one.name: one for one in read.get_inputs()}
+        self._output, self._classes = _output(read)
 
     def predict(self, columns: dict[str, Any]) -> npt.NDArray[Any]:
         """What the model answers, a row per row. Raises UserError for unfit columns or what onnxruntime refuses."""
         rows = cols.length(self.signature.inputs, columns)
-        if not rows:
-            return np.empty(0)
-        feed = self._matrix(columns) if self._together else self._each(columns)
+        return self._run(self._each(columns), rows) if rows else np.empty(0)
+
+    def _run(self, feed: dict[str, Any], rows: int) -> npt.NDArray[Any]:
         try:
             (answer,) = self._session.run([self._output], feed)
         except Exception as error:  # onnxruntime's errors have no common class below Exception
             raise UserError("onnxruntime refused these inputs", why=str(error).strip()[:300]) from error
         return _rows(answer, rows, self._classes)
 
-    def _matrix(self, columns: dict[str, Any]) -> dict[str, Any]:
-        ((name, one),) = self._inputs.items()
-        cols.text_without_categories(self.signature.inputs, "matrix")
-        return {name: cols.matrix(self.signature.inputs, self._codes, columns).astype(_type(one))}
-
     def _each(self, columns: dict[str, Any]) -> dict[str, Any]:
-        return {field.name: self._one(field, codes, columns) for field, codes in zip(self.signature.inputs, self._codes, strict=True)}
+        return {
+            field.name: self._one(field, codes, columns) for field, codes in zip(self.signature.inputs, self._encoder.codes, strict=True)
+        }
 
     def _one(self, field: Field, codes: dict[Any, float], columns: dict[str, Any]) -> Any:
         one = self._inputs[field.name]
@@ -125,13 +117,55 @@ class Session:
         return values.reshape(-1, 1) if len(one.shape) == 2 else values
 
 
-def opened(data: bytes) -> Any:
+class Together(Session):
+    """A loaded model with one input, which takes the columns side by side."""
+
+    def __init__(self, read: Any, signature: Signature) -> None:
+        super().__init__(read, signature)
+        ((self._name, one),) = self._inputs.items()
+        self._kind = _type(one)
+        cols.text_without_categories(signature.inputs, "matrix")
+
+    def predict(self, columns: dict[str, Any]) -> npt.NDArray[Any]:
+        """As of any session."""
+        return self.rows(self._encoder.matrix(columns))
+
+    def matrix(self, columns: dict[str, Any]) -> npt.NDArray[Any]:
+        """The columns as rows of numbers. Raises UserError for unfit columns."""
+        return self._encoder.matrix(columns)
+
+    def rows(self, matrix: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """Predict for rows of numbers. Raises UserError where onnxruntime refuses them."""
+        return self._run({self._name: matrix.astype(self._kind, copy=False)}, len(matrix)) if len(matrix) else np.empty(0)
+
+
+def session(data: bytes, signature: Signature, provider: str = CPU) -> Session:
+    """A predictor of the bytes of a model. Raises CorruptError for what is none, UserError where the signature does not fit it."""
+    read = opened(data, provider)
+    inputs = {one.name for one in read.get_inputs()}
+    if len(inputs) == 1 and (len(signature.inputs) > 1 or inputs != {signature.inputs[0].name}):
+        return Together(read, signature)
+    if inputs != {field.name for field in signature.inputs}:
+        given = ", ".join(field.name for field in signature.inputs)
+        raise UserError(
+            "the example's columns are not those that the model takes",
+            why=f"it takes {', '.join(one.name for one in read.get_inputs())}; the example has {given}",
+        )
+    return Session(read, signature)
+
+
+def accelerated() -> bool:
+    """Whether onnxruntime here can compute on a CUDA device."""
+    return CUDA in onnxruntime.get_available_providers()
+
+
+def opened(data: bytes, provider: str = CPU) -> Any:
     """A session on the bytes of a model. Raises CorruptError for what onnxruntime cannot read."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     options.log_severity_level = 4
     try:
-        return onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+        return onnxruntime.InferenceSession(data, options, providers=list(dict.fromkeys((provider, CPU))))
     except Exception as error:  # as above
         raise CorruptError(f"{FILE} is no ONNX model that onnxruntime can read", why=str(error).strip()[:300]) from None
 

@@ -44,6 +44,11 @@ def read(path: Path) -> pl.DataFrame:
     return found
 
 
+def named(table: pl.DataFrame, name: str) -> pl.DataFrame:
+    """The file of a name, as a table of one line or none."""
+    return table.filter(pl.col("name") == name).head(1)
+
+
 def rows(path: Path, shards: Sequence[str]) -> Iterator[Packed]:
     """Every file of the table."""
     for name, sha256, size, shard, offset in read(path).iter_rows():

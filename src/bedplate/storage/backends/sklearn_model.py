@@ -34,6 +34,7 @@ from bedplate.storage.flavours import Files, Stored
 from bedplate.storage.foreign import Foreign
 
 from . import columns as cols
+from .rows import Encoder
 
 FILE = "model.skops"
 TRUSTED: Final = ("sklearn.", "scipy.", "numpy.", "lightgbm.", "collections.")
@@ -77,7 +78,7 @@ class SklearnModel:
     def load(self, files: Files, stored: Stored) -> Predictor:
         with _opened(files[FILE]):
             native = _loaded(files[FILE])
-        return Estimator(native, stored.signature, stored.library)
+        return estimator(native, stored.signature, stored.library)
 
     def opened(self, asked: Foreign) -> Any:
         """A file of another tool."""
@@ -109,7 +110,9 @@ class Estimator:
         rows = cols.length(self.signature.inputs, columns)
         if not rows:
             return np.empty(0)
-        given = self._matrix({field.name: cols.typed(field, columns[field.name]) for field in self.signature.inputs})
+        return self._answer(self._matrix({field.name: cols.typed(field, columns[field.name]) for field in self.signature.inputs}))
+
+    def _answer(self, given: Any) -> npt.NDArray[Any]:
         try:
             answer = np.asarray(self.native.predict_proba(given) if self._probabilities else self.native.predict(given))
         except ValueError as error:
@@ -124,6 +127,33 @@ class Estimator:
         stacked = list(arrays.values())
         kind = object if any(array.dtype == object for array in stacked) else np.float64
         return np.column_stack([array.astype(kind) for array in stacked])
+
+
+class Numbers(Estimator):
+    """A loaded estimator all of whose inputs are numbers."""
+
+    def __init__(self, native: Any, signature: Signature, library: str) -> None:
+        super().__init__(native, signature, library)
+        self._encoder = Encoder(signature.inputs)
+        self.row = self._encoder.row
+
+    def matrix(self, columns: dict[str, Any]) -> npt.NDArray[Any]:
+        """The columns as rows of numbers. Raises UserError for unfit columns."""
+        return self._encoder.matrix(columns)
+
+    def rows(self, matrix: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """Predict for rows of numbers, as for the columns that they are. Raises UserError where the estimator refuses them."""
+        if not len(matrix):
+            return np.empty(0)
+        if self._library == "rows":
+            return self._answer(matrix.astype(np.float64, copy=False))
+        return self._answer(self._matrix({field.name: cols.typed(field, matrix[:, at]) for at, field in enumerate(self.signature.inputs)}))
+
+
+def estimator(native: Any, signature: Signature, library: str) -> Estimator:
+    """A predictor of the estimator; one that takes rows where no input is text or a category."""
+    numbers = all(field.datatype != "BYTES" and not field.categories for field in signature.inputs)
+    return (Numbers if numbers else Estimator)(native, signature, library)
 
 
 _NEXT = "build it from scikit-learn's own classes, or keep it as Model.of(function, params, example=...)"

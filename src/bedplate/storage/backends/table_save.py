@@ -16,6 +16,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import polars as pl
 
 from bedplate.core import digests
@@ -150,6 +151,7 @@ class _Saving:
             "files": _listed(files),
             "digest": ALGORITHM,
             "chain": [mark.chain, mark.rows],
+            **({} if self.request.spec is None else {tables.FEATURES: msgspec.to_builtins(self.request.spec)}),
         }
         return Draft(
             artifact=self.request.artifact, kind="table", digest=digest, uri=self.uri, table_version=table_version,

@@ -38,6 +38,7 @@ from bedplate.storage.flavours import Files, Stored
 from bedplate.storage.foreign import Foreign
 
 from . import columns as cols
+from .rows import Encoder
 
 WEIGHTS, MODULE, PROGRAM = "weights.safetensors", "module.json", "program.pt2"
 _UNSTABLE = ("/.data/serialization_id",)
@@ -60,7 +61,7 @@ class Torch:
         inputs = signatures.fields(model.example)
         cols.text_without_categories(inputs, "module")
         rows = signatures.rows(model.example)
-        answer = Called(_callable(_bare(model.native)), Signature(inputs, ())).predict(
+        answer = called(_callable(_bare(model.native)), Signature(inputs, ())).predict(
             {f.name: [row.get(f.name) for row in rows] for f in inputs}
         )
         return Signature(inputs, (Field("prediction", "FP64" if answer.dtype.kind == "f" else "INT64"),))
@@ -68,7 +69,7 @@ class Torch:
     def save(self, model: Model, folder: Path) -> None:
         net = _bare(model.native)
         if isinstance(net, torch.export.ExportedProgram):
-            _save_program(net, folder / PROGRAM)
+            save_program(net, folder / PROGRAM)
             return
         made = Made(of=class_code.named(type(net)), arguments=_arguments(net, model.arguments))
         safetensors.torch.save_model(net, str(folder / WEIGHTS))
@@ -82,10 +83,10 @@ class Torch:
 
     def load(self, files: Files, stored: Stored) -> Predictor:
         if PROGRAM in files:
-            return Called(load_program(files[PROGRAM]).module(), stored.signature)
+            return called(load_program(files[PROGRAM]).module(), stored.signature)
         made = msgspec.json.decode(files[MODULE].read_bytes(), type=Made)
         net = _made(made, files[WEIGHTS])
-        return Called(net, stored.signature, class_code.methods(type(net)))
+        return called(net, stored.signature, class_code.methods(type(net)))
 
     def opened(self, asked: Foreign) -> Any:
         """A file of another tool: a program, or weights with the class that they are of."""
@@ -113,42 +114,62 @@ class Torch:
 
 
 class Called:
-    """A loaded module, in evaluation; may be asked from several threads."""
+    """A loaded module, in evaluation, that takes each input by its name; may be asked from several threads."""
 
     def __init__(self, net: Callable[..., Any], signature: Signature, functions: tuple[Callable[..., Any], ...] = ()) -> None:
         self.signature = signature
         self.native = net
         self.functions = functions
-        self._codes = [cols.category_codes(field) for field in signature.inputs]
-        self._names = _takes(net)
-        if len(self._names) > 1 and set(self._names) != {field.name for field in signature.inputs}:
-            given = ", ".join(field.name for field in signature.inputs)
-            raise UserError(
-                "the example's columns are not what forward() takes", why=f"it takes {', '.join(self._names)}; the example has {given}",
-                next="name them alike, or let forward() take one tensor of all",
-            )  # fmt: skip
+        self._encoder = Encoder(signature.inputs)
 
     def predict(self, columns: dict[str, Any]) -> npt.NDArray[Any]:
         """What the module answers, a row per row. Raises UserError for unfit columns, or where the module refuses them."""
         rows = cols.length(self.signature.inputs, columns)
-        if not rows:
-            return np.empty(0)
-        given = self._each(columns) if len(self._names) > 1 else {self._names[0]: self._together(columns)}
+        return self._ask(rows, (), self._each(columns)) if rows else np.empty(0)
+
+    def _ask(self, rows: int, given: tuple[torch.Tensor, ...], named: dict[str, torch.Tensor]) -> npt.NDArray[Any]:
         try:
             with torch.inference_mode():
-                answer = self.native(**given) if len(given) > 1 else self.native(next(iter(given.values())))
+                answer = self.native(*given, **named)
         except (RuntimeError, IndexError, AssertionError) as error:
             raise UserError("the module refused these inputs", why=str(error).strip().splitlines()[0][:300]) from error
         return _rows(answer, rows)
 
-    def _together(self, columns: dict[str, Any]) -> torch.Tensor:
-        return torch.from_numpy(cols.matrix(self.signature.inputs, self._codes, columns).astype(np.float32))
-
     def _each(self, columns: dict[str, Any]) -> dict[str, torch.Tensor]:
         return {
             field.name: torch.from_numpy(_tensor(field, codes, columns[field.name]))
-            for field, codes in zip(self.signature.inputs, self._codes, strict=True)
+            for field, codes in zip(self.signature.inputs, self._encoder.codes, strict=True)
         }
+
+
+class Together(Called):
+    """A loaded module that takes the inputs side by side."""
+
+    def predict(self, columns: dict[str, Any]) -> npt.NDArray[Any]:
+        """As of any module."""
+        return self.rows(self._encoder.matrix(columns))
+
+    def matrix(self, columns: dict[str, Any]) -> npt.NDArray[Any]:
+        """The columns as rows of numbers. Raises UserError for unfit columns."""
+        return self._encoder.matrix(columns)
+
+    def rows(self, matrix: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """Predict for rows of numbers. Raises UserError where the module refuses them."""
+        return self._ask(len(matrix), (torch.from_numpy(matrix.astype(np.float32)),), {}) if len(matrix) else np.empty(0)
+
+
+def called(net: Callable[..., Any], signature: Signature, functions: tuple[Callable[..., Any], ...] = ()) -> Called:
+    """A predictor of a module, by what its forward() takes. Raises UserError where the signature does not fit it."""
+    names = _takes(net)
+    if len(names) == 1:
+        return Together(net, signature, functions)
+    if set(names) != {field.name for field in signature.inputs}:
+        given = ", ".join(field.name for field in signature.inputs)
+        raise UserError(
+            "the example's columns are not what forward() takes", why=f"it takes {', '.join(names)}; the example has {given}",
+            next="name them alike, or let forward() take one tensor of all",
+        )  # fmt: skip
+    return Called(net, signature, functions)
 
 
 def _tensor(field: Field, codes: dict[Any, float], values: Any) -> npt.NDArray[Any]:
@@ -254,7 +275,7 @@ def _same(net: torch.nn.Module, again: torch.nn.Module, example: Any) -> None:
     """Raises UserError where the module made anew answers otherwise than the one that was trained."""
     inputs = signatures.fields(example)
     columns = _example(example, inputs)
-    first, second = (Called(one, Signature(inputs, ())).predict(columns) for one in (_callable(net), again))
+    first, second = (called(one, Signature(inputs, ())).predict(columns) for one in (_callable(net), again))
     if not np.array_equal(first, second, equal_nan=True):
         raise UserError(
             f"{type(net).__name__}, made anew with its weights, answers otherwise", why="it depends on more than its arguments and weights",
@@ -262,7 +283,7 @@ def _same(net: torch.nn.Module, again: torch.nn.Module, example: Any) -> None:
         )  # fmt: skip
 
 
-def _save_program(program: torch.export.ExportedProgram, path: Path) -> None:
+def save_program(program: torch.export.ExportedProgram, path: Path) -> None:
     """Without its sample inputs, which PyTorch would pickle."""
     samples, program.example_inputs = program.example_inputs, None
     try:

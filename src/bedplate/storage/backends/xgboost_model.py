@@ -28,6 +28,7 @@ from bedplate.storage.foreign import Foreign
 
 from . import columns as cols
 from . import xgboost_trees
+from .rows import Encoder
 
 FILE = "model.ubj"
 _TOP_FEATURES = 20
@@ -85,11 +86,19 @@ class Trees:
             raise CorruptError(f"{FILE} has {booster.num_features()} inputs, its signature {len(signature.inputs)}")
         self.signature = signature
         self.native = booster
-        self._codes = [cols.category_codes(field) for field in signature.inputs]
+        self._encoder = Encoder(signature.inputs)
+        self.row = self._encoder.row
 
     def predict(self, columns: dict[str, Any]) -> npt.NDArray[Any]:
         """Probabilities, classes' probabilities or values, as `Booster.predict` gives them. Raises UserError for unfit columns."""
-        matrix = cols.matrix(self.signature.inputs, self._codes, columns)
+        return self.rows(self._encoder.matrix(columns))
+
+    def matrix(self, columns: dict[str, Any]) -> npt.NDArray[Any]:
+        """The columns as rows of numbers. Raises UserError for unfit columns."""
+        return self._encoder.matrix(columns)
+
+    def rows(self, matrix: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """Predict for rows of numbers. Raises UserError where XGBoost refuses them."""
         if not len(matrix):
             return np.empty(0)
         try:

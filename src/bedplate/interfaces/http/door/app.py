@@ -16,8 +16,10 @@ from bedplate.catalog.catalog import Catalog
 from bedplate.core.clock import Clock
 from bedplate.core.errors import InternalError
 from bedplate.core.ids import new_id
+from bedplate.interfaces.http.beside.beside import Beside
 from bedplate.interfaces.http.body import Gone, need_json, need_plain, read
 from bedplate.interfaces.http.replies import App, Receive, Scope, Send
+from bedplate.storage.job_logs import JobLogs
 from bedplate.storage.store import Store
 
 from . import memory
@@ -35,6 +37,15 @@ from .writer import RETRY
 
 OpenRoute = Callable[[Scope, Receive], Awaitable[Reply]]
 """Answers a request of nobody in particular."""
+Shows = Callable[[Scope, Fault], Reply | None]
+"""How a fault is told to a person in a browser; None where the protocol's form is what was asked for."""
+
+
+def shows_nothing(_scope: Scope, _fault: Fault) -> Reply | None:
+    """For a server without pages."""
+    return None
+
+
 MOST_IN_FLIGHT: Final = 128 << 20
 """Bytes of bodies that are read and answered at one time."""
 MOST_UPLOAD: Final = 1 << 40
@@ -58,6 +69,9 @@ class Site(NamedTuple):
     limits: Limits = Limits()
     tells: Tells | None = None
     hears: Hears = hears_nothing
+    shows: Shows = shows_nothing
+    logs: JobLogs | None = None
+    beside: Beside | None = None
 
 
 class Door:
@@ -72,7 +86,10 @@ class Door:
         self._open = opened
         self._lanes = site.lanes
         self._memory = memory.Memory()
-        self._given = Given(site.store, site.clock, site.random_bits, site.who, site.lanes.write_for, site.limits, site.tells, site.hears)
+        self._given = Given(
+            site.store, site.clock, site.random_bits, site.who, site.lanes.write_for, site.limits, site.tells, site.hears, site.logs,
+            site.beside,
+        )  # fmt: skip
         self._mounted: App | None = None
         self._in_flight = 0
         self._refusals = Refusals()
@@ -93,9 +110,10 @@ class Door:
             return
         try:
             if isinstance(answered, Fault):
-                await send_fault(send, answered)
+                shown = self._site.shows(scope, answered)
+                await (send_fault(send, answered) if shown is None else send_reply(scope, receive, send, shown, self._lanes.made))
             else:
-                await send_reply(scope, send, answered, self._lanes.made)
+                await send_reply(scope, receive, send, answered, self._lanes.made)
         except Exception as error:  # the answer has begun: all that can be done is to cut it off, so that nobody takes it for whole
             if not isinstance(error, TimeoutError):  # a client that takes nothing is no news
                 self._fault(error)
@@ -146,7 +164,7 @@ class Door:
         try:
             body = await read(scope, receive, limit)
             if body and (headers.get(b"content-type") != b"application/json" or b"content-encoding" in headers):
-                need_json(scope)
+                need_json(headers)
             query: bytes = scope["query_string"]
             is_query = scope["method"] in ("GET", "HEAD") or (query and not body)
             asked = route.reader.query(query, found.values) if is_query else route.reader.body(body, found.values)
@@ -184,7 +202,7 @@ class Door:
         """Answer what comes as bytes."""
         endpoint = route.endpoint
         if not endpoint.inflates:
-            need_plain(scope)
+            need_plain(headers)
         asked = route.reader.query(scope["query_string"], found.values)
         desk = AtDesk(self._given, headers, scope, writes=endpoint.method != "GET")
         upload = Incoming(receive, _length(headers), endpoint.most_bytes or MOST_UPLOAD)

@@ -23,6 +23,8 @@ MOST_VALUES: Final = 2 * MOST_PARTS
 """Each takes some 60 bytes once it is read: as many as a body of 8 MB could hold took 150 MB."""
 MOST_QUERY: Final = 1000
 """Arguments in one query."""
+_RECORDED: Final = range(-(2**63), 2**63)
+"""Whole numbers that columns hold."""
 _NO_BRACKETS: Final = bytes(code for code in range(256) if code not in b"[]{}")
 _TEXT: Final = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?', re.DOTALL)
 _RUNS: Final = re.compile(rb"[\[{]+|[\]}]+")
@@ -36,6 +38,7 @@ class Reader:
     def __init__(self, asks: type[msgspec.Struct]) -> None:
         self._asks = asks
         self._decoder = msgspec.json.Decoder(asks, strict=False)
+        self._wholes = tuple(one.name for one in msgspec.structs.fields(asks) if int in (one.type, *typing.get_args(one.type)))
         self._lists = frozenset(one.encode_name for one in msgspec.structs.fields(asks) if _is_list(one.type))
 
     def body(self, body: bytes, path: Mapping[str, str]) -> Any:
@@ -45,7 +48,7 @@ class Reader:
         check_depth(body)
         try:
             if not path:
-                return self._decoder.decode(body)
+                return self._fitting(self._decoder.decode(body))
             return self.values({**_mapping(msgspec.json.decode(body)), **path})
         except msgspec.ValidationError as error:
             if _NULL in str(error):
@@ -61,9 +64,17 @@ class Reader:
     def values(self, values: Mapping[str, Any]) -> Any:
         """What is decoded already. Raises Fault."""
         try:
-            return msgspec.convert(values, self._asks, strict=False)
+            return self._fitting(msgspec.convert(values, self._asks, strict=False))
         except msgspec.ValidationError as error:
             raise _misfit(error) from None
+
+    def _fitting(self, asked: msgspec.Struct) -> Any:
+        """What was read, where its whole numbers are such as a record has. Raises Fault."""
+        for name in self._wholes:
+            value = getattr(asked, name)
+            if isinstance(value, int) and value not in _RECORDED:
+                raise invalid(f"Invalid value for parameter '{name}': no such number is ever recorded")
+        return asked
 
 
 def queried(query: bytes) -> dict[str, list[str]]:

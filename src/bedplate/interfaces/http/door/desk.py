@@ -11,9 +11,11 @@ from bedplate.catalog.catalog import Catalog
 from bedplate.core.clock import Clock, iso
 from bedplate.core.errors import InternalError, NotFound
 from bedplate.core.records import Record
+from bedplate.interfaces.http.beside.beside import Beside
 from bedplate.interfaces.http.replies import Scope
 from bedplate.security.decide import Actor, Grant, decide, resource_name
 from bedplate.security.permissions import PERMISSIONS, RANK
+from bedplate.storage.job_logs import JobLogs
 from bedplate.storage.store import Store
 
 from . import memory
@@ -49,6 +51,8 @@ class Given(NamedTuple):
     limits: Limits = Limits()
     tells: Tells | None = None
     hears: Hears = hears_nothing
+    logs: JobLogs | None = None
+    beside: Beside | None = None
 
 
 class AtDesk:
@@ -103,9 +107,26 @@ class AtDesk:
         return self._given.store
 
     @property
+    def logs(self) -> JobLogs:
+        """What steps printed. Raises Fault where this server has none."""
+        if self._given.logs is None:
+            raise Fault("NOT_IMPLEMENTED", "this server has no logs of steps")
+        return self._given.logs
+
+    @property
+    def beside(self) -> Beside | None:
+        """The project beside the server."""
+        return self._given.beside
+
+    @property
     def limits(self) -> Limits:
         """How much may be uploaded."""
         return self._given.limits
+
+    @property
+    def csrf(self) -> str:
+        """The text that what this session changes must carry; empty where there is no session."""
+        return self._given.who.csrf(self.catalog, self._headers, self.now)
 
     @property
     def base(self) -> str:

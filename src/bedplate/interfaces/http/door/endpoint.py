@@ -23,7 +23,7 @@ that it is still what is asked for. `on` only reads. Otherwise they run on a rea
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from datetime import datetime
 from typing import Any, Final, Literal, Protocol
 
@@ -31,7 +31,9 @@ import msgspec
 
 from bedplate.catalog.catalog import Catalog
 from bedplate.core.records import Record
+from bedplate.interfaces.http.beside.beside import Beside
 from bedplate.security.decide import Actor
+from bedplate.storage.job_logs import JobLogs
 from bedplate.storage.store import Store
 
 Kind = Literal["experiment", "model", "server"]
@@ -113,19 +115,26 @@ class Asks(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Reply(Record, frozen=True):
-    """An answer that is not JSON: bytes whole, or in pieces as they are made (the iterator runs in a thread, and is closed at the end)."""
+    """An answer that is not JSON: bytes whole, or in pieces as they are made.
 
-    body: bytes | Iterator[bytes] = b""
+    An iterator runs in a thread and is closed at the end; an asynchronous one runs on the event loop until the client leaves.
+    """
+
+    body: bytes | Iterator[bytes] | AsyncIterator[bytes] = b""
     status: int = 200
     media_type: str = "application/octet-stream"
     headers: tuple[tuple[bytes, bytes], ...] = ()
 
 
 class Limits(Record, frozen=True, kw_only=True):
-    """How many bytes one uploaded file may have, and how many the files of one experiment may take together (0: no end)."""
+    """How many bytes one uploaded file may have, and how many the files of one experiment may take together (0: no end).
+
+    `drift_psi` is the population stability index above which a column counts as drifted.
+    """
 
     file_bytes: int = 10_000_000_000
     experiment_bytes: int = 0
+    drift_psi: float = 0.2
 
 
 class Upload(Protocol):
@@ -190,8 +199,23 @@ class Desk(Protocol):
         ...
 
     @property
+    def logs(self) -> JobLogs:
+        """What steps printed. Raises Fault where this server has none."""
+        ...
+
+    @property
+    def beside(self) -> Beside | None:
+        """The project beside the server; None where the state has none."""
+        ...
+
+    @property
     def limits(self) -> Limits:
-        """How much may be uploaded."""
+        """How much is too much, as the site says."""
+        ...
+
+    @property
+    def csrf(self) -> str:
+        """The text that what this session changes must carry in X-CSRF-Token; empty for who came by a token or a password."""
         ...
 
     @property

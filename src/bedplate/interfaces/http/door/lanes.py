@@ -17,22 +17,23 @@ _PATIENCE_S: Final = 120.0
 
 
 class Lanes:
-    """The writer, readers, threads for bytes, and threads that check passwords."""
+    """The writer, readers, threads for bytes, threads that check passwords, and one that watches the record move."""
 
     def __init__(self, writes: Catalog, opens: Callable[[], Catalog]) -> None:
         self.writer = Writer(writes)
         self.readers = Threads(opens, "read", threads=4)
         self.bytes = Threads(opens, "bytes", threads=8)
         self.checks = Threads(opens, "check", threads=2, most=64)
+        self.watch = Threads(opens, "watch", threads=1)
 
     def open(self) -> None:
         """Begin."""
-        for lane in (self.writer, self.readers, self.bytes, self.checks):
+        for lane in (self.writer, self.readers, self.bytes, self.checks, self.watch):
             lane.open()
 
     def close(self) -> None:
         """Finish what is under way; the writer last, for others wait for it."""
-        for lane in (self.checks, self.readers, self.bytes, self.writer):
+        for lane in (self.watch, self.checks, self.readers, self.bytes, self.writer):
             lane.close()
 
     async def write(self, write: Write) -> Any:

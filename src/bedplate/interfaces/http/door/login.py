@@ -25,9 +25,10 @@ from bedplate.core.clock import Clock
 from bedplate.core.drawing.page import CSS
 from bedplate.core.errors import BedplateError, UserError
 from bedplate.core.records import Record
-from bedplate.interfaces.http.body import media_type, read
+from bedplate.interfaces.http.body import headers_of, media_type, read
 from bedplate.interfaces.http.replies import Header, Receive, Scope
 from bedplate.security import tokens
+from bedplate.security.decide import Scope as Limited
 from bedplate.security.identity import Identity, begin
 
 from . import second
@@ -48,6 +49,7 @@ _MOST_FIELDS: Final = 10
 _MOST_FAILURES: Final = 60
 _BEFORE: Final = re.compile(r"[0-9a-f]{32}\Z")
 _PLACE: Final = re.compile(r"/(?![/\\])[\x21-\x5b\x5d-\x7e]*\Z")
+UNLIMITED: Final = Limited()
 _WRONG: Final = "name, password or code is wrong"
 _TEMPLATE: Final = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined).from_string(
     Path(__file__).with_name("login.html").read_text(encoding="utf-8")
@@ -103,7 +105,7 @@ class Login:
     async def enter(self, scope: Scope, receive: Receive) -> Reply:
         """Log in, or out."""
         body = await read(scope, receive, _MOST_BYTES)
-        kind = media_type(scope)
+        kind = media_type(headers_of(scope))
         if kind == "application/json":
             return await self._enter_program(scope, _said(body))
         if kind != _FORM:
@@ -158,7 +160,12 @@ class Login:
     async def _entered(self, scope: Scope, said: Entering) -> tuple[tokens.Minted, str]:
         """A new session of whoever said the right things. Raises Fault 401, 429."""
         kit, now, peer = self._kit, self._kit.clock.now(), (scope.get("client") or ("",))[0]
-        check = _Work(lambda catalog: kit.checks.check(catalog, said.username, said.password, peer, now))
+        is_token = tokens.read(said.password) is not None
+        check = _Work(
+            lambda catalog: (
+                _of_token(catalog, said, now) if is_token else kit.checks.check(catalog, said.username, said.password, peer, now)
+            )
+        )
         account: Account | None = await kit.lanes.read(kit.lanes.checks, check)
 
         def work(catalog: Catalog) -> tuple[tokens.Minted, str] | None:
@@ -166,7 +173,9 @@ class Login:
                 self._note_failure(catalog, said.username, peer, now)
                 return None
             made = catalog.credentials.add_session(account.name, now, kit.random_bits)
-            catalog.audit.add(account.name, "login", f"account:{account.name}", now, data={"from": peer, "with": "password"})
+            catalog.audit.add(
+                account.name, "login", f"account:{account.name}", now, data={"from": peer, "with": "token" if is_token else "password"}
+            )
             return made
 
         made: tuple[tokens.Minted, str] | None = await kit.lanes.write(PlainWrite(None, work))
@@ -229,7 +238,7 @@ class Login:
     def _rendered(self, _scope: Scope, **words: str) -> Reply:
         nonce = f"{self._kit.random_bits(128):032x}"
         provider = self._kit.oidc.settings.issuer.partition("://")[2] if self._kit.oidc else ""
-        blank = {"account": "", "csrf": "", "problem": "", "name": "", "next": PAGE, "provider": provider, "nonce": nonce}
+        blank = {"account": "", "csrf": "", "problem": "", "name": "", "next": "/", "provider": provider, "nonce": nonce}
         html = _TEMPLATE.render({**blank, **words, "style": CSS.read_text(encoding="utf-8")})
         policy = f"default-src 'none'; style-src 'nonce-{nonce}'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
         # A page without referrer sends its form with the origin `null`, which the gate refuses.
@@ -270,9 +279,18 @@ class _Work:
         return self._work(catalog)
 
 
+def _of_token(catalog: Catalog, said: Entering, now: datetime) -> Account | None:
+    """Whose token stands in the place of the password: one that is limited to nothing, for a session may all that its account may."""
+    presented = tokens.read(said.password)
+    actor = catalog.credentials.of_token(presented, now) if presented is not None and presented.kind == "token" else None
+    if actor is None or actor.scope != UNLIMITED or said.username not in ("", actor.name):
+        return None
+    return catalog.accounts.find(actor.name)
+
+
 def _place(next: str) -> str:
-    """Where to go after a login: a path of this server, and nothing else; without one, to the page that says who is logged in."""
-    return next if next != "/" and _PLACE.match(next) else PAGE
+    """Where to go after a login: a path of this server, and nothing else; without one, to the first page."""
+    return next if _PLACE.match(next) else "/"
 
 
 def _said(body: bytes) -> Entering:

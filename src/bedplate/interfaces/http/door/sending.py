@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any, Final
 
-from bedplate.interfaces.http.replies import Header, Scope, Send
+from bedplate.interfaces.http.replies import Header, Receive, Scope, Send
 
 from .endpoint import Fault, Reply
 
@@ -26,9 +26,12 @@ Threaded = Callable[[Callable[[], Any]], Any]
 """Awaits a call that is made in a thread."""
 
 
-async def send_reply(scope: Scope, send: Send, reply: Reply, threaded: Threaded) -> None:
-    """Send an answer; pieces are made in a thread, one at a time, as the client takes them."""
+async def send_reply(scope: Scope, receive: Receive, send: Send, reply: Reply, threaded: Threaded) -> None:
+    """Send an answer; pieces are made in a thread, one at a time, as the client takes them, or on the event loop as they come."""
     body = reply.body
+    if isinstance(body, AsyncIterator):
+        await _stream(receive, send, _head(reply), body)
+        return
     if isinstance(body, bytes):
         if reply.status == 200 and reply.media_type == _JSON and not reply.headers:
             connection = scope.get("connection")
@@ -45,6 +48,31 @@ async def send_reply(scope: Scope, send: Send, reply: Reply, threaded: Threaded)
         await send({"type": "http.response.body", "body": b""})
     finally:
         await threaded(lambda: _close(body))
+
+
+async def _stream(receive: Receive, send: Send, head: list[Header], pieces: AsyncIterator[bytes]) -> None:
+    """Send pieces as they come, until there are no more or the client leaves, whichever is first."""
+
+    async def give() -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": head})
+        async for piece in pieces:
+            async with asyncio.timeout(_TAKEN_S):
+                await send({"type": "http.response.body", "body": piece, "more_body": True})
+        await send({"type": "http.response.body", "body": b""})
+
+    async def leave() -> None:
+        while (await receive())["type"] != "http.disconnect":
+            pass
+
+    tasks = [asyncio.ensure_future(give()), asyncio.ensure_future(leave())]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for one in done:
+            one.result()
+    finally:
+        for one in tasks:
+            one.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def send_fault(send: Send, fault: Fault) -> None:

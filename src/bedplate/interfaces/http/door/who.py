@@ -137,6 +137,14 @@ class Who:
             return None
         return Actor(name=name, is_admin=account.is_admin, how="password")
 
+    def csrf(self, catalog: Catalog, headers: Mapping[bytes, bytes], now: datetime) -> str:
+        """The text of the session of this cookie; empty where it counts for nothing, or where somebody comes by other means."""
+        if b"authorization" in headers:
+            return ""
+        presented = tokens.read(cookie(headers, self.cookie))
+        session = catalog.credentials.of_session(presented, now) if presented and presented.kind == "session" else None
+        return "" if session is None else session.csrf
+
     def _in_session(self, catalog: Catalog, headers: Mapping[bytes, bytes], now: datetime, writes: bool) -> Actor | None:
         presented = tokens.read(cookie(headers, self.cookie))
         session = catalog.credentials.of_session(presented, now) if presented and presented.kind == "session" else None

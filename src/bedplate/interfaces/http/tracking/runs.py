@@ -35,6 +35,7 @@ from .words import (
 )
 
 _USER: Final = "mlflow.user"
+_LONGEST_REASON: Final = 500
 _STATUS: Final[dict[str, Status]] = {
     "RUNNING": "RUNNING", "SCHEDULED": "SCHEDULED", "FINISHED": "FINISHED", "FAILED": "FAILED", "KILLED": "KILLED",
     "1": "RUNNING", "2": "SCHEDULED", "3": "FINISHED", "4": "FAILED", "5": "KILLED",
@@ -49,6 +50,12 @@ class CreateRun(AsksExperiment, frozen=True, kw_only=True):
     run_name: str = ""
     start_time: int | None = None
     tags: list[AskedTag] = msgspec.field(default_factory=list)
+
+
+class StageRun(AsksRun, frozen=True, kw_only=True):
+    """A run to delete or to bring back; `reason`, where one is given, stands in the audit log."""
+
+    reason: str = ""
 
 
 class UpdateRun(AsksRun, frozen=True, kw_only=True):
@@ -166,14 +173,16 @@ def get(desk: Desk, asked: AsksRun) -> dict[str, Any]:
     return {"run": told_run(desk.catalog.tracking.details.of([asked.run])[0])}
 
 
-def delete(desk: Desk, asked: AsksRun) -> dict[str, Any]:
+def delete(desk: Desk, asked: StageRun) -> dict[str, Any]:
     """Mark a run deleted."""
+    _note_reason(desk, asked)
     desk.catalog.tracking.runs.delete(asked.run, desk.now_ms)
     return {}
 
 
-def restore(desk: Desk, asked: AsksRun) -> dict[str, Any]:
+def restore(desk: Desk, asked: StageRun) -> dict[str, Any]:
     """Bring a deleted run back."""
+    _note_reason(desk, asked)
     desk.catalog.tracking.runs.restore(asked.run)
     return {}
 
@@ -239,6 +248,11 @@ def search(desk: Desk, asked: SearchRuns) -> dict[str, Any]:
     return page("runs", [told_run(one) for one in found], token)
 
 
+def _note_reason(desk: Desk, asked: StageRun) -> None:
+    if asked.reason.strip():
+        desk.note(run=asked.run, reason=asked.reason.strip()[:_LONGEST_REASON])
+
+
 def _need_models(desk: Desk, run: str, points: Iterable[Point]) -> None:
     """Raise Fault where a point is measured of a logged model that the actor may not write to."""
     for model in {point.model_id for point in points if point.model_id}:
@@ -259,8 +273,8 @@ ENDPOINTS: Final = (
     Endpoint("POST", f"{_AT}/create", CreateRun, "run.write", on_experiment, create, writes=True, repeats=_is_stated),
     Endpoint("POST", f"{_AT}/update", UpdateRun, "run.write", on_run, update, writes=True),
     Endpoint("GET", f"{_AT}/get", AsksRun, "run.read", on_run, get),
-    Endpoint("POST", f"{_AT}/delete", AsksRun, "run.delete", on_run, delete, writes=True),
-    Endpoint("POST", f"{_AT}/restore", AsksRun, "run.delete", on_run, restore, writes=True),
+    Endpoint("POST", f"{_AT}/delete", StageRun, "run.delete", on_run, delete, writes=True),
+    Endpoint("POST", f"{_AT}/restore", StageRun, "run.delete", on_run, restore, writes=True),
     Endpoint("POST", f"{_AT}/search", SearchRuns, "experiment.list", on_server, search),
     Endpoint("POST", f"{_AT}/log-metric", LogMetric, "run.write", on_run, log_metric, writes=True),
     Endpoint("POST", f"{_AT}/log-parameter", LogTag, "run.write", on_run, log_param, writes=True),

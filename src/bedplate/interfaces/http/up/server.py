@@ -9,7 +9,6 @@ from __future__ import annotations
 import gc
 import os
 import platform as machine
-import resource
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -28,6 +27,12 @@ from bedplate.core.errors import BedplateError
 from bedplate.core.records import Record
 from bedplate.core.units import byte_count
 from bedplate.interfaces.http.accounts.mine import Mine
+from bedplate.interfaces.http.beside.beside import Beside
+from bedplate.interfaces.http.beside.home import Home
+from bedplate.interfaces.http.binding import address, bind, many_files
+from bedplate.interfaces.http.console.changes import Changes
+from bedplate.interfaces.http.console.frame import shows
+from bedplate.interfaces.http.console.verifying import Verifying
 from bedplate.interfaces.http.door.app import MOUNTED, Door, Site
 from bedplate.interfaces.http.door.checking import Checks
 from bedplate.interfaces.http.door.desk import Emitted
@@ -38,10 +43,11 @@ from bedplate.interfaces.http.door.names import Names
 from bedplate.interfaces.http.door.oidc import provider_of
 from bedplate.interfaces.http.door.routes import Routes
 from bedplate.interfaces.http.door.who import Who
-from bedplate.interfaces.http.listening import Listener, address, bind, config
+from bedplate.interfaces.http.listening import Listener, config
 from bedplate.interfaces.http.replies import App
 from bedplate.interfaces.http.tracking.hooks import hear
 from bedplate.pipeline.heart import Heart
+from bedplate.storage.job_logs import JobLogs
 from bedplate.storage.store import Store
 
 from .anchor import EVERY_S, Anchor
@@ -52,13 +58,15 @@ from .table import ANSWERED, endpoints
 
 NAME: Final = "up"
 """How the server stands in the list of services."""
-_FILES: Final = 16384
 _BEAT_S: Final = 15.0
 _HEAPS: Final = 2
 
 
 class Platform(Record, frozen=True, kw_only=True):
-    """What a server stands on. `opens` gives a catalog with a connection of its own; `process_started` is in seconds since the epoch."""
+    """What a server stands on. `opens` gives a catalog with a connection of its own; `process_started` is in seconds since the epoch.
+
+    `home` is where the project is; None where the state has none.
+    """
 
     opens: Callable[[], Catalog]
     store: Store
@@ -69,6 +77,7 @@ class Platform(Record, frozen=True, kw_only=True):
     keys: Keys
     config: Config
     extra: tuple[Endpoint, ...] = ()
+    home: Home | None = None
     listeners: tuple[Callable[[Sequence[Emitted]], None], ...] = ()
 
 
@@ -84,7 +93,7 @@ def up(platform: Platform, place: Place, announce: Announce, mount: Mount | None
     Raises Refused for an address that may not be taken, WorldError where the port cannot be had.
     """
     check(place)
-    _many_files()
+    many_files()
     share_heaps(_HEAPS)
     with bind(place.host, place.port, "up", beyond=True) as listening:
         url = address(listening, "https" if place.tls_cert else "http")
@@ -92,19 +101,23 @@ def up(platform: Platform, place: Place, announce: Announce, mount: Mount | None
         checks = Checks(platform.random_bits)
         who = Who(platform.keys.server, checks)
         counts = Counts(lanes, bedplate.__version__)
+        beside = Beside(platform.home, platform.clock) if platform.home is not None else None
         outside = Outside(platform.opens, platform.clock, platform.random_bits, platform.config, counts)
         site = Site(
             store=platform.store, clock=platform.clock, random_bits=platform.random_bits,
             names=Names(place.public, hosts_of(place.host)), who=who, lanes=lanes,
             body_limit=platform.body_limit, counted=outside.counted, told=lambda emitted: _tell(platform, emitted),
-            tells=outside.sender, hears=hear,
+            tells=outside.sender, hears=hear, shows=shows, logs=JobLogs(platform.config.state / "logs"), beside=beside,
             limits=Limits(
-                file_bytes=byte_count(platform.config["upload_limit"]), experiment_bytes=byte_count(platform.config["upload_quota"])
+                file_bytes=byte_count(platform.config["upload_limit"]), experiment_bytes=byte_count(platform.config["upload_quota"]),
+                drift_psi=float(platform.config["drift_psi"]),
             ),
         )  # fmt: skip
         mine = Mine(platform.keys.server, checks)
         login = _login(platform, place, lanes, checks, who)
-        door = Door(site, Routes([*endpoints(), *mine.endpoints(), counts.endpoint(), *platform.extra]), {**ANSWERED, **login.routes()})
+        changes = Changes(lanes, f"{platform.random_bits(64):016x}", lambda: listener.should_exit, beside)
+        more = (*mine.endpoints(), counts.endpoint(), changes.endpoint(), Verifying(platform.keys).endpoint(), *platform.extra)
+        door = Door(site, Routes([*endpoints(), *more]), {**ANSWERED, **login.routes()})
         presence, anchor = _Presence(platform, url), Anchor(platform.opens(), platform.keys, platform.clock)
 
         def begin() -> None:
@@ -126,6 +139,8 @@ def up(platform: Platform, place: Place, announce: Announce, mount: Mount | None
                     door.mount(app)
                 listener.run(sockets=[listening])
         finally:
+            if beside is not None:
+                beside.close()
             lanes.close()
             _part(anchor.close, outside.close, presence.close)
 
@@ -182,11 +197,3 @@ class _Presence:
 def _tell(platform: Platform, emitted: Sequence[Emitted]) -> None:
     for listener in platform.listeners:
         listener(emitted)
-
-
-def _many_files() -> None:
-    """Each connection is an open file: take as many as the machine lets this process have, within reason."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = _FILES if hard == resource.RLIM_INFINITY else min(hard, _FILES)
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))

@@ -8,12 +8,13 @@ from collections.abc import Mapping
 from types import ModuleType
 from typing import Final
 
-from bedplate.interfaces.http import accounts, tracking
+from bedplate.interfaces.http import accounts, console, tracking
+from bedplate.interfaces.http.console import pages
 from bedplate.interfaces.http.door.app import OpenRoute
 from bedplate.interfaces.http.door.endpoint import Endpoint, Reply
 from bedplate.interfaces.http.replies import Receive, Scope
 
-ROOMS: Final[tuple[ModuleType, ...]] = (tracking, accounts)
+ROOMS: Final[tuple[ModuleType, ...]] = (tracking, accounts, console, pages)
 """Packages whose modules list endpoints in a tuple `ENDPOINTS`."""
 VERSION: Final = "3.4.0"
 """What `GET /version` says: the version of the protocol that is spoken, not of bedplate, which is nobody's business who is not known."""

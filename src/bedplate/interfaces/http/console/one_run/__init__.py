@@ -1,0 +1,1 @@
+"""What the page of one run shows: one module for each of its tabs, over the subject that they are about."""

@@ -1,0 +1,1 @@
+"""What pages say of services: who serves, traffic, drift and quality."""

@@ -1,0 +1,1 @@
+"""Size as a form: its fields, the child that works it out, its answer."""

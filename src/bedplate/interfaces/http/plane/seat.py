@@ -1,0 +1,102 @@
+"""Seat: one of several processes that serve together: the socket that it answers on, and where it says what it has counted.
+
+Each writes its counts to a file of its own, twice a second where they changed; the one that is scraped reads them all. Who takes the seat
+of a process that ended goes on from what that one had counted, so that no counter ever falls.
+Limits: a process that is killed loses the last half second of its counts.
+"""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from bedplate.core.records import Record
+from bedplate.interfaces.http.metrics import Counted, Metrics
+
+_EVERY_S: Final = 0.5
+_DECODER: Final = msgspec.json.Decoder(Counted)
+
+
+class Seat(Record, frozen=True, kw_only=True):
+    """`descriptor` is an inherited, listening socket, `number` counts from 0, `folder` is where counts are written."""
+
+    descriptor: int
+    number: int
+    folder: str
+
+    @classmethod
+    def read(cls, text: str) -> Seat:
+        """The seat that `word` wrote."""
+        return msgspec.json.decode(text, type=cls)
+
+    @property
+    def word(self) -> str:
+        """The seat as one word of a command."""
+        return msgspec.json.encode(self).decode()
+
+    @property
+    def is_first(self) -> bool:
+        """Whether it is the one that speaks for all: of what happened, and of the bill."""
+        return self.number == 0
+
+    def socket(self) -> socket.socket:
+        """The socket to answer on."""
+        return socket.socket(fileno=self.descriptor)
+
+
+class Counts:
+    """What the process of a seat has counted, kept where the others find it."""
+
+    def __init__(self, seat: Seat, metrics: Metrics) -> None:
+        self._path = Path(seat.folder) / f"{seat.number}.json"
+        self._metrics = metrics
+        self._written = b""
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="bedplate-counts", daemon=True)
+        before = _read(self._path)
+        if before is not None:
+            metrics.before = before.ended()
+        metrics.others = self._others
+
+    def __enter__(self) -> Counts:
+        """Begin to write."""
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Write the last of it."""
+        self._stop.set()
+        self._thread.join()
+        self._write()
+
+    def _run(self) -> None:
+        while not self._stop.wait(_EVERY_S):
+            self._write()
+
+    def _write(self) -> None:
+        counted = msgspec.json.encode(self._metrics.counted())
+        if counted == self._written:
+            return
+        fresh = self._path.with_suffix(".new")
+        try:
+            fresh.write_bytes(counted)
+            fresh.replace(self._path)
+            self._written = counted
+        except OSError:  # a full disk: the next half second may have room
+            return
+
+    def _others(self) -> Sequence[Counted]:
+        paths = sorted(path for path in self._path.parent.glob("*.json") if path != self._path)
+        return [found for path in paths if (found := _read(path)) is not None]
+
+
+def _read(path: Path) -> Counted | None:
+    try:
+        return _DECODER.decode(path.read_bytes())
+    except (OSError, msgspec.DecodeError):
+        return None

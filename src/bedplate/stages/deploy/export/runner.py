@@ -1,0 +1,393 @@
+"""The models of this bundle, without bedplate: Python's library and the one package that bundle.json names for each.
+
+    python run.py < rows.json                 predict: a row gives a value, a list of rows a list; --model NAME where there are several
+    python run.py --serve 8000                answer POST / (a row, a list, or {"model": ..., "rows": ...}) on loopback; GET /health
+    python run.py --send URL --token-file F   send the metrics that were kept to the record, as the metrics of a run; then stop
+
+Every file is compared with SHA256SUMS before anything is loaded. What was asked is counted in a file beside this folder (--metrics FILE),
+a line for each run or minute, without any value of a row; nothing is sent until it is told to. Categories become codes and missing values
+not-a-number, as where the model was served. Exit code 2: rows that the model does not take; 3: a file that is not what it was.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import ctypes
+import hashlib
+import http.server
+import importlib
+import importlib.util
+import json
+import math
+import signal
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).resolve().parent
+MOST_BYTES = 16_000_000
+FLUSH_S = 60.0
+TRUSTED = ("sklearn.", "scipy.", "numpy.", "lightgbm.", "collections.")
+"""Whose classes a skops file may ask for."""
+
+
+class Mistake(Exception):
+    """Rows that the model does not take, or words that mean nothing here."""
+
+
+def whole(folder: Path) -> None:
+    """End the process where a file is not what was written."""
+    for line in (folder / "SHA256SUMS").read_text(encoding="utf-8").splitlines():
+        wanted, _, name = line.partition("  ")
+        path = folder / name
+        if not path.is_file() or hashlib.sha256(path.read_bytes()).hexdigest() != wanted:
+            sys.stderr.write(f"{name} is not what was exported; get the bundle again\n")
+            sys.exit(3)
+
+
+class LightGBM:
+    """Boosted trees through the library's own C interface, as bedplate asks them: the Python package is not imported."""
+
+    def __init__(self, path: Path, _about: dict[str, Any]) -> None:
+        spec = importlib.util.find_spec("lightgbm")
+        folder = Path((spec.submodule_search_locations or [""])[0]) if spec else Path()
+        found = [file for place in ("lib", "bin", ".", "..") for file in sorted((folder / place).glob("lib_lightgbm.*"))]
+        if spec is None or not found:
+            raise ModuleNotFoundError("lightgbm", name="lightgbm")
+        self.library = ctypes.CDLL(str(found[0]))
+        self.library.LGBM_GetLastError.restype = ctypes.c_char_p
+        self.handle, outputs = ctypes.c_void_p(), ctypes.c_int64()
+        text = path.read_bytes()
+        self._call("LGBM_BoosterLoadModelFromString", text, ctypes.byref(ctypes.c_int()), ctypes.byref(self.handle))
+        self._call("LGBM_BoosterCalcNumPredict", self.handle, 1, 0, 0, -1, ctypes.byref(outputs))
+        self.outputs = outputs.value
+
+    def rows(self, rows: list[list[Any]]) -> list[Any]:
+        """Predict for rows of numbers."""
+        width = len(rows[0])
+        given = (ctypes.c_double * (len(rows) * width))(*[value for row in rows for value in row])
+        out = (ctypes.c_double * (len(rows) * self.outputs))()
+        count = ctypes.byref(ctypes.c_int64())
+        self._call("LGBM_BoosterPredictForMat", self.handle, given, 1, len(rows), width, 1, 0, 0, -1, b"num_threads=1", count, out)
+        flat = list(out)
+        return flat if self.outputs == 1 else [flat[at : at + self.outputs] for at in range(0, len(flat), self.outputs)]
+
+    def _call(self, function: str, *arguments: Any) -> None:
+        if getattr(self.library, function)(*arguments) != 0:
+            raise Mistake("LightGBM refused: " + self.library.LGBM_GetLastError().decode("utf-8", "replace"))
+
+
+class XGBoost:
+    """Boosted trees through XGBoost."""
+
+    def __init__(self, path: Path, _about: dict[str, Any]) -> None:
+        self.numpy = importlib.import_module("numpy")
+        self.booster = importlib.import_module("xgboost").Booster({"nthread": 1})
+        self.booster.load_model(bytearray(path.read_bytes()))
+
+    def rows(self, rows: list[list[Any]]) -> list[Any]:
+        """Predict for rows of numbers."""
+        answer = self.booster.inplace_predict(self.numpy.array(rows, dtype="float64"), validate_features=False)
+        return list(self.numpy.asarray(answer, dtype="float64").tolist())
+
+
+class Sklearn:
+    """An estimator or pipeline of scikit-learn, kept by skops; probabilities of a classifier that has them."""
+
+    def __init__(self, path: Path, about: dict[str, Any]) -> None:
+        self.numpy, self.inputs = importlib.import_module("numpy"), about["inputs"]
+        skops = importlib.import_module("skops.io")
+        asked = skops.get_untrusted_types(file=path)
+        foreign = [name for name in asked if not name.startswith(TRUSTED)]
+        if foreign:
+            raise Mistake(f"the model is made of {', '.join(foreign)}, which is not trusted")
+        self.native, self.frame = skops.load(path, trusted=asked), about.get("frame", "")
+        self.probabilities = hasattr(self.native, "predict_proba")
+
+    def rows(self, rows: list[list[Any]]) -> list[Any]:
+        """Predict for rows of numbers and text."""
+        columns = {field["name"]: self._typed(field, [row[at] for row in rows]) for at, field in enumerate(self.inputs)}
+        given = self._given(columns)
+        answer = self.numpy.asarray(self.native.predict_proba(given) if self.probabilities else self.native.predict(given))
+        if self.probabilities and answer.ndim == 2 and answer.shape[1] == 2:
+            answer = answer[:, 1]
+        return list(answer.tolist())
+
+    def _given(self, columns: dict[str, Any]) -> Any:
+        if self.frame == "polars":
+            polars = importlib.import_module("polars")
+            return polars.DataFrame({name: polars.Series(name, array.tolist()) for name, array in columns.items()})
+        if self.frame == "pandas":
+            return importlib.import_module("pandas").DataFrame(columns)
+        kind = object if any(array.dtype == object for array in columns.values()) else "float64"
+        return self.numpy.column_stack([array.astype(kind) for array in columns.values()])
+
+    def _typed(self, field: dict[str, Any], values: list[Any]) -> Any:
+        """A column in its own type; whole numbers and truth values only where every value is one."""
+        if field["datatype"] == "BYTES":
+            return self.numpy.array(values, dtype=object)
+        array = self.numpy.array(values, dtype="float64")
+        if field["datatype"].startswith("FP"):
+            return array
+        with self.numpy.errstate(invalid="ignore"):
+            exact = array.astype("bool" if field["datatype"] == "BOOL" else "int64")
+        return exact if self.numpy.array_equal(exact, array) else array
+
+
+class Onnx:
+    """A graph through ONNX Runtime: with one matrix as its input, or an input for each column."""
+
+    def __init__(self, path: Path, about: dict[str, Any]) -> None:
+        self.numpy, runtime = importlib.import_module("numpy"), importlib.import_module("onnxruntime")
+        options = runtime.SessionOptions()
+        options.intra_op_num_threads = 1
+        self.session = runtime.InferenceSession(path.read_bytes(), options, providers=["CPUExecutionProvider"])
+        self.inputs, self.names = self.session.get_inputs(), [field["name"] for field in about["inputs"]]
+        outputs = self.session.get_outputs()
+        likely = [one for one in outputs if "prob" in one.name.lower()]
+        self.output, self.classes = (likely or outputs)[0].name, bool(likely)
+
+    def rows(self, rows: list[list[Any]]) -> list[Any]:
+        """Predict for rows of numbers and text."""
+        one = self.inputs[0]
+        if len(self.inputs) == 1 and (len(self.names) > 1 or one.name != self.names[0]):
+            feed = {one.name: self.numpy.array(rows, dtype="float64").astype(self._kind(one))}
+        else:
+            feed = {one.name: self._column(one, [row[self.names.index(one.name)] for row in rows]) for one in self.inputs}
+        (answer,) = self.session.run([self.output], feed)
+        if isinstance(answer, list) and answer and isinstance(answer[0], dict):
+            answer = [list(row.values()) for row in answer]
+        array = self.numpy.asarray(answer)
+        if self.classes and array.ndim == 2 and array.shape[1] == 2:
+            array = array[:, 1]
+        array = array[:, 0] if array.ndim == 2 and array.shape[1] == 1 else array
+        return list((array.astype("float64") if array.dtype.kind == "f" else array).tolist())
+
+    def _kind(self, one: Any) -> str:
+        name = str(one.type)[len("tensor(") : -1]
+        return KINDS.get(name, name)
+
+    def _column(self, one: Any, values: list[Any]) -> Any:
+        kind = self._kind(one)
+        given = ["" if value is None else str(value) for value in values] if kind == "object" else values
+        array = self.numpy.array(given, dtype=kind if kind == "object" else "float64").astype(kind)
+        return array.reshape(-1, 1) if len(one.shape) == 2 else array
+
+
+KINDS = {"float": "float32", "double": "float64", "string": "object"}
+RUNTIMES = {"lightgbm": LightGBM, "xgboost": XGBoost, "sklearn": Sklearn, "onnx": Onnx}
+
+
+class Column:
+    """One input: what a caller sends, as the number (or text) that the model computes on."""
+
+    def __init__(self, field: dict[str, Any]) -> None:
+        self.name, self.text = field["name"], field["datatype"] == "BYTES"
+        read: Any = {"BYTES": str, "BOOL": "True".__eq__}.get(field["datatype"], float)
+        self.codes = {read(value): float(code) for code, value in enumerate(field["categories"])}
+
+    def read(self, row: dict[str, Any]) -> Any:
+        """The value of a row. Raises Mistake where it is missing from the row, or of another type."""
+        if self.name not in row:
+            raise Mistake(f"the model needs {self.name}")
+        value = row[self.name]
+        if value is None or (isinstance(value, float) and math.isnan(value)):
+            return None if self.text and not self.codes else math.nan
+        if self.text != isinstance(value, str) or not isinstance(value, (str, int, float)):
+            raise Mistake(f"'{self.name}' takes {'text' if self.text else 'numbers'}, got {value!r}"[:300])
+        if self.codes:
+            return self.codes.get(value, math.nan)
+        try:
+            return value if self.text else float(value)
+        except OverflowError:
+            raise Mistake(f"'{self.name}' is too large a number") from None
+
+
+class Metrics:
+    """What was asked, counted in memory and added to a file: a line a flush."""
+
+    def __init__(self, path: Path, model: str) -> None:
+        self.path, self.model, self.lock = path, model, threading.Lock()
+        self._clear()
+
+    def _clear(self) -> None:
+        self.counts = {"requests": 0, "rows": 0, "errors": 0, "missing": 0}
+        self.seconds, self.values = 0.0, [0, 0.0, math.inf, -math.inf]
+
+    def count(self, rows: int, missing: int, seconds: float, answers: list[Any]) -> None:
+        """One request that was answered."""
+        plain = [value for value in answers if isinstance(value, (int, float)) and math.isfinite(value)]
+        with self.lock:
+            for name, more in (("requests", 1), ("rows", rows), ("missing", missing)):
+                self.counts[name] += more
+            self.seconds += seconds
+            if plain:
+                known, total, low, high = self.values
+                self.values = [known + len(plain), total + sum(plain), min(low, *plain), max(high, *plain)]
+
+    def wrong(self) -> None:
+        """One request that was not."""
+        with self.lock:
+            self.counts["requests"] += 1
+            self.counts["errors"] += 1
+
+    def flush(self) -> None:
+        """Add what was counted since the last time to the file."""
+        with self.lock:
+            if not self.counts["requests"]:
+                return
+            line: dict[str, Any] = {"at_ms": int(time.time() * 1000), "model": self.model, **self.counts, "seconds": self.seconds}
+            known, total, low, high = self.values
+            if known:
+                line.update(prediction_mean=total / known, prediction_min=low, prediction_max=high)
+            with self.path.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(line) + "\n")
+            self._clear()
+
+
+class Model:
+    """One model of the bundle, loaded when it is first asked."""
+
+    def __init__(self, name: str, about: dict[str, Any], metrics: Path) -> None:
+        self.name, self.about, self.metrics = name, about, Metrics(metrics, about["ref"])
+        self.columns, self.lock = [Column(field) for field in about["inputs"]], threading.Lock()
+        self.loaded: Any = None
+
+    def load(self) -> None:
+        """Have its library load it. Raises ModuleNotFoundError."""
+        with self.lock:
+            self.loaded = self.loaded or RUNTIMES[self.about["runtime"]](HERE / self.about["file"], self.about)
+
+    def predict(self, rows: Any) -> list[Any]:
+        """A value (or a list of them) for each row. Raises Mistake, and counts it."""
+        try:
+            if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+                raise Mistake("rows are JSON objects, one or a list of them")
+            made = [[column.read(row) for column in self.columns] for row in rows]
+            self.load()
+            begun = time.perf_counter()
+            with self.lock:
+                answers = self.loaded.rows(made) if made else []
+        except ModuleNotFoundError:
+            raise
+        except Exception as error:  # a library may raise anything for rows that it does not take
+            self.metrics.wrong()
+            raise error if isinstance(error, Mistake) else Mistake(f"{type(error).__name__}: {error}"[:300]) from None
+        missing = sum(1 for row in made for value in row if value is None or (isinstance(value, float) and math.isnan(value)))
+        self.metrics.count(len(rows), missing, time.perf_counter() - begun, answers)
+        return [plain(value) for value in answers]
+
+
+def plain(value: Any) -> Any:
+    """A value as JSON has it: what is no number is null."""
+    if isinstance(value, list):
+        return [plain(one) for one in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def answer(models: dict[str, Model], asked: Any, name: str = "") -> Any:
+    """What a request gets. Raises Mistake."""
+    if isinstance(asked, dict) and isinstance(asked.get("rows"), list) and asked.keys() <= {"model", "rows"}:
+        name, asked = str(asked.get("model") or name), asked["rows"]
+    if name not in models and (name or len(models) > 1):
+        raise Mistake(f"which model? this bundle has {', '.join(models)}")
+    model = models[name] if name else next(iter(models.values()))
+    return model.predict([asked])[0] if isinstance(asked, dict) else model.predict(asked)
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    """POST / and GET /health."""
+
+    protocol_version = "HTTP/1.1"
+    timeout = 30
+    models: dict[str, Model]
+
+    def do_GET(self) -> None:
+        """Whether the bundle is here, and what it holds."""
+        about = {name: model.about["ref"] for name, model in self.models.items()}
+        self._say(200, {"models": about}) if self.path == "/health" else self._say(404, {"error": "POST / or GET /health"})
+
+    def do_POST(self) -> None:
+        """Predict."""
+        length = self.headers.get("content-length", "")
+        if self.path != "/" or not length.isdecimal() or int(length) > MOST_BYTES or self.headers.get("transfer-encoding"):
+            self.close_connection = True  # the body is not read
+            return self._say(404 if self.path != "/" else 413, {"error": f"POST / with at most {MOST_BYTES} bytes"})
+        try:
+            self._say(200, answer(self.models, json.loads(self.rfile.read(int(length)))))
+        except (Mistake, ValueError, RecursionError) as error:
+            self._say(400, {"error": str(error)[:300]})
+
+    def _say(self, status: int, value: Any) -> None:
+        body = json.dumps(value).encode()
+        self.send_response(status)
+        self.send_header("content-type", "application/json")
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Requests are counted, not printed."""
+
+
+def serve(models: dict[str, Model], port: int) -> None:
+    """Answer on loopback until Ctrl-C or SIGTERM."""
+    Handler.models = models
+    for model in models.values():
+        model.load()
+    with http.server.ThreadingHTTPServer(("127.0.0.1", port), Handler) as server:
+        signal.signal(signal.SIGTERM, lambda *_: threading.Thread(target=server.shutdown).start())
+        print(json.dumps({"url": f"http://127.0.0.1:{server.server_port}"}), flush=True)
+        stopped = threading.Event()
+        threading.Thread(target=keep, args=(models, stopped), daemon=True).start()
+        with contextlib.suppress(KeyboardInterrupt):
+            server.serve_forever()
+        stopped.set()
+
+
+def keep(models: dict[str, Model], stopped: threading.Event) -> None:
+    """Write the metrics once a minute."""
+    while not stopped.wait(FLUSH_S):
+        for model in models.values():
+            model.metrics.flush()
+
+
+def main(words: list[str]) -> int:
+    """Do what was asked; the exit code."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n\n")[0])
+    parser.add_argument("--model", default="", help="which model, where there are several")
+    parser.add_argument("--serve", type=int, metavar="PORT", help="answer on loopback; 0 takes a free port")
+    parser.add_argument("--metrics", type=Path, default=HERE.with_name(HERE.name + ".metrics.jsonl"), help="the file that counts")
+    parser.add_argument("--send", metavar="URL", help="send the metrics to a record that speaks MLflow's API")
+    parser.add_argument("--token-file", type=Path, help="the token that the record asks for")
+    asked = parser.parse_args(words)
+    whole(HERE)
+    bundle = json.loads((HERE / "bundle.json").read_text(encoding="utf-8"))
+    models = {name: Model(name, about, asked.metrics) for name, about in bundle["models"].items()}
+    try:
+        if asked.send:
+            sys.dont_write_bytecode = True  # a bundle is signed as it is
+            sys.path.insert(0, str(HERE))
+            sent = importlib.import_module("send").send(asked.send, asked.token_file, asked.metrics, bundle["name"])
+            print(json.dumps({"sent": sent}))
+        elif asked.serve is not None:
+            serve(models, asked.serve)
+        else:
+            print(json.dumps(answer(models, json.loads(sys.stdin.read()), asked.model)))
+    except ModuleNotFoundError as error:
+        sys.stderr.write(f"{error.name} is not installed: pip install -r requirements.txt\n")
+        return 2
+    except (Mistake, ValueError, RecursionError, OSError) as error:
+        sys.stderr.write(f"{error}\n")
+        return 2
+    finally:
+        for model in models.values():
+            model.metrics.flush()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,222 @@
+"""Which runtime a loaded model is asked by here: each that can be opened is held against the framework's own prediction, then timed.
+
+Agreement: on the example's rows and on 256 rows made of them (within half their range beyond it, with missing values where the framework
+takes those), no prediction may lie further from the framework's than the tolerance times 1, or times its value where that is larger.
+Speed: the least of a few rounds at one row and at 32, the two added up: a lone request and a full batch. What is slow for one row is not
+called on the event loop, where it would hold up every other request.
+
+Limit: agreement is measured on some rows; a runtime that computes in float32 may still take another branch of a tree on others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Final, Literal
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from bedplate.core.errors import BedplateError
+from bedplate.core.model import Model, RowPredictor
+from bedplate.core.records import Record
+from bedplate.storage import runtimes
+from bedplate.storage.runtimes import Call, Source
+
+ON_LOOP_S: Final = 0.002
+"""A model that takes longer for one row is asked in processes of its own, where nothing else is set."""
+MANY: Final = 32
+GATHERING_US: Final = 15.0
+"""What it costs to make one batch of requests, for each."""
+_PROBES: Final = 256
+_ROUND_S: Final = 0.002
+_ROUNDS: Final = 5
+_LONGEST_S: Final = 0.05
+
+Place = Literal["loop", "workers"]
+Rows = npt.NDArray[np.float64]
+
+
+class Tried(Record, frozen=True, kw_only=True):
+    """One runtime: microseconds of a call with one row and with 32, how far it was off at most (relative to 1 or the value), or why not."""
+
+    runtime: str
+    one_us: float | None = None
+    many_us: float | None = None
+    off: float | None = None
+    problem: str = ""
+
+
+class Choice(Record, frozen=True, kw_only=True):
+    """The runtime that a version is asked by here, where, and the figures behind that."""
+
+    runtime: str
+    place: Place
+    tolerance: float
+    tried: tuple[Tried, ...] = ()
+    note: str = ""
+
+    @property
+    def gathers(self) -> bool:
+        """Whether 32 requests together are so much quicker than one by one that gathering them pays."""
+        best = self.best
+        return (best.one_us or 0.0) - (best.many_us or 0.0) / MANY > GATHERING_US
+
+    @property
+    def best(self) -> Tried:
+        """The figures of the runtime that was chosen."""
+        return next(one for one in self.tried if one.runtime == self.runtime)
+
+    def line(self) -> str:
+        """For people: `compiled (3.0 us a row, 8.5 us for 32; native 15.5 and 480), on the loop`."""
+        best = self.best
+        told = f"{self.runtime} ({best.one_us:.1f} us a row, {best.many_us:.1f} us for {MANY}"
+        native = self.tried[0]
+        beside = f"; native {native.one_us:.1f} and {native.many_us:.1f}" if native is not best else ""
+        together = ", requests together" if self.gathers or self.place == "workers" else ""
+        return f"{told}{beside}), {'on the loop' if self.place == 'loop' else 'in processes of its own'}{together}"
+
+
+class Equipped:
+    """A predictor that asks the runtime that was chosen; of the framework's own, its very methods. `crew`: the processes that predict."""
+
+    def __init__(self, base: RowPredictor, call: Call, choice: Choice) -> None:
+        self.signature = base.signature
+        self.native = getattr(base, "native", None)
+        self.functions = getattr(base, "functions", ())
+        self.choice = choice
+        self.crew: Any = None
+        self.matrix = base.matrix
+        self.row = getattr(base, "row", None)
+        self.rows: Call = call
+        self._own: Callable[[dict[str, Any]], Any] | None = base.predict if choice.runtime == runtimes.NATIVE else None
+
+    def predict(self, columns: dict[str, Any]) -> Any:
+        """As the framework would, in the runtime that was chosen."""
+        return self._own(columns) if self._own is not None else self.rows(self.matrix(columns))
+
+
+def equip(
+    model: Model, source: Source | None, folder: Path, *, tolerance: float, timer: Callable[[], float], only: str = "",
+    on_loop_s: float = ON_LOOP_S,
+) -> Model:  # fmt: skip
+    """The model, asked by the quickest runtime that agrees; as it is where it does not compute on rows. `only`: the one to take."""
+    if source is None:
+        return model
+    choice, calls = measured(source, folder, tolerance=tolerance, timer=timer, only=only, on_loop_s=on_loop_s)
+    return model.asked_by(Equipped(source.predictor, calls[choice.runtime], choice))
+
+
+def measured(
+    source: Source, folder: Path, *, tolerance: float, timer: Callable[[], float], only: str = "",
+    on_loop_s: float = ON_LOOP_S,
+) -> tuple[Choice, Mapping[str, Call]]:  # fmt: skip
+    """Try every runtime that can be opened; the choice, and the calls of those that agree."""
+    base = source.predictor
+    probes, expected = _expected(source)
+    calls: dict[str, Call] = {runtimes.NATIVE: base.rows}
+    tried = [_timed(runtimes.NATIVE, base.rows, probes, 0.0, timer)]
+    for name in runtimes.prepared(source, folder):
+        if only and name != only:
+            continue
+        try:
+            call = runtimes.opened(name, source, folder)
+            found = apart(np.asarray(call(probes)), expected)
+        except Exception as error:  # a framework may raise anything; the model is served by its own
+            tried.append(
+                Tried(runtime=name, problem=error.what if isinstance(error, BedplateError) else f"{type(error).__name__}: {error}")
+            )
+            continue
+        if found > tolerance:
+            tried.append(Tried(runtime=name, off=found, problem=f"it is off by {found:.2g}, and {tolerance:.2g} is allowed"))
+            continue
+        calls[name] = call
+        tried.append(_timed(name, call, probes, found, timer))
+    best = min((one for one in tried if one.runtime in calls), key=lambda one: (one.one_us or 0.0) + (one.many_us or 0.0))
+    if only and only in calls:
+        best = next(one for one in tried if one.runtime == only)
+    quick = (best.one_us or 0.0) <= on_loop_s * 1e6 or np.asarray(expected).dtype.kind not in "fiub"
+    place: Place = "loop" if quick else "workers"
+    return Choice(runtime=best.runtime, place=place, tolerance=tolerance, tried=tuple(tried)), calls
+
+
+def choice_of(model: Model) -> Choice | None:
+    """The choice that a loaded model came with; None where it does not compute on rows."""
+    found = getattr(model.predictor, "choice", None)
+    return found if isinstance(found, Choice) else None
+
+
+def apart(given: npt.NDArray[Any], expected: npt.NDArray[Any]) -> float:
+    """The largest distance between two answers, relative to 1 or to the value expected; infinite where their form differs."""
+    if given.shape != expected.shape:
+        return float("inf")
+    same_nan = np.isnan(given) == np.isnan(expected)
+    if not bool(np.all(same_nan)):
+        return float("inf")
+    off = np.abs(given - expected) / np.maximum(1.0, np.abs(expected))
+    return float(np.nanmax(off, initial=0.0))
+
+
+def _expected(source: Source) -> tuple[Rows, npt.NDArray[Any]]:
+    """Rows to compare on, and what the framework says of them; without missing values where it does not take those."""
+    rows = probes(source)
+    try:
+        answer = np.asarray(source.predictor.rows(rows))
+        if not bool(np.any(np.isnan(answer))):
+            return rows, answer
+    except Exception:  # scikit-learn's ValueError, a module's RuntimeError: it takes no missing values
+        pass
+    whole = np.nan_to_num(rows)
+    return whole, np.asarray(source.predictor.rows(whole))
+
+
+def probes(source: Source) -> Rows:
+    """The example's rows and 256 made of their ranges, always the same; one value in fifty is missing."""
+    inputs = source.stored.signature.inputs
+    known = source.stored.example or [dict.fromkeys(field.name for field in inputs)]
+    given = source.predictor.matrix({field.name: [row.get(field.name) for row in known] for field in inputs})
+    draw = np.random.default_rng(0)
+    made = np.empty((_PROBES, len(inputs)))
+    for at, field in enumerate(inputs):
+        here = given[:, at][np.isfinite(given[:, at])]
+        low, high = (float(here.min()), float(here.max())) if len(here) else (-1.0, 1.0)
+        if field.categories:
+            made[:, at] = draw.integers(0, len(field.categories), _PROBES)
+        elif field.datatype == "BOOL":
+            made[:, at] = draw.integers(0, 2, _PROBES)
+        else:
+            half = (high - low) / 2 or max(abs(low), 1.0) / 2
+            spread = draw.uniform(low - half, high + half, _PROBES)
+            made[:, at] = spread if field.datatype.startswith("FP") else np.round(spread)
+    made[draw.random(made.shape) < 0.02] = np.nan
+    return np.concatenate([given, made])
+
+
+def _timed(name: str, call: Call, probes: Rows, off: float, timer: Callable[[], float]) -> Tried:
+    whole = np.nan_to_num(probes[-MANY:])
+    return Tried(runtime=name, one_us=_least_us(call, whole[:1].copy(), timer), many_us=_least_us(call, whole, timer), off=off)
+
+
+def _least_us(call: Call, rows: Rows, timer: Callable[[], float]) -> float:
+    """Microseconds of one call: the least of a few rounds, of which each is long enough to be told from the clock's own step."""
+    call(rows)
+    begun = timer()
+    call(rows)
+    once = max(timer() - begun, 1e-7)
+    if once > _LONGEST_S:
+        return once * 1e6
+    count = max(1, int(_ROUND_S / once))
+    least = once
+    for _ in range(_ROUNDS):
+        begun = timer()
+        for _ in range(count):
+            call(rows)
+        least = min(least, (timer() - begun) / count)
+    return least * 1e6
+
+
+def told(choice: Choice) -> dict[str, Any]:
+    """The choice for an event or a status."""
+    made: dict[str, Any] = msgspec.to_builtins(choice)
+    return made

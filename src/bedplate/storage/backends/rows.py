@@ -1,0 +1,70 @@
+"""Named columns as rows of numbers, quickly: what every model that computes on a matrix does with a request before its library sees it.
+
+One row is the usual request, and a numpy array for each of its columns would cost more than the model does: its numbers are packed at once.
+"""
+
+from __future__ import annotations
+
+import math
+import struct
+from collections.abc import Mapping, Sequence
+from operator import itemgetter
+from typing import Any, Final
+
+import numpy as np
+
+from bedplate.core.model import Field
+
+from . import columns as cols
+
+_NUMBERS: Final = frozenset({float, int, bool})
+
+
+def _refused(_values: Mapping[str, Any]) -> Any:
+    raise TypeError
+
+
+class Encoder:
+    """The inputs of one model, in their order; categories become their codes, what is missing or was never seen not-a-number."""
+
+    def __init__(self, inputs: Sequence[Field]) -> None:
+        self.inputs = tuple(inputs)
+        self.codes = [cols.category_codes(field) for field in inputs]
+        pairs = list(zip(inputs, self.codes, strict=True))
+        self._one = [(field.name, codes or None, field.datatype == "BYTES") for field, codes in pairs]
+        plain = len(self.inputs) > 1 and all(field.datatype[:1] in "FIU" and not codes for field, codes in pairs)
+        self._get = itemgetter(*(field.name for field in self.inputs)) if plain else _refused
+        self._row = struct.Struct(f"{len(self.inputs)}d")
+
+    @property
+    def numeric(self) -> bool:
+        """Whether every input has a number for each of its values: text has one by its categories."""
+        return all(field.datatype != "BYTES" or field.categories for field in self.inputs)
+
+    def row(self, values: Mapping[str, Any]) -> cols.Floats | None:
+        """One row of scalars as an array of one row; None where they need a closer look."""
+        try:
+            given = self._get(values)
+            return np.array((given,), dtype=np.float64) if _NUMBERS.issuperset(map(type, given)) else None
+        except (KeyError, TypeError, OverflowError):
+            return None
+
+    def pack(self, columns: Mapping[str, Any]) -> bytes | None:
+        """The bytes of a single row of float64; None where there are more rows, or a value needs a closer look."""
+        row = []
+        try:
+            for name, codes, is_text in self._one:
+                (value,) = columns[name]
+                if codes is not None:
+                    value = math.nan if is_text and type(value) is str and value not in codes else codes[value]
+                row.append(math.nan if value is None else value)
+            return self._row.pack(*row)
+        except (KeyError, ValueError, TypeError, OverflowError, struct.error):
+            return None
+
+    def matrix(self, columns: Mapping[str, Any]) -> cols.Floats:
+        """The columns as float64, a row per row. Raises UserError for unfit columns."""
+        packed = self.pack(columns)
+        if packed is None:
+            return cols.matrix(self.inputs, self.codes, columns)
+        return np.frombuffer(packed, dtype=np.float64).reshape(1, -1)

@@ -1,0 +1,118 @@
+"""Compiled trees: a boosted or averaged ensemble as machine code, made by Treelite, TL2cgen and the machine's C compiler.
+
+Each tree becomes nested comparisons, in the model's own precision; a small loop of ours calls them for each row, so that one call answers
+a whole matrix without anything of Python between its rows. Serving needs the shared library alone: neither Treelite nor the framework.
+
+Limit: TL2cgen marks a missing value by the lower half of its float64; a number that happens to have those bits is moved by one unit in
+its last place.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import importlib
+import json
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from bedplate.core import digests
+from bedplate.core.errors import CorruptError, UserError
+from bedplate.storage.runtimes import Call, Source
+
+LIBRARY, ABOUT = "model.so", "about.json"
+_TIMEOUT_S: Final = 600.0
+_FLAGS: Final = ("-O2", "-shared", "-fPIC", "-std=c99", "-fvisibility=hidden", "-w")
+_LOOP: Final = """
+#include "header.h"
+
+__attribute__((visibility("default")))
+void predict_rows(const double* rows, int64_t count, double* out) {{
+  union Entry entry[{width}];
+  {leaf} result[{outputs}];
+  for (int64_t at = 0; at < count; ++at, rows += {width}, out += {outputs}) {{
+    for (int column = 0; column < {width}; ++column) {{
+      const double value = rows[column];
+      if (value != value) {{
+        entry[column].missing = -1;
+      }} else {{
+        entry[column].fvalue = ({threshold})value;
+        if (entry[column].missing == -1) {{ entry[column].missing = -2; }}
+      }}
+    }}
+    for (int k = 0; k < {outputs}; ++k) {{ result[k] = 0; }}
+    predict(entry, 0, result);
+    for (int k = 0; k < {outputs}; ++k) {{ out[k] = (double)result[k]; }}
+  }}
+}}
+"""
+
+
+class Compiled:
+    """The runtime."""
+
+    def prepare(self, source: Source, folder: Path) -> None:
+        """Write C, compile it, keep the library. Raises UserError without a compiler, or for a model that Treelite does not take."""
+        compiler = shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")
+        if compiler is None:
+            raise UserError("compiling trees needs a C compiler", why="neither cc, gcc nor clang is on the path", next="apt install gcc")
+        code = folder / "code"
+        about = importlib.import_module(f"{__package__}.trees_to_c").written(source, code)
+        (code / "rows.c").write_text(_LOOP.format(**about))
+        _compile([compiler, *_FLAGS, "-o", str(folder / LIBRARY), *map(str, sorted(code.glob("*.c"))), "-lm"])
+        (folder / ABOUT).write_text(json.dumps({**about, "digest": digests.of_file(folder / LIBRARY)}))
+        shutil.rmtree(code)
+
+    def open(self, source: Source, folder: Path) -> Call:
+        """The library's call. Raises CorruptError where it is none."""
+        try:
+            about = json.loads((folder / ABOUT).read_text())
+            if digests.of_file(folder / LIBRARY) != about["digest"]:
+                raise ValueError("the library is not the one that was made")
+            loaded = ctypes.CDLL(str(folder / LIBRARY))
+            call = loaded.predict_rows
+            call.argtypes, call.restype = (ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p), None
+            return Library(call, int(about["width"]), int(about["outputs"]), flat=bool(about["flat"])).rows
+        except (OSError, AttributeError, ValueError, KeyError) as error:
+            raise CorruptError("compiled trees cannot be loaded", why=str(error)[:300], next="bedplate optimise makes them anew") from None
+
+
+class Library:
+    """Compiled trees that are loaded; may be called from several threads."""
+
+    def __init__(self, call: Any, width: int, outputs: int, *, flat: bool) -> None:
+        self._call = call
+        self._width = width
+        self._outputs = outputs
+        self._flat = flat
+
+    def rows(self, matrix: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+        """Predict for rows of numbers; where the framework tells one number of two classes, that of the second."""
+        given = np.ascontiguousarray(matrix, dtype=np.float64)
+        count = len(given)
+        if given.ndim != 2 or given.shape[1] != self._width:
+            raise UserError(f"the model takes {self._width} columns", why=f"it was given {' x '.join(map(str, given.shape))}")
+        out = np.empty(count * self._outputs)
+        self._call(given.ctypes.data, count, out.ctypes.data)
+        if self._outputs == 1:
+            return out
+        made = out.reshape(count, self._outputs)
+        return made[:, -1] if self._flat else made
+
+
+def _compile(command: list[str]) -> None:
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=_TIMEOUT_S, check=False)
+    except subprocess.TimeoutExpired:
+        raise UserError(
+            "the compiler did not end", why=f"it was given {_TIMEOUT_S:.0f} s", next="prune or distil the model first"
+        ) from None
+    if done.returncode != 0:
+        raise UserError("the trees could not be compiled", why=done.stderr.strip()[:500] or f"exit code {done.returncode}")
+
+
+RUNTIME = Compiled()
