@@ -24,6 +24,8 @@ treelite: Any = extras.load("treelite", "compiling trees", "runtimes")
 
 _UNIT_TREES: Final = 25
 _MOST_UNITS: Final = 64
+_REFUSALS: Final[tuple[type[Exception], ...]] = (treelite.TreeliteError, tl2cgen.TL2cgenError, NotImplementedError)
+"""How the two say that they do not take a model; the last is Treelite's own word for text categories and for an initial estimator."""
 _C: Final = {"float32": "float", "float64": "double"}
 
 
@@ -34,7 +36,7 @@ def written(source: Source, folder: Path) -> dict[str, Any]:
             model = _model(source)
             units = max(1, min(_MOST_UNITS, model.num_tree // _UNIT_TREES))
             tl2cgen.generate_c_code(model, folder, {"parallel_comp": units} if units > 1 else {})
-    except (treelite.TreeliteError, tl2cgen.TL2cgenError, NotImplementedError, ValueError, TypeError, AttributeError) as error:
+    except _REFUSALS as error:
         raise UserError(
             f"a {source.stored.flavour} model of this kind cannot be compiled", why=str(error).strip().splitlines()[0][:300]
         ) from None
