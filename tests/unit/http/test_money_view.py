@@ -12,7 +12,7 @@ import pytest
 from bedplate.catalog.money import Took
 from bedplate.core.units import show_days, show_usd
 from bedplate.interfaces.http import console
-from bedplate.interfaces.http.console.planned.money_view import Budget, charts, forecast, summed, tables
+from bedplate.interfaces.http.console.planned.money_view import MOST_STEPS, Budget, charts, forecast, summed, tables
 
 
 def took(day: str, name: str, **more: Any) -> Took:
@@ -45,6 +45,15 @@ def test_every_row_has_words() -> None:
     assert set(words) == {"http://x", "no step: an attempt that is no longer on record"}
     assert words["http://x"][2] is None
     assert words["http://x"][-1] == 2.0
+
+
+def test_ten_thousand_steps_are_the_dearest_and_the_others() -> None:
+    """The page stays light, and what its rows come to is still the whole."""
+    rows = [took("2026-11-01", f"step_{number:05d}", usd=float(number)) for number in range(10_000)]
+    steps = next(one for one in tables(rows, [], "") if one.name == "steps")
+    assert len(steps.rows) == MOST_STEPS + 1
+    assert (steps.rows[0][-1], steps.rows[-1][0]) == (9_999.0, "9,800 others")
+    assert sum(float(str(row[-1])) for row in steps.rows) == sum(range(10_000))
 
 
 @pytest.mark.parametrize("page", ["{{ budget_card(budget) }}", "{% call budget_card(budget) %}held back{% endcall %}"])

@@ -18,6 +18,7 @@ from bedplate.interfaces.http.console.tables import Column, Link, State, Table, 
 _Key = TypeVar("_Key", bound=Hashable)
 STAGES: Final = ("ingest", "prepare", "train", "validate", "deploy", "monitor")
 MEASURED: Final = "measured"
+MOST_STEPS: Final = 200
 _TONES: Final[Mapping[str, Tone]] = {"done": "good", "failed": "bad", "running": "now", "cancelled": "warn"}
 _WIDE, _TALL, _LEFT = 900.0, 190.0, 64.0
 _SUMS: Final = (
@@ -64,22 +65,36 @@ def summed(rows: Iterable[Took]) -> Sum:
 def tables(took: Sequence[Took], runs: Sequence[RunTook], more: str) -> tuple[Table, ...]:
     """By stage, by step and service, by day, by run; `more` is the address of the next page of runs."""
     stages = _grouped(took, lambda one: one.stage or "other")
-    steps = _grouped(took, lambda one: (_server(one.name), "service") if one.kind == "service" else (one.name, one.stage))
     days = _grouped(took, lambda one: one.day)
     cells = _grouped(took, lambda one: (one.day, one.stage or "other"))
     ordered = sorted(stages, key=lambda name: (STAGES.index(name) if name in STAGES else len(STAGES), name))
-    dearest = sorted(steps, key=lambda key: (-steps[key].usd, -steps[key].up_s, key))
-    by_step: list[tuple[Value, ...]] = [(_called(name, stage), stage or "other", *_cells(steps[name, stage])) for name, stage in dearest]
     day = Column("day", "Day (UTC)")
     return (
         Table(name="stages", columns=(Column("stage", "Stage"), *_SUMS), rows=[(name, *_cells(stages[name])) for name in ordered]),
-        Table(name="steps", columns=(Column("step", "Step or service"), Column("stage", "Stage"), *_SUMS), rows=by_step),
+        Table(name="steps", columns=(Column("step", "Step or service"), Column("stage", "Stage"), *_SUMS), rows=_steps(took)),
         Table(name="days", columns=(day, *_SUMS), rows=[(name, *_cells(days[name])) for name in sorted(days, reverse=True)]),
         Table(
             name="days-stages", columns=(day, Column("stage", "Stage"), *_SUMS), rows=[(*key, *_cells(cells[key])) for key in sorted(cells)]
         ),
         _runs(runs, more),
     )
+
+
+def _steps(took: Sequence[Took]) -> list[tuple[Value, ...]]:
+    """A row for each step and service, the dearest first; beyond `MOST_STEPS` the others are one row, so that the sums are those of all."""
+    steps = _grouped(took, _spender)
+    dearest = sorted(steps, key=lambda key: (-steps[key].usd, -steps[key].up_s, key))
+    rows: list[tuple[Value, ...]] = [
+        (_called(name, stage), stage or "other", *_cells(steps[name, stage])) for name, stage in dearest[:MOST_STEPS]
+    ]
+    if others := set(dearest[MOST_STEPS:]):
+        rows.append((f"{len(others):,} others", "", *_cells(summed(one for one in took if _spender(one) in others))))
+    return rows
+
+
+def _spender(one: Took) -> tuple[str, str]:
+    """Who spent it: a step with its stage, or a server."""
+    return (_server(one.name), "service") if one.kind == "service" else (one.name, one.stage)
 
 
 def _called(name: str, stage: str) -> Value:
