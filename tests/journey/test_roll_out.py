@@ -124,7 +124,6 @@ def test_a_bad_version_is_rolled_back_and_no_client_sees_it(post: Person, mood: 
     assert f"barred: {'days@2' if mood == 'raises' else 'days@2,'}" in " ".join(post.types("status").stdout.split())
 
 
-@pytest.mark.slow
 def test_a_good_version_takes_over_when_its_time_is_over(post: Person) -> None:
     """Half of the users get it at once, always the same ones; later all do. Several processes do so together."""
     with served(post, "--processes", "2") as (address, wait), Traffic(address) as traffic:
@@ -140,7 +139,6 @@ def test_a_good_version_takes_over_when_its_time_is_over(post: Person) -> None:
     assert post.reads("show", "days@production")["version"]["number"] == 1
 
 
-@pytest.mark.slow
 def test_what_cannot_be_tried_is_refused_with_what_to_do(post: Person) -> None:
     assert "already" in post.types("promote", "days@1", "--canary", "5 %", code=5).stderr
     assert "not a share" in post.types("promote", "days@6", "--canary", "five", code=2).stderr

@@ -145,7 +145,7 @@ def serve(site: Site, host: str, port: int, announce: Announce, seat: Seat | Non
 def together(count: int, host: str, port: int, command: Callable[[str], Sequence[str]], heard: Callable[[bytes, bool], None]) -> int:
     """Serve with several processes, which `command` starts, given the word that says which seat one takes; the exit code.
 
-    `heard` gets each line of the one that speaks for all, and whether that line says that all answer.
+    `heard` gets each line that they print, and whether it says that all answer.
     """
     return serve_together(count, host, port, lambda seat: command(seat.word), heard)
 

@@ -30,7 +30,7 @@ _FINAL: Final = frozenset({UserError.exit_code, ProjectError.exit_code, Refused.
 _LINE: Final = 1 << 20
 
 Heard = Callable[[bytes, bool], None]
-"""Hears a line of the process that speaks for all, and whether it is the one that says that all answer."""
+"""Hears a line of a process, and whether it is the one that says that all answer."""
 
 
 def serve_together(count: int, host: str, port: int, command: Callable[[Seat], Sequence[str]], heard: Heard) -> int:
@@ -141,7 +141,7 @@ class _Together:
                 self._heard(self._ready[0], True)
                 for early in self._early:
                     self._heard(early, False)
-        elif seat.is_first and not is_first:
+        elif not is_first:
             if self._told:
                 self._heard(line, False)
             else:
