@@ -38,7 +38,10 @@ def test_it_ends_cleanly_whenever_it_is_told_to_and_however_often(tmp_path: Path
             for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP) * 3:
                 if loop.poll() is None:
                     loop.send_signal(number)
-            said, _ = loop.communicate(timeout=30)
+            try:
+                said, _ = loop.communicate(timeout=60)
+            finally:
+                loop.kill()
         assert loop.returncode in (0, 130, -signal.SIGTERM, -signal.SIGINT, -signal.SIGHUP), said
         assert loop.returncode < 0 or "Traceback" not in said
     time.sleep(1.5)

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import signal
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -23,6 +22,7 @@ from rich.markup import escape
 
 from bedplate.assembly import OpenProject
 from bedplate.catalog.due import Occurrence
+from bedplate.compute.eventloop import EventLoop
 from bedplate.core.errors import BedplateError, UserError, WorldError
 from bedplate.core.units import seconds
 from bedplate.pipeline.commit import check_of
@@ -48,16 +48,26 @@ _MARKS = {
 
 
 class Stop:
-    """Whether a signal asked to stop; it also stops the run that goes on."""
+    """Whether a signal asked to stop; it also stops the run that goes on. It takes no lock: a signal may interrupt its own handler."""
 
     def __init__(self) -> None:
-        self.asked = threading.Event()
+        self.asked = False
         self.workspace: OpenProject | None = None
+        self._bell = EventLoop()
 
     def __call__(self, _number: int, _frame: FrameType | None) -> None:
-        self.asked.set()
+        self.asked = True
+        self._bell.ring()
         if self.workspace is not None:
             self.workspace.stop()
+
+    def wait(self, seconds: float) -> None:
+        """Wait until a signal asks, at most that long."""
+        self._bell.turn(seconds)
+
+    def close(self) -> None:
+        """Give the bell back."""
+        self._bell.close()
 
 
 def once(asked: Asked) -> int:
@@ -67,7 +77,7 @@ def once(asked: Asked) -> int:
         with _opened(asked, stop) as workspace:
             for _ in range(_TURNS):
                 turns.append(_turn(workspace, asked))
-                if not turns[-1].ended or stop.asked.is_set():
+                if not turns[-1].ended or stop.asked:
                     break
     ended = [one for turn in turns for one in turn.ended]
     if asked.as_json:
@@ -82,7 +92,7 @@ def loop(asked: Asked) -> int:
     with _stoppable() as stop, ExitStack() as held:
         workspace = held.enter_context(_opened(asked, stop))
         look_s, trouble, first, busy = seconds(workspace.config["look"]), "", True, time.monotonic()
-        while not stop.asked.is_set():
+        while not stop.asked:
             waits_s = look_s
             try:
                 if workspace.parts.loaded.changed():
@@ -100,7 +110,7 @@ def loop(asked: Asked) -> int:
                 trouble = str(error)
             if time.monotonic() + waits_s > busy + _WARM_S:
                 workspace.warm.cool()
-            stop.asked.wait(waits_s)
+            stop.wait(waits_s)
     return DONE
 
 
@@ -232,3 +242,4 @@ def _stoppable() -> Iterator[Stop]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+        stop.close()
