@@ -268,7 +268,7 @@ def test_a_run_is_renamed_tagged_deleted_and_brought_back(site: Site, tab: Tab) 
     assert "what we learned" in page.locator(".note-card").inner_text()
     change("Delete", reason="a wrong seed")
     page.locator("#run-head", has_text="deleted").wait_for()
-    change("Bring back", reason="it was right")
+    change("Restore", reason="it was right")
     assert page.locator("#run-head", has_text="deleted").count() == 0
     page.goto("/audit?action=run.delete")
     assert "a wrong seed" in page.locator("#table-audit").inner_text()
