@@ -141,7 +141,7 @@
     });
     svg.append(
       element("text", { x: left, y: rows.length * height + 18, "font-size": 11 }, `${took(least)} ${chart.x.label}`),
-      element("text", { x: at(most), y: rows.length * height + 18, "font-size": 11, "text-anchor": "end" }, took(most)),
+      ...(width > 500 ? [element("text", { x: at(most), y: rows.length * height + 18, "font-size": 11, "text-anchor": "end" }, took(most))] : []),
     );
     plot.replaceChildren(svg);
   }
