@@ -104,7 +104,8 @@ def _sees(desk: Desk, event: Event) -> bool:
 
 def _row(event: Event) -> tuple[Value, ...]:
     tone: Tone = next((tone for part, tone in _TONES if part in event.kind), "off")
-    return event.at, State(event.kind, tone), about(event.subject, event.kind), in_words(event.data)
+    more = {key: value for key, value in event.data.items() if value != event.subject}
+    return event.at, State(event.kind, tone), about(event.subject, event.kind), in_words(more)
 
 
 def _time(field: str, given: str, wrong: list[str]) -> str:
