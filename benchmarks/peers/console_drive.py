@@ -129,7 +129,7 @@ def pages(site: Site, browser: Browser, runs: int) -> None:
             took.append(time.perf_counter() - began)
         page = tab(browser, site, "ours")
         page.goto(path)
-        page.wait_for_load_state("load")
+        settle(site, page)
         print(f"told:page_{name}_ms={statistics.median(took) * 1e3}")
         print(f"told:weight_{name}_kb={weight_kb(page)}")
         page.context.close()
