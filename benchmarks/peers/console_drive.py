@@ -2,8 +2,9 @@
 
 WORK is `pages` (ours alone, over a record of NUMBER runs: the server's time for each page, `told:page_NAME_ms`, the median of seven, and
 `told:weight_NAME_kb`, what an empty browser loads), `table` (the table of runs), `compare` (NUMBER runs side by side), both until the
-names of the runs can be read: `told:NAME_wall_ms`, `NAME_cpu_ms` of the server, `NAME_kb`; or `tabs` (ours alone: NUMBER tabs in one
-browser while a run logs: the server's CPU share, and how long a page takes meanwhile).
+names of the first runs can be read, of the comparison until its parallel coordinates are drawn too: `told:NAME_wall_ms`, `NAME_cpu_ms` of
+the server until the page is at rest, `NAME_kb`; or `tabs` (ours alone: NUMBER tabs in one browser while a run logs: the server's CPU
+share, and how long a page takes meanwhile).
 """
 
 from __future__ import annotations
@@ -25,7 +26,10 @@ from playwright.sync_api import Browser, Page, sync_playwright
 from tracking_drive import cpu_s, rest, start
 
 TIMES = 7
-PATIENCE_MS = 300_000
+PARALLEL = {"ours": "#chart-parallel .plot svg", "mlflow": ".js-plotly-plot .parcoords"}
+"""All runs over their params and metrics: the chart that both trackers draw of runs compared."""
+PATIENCE_MS = 60_000
+SETTLING_S, RESTING_S = 30.0, 0.02
 PAGES = {
     "project": "/",
     "runs": "/runs",
@@ -85,14 +89,30 @@ def weight_kb(page: Page) -> float:
     return float(page.evaluate(f"() => {entries}.reduce((sum, one) => sum + one.decodedBodySize, 0)")) / 1e3
 
 
-def look(site: Site, page: Page, name: str, path: str, words: list[str]) -> None:
-    """Open a page and wait until all of `words` can be read."""
+def settle(site: Site, page: Page) -> None:
+    """Wait until a page has loaded nothing for a second and the server was at rest meanwhile.
+
+    A stream of changes stays open as long as its page, so that the network of one that has such a stream is never idle.
+    """
+    until, before = time.monotonic() + SETTLING_S, (-1.0, -1)
+    while time.monotonic() < until:
+        now = cpu_s(site.server), int(page.evaluate("() => performance.getEntriesByType('resource').length"))
+        if now[0] - before[0] <= RESTING_S and now[1] == before[1]:
+            return
+        before = now
+        page.wait_for_timeout(1000)
+
+
+def look(site: Site, page: Page, name: str, path: str, words: list[str], drawn: str = "") -> None:
+    """Open a page and wait until all of `words` can be read and the chart `drawn` is there."""
     before, began = cpu_s(site.server), time.perf_counter()
     page.goto(path)
     for word in words:
-        page.get_by_text(word).first.wait_for(state="attached")
+        page.get_by_text(word).locator("visible=true").first.wait_for()
+    if drawn:
+        page.locator(drawn).first.wait_for(state="attached")
     wall = time.perf_counter() - began
-    page.wait_for_load_state("networkidle")
+    settle(site, page)
     print(f"told:{name}_wall_ms={wall * 1e3}")
     print(f"told:{name}_cpu_ms={(cpu_s(site.server) - before) * 1e3}")
     print(f"told:{name}_kb={weight_kb(page)}")
@@ -109,7 +129,7 @@ def pages(site: Site, browser: Browser, runs: int) -> None:
             took.append(time.perf_counter() - began)
         page = tab(browser, site, "ours")
         page.goto(path)
-        page.wait_for_load_state("load")
+        settle(site, page)
         print(f"told:page_{name}_ms={statistics.median(took) * 1e3}")
         print(f"told:weight_{name}_kb={weight_kb(page)}")
         page.context.close()
@@ -183,7 +203,8 @@ def both(site: Site, browser: Browser, system: str, work: str, size: int, count:
         return
     listed = quote(json.dumps(ids))
     theirs = f"/#/compare-runs?runs={listed}&experiments={quote(json.dumps([experiment]))}"
-    look(site, page, "compare", f"/compare?runs={','.join(ids)}" if system == "ours" else theirs, [names[0], names[-1]])
+    path = f"/compare?runs={','.join(ids)}" if system == "ours" else theirs
+    look(site, page, "compare", path, names[:3], PARALLEL[system])
 
 
 if __name__ == "__main__":

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import base64
+import http.client
+import time
 from collections.abc import Iterator
+from contextlib import ExitStack, closing
 
 import pytest
 from browser import Tab, axe
 from up_site import API, Up, in_thread
+
+from bedplate.interfaces.http.console import changes
+
+PASSWORD = "plover quartz tandem 41"
 
 
 @pytest.fixture(scope="module")
@@ -74,6 +82,38 @@ def test_a_menu_closes_as_menus_do(site: Up, tab: Tab) -> None:
     menu.locator("summary").click()
     page.locator("h1").click()
     assert menu.get_attribute("open") is None
+
+
+def test_one_account_has_so_many_streams_and_others_have_theirs(site: Up, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The stream beyond the limit is refused with what to do; another account listens on; one that ends makes room."""
+    monkeypatch.setattr(changes, "MOST", 3)
+    made = site.ask("POST", f"{API}/users/create", {"username": "dora", "password": PASSWORD})
+    assert made.status == 200, made
+    whose = {"admin": {"Authorization": f"Bearer {site.token}"}, "dora": {"Authorization": f"Basic {basic('dora', PASSWORD)}"}}
+    host, port = site.url.removeprefix("http://").split(":")
+    with ExitStack() as opened:
+
+        def listen(account: str) -> http.client.HTTPResponse:
+            line = opened.enter_context(closing(http.client.HTTPConnection(host, int(port), timeout=20)))
+            line.request("GET", "/changes", headers=whose[account])
+            return line.getresponse()
+
+        streams = [listen("admin") for _ in range(3)]
+        assert [stream.readline() for stream in streams] == [b"retry: 1000\n"] * 3
+        refused = listen("admin")
+        assert refused.status == 429
+        assert b"close some of its pages" in refused.read()
+        assert listen("dora").readline() == b"retry: 1000\n"
+    until = time.monotonic() + 20
+    with ExitStack() as opened:
+        while (again := listen("admin")).status == 429:
+            assert time.monotonic() < until, "streams that ended are counted still"
+            again.read()
+        assert again.readline() == b"retry: 1000\n"
+
+
+def basic(name: str, password: str) -> str:
+    return base64.b64encode(f"{name}:{password}".encode()).decode()
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

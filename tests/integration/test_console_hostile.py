@@ -1,22 +1,27 @@
 """Every page of the console over a record in which every name, number, log line, file and cell is hostile, in a real browser.
 
-The pages are found as a person finds them, by links.
+The pages are found as a person finds them, by links; then come the known attacks on pages, case by case (`console_cases.json`), and a page
+of another site that tries what such a page can.
 """
 
 from __future__ import annotations
 
+import http.server
+import json
 import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from typing import Any
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, Final, NamedTuple
 from urllib.parse import quote, urlsplit
 
 import pytest
 from browser import Tab, axe
 from playwright.sync_api import Page
-from up_site import API, Process, as_process
+from up_site import API, Answer, Line, Process, as_process
 
 from bedplate.interfaces.http.console.frame import NAVIGATION
 
@@ -48,6 +53,7 @@ def said(cells: pl.DataFrame, context: Context, word: str = X) -> str:
 def fails(said: str) -> str:
     raise ValueError(X)
 '''
+CASES: Final = json.loads(Path(__file__).with_name("console_cases.json").read_text(encoding="utf-8"))
 WEIGHT = """() => [...performance.getEntriesByType('resource'), ...performance.getEntriesByType('navigation')]
     .reduce((sum, one) => sum + one.decodedBodySize, 0)"""
 FILES = {
@@ -168,13 +174,130 @@ def test_hostile_cells_are_no_formulas_in_what_is_taken_away(site: Process) -> N
         assert not [cell for line in found.splitlines() for cell in line.split(",") if cell.lstrip('"').startswith(("=", "@"))]
 
 
-def test_no_other_site_frames_or_changes_anything(site: Process) -> None:
-    """Every page says that nobody may frame it, and a form of another site is refused whatever it carries."""
-    for path in ("/", "/runs", "/models", "/settings"):
-        headers = site.ask("GET", path, headers={"Accept": "text/html"}).headers
-        assert "frame-ancestors 'none'" in headers["content-security-policy"]
-        assert headers["x-frame-options"] == "DENY"
-    refused = site.ask("POST", f"{API}/runs/create", {"experiment_id": "0"}, headers={"Origin": "http://evil.example"})
-    assert refused.status == 403
-    form = site.ask("POST", f"{API}/runs/create", b"experiment_id=0", headers={"Content-Type": "application/x-www-form-urlencoded"})
-    assert form.status in (400, 415)
+class Ground(NamedTuple):
+    """What the cases are about: ids for their addresses, and the three who ask."""
+
+    names: Mapping[str, str]
+    headers: Mapping[str, Mapping[str, str]]
+    site: Process
+
+    def at(self, text: str) -> str:
+        """A case's text with the ids of this record."""
+        return re.sub(r"\{(\w+)\}", lambda found: self.names[found[1]], text)
+
+    def ask(self, step: Mapping[str, Any]) -> Answer:
+        """One request of a case: the path goes as it is written."""
+        headers = {**self.headers[step["as"]], **{name: self.at(value) for name, value in step.get("headers", {}).items()}}
+        body = step["body"].encode() if "body" in step else step.get("json")
+        with Line(self.site.url) as line:
+            return line.ask(step["method"], quote(self.at(step["path"]), safe="/:?&=%#+.,;@!$'()*[]~"), body, headers)
+
+    def record(self) -> tuple[Any, ...]:
+        """What no other site may change: experiments, accounts, and that the session is there."""
+        experiments = self.site.ask("POST", f"{API}/experiments/search", {"max_results": 1000}).json
+        accounts = self.site.ask("GET", "/api/bedplate/accounts").json
+        with Line(self.site.url) as line:
+            session = line.ask("GET", "/api/bedplate/me", headers=self.headers["session"])
+        return [one["name"] for one in experiments["experiments"]], [one["name"] for one in accounts["accounts"]], session.status
+
+
+@pytest.fixture(scope="module")
+def ground(site: Process) -> Ground:
+    runs = site.ask("POST", f"{API}/runs/search", {"experiment_ids": [of("odd ", site)], "max_results": 5}).json["runs"]
+    steps = site.ask("POST", f"{API}/runs/search", {"experiment_ids": [of("odd", site, whole=True)], "max_results": 50}).json["runs"]
+    by_name = {one["info"]["run_name"]: one["info"]["run_id"] for one in steps}
+    ids = [one["info"]["run_id"] for one in runs]
+    names = {
+        "run": ids[0], "other": ids[1], "experiment": runs[0]["info"]["experiment_id"], "printed": by_name["cells"],
+        "failed": by_name["fails"], "api": API, "port": site.url.rpartition(":")[2],
+    }  # fmt: skip
+    with Line(site.url) as line:
+        entered = line.ask("POST", "/login", {"username": "", "password": site.token})
+    cookie = entered.headers["set-cookie"].partition(";")[0]
+    headers = {"token": {"Authorization": f"Bearer {site.token}"}, "session": {"Cookie": cookie}, "nobody": {}}
+    return Ground(names, headers, site)
+
+
+def of(name: str, site: Process, whole: bool = False) -> str:
+    """The id of an experiment whose name begins so."""
+    found = site.ask("POST", f"{API}/experiments/search", {"max_results": 1000}).json["experiments"]
+    return next(str(one["experiment_id"]) for one in found if one["name"] == name or (not whole and one["name"].startswith(name)))
+
+
+@pytest.mark.parametrize("case", CASES["requests"], ids=lambda case: case["id"])
+def test_a_known_attack_on_the_port_ends_as_it_should(ground: Ground, case: Mapping[str, Any]) -> None:
+    """Each request of the case is answered with a status and headers that are safe, and the record is as it was."""
+    before = ground.record()
+    for step in case["steps"]:
+        answer = ground.ask(step)
+        said = f"{step}: {answer.status} {answer.headers} {answer.body[:200]!r}"
+        assert answer.status in case["status"], said
+        assert not [word for word in case.get("absent", ()) if word.encode() in answer.body], said
+        for name, pattern in case.get("header", {}).items():
+            assert re.search(pattern, answer.headers.get(name, ""), re.IGNORECASE), said
+        for name, pattern in case.get("header_not", {}).items():
+            assert not re.search(pattern, answer.headers.get(name, "")), said
+    assert ground.record() == before
+
+
+@pytest.mark.parametrize("case", CASES["pages"], ids=lambda case: case["id"])
+def test_a_known_attack_on_pages_runs_nothing(ground: Ground, tab: Tab, case: Mapping[str, Any]) -> None:
+    """The pages of the case are opened with what is hostile on them: no script runs, and nothing but this server is asked."""
+    page = tab(ground.site.url, ground.site.token, may_fail=("404",))
+    strange: list[str] = []
+    page.on("request", lambda asked: None if asked.url.startswith((ground.site.url, "data:", "blob:")) else strange.append(asked.url))
+    page.on("dialog", lambda dialog: strange.append(dialog.message))
+    for path in case["opens"]:
+        answer = page.goto(ground.at(path))
+        assert answer is not None
+        assert answer.status == (404 if path.startswith("/%3C") else 200), path
+        for link in page.locator("a[href^='javascript:' i]").all():
+            strange.append(f"{path} leads to {link.get_attribute('href')}")
+        page.evaluate("() => document.querySelectorAll('main details').forEach((one) => { one.open = true; })")
+        page.wait_for_function("() => !document.querySelector('.htmx-request')")
+        assert page.evaluate("() => window.__bp_xss") is None, path
+        assert not page.frames[1:], path
+    assert strange == []
+
+
+EVIL: Final = Path(__file__).with_name("console_evil.html").read_text(encoding="utf-8")
+"""Everything that a page of somebody else's can have a browser do to this server: forms, fetches, a stream, a beacon, frames."""
+
+
+@pytest.fixture(params=["127.0.0.1", "localhost"])
+def elsewhere(request: pytest.FixtureRequest, site: Process) -> Iterator[str]:
+    """A page of another port of this host (same site, so that cookies go along), or of another site."""
+    text = EVIL.replace("SITE", site.url).encode()
+
+    class Page(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Type", "text/html")
+            self.end_headers()
+            self.wfile.write(text)
+
+        def log_message(self, *_: object) -> None:
+            """Nothing is told."""
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Page) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://{request.param}:{server.server_address[1]}/"
+        server.shutdown()
+
+
+def test_a_page_of_another_site_changes_reads_and_frames_nothing(ground: Ground, tab: Tab, elsewhere: str) -> None:
+    """In the browser of somebody who is logged in: the record is as it was, nothing was read, no page stands in a frame, nobody is out."""
+    page = tab(ground.site.url, ground.site.token, may_fail=("",))
+    before, session = ground.record(), page.context.cookies()
+    page.goto(elsewhere)
+    page.wait_for_function("() => window.ended !== undefined")
+    assert page.evaluate("() => window.ended") == []
+    for frame in ("framed", "framed-login"):
+        shown = page.locator(f"#{frame}").element_handle().content_frame()
+        assert shown is not None
+        assert shown.url.startswith("chrome-error:"), shown.url
+    assert ground.record() == before
+    mine = [one["value"] for one in session if "session" in one.get("name", "")]
+    assert mine == [one["value"] for one in page.context.cookies(ground.site.url) if "session" in one.get("name", "")]
+    page.goto(f"{ground.site.url}/settings")
+    assert "/login" not in page.url

@@ -199,6 +199,15 @@ def test_a_long_log_is_searched_on_the_server_and_followed(site: Site, tab: Tab,
     _calm(page)
 
 
+def test_a_search_waits_for_another_and_holds_nobody(site: Site, tab: Tab) -> None:
+    """While somebody's search looks at bytes, another one says so and goes on by itself once that one has ended."""
+    page = tab(site.up.url, site.up.token)
+    with log._SEARCHES:
+        page.goto(f"/runs/{site.attempt}?tab=log&find=the+needle")
+        page.get_by_text("another search is under way").wait_for()
+    page.locator("#found").wait_for()
+
+
 @pytest.mark.parametrize("name", sorted(_files()))
 def test_files_of_others_are_shown_and_never_run(site: Site, tab: Tab, name: str) -> None:
     """Whatever a file is named, nothing of it runs in a page, and what it is not is told."""
@@ -268,7 +277,7 @@ def test_a_run_is_renamed_tagged_deleted_and_brought_back(site: Site, tab: Tab) 
     assert "what we learned" in page.locator(".note-card").inner_text()
     change("Delete", reason="a wrong seed")
     page.locator("#run-head", has_text="deleted").wait_for()
-    change("Bring back", reason="it was right")
+    change("Restore", reason="it was right")
     assert page.locator("#run-head", has_text="deleted").count() == 0
     page.goto("/audit?action=run.delete")
     assert "a wrong seed" in page.locator("#table-audit").inner_text()

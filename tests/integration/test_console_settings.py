@@ -134,6 +134,7 @@ def test_a_second_factor_is_switched_on(site: Up, tab: Tab) -> None:
     page.wait_for_url("**/settings")
     page.click("#begin-totp button")
     page.locator("#prove-totp").wait_for()
+    page.wait_for_function("() => document.querySelector('#prove-totp img').naturalWidth > 100")
     secret = page.locator("[data-secret]").inner_text().replace(" ", "")
     page.fill("#pw1", PASSWORD)
     page.fill("#code1", pyotp.TOTP(secret).now())

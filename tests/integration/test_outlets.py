@@ -20,7 +20,7 @@ from trackers import Tracker, tracker
 
 from bedplate.catalog.catalog import Catalog
 from bedplate.catalog.places import database_at
-from bedplate.catalog.tracking.webhooks import Webhook, Webhooks
+from bedplate.catalog.tracking.webhooks import SOURCE, Webhook, Webhooks
 from bedplate.core.clock import SystemClock
 
 __all__ = ["tracker"]
@@ -128,7 +128,9 @@ def test_a_run_is_queued_for_the_webhooks_that_want_it(tmp_path: Path) -> None:
     webhooks = Webhooks(catalog.database)
     for name, events in (("wants", ("run.failed",)), ("does not", ("run.finished",))):
         webhooks.put(Webhook(id=name, name=name, url="https://a.example/", events=events))
+    webhooks.follow(SOURCE, 0)
     run(tmp_path)
+    webhooks.follow(SOURCE, 0)
     (told,) = webhooks.take(2**62, 2**62 + 1)
     assert json.loads(told.body)["data"]["status"] == "failed"
     assert webhooks.deliveries("does not") == []

@@ -22,7 +22,7 @@ from .commit import Commit, write_commit, write_skip
 from .credentials import Credentials
 from .database import Database, Result
 from .due import Due
-from .events import Events
+from .events import Events, write_events
 from .leases import Leases
 from .lineage import Lineage, lineage_of
 from .listing import Listing
@@ -30,7 +30,7 @@ from .migration import migrate
 from .models import Models
 from .money import MoneyAndEnergy
 from .run_views import RunViews
-from .runs import Runs, write_attempt, write_steps
+from .runs import Runs, failure, write_attempt, write_steps
 from .services import Services
 from .sources import Sources
 from .spending import Spending
@@ -135,11 +135,16 @@ class Catalog:
         self.database.transact(work)
 
     def fail(self, attempt: Attempt, step: Step, noted: tuple[Noted, ...] = ()) -> None:
-        """Record an attempt that failed or was cancelled, its step as it stands now, and what it had said; in one transaction."""
+        """Record an attempt that failed or was cancelled, its step as it stands now, and what it had said; in one transaction.
+
+        A step that failed is an event too.
+        """
 
         def work() -> None:
             write_attempt(self.database, attempt, noted)
             write_steps(self.database, [step])
+            if step.status == "failed":
+                write_events(self.database, [failure(attempt, step)])
 
         self.database.transact(work)
 

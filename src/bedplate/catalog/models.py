@@ -8,10 +8,11 @@ import msgspec
 
 from bedplate.core.clock import parse
 from bedplate.core.errors import NotFound, Refused
-from bedplate.core.records import Promotion, Record, Verdict
+from bedplate.core.records import Event, Promotion, Record, Verdict
 
 from . import rows
 from .database import Database
+from .events import write_events
 from .promotion import PRODUCTION, ROLL_OUT, barred_by, decide_promotion, is_of, is_rolled_out, rollback_target, rolled_out
 
 
@@ -121,6 +122,7 @@ class Models:
         before = self.alias(promotion.model, promotion.alias)
         self._database.run("promotion_add", **{**values, "before": before})
         self._database.run("stamp_grow")
+        write_events(self._database, [_moved(promotion, before)])
         return rows.replaced(promotion, before=before)
 
     def _refuse_trial(self, promotion: Promotion) -> None:
@@ -172,3 +174,10 @@ class Models:
                 next=f"bedplate promote {model}@VERSION",
             )
         return self._promote(Promotion(model=model, alias=alias, version=target, by="rollback", reason=reason, actor=actor, at=at))
+
+
+def _moved(promotion: Promotion, before: int | None) -> Event:
+    """An alias moved: from which version, who or what moved it, and why."""
+    kind = "model.rolled_back" if promotion.by == "rollback" else "model.promoted"
+    data = {"alias": promotion.alias, "before": before, "by": promotion.by, "actor": promotion.actor, "reason": promotion.reason}
+    return Event(kind=kind, subject=f"{promotion.model}@{promotion.version}", at=promotion.at, data=data)

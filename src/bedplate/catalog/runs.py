@@ -5,21 +5,25 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
 from bedplate.core.clock import iso
 from bedplate.core.context import Noted
 from bedplate.core.errors import NotFound
-from bedplate.core.records import Attempt, Forecast, Run, RunStatus, Step, Usage
+from bedplate.core.records import Attempt, Event, Forecast, Run, RunStatus, Step, Usage
 
 from . import rows
 from .database import Database
+from .events import write_events
 from .tracking.mirror import mirror_attempts, mirror_end, mirror_noted, mirror_run
 
 KEPT = frozenset({"metric", "param", "tag", "file"})
 """What of a step's sayings is kept; progress is only shown."""
+_ENDED: Final[Mapping[str, str]] = {"done": "run.finished", "failed": "run.failed", "cancelled": "run.cancelled"}
+_SAID: Final = 500
+"""Characters of a failure that its event has."""
 
 
 class Runs:
@@ -38,11 +42,14 @@ class Runs:
         self._database.transact(work)
 
     def end(self, run: str, status: RunStatus, at: datetime) -> None:
-        """Record how it ended."""
+        """Record how it ended; that it did is an event."""
 
         def work() -> None:
             self._database.run("run_end", id=run, status=status, ended_at=iso(at))
             mirror_end(self._database, run, status, at)
+            if status in _ENDED:
+                data = {"run_id": run, "status": status, "command": self.get(run).command}
+                write_events(self._database, [Event(kind=_ENDED[status], subject=run, at=at, data=data)])
 
         self._database.transact(work)
 
@@ -200,6 +207,12 @@ def end_step(database: Database, step: Step) -> None:
     )  # fmt: skip
     if not known:
         write_steps(database, [step])
+
+
+def failure(attempt: Attempt, step: Step) -> Event:
+    """An attempt failed, and its step with it: what it said."""
+    named = {"step": step.name, "part": step.part, "cause": attempt.cause, "said": attempt.message[:_SAID]}
+    return Event(kind="step.failed", subject=attempt.id, at=attempt.ended_at or attempt.started_at, data=named)
 
 
 def write_attempt(database: Database, attempt: Attempt, noted: Sequence[Noted]) -> None:

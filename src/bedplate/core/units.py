@@ -180,8 +180,8 @@ def show_seconds(value: float) -> str:
 
 
 def show_number(value: float) -> str:
-    """Four digits; of what is larger all before the point: `0.9231`, `11,572`."""
-    return f"{value:,.0f}" if 10_000 <= abs(value) < 1e15 else f"{value:.4g}"
+    """Four digits; of what is larger all before the point: `0.9231`, `1,458`, `11,572`."""
+    return f"{value:,.0f}" if 1_000 <= abs(value) < 1e15 else f"{value:.4g}"
 
 
 def show_bytes(value: float) -> str:

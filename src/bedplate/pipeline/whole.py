@@ -36,14 +36,16 @@ class Unit(Record, frozen=True, kw_only=True, array_like=True):
 class Placing(Record, frozen=True, kw_only=True):
     """A step of the graph and what is to be done about it.
 
-    `after` are the steps that it waits for, `makes` its artifacts; `actions` counts its parts (or itself) by what is to be done. `starts_s`
-    and `ends_s` are seconds from the start of the plan; None where it would not run. `forecasts` are of one part.
+    `after` are the steps that it waits for, `watches` the services whose answers it reads, `makes` its artifacts; `actions` counts its
+    parts (or itself) by what is to be done. `starts_s` and `ends_s` are seconds from the start of the plan; None where it would not run.
+    `forecasts` are of one part.
     """
 
     name: str
     stage: str
     decorator: str
     after: tuple[str, ...] = ()
+    watches: tuple[str, ...] = ()
     makes: tuple[str, ...] = ()
     every: str = ""
     each: str = ""
@@ -102,6 +104,7 @@ def _placing(node: Node, graph: Graph, planned: Sequence[Planned], at: Placed, p
     is_parted = any(one.part for one in planned)
     return Placing(
         name=node.name, stage=node.stage, decorator=declared.decorator, after=graph.parents[node.name],
+        watches=tuple(wire.artifact for wire in node.by_role("artifact") if wire.kind == "service"),
         makes=tuple(output.artifact for output in node.outputs), every=declared.every.text if declared.every else "",
         each="calendar" if isinstance(node.each, Keys) else node.each or "", needs=_needs(node), file=declared.file, line=declared.line,
         actions=dict(Counter(one.action for one in planned)), why=chief.why if chief is not None else "",

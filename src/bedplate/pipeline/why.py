@@ -11,6 +11,7 @@ from typing import Any, Final, Literal
 from bedplate.core.digests import canonical, short
 from bedplate.core.records import KeyParts, Part, Record
 from bedplate.core.sources import Entry
+from bedplate.core.units import show_seconds
 
 What = Literal["code", "input", "source", "setting", "package", "python", "kind", "first", "bytes", "forced", "same"]
 Entries = Mapping[str, tuple[Sequence[Entry], Sequence[Entry]]]
@@ -124,12 +125,25 @@ def _input(name: str, new: str | None, old: str | None, to: str, before: str) ->
 def _setting(name: str, new: Any, old: Any) -> str:
     if not name.startswith(FEATURES):
         return f"setting {name}: {_value(old)} -> {_value(new)}"
-    told = (f"{field} {_value(then)} -> {_value(now)}" for field, now, then in _changed(new or {}, old or {}))
+    told = (_looked_up(field, now, then) for field, now, then in _changed(new or {}, old or {}))
     return f"how {name.removeprefix(FEATURES)} is looked up: {', '.join(told)}"
 
 
+def _looked_up(field: str, now: Any, then: Any) -> str:
+    """A field of a view's declaration; a duration as people say it, where that tells the two apart."""
+    if not field.endswith("_s"):
+        return f"{field} {_value(then)} -> {_value(now)}"
+    new, old = (show_seconds(value).replace(".0 ", " ") if value else "none" for value in (now, then))
+    return f"{field.removesuffix('_s')} {old} -> {new}" if new != old else f"{field} {_value(then)} -> {_value(now)}"
+
+
+def source(parameter: str) -> str:
+    """What a step's source is called: by its parameter, where that says more than that it is one."""
+    return "source" if parameter == "source" else f"source {parameter}"
+
+
 def _source(name: str, new: str | None, old: str | None, entries: Entries) -> str:
-    called = "source" if name == "source" else f"source {name}"
+    called = source(name)
     if name in entries:
         told = changes(*entries[name])
         if told:

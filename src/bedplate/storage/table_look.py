@@ -3,7 +3,8 @@
 Choices: rows are taken in pieces from places all over the table (from the first rows on, or drawn by a seed), each a slice of one file, and
 from `FILES` files at most, so that a store in a bucket fetches no more. How many depends on how wide and heavy rows are. Two versions are
 compared without the files that both have, which is exact, and of the others up to `DIFF_ROWS` rows. Nothing heavy is imported here.
-Limits: figures are of the rows read, and say how many; a piece costs the reading of one row group of its file.
+Limits: figures are of the rows read, and say how many; a piece costs the reading of one row group of its file, so that a table whose
+row groups are heavy is looked at in fewer places. One piece is read after the other, which holds one row group at a time.
 """
 
 from __future__ import annotations
@@ -27,6 +28,11 @@ COLUMNS: Final = 40
 MOST_BYTES: Final = 8_000_000
 """Of files, compressed: how much of them a look reads, as the rows share it evenly."""
 PIECES: Final = 20
+READ_BYTES: Final = 100_000_000
+"""Of files, compressed: how much a look reads in all, for a piece costs its whole row group."""
+_GROUP_ROWS: Final = 262_144
+"""Rows of a row group, at most, as tables are written."""
+_FEWEST: Final = 3
 PROFILE_ROWS: Final = 20_000
 DIFF_ROWS: Final = 100_000
 DIFF_BYTES: Final = 32_000_000
@@ -182,22 +188,24 @@ def first(files: Sequence[_Entry], count: int) -> list[Piece]:
 
 
 def spread(files: Sequence[_Entry], count: int) -> list[Piece]:
-    """Rows from `PIECES` places at even distances."""
+    """Rows from `PIECES` places at even distances, from fewer where each is heavy to reach."""
     total = _total(files)
     if total <= count:
         return first(files, count)
-    each = max(count // PIECES, 1)
-    return _at(files, [number * (total - each) // max(PIECES - 1, 1) for number in range(PIECES)], each)
+    places = _places(files)
+    each = max(count // places, 1)
+    return _at(files, [number * (total - each) // (places - 1) for number in range(places)], each)
 
 
 def drawn(files: Sequence[_Entry], count: int, seed: int) -> list[Piece]:
-    """Rows from `PIECES` places by chance."""
+    """Rows from `PIECES` places by chance, from fewer where each is heavy to reach."""
     total = _total(files)
     if total <= count:
         return first(files, count)
-    each = max(count // PIECES, 1)
+    places = _places(files)
+    each = max(count // places, 1)
     chance = random.Random(seed)
-    return _at(files, sorted(chance.randrange(total - each + 1) for _ in range(PIECES)), each)
+    return _at(files, sorted(chance.randrange(total - each + 1) for _ in range(places)), each)
 
 
 def _at(files: Sequence[_Entry], starts: Sequence[int], each: int) -> list[Piece]:
@@ -224,6 +232,12 @@ def _affordable(files: Sequence[_Entry], most: int) -> int:
     """
     size, count = sum(one[1] for one in files), _total(files)
     return min(max(int(MOST_BYTES * count / size), 1) if size else most, max(one[2] for one in files))
+
+
+def _places(files: Sequence[_Entry]) -> int:
+    """From how many places rows are taken, so that their row groups weigh no more than READ_BYTES."""
+    group = max(one[1] * min(1.0, _GROUP_ROWS / one[2]) if one[2] else 0.0 for one in files)
+    return PIECES if not group else min(max(int(READ_BYTES / group), _FEWEST), PIECES)
 
 
 def _within(files: Sequence[_Entry]) -> int:

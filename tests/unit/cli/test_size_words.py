@@ -31,7 +31,7 @@ def test_power_is_named_apart_mean_and_most() -> None:
 
 def test_a_layout_is_written_for_people() -> None:
     assert laid_out(Design(name="x", layout={"dp": 1024, "rails": True, "requests_each": 47.0})) == [
-        ("dp", "1024"), ("rails", "yes"), ("requests each", "47"),
+        ("dp", "1,024"), ("rails", "yes"), ("requests each", "47"),
     ]  # fmt: skip
 
 

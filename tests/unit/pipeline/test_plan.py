@@ -197,4 +197,4 @@ def test_who_looks_features_up_may_run_where_these_may_change(house: Any) -> Non
     more = house.open(text.replace("= 3", "= 4")).plan()
     assert (actions(more), whys(more)["used"]) == ({"days": "run", "habit": "maybe", "used": "maybe"}, "runs if habit changes")
     keyed = house.open(text.replace('time="at"', 'time="at", ttl="1 hour"')).plan()
-    assert whys(keyed)["used"] == "how habit is looked up: ttl_s none -> 3600.0"
+    assert whys(keyed)["used"] == "how habit is looked up: ttl none -> 60 min"

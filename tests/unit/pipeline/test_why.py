@@ -45,7 +45,7 @@ CHANGES: list[tuple[str, dict[str, Any], str, str]] = [
     ("new setting", {"settings": {"leaves": 31, "rate": None, "x": "a"}}, "setting", "setting x: none -> 'a'"),
     (
         "features", {"settings": {"leaves": 31, "features habit": {"window_s": 60.0, "time": "at"}}},
-        "setting", "how habit is looked up: time none -> 'at', window_s none -> 60.0",
+        "setting", "how habit is looked up: time none -> 'at', window none -> 60 s",
     ),
     ("package", {"packages": {"polars": "2.2.0"}}, "package", "package polars: 2.1.0 -> 2.2.0"),
     ("no package", {"packages": {}}, "package", "package polars: 2.1.0 -> not used"),

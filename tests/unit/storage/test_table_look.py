@@ -39,6 +39,16 @@ def test_pieces_come_from_all_over_and_from_few_files(monkeypatch: pytest.Monkey
     assert table_look.drawn(files, 2000, 7) == table_look.drawn(files, 2000, 7)
 
 
+def test_heavy_row_groups_are_read_in_few_places() -> None:
+    """A piece costs its whole row group: of a table of large ones only so many are read as weigh no more than the limit, three at least."""
+    light, heavy = [("f", 10_000_000, 1_000_000)], [(f"f{number}", 46_000_000, 400_000) for number in range(8)]
+    for pieces in (table_look.spread, lambda files, count: table_look.drawn(files, count, 7)):
+        assert len(pieces(light, 20_000)) == table_look.PIECES
+        taken = pieces(heavy, 20_000)
+        assert len(taken) == 3
+        assert 10_000 < sum(piece.count for piece in taken) <= 20_000
+
+
 def test_heavy_rows_are_read_by_the_few(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where rows are heavy, fewer are read; and a long text is cut before it leaves."""
     monkeypatch.setattr(table_look, "MOST_BYTES", 4_000)

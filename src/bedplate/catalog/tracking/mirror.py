@@ -23,6 +23,8 @@ from .overview import write_keys
 from .runs import ms_of
 from .tracked import COMMIT, PARENT, RUN_NAME, SOURCE_NAME, THEIRS, Point
 
+_LONGEST = 80
+
 
 def mirror_run(database: Database, run: Run) -> None:
     """A run of the project that begins; inside a transaction."""
@@ -32,13 +34,18 @@ def mirror_run(database: Database, run: Run) -> None:
         "mirror_run",
         id=run.id,
         experiment=experiment,
-        name=run.id,
+        name=run_name(run),
         status=THEIRS[run.status],
         started_ms=started_ms,
         ended_ms=_ms(run.ended_at),
     )
-    _tags(database, run.id, {RUN_NAME: run.id, SOURCE_NAME: run.command, COMMIT: run.git_commit})
+    _tags(database, run.id, {RUN_NAME: run_name(run), SOURCE_NAME: run.command, COMMIT: run.git_commit})
     _params(database, run.id, [(name, _word(value)) for name, value in run.settings.items()])
+
+
+def run_name(run: Run) -> str:
+    """What a run of the project is called: what was asked for, and when (UTC), as `run late 11-22 12:44`."""
+    return f"{run.command.removeprefix('bedplate ')[:_LONGEST]} {run.started_at:%m-%d %H:%M}".strip()
 
 
 def mirror_end(database: Database, run: str, status: RunStatus, at: datetime) -> None:

@@ -16,7 +16,7 @@ from bedplate.core.records import Event, Record
 from bedplate.core.schedules import Schedule
 from bedplate.pipeline import times
 from bedplate.pipeline.served import SWAPPED, served
-from bedplate.pipeline.why import changes
+from bedplate.pipeline.why import changes, source
 from bedplate.pipeline.workspace import Workspace
 
 from .rules import Past, Ruling, arrived, drifted, labelled, parted, scheduled
@@ -56,7 +56,7 @@ def look(workspace: Workspace, task: Task) -> Seen:
         except BedplateError as error:
             return Seen(waits=f"its sources cannot be listed: {error.line}")
         if text := changes(found, known):
-            told.append(f"source {wire.name}: {text}")
+            told.append(f"{source(wire.name)}: {text}")
         state.append([entry.mark for entry in found])
     last = catalog.runs.last_step(node.name)
     return Seen(changed="; ".join(told), mark=f"{last.run if last else 'first'} {short(of_json(state))}" if told else "")

@@ -6,7 +6,6 @@ guarded client, so that one of this machine or its neighbours must be among `all
 
 from __future__ import annotations
 
-import functools
 import os
 from collections.abc import Sequence
 from importlib import metadata
@@ -15,7 +14,6 @@ from typing import Any, Final
 import msgspec
 
 from bedplate.catalog.catalog import Catalog
-from bedplate.catalog.tracking.webhooks import SOURCE, Webhooks, cloud_event
 from bedplate.core.clock import Clock
 from bedplate.core.config import Config
 from bedplate.core.errors import BedplateError, WorldError
@@ -28,7 +26,6 @@ from .openlineage import events
 from .spans import request
 
 FAILED: Final = "outlet.failed"
-_KINDS: Final = {"done": "run.finished", "failed": "run.failed", "cancelled": "run.cancelled"}
 _NONE: Final = "none"
 _LIMIT_BYTES: Final = 1 << 20
 _LIMIT_S: Final = 10.0
@@ -45,7 +42,6 @@ class Telling:
 
     def run(self, run: str) -> None:
         """Tell of a run that has ended; what could not be told is an event. Raises CatalogError where not even that can be kept."""
-        self._webhooks(run)
         for setting, tell in (("openlineage", self._openlineage), ("otlp", self._otlp)):
             place = self._config[setting]
             if place != _NONE:
@@ -54,15 +50,6 @@ class Telling:
                 except (BedplateError, OSError) as error:
                     why = error.line if isinstance(error, BedplateError) else str(error)
                     self._catalog.events.add(Event(kind=FAILED, subject=setting, at=self._clock.now(), data={"run": run, "why": why}))
-
-    def _webhooks(self, run: str) -> None:
-        """Queue it for the webhooks that want it: a server tells them."""
-        ended = self._catalog.runs.get(run)
-        kind, at = _KINDS.get(ended.status, ""), self._clock.now()
-        data = {"run_id": run, "status": ended.status, "command": ended.command}
-        made = functools.partial(cloud_event, SOURCE, run, Event(kind=kind, subject=run, at=at, data=data))
-        if kind:
-            self._catalog.together(lambda: Webhooks(self._catalog.database).queue(kind, made, int(at.timestamp() * 1000)))
 
     def _openlineage(self, place: str, run: str) -> None:
         told = [msgspec.json.encode(event) for event in events(gather(self._catalog, run))]

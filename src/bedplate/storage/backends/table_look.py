@@ -80,7 +80,7 @@ def compare(old: Sequence[pl.LazyFrame], new: Sequence[pl.LazyFrame], key: tuple
 
 def _read(parts: Sequence[pl.LazyFrame], names: Sequence[str]) -> pl.DataFrame:
     try:
-        return pl.concat([part.select(names) for part in parts]).collect()
+        return pl.concat([part.select(names).collect() for part in parts])
     except pl.exceptions.PolarsError as error:
         raise CorruptError("the rows cannot be read", why=str(error), next="bedplate doctor reads every byte again") from error
 

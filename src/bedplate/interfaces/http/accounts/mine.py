@@ -194,7 +194,7 @@ def leave(desk: Desk, asked: Leaving) -> dict[str, Any]:
 def begin_second(desk: Desk, _asked: Nothing) -> dict[str, Any]:
     """A secret for an authenticator app; nothing is kept until a code proves it."""
     begun = second.begin(desk.actor.name, desk.random_bits)
-    return {"secret": begun.secret, "address": begun.address}
+    return {"secret": begun.secret, "address": begun.address, "drawing": begun.drawing}
 
 
 def _write(desk: Desk, did: str, work: Any) -> None:

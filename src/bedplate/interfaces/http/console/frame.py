@@ -85,7 +85,10 @@ def shows(scope: Scope, fault: Fault) -> Reply | None:
         query: bytes = scope["query_string"]
         here = quote(path) + (f"?{query.decode('latin-1')}" if query else "")
         return Reply(status=303, headers=((b"location", f"{_LOGIN}?next={quote(here, safe='/')}".encode()),))
-    words = {"title": _TITLES.get(fault.status, "That did not work"), "message": fault.message, "status": fault.status}
+    words = {
+        "title": _TITLES.get(fault.status, "That did not work"), "message": fault.message, "status": fault.status, "at": "",
+        "actor": None, "csrf": "",
+    }  # fmt: skip
     return Reply(body=_render("fault.html", **words), status=fault.status, media_type=HTML, headers=(*_HEADERS, *fault.headers))
 
 

@@ -242,7 +242,7 @@ class Login:
         html = _TEMPLATE.render({**blank, **words, "style": CSS.read_text(encoding="utf-8")})
         policy = f"default-src 'none'; style-src 'nonce-{nonce}'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
         # A page without referrer sends its form with the origin `null`, which the gate refuses.
-        headers = ((b"content-security-policy", policy.encode()), (b"referrer-policy", b"same-origin"))
+        headers = ((b"content-security-policy", policy.encode()), (b"referrer-policy", b"same-origin"), (b"x-frame-options", b"DENY"))
         return Reply(body=html.encode(), media_type="text/html; charset=utf-8", headers=headers)
 
     def _goes(self, scope: Scope, key: str, next: str) -> Reply:

@@ -16,16 +16,18 @@ _SECRET_BITS: Final = 160
 
 
 class Begun(Record, frozen=True):
-    """A second factor that is not proved yet: the secret, and the address that an authenticator app reads."""
+    """A second factor that is not proved yet: the secret, the address that an authenticator app reads, and that as a QR code (an SVG)."""
 
     secret: str
     address: str
+    drawing: str
 
 
 def begin(account: str, random_bits: Callable[[int], int]) -> Begun:
     """A new secret for an account; nothing is kept yet."""
     secret = base64.b32encode(random_bits(_SECRET_BITS).to_bytes(_SECRET_BITS // 8, "big")).decode()
-    return Begun(secret=secret, address=_backend("totp").address(secret, account))
+    address = _backend("totp").address(secret, account)
+    return Begun(secret=secret, address=address, drawing=_backend("qr").drawing(address))
 
 
 def proved(secret: str, code: str, now: datetime) -> int | None:

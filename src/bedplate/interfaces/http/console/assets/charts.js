@@ -17,6 +17,13 @@
     return String(Number(value.toPrecision(6)));
   }
 
+  // A duration as the tables tell it.
+  function took(seconds) {
+    for (const [most, factor, unit, digits] of [[1e-3, 1e6, "us", 0], [1, 1e3, "ms", 0], [120, 1, "s", 1], [7200, 1 / 60, "min", 1]])
+      if (seconds < most) return `${(seconds * factor).toFixed(digits)} ${unit}`;
+    return `${(seconds / 3600).toFixed(1)} h`;
+  }
+
   // Times are told in UTC, as everywhere on these pages: for steps of so many seconds, what stands at each tick and what below it where
   // the day, or the year, begins.
   const DAY = "\n{YYYY}-{MM}-{DD}";
@@ -129,10 +136,13 @@
       const label = row.label.length > left / 7 ? row.label.slice(0, left / 7 - 1) + "…" : row.label;
       svg.append(element("text", { x: 0, y: y + 15, "font-size": 12 }, label));
       const bar = element("rect", { x: at(row.from), y: y + 4, width: Math.max(at(row.to) - at(row.from), 2), height: height - 8, rx: 3, fill: stroke(groups.indexOf(row.group)) });
-      bar.append(element("title", {}, `${row.group}: ${row.label}, ${told(Number((row.to - row.from).toPrecision(3)))} ${chart.x.label}`));
-      svg.append(bar, element("text", { x: at(row.to) + 5, y: y + 15, "font-size": 11 }, told(Number((row.to - row.from).toPrecision(3)))));
+      bar.append(element("title", {}, `${row.group}: ${row.label}, ${took(row.to - row.from)}, ${took(row.from - least)} after the first`));
+      svg.append(bar, element("text", { x: at(row.to) + 5, y: y + 15, "font-size": 11 }, took(row.to - row.from)));
     });
-    svg.append(element("text", { x: left, y: rows.length * height + 18, "font-size": 11 }, chart.x.label));
+    svg.append(
+      element("text", { x: left, y: rows.length * height + 18, "font-size": 11 }, `${took(least)} ${chart.x.label}`),
+      ...(width > 500 ? [element("text", { x: at(most), y: rows.length * height + 18, "font-size": 11, "text-anchor": "end" }, took(most))] : []),
+    );
     plot.replaceChildren(svg);
   }
 

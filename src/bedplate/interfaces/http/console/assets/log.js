@@ -6,7 +6,7 @@
   if (!log) return;
   const MOST = 400_000;
   const goesOn = document.querySelector("[data-goes-on]");
-  if (goesOn) setTimeout(() => location.replace(goesOn.href), 50);
+  if (goesOn) setTimeout(() => location.replace(goesOn.href), Number(goesOn.dataset.goesOn));
   const found = document.getElementById("found");
   if (found) log.scrollTop = found.offsetTop - log.clientHeight / 3;
   else if (!new URLSearchParams(location.search).has("at")) log.scrollTop = log.scrollHeight;

@@ -52,6 +52,7 @@
       const next = document.getElementById("prove-totp");
       next.querySelector("[data-secret]").textContent = told.secret.replace(/(.{4})/g, "$1 ").trim();
       if (told.address.startsWith("otpauth://")) next.querySelector("[data-address]").href = told.address;
+      if (told.drawing.startsWith("data:image/svg+xml")) next.querySelector("[data-drawing]").src = told.drawing;
       next.elements.secret.value = told.secret;
       next.hidden = false;
       form.hidden = true;

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from typing import Final
 from urllib.parse import urlencode
@@ -19,6 +20,9 @@ _SOUGHT: Final = 48_000_000
 """Bytes that one request looks at: the page asks on by itself."""
 _LONGEST_WORDS: Final = 500
 GOES_ON: Final = "Go on searching"
+WAITS: Final = "Search"
+_SEARCHES: Final = threading.BoundedSemaphore(1)
+"""One search at a time looks at bytes, in one thread of those that answer: many at once would have all of them."""
 _MOST_ATTEMPTS: Final = 100
 _MOST_MARKS: Final = 200
 
@@ -99,7 +103,13 @@ def _sought(desk: Desk, found: Subject, chosen: Attempt, asked: Asked) -> tuple[
     words = asked.find[:_LONGEST_WORDS]
     size = desk.logs.size(chosen.log) or 0
     since = asked.since if asked.since >= 0 else (size if asked.back else 0)
-    result = desk.logs.find(chosen.log, words, since, backwards=asked.back, most=_SOUGHT)
+    if not _SEARCHES.acquire(blocking=False):
+        again = _address(found, chosen, find=words, since=since, back=asked.back)
+        return since, "another search is under way: this one waits for it", ((WAITS, again),)
+    try:
+        result = desk.logs.find(chosen.log, words, since, backwards=asked.back, most=_SOUGHT)
+    finally:
+        _SEARCHES.release()
     if result.at is not None:
         before = _address(found, chosen, find=words, since=result.at, back=True)
         after = _address(found, chosen, find=words, since=result.at + 1)

@@ -157,20 +157,25 @@ def counts_table(tallies: Sequence[Tally], *, whole: bool) -> Table:
 
 
 def time_line(found: Subject, steps: Sequence[StepView]) -> Chart:
-    """The steps that ran here, the longest of them, as bars over the seconds since the run began."""
+    """The steps that ran here, the longest of them, as bars over the seconds since the run began: as long as the table says they took.
+
+    What a step waited for its worker to start is before its bar.
+    """
     began = found.run.started_at
     ran = [one for one in steps if one.made_in == found.id and one.started_at is not None and one.ended_at is not None]
     kept = sorted(sorted(ran, key=lambda one: -_length(one))[:_MOST_SPANS], key=lambda one: one.started_at or began)
     series = []
     for stage in dict.fromkeys(one.stage for one in kept):
         mine = [one for one in kept if one.stage == stage]
-        xs = [((one.started_at or began) - began).total_seconds() for one in mine]
-        ys: list[float | None] = [((one.ended_at or began) - began).total_seconds() for one in mine]
+        ends = [((one.ended_at or began) - began).total_seconds() for one in mine]
+        xs = [max(end - _length(one), 0.0) for end, one in zip(ends, mine, strict=True)]
+        ys: list[float | None] = [*ends]
         words = [f"{one.name}[{one.part}]" if one.part else one.name for one in mine]
         series.append(Series(label=stage, x=xs, y=ys, words=words))
-    note = f"the longest {len(kept)} of {len(ran)} steps" if len(kept) < len(ran) else ""
+    told = [f"the longest {len(kept)} of {len(ran)} steps"] if len(kept) < len(ran) else []
+    note = "; ".join([*told, "a gap before a bar is the wait for what it needs and for a worker to start"])
     return Chart(
-        name="time-line", title="Time line", x=Axis(label="seconds since the run began"), y=Axis(label="seconds"), series=series,
+        name="time-line", title="Time line", x=Axis(label="seconds since the run began"), y=Axis(label="step"), series=series,
         draws="spans", note=note,
     )  # fmt: skip
 
@@ -221,4 +226,7 @@ def _urgency(status: str) -> int:
 
 
 def _length(one: StepView) -> float:
+    """Seconds that a step took, as the table has them; from its beginning to its end where nothing was measured."""
+    if one.usage is not None:
+        return one.usage.wall_s
     return (one.ended_at - one.started_at).total_seconds() if one.started_at and one.ended_at else 0.0

@@ -159,7 +159,7 @@ def _services(name: str, services: Sequence[Serving]) -> Table:
         Column("service", "Service"),
         Column("address", "At"),
         Column("version", "Version"),
-        Column("state", "Stands", "state"),
+        Column("state", "Status", "state"),
         Column("seen", "Last sign of life (UTC)", "time"),
     )
     rows = [

@@ -14,16 +14,18 @@ from bedplate.core.records import Event
 from bedplate.interfaces.http.console.about import seen_project
 from bedplate.interfaces.http.console.frame import page, path_of, short
 from bedplate.interfaces.http.console.tables import Column, Link, State, Table, Tone, Value
-from bedplate.interfaces.http.door.endpoint import SERVER, Asks, Desk, Endpoint, Reply, invalid, on_server
+from bedplate.interfaces.http.door.endpoint import SERVER, Asks, Desk, Endpoint, Reply, Resource, invalid, on_server
 
 _PAGE: Final = 100
 _LONGEST: Final = 300
 _COLUMNS: Final = (Column("at", "When (UTC)", "time"), Column("kind", "What", "state"), Column("subject", "About"), Column("data", "More"))
 _TONES: Final[tuple[tuple[str, Tone], ...]] = (
     ("fail", "bad"), ("lost", "bad"), ("miss", "bad"), ("drift", "warn"), ("stopped", "warn"), ("cancel", "warn"), ("barred", "warn"),
-    ("promot", "good"), ("done", "good"), ("start", "now"),
+    ("rolled_back", "warn"), ("promot", "good"), ("done", "good"), ("finished", "good"), ("start", "now"),
 )  # fmt: skip
 _VERSION: Final = re.compile(r"([^@/]{1,200})@(\d{1,18})\Z")
+_MODEL: Final = "model."
+"""How kinds of events about a registered model begin: those are for who may see that model."""
 _RUN: Final = re.compile(r"[ra]-[0-9a-z]+-[0-9a-z]+\Z")
 
 
@@ -53,7 +55,7 @@ def events(desk: Desk, asked: GetEvents) -> Reply:
     is_narrow = any((asked.kind, asked.subject, asked.since, asked.until))
     empty = "No event is like that." if is_narrow else "Nothing happened yet." if sees else "You may see the events of no project."
     table = Table(
-        name="events", columns=_COLUMNS, rows=[_row(event) for _, event in found[:_PAGE]], more=more, empty=empty,
+        name="events", columns=_COLUMNS, rows=[_row(event) for _, event in found[:_PAGE] if _sees(desk, event)], more=more, empty=empty,
         command="" if is_narrow or not sees else "bedplate run",
     )  # fmt: skip
     return page(
@@ -64,6 +66,9 @@ def events(desk: Desk, asked: GetEvents) -> Reply:
 
 def about(subject: str, kind: str = "") -> Value:
     """What something is about, as a link where it has a page."""
+    if kind.startswith(_MODEL):
+        name, _, number = subject.rpartition("@")
+        return Link(subject, path_of("models", name, number))
     if _RUN.match(subject):
         return Link(subject, path_of("runs", subject))
     version = _VERSION.match(subject)
@@ -92,9 +97,15 @@ def _word(value: Any, deep: int = 0) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)[:_LONGEST]
 
 
+def _sees(desk: Desk, event: Event) -> bool:
+    """Whether an event of the record is for the actor, who may see the project."""
+    return not event.kind.startswith(_MODEL) or desk.may("model.read", Resource("model", event.subject.rpartition("@")[0]))
+
+
 def _row(event: Event) -> tuple[Value, ...]:
     tone: Tone = next((tone for part, tone in _TONES if part in event.kind), "off")
-    return event.at, State(event.kind, tone), about(event.subject, event.kind), in_words(event.data)
+    more = {key: value for key, value in event.data.items() if value != event.subject}
+    return event.at, State(event.kind, tone), about(event.subject, event.kind), in_words(more)
 
 
 def _time(field: str, given: str, wrong: list[str]) -> str:

@@ -27,10 +27,10 @@ _VERSIONS: Final = 6
 _PARTS: Final = 100
 _STEPS_SHOWN: Final = 300
 _STEPS: Final = (
-    Column("step", "Step"), Column("stage", "Stage"), Column("state", "State", "state"), Column("why", "Why", "words"),
+    Column("step", "Step"), Column("stage", "Stage"), Column("state", "Status", "state"), Column("why", "Why", "words"),
     Column("needs", "Needs"), Column("parts", "Parts", "number"),
 )  # fmt: skip
-_PART_COLUMNS: Final = (Column("part", "Part", "code"), Column("state", "State", "state"), Column("why", "Why", "words"))
+_PART_COLUMNS: Final = (Column("part", "Part", "code"), Column("state", "Status", "state"), Column("why", "Why", "words"))
 
 
 class GetProject(Asks, frozen=True, kw_only=True):

@@ -178,7 +178,7 @@ def _system(desk: Desk, found: Subject, asked: GetRun) -> dict[str, Any]:
 
 def _log(desk: Desk, found: Subject, asked: GetRun) -> dict[str, Any]:
     wanted = log.Asked(attempt=asked.attempt, at=asked.at, find=asked.find, since=asked.since, back=asked.back)
-    return {"view": log.log_view(desk, found, wanted), "goes_on": log.GOES_ON}
+    return {"view": log.log_view(desk, found, wanted), "goes_on": {log.GOES_ON: 50, log.WAITS: 500}}
 
 
 def _files(desk: Desk, found: Subject, asked: GetRun) -> dict[str, Any]:

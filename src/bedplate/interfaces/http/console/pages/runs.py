@@ -19,6 +19,7 @@ from bedplate.interfaces.http.console.frame import page, path_of
 from bedplate.interfaces.http.console.many_runs import completing
 from bedplate.interfaces.http.console.many_runs.runs_asked import GetRuns, Wanted, read
 from bedplate.interfaces.http.console.many_runs.runs_table import table
+from bedplate.interfaces.http.console.many_runs.sparks import sparks
 from bedplate.interfaces.http.console.tables import Link
 from bedplate.interfaces.http.door.endpoint import Asks, Desk, Endpoint, Reply, Resource, on_server
 
@@ -49,7 +50,7 @@ def runs(desk: Desk, asked: GetRuns) -> Reply:
     )  # fmt: skip
     return page(
         desk, "runs.html", title="Runs", at="runs", tables=(shown,), asked=asked, wrong={**_NOTHING_WRONG, **wrong},
-        experiments=seen, keys=_told(keys),
+        experiments=seen, keys=_told(keys), sparks={} if "csv" in desk.query() else sparks(desk, found, keys),
         marks=_marks(desk, listed, seen, wanted), parent=_parent(desk, asked, seen), count=_count(desk, wanted), views=_views(desk),
         query_first=_first(query),
         may={action: _may(desk, action, listed) for action in ("run.write", "run.delete")}, chosen=set(asked.experiment),

@@ -27,7 +27,7 @@ _HELD: Final = ("refused", "stopped")
 _BY: Final = {"schedule": "schedule", "data": "new data", "drift": "drift", "labels": "labels", "keys": "missing parts"}
 _ACTIONS: Final = {"run": State("due", "now"), "record": State("passed over", "warn"), "wait": State("waits", "off")}
 _NOW: Final = (
-    Column("step", "Step"), Column("by", "By"), Column("how", "How it stands", "state"), Column("why", "Why", "words"),
+    Column("step", "Step"), Column("by", "By"), Column("how", "Status", "state"), Column("why", "Why", "words"),
     Column("next", "Next (UTC)", "time"),
 )  # fmt: skip
 _PAST: Final = (

@@ -29,7 +29,7 @@ LOOKING: Final = "bedplate.stages.monitor.looking"
 _ASKED_DIRECTLY: Final = "model"
 """Below this name are the logs of models that were asked without a service."""
 _COLUMNS: Final = (
-    Column("service", "Service"), Column("state", "State", "state"), Column("versions", "Answers with"), Column("where", "Where"),
+    Column("service", "Service"), Column("state", "Status", "state"), Column("versions", "Answers with"), Column("where", "Where"),
     Column("since", "Since (UTC)", "time"), Column("seen", "Last sign of life (UTC)", "time"),
 )  # fmt: skip
 

@@ -42,7 +42,9 @@ _NOT_PASSED: Final = "did not pass"
 
 
 class Stand(Record, frozen=True, kw_only=True):
-    """One step: its state in a word, why, how many of its parts stand how (one of itself), and the steps that it waits for."""
+    """One step: its state in a word, why, how many of its parts stand how (one of itself), the steps that it waits for and the
+    services that it watches.
+    """
 
     name: str
     stage: str
@@ -168,8 +170,8 @@ def _stand(placing: Placing, going: Mapping[str, int], now: Now, before: Collect
     else:
         state = _worst(planned)
     return Stand(
-        name=placing.name, stage=placing.stage, state=state, why=why, counts=counts, after=placing.after, makes=placing.makes,
-        each=placing.each,
+        name=placing.name, stage=placing.stage, state=state, why=why, counts=counts, after=(*placing.after, *placing.watches),
+        makes=placing.makes, each=placing.each,
     )  # fmt: skip
 
 

@@ -14,6 +14,9 @@ from bedplate.interfaces.http.door.endpoint import SERVER, Desk
 
 SILENT_S: Final = 60.0
 """A server beats every few seconds; one that was not heard of for so long is taken to be gone."""
+GONE_S: Final = 600.0
+FORGOTTEN_S: Final = 86_400.0
+"""One that was silent for so long is gone: it ended without a word. After a day nothing but its log tells of it."""
 _OWN: Final = "up"
 """How `bedplate up` itself stands in the list."""
 MOUNTED: Final = "/services"
@@ -35,7 +38,7 @@ class Serving(Record, frozen=True, kw_only=False):
     def state(self) -> State:
         """In a word."""
         if not self.alive:
-            return State("silent", "bad")
+            return State("silent", "bad") if self.silent_s <= GONE_S else State("gone", "off")
         return State("serving", "good") if self.service.models else State("waiting", "warn")
 
     @property
@@ -50,11 +53,12 @@ class Serving(Record, frozen=True, kw_only=False):
 
 
 def served(desk: Desk, name: str = "") -> list[Serving]:
-    """Every service that is listed, or those of a name; nothing for who may not see what is served."""
+    """Every service that was heard of in the last day, or those of a name; nothing for who may not see what is served."""
     if not desk.may("service.read", SERVER):
         return []
     listed = (one for one in desk.catalog.services.list() if one.name != _OWN and name in ("", one.name))
-    return [Serving(one, (desk.now - one.heartbeat).total_seconds(), _here(one)) for one in listed]
+    found = [Serving(one, (desk.now - one.heartbeat).total_seconds(), _here(one)) for one in listed]
+    return [one for one in found if one.silent_s <= FORGOTTEN_S]
 
 
 def served_by(desk: Desk) -> dict[str, list[str]]:

@@ -14,7 +14,7 @@ _MOST_VERSIONS: Final = 8
 _TIME: Final = Axis(label="time", shape="time")
 _BY_VERSION: Final = (
     Column("version", "Version"), Column("predictions", "Predictions", "number"), Column("failed", "Failed", "number"),
-    Column("refused", "Refused", "number"), Column("stands", "Stands", "state"), Column("p50", "p50 (ms)", "number"),
+    Column("refused", "Refused", "number"), Column("stands", "Status", "state"), Column("p50", "p50 (ms)", "number"),
     Column("p95", "p95 (ms)", "number"), Column("p99", "p99 (ms)", "number"), Column("first", "First (UTC)", "time"),
     Column("last", "Last (UTC)", "time"),
 )  # fmt: skip

@@ -16,14 +16,14 @@ _OVER_TIME: Final = {
     "auc": "AUC", "log_loss": "Log loss", "mae": "Mean absolute error", "rmse": "Root mean squared error", "accuracy": "Accuracy",
 }  # fmt: skip
 _DRIFT: Final = (
-    Column("column", "Feature"), Column("state", "Stands", "state"), Column("psi", "PSI", "number"),
+    Column("column", "Feature"), Column("state", "Status", "state"), Column("psi", "PSI", "number"),
     Column("alarm", "Alarm above", "number"),
     Column("ks", "KS", "number"), Column("js", "JS", "number"), Column("before", "Mean in training", "number"),
     Column("now", "Mean served", "number"), Column("missing", "Missing", "text"), Column("why", "Why", "words"),
 )  # fmt: skip
 _PARITY: Final = (
     Column("view", "Features"), Column("reference", "Compared with"), Column("compared", "Rows", "number"),
-    Column("equal", "Equal", "number"), Column("state", "Stands", "state"),
+    Column("equal", "Equal", "number"), Column("state", "Status", "state"),
     Column("late", "Came late", "number"), Column("rewritten", "Rewritten", "number"),
     Column("other", "Not what was served", "number"), Column("example", "Example"),
 )  # fmt: skip
