@@ -6,7 +6,7 @@ import math
 import time
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any, Final
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -19,8 +19,9 @@ from bedplate.stages.deploy.recorder import Cells, Prediction
 from bedplate.stages.deploy.service import plain
 
 from . import model_columns, tensors
-from .answered import JSON_LINE, Answered
+from .answered import Answered
 from .asking import Failed
+from .infer_forms import InferForm, Wishes
 from .lanes import Lane
 from .ledger import Ledger, Place
 from .replies import Headers, Problem
@@ -28,7 +29,6 @@ from .rolled_model import RolledModel
 
 _USUAL, _LAST = 2, 9
 """The priority of who asks for none, and the last that there is."""
-_BINARY_LINES: Final = b"content-type: application/octet-stream\r\ninference-header-content-length: %d\r\n"
 
 
 class OfRows(msgspec.Struct, frozen=True, gc=False):
@@ -67,6 +67,7 @@ class InferCall:
     __slots__ = (
         "_asked",
         "_at",
+        "_form",
         "_ids",
         "_inputs",
         "_ledger",
@@ -84,16 +85,17 @@ class InferCall:
         self,
         ledger: Ledger,
         lane: Lane,
+        form: InferForm,
         loaded: LoadedModel,
         asked: tensors.InferRequest,
         inputs: Inputs,
-        wishes: Mapping[str, Mapping[str, Any]],
+        wishes: Wishes,
         place: Place,
         given_id: bytes,
         started: float,
     ) -> None:
         self.lane, self.rows = lane, inputs.count
-        self._ledger, self._loaded, self._asked, self._inputs, self._wishes = ledger, loaded, asked, inputs, wishes
+        self._ledger, self._form, self._loaded, self._asked, self._inputs, self._wishes = ledger, form, loaded, asked, inputs, wishes
         self._place, self._started = place, started
         self._at = ledger.clock.now()
         self._request_id, self._ids = ledger.names(inputs.count, given_id, self._at)
@@ -150,14 +152,7 @@ class InferCall:
         if self._rolled is not None:
             self._rolled.then(predictions, self._shadowed)
         wished = [one for one in outputs if one.name in self._wishes]
-        everything = self._asked.parameters.get("binary_data_output") is True
-        binary = [bool(self._wishes[one.name].get("binary_data", everything)) for one in wished]
-        name, number = self._loaded.name, self._loaded.version.number
-        text, json_length = tensors.encode({"model_name": name, "model_version": str(number), "id": self._asked.id}, wished, binary)
-        lines = JSON_LINE if json_length is None else _BINARY_LINES % json_length
-        return Answered(
-            200, b"%bx-request-id: %b\r\nx-model-version: %b@%d\r\n" % (lines, self._request_id.encode(), name.encode(), number), text
-        )
+        return self._form.write(self._asked, self._wishes, wished, self._loaded, self._request_id)
 
     def fail(self, failed: Failed) -> Problem:
         """The model raised; its rows are recorded."""

@@ -29,10 +29,11 @@ from bedplate.stages.deploy.holder import Holder
 from bedplate.stages.deploy.trials import Tried
 
 from . import model_columns, tensors
-from .answered import JSON_LINE, Answered, lines_of, page, said
+from .answered import Answered, page, said
 from .asking import ask_through
 from .body import need_plain
 from .infer_call import InferCall, OfRows, inputs_of
+from .infer_forms import InferForm, RestForm, refusal
 from .lanes import Lane, Pool
 from .ledger import Ledger
 from .replies import Headers, Problem
@@ -40,6 +41,7 @@ from .rolled import Trying
 from .rolled_model import RolledModel
 
 _EXTENSIONS: Final = ["binary_tensor_data", "model_repository"]
+_REST: Final = RestForm()
 
 
 class Inference:
@@ -193,10 +195,11 @@ class Infer:
 class InferDesk:
     """Where one model is asked, by the version that serves when a request is whole."""
 
-    def __init__(self, inference: Inference, model: str, version: str | None) -> None:
+    def __init__(self, inference: Inference, model: str, version: str | None, form: InferForm = _REST) -> None:
         self.limit = inference.limit
         self.ledger = inference.ledger
         self._inference = inference
+        self._form = form
         self._model = model
         self._version = version
 
@@ -207,13 +210,13 @@ class InferDesk:
     def begin(self, headers: Headers, body: bytes, started: float) -> InferCall:
         """The call that a body asks for. Raises Problem 400, 404, 413, 429 or 503."""
         loaded = self._inference.find(self._model, self._version)
-        asked, given = tensors.parse(body, headers.get(b"inference-header-content-length", b""))
         signature = loaded.model.signature
+        asked, given = self._form.read(headers, body, signature)
         wishes = model_columns.wishes(asked, signature)
         given_id = headers.get(b"x-request-id", b"") or asked.id.encode("latin-1", "ignore")
         inputs = inputs_of(self._inference.of_rows(loaded), given)
         place, lane = self.ledger.admit(inputs.count), self._inference.lane(self._model)
-        call = InferCall(self.ledger, lane, loaded, asked, inputs, wishes, place, given_id, started)
+        call = InferCall(self.ledger, lane, self._form, loaded, asked, inputs, wishes, place, given_id, started)
         if (tried := self._inference.tried(self._model, self._version)) is not None:
             predict = partial(_predicted, self._inference, given)
             call.roll(RolledModel(self._inference.trying, tried, loaded, inputs.count, predict), headers)
@@ -221,7 +224,7 @@ class InferDesk:
 
     def refuse(self, _headers: Headers, problem: Problem, _started: float) -> Answered:
         """The protocol's error."""
-        return refusal(problem)
+        return self._form.refuse(problem)
 
     def count(self, status: int, seconds: float, rows: int) -> None:
         """Count an answer; of a model that the project has not, under no name."""
@@ -236,12 +239,6 @@ def _predicted(inference: Inference, given: list[tensors.Tensor], loaded: Loaded
 
 def _json(value: Any, status: int = 200) -> Response:
     return Response(msgspec.json.encode(value), status, media_type="application/json")
-
-
-def refusal(problem: Problem) -> Answered:
-    """A problem as the protocol has it: `{"error": "text"}`."""
-    text = f"{problem.what}: {problem.why}" if problem.why else problem.what
-    return Answered(problem.status, JSON_LINE + lines_of(problem), msgspec.json.encode({"error": text}))
 
 
 def _refusal(problem: Problem) -> Response:
