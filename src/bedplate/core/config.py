@@ -146,6 +146,18 @@ SETTINGS = (
         "What a model may take for a row to be asked on a server's event loop, as measured when it is loaded.",
         seconds,
     ),
+    Setting(
+        "answer_memory",
+        "64 MB",
+        "Memory of a server for answers that are given again: of `service(cache=...)`, and to retries.",
+        byte_count,
+    ),
+    Setting(
+        "retry_window",
+        "60 s",
+        "How long a request that is sent again under the same name gets the answer that it got; 0 s is not.",
+        seconds,
+    ),
     Setting("allow_networks", "none", "Networks that are not public and that `Http` may fetch from, as `10.0.0.0/8, fd00::/8`."),
     Setting("oidc_issuer", NONE, "Provider of identity (OpenID Connect) that `bedplate up` takes logins from, as it calls itself.", issuer),
     Setting("oidc_client", NONE, "What that provider calls this server."),

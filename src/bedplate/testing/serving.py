@@ -200,6 +200,8 @@ def site(
     describe: Describe = lambda view: {},
     queue: int = 20_000,
     body_limit: int = 1_000_000,
+    answer_memory: int = 1_000_000,
+    retry_window_s: float = 60.0,
 ) -> Site:
     """A site over fakes."""
     return Site(
@@ -216,4 +218,6 @@ def site(
         random_bits=random.Random(7).getrandbits,
         queue=queue,
         body_limit=body_limit,
+        answer_memory=answer_memory,
+        retry_window_s=retry_window_s,
     )

@@ -20,17 +20,21 @@ import msgspec
 
 from bedplate.stages.deploy.deployment import Active
 from bedplate.stages.deploy.holder import Holder
+from bedplate.stages.deploy.kept import Kept
 from bedplate.stages.deploy.logs import SHADOWS
 from bedplate.stages.deploy.recorder import Prediction
 from bedplate.stages.deploy.service import Service, reader
 from bedplate.stages.deploy.trials import Tried
 
+from .again import Again
 from .answered import JSON_LINE, Answered, refusal
-from .asking import Failed
+from .asking import Call, Failed
 from .body import need_json
+from .cached import MISS, Cache, Known
 from .lanes import Lane, Pool
 from .ledger import FeatureRows, Ledger, Place
 from .misfits import misfits
+from .once import Once, is_named, named
 from .replies import Headers, Problem
 from .rolled import Trying
 from .rolled_rows import RolledRows
@@ -73,28 +77,40 @@ class Form:
 class ServiceDesk:
     """Where one service is asked: whatever Deployment is current when a request is whole answers it."""
 
-    def __init__(self, service: Service, holder: Holder, ledger: Ledger, pool: Pool, limit: int, trying: Trying) -> None:
+    def __init__(
+        self, service: Service, holder: Holder, ledger: Ledger, pool: Pool, limit: int, trying: Trying, once: Once, cache: Cache | None
+    ) -> None:
         self.limit = limit
         self.name = service.name
         self.log = f"predictions/{service.name}"
         self.form = Form(service, pool)
         self.ledger = ledger
+        self.cache = cache
         self._holder = holder
         self._trying = trying
+        self._once = once
 
     def check(self, headers: Headers) -> None:
         """A service reads JSON. Raises Problem 415."""
         need_json(headers)
 
-    def begin(self, headers: Headers, body: bytes, started: float) -> ServiceCall:
+    def begin(self, headers: Headers, body: bytes, started: float) -> Call:
         """The call that a body asks for. Raises Problem 400, 413, 422, 429 or 503."""
+        if not is_named(headers):
+            return self._begin(headers, body, started)
+        return self._once.begin(self.name, named(self.name, headers, body), lambda: self._begin(headers, body, started))
+
+    def _begin(self, headers: Headers, body: bytes, started: float) -> ServiceCall:
         active = self._holder.current.services[self.name]
         if not isinstance(active, Active):
             retry = ((b"retry-after", b"1"),)
             raise Problem(503, f"{self.name} is not ready", why=active.reason, next=active.next or "GET /health/ready", headers=retry)
         requests, one = self.form.decode(body)
-        call = ServiceCall(self, active, requests, one, self.ledger.admit(len(requests)), headers.get(b"x-request-id", b""), started)
-        if (tried := self._holder.tried.get(self.name)) is not None:
+        tried, given_id = self._holder.tried.get(self.name), headers.get(b"x-request-id", b"")
+        if tried is None and self.cache is not None and (found := self.cache.find(active, requests)) is not None:
+            return KeptCall(self, active, requests, one, self.ledger.admit(len(requests)), given_id, started).of(self.cache, found)
+        call = ServiceCall(self, active, requests, one, self.ledger.admit(len(requests)), given_id, started)
+        if tried is not None:
             call.roll(self._trying, tried, headers)
         return call
 
@@ -176,7 +192,7 @@ class ServiceCall:
         lines = b"%bx-request-id: %b\r\nx-model-version: %b\r\n" % (JSON_LINE, self._request_id.encode(), label.encode())
         if self.rows == 1:
             lines += b"x-prediction-id: %b\r\n" % self._ids[0].encode()
-        return Answered(200, lines, text)
+        return Answered(200, lines + self._keep(made) if self._desk.cache is not None else lines, text)
 
     def fail(self, failed: Failed) -> Problem:
         """The project's own code raised on a row; that row is recorded."""
@@ -190,18 +206,50 @@ class ServiceCall:
         """Give back the room in the log that was not used."""
         self._place.close()
 
+    def _keep(self, made: list[tuple[Any, FeatureRows]]) -> bytes:
+        """Keep the answers for who asks the same; the header line that says so."""
+        cache = self._desk.cache
+        if cache is None or self._rolled is not None:
+            return b""
+        for request, (result, features), name in zip(self._requests, made, self._ids, strict=True):
+            cache.put(self._active, request, Known(result, features, name))
+        return MISS
+
     def _record(self, requests: list[Any], ids: list[str], made: list[tuple[Any, FeatureRows]], error: str, status: int) -> None:
         latency_ms = (time.perf_counter() - self._started) * 1e3
         request_id, at, rolled = self._request_id, self._at, self._rolled
         by = [self._active] * len(ids) if rolled is None or error else rolled.by
-        self._desk.ledger.record(
-            self._desk.log,
-            [
-                Prediction(name, request_id, at, latency_ms, status, error, one.models_text, request, features, result)
-                for name, request, (result, features), one in zip(ids, requests, made, by, strict=True)
-            ],
-            self._place,
-        )
+        predictions = [
+            Prediction(name, request_id, at, latency_ms, status, error, one.models_text, request, features, result)
+            for name, request, (result, features), one in zip(ids, requests, made, by, strict=True)
+        ]
+        self._desk.ledger.record(self._desk.log, self._told(predictions), self._place)
+
+    def _told(self, predictions: list[Prediction]) -> list[Prediction]:
+        """The predictions, with what else is known of them."""
+        return predictions
+
+
+class KeptCall(ServiceCall):
+    """A request to a service whose every row is answered by what was kept."""
+
+    __slots__ = ("_cache", "_found")
+
+    def of(self, cache: Cache, found: tuple[Kept, ...]) -> KeptCall:
+        """The same call, with what is kept for its rows."""
+        self._cache, self._found, self.lane = cache, found, cache.lane
+        return self
+
+    def run(self) -> list[tuple[Any, FeatureRows]]:
+        """What was answered before."""
+        return [(one.value.result, one.value.features) for one in self._found]
+
+    def _keep(self, _made: list[tuple[Any, FeatureRows]]) -> bytes:
+        return self._cache.lines(self._found)
+
+    def _told(self, predictions: list[Prediction]) -> list[Prediction]:
+        firsts = (kept.value.prediction_id for kept in self._found)
+        return [msgspec.structs.replace(one, answer_of=first) for one, first in zip(predictions, firsts, strict=True)]
 
 
 class NoService:
@@ -235,8 +283,12 @@ class NoService:
 class Calls:
     """The desks of a project's services."""
 
-    def __init__(self, services: Sequence[Service], holder: Holder, ledger: Ledger, pool: Pool, body_limit: int, trying: Trying) -> None:
-        self._desks: Mapping[str, ServiceDesk] = {one.name: ServiceDesk(one, holder, ledger, pool, body_limit, trying) for one in services}
+    def __init__(
+        self, services: Sequence[Service], holder: Holder, ledger: Ledger, pool: Pool, body_limit: int, trying: Trying, again: Again
+    ) -> None:
+        self._desks: Mapping[str, ServiceDesk] = {
+            one.name: ServiceDesk(one, holder, ledger, pool, body_limit, trying, again.once, again.cache(one)) for one in services
+        }
         self._ledger = ledger
         self._limit = body_limit
 

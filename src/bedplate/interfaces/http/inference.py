@@ -30,12 +30,13 @@ from bedplate.stages.deploy.trials import Tried
 
 from . import model_columns, tensors
 from .answered import Answered, page, said
-from .asking import ask_through
+from .asking import Call, ask_through
 from .body import need_plain
 from .infer_call import InferCall, OfRows, inputs_of
 from .infer_forms import InferForm, RestForm, refusal
 from .lanes import Lane, Pool
 from .ledger import Ledger
+from .once import Once, is_named, named
 from .replies import Headers, Problem
 from .rolled import Trying
 from .rolled_model import RolledModel
@@ -47,9 +48,12 @@ _REST: Final = RestForm()
 class Inference:
     """The protocol's routes over the models that are deployed."""
 
-    def __init__(self, holder: Holder, ledger: Ledger, pool: Pool, version: str, body_limit: int, trying: Trying) -> None:
+    def __init__(
+        self, holder: Holder, ledger: Ledger, pool: Pool, version: str, body_limit: int, trying: Trying, once: Once
+    ) -> None:  # fmt: skip
         self.ledger = ledger
         self.trying = trying
+        self.once = once
         self.limit = body_limit
         self._holder = holder
         self._pool = pool
@@ -207,11 +211,20 @@ class InferDesk:
         """A body is read as it is. Raises Problem 415."""
         need_plain(headers)
 
-    def begin(self, headers: Headers, body: bytes, started: float) -> InferCall:
-        """The call that a body asks for. Raises Problem 400, 404, 413, 429 or 503."""
+    def begin(self, headers: Headers, body: bytes, started: float) -> Call:
+        """The call that a body asks for. Raises Problem 400, 404, 409, 413, 422, 429 or 503."""
         loaded = self._inference.find(self._model, self._version)
+        asked, given = self._form.read(headers, body, loaded.model.signature)
+        if not (asked.id or is_named(headers)):
+            return self._call(headers, loaded, asked, given, started)
+        of = f"model/{self._model}"
+        name = named(f"{of}@{self._version or ''}", headers, body, asked.id)
+        return self._inference.once.begin(of, name, lambda: self._call(headers, loaded, asked, given, started))
+
+    def _call(
+        self, headers: Headers, loaded: LoadedModel, asked: tensors.InferRequest, given: list[tensors.Tensor], started: float
+    ) -> InferCall:
         signature = loaded.model.signature
-        asked, given = self._form.read(headers, body, signature)
         wishes = model_columns.wishes(asked, signature)
         given_id = headers.get(b"x-request-id", b"") or asked.id.encode("latin-1", "ignore")
         inputs = inputs_of(self._inference.of_rows(loaded), given)

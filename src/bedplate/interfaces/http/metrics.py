@@ -61,6 +61,10 @@ class Counted(msgspec.Struct):
     process: dict[str, float] = msgspec.field(default_factory=dict)
     tried: dict[str, int] = msgspec.field(default_factory=dict)
     """Requests to versions that are tried: `late@7 canary answered`."""
+    again: dict[str, int] = msgspec.field(default_factory=dict)
+    """Requests to services with a cache, and those that were sent again: `hit weigh`, `miss weigh`, `repeated weigh`."""
+    kept: int = 0
+    kept_bytes: int = 0
 
     def add(self, other: Counted) -> None:
         """Count what another process counted, too."""
@@ -70,8 +74,11 @@ class Counted(msgspec.Struct):
         self.written += other.written
         self.dropped += other.dropped
         self.load_failures += other.load_failures
-        for name, count in other.tried.items():
-            self.tried[name] = self.tried.get(name, 0) + count
+        self.kept += other.kept
+        self.kept_bytes += other.kept_bytes
+        for mine, theirs in ((self.tried, other.tried), (self.again, other.again)):
+            for name, count in theirs.items():
+                mine[name] = mine.get(name, 0) + count
         for name, value in other.process.items():
             known = self.process.get(name)
             self.process[name] = value if known is None else min(known, value) if name in _LEAST else known + value
@@ -79,7 +86,7 @@ class Counted(msgspec.Struct):
     def ended(self) -> Counted:
         """What stays of it once its process has ended."""
         process = {_CPU: self.process[_CPU]} if _CPU in self.process else {}
-        return Counted(self.tallies, 0, self.written, self.dropped, self.load_failures, process, self.tried)
+        return Counted(self.tallies, 0, self.written, self.dropped, self.load_failures, process, self.tried, self.again)
 
 
 class Metrics:
@@ -94,6 +101,9 @@ class Metrics:
         self._recorder = recorder
         self._tallies: dict[str, Tally] = {}
         self._tried: dict[str, int] = {}
+        self._again: dict[str, int] = {}
+        self.answers: Callable[[], tuple[int, int]] = lambda: (0, 0)
+        """How many answers are kept to be given again, and their bytes."""
         self._lock = threading.Lock()
         self.before = Counted()
         self._registry = CollectorRegistry()
@@ -118,11 +128,26 @@ class Metrics:
         with self._lock:
             self._tried[name] = self._tried.get(name, 0) + 1
 
+    def again(self, outcome: str, service: str) -> None:
+        """Count a request that could be answered from what was kept: a `hit` or a `miss` of a cache, or one that was sent again."""
+        name = f"{outcome} {service}"
+        self._again[name] = self._again.get(name, 0) + 1
+
     def counted(self) -> Counted:
         """What this process has counted so far, and what another did in its place before it."""
         recorder, failures = self._recorder, self._holder.loader.failures
         process = {sample.name: sample.value for metric in self._process.collect() for sample in metric.samples}
-        now = Counted(self._tallies, recorder.waiting, recorder.written, recorder.dropped, failures, process, dict(self._tried))
+        now = Counted(
+            self._tallies,
+            recorder.waiting,
+            recorder.written,
+            recorder.dropped,
+            failures,
+            process,
+            dict(self._tried),
+            dict(self._again),
+            *self.answers(),
+        )
         total = Counted()
         total.add(self.before)
         total.add(now)
@@ -154,6 +179,7 @@ class _Serving(Collector):
         counted = self._counted()
         yield from _asked(counted)
         yield from _processes(counted)
+        yield from _again(counted)
         tried = CounterMetricFamily(
             "bedplate_rollout_requests",
             "Requests to versions that are tried: answered, fell back to production, asked as shadow, passed over.",
@@ -193,6 +219,22 @@ def _asked(counted: Counted) -> Iterator[Metric]:
             latency.add_metric((service,), buckets=buckets, sum_value=tally.seconds)
             rows.add_metric((service,), tally.rows)
     yield from (requests, latency, rows)
+
+
+def _again(counted: Counted) -> Iterator[Metric]:
+    cache = CounterMetricFamily("bedplate_cache_requests", "Requests to services with a cache.", labels=("service", "outcome"))
+    repeated = CounterMetricFamily(
+        "bedplate_repeated_requests", "Requests that were sent again, and not worked out again.", labels=("service",)
+    )
+    for name, count in counted.again.items():
+        outcome, service = name.split(" ", 1)
+        if outcome == "repeated":
+            repeated.add_metric((service,), count)
+        else:
+            cache.add_metric((service, outcome), count)
+    yield from (cache, repeated)
+    yield GaugeMetricFamily("bedplate_kept_answers", "Answers that are kept to be given again.", value=counted.kept)
+    yield GaugeMetricFamily("bedplate_kept_answer_bytes", "Memory that they take.", value=counted.kept_bytes)
 
 
 def _processes(counted: Counted) -> Iterator[Metric]:

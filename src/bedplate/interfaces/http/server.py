@@ -12,6 +12,7 @@ import contextlib
 import gc
 import os
 import platform
+import time
 from collections.abc import Callable, Iterator, Sequence
 
 import msgspec
@@ -32,6 +33,7 @@ from bedplate.stages.deploy.presence import Presence
 from bedplate.stages.deploy.recorder import Recorder
 from bedplate.stages.deploy.site import Site
 
+from .again import Again
 from .binding import address, bind, many_files
 from .calls import Calls
 from .front import Front
@@ -76,9 +78,11 @@ class Serving:
         self.metrics = metrics = Metrics(self.holder, self.recorder, site.project, bedplate.__version__)
         ledger = Ledger(self.recorder, metrics, site.clock, site.random_bits)
         self._trying = trying = Trying(self._pool, metrics.tried)
-        inference = Inference(self.holder, ledger, self._pool, bedplate.__version__, site.body_limit, trying)
+        again = Again(site.answer_memory, site.retry_window_s, time.perf_counter, metrics, self._pool)
+        inference = Inference(self.holder, ledger, self._pool, bedplate.__version__, site.body_limit, trying, again.once)
         pages = Pages(self.holder, self.recorder, metrics, site.services, site.project)
-        calls, app = Calls(site.services, self.holder, ledger, self._pool, site.body_limit, trying), pages.app(inference)
+        calls = Calls(site.services, self.holder, ledger, self._pool, site.body_limit, trying, again)
+        app = pages.app(inference)
         self.app = Front(calls, app)
         self.doors = Doors(calls.desk, inference.desk, {**pages.said(), **inference.said()}, app, site.body_limit)
 

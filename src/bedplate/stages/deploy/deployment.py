@@ -30,8 +30,8 @@ class Waiting(Record, frozen=True, kw_only=True):
 class Active(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     """A service with its loaded arguments, and the version of each; equal only to itself.
 
-    `versions` maps a parameter to `late@7`, `models` a model to the number that answers (`models_text` is that as JSON, `label` is that
-    for people), `features` are the parameters that look rows up, with the columns that they give.
+    `versions` maps a parameter to `late@7` (`versions_text` is that as JSON), `models` a model to the number that answers (`models_text`
+    is that as JSON, `label` is that for people), `features` are the parameters that look rows up, with the columns that they give.
     """
 
     service: Service
@@ -41,10 +41,12 @@ class Active(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     features: dict[str, dict[str, ColumnType]] = msgspec.field(default_factory=dict)
     models_text: str = ""
     label: str = ""
+    versions_text: bytes = b""
 
     def __post_init__(self) -> None:
         force = msgspec.structs.force_setattr
         force(self, "models_text", msgspec.json.encode(self.models).decode())
+        force(self, "versions_text", msgspec.json.encode(self.versions, order="sorted"))
         force(self, "label", ", ".join(f"{name}@{number}" for name, number in self.models.items()))
 
     def with_model(self, wanted: Wanted, number: int, value: Any) -> Active:

@@ -7,8 +7,9 @@
     features                                struct of the rows looked up, by parameter; null where nothing was
     looked                                  JSON: by parameter the version that gave the row, and the entity and time asked for
     result                                  by the return annotation; JSON text for what is no scalar
+    answer_of                               the prediction whose answer was given again; null where it was worked out for itself
 
-A column that could hold nothing (`request` of a service without fields) is left out.
+A column that could hold nothing (`request` of a service without fields, `answer_of` where nothing was given again) is left out.
 """
 
 from __future__ import annotations
@@ -85,6 +86,8 @@ def frame(batch: Sequence[Prediction], shape: Shape) -> pl.DataFrame:
         columns.append(_masked(pl.DataFrame(views).to_struct("features"), [row is not None for row in rows]))
         columns.append(pl.Series("looked", [_looked(row) for row in rows], pl.String))
     columns.append(_series("result", shape.result, [one.result for one in batch]))
+    if any(one.answer_of for one in batch):
+        columns.append(pl.Series("answer_of", [one.answer_of or None for one in batch], pl.String))
     return pl.DataFrame(columns)
 
 

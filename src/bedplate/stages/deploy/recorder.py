@@ -33,7 +33,8 @@ class Prediction(msgspec.Struct, frozen=True, gc=False):
     """One answer: what was asked, which versions answered, what they looked up and said, and how long it took.
 
     `request` is the service's own request record (a mapping, or `Cells`), `features` maps a parameter to the row it gave, `models` is JSON
-    text of model -> version number. `status` is the HTTP status; `error` is empty where the function returned.
+    text of model -> version number. `status` is the HTTP status; `error` is empty where the function returned. `answer_of` is the
+    prediction whose answer this one got (empty: it was worked out for itself).
     """
 
     prediction_id: str
@@ -46,6 +47,7 @@ class Prediction(msgspec.Struct, frozen=True, gc=False):
     request: Any
     features: Mapping[str, Mapping[str, Any]] | None
     result: Any
+    answer_of: str = ""
 
 
 class Cells(msgspec.Struct, frozen=True, gc=False):

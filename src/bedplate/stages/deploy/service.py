@@ -61,7 +61,7 @@ class Asked(Record, frozen=True, kw_only=True):
 class Service(msgspec.Struct, frozen=True, kw_only=True):
     """A function ready to be deployed: what it wants, what it asks and what it gives.
 
-    `fixed` are arguments that never change (a Context).
+    `fixed` are arguments that never change (a Context), `cache_s` is for how long an answer may be given again.
     """
 
     name: str
@@ -72,6 +72,7 @@ class Service(msgspec.Struct, frozen=True, kw_only=True):
     fixed: dict[str, Any] = msgspec.field(default_factory=dict)
     doc: str = ""
     p95_s: float | None = None
+    cache_s: float | None = None
 
     @property
     def fields(self) -> tuple[str, ...]:
@@ -88,6 +89,7 @@ def service(
     *,
     fixed: Mapping[str, Any] | None = None,
     p95_s: float | None = None,
+    cache_s: float | None = None,
 ) -> Service:
     """A Service of a plain function and its wiring. Raises ProjectError for an `async def`."""
     if inspect.iscoroutinefunction(function):
@@ -101,6 +103,7 @@ def service(
         fixed=dict(fixed or {}),
         doc=inspect.getdoc(function) or "",
         p95_s=p95_s,
+        cache_s=cache_s,
     )
 
 

@@ -62,6 +62,9 @@ class Site(msgspec.Struct, frozen=True, kw_only=True):
     process_started: float = 0.0
     queue: int = 20_000
     body_limit: int = 16_000_000
+    answer_memory: int = 64_000_000
+    """Bytes for answers that are given again."""
+    retry_window_s: float = 60.0
     billed: Callable[[str], Bill] | None = None
     """Gives the bill of a server at a URL."""
 
@@ -140,6 +143,8 @@ def site_of(parts: Parts, only: str = "", *, crew: int = 0) -> Site:
         process_started=parts.process_started(os.getpid()) or 0.0,
         queue=int(parts.config["queue"]),
         body_limit=byte_count(parts.config["body_limit"]),
+        answer_memory=byte_count(parts.config["answer_memory"]),
+        retry_window_s=seconds(parts.config["retry_window"]),
         billed=billed,
     )
 
