@@ -1,7 +1,8 @@
-"""Compiled trees: a boosted or averaged ensemble as machine code, made by Treelite, TL2cgen and the machine's C compiler.
+"""Compiled trees: a boosted or averaged ensemble as machine code, made by Treelite and the machine's C compiler.
 
-Each tree becomes nested comparisons, in the model's own precision; a small loop of ours calls them for each row, so that one call answers
-a whole matrix without anything of Python between its rows. Serving needs the shared library alone: neither Treelite nor the framework.
+Most ensembles become tables and the short code over them (`trees.c`); the others (text categories, several classes) nested comparisons
+that TL2cgen writes, with a small loop of ours that calls them for each row. Either way one call answers a whole matrix without anything
+of Python between its rows, in the model's own precision, and serving needs the shared library alone: neither Treelite nor the framework.
 
 Limit: TL2cgen marks a missing value by the lower half of its float64; a number that happens to have those bits is moved by one unit in
 its last place.
@@ -26,7 +27,9 @@ from bedplate.storage.runtimes import Call, Source
 
 LIBRARY, ABOUT = "model.so", "about.json"
 _TIMEOUT_S: Final = 600.0
-_FLAGS: Final = ("-O2", "-shared", "-fPIC", "-std=c99", "-fvisibility=hidden", "-w")
+_FLAGS: Final = ("-O2", "-ftree-vectorize", "-shared", "-fPIC", "-std=gnu99", "-fvisibility=hidden", "-ffp-contract=off", "-w")
+_CLONES: Final = "-DCLONES=1"
+"""The code for several generations of processors, chosen where it is loaded; not every compiler and machine knows how."""
 _LOOP: Final = """
 #include "header.h"
 
@@ -62,8 +65,13 @@ class Compiled:
             raise UserError("compiling trees needs a C compiler", why="neither cc, gcc nor clang is on the path", next="apt install gcc")
         code = folder / "code"
         about = importlib.import_module(f"{__package__}.trees_to_c").written(source, code)
-        (code / "rows.c").write_text(_LOOP.format(**about))
-        _compile([compiler, *_FLAGS, "-o", str(folder / LIBRARY), *map(str, sorted(code.glob("*.c"))), "-lm"])
+        if "threshold" in about:
+            (code / "rows.c").write_text(_LOOP.format(**about))
+        command = [compiler, *_FLAGS, "-o", str(folder / LIBRARY), *map(str, sorted(code.glob("*.c"))), "-lm"]
+        try:
+            _compile([*command, _CLONES])
+        except UserError:
+            _compile(command)
         (folder / ABOUT).write_text(json.dumps({**about, "digest": digests.of_file(folder / LIBRARY)}))
         shutil.rmtree(code)
 
