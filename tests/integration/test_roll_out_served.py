@@ -173,6 +173,27 @@ def test_a_slow_canary_goes_back_and_holds_up_nobody_else(place: Place) -> None:
     assert "took longer than" in place.record.moves[-1].reason
 
 
+def test_a_canary_that_never_returns_is_waited_for_a_second_and_goes_back(place: Place) -> None:
+    """F61, F62: production answers each of its requests, in both protocols; after three nobody waits; and the server ends all the same."""
+    release = threading.Event()
+
+    def hangs(columns: dict[str, Any]) -> Any:
+        release.wait(60)
+        return columns["distance"]
+
+    place.record.add("late", bad(hangs))
+    for _ in range(5):
+        ask(place)
+    roll_out(place, 3, "canary", "100 %")
+    for number in range(6):
+        assert ask(place) == (1.0, "late@1")
+        assert number or infer(place) == ([1.0], "late@1")
+    assert counted(place, "canary", "fell back") == 7
+    until(lambda: place.record.moves[-1].by == "rollback")
+    assert "answers failed" in place.record.moves[-1].reason
+    release.set()
+
+
 def test_a_shadow_is_asked_and_nobody_sees_it(place: Place) -> None:
     """What it says is logged under the id of the answer that was given."""
     roll_out(place, 2, "shadow", "100 %")

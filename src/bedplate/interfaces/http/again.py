@@ -9,9 +9,10 @@ from bedplate.stages.deploy.kept import Keeping
 from bedplate.stages.deploy.service import Service
 
 from .cached import Cache
-from .lanes import Lane, Pool
+from .lanes import Lane
 from .metrics import Metrics
 from .once import Once
+from .pool import Pool
 
 
 class Again:

@@ -11,6 +11,7 @@ that is refused is one row in the record, without its fields.
 from __future__ import annotations
 
 import difflib
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from types import UnionType
@@ -31,10 +32,11 @@ from .answered import JSON_LINE, Answered, refusal
 from .asking import Call, Failed
 from .body import need_json
 from .cached import MISS, Cache, Known
-from .lanes import Lane, Pool
+from .lanes import Lane
 from .ledger import FeatureRows, Ledger, Place
 from .misfits import misfits
 from .once import Once, is_named, named
+from .pool import Pool
 from .replies import Headers, Problem
 from .rolled import Trying
 from .rolled_rows import RolledRows
@@ -54,7 +56,7 @@ class Form:
 
     def __init__(self, service: Service, pool: Pool) -> None:
         self.name = service.name
-        self.lane = Lane(pool, service.p95_s or 0.0)
+        self.lane = Lane(pool, service.p95_s or math.inf)
         self.read: Callable[[Any], Any] = reader(service.returns)
         self._fields = ", ".join(f"{field.encode_name}: {_type_name(field.type)}" for field in msgspec.structs.fields(service.request))
         self._request = service.request

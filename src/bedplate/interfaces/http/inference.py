@@ -34,9 +34,10 @@ from .asking import Call, ask_through
 from .body import need_plain
 from .infer_call import InferCall, OfRows, inputs_of
 from .infer_forms import InferForm, RestForm, refusal
-from .lanes import Lane, Pool
+from .lanes import Lane
 from .ledger import Ledger
 from .once import Once, is_named, named
+from .pool import Pool
 from .replies import Headers, Problem
 from .rolled import Trying
 from .rolled_model import RolledModel

@@ -65,6 +65,8 @@ class Counted(msgspec.Struct):
     """Requests to services with a cache, and those that were sent again: `hit weigh`, `miss weigh`, `repeated weigh`."""
     kept: int = 0
     kept_bytes: int = 0
+    held: int = 0
+    """Threads that are held by calls that were given up."""
 
     def add(self, other: Counted) -> None:
         """Count what another process counted, too."""
@@ -76,6 +78,7 @@ class Counted(msgspec.Struct):
         self.load_failures += other.load_failures
         self.kept += other.kept
         self.kept_bytes += other.kept_bytes
+        self.held += other.held
         for mine, theirs in ((self.tried, other.tried), (self.again, other.again)):
             for name, count in theirs.items():
                 mine[name] = mine.get(name, 0) + count
@@ -104,6 +107,8 @@ class Metrics:
         self._again: dict[str, int] = {}
         self.answers: Callable[[], tuple[int, int]] = lambda: (0, 0)
         """How many answers are kept to be given again, and their bytes."""
+        self.held: Callable[[], int] = lambda: 0
+        """How many threads are held by calls that were given up."""
         self._lock = threading.Lock()
         self.before = Counted()
         self._registry = CollectorRegistry()
@@ -136,7 +141,7 @@ class Metrics:
     def counted(self) -> Counted:
         """What this process has counted so far, and what another did in its place before it."""
         recorder, failures = self._recorder, self._holder.loader.failures
-        process = {sample.name: sample.value for metric in self._process.collect() for sample in metric.samples}
+        process = process_now(self._process)
         now = Counted(
             self._tallies,
             recorder.waiting,
@@ -147,6 +152,7 @@ class Metrics:
             dict(self._tried),
             dict(self._again),
             *self.answers(),
+            self.held(),
         )
         total = Counted()
         total.add(self.before)
@@ -176,18 +182,7 @@ class _Serving(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """The state of the server now."""
-        counted = self._counted()
-        yield from _asked(counted)
-        yield from _processes(counted)
-        yield from _again(counted)
-        tried = CounterMetricFamily(
-            "bedplate_rollout_requests",
-            "Requests to versions that are tried: answered, fell back to production, asked as shadow, passed over.",
-            labels=("version", "alias", "outcome"),
-        )
-        for name, count in counted.tried.items():
-            tried.add_metric(name.split(" ", 2), count)
-        yield tried
+        yield from told(self._counted())
         current = self._holder.current
         build = InfoMetricFamily("bedplate_server", "What serves.", value={"project": self._project, "version": self._version})
         yield build
@@ -201,10 +196,30 @@ class _Serving(Collector):
             ready.add_metric((name,), 1 if isinstance(service, Active) else 0)
         yield ready
         yield CounterMetricFamily("bedplate_swaps", "Times that new versions took over.", value=self._holder.swaps)
-        yield CounterMetricFamily("bedplate_load_failures", "Times that a version failed to load.", value=counted.load_failures)
-        yield GaugeMetricFamily("bedplate_log_waiting", "Predictions that wait to be logged.", value=counted.waiting)
-        yield CounterMetricFamily("bedplate_log_written", "Predictions logged.", value=counted.written)
-        yield CounterMetricFamily("bedplate_log_dropped", "Predictions not logged: the queue was full.", value=counted.dropped)
+
+
+def process_now(collector: ProcessCollector) -> dict[str, float]:
+    """What the client library says of this process."""
+    return {sample.name: sample.value for metric in collector.collect() for sample in metric.samples}
+
+
+def told(counted: Counted) -> Iterator[Metric]:
+    """What processes have counted, as metrics."""
+    yield from _asked(counted)
+    yield from _processes(counted)
+    yield from _again(counted)
+    tried = CounterMetricFamily(
+        "bedplate_rollout_requests",
+        "Requests to versions that are tried: answered, fell back to production, asked as shadow, passed over.",
+        labels=("version", "alias", "outcome"),
+    )
+    for name, count in counted.tried.items():
+        tried.add_metric(name.split(" ", 2), count)
+    yield tried
+    yield CounterMetricFamily("bedplate_load_failures", "Times that a version failed to load.", value=counted.load_failures)
+    yield GaugeMetricFamily("bedplate_log_waiting", "Predictions that wait to be logged.", value=counted.waiting)
+    yield CounterMetricFamily("bedplate_log_written", "Predictions logged.", value=counted.written)
+    yield CounterMetricFamily("bedplate_log_dropped", "Predictions not logged: the queue was full.", value=counted.dropped)
 
 
 def _asked(counted: Counted) -> Iterator[Metric]:
@@ -235,6 +250,7 @@ def _again(counted: Counted) -> Iterator[Metric]:
     yield from (cache, repeated)
     yield GaugeMetricFamily("bedplate_kept_answers", "Answers that are kept to be given again.", value=counted.kept)
     yield GaugeMetricFamily("bedplate_kept_answer_bytes", "Memory that they take.", value=counted.kept_bytes)
+    yield GaugeMetricFamily("bedplate_held_threads", "Threads that are held by calls that never returned.", value=counted.held)
 
 
 def _processes(counted: Counted) -> Iterator[Metric]:
@@ -242,6 +258,6 @@ def _processes(counted: Counted) -> Iterator[Metric]:
     for metric in ProcessCollector(registry=None).collect():
         (name,) = (sample.name for sample in metric.samples)
         if name == _CPU:
-            yield CounterMetricFamily(metric.name, metric.documentation, value=counted.process[name])
-        else:
+            yield CounterMetricFamily(metric.name, metric.documentation, value=counted.process.get(name, 0.0))
+        elif name in counted.process:
             yield GaugeMetricFamily(metric.name, metric.documentation, value=counted.process[name])

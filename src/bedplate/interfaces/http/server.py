@@ -38,7 +38,6 @@ from .binding import address, bind, many_files
 from .calls import Calls
 from .front import Front
 from .inference import Inference
-from .lanes import Pool
 from .ledger import Ledger
 from .metrics import Metrics
 from .pages import Pages
@@ -46,6 +45,7 @@ from .plane.doors import Doors
 from .plane.plane import Plane
 from .plane.processes import serve_together
 from .plane.seat import Counts, Seat
+from .pool import Pool
 from .replies import App
 from .rolled import Trying
 
@@ -77,7 +77,8 @@ class Serving:
         self._pool = Pool()
         self.metrics = metrics = Metrics(self.holder, self.recorder, site.project, bedplate.__version__)
         ledger = Ledger(self.recorder, metrics, site.clock, site.random_bits)
-        self._trying = trying = Trying(self._pool, metrics.tried)
+        self._trying = trying = Trying(metrics.tried)
+        metrics.held = lambda: self._pool.lost + trying.held
         again = Again(site.answer_memory, site.retry_window_s, time.perf_counter, metrics, self._pool)
         inference = Inference(self.holder, ledger, self._pool, bedplate.__version__, site.body_limit, trying, again.once)
         pages = Pages(self.holder, self.recorder, metrics, site.services, site.project)
@@ -101,7 +102,7 @@ class Serving:
         """Stop; returns how many predictions could not be logged."""
         self.holder.close()
         self._pool.close()
-        self._trying.shadows.close()
+        self._trying.close()
         return self.recorder.close()
 
     def ready(self, url: str) -> Ready:
