@@ -15,7 +15,7 @@ from bedplate.core.errors import UserError
 from bedplate.stages.deploy.batcher import Batcher, Turned
 from bedplate.stages.deploy.deployment import LoadedModel
 from bedplate.stages.deploy.logs import SHADOWS
-from bedplate.stages.deploy.recorder import Cells, Prediction
+from bedplate.stages.deploy.recorder import Block, Cells, Prediction
 from bedplate.stages.deploy.service import plain
 
 from . import model_columns, tensors
@@ -68,10 +68,10 @@ class InferCall:
         "_asked",
         "_at",
         "_form",
-        "_ids",
         "_inputs",
         "_ledger",
         "_loaded",
+        "_named",
         "_place",
         "_request_id",
         "_rolled",
@@ -98,12 +98,12 @@ class InferCall:
         self._ledger, self._form, self._loaded, self._asked, self._inputs, self._wishes = ledger, form, loaded, asked, inputs, wishes
         self._place, self._started = place, started
         self._at = ledger.clock.now()
-        self._request_id, self._ids = ledger.names(inputs.count, given_id, self._at)
+        self._named = ledger.named(inputs.count, given_id, self._at)
         self._rolled: RolledModel | None = None
 
     def roll(self, rolled: RolledModel, headers: Headers) -> None:
         """Let the versions that are tried have their part in it."""
-        rolled.pick(self._asked.parameters, self._inputs.row(0), headers, self._ids[0])
+        rolled.pick(self._asked.parameters, self._inputs.row(0), headers, self._named.ids()[0])
         self._rolled, self.lane = rolled, rolled.lane(self.lane)
 
     @property
@@ -148,11 +148,14 @@ class InferCall:
     def finish(self, made: tuple[Any, list[tensors.Output]]) -> Answered:
         """The outputs that are wanted, in the form that they are."""
         predicted, outputs = made
-        predictions = self._record(plain(predicted), "")
         if self._rolled is not None:
-            self._rolled.then(predictions, self._shadowed)
+            self._rolled.then(self._record(plain(predicted), ""), self._shadowed)
+        elif self._inputs.rows is not None and self._place.rows == self.rows > 1:
+            self._record_block(predicted)
+        else:
+            self._record(plain(predicted), "")
         wished = [one for one in outputs if one.name in self._wishes]
-        return self._form.write(self._asked, self._wishes, wished, self._loaded, self._request_id)
+        return self._form.write(self._asked, self._wishes, wished, self._loaded, self._named.request_id)
 
     def fail(self, failed: Failed) -> Problem:
         """The model raised; its rows are recorded."""
@@ -168,13 +171,20 @@ class InferCall:
         """Record what a shadow said; where there is no room, it is dropped."""
         self._ledger.record(f"{SHADOWS}model/{self._loaded.name}", predictions)
 
+    def _record_block(self, predicted: Any) -> None:
+        """Record the rows as they came: nothing is made for each of them."""
+        latency_ms, named, loaded = (time.perf_counter() - self._started) * 1e3, self._named, self._loaded
+        rows, models = self._inputs.rows, loaded.models_text
+        block = Block(named.ids, named.request_id, self._at, latency_ms, 200, "", models, rows, predicted)
+        self._ledger.record_block(f"predictions/model/{loaded.name}", block, self._place)
+
     def _record(self, results: list[Any], error: str) -> list[Prediction]:
         latency_ms = (time.perf_counter() - self._started) * 1e3
-        request_id, at, status = self._request_id, self._at, 500 if error else 200
+        request_id, at, status = self._named.request_id, self._at, 500 if error else 200
         models, row = self._loaded.models_text, self._inputs.row
         predictions = [
             Prediction(name, request_id, at, latency_ms, status, error, models, row(number), None, result)
-            for number, (name, result) in enumerate(zip(self._ids, results, strict=True))
+            for number, (name, result) in enumerate(zip(self._named.ids(), results, strict=True))
         ]
         self._ledger.record(f"predictions/model/{self._loaded.name}", predictions, self._place)
         return predictions

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import enum
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -28,7 +28,7 @@ from bedplate.core.model import Field, Signature
 from bedplate.core.records import Record
 
 from .deployment import Seen
-from .recorder import Cells, Prediction
+from .recorder import Block, Cells, Kept, Prediction
 from .service import ColumnType, Service, column_type, plain, request_columns
 
 _TYPES: Final[dict[ColumnType, pl.DataType]] = {
@@ -67,12 +67,51 @@ def feature_columns(schema: pl.Schema) -> dict[str, ColumnType]:
     return {name: _column(dtype) for name, dtype in schema.items()}
 
 
-def frame(batch: Sequence[Prediction], shape: Shape) -> pl.DataFrame:
+def frame(batch: Sequence[Kept], shape: Shape) -> pl.DataFrame:
     """The batch as a frame, a row per prediction, in order."""
+    blocks = [one for one in batch if isinstance(one, Block)]
+    if not blocks:
+        return _frame([one for one in batch if isinstance(one, Prediction)], shape)
+    if len(blocks) == len(batch):
+        return _of_blocks(blocks, shape)
+    runs = (list(run) for _, run in itertools.groupby(batch, key=type))
+    return pl.concat([frame(run, shape) for run in runs], how="diagonal")
+
+
+def _of_blocks(blocks: Sequence[Block], shape: Shape) -> pl.DataFrame:
+    """Whole requests, column by column: nothing is made for each row but its name."""
+    counts = [one.rows for one in blocks]
+    whole = pl.Series(np.repeat(np.arange(len(blocks), dtype=np.uint32), counts))
+    columns = [
+        pl.Series("prediction_id", [name for one in blocks for name in one.names()], pl.String),
+        pl.Series("request_id", [one.request_id for one in blocks], pl.String).gather(whole),
+        _times([one.at for one in blocks]).gather(whole),
+        pl.Series("latency_ms", [one.latency_ms for one in blocks], pl.Float64).gather(whole),
+        pl.Series("status", [one.status for one in blocks], pl.Int64).gather(whole),
+        pl.Series("error", [one.error or None for one in blocks], pl.String).gather(whole),
+        pl.Series("models", [one.models for one in blocks], pl.String).gather(whole),
+        _matrices(shape.request, [one.request for one in blocks]),
+    ]
+    results = [value for one in blocks for value in (plain(one.result) if one.result is not None else [None] * one.rows)]
+    return pl.DataFrame([*columns, _series("result", shape.result, results)])
+
+
+def _matrices(types: Columns, arrays: Sequence[Any]) -> pl.Series:
+    values = np.concatenate(arrays)
+    frame = pl.DataFrame(values, schema=dict.fromkeys(types, pl.Float64))
+    return (frame if set(types.values()) == {"float"} else frame.select(_casts(types))).to_struct("request")
+
+
+def _times(given: Sequence[datetime]) -> pl.Series:
+    """Times as microseconds at once: Polars reads a list of datetimes value by value. A double holds microseconds until the year 2255."""
+    return pl.Series("at", [round(one.timestamp() * 1e6) for one in given], pl.Int64).cast(pl.Datetime("us", "UTC"))
+
+
+def _frame(batch: Sequence[Prediction], shape: Shape) -> pl.DataFrame:
     columns = [
         pl.Series("prediction_id", [one.prediction_id for one in batch], pl.String),
         pl.Series("request_id", [one.request_id for one in batch], pl.String),
-        _series("at", "time", [one.at for one in batch]),
+        _times([one.at for one in batch]),
         pl.Series("latency_ms", [one.latency_ms for one in batch], pl.Float64),
         pl.Series("status", [one.status for one in batch], pl.Int64),
         pl.Series("error", [one.error or None for one in batch], pl.String),
@@ -107,8 +146,7 @@ def _requests(types: Columns, requests: Sequence[Any]) -> pl.Series:
     if any(type(one) is not kind for one in requests):
         return _struct("request", types, [_mapping(one, types) for one in requests])
     if isinstance(first, Cells):
-        values = np.concatenate(list(_arrays(requests)))
-        return pl.DataFrame(values, schema=dict.fromkeys(types, pl.Float64)).select(_casts(types)).to_struct("request")
+        return _matrices(types, _arrays(requests))
     if isinstance(first, msgspec.Struct) and list(first.__struct_fields__) == list(types):
         columns = zip(*map(msgspec.structs.astuple, requests), strict=True)
         fields = [_series(name, types[name], list(column)) for name, column in zip(types, columns, strict=True)]
@@ -116,12 +154,9 @@ def _requests(types: Columns, requests: Sequence[Any]) -> pl.Series:
     return _struct("request", types, [_mapping(one, types) for one in requests])
 
 
-def _arrays(requests: Sequence[Cells]) -> Iterator[Any]:
-    """The arrays that the rows are of, each cut to the rows that follow one another."""
-    for _, group in itertools.groupby(requests, key=lambda one: id(one.rows)):
-        cells = list(group)
-        rows = cells[0].rows
-        yield rows if len(cells) == len(rows) else rows[[one.at for one in cells]]
+def _arrays(requests: Sequence[Cells]) -> list[Any]:
+    """The rows, each as an array of its own."""
+    return [one.rows if len(one.rows) == 1 else one.rows[one.at : one.at + 1] for one in requests]
 
 
 def _casts(types: Columns) -> list[pl.Expr]:

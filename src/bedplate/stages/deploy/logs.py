@@ -10,7 +10,7 @@ import polars as pl
 from .deployment import Active, LoadedModel
 from .frames import Shape, frame, model_shape, service_shape
 from .holder import Holder
-from .recorder import Append, Prediction
+from .recorder import Append, Kept
 from .service import Service
 
 SERVICES: Final = "predictions/"
@@ -32,7 +32,7 @@ class Logs:
     def open(self, name: str) -> Append:
         """What writes batches of that log."""
 
-        def append(batch: Sequence[Prediction]) -> None:
+        def append(batch: Sequence[Kept]) -> None:
             self._append(name, frame(batch, self._shape(name)))
 
         return append
