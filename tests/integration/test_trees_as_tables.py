@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import time
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,8 @@ import pytest
 import xgboost as xgb
 
 from bedplate import Model
+from bedplate.core.errors import UserError
+from bedplate.stages.deploy.runtime import equip
 from bedplate.storage import runtimes
 from bedplate.storage.backends import trees_to_tables
 from bedplate.storage.models import ModelShelf
@@ -64,6 +67,26 @@ def test_every_way_gives_what_the_framework_gives(made: Any, off: float, tmp_pat
     for count in (1, 3, 4, 16, 21, len(rows)):
         given = np.asarray(call(rows[-count:]))
         assert np.abs(given - expected[-count:]).max() <= off, count
+
+
+def test_a_lone_mapping_of_numbers_is_answered_as_its_row(tmp_path: Path) -> None:
+    """At once where its values are plain numbers, and by the longer way where one is missing or no float holds it."""
+    shelf = ModelShelf(tmp_path)
+    example = pl.DataFrame(dict(zip(NAMES, np.nan_to_num(VALUES[:5]).T, strict=True)))
+    draft = shelf.save(Save(kind="model", artifact="late", value=Model(lightgbm(31, 9), example=example), attempt="a-1"))
+    model = shelf.load(draft, "model", None)
+    source = shelf.source(draft, model.predictor)
+    assert source is not None
+    runtimes.prepare("compiled", source, tmp_path / "runtimes")
+    compiled = equip(model, source, tmp_path / "runtimes", tolerance=0.0, timer=time.perf_counter, only="compiled")
+    for row in VALUES[:50]:
+        given = dict(zip(NAMES, row.tolist(), strict=True))
+        assert compiled.predict(given) == source.predictor.rows(row[None])[0]
+        assert compiled.predict({name: None if np.isnan(value) else value for name, value in given.items()}) == compiled.predict(given)
+    assert compiled.predict(dict.fromkeys(NAMES, 1)) == compiled.predict(dict.fromkeys(NAMES, 1.0))
+    assert isinstance(compiled.predict(dict.fromkeys(NAMES, 1)), np.float64)
+    with pytest.raises(UserError):
+        compiled.predict(dict.fromkeys(NAMES, 10**400))
 
 
 def test_without_code_for_generations_of_processors_the_same_is_compiled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

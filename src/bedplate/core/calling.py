@@ -68,8 +68,8 @@ def _bounded(annotation: Any) -> Any:
 
 def plain(value: Any) -> Any:
     """A value as JSON can say it: numpy and polars values become numbers and lists, what is not finite becomes None."""
-    if type(value) is float:
-        return value if math.isfinite(value) else None
+    if isinstance(value, float):
+        return float(value) if math.isfinite(value) else None
     if hasattr(value, "tolist"):
         return plain(value.tolist())
     if hasattr(value, "to_list"):

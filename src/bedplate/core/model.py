@@ -65,7 +65,8 @@ class Predictor(Protocol):
 class RowPredictor(Predictor, Protocol):
     """A loaded model that computes on rows of numbers: `predict` is `rows` of `matrix`.
 
-    It may have a `row(mapping)` too, which gives a mapping of plain numbers as such an array at once, and None for any other.
+    It may have a `row(mapping)` too, which gives a mapping of plain numbers as such an array at once, and None for any other; and a
+    `one(mapping)`, which gives the answer for such a mapping at once.
     """
 
     def matrix(self, columns: dict[str, Any]) -> Any:
@@ -169,8 +170,11 @@ class Model:
         scalars, its single value. Raises UserError before the model is stored or where inputs are missing.
         """
         predictor = self._loaded()
-        if type(rows) is dict and (quick := getattr(predictor, "row", None)) is not None and (row := quick(rows)) is not None:
-            return cast("RowPredictor", predictor).rows(row)[0]
+        if type(rows) is dict:
+            if (quickest := getattr(predictor, "one", None)) is not None and (made := quickest(rows)) is not None:
+                return made
+            if (quick := getattr(predictor, "row", None)) is not None and (row := quick(rows)) is not None:
+                return cast("RowPredictor", predictor).rows(row)[0]
         columns, one = as_columns(rows, [field.name for field in predictor.signature.inputs])
         result = predictor.predict(columns)
         return result[0] if one else result

@@ -30,7 +30,7 @@ FOLDER: Final = "runtimes"
 NATIVE: Final = "native"
 """The framework itself."""
 Call = Callable[[Any], Any]
-"""Predicts for a 2-d array of float64, as `RowPredictor.rows` does."""
+"""Predicts for a 2-d array of float64, as `RowPredictor.rows` does. It may have a `one(values)` for a lone row of plain numbers."""
 
 
 class Source(msgspec.Struct, frozen=True, kw_only=True, eq=False):

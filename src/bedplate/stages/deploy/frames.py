@@ -92,8 +92,15 @@ def _of_blocks(blocks: Sequence[Block], shape: Shape) -> pl.DataFrame:
         pl.Series("models", [one.models for one in blocks], pl.String).gather(whole),
         _matrices(shape.request, [one.request for one in blocks]),
     ]
-    results = [value for one in blocks for value in (plain(one.result) if one.result is not None else [None] * one.rows)]
-    return pl.DataFrame([*columns, _series("result", shape.result, results)])
+    return pl.DataFrame([*columns, _results(shape.result, blocks)])
+
+
+def _results(kind: ColumnType, blocks: Sequence[Block]) -> pl.Series:
+    if kind == "float" and all(getattr(one.result, "ndim", 0) == 1 and one.result.dtype.kind == "f" for one in blocks):
+        values = np.concatenate([one.result for one in blocks])
+        return pl.Series("result", values if np.isfinite(values).all() else [*map(plain, values.tolist())], pl.Float64)
+    answers = [value for one in blocks for value in (plain(one.result) if one.result is not None else [None] * one.rows)]
+    return _series("result", kind, answers)
 
 
 def _matrices(types: Columns, arrays: Sequence[Any]) -> pl.Series:

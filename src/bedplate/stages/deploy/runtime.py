@@ -91,12 +91,30 @@ class Equipped:
         self.crew: Any = None
         self.matrix = base.matrix
         self.row = getattr(base, "row", None)
+        self.one = _at_once(getattr(base, "numbers", None), getattr(call, "one", None))
         self.rows: Call = call
         self._own: Callable[[dict[str, Any]], Any] | None = base.predict if choice.runtime == runtimes.NATIVE else None
 
     def predict(self, columns: dict[str, Any]) -> Any:
         """As the framework would, in the runtime that was chosen."""
         return self._own(columns) if self._own is not None else self.rows(self.matrix(columns))
+
+
+def _at_once(
+    numbers: Callable[[Mapping[str, Any]], Sequence[Any] | None] | None, one: Callable[[Sequence[Any]], Any] | None
+) -> Callable[[Mapping[str, Any]], Any] | None:
+    """The answer for a mapping of plain numbers, None for any other; None where the framework or the runtime has no such way."""
+    if numbers is None or one is None:
+        return None
+
+    def answer(values: Mapping[str, Any]) -> Any:
+        given = numbers(values)
+        try:
+            return None if given is None else one(given)
+        except OverflowError:  # a whole number that no float holds
+            return None
+
+    return answer
 
 
 def equip(

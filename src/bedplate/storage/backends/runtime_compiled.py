@@ -14,7 +14,10 @@ import ctypes
 import importlib
 import json
 import shutil
+import struct
 import subprocess
+import threading
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -84,32 +87,69 @@ class Compiled:
             loaded = ctypes.CDLL(str(folder / LIBRARY))
             call = loaded.predict_rows
             call.argtypes, call.restype = (ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p), None
-            return Library(call, int(about["width"]), int(about["outputs"]), flat=bool(about["flat"])).rows
+            return Library(call, int(about["width"]), int(about["outputs"]), flat=bool(about["flat"]))
         except (OSError, AttributeError, ValueError, KeyError) as error:
             raise CorruptError("compiled trees cannot be loaded", why=str(error)[:300], next="bedplate optimise makes them anew") from None
 
 
 class Library:
-    """Compiled trees that are loaded; may be called from several threads."""
+    """Compiled trees that are loaded; may be called from several threads. `one` is there where a row has one number for an answer."""
 
     def __init__(self, call: Any, width: int, outputs: int, *, flat: bool) -> None:
         self._call = call
         self._width = width
         self._outputs = outputs
         self._flat = flat
+        self._local = threading.local()
+        self._pack = struct.Struct(f"{width}d").pack_into
+        self.one = self._one if outputs == 1 else None
 
-    def rows(self, matrix: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+    def __call__(self, matrix: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
         """Predict for rows of numbers; where the framework tells one number of two classes, that of the second."""
-        given = np.ascontiguousarray(matrix, dtype=np.float64)
-        count = len(given)
-        if given.ndim != 2 or given.shape[1] != self._width:
-            raise UserError(f"the model takes {self._width} columns", why=f"it was given {' x '.join(map(str, given.shape))}")
-        out = np.empty(count * self._outputs)
-        self._call(given.ctypes.data, count, out.ctypes.data)
+        if matrix.ndim != 2 or matrix.shape[1] != self._width:
+            raise UserError(f"the model takes {self._width} columns", why=f"it was given {' x '.join(map(str, matrix.shape))}")
+        count = len(matrix)
+        if count == 1:
+            buffers = self._buffers()
+            buffers.given[:] = matrix[0]
+            self._call(buffers.given_at, 1, buffers.made_at)
+            out = buffers.made.copy()
+        else:
+            given = np.ascontiguousarray(matrix, dtype=np.float64)
+            out = np.empty(count * self._outputs)
+            self._call(given.ctypes.data, count, out.ctypes.data)
         if self._outputs == 1:
             return out
         made = out.reshape(count, self._outputs)
         return made[:, -1] if self._flat else made
+
+    def _one(self, values: Sequence[float]) -> Any:
+        """The answer for one row of plain numbers, without an array of its own. Raises OverflowError for one that no float holds."""
+        buffers = self._buffers()
+        try:
+            self._pack(buffers.room, 0, *values)
+        except struct.error:
+            raise OverflowError from None
+        self._call(buffers.given_at, 1, buffers.made_at)
+        return buffers.made[0]
+
+    def _buffers(self) -> _Buffers:
+        try:
+            found: _Buffers = self._local.buffers
+        except AttributeError:
+            found = self._local.buffers = _Buffers(self._width, self._outputs)
+        return found
+
+
+class _Buffers:
+    """One thread's row and its answer, and where they are."""
+
+    __slots__ = ("given", "given_at", "made", "made_at", "room")
+
+    def __init__(self, width: int, outputs: int) -> None:
+        self.room = bytearray(8 * width)
+        self.given, self.made = np.frombuffer(self.room, dtype=np.float64), np.empty(outputs)
+        self.given_at, self.made_at = self.given.ctypes.data, self.made.ctypes.data
 
 
 def _compile(command: list[str]) -> None:
