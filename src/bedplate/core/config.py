@@ -158,7 +158,7 @@ SETTINGS = (
         "How long a request that is sent again under the same name gets the answer that it got; 0 s is not.",
         seconds,
     ),
-    Setting("allow_networks", "none", "Networks that are not public and that `Http` may fetch from, as `10.0.0.0/8, fd00::/8`."),
+    Setting("allow_networks", "none", "Networks that are not public and that `Http` and remote models reach, as `10.0.0.0/8, fd00::/8`."),
     Setting("oidc_issuer", NONE, "Provider of identity (OpenID Connect) that `bedplate up` takes logins from, as it calls itself.", issuer),
     Setting("oidc_client", NONE, "What that provider calls this server."),
     Setting("oidc_secret", NONE, "What this server proves itself to the provider with; best in the environment, as BEDPLATE_OIDC_SECRET."),

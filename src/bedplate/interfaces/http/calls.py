@@ -32,7 +32,7 @@ from .answered import JSON_LINE, Answered, refusal
 from .asking import Call, Failed
 from .body import need_json
 from .cached import MISS, Cache, Known
-from .lanes import Lane
+from .lanes import Lane, OffLoop
 from .ledger import FeatureRows, Ledger, Place
 from .misfits import misfits
 from .once import Once, is_named, named
@@ -57,6 +57,7 @@ class Form:
     def __init__(self, service: Service, pool: Pool) -> None:
         self.name = service.name
         self.lane = Lane(pool, service.p95_s or math.inf)
+        self.away = OffLoop(pool.away)
         self.read: Callable[[Any], Any] = reader(service.returns)
         self._fields = ", ".join(f"{field.encode_name}: {_type_name(field.type)}" for field in msgspec.structs.fields(service.request))
         self._request = service.request
@@ -144,7 +145,7 @@ class ServiceCall:
     def __init__(
         self, desk: ServiceDesk, active: Active, requests: list[Any], one: bool, place: Place, given_id: bytes, started: float
     ) -> None:
-        self.lane = desk.form.lane
+        self.lane = desk.form.away if active.is_remote else desk.form.lane
         self.rows = len(requests)
         self._desk, self._active, self._requests, self._one, self._place, self._started = desk, active, requests, one, place, started
         self._at = desk.ledger.clock.now()

@@ -32,11 +32,15 @@ _USUAL, _LAST = 2, 9
 
 
 class OfRows(msgspec.Struct, frozen=True, gc=False):
-    """How a version is asked for rows of numbers: `call` (None: it must see its columns), and the batcher where they are gathered."""
+    """How a version is asked for rows of numbers: `call` (None: it must see its columns), and the batcher where they are gathered.
+
+    `is_remote`: another server has it.
+    """
 
     loaded: LoadedModel
     call: Callable[[Any], Any] | None = None
     batcher: Batcher | None = None
+    is_remote: bool = False
 
 
 class Inputs(msgspec.Struct, frozen=True, gc=False):

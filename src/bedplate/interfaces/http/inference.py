@@ -34,7 +34,7 @@ from .asking import Call, ask_through
 from .body import need_plain
 from .infer_call import InferCall, OfRows, inputs_of
 from .infer_forms import InferForm, RestForm, refusal
-from .lanes import Lane
+from .lanes import Lane, OffLoop
 from .ledger import Ledger
 from .once import Once, is_named, named
 from .pool import Pool
@@ -57,6 +57,7 @@ class Inference:
         self.once = once
         self.limit = body_limit
         self._holder = holder
+        self.away = OffLoop(pool.away)
         self._pool = pool
         self._version = version
         self._lanes: dict[str, Lane] = {}
@@ -148,10 +149,10 @@ class Inference:
     def _asked_for_rows(self, loaded: LoadedModel) -> OfRows:
         predictor = loaded.model.predictor
         if not isinstance(predictor, RowPredictor) or not model_columns.is_plain(loaded.model.signature.inputs):
-            return OfRows(loaded)
+            return OfRows(loaded, is_remote=loaded.model.is_remote)
         if self._batchers is None:
             self._batchers = Batchers(asyncio.get_running_loop(), time.perf_counter)
-        return OfRows(loaded, predictor.rows, self._batchers.of(loaded))
+        return OfRows(loaded, predictor.rows, self._batchers.of(loaded), loaded.model.is_remote)
 
     def find(self, name: str, version: str | None) -> LoadedModel:
         """The model that serves now. Raises Problem 404 or 503."""
@@ -228,8 +229,10 @@ class InferDesk:
         signature = loaded.model.signature
         wishes = model_columns.wishes(asked, signature)
         given_id = headers.get(b"x-request-id", b"") or asked.id.encode("latin-1", "ignore")
-        inputs = inputs_of(self._inference.of_rows(loaded), given)
-        place, lane = self.ledger.admit(inputs.count), self._inference.lane(self._model)
+        of_rows = self._inference.of_rows(loaded)
+        inputs = inputs_of(of_rows, given)
+        place = self.ledger.admit(inputs.count)
+        lane = self._inference.away if of_rows.is_remote else self._inference.lane(self._model)
         call = InferCall(self.ledger, lane, self._form, loaded, asked, inputs, wishes, place, given_id, started)
         if (tried := self._inference.tried(self._model, self._version)) is not None:
             predict = partial(_predicted, self._inference, given)

@@ -19,6 +19,8 @@ from typing import Any, Final, TypeVar
 
 PATIENCE_S: Final = 60.0
 MOST_LOST: Final = 32
+AWAY: Final = 32
+"""Threads for calls that wait for other servers."""
 _END_S: Final = 5.0
 """What the calls that still run may take when the server ends."""
 
@@ -54,6 +56,14 @@ class Pool:
         self._lock = threading.Lock()
         self._threads: set[threading.Thread] = set()
         self._free = 0
+        self._away: Pool | None = None
+
+    @property
+    def away(self) -> Pool:
+        """The threads of calls that wait for other servers: many, and of their own, so that one that hangs holds up no other call."""
+        if self._away is None:
+            self._away = Pool(AWAY, patience_s=self.patience_s)
+        return self._away
 
     @property
     def waiting(self) -> int:
@@ -101,6 +111,8 @@ class Pool:
 
     def close(self) -> None:
         """Take no more, and wait a while for the calls that run."""
+        if self._away is not None:
+            self._away.close()
         with self._lock:
             threads = list(self._threads)
             for _ in threads:

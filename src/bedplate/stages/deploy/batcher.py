@@ -16,7 +16,7 @@ from typing import Any, Final, Literal, Protocol
 
 import numpy as np
 
-from bedplate.core.errors import BusyError, InternalError
+from bedplate.core.errors import BusyError, InternalError, WorldError
 from bedplate.planner.batching.pace import Pace
 from bedplate.planner.batching.records import Arrived, Batch, Decision, Ended, Gone, Part, Refusal, Rules
 from bedplate.planner.batching.scheduler import Scheduler
@@ -29,7 +29,7 @@ Finished = Callable[[Any, float], None]
 _WORDS: Final = {
     "late": ("the answer would come after its deadline", "it was not worked on"),
     "full": ("too many requests wait for this model", "its queue is full"),
-    "down": ("the model's processes died again and again", "nobody is sent to it for a while"),
+    "down": ("what predicts for this model failed again and again", "nobody is sent there for a while"),
     "closing": ("the model is being put away", "another version serves, or the server stops"),
 }
 
@@ -202,7 +202,7 @@ class Batcher:
     def _ended(self, batch: Batch, rows: list[Any], made: Any, seconds: float) -> None:
         if not isinstance(made, Exception) and len(made) != batch.rows:
             made = InternalError(f"the model answered with {len(made)} rows for {batch.rows}")
-        died = isinstance(made, Died)
+        died = isinstance(made, WorldError)
         self.scheduler.update(Ended(batch.id, seconds, failed=died))
         if isinstance(made, Exception):
             self._failed(batch, rows, made, alone=not died and len(rows) > 1)

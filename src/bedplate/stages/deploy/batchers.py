@@ -18,13 +18,16 @@ from bedplate.core.model import Model
 from bedplate.planner.batching.pace import Pace
 from bedplate.planner.batching.records import Rules
 
+from .away import Away
 from .batcher import Batcher, Engine, OnLoop
 from .crew import Crew
 from .deployment import LoadedModel
-from .runtime import MANY, Choice, Equipped
+from .runtime import MANY, REMOTE, Choice, Equipped
 
 ON_LOOP: Final = Rules(rows=256, seconds=0.005)
 """On the loop a batch holds up everybody else."""
+AWAY: Final = Rules(rows=1024, together=8)
+"""So many questions at once go to a server that has a model; what comes meanwhile goes together."""
 IN_CREW: Final = Rules(rows=256, seconds=0.1)
 
 
@@ -53,6 +56,8 @@ class Batchers:
             predictor.crew.attach(self._loop)
             engine: Engine = predictor.crew
             rules = msgspec.structs.replace(IN_CREW, together=predictor.crew.size)
+        elif choice.runtime == REMOTE:
+            engine, rules = Away(predictor.rows, predictor.wait_s, AWAY.together, self._loop, self._timer), AWAY
         elif choice.gathers:
             engine, rules = OnLoop(predictor.rows, self._timer), ON_LOOP
         else:

@@ -31,7 +31,8 @@ class Active(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     """A service with its loaded arguments, and the version of each; equal only to itself.
 
     `versions` maps a parameter to `late@7` (`versions_text` is that as JSON), `models` a model to the number that answers (`models_text`
-    is that as JSON, `label` is that for people), `features` are the parameters that look rows up, with the columns that they give.
+    is that as JSON, `label` is that for people), `features` are the parameters that look rows up, with the columns that they give;
+    `is_remote`: another server has one of its models.
     """
 
     service: Service
@@ -42,9 +43,11 @@ class Active(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     models_text: str = ""
     label: str = ""
     versions_text: bytes = b""
+    is_remote: bool = False
 
     def __post_init__(self) -> None:
         force = msgspec.structs.force_setattr
+        force(self, "is_remote", any(isinstance(value, Model) and value.is_remote for value in self.arguments.values()))
         force(self, "models_text", msgspec.json.encode(self.models).decode())
         force(self, "versions_text", msgspec.json.encode(self.versions, order="sorted"))
         force(self, "label", ", ".join(f"{name}@{number}" for name, number in self.models.items()))

@@ -21,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bedplate.core.errors import BedplateError
-from bedplate.core.model import Model, RowPredictor
+from bedplate.core.model import Model, Remote, RowPredictor
 from bedplate.core.records import Record
 from bedplate.storage import runtimes
 from bedplate.storage.runtimes import Call, Source
@@ -36,7 +36,9 @@ _ROUND_S: Final = 0.002
 _ROUNDS: Final = 5
 _LONGEST_S: Final = 0.05
 
-Place = Literal["loop", "workers"]
+REMOTE: Final = "remote"
+"""What a model is asked by that another server has. Its predictions are what it means: nothing is measured, or asked, when it is loaded."""
+Place = Literal["loop", "workers", "threads"]
 Rows = npt.NDArray[np.float64]
 
 
@@ -72,6 +74,8 @@ class Choice(Record, frozen=True, kw_only=True):
 
     def line(self) -> str:
         """For people: `compiled (3.0 us a row, 8.5 us for 32; native 15.5 and 480), on the loop`."""
+        if self.runtime == REMOTE:
+            return f"{REMOTE} ({self.note}), waited for in threads, requests together"
         best = self.best
         told = f"{self.runtime} ({best.one_us:.1f} us a row, {best.many_us:.1f} us for {MANY}"
         native = self.tried[0]
@@ -86,6 +90,7 @@ class Equipped:
     def __init__(self, base: RowPredictor, call: Call, choice: Choice) -> None:
         self.signature = base.signature
         self.native = getattr(base, "native", None)
+        self.is_remote = getattr(base, "is_remote", False)
         self.functions = getattr(base, "functions", ())
         self.choice = choice
         self.crew: Any = None
@@ -93,7 +98,8 @@ class Equipped:
         self.row = getattr(base, "row", None)
         self.one = _at_once(getattr(base, "numbers", None), getattr(call, "one", None))
         self.rows: Call = call
-        self._own: Callable[[dict[str, Any]], Any] | None = base.predict if choice.runtime == runtimes.NATIVE else None
+        self.wait_s: Callable[[], float] = getattr(base, "wait_s", float)
+        self._own: Callable[[dict[str, Any]], Any] | None = base.predict if choice.runtime in (runtimes.NATIVE, REMOTE) else None
 
     def predict(self, columns: dict[str, Any]) -> Any:
         """As the framework would, in the runtime that was chosen."""
@@ -124,6 +130,9 @@ def equip(
     """The model, asked by the quickest runtime that agrees; as it is where it does not compute on rows. `only`: the one to take."""
     if source is None:
         return model
+    if isinstance(model.native, Remote):
+        asked = Choice(runtime=REMOTE, place="threads", tolerance=tolerance, tried=(Tried(runtime=REMOTE),), note=model.native.url)
+        return model.asked_by(Equipped(source.predictor, source.predictor.rows, asked))
     choice, calls = measured(source, folder, tolerance=tolerance, timer=timer, only=only, on_loop_s=on_loop_s)
     return model.asked_by(Equipped(source.predictor, calls[choice.runtime], choice))
 
