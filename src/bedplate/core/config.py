@@ -16,7 +16,7 @@ import msgspec
 
 from . import addresses
 from .errors import UserError
-from .units import byte_count, dollars_per_hour, seconds
+from .units import byte_count, dollars_per_hour, seconds, share
 from .workload import machines
 
 _PREFIX = "BEDPLATE_"
@@ -175,6 +175,8 @@ SETTINGS = (
     ),
     Setting("otlp", "none", "Where runs are told as OpenTelemetry traces: a file, or the `https://HOST` of a collector; or `none`."),
     Setting("body_limit", "16 MB", "Largest request body that a service reads.", byte_count),
+    Setting("trace_share", "0.1%", "Share of a server's requests whose time is recorded in parts; who asks for it always is.", share),
+    Setting("trace_over", "1 s", "A request that takes longer is recorded so, too, where its service declares no `p95=`.", seconds),
     Setting("upload_limit", "10 GB", "Largest file that a client of the tracking API may upload.", byte_count),
     Setting("upload_quota", "0 B", "Bytes that the files of one experiment may take together; 0 B is no end.", byte_count),
 )

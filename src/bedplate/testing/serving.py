@@ -202,6 +202,8 @@ def site(
     body_limit: int = 1_000_000,
     answer_memory: int = 1_000_000,
     retry_window_s: float = 60.0,
+    trace_share: float = 0.0,
+    trace_over_s: float = 1.0,
 ) -> Site:
     """A site over fakes."""
     return Site(
@@ -220,4 +222,6 @@ def site(
         body_limit=body_limit,
         answer_memory=answer_memory,
         retry_window_s=retry_window_s,
+        trace_share=trace_share,
+        trace_over_s=trace_over_s,
     )

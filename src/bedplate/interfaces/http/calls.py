@@ -25,6 +25,7 @@ from bedplate.stages.deploy.kept import Kept
 from bedplate.stages.deploy.logs import SHADOWS
 from bedplate.stages.deploy.recorder import Prediction
 from bedplate.stages.deploy.service import Service, reader
+from bedplate.stages.deploy.trace import Trace
 from bedplate.stages.deploy.trials import Tried
 
 from .again import Again
@@ -89,6 +90,8 @@ class ServiceDesk:
         self.form = Form(service, pool)
         self.ledger = ledger
         self.cache = cache
+        self.tracer = ledger.tracer
+        self.slow_ms = (service.p95_s or self.tracer.over_s) * 1e3
         self._holder = holder
         self._trying = trying
         self._once = once
@@ -140,7 +143,9 @@ class ServiceDesk:
 class ServiceCall:
     """One request to a service: its rows, what answers, and the names of both."""
 
-    __slots__ = ("_active", "_at", "_desk", "_ids", "_one", "_place", "_request_id", "_requests", "_rolled", "_started", "lane", "rows")
+    __slots__ = (
+        "_active", "_at", "_desk", "_ids", "_one", "_place", "_request_id", "_requests", "_rolled", "_started", "_trace", "lane", "rows",
+    )  # fmt: skip
 
     def __init__(
         self, desk: ServiceDesk, active: Active, requests: list[Any], one: bool, place: Place, given_id: bytes, started: float
@@ -151,6 +156,11 @@ class ServiceCall:
         self._at = desk.ledger.clock.now()
         self._request_id, self._ids = desk.ledger.names(self.rows, given_id, self._at)
         self._rolled: RolledRows | None = None
+        self._trace: Trace | None = None
+
+    def follow(self, trace: Trace) -> None:
+        """Have the trace recorded with what is answered."""
+        self._trace = trace
 
     def roll(self, trying: Trying, tried: Tried, headers: Headers) -> None:
         """Let the versions that are tried have their part in it."""
@@ -221,12 +231,17 @@ class ServiceCall:
     def _record(self, requests: list[Any], ids: list[str], made: list[tuple[Any, FeatureRows]], error: str, status: int) -> None:
         latency_ms = (time.perf_counter() - self._started) * 1e3
         request_id, at, rolled = self._request_id, self._at, self._rolled
+        trace = self._trace
+        if trace is None and (status >= 500 or latency_ms > self._desk.slow_ms):
+            trace = self._desk.tracer.late("failed" if status >= 500 else "slow", self._started, time.perf_counter())
+        if trace is not None:
+            trace.looked([features for _, features in made])
         by = [self._active] * len(ids) if rolled is None or error else rolled.by
         predictions = [
             Prediction(name, request_id, at, latency_ms, status, error, one.models_text, request, features, result)
             for name, request, (result, features), one in zip(ids, requests, made, by, strict=True)
         ]
-        self._desk.ledger.record(self._desk.log, self._told(predictions), self._place)
+        self._desk.ledger.record(self._desk.log, self._told(predictions), self._place, trace)
 
     def _told(self, predictions: list[Prediction]) -> list[Prediction]:
         """The predictions, with what else is known of them."""
@@ -260,6 +275,7 @@ class NoService:
 
     def __init__(self, name: str, names: Sequence[str], ledger: Ledger, limit: int) -> None:
         self.limit = limit
+        self.tracer = ledger.tracer
         self._name = name
         self._names = names
         self._ledger = ledger

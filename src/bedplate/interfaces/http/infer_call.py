@@ -17,6 +17,7 @@ from bedplate.stages.deploy.deployment import LoadedModel
 from bedplate.stages.deploy.logs import SHADOWS
 from bedplate.stages.deploy.recorder import Block, Cells, Prediction
 from bedplate.stages.deploy.service import plain
+from bedplate.stages.deploy.trace import Trace
 
 from . import model_columns, tensors
 from .answered import Answered
@@ -80,6 +81,7 @@ class InferCall:
         "_request_id",
         "_rolled",
         "_started",
+        "_trace",
         "_wishes",
         "lane",
         "rows",
@@ -104,6 +106,11 @@ class InferCall:
         self._at = ledger.clock.now()
         self._named = ledger.named(inputs.count, given_id, self._at)
         self._rolled: RolledModel | None = None
+        self._trace: Trace | None = None
+
+    def follow(self, trace: Trace) -> None:
+        """Have the trace recorded with what is answered."""
+        self._trace = trace
 
     def roll(self, rolled: RolledModel, headers: Headers) -> None:
         """Let the versions that are tried have their part in it."""
@@ -132,6 +139,8 @@ class InferCall:
         except Exception as error:  # what a framework raised, or what became of its process
             raise Failed from error
         finally:
+            if self._trace is not None:
+                self._trace.made = time.perf_counter()
             if self._rolled is not None:
                 self._rolled.note(time.perf_counter() - self._started, made)
 
@@ -154,7 +163,7 @@ class InferCall:
         predicted, outputs = made
         if self._rolled is not None:
             self._rolled.then(self._record(plain(predicted), ""), self._shadowed)
-        elif self._inputs.rows is not None and self._place.rows == self.rows > 1:
+        elif self._inputs.rows is not None and self._place.rows == self.rows > 1 and self._trace is None:
             self._record_block(predicted)
         else:
             self._record(plain(predicted), "")
@@ -186,11 +195,14 @@ class InferCall:
         latency_ms = (time.perf_counter() - self._started) * 1e3
         request_id, at, status = self._named.request_id, self._at, 500 if error else 200
         models, row = self._loaded.models_text, self._inputs.row
+        trace = self._trace
+        if trace is None and (error or latency_ms > self._ledger.tracer.over_s * 1e3):
+            trace = self._ledger.tracer.late("failed" if error else "slow", self._started, time.perf_counter())
         predictions = [
             Prediction(name, request_id, at, latency_ms, status, error, models, row(number), None, result)
             for number, (name, result) in enumerate(zip(self._named.ids(), results, strict=True))
         ]
-        self._ledger.record(f"predictions/model/{self._loaded.name}", predictions, self._place)
+        self._ledger.record(f"predictions/model/{self._loaded.name}", predictions, self._place, trace)
         return predictions
 
 

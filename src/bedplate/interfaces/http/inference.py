@@ -204,6 +204,7 @@ class InferDesk:
     def __init__(self, inference: Inference, model: str, version: str | None, form: InferForm = _REST) -> None:
         self.limit = inference.limit
         self.ledger = inference.ledger
+        self.tracer = inference.ledger.tracer
         self._inference = inference
         self._form = form
         self._model = model

@@ -9,6 +9,7 @@ import logging
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
+from functools import partial
 from typing import Any, Final
 
 import msgspec
@@ -17,9 +18,11 @@ from bedplate.core.clock import Clock
 from bedplate.core.errors import WorldError
 from bedplate.core.ids import new_id, of_30_bits
 from bedplate.stages.deploy.recorder import Block, Prediction, Recorder
+from bedplate.stages.deploy.trace import Trace
 
 from .metrics import Metrics
 from .replies import Problem
+from .tracing import Tracer
 
 _LOG: Final = logging.getLogger("bedplate.serve")
 _ID_BITS: Final = 30
@@ -65,7 +68,10 @@ class Named(msgspec.Struct, frozen=True, gc=False):
 class Ledger:
     """Names and records answers."""
 
-    def __init__(self, recorder: Recorder, metrics: Metrics, clock: Clock, random_bits: Callable[[int], int]) -> None:
+    def __init__(
+        self, recorder: Recorder, metrics: Metrics, clock: Clock, random_bits: Callable[[int], int], tracer: Tracer
+    ) -> None:  # fmt: skip
+        self.tracer = tracer
         self.metrics = metrics
         self.clock = clock
         self._recorder = recorder
@@ -123,11 +129,21 @@ class Ledger:
             )
         return Place(self._recorder, 0)
 
-    def record(self, log: str, predictions: Sequence[Prediction], place: Place | None = None) -> None:
-        """Queue the predictions for their log, in the place that was kept for them; never waits."""
+    def record(self, log: str, predictions: Sequence[Prediction], place: Place | None = None, trace: Trace | None = None) -> None:
+        """Queue the predictions for their log, in the place that was kept for them; never waits. With a `trace`, once that is whole."""
         reserved = 0
         if place is not None:
             reserved, place.rows = place.rows, 0
+        if trace is None:
+            self._recorder.offer(log, predictions, reserved)
+            return
+        traced = [msgspec.structs.replace(one, trace=trace) for one in predictions]
+        if trace.is_over:
+            self._recorder.offer(log, traced, reserved)
+        else:
+            trace.then.append(partial(self._keep, log, traced, reserved))
+
+    def _keep(self, log: str, predictions: Sequence[Prediction], reserved: int) -> None:
         self._recorder.offer(log, predictions, reserved)
 
     def record_block(self, log: str, block: Block, place: Place) -> None:

@@ -18,6 +18,7 @@ from typing import Any, Final
 import msgspec
 
 from bedplate.stages.deploy.kept import Keeping
+from bedplate.stages.deploy.trace import Trace
 
 from .answered import Answered
 from .asking import Call, Failed
@@ -140,6 +141,10 @@ class First:
         """As the call itself."""
         return self._call.fail(failed)
 
+    def follow(self, trace: Trace) -> None:
+        """As the call itself."""
+        self._call.follow(trace)
+
     def close(self) -> None:
         """It is over, however it ended."""
         self._call.close()
@@ -171,6 +176,9 @@ class Replay:
     def fail(self, failed: Failed) -> Problem:
         """Nothing fails here."""
         return Problem(500, "the answer was lost", why=str(failed))
+
+    def follow(self, trace: Trace) -> None:
+        """It is recorded once, with its first answer."""
 
     def close(self) -> None:
         """It holds nothing."""

@@ -48,6 +48,7 @@ from .plane.seat import Counts, Seat
 from .pool import Pool
 from .replies import App
 from .rolled import Trying
+from .tracing import Tracer
 
 
 class Ready(Record, frozen=True, kw_only=True):
@@ -76,7 +77,8 @@ class Serving:
         self.recorder = Recorder(Logs(self.holder, site.services, site.append).open, limit=site.queue, clock=site.clock, lost=self._lost)
         self._pool = Pool()
         self.metrics = metrics = Metrics(self.holder, self.recorder, site.project, bedplate.__version__)
-        ledger = Ledger(self.recorder, metrics, site.clock, site.random_bits)
+        tracer = Tracer(site.trace_share, site.trace_over_s, site.random_bits)
+        ledger = Ledger(self.recorder, metrics, site.clock, site.random_bits, tracer)
         self._trying = trying = Trying(metrics.tried)
         metrics.held = lambda: self._pool.lost + trying.held
         again = Again(site.answer_memory, site.retry_window_s, time.perf_counter, metrics, self._pool)

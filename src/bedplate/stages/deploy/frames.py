@@ -8,8 +8,9 @@
     looked                                  JSON: by parameter the version that gave the row, and the entity and time asked for
     result                                  by the return annotation; JSON text for what is no scalar
     answer_of                               the prediction whose answer was given again; null where it was worked out for itself
+    trace                                   JSON: where the time went, in ms, of requests that were traced; null of others
 
-A column that could hold nothing (`request` of a service without fields, `answer_of` where nothing was given again) is left out.
+A column that could hold nothing (`request` of a service without fields, `answer_of` and `trace` where no row has any) is left out.
 """
 
 from __future__ import annotations
@@ -134,6 +135,8 @@ def _frame(batch: Sequence[Prediction], shape: Shape) -> pl.DataFrame:
     columns.append(_series("result", shape.result, [one.result for one in batch]))
     if any(one.answer_of for one in batch):
         columns.append(pl.Series("answer_of", [one.answer_of or None for one in batch], pl.String))
+    if any(one.trace is not None for one in batch):
+        columns.append(pl.Series("trace", [None if one.trace is None else one.trace.text() for one in batch], pl.String))
     return pl.DataFrame(columns)
 
 

@@ -23,6 +23,8 @@ import msgspec
 from bedplate.core.clock import Clock
 from bedplate.core.errors import UserError
 
+from .trace import Trace
+
 EVERY_S: Final = 1.0
 BATCH: Final = 10_000
 _PAUSES_S: Final = (0.5, 1.0, 2.0, 5.0, 15.0)
@@ -33,7 +35,7 @@ class Prediction(msgspec.Struct, frozen=True, gc=False):
 
     `request` is the service's own request record (a mapping, or `Cells`), `features` maps a parameter to the row it gave, `models` is JSON
     text of model -> version number. `status` is the HTTP status; `error` is empty where the function returned. `answer_of` is the
-    prediction whose answer this one got (empty: it was worked out for itself).
+    prediction whose answer this one got (empty: it was worked out for itself), `trace` where its time went, where that is known.
     """
 
     prediction_id: str
@@ -47,6 +49,7 @@ class Prediction(msgspec.Struct, frozen=True, gc=False):
     features: Mapping[str, Mapping[str, Any]] | None
     result: Any
     answer_of: str = ""
+    trace: Trace | None = None
 
 
 class Cells(msgspec.Struct, frozen=True, gc=False):

@@ -22,7 +22,7 @@ from bedplate.core.clock import Clock
 from bedplate.core.config import watts
 from bedplate.core.kinds import View
 from bedplate.core.records import Event, Promotion, Version
-from bedplate.core.units import byte_count, dollars_per_hour, seconds
+from bedplate.core.units import byte_count, dollars_per_hour, seconds, share
 from bedplate.pipeline.workspace import Parts
 from bedplate.storage import online, runtimes
 
@@ -65,6 +65,8 @@ class Site(msgspec.Struct, frozen=True, kw_only=True):
     answer_memory: int = 64_000_000
     """Bytes for answers that are given again."""
     retry_window_s: float = 60.0
+    trace_share: float = 0.0
+    trace_over_s: float = 1.0
     billed: Callable[[str], Bill] | None = None
     """Gives the bill of a server at a URL."""
 
@@ -145,6 +147,8 @@ def site_of(parts: Parts, only: str = "", *, crew: int = 0) -> Site:
         body_limit=byte_count(parts.config["body_limit"]),
         answer_memory=byte_count(parts.config["answer_memory"]),
         retry_window_s=seconds(parts.config["retry_window"]),
+        trace_share=share(parts.config["trace_share"]),
+        trace_over_s=seconds(parts.config["trace_over"]),
         billed=billed,
     )
 

@@ -57,7 +57,7 @@ class AskDoor:
         """What it says, or None where that takes too long to wait for here."""
         if self._problem is not None:
             return refused(self._desk, head.headers, self._problem)
-        asked = ask(self._desk, head.headers, body)
+        asked = ask(self._desk, head.headers, body, wire.begun)
         if isinstance(asked, Pending):
             wire.keeper.start(_later(asked, wire))
             return None
