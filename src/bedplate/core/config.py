@@ -51,6 +51,18 @@ def whole(text: str) -> int:
     return int(text)
 
 
+def span(text: str) -> tuple[int, int] | None:
+    """Read how many: `2`, or `1..4`, from the least to the most; None for `none`. Raises UserError."""
+    least, dots, most = text.partition("..")
+    if text == NONE:
+        return None
+    if not least.isdecimal() or not (most or least).isdecimal() or (dots and not most) or not int(least) <= int(most or least) <= 256:
+        raise UserError(f"'{text}' is no number of replicas", why="2 is two, 1..4 is one to four, at most 256", next="write '2' or '1..4'")
+    if not int(most or least):
+        raise UserError("no replica would ever answer", why="the most is 0", next="write '0..4': none while nobody asks")
+    return int(least), int(most or least)
+
+
 def online(text: str) -> str:
     """Read where online features are: `embedded`, or the address of a Redis. Raises UserError."""
     if text != "embedded" and not text.startswith(("redis://", "rediss://", "unix://")):
@@ -158,6 +170,14 @@ SETTINGS = (
         "How long a request that is sent again under the same name gets the answer that it got; 0 s is not.",
         seconds,
     ),
+    Setting("replicas", NONE, "Replicas of `bedplate serve`, behind a router: `2`, or `1..4` by load, or `0..4`.", span),
+    Setting("remotes", NONE, "Replicas elsewhere, for that router: `http://10.0.0.7:8000,zone=a,region=eu`, several apart by spaces."),
+    Setting("place", NONE, "Where this machine is, as the router sees it: `zone=a,region=eu`; near replicas come first."),
+    Setting("regions", NONE, "Regions that a request may be taken to, as `eu us`; `none` is the own one, or any where there is no own."),
+    Setting("replica_queue", "256", "Requests that a replica is given at once; where all have so many, the answer is 503.", whole),
+    Setting("replica_load", "4", "Requests in hand for each replica that the number of replicas aims at.", number),
+    Setting("scale_in", "1 min", "How long fewer replicas must do before one is drained.", seconds),
+    Setting("scale_to_zero", "5 min", "How long nobody must ask before the last replica is drained, with `replicas` from 0.", seconds),
     Setting("allow_networks", "none", "Networks that are not public and that `Http` and remote models reach, as `10.0.0.0/8, fd00::/8`."),
     Setting("oidc_issuer", NONE, "Provider of identity (OpenID Connect) that `bedplate up` takes logins from, as it calls itself.", issuer),
     Setting("oidc_client", NONE, "What that provider calls this server."),

@@ -65,7 +65,7 @@ def test_equals_have_turns_and_the_one_with_fewer_in_hand_is_next() -> None:
     for turn in range(1, 10):
         at = sent(fleet, turn)
         assert fleet[at].running == (turn + 2) // 3
-    fleet[1] = fleet[1].answered()
+    fleet[1] = fleet[1].answered().left()
     assert sent(fleet, 10) == 1
 
 
@@ -96,14 +96,14 @@ def test_one_that_fails_is_left_alone_tried_with_one_request_and_taken_back() ->
     trust = Trust(most=3, pause_s=1.0)
     rules, one, now = Rules(trust=trust), Standing("a"), 100.0
     for _ in range(3):
-        one = one.sent(1).failed(trust, now)
+        one = one.sent(1).failed(trust, now, "ready").left()
     assert choose([one], now, Home(), rules) == Refuse("ejected", 1.0)
     assert isinstance(choose([one], now + 1.0, Home(), rules), Send)
     asked = one.sent(2)
     assert not isinstance(choose([asked], now + 1.0, Home(), rules), Send)
-    again = asked.failed(trust, now + 1.0)
+    again = asked.failed(trust, now + 1.0, "ready").left()
     assert choose([again], now + 1.5, Home(), rules) == Refuse("ejected", 1.5)
-    back = again.sent(3).answered()
+    back = again.sent(3).answered().left()
     assert (back.failures, back.running) == (0, 0)
     assert isinstance(choose([back], now + 1.5, Home(), rules), Send)
 
@@ -128,7 +128,7 @@ def test_nobody_there_and_more_can_be_started_holds_so_many() -> None:
         (Lost(method="GET", offered=1, sent=1, was_sent=True), True),
         (Lost(method="POST", offered=1, sent=1, was_sent=True), False),
         (Lost(method="POST", offered=1, sent=1, was_sent=True, has_ended=True), True),
-        (Lost(method="POST", offered=2, sent=2, was_sent=True, has_ended=True), False),
+        (Lost(method="POST", offered=3, sent=3, was_sent=True, has_ended=True), False),
         (Lost(method="GET", offered=1, sent=1, was_sent=True, is_begun=True), False),
         (Lost(method="POST", offered=2, sent=1, was_sent=False), True),
     ],

@@ -2,29 +2,38 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import json
 import signal
 import sys
 from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import click
 import msgspec
 from rich.markup import escape
 
+from bedplate.assembly import configure
 from bedplate.compute.system import die_with_parent
-from bedplate.core.errors import StoreError
+from bedplate.core.config import NONE, number, span, whole
+from bedplate.core.errors import StoreError, UserError
 from bedplate.core.records import Event
+from bedplate.core.units import byte_count, seconds
+from bedplate.pipeline.code.load import find_project
 from bedplate.pipeline.served import LOST, SWAPPED
 from bedplate.pipeline.wiring.services import services
+from bedplate.planner.routing.records import Rules
+from bedplate.planner.scaling.scale import Scale
 from bedplate.stages.deploy.holder import CONCLUDED, LOAD_FAILED
 from bedplate.stages.deploy.site import site_of
 
 from .common import console, put_line
 from .verb import Asked, verb
 
+ROUTER = "bedplate.interfaces.http.router.serving"
 SERVER = "bedplate.interfaces.http.server"
 """Loaded by name: doors do not import each other, and only this verb needs a server."""
 
@@ -33,16 +42,26 @@ SERVER = "bedplate.interfaces.http.server"
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
 @click.option("--port", default=8000, show_default=True, help="The port to listen on; 0 takes a free one.")
 @click.option("--processes", default=1, show_default=True, type=click.IntRange(1, 256), help="How many processes answer on the port.")
+@click.option("--replicas", default="", metavar="N|A..B", help="Replicas behind a router: 2, or 1..4 by load, or 0..4.")
+@click.option("--replica", multiple=True, metavar="URL[,zone=Z,region=R]", help="A replica elsewhere (may be repeated).")
 @click.option("--seat", default="", hidden=True, help="Be one of several processes (started by bedplate itself).")
-def command(asked: Asked, host: str, port: int, processes: int, seat: str) -> int:
+def command(asked: Asked, host: str, port: int, processes: int, replicas: str, replica: tuple[str, ...], seat: str) -> int:
     """Serve the project's services (or those named) and models until Ctrl-C; a promotion is taken up within a second.
 
     It says which version took over and who promoted it. With --json one line says when it is ready: {"url": ..., "grpc": ..., "models":
     [...], "services": [...], "versions": {...}, "waiting": {...}}; then each event is a line. Several processes answer as one: one that
-    ends is started again, and their metrics are added up.
+    ends is started again, and their metrics are added up. Replicas stand behind a router, which takes each request to the nearest that
+    does best, and to another where one fails it.
     """
     if processes > 1:
+        if replicas or replica:
+            raise UserError(
+                "--processes and --replicas are two ways", why="processes have one port, replicas a router", next="leave one out"
+            )
         return _together(asked, host, port, processes)
+    routes = None if seat else _routes(asked, replicas, replica)
+    if routes is not None:
+        return _routed(asked, host, port, routes)
     server = importlib.import_module(SERVER)
     taken = server.Seat.read(seat) if seat else None
     if taken is not None:
@@ -59,7 +78,7 @@ def command(asked: Asked, host: str, port: int, processes: int, seat: str) -> in
     def announce(ready: Any, _stop: Callable[[], None]) -> None:
         said = [] if asked.as_json else opening(workspace.graph.project_name, ready)
         if taken is not None:
-            put_line({"ready": ready, "said": said})
+            put_line({"ready": ready, "said": said, "p95": {one.name: one.p95_s for one in site.services if one.p95_s}})
         else:
             _announce(ready, said, asked.as_json)
         teller.begin()
@@ -72,20 +91,47 @@ def command(asked: Asked, host: str, port: int, processes: int, seat: str) -> in
 
 def _together(asked: Asked, host: str, port: int, processes: int) -> int:
     """Have several processes serve, each this command with a seat of its own."""
+    words, server = _words(asked), importlib.import_module(SERVER)
+    return int(server.together(processes, host, port, lambda seat: [*words, "--seat", seat], functools.partial(_hear, asked)))
+
+
+def _routes(asked: Asked, replicas: str, remotes: tuple[str, ...]) -> Any:
+    """What a router is given, where options or settings ask for one: options are asked first. Raises UserError."""
+    config = configure(find_project(Path.cwd(), asked.project), asked.target)
+    named = {name: "" if config[name] == NONE else config[name] for name in ("remotes", "place", "regions")}
+    remotes = remotes or tuple(named["remotes"].split())
+    count = span(replicas or config["replicas"])
+    if count is None and not remotes:
+        return None
+    return importlib.import_module(ROUTER).routed(
+        count, remotes, named["place"], named["regions"].split(),
+        Rules(most=whole(config["replica_queue"])),
+        Scale(aim=number(config["replica_load"]), down_s=seconds(config["scale_in"]), idle_s=seconds(config["scale_to_zero"])),
+        byte_count(config["body_limit"]),
+    )  # fmt: skip
+
+
+def _routed(asked: Asked, host: str, port: int, routes: Any) -> int:
+    """Have replicas serve behind a router, each this command with a seat of its own."""
+    words, router = _words(asked), importlib.import_module(ROUTER)
+    return int(router.serve_routed(routes, host, port, lambda seat: [*words, "--seat", seat.word], functools.partial(_hear, asked)))
+
+
+def _words(asked: Asked) -> list[str]:
+    """This command, as a process of it is started."""
     about = [*(["--project", asked.project] if asked.project else []), *(["--target", asked.target] if asked.target else [])]
-    words = [sys.executable, "-m", "bedplate", "serve", *asked.names, *about, *(["--json"] if asked.as_json else [])]
+    return [sys.executable, "-m", "bedplate", "serve", *asked.names, *about, *(["--json"] if asked.as_json else [])]
 
-    def say_line(line: bytes, is_ready: bool) -> None:
-        with suppress(OSError, ValueError):
-            if is_ready:
-                told = json.loads(line)
-                _announce(told["ready"], told["said"], asked.as_json)
-            else:
-                sys.stdout.write(line.decode())
-            sys.stdout.flush()
 
-    server = importlib.import_module(SERVER)
-    return int(server.together(processes, host, port, lambda seat: [*words, "--seat", seat], say_line))
+def _hear(asked: Asked, line: bytes, is_ready: bool) -> None:
+    """Say what the process said that speaks for all."""
+    with suppress(OSError, ValueError):
+        if is_ready:
+            told = json.loads(line)
+            _announce(told["ready"], told["said"], asked.as_json)
+        else:
+            sys.stdout.write(line.decode())
+        sys.stdout.flush()
 
 
 def _announce(ready: Any, said: list[str], as_json: bool) -> None:

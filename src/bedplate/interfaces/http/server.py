@@ -128,7 +128,7 @@ def serve(site: Site, host: str, port: int, announce: Announce, seat: Seat | Non
         raise UserError("there is nothing to serve", why=why, next="decorate a function with @project.service")
     with bind(host, port) if seat is None else seat.socket() as listening:
         serving = Serving(site)
-        url = address(listening)
+        url = (seat.url if seat is not None else "") or address(listening)
         presence = Presence(site.directory, serving.holder, site.clock, _listed(site, url, os.getpid() if seat is None else os.getppid()))
         counts = Counts(seat, serving.metrics) if seat is not None else None
         bill = site.billed(url) if site.billed and (seat is None or seat.is_first) else None

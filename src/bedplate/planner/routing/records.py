@@ -55,7 +55,7 @@ class Rules(Record, frozen=True, kw_only=True):
     most: int = 256
     held: int = 1024
     patience_s: float = 30.0
-    tries: int = 2
+    tries: int = 3
     trust: Trust = Trust()
 
 
@@ -80,16 +80,16 @@ class Standing(msgspec.Struct, frozen=True, gc=False):
 
     def answered(self) -> Standing:
         """It answered one, which is what closes a breaker."""
-        return self._with(self.state, self.running - 1, 0, 0.0, self.turn)
+        return self._with(self.state, self.running, 0, 0.0, self.turn)
 
     def left(self) -> Standing:
-        """One of its requests is nobody's any more, and says nothing of it."""
+        """A request is not in its hand any more, answered or not."""
         return self._with(self.state, self.running - 1, self.failures, self.closed_until, self.turn)
 
-    def failed(self, trust: Trust, now: float) -> Standing:
-        """It did not answer one that it had."""
+    def failed(self, trust: Trust, now: float, state: State) -> Standing:
+        """It ended, or could not be reached; what it had in hand leaves it one by one."""
         failures = self.failures + 1
-        return self._with(self.state, self.running - 1, failures, now + trust.pause(failures), self.turn)
+        return self._with(state, self.running, failures, now + trust.pause(failures), self.turn)
 
     def seen(self, state: State) -> Standing:
         """It was looked at."""

@@ -14,8 +14,9 @@ import signal
 import socket
 import threading
 from collections.abc import Callable, Coroutine, Iterator, Sequence
+from contextlib import AbstractAsyncContextManager
 from email.utils import formatdate
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import uvloop
 
@@ -23,7 +24,6 @@ from bedplate.interfaces.http.answered import Answered, refusal
 from bedplate.interfaces.http.binding import BACKLOG
 from bedplate.interfaces.http.front import mistake
 
-from .doors import Doors
 from .head import Head, Heads
 from .wire import Wire
 
@@ -34,13 +34,22 @@ _LOOK_S: Final = 1.0
 _TURN_S: Final = 0.02
 
 
-class Plane:
-    """Answers on sockets until told to stop. `listening` is called once it does."""
+class Chooses(Protocol):
+    """Knows what answers a request."""
 
-    def __init__(self, doors: Doors, listening: Callable[[], None]) -> None:
+    def choose(self, head: Head) -> Any:
+        """What answers requests with this head: a `Door`."""
+        ...
+
+
+class Plane:
+    """Answers on sockets until told to stop. `listening` is called once it does; `beside` is entered before, and left when all is said."""
+
+    def __init__(self, doors: Chooses, listening: Callable[[], None], beside: AbstractAsyncContextManager[Any] | None = None) -> None:
         self.now = 0.0
         self.heads = Heads(doors.choose)
         self._listening = listening
+        self._beside = beside or contextlib.nullcontext()
         self._wires: set[Wire] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._lines: dict[int, bytes] = {}
@@ -48,6 +57,11 @@ class Plane:
         self._told = threading.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._over = asyncio.Event()
+
+    @property
+    def is_told(self) -> bool:
+        """Whether it was told to stop."""
+        return self._told.is_set()
 
     def stop(self) -> None:
         """Stop as SIGTERM does; from any thread."""
@@ -66,15 +80,20 @@ class Plane:
         self._loop = asyncio.get_running_loop()
         self._look()
         with self._signals():
-            spare = [one.dup() for one in sockets]
-            for one in spare:
-                one.setblocking(False)
-            servers = [await self._loop.create_server(lambda: Wire(self), sock=one, backlog=BACKLOG) for one in sockets]
-            self._listening()
-            if not self._told.is_set():
-                await self._over.wait()
-            await self._close(servers, spare)
-            await self._drain()
+            async with self._beside:
+                if not self._told.is_set():
+                    await self._answer(sockets, self._loop)
+
+    async def _answer(self, sockets: Sequence[socket.socket], loop: asyncio.AbstractEventLoop) -> None:
+        spare = [one.dup() for one in sockets]
+        for one in spare:
+            one.setblocking(False)
+        servers = [await _listen(loop, lambda: Wire(self), one) for one in sockets]
+        self._listening()
+        if not self._told.is_set():
+            await self._over.wait()
+        await self._close(servers, spare)
+        await self._drain()
 
     async def _close(self, servers: Sequence[asyncio.Server], spare: Sequence[socket.socket]) -> None:
         """Listen no more. Who has connected by then is let in: the end of a socket ends those that nobody has accepted.
@@ -191,3 +210,9 @@ class Plane:
 
 
 _PHRASES: Final = {one.value: one.phrase.encode() for one in http.HTTPStatus}
+
+
+async def _listen(loop: asyncio.AbstractEventLoop, wire: Callable[[], Wire], one: socket.socket) -> asyncio.Server:
+    if one.family == socket.AF_UNIX:
+        return await loop.create_unix_server(wire, sock=one, backlog=BACKLOG)
+    return await loop.create_server(wire, sock=one, backlog=BACKLOG)
