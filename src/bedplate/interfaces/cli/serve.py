@@ -27,7 +27,7 @@ from bedplate.pipeline.served import LOST, SWAPPED
 from bedplate.pipeline.wiring.services import services
 from bedplate.planner.routing.records import Rules
 from bedplate.planner.scaling.scale import Scale
-from bedplate.stages.deploy.holder import CONCLUDED, LOAD_FAILED
+from bedplate.stages.deploy.holder import CONCLUDED, LOAD_FAILED, PROCESS_DIED
 from bedplate.stages.deploy.site import site_of
 
 from .common import console, put_line
@@ -146,7 +146,7 @@ def _own(emit: Callable[[Event], None]) -> Callable[[Event], None]:
     """Of what happens in one of several processes, what happens to it alone: the first one tells the rest."""
 
     def told(event: Event) -> None:
-        if event.kind in (LOST, CONCLUDED):
+        if event.kind in (LOST, CONCLUDED, PROCESS_DIED):
             emit(event)
 
     return told
@@ -222,6 +222,9 @@ def lines(event: Event) -> list[str]:
         return [f"{event.subject} could not be loaded, so what served before serves on: {event.data['reason']}"]
     if event.kind == LOST:
         return [f"{event.subject}: {event.data['count']:,} answers could not be recorded: {event.data['why']}"]
+    if event.kind == PROCESS_DIED:
+        again = f"in {event.data['again_s']:.0f} s" if event.data["again_s"] else "now"
+        return [f"{event.subject}: a process that predicted for it died, another is started {again}: {event.data['how']}"]
     if event.kind == CONCLUDED:
         ended = "promoted" if event.data["by"] == "verdict" else "rolled back"
         return [f"{event.subject}, the {event.data['trial']}, is {ended}: {event.data['why']}"]

@@ -67,6 +67,8 @@ class Counted(msgspec.Struct):
     kept_bytes: int = 0
     held: int = 0
     """Threads that are held by calls that were given up."""
+    deaths: dict[str, int] = msgspec.field(default_factory=dict)
+    """Processes that predicted for a model and died, by its name."""
 
     def add(self, other: Counted) -> None:
         """Count what another process counted, too."""
@@ -79,7 +81,7 @@ class Counted(msgspec.Struct):
         self.kept += other.kept
         self.kept_bytes += other.kept_bytes
         self.held += other.held
-        for mine, theirs in ((self.tried, other.tried), (self.again, other.again)):
+        for mine, theirs in ((self.tried, other.tried), (self.again, other.again), (self.deaths, other.deaths)):
             for name, count in theirs.items():
                 mine[name] = mine.get(name, 0) + count
         for name, value in other.process.items():
@@ -89,7 +91,8 @@ class Counted(msgspec.Struct):
     def ended(self) -> Counted:
         """What stays of it once its process has ended."""
         process = {_CPU: self.process[_CPU]} if _CPU in self.process else {}
-        return Counted(self.tallies, 0, self.written, self.dropped, self.load_failures, process, self.tried, self.again)
+        written, dropped, failures = self.written, self.dropped, self.load_failures
+        return Counted(self.tallies, 0, written, dropped, failures, process, self.tried, self.again, deaths=self.deaths)
 
 
 class Metrics:
@@ -153,6 +156,7 @@ class Metrics:
             dict(self._again),
             *self.answers(),
             self.held(),
+            dict(self._holder.deaths),
         )
         total = Counted()
         total.add(self.before)
@@ -251,6 +255,10 @@ def _again(counted: Counted) -> Iterator[Metric]:
     yield GaugeMetricFamily("bedplate_kept_answers", "Answers that are kept to be given again.", value=counted.kept)
     yield GaugeMetricFamily("bedplate_kept_answer_bytes", "Memory that they take.", value=counted.kept_bytes)
     yield GaugeMetricFamily("bedplate_held_threads", "Threads that are held by calls that never returned.", value=counted.held)
+    deaths = CounterMetricFamily("bedplate_model_process_deaths", "Processes that predicted for a model and died.", labels=("model",))
+    for name, count in counted.deaths.items():
+        deaths.add_metric((name,), count)
+    yield deaths
 
 
 def _processes(counted: Counted) -> Iterator[Metric]:

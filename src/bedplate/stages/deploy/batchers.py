@@ -26,6 +26,7 @@ from .runtime import MANY, REMOTE, Choice, Equipped
 
 ON_LOOP: Final = Rules(rows=256, seconds=0.005)
 """On the loop a batch holds up everybody else."""
+_LEAST_S, _MOST_S, _TIMES = 10.0, 120.0, 20.0
 AWAY: Final = Rules(rows=1024, together=8)
 """So many questions at once go to a server that has a model; what comes meanwhile goes together."""
 IN_CREW: Final = Rules(rows=256, seconds=0.1)
@@ -74,6 +75,12 @@ def pace(choice: Choice) -> Pace:
     return Pace(max(0.0, one - row), row)
 
 
+def patience(choice: Choice) -> float:
+    """The seconds after which a batch is taken to hang: many times what it was measured to take, never less than a busy machine needs."""
+    expected = max(pace(choice).seconds(1), IN_CREW.seconds)
+    return min(max(_LEAST_S, _TIMES * expected), _MOST_S)
+
+
 def manned(model: Model, name: str, command: Callable[[str], Sequence[str]], size: int, timer: Callable[[], float]) -> Model:
     """The model with a crew, where it is too slow for the loop; `command` starts a process, given the runtime to ask it by.
 
@@ -83,7 +90,10 @@ def manned(model: Model, name: str, command: Callable[[str], Sequence[str]], siz
     if not isinstance(predictor, Equipped) or predictor.choice.place != "workers" or not size:
         return model
     told = command(predictor.choice.runtime)
-    crew = Crew(name, lambda socket, memory: [*told, "--socket", str(socket), "--memory", str(memory)], size, timer=timer)
+    patience_s = patience(predictor.choice)
+    crew = Crew(
+        name, lambda socket, memory: [*told, "--socket", str(socket), "--memory", str(memory)], size, timer=timer, patience_s=patience_s
+    )
     try:
         crew.open()
     except (WorldError, OSError) as error:

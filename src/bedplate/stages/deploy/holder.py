@@ -20,13 +20,15 @@ from bedplate.pipeline.served import RUNTIME, SWAPPED
 from .choose import Record, choose
 from .deployment import Active, Deployment, LoadedModel, Waiting
 from .loader import Describe, Failure, Key, Load, Loader, reason
-from .runtime import told
+from .runtime import Equipped, told
 from .service import ColumnType, Service, Wanted
 from .trials import TrialRecord, Trials, Tried
 
 POLL_S: Final = 0.25
 CHECK_S: Final = 1.0
 LOAD_FAILED: Final = "service.load_failed"
+PROCESS_DIED: Final = "model.process_died"
+"""The kind of event that says that a process that predicted for a version (`subject`) died (`data`: how, had_work, again_s, deaths)."""
 CONCLUDED: Final = "rollout.concluded"
 """The kind of event that says how the roll-out of a version (`subject`) ended (`data`: trial, and the move: alias, by, version, why)."""
 
@@ -72,6 +74,8 @@ class Holder:
         self.current = Deployment(number=0, services={}, models={})
         self.tried: dict[str, Tried] = {}
         self.swaps = 0
+        self.deaths: dict[str, int] = {}
+        """How many processes that predicted for a model died, by its name."""
         self.loader = Loader(load, describe, clock)
         self._trials = Trials(record, self.loader, clock)
         self._services = tuple(services)
@@ -109,6 +113,7 @@ class Holder:
             try:
                 self.refresh()
                 self._note("catalog", "")
+                self.tell_deaths()
             except Exception as error:  # the watcher outlives whatever the record does; what serves goes on serving
                 self._note("catalog", reason(error))
             if self._clock.monotonic() >= self._check_at:
@@ -125,6 +130,16 @@ class Holder:
                 self._note(f"online {view.artifact}", view.check())
             except Exception as error:  # as above: what a store, or the lake behind it, raises ends no watch
                 self._note(f"online {view.artifact}", reason(error))
+
+    def tell_deaths(self) -> None:
+        """Count and tell the deaths of processes since the last look."""
+        for name, one in self.current.models.items():
+            predictor = one.model.predictor if isinstance(one, LoadedModel) else None
+            crew = predictor.crew if isinstance(predictor, Equipped) else None
+            while crew is not None and crew.news:
+                death = crew.news.popleft()
+                self.deaths[name] = self.deaths.get(name, 0) + 1
+                self._tell(PROCESS_DIED, crew.name, {**death._asdict(), "deaths": self.deaths[name]})
 
     def judge(self) -> None:
         """Judge the versions that are rolled out; what the record is told comes back by its stamp."""
