@@ -127,6 +127,23 @@ def test_who_would_wait_for_long_is_turned_away_at_once() -> None:
     assert {(one.status, one.headers) for one in refused} == {(503, ((b"retry-after", b"4"),))}
 
 
+def test_threads_that_share_a_processor_let_in_as_many_as_they_answer() -> None:
+    """Four threads in turns answer as one does: who waits is counted by how calls end, not by how many threads there are."""
+    lane, turn = Lane(Pool(4), expected_s=0.05), threading.Lock()
+
+    def call() -> None:
+        with turn:
+            time.sleep(0.02)
+
+    async def ask(many: int) -> int:
+        said = await asyncio.gather(*(lane.run(1, call) for _ in range(many)), return_exceptions=True)
+        return sum(isinstance(one, Problem) for one in said)
+
+    assert asyncio.run(ask(60)) == 0
+    lane.mean_s = 0.02
+    assert 40 < asyncio.run(ask(150)) < 90
+
+
 def test_a_call_that_no_thread_took_up_is_never_made() -> None:
     """It was given up before: whoever asked has gone."""
     pool, release, made = Pool(1), threading.Event(), []

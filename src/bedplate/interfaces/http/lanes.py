@@ -6,7 +6,8 @@ declared p95, and without one a thread until it has shown what it takes) is at m
 among quick ones still holds up the loop once, and is passed over: on a busy machine a quick call is now and then interrupted for longer
 than that. A second one in a row is believed.
 
-In threads, who comes while more wait than are answered in two seconds is turned away at once (503, `Retry-After`). A call that never
+In threads, who comes while more wait than are answered in two seconds is turned away at once (503, `Retry-After`); how many that is shows
+in how calls end one after the other while others wait, as threads may share a processor. A call that never
 returns is given up (504). After three in a row, or three that ran out of memory, the lane is closed for a second, then longer: its breaker
 lets one call at a time try.
 """
@@ -40,7 +41,7 @@ class Lane:
     Inline calls are averaged. Calls in threads get in each other's way, so the quickest of every sixteen says what one takes.
     """
 
-    __slots__ = ("_calls", "_least_s", "_pool", "_quick", "_tries", "breaker", "mean_s", "patience_s")
+    __slots__ = ("_calls", "_ended", "_least_s", "_paces_s", "_pool", "_quick", "_tries", "breaker", "mean_s", "patience_s")
 
     def __init__(self, pool: Pool, expected_s: float = 0.0, *, patience_s: float | None = None) -> None:
         self.breaker = Breaker()
@@ -49,6 +50,8 @@ class Lane:
         self._calls = 0
         self._quick = 0
         self._least_s = math.inf
+        self._ended: list[float] = []
+        self._paces_s: tuple[float, ...] = ()
         self._tries = False
         self.mean_s = expected_s
 
@@ -95,6 +98,7 @@ class Lane:
             self._tries = False
         if self.breaker.failures:
             self.breaker.worked()
+        self._paced()
         self._calls += 1
         self._least_s = min(self._least_s, seconds / max(rows, 1))
         if self._calls == _SAMPLE:
@@ -112,8 +116,19 @@ class Lane:
                 headers=((b"retry-after", b"%d" % math.ceil(wait)),),
             )
         pool, waiting = self._pool, self._pool.waiting
-        if waiting >= pool.size * _EACH and waiting * self.mean_s > pool.size * WAIT_S:
-            raise _busy(waiting * self.mean_s / pool.size if math.isfinite(self.mean_s) else WAIT_S)
+        wait = waiting * min(self._paces_s, default=self.mean_s / pool.size)
+        if waiting >= pool.size * _EACH and wait > WAIT_S:
+            raise _busy(wait if math.isfinite(wait) else WAIT_S)
+
+    def _paced(self) -> None:
+        """A call has ended. What one of sixteen takes that end while others wait all the while is known; a single stall is passed over."""
+        if not self._pool.waiting:
+            self._ended.clear()
+            return
+        self._ended.append(time.perf_counter())
+        if len(self._ended) > _SAMPLE:
+            self._paces_s = (*self._paces_s[-1:], (self._ended[-1] - self._ended[0]) / _SAMPLE)
+            del self._ended[:-1]
 
     def _failed(self) -> None:
         self.breaker.failed(time.perf_counter())
