@@ -96,8 +96,8 @@ def until(true: Callable[[], bool]) -> None:
 
 
 def test_they_answer_as_one_and_their_counts_are_added_up(tmp_path: Path) -> None:
-    with serving(tmp_path, "--processes", "2") as server:
-        assert server.ready == {**server.ready, "grpc": "", "services": ["who"], "models": []}
+    with serving(tmp_path, "--processes", "2", "--grpc-port", "none") as server:
+        assert server.ready == {**server.ready, "grpc": None, "services": ["who"], "models": []}
         assert len(server.all(2)) == 2
         for _ in range(10):
             server.who()

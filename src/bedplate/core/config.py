@@ -22,6 +22,7 @@ from .workload import machines
 _PREFIX = "BEDPLATE_"
 NONE = "none"
 """What a setting says that names nothing."""
+_LAST_PORT = 65_535
 
 
 class Setting(msgspec.Struct, frozen=True):
@@ -82,6 +83,13 @@ def joining(text: str) -> str:
     """Read who may come in by a provider of identity: `known` or `any`. Raises UserError."""
     if text not in ("known", "any"):
         raise UserError(f"'{text}' is not known", why="known: known, any", next="leave it out, or write 'any'")
+    return text
+
+
+def port(text: str) -> str:
+    """Read the port of a server that need not be: `auto`, `none` or a number. Raises UserError."""
+    if text not in ("auto", "none") and not 0 <= whole(text) <= _LAST_PORT:
+        raise UserError(f"there is no port {text}", why=f"ports are 0 to {_LAST_PORT}", next="write 'auto' for a free one, 'none' for none")
     return text
 
 
@@ -194,6 +202,12 @@ SETTINGS = (
         "Where runs are told as OpenLineage events: a file beside the project that grows by lines, or `https://HOST`; `none` is nowhere.",
     ),
     Setting("otlp", "none", "Where runs are told as OpenTelemetry traces: a file, or the `https://HOST` of a collector; or `none`."),
+    Setting(
+        "grpc_port",
+        "auto",
+        "Port on which `bedplate serve` answers gRPC: `auto` is a free one where the extra `grpc` is installed, `none` is not at all.",
+        port,
+    ),
     Setting("body_limit", "16 MB", "Largest request body that a service reads.", byte_count),
     Setting("trace_share", "0.1%", "Share of a server's requests whose time is recorded in parts; who asks for it always is.", share),
     Setting("trace_over", "1 s", "A request that takes longer is recorded so, too, where its service declares no `p95=`.", seconds),

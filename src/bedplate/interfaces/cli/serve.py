@@ -19,6 +19,7 @@ from rich.markup import escape
 from bedplate.assembly import configure
 from bedplate.compute.system import die_with_parent
 from bedplate.core.config import NONE, number, span, whole
+from bedplate.core.config import port as port_of
 from bedplate.core.errors import StoreError, UserError
 from bedplate.core.records import Event
 from bedplate.core.units import byte_count, seconds
@@ -41,11 +42,14 @@ SERVER = "bedplate.interfaces.http.server"
 @verb("[SERVICE]...")
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
 @click.option("--port", default=8000, show_default=True, help="The port to listen on; 0 takes a free one.")
+@click.option("--grpc-port", default="", metavar="PORT", help="The port for gRPC; 0 takes a free one (default: the setting `grpc_port`).")
 @click.option("--processes", default=1, show_default=True, type=click.IntRange(1, 256), help="How many processes answer on the port.")
 @click.option("--replicas", default="", metavar="N|A..B", help="Replicas behind a router: 2, or 1..4 by load, or 0..4.")
 @click.option("--replica", multiple=True, metavar="URL[,zone=Z,region=R]", help="A replica elsewhere (may be repeated).")
 @click.option("--seat", default="", hidden=True, help="Be one of several processes (started by bedplate itself).")
-def command(asked: Asked, host: str, port: int, processes: int, replicas: str, replica: tuple[str, ...], seat: str) -> int:
+def command(
+    asked: Asked, host: str, port: int, grpc_port: str, processes: int, replicas: str, replica: tuple[str, ...], seat: str
+) -> int:  # fmt: skip
     """Serve the project's services (or those named) and models until Ctrl-C; a promotion is taken up within a second.
 
     It says which version took over and who promoted it. With --json one line says when it is ready: {"url": ..., "grpc": ..., "models":
@@ -53,14 +57,18 @@ def command(asked: Asked, host: str, port: int, processes: int, replicas: str, r
     ends is started again, and their metrics are added up. Replicas stand behind a router, which takes each request to the nearest that
     does best, and to another where one fails it.
     """
+    if grpc_port:
+        port_of(grpc_port)
     if processes > 1:
         if replicas or replica:
             raise UserError(
                 "--processes and --replicas are two ways", why="processes have one port, replicas a router", next="leave one out"
             )
-        return _together(asked, host, port, processes)
+        return _together(asked, host, port, grpc_port, processes)
     routes = None if seat else _routes(asked, replicas, replica)
     if routes is not None:
+        if grpc_port not in ("", NONE):
+            raise UserError("a router takes no gRPC", why="it reads HTTP only", next="leave --grpc-port or the replicas out")
         return _routed(asked, host, port, routes)
     server = importlib.import_module(SERVER)
     taken = server.Seat.read(seat) if seat else None
@@ -83,16 +91,17 @@ def command(asked: Asked, host: str, port: int, processes: int, replicas: str, r
             _announce(ready, said, asked.as_json)
         teller.begin()
 
-    lost = server.serve(site, host, port, announce, taken)
+    lost = server.serve(site, host, port, announce, taken, grpc_port or workspace.parts.config["grpc_port"])
     if lost:
         raise StoreError(f"{lost} predictions could not be logged", why="the store did not take them", next="bedplate doctor")
     return 0
 
 
-def _together(asked: Asked, host: str, port: int, processes: int) -> int:
+def _together(asked: Asked, host: str, port: int, grpc_port: str, processes: int) -> int:
     """Have several processes serve, each this command with a seat of its own."""
     words, server = _words(asked), importlib.import_module(SERVER)
-    return int(server.together(processes, host, port, lambda seat: [*words, "--seat", seat], functools.partial(_hear, asked)))
+    wish = grpc_port or configure(find_project(Path.cwd(), asked.project), asked.target)["grpc_port"]
+    return int(server.together(processes, host, port, lambda seat: [*words, "--seat", seat], functools.partial(_hear, asked), wish))
 
 
 def _routes(asked: Asked, replicas: str, remotes: tuple[str, ...]) -> Any:
@@ -162,6 +171,7 @@ def opening(project: str, ready: Any) -> list[str]:
         f"serving [bold]{project}[/bold] at [bold]{ready.url}[/bold]{f' with {models}' if models else ''}",
         *(f"  POST     {ready.url}/{service}" for service in ready.services if service not in ready.waiting),
         *(_waits(ready, group) for group in waiting.values()),
+        *([f"  gRPC     {ready.grpc}"] if ready.grpc else []),
         f"  try it   {ready.url}/docs",
         f"  metrics  {ready.url}/metrics",
         "  stop     Ctrl-C",

@@ -24,7 +24,9 @@ Wishes = Mapping[str, Mapping[str, Any]]
 
 
 class InferForm(Protocol):
-    """One way to say an inference."""
+    """One way to say an inference; `name` is what it is known by."""
+
+    name: str
 
     def read(self, headers: Headers, body: bytes, signature: Signature) -> tuple[tensors.InferRequest, list[tensors.Tensor]]:
         """What is asked, and the tensors that it is asked of. Raises Problem 400."""
@@ -43,6 +45,8 @@ class InferForm(Protocol):
 
 class RestForm:
     """The Open Inference Protocol over HTTP: JSON, or JSON and the bytes of the tensors after it."""
+
+    name = "rest"
 
     def read(self, headers: Headers, body: bytes, _signature: Signature) -> tuple[tensors.InferRequest, list[tensors.Tensor]]:
         """What a body asks. Raises Problem 400."""

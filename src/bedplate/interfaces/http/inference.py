@@ -78,7 +78,11 @@ class Inference:
 
     async def server(self, request: Request) -> Response:
         """Name, version and extensions."""
-        return _json({"name": "bedplate", "version": self._version, "extensions": _EXTENSIONS})
+        return _json(self.about())
+
+    def about(self) -> dict[str, Any]:
+        """What the server says of itself."""
+        return {"name": "bedplate", "version": self._version, "extensions": _EXTENSIONS}
 
     def said(self) -> dict[str, Callable[[], Answered]]:
         """The pages that programs ask for again and again, by path."""
@@ -90,18 +94,26 @@ class Inference:
 
     def ready(self) -> Answered:
         """200 where every model serves."""
-        waiting = [one.name for one in self._holder.current.models.values() if isinstance(one, Waiting)]
+        waiting = self.waits()
         return said({"ready": not waiting, "waiting": waiting}, 400 if waiting else 200)
+
+    def waits(self) -> list[str]:
+        """The models that do not serve."""
+        return [one.name for one in self._holder.current.models.values() if isinstance(one, Waiting)]
 
     async def index(self, request: Request) -> Response:
         """Every model, and whether it serves."""
+        return _json(self.index_rows())
+
+    def index_rows(self) -> list[dict[str, str]]:
+        """Every model, its version, whether it serves, and why not."""
         rows = []
         for name, one in self._holder.current.models.items():
             if isinstance(one, Waiting):
                 rows.append({"name": name, "version": "", "state": "UNAVAILABLE", "reason": one.reason})
             else:
                 rows.append({"name": name, "version": str(one.version.number), "state": "READY", "reason": ""})
-        return _json(rows)
+        return rows
 
     async def metadata(self, request: Request) -> Response:
         """What a model takes and gives."""
@@ -109,16 +121,18 @@ class Inference:
             loaded = self._find(request)
         except Problem as problem:
             return _refusal(problem)
+        return _json(self.described(loaded))
+
+    def described(self, loaded: LoadedModel) -> dict[str, Any]:
+        """What a model takes and gives."""
         signature = loaded.model.signature
-        return _json(
-            {
-                "name": loaded.name,
-                "versions": [str(loaded.version.number)],
-                "platform": f"bedplate_{loaded.model.flavour or 'model'}",
-                "inputs": [{"name": one.name, "datatype": one.datatype, "shape": [-1]} for one in signature.inputs],
-                "outputs": [{"name": one.name, "datatype": one.datatype, "shape": [-1]} for one in signature.outputs],
-            }
-        )
+        return {
+            "name": loaded.name,
+            "versions": [str(loaded.version.number)],
+            "platform": f"bedplate_{loaded.model.flavour or 'model'}",
+            "inputs": [{"name": one.name, "datatype": one.datatype, "shape": [-1]} for one in signature.inputs],
+            "outputs": [{"name": one.name, "datatype": one.datatype, "shape": [-1]} for one in signature.outputs],
+        }
 
     async def model_ready(self, request: Request) -> Response:
         """200 where the model serves."""
@@ -221,7 +235,7 @@ class InferDesk:
         if not (asked.id or is_named(headers)):
             return self._call(headers, loaded, asked, given, started)
         of = f"model/{self._model}"
-        name = named(f"{of}@{self._version or ''}", headers, body, asked.id)
+        name = named(f"{of}@{self._version or ''} {self._form.name}", headers, body, asked.id)
         return self._inference.once.begin(of, name, lambda: self._call(headers, loaded, asked, given, started))
 
     def _call(

@@ -12,6 +12,7 @@ import contextlib
 import gc
 import os
 import platform
+import socket
 import time
 from collections.abc import Callable, Iterator, Sequence
 
@@ -33,8 +34,9 @@ from bedplate.stages.deploy.presence import Presence
 from bedplate.stages.deploy.recorder import Recorder
 from bedplate.stages.deploy.site import Site
 
+from . import grpc_port
 from .again import Again
-from .binding import address, bind, many_files
+from .binding import GRPC_OPTION, address, bind, many_files
 from .calls import Calls
 from .front import Front
 from .inference import Inference
@@ -53,13 +55,13 @@ from .tracing import Tracer
 
 class Ready(Record, frozen=True, kw_only=True):
     """What a server says when it begins to answer: its address, the names of what it is for, the version of each model that answers, and
-    what waits. `grpc` is empty: nothing answers there yet.
+    what waits. `grpc` is where the Open Inference Protocol is answered over gRPC, None where nothing is.
     """
 
     url: str
     models: list[str]
     services: list[str]
-    grpc: str = ""
+    grpc: str | None = None
     versions: dict[str, int] = msgspec.field(default_factory=dict)
     waiting: dict[str, Waiting] = msgspec.field(default_factory=dict)
 
@@ -82,7 +84,7 @@ class Serving:
         self._trying = trying = Trying(metrics.tried)
         metrics.held = lambda: self._pool.lost + trying.held
         again = Again(site.answer_memory, site.retry_window_s, time.perf_counter, metrics, self._pool)
-        inference = Inference(self.holder, ledger, self._pool, bedplate.__version__, site.body_limit, trying, again.once)
+        self.inference = inference = Inference(self.holder, ledger, self._pool, bedplate.__version__, site.body_limit, trying, again.once)
         pages = Pages(self.holder, self.recorder, metrics, site.services, site.project)
         calls = Calls(site.services, self.holder, ledger, self._pool, site.body_limit, trying, again)
         app = pages.app(inference)
@@ -107,26 +109,33 @@ class Serving:
         self._trying.close()
         return self.recorder.close()
 
-    def ready(self, url: str) -> Ready:
+    def ready(self, url: str, grpc: str | None) -> Ready:
         """What this server says when it begins to answer."""
         current = self.holder.current
         return Ready(
-            url=url, models=list(current.models), services=list(current.services), versions=current.versions, waiting=current.waiting
+            url=url,
+            grpc=grpc,
+            models=list(current.models),
+            services=list(current.services),
+            versions=current.versions,
+            waiting=current.waiting,
         )
 
 
-def serve(site: Site, host: str, port: int, announce: Announce, seat: Seat | None = None) -> int:
+def serve(site: Site, host: str, port: int, announce: Announce, seat: Seat | None = None, grpc: str = "none") -> int:
     """Serve until told to stop; returns how many predictions could not be logged.
 
-    `announce` hears when it answers, and gets what stops it (SIGTERM and Ctrl-C do the same). Port 0 takes any free one; a process that
-    serves beside others answers on the socket of its `seat`, and only the first of them keeps the bill. Raises Refused
+    `announce` hears when it answers, and gets what stops it (SIGTERM and Ctrl-C do the same). Port 0 takes any free one; `grpc` is the
+    port of gRPC, as the setting has it. A process that serves beside others answers where its `seat` says, and only the first of them
+    keeps the bill. Raises Refused
     for an address beyond this machine and where the budget does not bear it (any more), WorldError where the port cannot be had, UserError
     for a project with nothing to serve.
     """
     if not site.services and not site.models:
         why = "the project has no service and no model"
         raise UserError("there is nothing to serve", why=why, next="decorate a function with @project.service")
-    with bind(host, port) if seat is None else seat.socket() as listening:
+    with contextlib.ExitStack() as sockets:
+        listening, *beyond = map(sockets.enter_context, _bound(host, port, grpc) if seat is None else seat.sockets())
         serving = Serving(site)
         url = (seat.url if seat is not None else "") or address(listening)
         presence = Presence(site.directory, serving.holder, site.clock, _listed(site, url, os.getpid() if seat is None else os.getppid()))
@@ -135,9 +144,10 @@ def serve(site: Site, host: str, port: int, announce: Announce, seat: Seat | Non
 
         def begin() -> None:
             presence.open()
-            announce(serving.ready(url), plane.stop)
+            announce(serving.ready(url, guests[0].address if guests else None), plane.stop)
 
-        plane = Plane(serving.doors, begin)
+        guests = [grpc_port.relay(one, serving.inference, site.body_limit) for one in beyond]
+        plane = Plane(serving.doors, begin, guests=guests)
         many_files()
         serving.open()
         try:
@@ -149,12 +159,21 @@ def serve(site: Site, host: str, port: int, announce: Announce, seat: Seat | Non
     return lost
 
 
-def together(count: int, host: str, port: int, command: Callable[[str], Sequence[str]], heard: Callable[[bytes, bool], None]) -> int:
+def together(
+    count: int, host: str, port: int, command: Callable[[str], Sequence[str]], heard: Callable[[bytes, bool], None], grpc: str = "none"
+) -> int:  # fmt: skip
     """Serve with several processes, which `command` starts, given the word that says which seat one takes; the exit code.
 
-    `heard` gets each line of the one that speaks for all, and whether that line says that all answer.
+    `heard` gets each line of the one that speaks for all, and whether that line says that all answer; `grpc` is the port of gRPC, as the
+    setting has it.
     """
-    return serve_together(count, host, port, lambda seat: command(seat.word), heard)
+    return serve_together(count, host, port, lambda seat: command(seat.word), heard, grpc_port.asked(grpc))
+
+
+def _bound(host: str, port: int, grpc: str) -> list[socket.socket]:
+    """The sockets of HTTP and, where it is wanted, of gRPC. Raises what `bind` and `grpc_port.asked` do."""
+    beside = grpc_port.asked(grpc)
+    return [bind(host, port), *([bind(host, beside, option=GRPC_OPTION)] if beside is not None else [])]
 
 
 @contextlib.contextmanager

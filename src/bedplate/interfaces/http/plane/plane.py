@@ -42,14 +42,42 @@ class Chooses(Protocol):
         ...
 
 
-class Plane:
-    """Answers on sockets until told to stop. `listening` is called once it does; `beside` is entered before, and left when all is said."""
+Connected = Callable[[], asyncio.Protocol]
+"""Makes what a connection is given to."""
 
-    def __init__(self, doors: Chooses, listening: Callable[[], None], beside: AbstractAsyncContextManager[Any] | None = None) -> None:
+
+class Guest(Protocol):
+    """What takes in the clients of another protocol, on a socket of its own."""
+
+    listening: socket.socket
+
+    def connected(self) -> asyncio.Protocol:
+        """What a connection is given to."""
+        ...
+
+    async def drain(self, patience_s: float) -> None:
+        """Answer what is in hand, and let the clients go; nobody new comes."""
+        ...
+
+
+class Plane:
+    """Answers on sockets until told to stop, and has its `guests` answer on theirs.
+
+    `listening` is called once it does; `beside` is entered before, and left when all is said.
+    """
+
+    def __init__(
+        self,
+        doors: Chooses,
+        listening: Callable[[], None],
+        beside: AbstractAsyncContextManager[Any] | None = None,
+        guests: Sequence[Guest] = (),
+    ) -> None:
         self.now = 0.0
         self.heads = Heads(doors.choose)
         self._listening = listening
         self._beside = beside or contextlib.nullcontext()
+        self._guests = guests
         self._wires: set[Wire] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._lines: dict[int, bytes] = {}
@@ -85,17 +113,19 @@ class Plane:
                     await self._answer(sockets, self._loop)
 
     async def _answer(self, sockets: Sequence[socket.socket], loop: asyncio.AbstractEventLoop) -> None:
-        spare = [one.dup() for one in sockets]
-        for one in spare:
+        makers: list[tuple[socket.socket, Connected]] = [(one, lambda: Wire(self)) for one in sockets]
+        makers += [(one.listening, one.connected) for one in self._guests]
+        spare = [(one.dup(), connected) for one, connected in makers]
+        for one, _ in spare:
             one.setblocking(False)
-        servers = [await _listen(loop, lambda: Wire(self), one) for one in sockets]
+        servers = [await _listen(loop, connected, one) for one, connected in makers]
         self._listening()
         if not self._told.is_set():
             await self._over.wait()
         await self._close(servers, spare)
-        await self._drain()
+        await asyncio.gather(self._drain(), *(one.drain(PATIENCE_S) for one in self._guests))
 
-    async def _close(self, servers: Sequence[asyncio.Server], spare: Sequence[socket.socket]) -> None:
+    async def _close(self, servers: Sequence[asyncio.Server], spare: Sequence[tuple[socket.socket, Connected]]) -> None:
         """Listen no more. Who has connected by then is let in: the end of a socket ends those that nobody has accepted.
 
         The loop takes a turn to let go of a socket; it is closed by its last copy, after a look at who came meanwhile.
@@ -103,14 +133,14 @@ class Plane:
         for server in servers:
             server.close()
         await asyncio.sleep(_TURN_S)
-        for listening in spare:
+        for listening, connected in spare:
             came = []
             with contextlib.suppress(OSError):  # nobody waits any more
                 while True:
                     came.append(listening.accept()[0])
             listening.close()
             for one in came:
-                await asyncio.get_running_loop().connect_accepted_socket(lambda: Wire(self), one)
+                await asyncio.get_running_loop().connect_accepted_socket(connected, one)
 
     async def _drain(self) -> None:
         now = asyncio.get_running_loop().time()
@@ -212,7 +242,7 @@ class Plane:
 _PHRASES: Final = {one.value: one.phrase.encode() for one in http.HTTPStatus}
 
 
-async def _listen(loop: asyncio.AbstractEventLoop, wire: Callable[[], Wire], one: socket.socket) -> asyncio.Server:
+async def _listen(loop: asyncio.AbstractEventLoop, made: Connected, one: socket.socket) -> asyncio.Server:
     if one.family == socket.AF_UNIX:
-        return await loop.create_unix_server(wire, sock=one, backlog=BACKLOG)
-    return await loop.create_server(wire, sock=one, backlog=BACKLOG)
+        return await loop.create_unix_server(made, sock=one, backlog=BACKLOG)
+    return await loop.create_server(made, sock=one, backlog=BACKLOG)

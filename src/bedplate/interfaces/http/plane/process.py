@@ -19,8 +19,8 @@ _FIRST_PAUSE_S: Final = 0.05
 _LONGEST_PAUSE_S: Final = 5.0
 _LINE: Final = 1 << 20
 
-Begin = Callable[[], AbstractContextManager[tuple[Sequence[str], int]]]
-"""Gives the command of the next life and the descriptor that it inherits; it ends once the process has begun."""
+Begin = Callable[[], AbstractContextManager[tuple[Sequence[str], Sequence[int]]]]
+"""Gives the command of the next life and the descriptors that it inherits; it ends once the process has begun."""
 Hears = Callable[[bytes, bool], None]
 """Hears a line that the process said, and whether it is the first of its life."""
 Ended = Callable[[int], bool]
@@ -66,9 +66,9 @@ class Kept:
 
     async def _live(self) -> int:
         """One process from its start to its end; its exit code."""
-        with self._begin() as (command, descriptor):
+        with self._begin() as (command, descriptors):
             process = await asyncio.create_subprocess_exec(
-                *command, stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, pass_fds=(descriptor,),
+                *command, stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, pass_fds=descriptors,
                 start_new_session=True, limit=_LINE,
             )  # fmt: skip
         self._process = process

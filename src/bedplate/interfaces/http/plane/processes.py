@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
 from bedplate.core.errors import InternalError
-from bedplate.interfaces.http.binding import bind
+from bedplate.interfaces.http.binding import GRPC_OPTION, bind
 
 from .process import FINAL, Kept
 from .seat import Seat
@@ -28,27 +28,39 @@ Heard = Callable[[bytes, bool], None]
 """Hears a line of the process that speaks for all, and whether it is the one that says that all answer."""
 
 
-def serve_together(count: int, host: str, port: int, command: Callable[[Seat], Sequence[str]], heard: Heard) -> int:
+def serve_together(
+    count: int, host: str, port: int, command: Callable[[Seat], Sequence[str]], heard: Heard, grpc: int | None = None
+) -> int:  # fmt: skip
     """Serve with `count` processes until told to stop; the exit code of the first that failed, else 0.
 
-    `command` starts a process for a seat. Raises what `bind` raises.
+    `command` starts a process for a seat; `grpc` is the port of gRPC (None: none). Raises what `bind` raises.
     """
     with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(bind(host, port, shared=True))]
-        name, taken = sockets[0].getsockname()[:2]
-        sockets += [stack.enter_context(bind(name, taken, shared=True)) for _ in range(count - 1)]
+        sockets = _shared(stack, count, host, port, "--port")
+        beside = _shared(stack, count, host, grpc, GRPC_OPTION) if grpc is not None else []
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="bedplate-serve-"))
-        return asyncio.run(_Together(sockets, folder, command, heard).run())
+        return asyncio.run(_Together(sockets, beside, folder, command, heard).run())
+
+
+def _shared(stack: contextlib.ExitStack, count: int, host: str, port: int, option: str) -> list[socket.socket]:
+    """So many sockets on one port; the first finds a port that nobody else has. Raises what `bind` raises."""
+    with bind(host, port, option=option) as found:
+        name, taken = found.getsockname()[:2]
+    return [stack.enter_context(bind(name, taken, shared=True, option=option)) for _ in range(count)]
 
 
 class _Together:
     """The processes, while they serve."""
 
     def __init__(
-        self, sockets: Sequence[socket.socket], folder: str, command: Callable[[Seat], Sequence[str]], heard: Heard
+        self, sockets: Sequence[socket.socket], beside: Sequence[socket.socket], folder: str, command: Callable[[Seat], Sequence[str]],
+        heard: Heard,
     ) -> None:  # fmt: skip
-        self._sockets = sockets
-        self._seats = [Seat(descriptor=one.fileno(), number=at, folder=folder) for at, one in enumerate(sockets)]
+        self._sockets = [*sockets, *beside]
+        grpc = [one.fileno() for one in beside] or [-1] * len(sockets)
+        self._seats = [
+            Seat(descriptor=one.fileno(), number=at, folder=folder, grpc=grpc[at]) for at, one in enumerate(sockets)
+        ]  # fmt: skip
         self._command = command
         self._heard = heard
         self._ready: dict[int, bytes] = {}
@@ -97,8 +109,8 @@ class _Together:
         """What keeps a seat taken."""
 
         @contextlib.contextmanager
-        def begin() -> Iterator[tuple[Sequence[str], int]]:
-            yield self._command(seat), seat.descriptor
+        def begin() -> Iterator[tuple[Sequence[str], Sequence[int]]]:
+            yield self._command(seat), seat.descriptors
 
         return Kept(begin, lambda line, is_first: self._hear(seat, line, is_first), self._ended)
 

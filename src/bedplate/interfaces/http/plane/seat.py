@@ -24,13 +24,14 @@ _DECODER: Final = msgspec.json.Decoder(Counted)
 
 class Seat(Record, frozen=True, kw_only=True):
     """`descriptor` is an inherited, listening socket, `number` counts from 0, `folder` is where counts are written, `url` is where clients
-    ask (empty: at the socket).
+    ask (empty: at the socket). `grpc` is another socket, to answer gRPC on; -1 where nobody does.
     """
 
     descriptor: int
     number: int
     folder: str
     url: str = ""
+    grpc: int = -1
 
     @classmethod
     def read(cls, text: str) -> Seat:
@@ -47,9 +48,14 @@ class Seat(Record, frozen=True, kw_only=True):
         """Whether it is the one that speaks for all: of what happened, and of the bill."""
         return self.number == 0
 
-    def socket(self) -> socket.socket:
-        """The socket to answer on."""
-        return socket.socket(fileno=self.descriptor)
+    def sockets(self) -> list[socket.socket]:
+        """The sockets to answer on: that of HTTP, and that of gRPC where there is one."""
+        return [socket.socket(fileno=one) for one in self.descriptors]
+
+    @property
+    def descriptors(self) -> tuple[int, ...]:
+        """What its process inherits."""
+        return (self.descriptor,) if self.grpc < 0 else (self.descriptor, self.grpc)
 
 
 class Counts:

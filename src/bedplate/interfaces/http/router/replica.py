@@ -77,13 +77,13 @@ class Replica:
         return code
 
     @contextlib.contextmanager
-    def _begin(self) -> Iterator[tuple[Sequence[str], int]]:
+    def _begin(self) -> Iterator[tuple[Sequence[str], Sequence[int]]]:
         self._path.unlink(missing_ok=True)
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listening:
             listening.bind(str(self._path))
             listening.listen(BACKLOG)
             seat = Seat(descriptor=listening.fileno(), number=self.number, folder=self._folder, url=self._url)
-            yield self._command(seat), listening.fileno()
+            yield self._command(seat), seat.descriptors
 
     def _hears(self, line: bytes, is_first: bool) -> None:
         if not is_first:
