@@ -58,6 +58,17 @@ def test_a_replica_that_is_killed_under_traffic_fails_no_request_and_each_is_rec
     assert len(marks) > 100
 
 
+def test_replicas_that_are_told_to_end_one_after_the_other_fail_no_request(two: Served) -> None:
+    """A rolling restart, five times: SIGTERM to whoever answers. What each has in hand it answers; then it is started again."""
+    with Traffic(two.address) as traffic:
+        traffic.known(2)
+        for known in range(3, 8):
+            os.kill(two.who(), signal.SIGTERM)
+            traffic.known(known)
+            traffic.more(20)
+    assert traffic.failed == []
+
+
 def test_a_request_that_ends_whoever_works_on_it_is_given_up_and_costs_at_most_what_was_in_hand_with_it(two: Served) -> None:
     """It is tried three times, and then its client is told; the replicas are started again, and whoever else is asked answers."""
     until(lambda: all_ready(two))

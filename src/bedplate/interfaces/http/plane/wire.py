@@ -35,6 +35,7 @@ _LOOK_S: Final = 0.005
 _HELD: Final = 1 << 16
 _SPLIT: Final = 1 << 16
 _TURN: Final = 32
+_LAST: Final = b"connection: close\r\n"
 _CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 _STARTS: Final = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ\r")
 
@@ -160,7 +161,7 @@ class Wire(asyncio.Protocol):
             return
         self._busy = False
         self._send(head, answered)
-        if self._leaving or not head.keep_alive or (b"connection", b"close") in answered.headers:
+        if self._leaving or not head.keep_alive or _LAST in answered.lines:
             self._end()
         else:
             self._since = self.keeper.now

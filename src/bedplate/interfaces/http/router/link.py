@@ -66,7 +66,7 @@ class Link(asyncio.Protocol):
         self._body: list[bytes] = []
         self._size = 0
         self._length: int | None = None
-        self._is_chunked = self._has_head = self._is_begun = self._is_done = False
+        self._is_chunked = self._has_head = self._is_begun = self._is_done = self._keeps = False
 
     def ask(self, asker: Asker, data: bytes) -> None:
         """Send a request whose answer `asker` gets."""
@@ -135,6 +135,7 @@ class Link(asyncio.Protocol):
     def on_headers_complete(self) -> None:
         """The parser: that was the last header."""
         self._has_head = True
+        self._keeps = self._parser.should_keep_alive()
 
     def on_body(self, body: bytes) -> None:
         """The parser: a piece of the body."""
@@ -153,7 +154,7 @@ class Link(asyncio.Protocol):
         if not self._is_begun:
             status = self._parser.get_status_code()
             if self._is_done:
-                keeps = self._parser.should_keep_alive() and not is_over
+                keeps = self._keeps and not is_over
                 lines, body = b"".join(self._lines), b"".join(self._body)
                 self._free(keeps=keeps)
                 asker.whole(status, lines, body)
@@ -166,7 +167,7 @@ class Link(asyncio.Protocol):
         for piece in pieces:
             asker.piece(piece)
         if self._is_done:
-            self._free(keeps=self._parser.should_keep_alive() and not is_over)
+            self._free(keeps=self._keeps and not is_over)
             asker.ends()
 
     def _free(self, *, keeps: bool) -> None:
