@@ -6,14 +6,17 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 from serve_site import Place, late_model, serving_at
 
 from bedplate.core.model import Model
+from bedplate.stages.deploy.holder import CONCLUDED
 from bedplate.stages.deploy.service import Asked, Wanted, service
 from bedplate.testing import serving
 
@@ -230,3 +233,23 @@ def test_a_shadow_too_far_from_production_goes_back(place: Place) -> None:
         assert ask(place) == (1.0, "late@1")
     until(lambda: place.record.moves[-1].by == "rollback")
     assert "too far from production" in place.record.moves[-1].reason
+
+
+def test_a_bad_version_that_was_promoted_outright_is_rolled_back(tmp_path: Path) -> None:
+    """F62: nobody tried it first; the servers see what it does, and go back to the version before, with the figures as the reason."""
+    place = Place(tmp_path)
+    place.fill()
+    with serving_at(place, services=SERVICES, guard_s=600.0):
+        for _ in range(80):
+            ask(place)
+        place.record.add("late", bad(raises))
+        place.record.promote("late", 3, by="person")
+        place.record.moves[-1] = msgspec.structs.replace(place.record.moves[-1], at=datetime.now(UTC))
+        until(lambda: place.ask("/ask", {"carrier": "UA", "distance": 1000.0}).status == 500)
+        for _ in range(20):
+            place.ask("/ask", {"carrier": "UA", "distance": 1000.0})
+        until(lambda: place.record.moves[-1].by == "rollback")
+        until(lambda: place.ask("/ask", {"carrier": "UA", "distance": 1000.0}).status == 200)
+    assert place.record.aliases["late", "production"] == 1
+    assert "answers failed (production: 0 of " in place.record.moves[-1].reason
+    assert [event.subject for event in place.events if event.kind == CONCLUDED] == ["late@3"]

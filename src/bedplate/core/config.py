@@ -209,6 +209,9 @@ SETTINGS = (
         port,
     ),
     Setting("body_limit", "16 MB", "Largest request body that a service reads.", byte_count),
+    Setting(
+        "guard", "10 min", "How long a version is watched after its promotion, to be rolled back where it is worse; 0 s is not.", seconds
+    ),
     Setting("trace_share", "0.1%", "Share of a server's requests whose time is recorded in parts; who asks for it always is.", share),
     Setting("trace_over", "1 s", "A request that takes longer is recorded so, too, where its service declares no `p95=`.", seconds),
     Setting("upload_limit", "10 GB", "Largest file that a client of the tracking API may upload.", byte_count),

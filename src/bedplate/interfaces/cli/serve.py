@@ -237,6 +237,8 @@ def lines(event: Event) -> list[str]:
         return [f"{event.subject}: a process that predicted for it died, another is started {again}: {event.data['how']}"]
     if event.kind == CONCLUDED:
         ended = "promoted" if event.data["by"] == "verdict" else "rolled back"
+        if event.data["trial"] == event.data["alias"]:
+            return [f"{event.subject} is rolled back from {event.data['trial']}: {event.data['why']}"]
         return [f"{event.subject}, the {event.data['trial']}, is {ended}: {event.data['why']}"]
     if event.kind != SWAPPED:
         return []

@@ -75,7 +75,10 @@ class Serving:
 
     def __init__(self, site: Site) -> None:
         self.site = site
-        self.holder = Holder(site.services, site.models, site.record, site.load, describe=site.describe, clock=site.clock, emit=site.emit)
+        self.holder = Holder(
+            site.services, site.models, site.record, site.load, describe=site.describe, clock=site.clock, emit=site.emit,
+            guard_s=site.guard_s,
+        )  # fmt: skip
         self.recorder = Recorder(Logs(self.holder, site.services, site.append).open, limit=site.queue, clock=site.clock, lost=self._lost)
         self._pool = Pool()
         self.metrics = metrics = Metrics(self.holder, self.recorder, site.project, bedplate.__version__)

@@ -19,6 +19,7 @@ from bedplate.pipeline.served import RUNTIME, SWAPPED
 
 from .choose import Record, choose
 from .deployment import Active, Deployment, LoadedModel, Waiting
+from .guard import Guard, GuardRecord, Outcomes
 from .loader import Describe, Failure, Key, Load, Loader, reason
 from .runtime import Equipped, told
 from .service import ColumnType, Service, Wanted
@@ -33,7 +34,7 @@ CONCLUDED: Final = "rollout.concluded"
 """The kind of event that says how the roll-out of a version (`subject`) ended (`data`: trial, and the move: alias, by, version, why)."""
 
 
-class WatchedRecord(Record, TrialRecord, Protocol):
+class WatchedRecord(Record, TrialRecord, GuardRecord, Protocol):
     """A record that says when it changed."""
 
     def stamp(self) -> Any:
@@ -70,6 +71,7 @@ class Holder:
         describe: Describe,
         clock: Clock,
         emit: Callable[[Event], None],
+        guard_s: float = 0.0,
     ) -> None:
         self.current = Deployment(number=0, services={}, models={})
         self.tried: dict[str, Tried] = {}
@@ -77,6 +79,8 @@ class Holder:
         self.deaths: dict[str, int] = {}
         """How many processes that predicted for a model died, by its name."""
         self.loader = Loader(load, describe, clock)
+        self.outcomes = Outcomes(is_wanted=guard_s > 0)
+        self._guard = Guard(record, self.outcomes, guard_s)
         self._trials = Trials(record, self.loader, clock)
         self._services = tuple(services)
         self._models = tuple(models)
@@ -119,6 +123,7 @@ class Holder:
             if self._clock.monotonic() >= self._check_at:
                 self.check_online()
                 self.judge()
+                self.guard()
                 self._check_at = self._clock.monotonic() + CHECK_S
 
     def check_online(self) -> None:
@@ -152,6 +157,17 @@ class Holder:
             self._note("roll-out", "")
         except Exception as error:  # as above: the record may be away; it is asked again in a second
             self._note("roll-out", reason(error))
+
+    def guard(self) -> None:
+        """Look at the versions that were promoted outright of late; one that is worse than the one before is rolled back."""
+        try:
+            current = self.current
+            for move, undone, why in self._guard.judge(current.services, current.models, self._clock.now()):
+                told = {"trial": move.alias, "alias": undone.alias, "by": undone.by, "version": undone.version, "why": why}
+                self._tell(CONCLUDED, f"{move.model}@{move.version}", told)
+            self._note("guard", "")
+        except Exception as error:  # as above: the record may be away; it is asked again in a second
+            self._note("guard", reason(error))
 
     def _note(self, what: str, problem: str) -> None:
         if self.current.problems.get(what, "") == problem:

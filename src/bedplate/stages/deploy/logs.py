@@ -33,9 +33,20 @@ class Logs:
         """What writes batches of that log."""
 
         def append(batch: Sequence[Kept]) -> None:
-            self._append(name, frame(batch, self._shape(name)))
+            rows = frame(batch, self._shape(name))
+            self._append(name, rows)
+            self._holder.outcomes.note(name, rows, self._serving(name))
 
         return append
+
+    def _serving(self, name: str) -> str:
+        """The versions that answer for a log now, as it has them; empty where none do."""
+        current = self._holder.current
+        if name.startswith(MODELS):
+            model = current.models.get(name.removeprefix(MODELS))
+            return model.models_text if isinstance(model, LoadedModel) else ""
+        service = current.services.get(name.removeprefix(SERVICES))
+        return service.models_text if isinstance(service, Active) else ""
 
     def _shape(self, name: str) -> Shape:
         current = self._holder.current

@@ -29,6 +29,7 @@ from bedplate.storage import online, runtimes
 from . import declared
 from .batchers import manned
 from .bill import Bill
+from .choose import PRODUCTION
 from .frames import feature_columns
 from .holder import WatchedRecord
 from .loader import Describe, Load
@@ -67,6 +68,8 @@ class Site(msgspec.Struct, frozen=True, kw_only=True):
     retry_window_s: float = 60.0
     trace_share: float = 0.0
     trace_over_s: float = 1.0
+    guard_s: float = 0.0
+    """For how long after its promotion a version is watched, to be rolled back where it is worse than the one before."""
     billed: Callable[[str], Bill] | None = None
     """Gives the bill of a server at a URL."""
 
@@ -96,6 +99,14 @@ class CatalogRecord:
     def rolled_out(self, model: str) -> list[Promotion]:
         """The moves that try a version of a model now."""
         return self._catalog.models.rolled_out(model)
+
+    def in_production(self, model: str) -> Promotion | None:
+        """The move that made a model's production version what it is."""
+        return next(reversed(self._catalog.models.history(model, PRODUCTION)), None)
+
+    def retreat(self, move: Promotion, at: datetime, reason: str) -> Promotion | None:
+        """Undo that move."""
+        return self._catalog.models.retreat(move, at, reason)
 
     def conclude(self, trial: Promotion, at: datetime, reason: str, *, promotes: bool) -> Promotion | None:
         """End a roll-out by what came of it."""
@@ -149,6 +160,7 @@ def site_of(parts: Parts, only: str = "", *, crew: int = 0) -> Site:
         retry_window_s=seconds(parts.config["retry_window"]),
         trace_share=share(parts.config["trace_share"]),
         trace_over_s=seconds(parts.config["trace_over"]),
+        guard_s=seconds(parts.config["guard"]),
         billed=billed,
     )
 
