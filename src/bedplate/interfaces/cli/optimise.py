@@ -68,6 +68,9 @@ def _runtimes(out: Console, model: str, choice: Choice) -> None:
     for one in choice.tried:
         times = ["" if value is None else f"{value:.1f} us" for value in (one.one_us, one.many_us)]
         off = "" if one.off is None else f"{one.off:.1g}"
-        drawn.add_row(one.runtime, *times, off, escape(one.problem) or ("serves here" if one is choice.best else ""))
+        but = f"not for {one.odd}" if one.odd else ""
+        drawn.add_row(
+            one.runtime, *times, off, escape(one.problem or ", ".join(filter(None, ["serves here" if one is choice.best else "", but])))
+        )
     out.print(drawn)
     out.print(f"[bold]{model}[/bold] is asked by {escape(choice.line())}", soft_wrap=True, highlight=False)

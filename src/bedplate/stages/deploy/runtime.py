@@ -1,7 +1,7 @@
 """Which runtime a loaded model is asked by here: each that can be opened is held against the framework's own prediction, then timed.
 
-Agreement: on the example's rows and on 256 rows made of them (within half their range beyond it, with missing values where the framework
-takes those), no prediction may lie further from the framework's than the tolerance times 1, or times its value where that is larger.
+Agreement (`agreement.py`): no prediction may lie further from the framework's than the tolerance times 1, or times its value where that is
+larger; rows on which only odd values make it differ are asked of the framework.
 Speed: the least of a few rounds at one row and at 32, other ones at every call, the two added up: a lone request and a full batch. What is
 slow for one row is not called on the event loop, where it would hold up every other request.
 
@@ -18,7 +18,6 @@ from typing import Any, Final, Literal
 
 import msgspec
 import numpy as np
-import numpy.typing as npt
 
 from bedplate.core.errors import BedplateError
 from bedplate.core.model import Model, Remote, RowPredictor
@@ -26,12 +25,13 @@ from bedplate.core.records import Record
 from bedplate.storage import runtimes
 from bedplate.storage.runtimes import Call, Source
 
+from .agreement import Rows, apart, probed, within
+
 ON_LOOP_S: Final = 0.002
 """A model that takes longer for one row is asked in processes of its own, where nothing else is set."""
 MANY: Final = 32
 GATHERING_US: Final = 15.0
 """What it costs to make one batch of requests, for each."""
-_PROBES: Final = 256
 _ROUND_S: Final = 0.002
 _ROUNDS: Final = 5
 _LONGEST_S: Final = 0.05
@@ -39,16 +39,19 @@ _LONGEST_S: Final = 0.05
 REMOTE: Final = "remote"
 """What a model is asked by that another server has. Its predictions are what it means: nothing is measured, or asked, when it is loaded."""
 Place = Literal["loop", "workers", "threads"]
-Rows = npt.NDArray[np.float64]
 
 
 class Tried(Record, frozen=True, kw_only=True):
-    """One runtime: microseconds of a call with one row and with 32, how far it was off at most (relative to 1 or the value), or why not."""
+    """One runtime: microseconds of a call with one row and with 32, how far it was off at most (relative to 1 or the value), or why not.
+
+    `odd` are the rows that the framework itself is asked for, as this runtime does not agree on them.
+    """
 
     runtime: str
     one_us: float | None = None
     many_us: float | None = None
     off: float | None = None
+    odd: str = ""
     problem: str = ""
 
 
@@ -142,16 +145,15 @@ def measured(
     on_loop_s: float = ON_LOOP_S,
 ) -> tuple[Choice, Mapping[str, Call]]:  # fmt: skip
     """Try every runtime that can be opened; the choice, and the calls of those that agree."""
-    base = source.predictor
-    probes, expected = _expected(source)
+    base, probes = source.predictor, probed(source)
     calls: dict[str, Call] = {runtimes.NATIVE: base.rows}
-    tried = [_timed(runtimes.NATIVE, base.rows, probes, 0.0, timer)]
+    tried = [_timed(Tried(runtime=runtimes.NATIVE, off=0.0), base.rows, probes.rows, timer)]
     for name in runtimes.prepared(source, folder):
         if only and name != only:
             continue
         try:
             call = runtimes.opened(name, source, folder)
-            found = apart(np.asarray(call(probes)), expected)
+            found = apart(np.asarray(call(probes.rows)), probes.expected)
         except Exception as error:  # a framework may raise anything; the model is served by its own
             tried.append(
                 Tried(runtime=name, problem=error.what if isinstance(error, BedplateError) else f"{type(error).__name__}: {error}")
@@ -160,12 +162,12 @@ def measured(
         if found > tolerance:
             tried.append(Tried(runtime=name, off=found, problem=f"it is off by {found:.2g}, and {tolerance:.2g} is allowed"))
             continue
-        calls[name] = call
-        tried.append(_timed(name, call, probes, found, timer))
+        odd, calls[name] = within(call, base.rows, probes, tolerance)
+        tried.append(_timed(Tried(runtime=name, off=found, odd=odd), calls[name], probes.rows, timer))
     best = min((one for one in tried if one.runtime in calls), key=lambda one: (one.one_us or 0.0) + (one.many_us or 0.0))
     if only and only in calls:
         best = next(one for one in tried if one.runtime == only)
-    quick = (best.one_us or 0.0) <= on_loop_s * 1e6 or np.asarray(expected).dtype.kind not in "fiub"
+    quick = (best.one_us or 0.0) <= on_loop_s * 1e6 or probes.expected.dtype.kind not in "fiub"
     place: Place = "loop" if quick else "workers"
     return Choice(runtime=best.runtime, place=place, tolerance=tolerance, tried=tuple(tried)), calls
 
@@ -176,59 +178,12 @@ def choice_of(model: Model) -> Choice | None:
     return found if isinstance(found, Choice) else None
 
 
-def apart(given: npt.NDArray[Any], expected: npt.NDArray[Any]) -> float:
-    """The largest distance between two answers, relative to 1 or to the value expected; infinite where their form differs."""
-    if given.shape != expected.shape:
-        return float("inf")
-    same_nan = np.isnan(given) == np.isnan(expected)
-    if not bool(np.all(same_nan)):
-        return float("inf")
-    off = np.abs(given - expected) / np.maximum(1.0, np.abs(expected))
-    return float(np.nanmax(off, initial=0.0))
-
-
-def _expected(source: Source) -> tuple[Rows, npt.NDArray[Any]]:
-    """Rows to compare on, and what the framework says of them; without missing values where it does not take those."""
-    rows = probes(source)
-    try:
-        answer = np.asarray(source.predictor.rows(rows))
-        if not bool(np.any(np.isnan(answer))):
-            return rows, answer
-    except Exception:  # scikit-learn's ValueError, a module's RuntimeError: it takes no missing values
-        pass
-    whole = np.nan_to_num(rows)
-    return whole, np.asarray(source.predictor.rows(whole))
-
-
-def probes(source: Source) -> Rows:
-    """The example's rows and 256 made of their ranges, always the same; one value in fifty is missing."""
-    inputs = source.stored.signature.inputs
-    known = source.stored.example or [dict.fromkeys(field.name for field in inputs)]
-    given = source.predictor.matrix({field.name: [row.get(field.name) for row in known] for field in inputs})
-    draw = np.random.default_rng(0)
-    made = np.empty((_PROBES, len(inputs)))
-    for at, field in enumerate(inputs):
-        here = given[:, at][np.isfinite(given[:, at])]
-        low, high = (float(here.min()), float(here.max())) if len(here) else (-1.0, 1.0)
-        if field.categories:
-            made[:, at] = draw.integers(0, len(field.categories), _PROBES)
-        elif field.datatype == "BOOL":
-            made[:, at] = draw.integers(0, 2, _PROBES)
-        else:
-            half = (high - low) / 2 or max(abs(low), 1.0) / 2
-            spread = draw.uniform(low - half, high + half, _PROBES)
-            made[:, at] = spread if field.datatype.startswith("FP") else np.round(spread)
-    made[draw.random(made.shape) < 0.02] = np.nan
-    return np.concatenate([given, made])
-
-
-def _timed(name: str, call: Call, probes: Rows, off: float, timer: Callable[[], float]) -> Tried:
+def _timed(tried: Tried, call: Call, probes: Rows, timer: Callable[[], float]) -> Tried:
     """A runtime with its figures: asked for one row of the probes after another, and for batches of other rows each time."""
     mixed = np.random.default_rng(1).permutation(probes)
     batches = [mixed[at : at + MANY].copy() for at in range(0, len(mixed) - MANY + 1, MANY)]
-    return Tried(
-        runtime=name, one_us=_least_us(call, [row[None] for row in mixed], timer), many_us=_least_us(call, batches, timer), off=off
-    )
+    one_us, many_us = _least_us(call, [row[None] for row in mixed], timer), _least_us(call, batches, timer)
+    return msgspec.structs.replace(tried, one_us=one_us, many_us=many_us)
 
 
 def _least_us(call: Call, given: Sequence[Rows], timer: Callable[[], float]) -> float:

@@ -26,7 +26,7 @@ from bedplate.core import calling, digests
 from bedplate.core.errors import UserError
 from bedplate.core.records import Record
 from bedplate.pipeline.code.packages import versions_of
-from bedplate.stages.deploy.runtime import apart, probes
+from bedplate.stages.deploy.agreement import apart, probes
 from bedplate.storage import runtimes
 
 from . import written
