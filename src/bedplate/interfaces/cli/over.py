@@ -104,8 +104,10 @@ def _tell(asked: Asked, to: str, found: Counted, before: Counted) -> None:
     if asked.as_json and to:
         put_json({"lines": found.lines, "refused": found.refused, "before": before.lines})
         return
-    words = [f"{found.lines:,} lines", *([f"{before.lines:,} of them were answered before"] if before.lines else [])]
-    click.echo(", ".join([*words, *([f"{found.refused:,} were refused"] if found.refused else [])]), err=True)
+    words = [f"{found.lines:,} {'line' if found.lines == 1 else 'lines'}"]
+    words += [f"{before.lines:,} of them were answered before"] if before.lines else []
+    words += [f"{found.refused:,} were refused"] if found.refused else []
+    click.echo(", ".join(words), err=True)
 
 
 @contextmanager

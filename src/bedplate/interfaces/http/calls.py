@@ -4,6 +4,8 @@ The body is one JSON object by the function's own request fields, or an array of
 answered with `{"result": ..., "prediction_id": ...}`, an array with an array of those. The headers `X-Prediction-Id`,
 `X-Request-Id` and `X-Model-Version` say what answered.
 
+A service that streams is asked for a `Stream` by who accepts events, and otherwise gives the list of its values.
+
 A row on which the function raises fails its whole request: the caller gets 500 with an id, and the record keeps the row. A request
 that is refused is one row in the record, without its fields.
 """
@@ -41,6 +43,7 @@ from .pool import Pool
 from .replies import Headers, Problem
 from .rolled import Trying
 from .rolled_rows import RolledRows
+from .streams import Stream, StreamRoom
 
 _ENCODER: Final = msgspec.json.Encoder()
 
@@ -82,9 +85,20 @@ class ServiceDesk:
     """Where one service is asked: whatever Deployment is current when a request is whole answers it."""
 
     def __init__(
-        self, service: Service, holder: Holder, ledger: Ledger, pool: Pool, limit: int, trying: Trying, once: Once, cache: Cache | None
+        self,
+        service: Service,
+        holder: Holder,
+        ledger: Ledger,
+        pool: Pool,
+        limit: int,
+        trying: Trying,
+        once: Once,
+        cache: Cache | None,
+        room: StreamRoom,
     ) -> None:
         self.limit = limit
+        self.streams = service.stream is not None
+        self.room = room
         self.name = service.name
         self.log = f"predictions/{service.name}"
         self.form = Form(service, pool)
@@ -106,11 +120,24 @@ class ServiceDesk:
             return self._begin(headers, body, started)
         return self._once.begin(self.name, named(self.name, headers, body), lambda: self._begin(headers, body, started))
 
-    def _begin(self, headers: Headers, body: bytes, started: float) -> ServiceCall:
+    def stream(self, headers: Headers, body: bytes, started: float) -> Stream:
+        """The stream that a body asks for, of a service that streams. Raises Problem 400, 422 or 503."""
+        active = self._active()
+        requests, one = self.form.decode(body)
+        if not one:
+            raise Problem(422, "a stream answers one object", why="the body is an array", next="ask for each, or without text/event-stream")
+        self.room.enter(self.name)
+        return Stream(self, active, requests[0], headers.get(b"x-request-id", b""), started)
+
+    def _active(self) -> Active:
         active = self._holder.current.services[self.name]
         if not isinstance(active, Active):
             retry = ((b"retry-after", b"1"),)
             raise Problem(503, f"{self.name} is not ready", why=active.reason, next=active.next or "GET /health/ready", headers=retry)
+        return active
+
+    def _begin(self, headers: Headers, body: bytes, started: float) -> ServiceCall:
+        active = self._active()
         requests, one = self.form.decode(body)
         tried, given_id = self._holder.tried.get(self.name), headers.get(b"x-request-id", b"")
         if tried is None and self.cache is not None and (found := self.cache.find(active, requests)) is not None:
@@ -305,8 +332,9 @@ class Calls:
     def __init__(
         self, services: Sequence[Service], holder: Holder, ledger: Ledger, pool: Pool, body_limit: int, trying: Trying, again: Again
     ) -> None:
+        room = StreamRoom()
         self._desks: Mapping[str, ServiceDesk] = {
-            one.name: ServiceDesk(one, holder, ledger, pool, body_limit, trying, again.once, again.cache(one)) for one in services
+            one.name: ServiceDesk(one, holder, ledger, pool, body_limit, trying, again.once, again.cache(one), room) for one in services
         }
         self._ledger = ledger
         self._limit = body_limit

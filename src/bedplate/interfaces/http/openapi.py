@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import msgspec
 
+from bedplate.core.calling import streamed
 from bedplate.stages.deploy.deployment import Active, Deployment, LoadedModel
 from bedplate.stages.deploy.service import Service, column_type, plain
 
@@ -67,18 +68,31 @@ def _operation(service: Service, request: dict[str, Any], components: dict[str, 
         "operationId": service.name,
         "summary": service.doc.partition("\n")[0] or service.name,
         "description": service.doc,
-        "x-bedplate": {"ready": isinstance(active, Active), "serving": serving, "reason": getattr(active, "reason", "")},
+        "x-bedplate": {
+            "streams": service.stream is not None,
+            "ready": isinstance(active, Active),
+            "serving": serving,
+            "reason": getattr(active, "reason", ""),
+        },
         "requestBody": {
             "required": True,
             "content": {"application/json": {"schema": one_or_more, "example": example(service, deployment)}},
         },
         "responses": {
-            "200": _response(
-                "The result, for one object or for each of an array.", {"anyOf": [answer, {"type": "array", "items": answer}]}
-            ),
+            "200": _answered(service, answer, result),
             **{status: _response(text, {"$ref": "#/components/schemas/Error"}) for status, text in _STATUSES.items()},
         },
     }
+
+
+def _answered(service: Service, answer: dict[str, Any], result: dict[str, Any]) -> dict[str, Any]:
+    """The answer to a request; of a service that streams, also as events (OpenAPI 3.1 has no word for one event's data but text)."""
+    said = _response("The result, for one object or for each of an array.", {"anyOf": [answer, {"type": "array", "items": answer}]})
+    if service.stream is not None:
+        what = "an event for each value (`data`: its JSON), then `event: end`, or `event: error` where the service's code fails in between"
+        said["content"]["text/event-stream"] = {"schema": {"type": "string", "description": f"To who asks with this Accept, {what}."}}
+        said["content"]["text/event-stream"]["schema"]["x-bedplate-items"] = result.get("items", {})
+    return said
 
 
 def example(service: Service, deployment: Deployment) -> dict[str, Any]:
@@ -121,11 +135,12 @@ def _sample(annotation: Any) -> Any:
 
 
 def _result(service: Service) -> tuple[dict[str, Any], dict[str, Any]]:
+    item, is_stream = streamed(service.returns)
     try:
-        (schema,), defined = msgspec.json.schema_components([service.returns], ref_template="#/components/schemas/{name}")
+        (schema,), defined = msgspec.json.schema_components([item], ref_template="#/components/schemas/{name}")
     except TypeError:  # a return annotation that JSON schema has no word for (an array, a frame): any value
-        return {}, {}
-    return schema, defined
+        schema, defined = {}, {}
+    return ({"type": "array", "items": schema} if is_stream else schema), defined
 
 
 def _response(text: str, schema: dict[str, Any]) -> dict[str, Any]:

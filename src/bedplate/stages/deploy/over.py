@@ -110,7 +110,7 @@ class Scoring:
     def _key(self) -> str:
         """Everything that the answers depend on."""
         used = {name: version.digest if version else "" for name, (version, _) in self._inputs.items()}
-        code = Behind(self._workspace.parts.loaded)(self._service.function)
+        code = Behind(self._workspace.parts.loaded)(self._service.source)
         return digests.of_json([self._table.digest, used, code, self._rows])
 
     def _frame(self) -> pl.LazyFrame:

@@ -4,8 +4,10 @@ Every parameter that is no artifact is a field of the request. The request is on
 that a whole number is taken for a float. The function is called once per row, with the loaded artifacts and the row's fields.
 What comes back is made plain (numpy scalars and arrays become numbers and lists) and held to the return annotation.
 
-Limits: a service function is `def`, not `async def`; an `int` field holds 64 bits, as the prediction log does; a result that is not
-a finite number is answered and logged as null.
+A generator (`-> Iterator[X]`, `-> AsyncIterator[X]`) gives its values one by one to who streams, and else as a list.
+
+Limits: a service function is `def`, not `async def`, but for a generator; an `int` field holds 64 bits, as the prediction log does; a
+result that is not a finite number is answered and logged as null.
 """
 
 from __future__ import annotations
@@ -25,6 +27,8 @@ from bedplate.core.errors import ProjectError, StepError
 from bedplate.core.kinds import View
 from bedplate.core.parameters import Tune
 from bedplate.core.records import Record
+
+from .listed import gathered
 
 ColumnType = Literal["int", "float", "bool", "text", "time", "date", "json"]
 """How a value is kept in the prediction log; `json` is the JSON text of anything else."""
@@ -62,7 +66,8 @@ class Asked(Record, frozen=True, kw_only=True):
 class Service(msgspec.Struct, frozen=True, kw_only=True):
     """A function ready to be deployed: what it wants, what it asks and what it gives.
 
-    `fixed` are arguments that never change (a Context), `cache_s` is for how long an answer may be given again.
+    `fixed` are arguments that never change (a Context), `cache_s` is for how long an answer may be given again. Where the function gives
+    its values one by one, `stream` is that function, and `function` gathers them.
     """
 
     name: str
@@ -74,6 +79,12 @@ class Service(msgspec.Struct, frozen=True, kw_only=True):
     doc: str = ""
     p95_s: float | None = None
     cache_s: float | None = None
+    stream: Callable[..., Any] | None = None
+
+    @property
+    def source(self) -> Callable[..., Any]:
+        """The function as the project has it."""
+        return self.stream or self.function
 
     @property
     def fields(self) -> tuple[str, ...]:
@@ -92,12 +103,17 @@ def service(
     p95_s: float | None = None,
     cache_s: float | None = None,
 ) -> Service:
-    """A Service of a plain function and its wiring. Raises ProjectError for an `async def`."""
+    """A Service of a plain function, or a generator, and its wiring. Raises ProjectError for an `async def` that is no generator."""
     if inspect.iscoroutinefunction(function):
         raise ProjectError(f"{name} is an async function", why="a service is called from a thread or the loop itself", next="write `def`")
+    _, is_stream = calling.streamed(returns)
+    if not is_stream and (inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function)):
+        why = "who asks has to know that the values come one by one, and what they are"
+        raise ProjectError(f"{name} is a generator, and its annotation does not say so", why=why, next="-> Iterator[float]")
     return Service(
         name=name,
-        function=function,
+        function=gathered(function) if is_stream else function,
+        stream=function if is_stream else None,
         wanted=tuple(wanted),
         request=_request(name, asked),
         returns=returns,

@@ -16,8 +16,10 @@ from bedplate.interfaces.http.answered import Answered, refusal
 from bedplate.interfaces.http.asking import Desk, Pending, ask, refused
 from bedplate.interfaces.http.front import LOOPBACK, foreign, mistake, names_us
 from bedplate.interfaces.http.replies import App, Problem
+from bedplate.interfaces.http.streams import streams
 
 from .bridge import Exchange
+from .events import StreamDoor
 from .head import Head
 from .wire import Wire
 
@@ -42,7 +44,7 @@ class Door(Protocol):
 
 
 class AskDoor:
-    """A service or a model."""
+    """A service or a model, answered in one piece."""
 
     def __init__(self, desk: Desk, head: Head) -> None:
         self.limit = desk.limit
@@ -141,7 +143,8 @@ class Doors:
         path = unquote(head.path.decode("latin-1"))
         if head.method == b"POST":
             if path.find("/", 1) < 0:
-                return AskDoor(self._services(path[1:]), head)
+                desk = self._services(path[1:])
+                return StreamDoor(desk, head) if streams(desk, head.headers) else AskDoor(desk, head)
             if found := _INFER.fullmatch(path):
                 return AskDoor(self._models(found[1], found[2]), head)
         elif head.method in (b"GET", b"HEAD") and path in self._said:

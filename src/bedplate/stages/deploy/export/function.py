@@ -40,8 +40,8 @@ def carried(workspace: Workspace, name: str) -> Carried:
     service = next(one for one in services(workspace.graph) if one.name == name)
     _check(service)
     loaded = workspace.parts.loaded
-    Behind(loaded)(service.function)
-    lifted = lift(service.function, service.fields, [loaded.file.parent])
+    Behind(loaded)(service.source)
+    lifted = lift(service.source, service.fields, [loaded.file.parent])
     record = CatalogRecord(workspace.catalog)
     views: dict[str, Any] = {}
     values: dict[str, Any] = {}
@@ -73,7 +73,7 @@ def _check(service: Service) -> None:
     """Raises UserError for a service that is not called alike elsewhere."""
     if service.fixed:
         raise _stays(service.name, "its function takes a Context")
-    if inspect.isasyncgenfunction(service.function):
+    if inspect.isasyncgenfunction(service.source):
         raise _stays(service.name, "its function is asynchronous")
     models: list[Wanted] = [one for one in service.wanted if one.view == "model"]
     if len({one.artifact for one in models}) < len(models):
