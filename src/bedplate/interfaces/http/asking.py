@@ -131,7 +131,7 @@ def ask(desk: Desk, headers: Headers, body: bytes, arrived: float = 0.0) -> Answ
         if call.gathers or not call.lane.is_quick(call.rows):
             return Pending(desk, call, headers, started, trace)
         try:
-            answered = call.finish(call.lane.now(call.rows, _run(call, trace)))
+            answered = call.finish(call.lane.now(call.rows, call.run if trace is None else partial(trace.work, call.run)))
             rows = call.rows
         except Failed as failed:
             raise call.fail(failed) from None
@@ -152,7 +152,7 @@ def refused(desk: Desk, headers: Headers, problem: Problem) -> Answered:
 
 
 def _run(call: Call, trace: Trace | None) -> Callable[[], Any]:
-    return call.run if trace is None else partial(trace.work, call.run, time.perf_counter)
+    return call.run if trace is None else partial(trace.work, call.run)
 
 
 async def ask_through(desk: Desk, scope: Scope, receive: Receive, send: Send) -> None:

@@ -38,7 +38,7 @@ from .cached import MISS, Cache, Known
 from .lanes import Lane, OffLoop
 from .ledger import FeatureRows, Ledger, Place
 from .misfits import misfits
-from .once import Once, is_named, named
+from .once import KEY, REQUEST, Once, named
 from .pool import Pool
 from .replies import Headers, Problem
 from .rolled import Trying
@@ -116,9 +116,9 @@ class ServiceDesk:
 
     def begin(self, headers: Headers, body: bytes, started: float) -> Call:
         """The call that a body asks for. Raises Problem 400, 413, 422, 429 or 503."""
-        if not is_named(headers):
-            return self._begin(headers, body, started)
-        return self._once.begin(self.name, named(self.name, headers, body), lambda: self._begin(headers, body, started))
+        if REQUEST in headers or KEY in headers:
+            return self._once.begin(self.name, named(self.name, headers, body), lambda: self._begin(headers, body, started))
+        return self._begin(headers, body, started)
 
     def stream(self, headers: Headers, body: bytes, started: float) -> Stream:
         """The stream that a body asks for, of a service that streams. Raises Problem 400, 422 or 503."""
@@ -268,11 +268,10 @@ class ServiceCall:
             Prediction(name, request_id, at, latency_ms, status, error, one.models_text, request, features, result)
             for name, request, (result, features), one in zip(ids, requests, made, by, strict=True)
         ]
-        self._desk.ledger.record(self._desk.log, self._told(predictions), self._place, trace)
+        self._log(predictions, trace)
 
-    def _told(self, predictions: list[Prediction]) -> list[Prediction]:
-        """The predictions, with what else is known of them."""
-        return predictions
+    def _log(self, predictions: list[Prediction], trace: Trace | None) -> None:
+        self._desk.ledger.record(self._desk.log, predictions, self._place, trace)
 
 
 class KeptCall(ServiceCall):
@@ -292,9 +291,9 @@ class KeptCall(ServiceCall):
     def _keep(self, _made: list[tuple[Any, FeatureRows]]) -> bytes:
         return self._cache.lines(self._found)
 
-    def _told(self, predictions: list[Prediction]) -> list[Prediction]:
+    def _log(self, predictions: list[Prediction], trace: Trace | None) -> None:
         firsts = (kept.value.prediction_id for kept in self._found)
-        return [msgspec.structs.replace(one, answer_of=first) for one, first in zip(predictions, firsts, strict=True)]
+        super()._log([msgspec.structs.replace(one, answer_of=first) for one, first in zip(predictions, firsts, strict=True)], trace)
 
 
 class NoService:

@@ -128,9 +128,9 @@ class InferCall:
         if batcher is None:
             return self.run()
         priority, deadline = wanted(self._asked.parameters, self._started)
-        made = None
+        made, took = None, None if self._trace is None else self._trace.took
         try:
-            made = np.asarray(await batcher.ask(self._inputs.rows, priority=priority, deadline=deadline))
+            made = np.asarray(await batcher.ask(self._inputs.rows, priority=priority, deadline=deadline, took=took))
             return made, model_columns.outputs(self._loaded.model.signature.outputs, made)
         except Turned as turned:
             raise turned_away(turned) from None
@@ -139,8 +139,6 @@ class InferCall:
         except Exception as error:  # what a framework raised, or what became of its process
             raise Failed from error
         finally:
-            if self._trace is not None:
-                self._trace.made = time.perf_counter()
             if self._rolled is not None:
                 self._rolled.note(time.perf_counter() - self._started, made)
 

@@ -36,7 +36,7 @@ from .infer_call import InferCall, OfRows, inputs_of
 from .infer_forms import InferForm, RestForm, refusal
 from .lanes import Lane, OffLoop
 from .ledger import Ledger
-from .once import Once, is_named, named
+from .once import KEY, REQUEST, Once, named
 from .pool import Pool
 from .replies import Headers, Problem
 from .rolled import Trying
@@ -232,7 +232,7 @@ class InferDesk:
         """The call that a body asks for. Raises Problem 400, 404, 409, 413, 422, 429 or 503."""
         loaded = self._inference.find(self._model, self._version)
         asked, given = self._form.read(headers, body, loaded.model.signature)
-        if not (asked.id or is_named(headers)):
+        if not asked.id and REQUEST not in headers and KEY not in headers:
             return self._call(headers, loaded, asked, given, started)
         of = f"model/{self._model}"
         name = named(f"{of}@{self._version or ''} {self._form.name}", headers, body, asked.id)

@@ -11,7 +11,7 @@ Limits: each server process knows its own requests; answers are kept for the set
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from hashlib import blake2b
 from typing import Any, Final
 
@@ -207,11 +207,6 @@ class Waiting(Replay):
 def replayed(answered: Answered) -> Answered:
     """The answer, marked as one that was given before."""
     return Answered(answered.status, answered.lines + _REPLAYED, answered.body)
-
-
-def is_named(headers: Mapping[bytes, bytes]) -> bool:
-    """Whether the client says what it calls the request."""
-    return REQUEST in headers or KEY in headers
 
 
 def _need_same(first: Name, name: Name) -> None:

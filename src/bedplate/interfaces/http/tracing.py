@@ -42,11 +42,11 @@ class Tracer:
         elif not asked:
             return None
         trace, parent = (found[2].decode(), found[3].decode()) if found else (f"{self._random_bits(128) or 1:032x}", "")
-        return Trace("asked" if asked else "drawn", trace, self._span(), parent, arrived, started)
+        return Trace("asked" if asked else "drawn", trace, self._span(), parent, arrived, started, time.perf_counter)
 
     def late(self, why: str, started: float, now: float) -> Trace:
         """The trace of a request that proved slow, or failed: of when it began and when it ended."""
-        trace = Trace(why, f"{self._random_bits(128) or 1:032x}", self._span(), "", started, started)
+        trace = Trace(why, f"{self._random_bits(128) or 1:032x}", self._span(), "", started, started, time.perf_counter)
         trace.made = trace.answered = trace.written = now
         return trace
 
@@ -60,4 +60,4 @@ def told(trace: Trace, answered: Answered) -> Answered:
     parts = {name: seconds * 1e3 for name, seconds in trace.parts().items() if name != "write"}
     timing = ", ".join(f"{name};dur={ms:.3f}" for name, ms in {**parts, "total": sum(parts.values())}.items())
     lines = f"traceparent: 00-{trace.trace}-{trace.span}-01\r\nserver-timing: {timing}\r\n"
-    return msgspec.structs.replace(answered, lines=answered.lines + lines.encode(), after=lambda: trace.sent(time.perf_counter()))
+    return msgspec.structs.replace(answered, lines=answered.lines + lines.encode(), after=trace.sent)

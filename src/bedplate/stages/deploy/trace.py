@@ -23,6 +23,7 @@ class Trace:
     """One request, while it is worked on; moments are seconds of one clock. `why`: asked, drawn, slow or failed."""
 
     __slots__ = (
+        "_timer",
         "answered",
         "arrived",
         "begun",
@@ -38,7 +39,8 @@ class Trace:
         "written",
     )
 
-    def __init__(self, why: str, trace: str, span: str, parent: str, arrived: float, started: float) -> None:
+    def __init__(self, why: str, trace: str, span: str, parent: str, arrived: float, started: float, timer: Callable[[], float]) -> None:
+        self._timer = timer
         self.why, self.trace, self.span, self.parent = why, trace, span, parent
         self.arrived = min(arrived or started, started)
         self.started = self.begun = self.ran = self.made = self.answered = self.written = started
@@ -50,21 +52,26 @@ class Trace:
         """Whether nothing more will be noted."""
         return self.why in ("slow", "failed")
 
-    def work(self, call: Callable[[], Any], timer: Callable[[], float]) -> Any:
+    def work(self, call: Callable[[], Any]) -> Any:
         """Make the call, and note when it began and ended. Raises what it raises."""
-        self.ran = timer()
+        self.ran = self._timer()
         try:
             return call()
         finally:
-            self.made = timer()
+            self.made = self._timer()
+
+    def took(self, seconds: float) -> None:
+        """Note that the answer is there, which was worked out in so many seconds, after it had waited."""
+        self.made = self._timer()
+        self.ran = max(self.begun, self.made - seconds)
 
     def looked(self, rows: Iterable[Mapping[str, Any] | None]) -> None:
         """Note what the feature rows took, by parameter, of each row of the request."""
         self.features_s = features_s(rows)
 
-    def sent(self, at: float) -> None:
+    def sent(self) -> None:
         """The answer is sent: what waited for that is done, as recording it."""
-        self.written = at
+        self.written = self._timer()
         then, self.then = self.then, []
         for one in then:
             one()
