@@ -30,7 +30,7 @@ OUT = Console(highlight=False)
 
 STAGES = ("ingest", "prepare", "train", "validate", "deploy", "monitor")
 COSTS = "SELECT DISTINCT c.* FROM versions v JOIN costs c ON c.attempt = v.attempt WHERE v.is_head"
-TABLES = "SELECT artifact, rows FROM versions WHERE is_head AND kind = 'table'"
+TABLES = "SELECT artifact, rows FROM versions WHERE is_head AND kind = 'table' AND artifact NOT LIKE '%_over_%'"
 
 
 class Served(msgspec.Struct, frozen=True):

@@ -5,10 +5,8 @@ Predictions are the served ones, bit for bit.
 
 from __future__ import annotations
 
-import importlib.metadata
 import json
 import os
-import re
 import socket
 import subprocess
 import sys
@@ -18,22 +16,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from bare import bare_python
 from conftest import Person
 from trackers import Tracker
 
 from bedplate.storage.backends import lightgbm_model
 
-OFFLINE = """
-import socket
-
-def refused(self, address):
-    if address[0] != "127.0.0.1":
-        raise OSError("there is no network")
-    return connect(self, address)
-
-connect, socket.socket.connect = socket.socket.connect, refused
-socket.getaddrinfo = lambda host, port, *rest: [(2, 1, 6, "", (host, int(port)))]
-"""
 ROWS = [{f"x{at}": value / (at + 3) for at in range(8)} for value in (-1, 0.25, 1 / 3, 2, 7e-5)]
 
 
@@ -53,18 +41,7 @@ def bundle(shop: Person) -> Path:
 @pytest.fixture(scope="module")
 def bare(bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A virtual environment with the packages that the bundle lists and no other, that reaches nothing but this machine."""
-    place = tmp_path_factory.mktemp("bare") / "env"
-    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(place)], check=True)
-    site = next(place.glob("lib/python*/site-packages"))
-    for line in (bundle / "requirements.txt").read_text().splitlines():
-        name, _, version = line.partition("==")
-        found = importlib.metadata.distribution(name)
-        assert found.version == version
-        for top in {file.parts[0] for file in found.files or () if re.match(r"[A-Za-z0-9_]", file.parts[0])}:
-            if not (site / top).exists():
-                (site / top).symlink_to(Path(str(found.locate_file(top))))
-    (site / "sitecustomize.py").write_text(OFFLINE)
-    return place / "bin" / "python"
+    return bare_python(bundle / "requirements.txt", tmp_path_factory.mktemp("bare") / "env")
 
 
 def runs(python: Path, bundle: Path, *words: str, given: Any = None, code: int = 0) -> subprocess.CompletedProcess[str]:
