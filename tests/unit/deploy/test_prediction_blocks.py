@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 
 from bedplate.stages.deploy.frames import Shape, frame
-from bedplate.stages.deploy.recorder import BATCH, Block, Cells, Kept, Prediction, Recorder
+from bedplate.stages.deploy.recorder import MOST, Block, Cells, Kept, Prediction, Recorder
 from bedplate.testing.serving import START, ManualClock
 
 ROWS = np.arange(6.0).reshape(3, 2)
@@ -50,15 +50,15 @@ def test_blocks_and_lone_rows_stay_in_order() -> None:
 def test_room_is_counted_in_rows_and_one_turn_takes_whole_requests() -> None:
     """A request is never cut in two, and what a turn leaves is the next one's."""
     written: list[Sequence[Kept]] = []
-    recorder = Recorder(lambda _name: written.append, limit=4 * BATCH, clock=ManualClock())
-    half = np.zeros((BATCH // 2 + 1, 2))
+    recorder = Recorder(lambda _name: written.append, limit=4 * MOST, clock=ManualClock())
+    half = np.zeros((MOST // 2 + 1, 2))
     for _ in range(3):
         assert recorder.reserve(len(half))
         recorder.offer_block("a", block(half, 1.0))
     assert recorder.waiting == 3 * len(half)
-    assert not recorder.reserve(4 * BATCH)
+    assert not recorder.reserve(4 * MOST)
     assert recorder.flush() == 0.0
     assert recorder.flush() == 0.0
     assert [len(batch) for batch in written] == [1, 1, 1]
     assert (recorder.waiting, recorder.written) == (0, 3 * len(half))
-    assert recorder.reserve(4 * BATCH)
+    assert recorder.reserve(4 * MOST)

@@ -27,6 +27,8 @@ from .trace import Trace
 
 EVERY_S: Final = 1.0
 BATCH: Final = 10_000
+MOST: Final = 100_000
+"""Predictions of one append. What it costs is mostly the same for any number: a busy server's log keeps up by taking all that waits."""
 _PAUSES_S: Final = (0.5, 1.0, 2.0, 5.0, 15.0)
 
 
@@ -179,7 +181,7 @@ class Recorder:
         pause = 0.0
         for name, queue in list(self._queues.items()):
             wait = queue.again_at - self._clock.monotonic()
-            for _ in range(0, queue.rows, BATCH):
+            for _ in range(0, queue.rows, MOST):
                 wait = self._write(name, queue) if wait <= 0 else wait
             pause = max(pause, wait)
             if wait <= 0:
@@ -279,7 +281,7 @@ def _first(waiting: Iterable[Kept]) -> list[Kept]:
     rows = 0
     for one in waiting:
         rows += one.rows if type(one) is Block else 1
-        if batch and rows > BATCH:
+        if batch and rows > MOST:
             break
         batch.append(one)
     return batch
