@@ -140,7 +140,7 @@ def test_each_row_of_a_request_has_the_version_of_its_key(place: Place) -> None:
 
 @pytest.mark.parametrize("what", BAD)
 def test_a_bad_canary_fails_no_request_and_goes_back(place: Place, what: str) -> None:
-    """Production answers where it cannot, in both protocols; that is counted, and a few seconds later it is over."""
+    """F62: Production answers where it cannot, in both protocols; that is counted, and a few seconds later it is over."""
     place.record.add("late", bad(BAD[what]))
     roll_out(place, 3, "canary", "100 %")
     for _ in range(10):
@@ -155,7 +155,7 @@ def test_a_bad_canary_fails_no_request_and_goes_back(place: Place, what: str) ->
 
 
 def test_a_slow_canary_goes_back_and_holds_up_nobody_else(place: Place) -> None:
-    """It is asked off the loop: a page is answered while it takes its time."""
+    """F62: It is asked off the loop: a page is answered while it takes its time."""
 
     def slow(columns: dict[str, Any]) -> Any:
         time.sleep(0.3)

@@ -119,7 +119,7 @@ def test_one_that_is_killed_is_replaced_its_counts_stay_and_nobody_is_refused(tm
 
 @pytest.mark.parametrize("processes", ["1", "2"])
 def test_a_stop_loses_no_request(tmp_path: Path, processes: str) -> None:
-    """Clients that keep their connections are answered until the server says that this was the last; then nobody listens."""
+    """F63: Clients that keep their connections are answered until the server says that this was the last; then nobody listens."""
     answered: list[int] = []
     failed: list[str] = []
 

@@ -60,7 +60,7 @@ class Form:
 
     def __init__(self, service: Service, pool: Pool) -> None:
         self.name = service.name
-        self.lane = Lane(pool, service.p95_s or math.inf)
+        self.lane = Lane(pool.branch(), service.p95_s or math.inf)
         self.away = OffLoop(pool.away)
         self.read: Callable[[Any], Any] = reader(service.returns)
         self._fields = ", ".join(f"{field.encode_name}: {_type_name(field.type)}" for field in msgspec.structs.fields(service.request))

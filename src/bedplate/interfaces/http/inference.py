@@ -150,7 +150,7 @@ class Inference:
         """How long a row of a model takes."""
         lane = self._lanes.get(name)
         if lane is None:
-            lane = self._lanes[name] = Lane(self._pool)
+            lane = self._lanes[name] = Lane(self._pool.branch())
         return lane
 
     def of_rows(self, loaded: LoadedModel) -> OfRows:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from queue import Empty, SimpleQueue
@@ -46,23 +47,36 @@ class _Job:
 
 
 class Pool:
-    """Threads that calls share."""
+    """Threads that calls share. Each service and model has its own, a `branch` of one: who is slow, or hangs, holds up nobody else."""
 
     def __init__(self, threads: int = 0, *, patience_s: float = PATIENCE_S) -> None:
         self.size = threads or max(4, os.cpu_count() or 1)
         self.patience_s = patience_s
-        self.lost = 0
+        self._lost = 0
+        self._branches: list[Pool] = []
         self._jobs: SimpleQueue[_Job | None] = SimpleQueue()
         self._lock = threading.Lock()
         self._threads: set[threading.Thread] = set()
         self._free = 0
         self._away: Pool | None = None
 
+    def branch(self) -> Pool:
+        """Threads of their own, which end with these."""
+        made = Pool(self.size, patience_s=self.patience_s)
+        self._branches.append(made)
+        return made
+
+    @property
+    def lost(self) -> int:
+        """Threads that are held by calls that were given up, those of branches among them."""
+        return self._lost + sum(one.lost for one in self._branches)
+
     @property
     def away(self) -> Pool:
         """The threads of calls that wait for other servers: many, and of their own, so that one that hangs holds up no other call."""
         if self._away is None:
             self._away = Pool(AWAY, patience_s=self.patience_s)
+            self._branches.append(self._away)
         return self._away
 
     @property
@@ -111,14 +125,17 @@ class Pool:
 
     def close(self) -> None:
         """Take no more, and wait a while for the calls that run."""
-        if self._away is not None:
-            self._away.close()
+        threads, until = self._end(), time.monotonic() + _END_S
+        for thread in threads:
+            thread.join(max(0.0, until - time.monotonic()))
+
+    def _end(self) -> list[threading.Thread]:
+        """Tell every thread, those of branches too, to end after its call."""
         with self._lock:
             threads = list(self._threads)
             for _ in threads:
                 self._jobs.put(None)
-        for thread in threads:
-            thread.join(_END_S / len(threads))
+        return [*threads, *(thread for one in self._branches for thread in one._end())]
 
     def _put(self, job: _Job) -> None:
         self._jobs.put(job)
@@ -138,8 +155,8 @@ class Pool:
             job.over = True
             if job.thread is None:
                 return False
-            self.lost += 1
-            if self.lost <= MOST_LOST:
+            self._lost += 1
+            if self._lost <= MOST_LOST:
                 self._threads.discard(job.thread)
                 self._start()
             return True
@@ -159,7 +176,7 @@ class Pool:
                 error = raised
             job.heard(made, error)
             with self._lock:
-                self.lost -= job.over
+                self._lost -= job.over
                 if this not in self._threads:
                     return
                 self._free += 1
