@@ -89,6 +89,12 @@ def place(remote: Remote) -> Place:
     return Place(server=server, model=f"{server}/v2/models/{rest}", host=parts.hostname or "", name=unquote(name))
 
 
+def port(remote: Remote) -> int:
+    """The port that a remote model's server listens on."""
+    parts = urlsplit(remote.url)
+    return parts.port or (443 if parts.scheme == "https" else 80)
+
+
 def differs(kept: Kept, now: Kept) -> str:
     """What a server says else than when the version was stored; empty where it says the same."""
     wanted = kept.remote.output
