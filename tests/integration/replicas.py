@@ -92,7 +92,8 @@ def served(folder: Path, *words: str, project: str = PROJECT, **environ: str) ->
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "served.py").write_text(project)
     command = [sys.executable, "-m", "bedplate", "serve", "--port", "0", "--json", *words]
-    environment = {**os.environ, **{f"BEDPLATE_{name.upper()}": value for name, value in environ.items()}}
+    own = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}  # as people have it
+    environment = {**own, **{f"BEDPLATE_{name.upper()}": value for name, value in environ.items()}}
     with subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment) as running:
         try:
             yield Served(running, folder)

@@ -205,6 +205,8 @@ class Teller:
     def begin(self) -> None:
         """The server is ready: say what has happened so far."""
         early, self._early = self._early or [], None
+        with suppress(OSError, ValueError):
+            sys.stdout.flush()  # who reads a pipe waits for that line
         for event in early:
             say(event, self._as_json)
 
