@@ -8,6 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import bedplate
+
 OFFLINE = """
 import socket
 
@@ -29,8 +31,11 @@ def bare_python(requirements: Path, place: Path) -> Path:
         name, _, version = line.partition("==")
         found = importlib.metadata.distribution(name)
         assert found.version == version
-        for top in {file.parts[0] for file in found.files or () if re.match(r"[A-Za-z0-9_]", file.parts[0])}:
+        tops = {file.parts[0] for file in found.files or () if re.match(r"[A-Za-z0-9_]", file.parts[0])}
+        for top in () if name == "bedplate" else tops:
             if not (site / top).exists():
                 (site / top).symlink_to(Path(str(found.locate_file(top))))
+        if name == "bedplate" and not (site / name).exists():  # here it is editable: where its source lies, a wheel would have put it
+            (site / name).symlink_to(Path(bedplate.__file__).parent)
     (site / "sitecustomize.py").write_text(OFFLINE)
     return place / "bin" / "python"
