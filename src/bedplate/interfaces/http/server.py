@@ -44,6 +44,7 @@ from .ledger import Ledger
 from .metrics import Metrics
 from .pages import Pages
 from .plane.doors import Doors
+from .plane.hung import Watchdog, end
 from .plane.plane import Plane
 from .plane.processes import serve_together
 from .plane.seat import Counts, Seat
@@ -154,7 +155,8 @@ def serve(site: Site, host: str, port: int, announce: Announce, seat: Seat | Non
         many_files()
         serving.open()
         try:
-            with paid(bill, plane.stop), counts or contextlib.nullcontext():
+            watched = Watchdog(lambda: plane.now, lambda: end(serving.recorder.close)) if seat is not None else contextlib.nullcontext()
+            with paid(bill, plane.stop), counts or contextlib.nullcontext(), watched:
                 plane.run([listening])
         finally:
             lost = serving.close()
