@@ -15,6 +15,7 @@ import platform
 import socket
 import time
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 
 import msgspec
 
@@ -51,6 +52,7 @@ from .plane.seat import Counts, Seat
 from .pool import Pool
 from .replies import App
 from .rolled import Trying
+from .shared import FOLDER
 from .tracing import Tracer
 
 
@@ -87,7 +89,7 @@ class Serving:
         ledger = Ledger(self.recorder, metrics, site.clock, site.random_bits, tracer)
         self._trying = trying = Trying(metrics.tried)
         metrics.held = lambda: self._pool.lost + trying.held
-        again = Again(site.answer_memory, site.retry_window_s, time.perf_counter, metrics, self._pool)
+        self.again = again = Again(site.answer_memory, site.retry_window_s, time.perf_counter, metrics, self._pool)
         self.inference = inference = Inference(self.holder, ledger, self._pool, bedplate.__version__, site.body_limit, trying, again.once)
         pages = Pages(self.holder, self.recorder, metrics, site.services, site.project)
         calls = Calls(site.services, self.holder, ledger, self._pool, site.body_limit, trying, again)
@@ -141,6 +143,8 @@ def serve(site: Site, host: str, port: int, announce: Announce, seat: Seat | Non
     with contextlib.ExitStack() as sockets:
         listening, *beyond = map(sockets.enter_context, _bound(host, port, grpc) if seat is None else seat.sockets())
         serving = Serving(site)
+        if seat is not None:
+            serving.again.share(Path(seat.folder) / FOLDER)
         url = (seat.url if seat is not None else "") or address(listening)
         presence = Presence(site.directory, serving.holder, site.clock, _listed(site, url, os.getpid() if seat is None else os.getppid()))
         counts = Counts(seat, serving.metrics) if seat is not None else None
