@@ -27,6 +27,7 @@ from .answered import Answered, page, said
 from .inference import Inference
 from .metrics import CONTENT_TYPE, Metrics
 from .openapi import describe
+from .predict import PATH, Predicting
 from .replies import Problem
 
 _BLOCKS: Final = re.compile(r"<(script|style)>(.*?)</\1>", re.DOTALL)
@@ -44,7 +45,7 @@ class Pages:
         self._page = resources.files(__package__).joinpath("docs.html").read_text("utf-8")
         self._policy = policy(self._page)
 
-    def app(self, inference: Inference) -> Starlette:
+    def app(self, inference: Inference, predicting: Predicting) -> Starlette:
         """The application that answers every path but a service's."""
         return Starlette(
             routes=[
@@ -53,6 +54,7 @@ class Pages:
                 Route("/openapi.json", self.openapi),
                 *(Route(path, page(one)) for path, one in self.said().items()),
                 *inference.routes(),
+                *predicting.routes(),
             ],
             exception_handlers={HTTPException: self.no_page},
         )
@@ -102,7 +104,7 @@ class Pages:
         """The error for a path that does not exist, or a method that it does not take."""
         status = error.status_code if isinstance(error, HTTPException) else 500
         path, method = request.url.path, request.method
-        if path.startswith("/v2"):
+        if path.startswith(("/v2", PATH)):
             return _json({"error": f"{method} {path}: no such path in the protocol"}, status)
         if path.lstrip("/") in self._services:
             why, allowed = "what a service is asked is the body of the request", ((b"allow", b"POST"),)

@@ -50,6 +50,7 @@ from .plane.plane import Plane
 from .plane.processes import serve_together
 from .plane.seat import Counts, Seat
 from .pool import Pool
+from .predict import Predicting
 from .replies import App
 from .rolled import Trying
 from .shared import FOLDER
@@ -93,9 +94,10 @@ class Serving:
         self.inference = inference = Inference(self.holder, ledger, self._pool, bedplate.__version__, site.body_limit, trying, again.once)
         pages = Pages(self.holder, self.recorder, metrics, site.services, site.project)
         calls = Calls(site.services, self.holder, ledger, self._pool, site.body_limit, trying, again)
-        app = pages.app(inference)
+        predicting = Predicting(inference)
+        app = pages.app(inference, predicting)
         self.app = Front(calls, app)
-        self.doors = Doors(calls.desk, inference.desk, {**pages.said(), **inference.said()}, app, site.body_limit)
+        self.doors = Doors(calls.desk, inference.desk, {**pages.said(), **inference.said()}, app, site.body_limit, predicts=predicting.desk)
 
     def _lost(self, log: str, count: int, why: str) -> None:
         data = {"count": count, "why": why}
