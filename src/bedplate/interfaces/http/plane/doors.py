@@ -1,8 +1,8 @@
 """Doors: what answers a request, chosen by its head alone, so that a head that was seen before needs no choosing.
 
 `POST /NAME`, `/v2/models/NAME/infer` and `/v1/models/NAME:predict` are answered here, and so are health and metrics; every other path goes
-to the ASGI application. A request must name this machine in its Host header; otherwise a web page elsewhere could reach a server on loopback under a
-name of its own (DNS rebinding).
+to the ASGI application. A request must name this machine in its Host header; otherwise a web page elsewhere could reach a server on
+loopback under a name of its own (DNS rebinding).
 """
 
 from __future__ import annotations
