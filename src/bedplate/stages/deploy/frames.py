@@ -167,7 +167,7 @@ def _requests(types: Columns, requests: Sequence[Any]) -> pl.Series:
 
 
 def _numbers(requests: Sequence[msgspec.Struct], width: int) -> Any:
-    """Records of numbers as an array of them; None where one has something else: None is not-a-number to an array, and JSON has no other."""
+    """Records of numbers as an array of them; None where one has something else: None is not-a-number to an array; JSON has no other."""
     values = itertools.chain.from_iterable(map(msgspec.structs.astuple, requests))
     try:
         made = np.fromiter(values, dtype=np.float64, count=width * len(requests)).reshape(-1, width)
