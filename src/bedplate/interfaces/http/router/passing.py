@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from typing import Protocol
 
@@ -48,7 +49,8 @@ class Passing:
     """A request, whole, and what became of it so far."""
 
     __slots__ = (
-        "_is_chunked", "_link", "body", "desk", "head", "is_begun", "member", "offered", "route", "sent", "started", "tried", "wire",
+        "_is_chunked", "_link", "body", "desk", "head", "is_begun", "member", "offered", "route", "sent", "started", "tried", "watch",
+        "wire",
     )  # fmt: skip
 
     def __init__(self, desk: Desk, route: Route, head: Head, body: bytes, wire: Wire) -> None:
@@ -58,6 +60,7 @@ class Passing:
         self.tried: tuple[str, ...] = ()
         self.is_begun = False
         self.member: Member | None = None
+        self.watch: asyncio.Task[None] | None = None
 
     def send(self, member: Member) -> None:
         """Have a replica answer."""
@@ -82,13 +85,11 @@ class Passing:
         elif self._is_chunked:
             lines += b"transfer-encoding: chunked\r\n"
         self.wire.begin(status, lines)
+        self.watch = asyncio.get_running_loop().create_task(self._part())
 
     def piece(self, data: bytes) -> None:
-        """A piece of it; while the client does not keep up, no more is read, and once it has gone, nothing."""
-        if self.wire.gone:
-            self._link.abort()
-            return
-        if not data or self.head.method == b"HEAD":
+        """A piece of it; while the client does not keep up, no more is read."""
+        if self.wire.gone or not data or self.head.method == b"HEAD":
             return
         if not self.wire.piece(b"%x\r\n%b\r\n" % (len(data), data) if self._is_chunked else data):
             self._link.pause()
@@ -96,6 +97,7 @@ class Passing:
 
     def ends(self) -> None:
         """The answer is whole."""
+        self._unwatch()
         self.desk.left(self)
         if self._is_chunked and self.head.method != b"HEAD":
             self.wire.piece(b"0\r\n\r\n")
@@ -104,6 +106,7 @@ class Passing:
     def lost(self, *, was_sent: bool, is_refused: bool) -> None:
         """There is no answer, or no rest of it."""
         if self.is_begun:
+            self._unwatch()
             self.desk.lost(self, was_sent=True, is_refused=False)
             self.wire.finish(whole=False)
             return
@@ -113,6 +116,15 @@ class Passing:
     def refuse(self, problem: Problem) -> None:
         """Nobody answers it."""
         self.wire.answer(self.route.refused(self.head, problem))
+
+    async def _part(self) -> None:
+        """Once the client has gone, nobody needs the rest of an answer: its replica hears so by the end of the connection."""
+        await self.wire.keeper.parted(self.wire)
+        self._link.abort()
+
+    def _unwatch(self) -> None:
+        if self.watch is not None:
+            self.watch.cancel()
 
     async def _resume(self) -> None:
         await self.wire.keeper.drained(self.wire)
