@@ -110,7 +110,7 @@ def streamed(server: Served, body: str) -> tuple[http.client.HTTPConnection, htt
 
 
 def test_a_stream_goes_through_as_it_is_made_and_ends_with_its_client_or_its_replica(two: Served) -> None:
-    """The first value is there long before the last; a client that leaves ends it; where its replica is killed it is cut, not begun anew."""
+    """The first value is there before the last; a client that leaves ends it; where its replica is killed it is cut, not begun again."""
     until(lambda: all_ready(two))
     connection, whole = streamed(two, '{"count": 3}')
     assert [line for line in whole.read().decode().splitlines() if line.startswith("event")][-1] == "event: end"
