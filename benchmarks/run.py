@@ -27,6 +27,7 @@ from measuring import Case, Measured
 from planner import PLANNER
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from router import ROUTER
 from runtimes import RUNTIMES
 from samples import SAMPLES
 from serving import SERVING
@@ -37,7 +38,7 @@ from tracking import TRACKING
 from training import TRAINING
 
 MEASUREMENTS = (
-    STEPS, STARTS, TABLES, SAMPLES, DRIFT, FEATURES, CATALOG, PLANNER, TRAINING, TRACKING, CONSOLE, RUNTIMES, BATCHING, SERVING,
+    STEPS, STARTS, TABLES, SAMPLES, DRIFT, FEATURES, CATALOG, PLANNER, TRAINING, TRACKING, CONSOLE, RUNTIMES, BATCHING, SERVING, ROUTER,
 )  # fmt: skip
 
 

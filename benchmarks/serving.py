@@ -1,9 +1,13 @@
-"""Serving: what a request costs the server, by CPU of its whole process tree, of one boosted-tree model behind different servers.
+"""Serving: what a request costs the server, by CPU of its whole process tree, of one model behind different servers, and what it promises.
 
-30 features, 200 trees, 16 connections, one process, one thread for the model; rows differ from request to request. Ours is asked by its
-service (an object per row, typed) and by the Open Inference Protocol (JSON and raw bytes), with record, metrics, limits and validation on,
-and asks the model by the runtime that `bedplate optimise` found quickest. The sum of the parts is LightGBM's C interface called by itself
-and the bare HTTP and JSON of uvloop, httptools and msgspec, each in this run. The HTTP layers of others carry no model.
+Cost: boosted trees of 30 features and 200 trees, 16 connections, one process, one thread for the model; rows differ from request to
+request. Ours is asked by its service (an object per row, typed) and by the Open Inference Protocol (JSON and raw bytes), with record,
+metrics, limits and validation on, and asks the model by the runtime that `bedplate optimise` found quickest. The sum of the parts is the
+model called by itself and the bare HTTP and JSON of uvloop, httptools and msgspec, each in this run. An MLP of 1M parameters is asked on 64
+connections. The HTTP layers of others carry no model.
+
+Latency: an open load at 70 % of what each server itself can answer. Promises: twenty times more than can be answered, twenty promotions
+while requests come, bad versions that are rolled out; and the percentile that the planner's simulator gives beside the measured one.
 Limits: server and load generator have a processor each, and share both with whatever else the machine does.
 """
 
@@ -16,104 +20,163 @@ from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
+import batching
+import serving_judged
 from environments import HERE, ROOT, python_of
-from measurement import Asked, Finding, Measurement, Table
+from measurement import Asked, Finding, Measurement
 from measuring import Case, Measured
+from serving_judged import BAD, LAYERS, MLP, OPEN, OURS, SLOW, Work
 
 PEERS = HERE / "peers"
-OURS = {"service": "fields", "protocol": "oip", "protocol, binary": "binary"}
-SLOW = {"LitServe": ("litserve", "rows"), "MLServer": ("mlserver", "oip")}
-LAYERS = ("granian", "uvicorn")
 CONNECTIONS = "16"
+REPS = {1: 3, 32: 2}
+"""The whole is to be done in a quarter of an hour; peers that take long have a turn or two."""
 _REQUESTS = {1: 8_000, 32: 1_000}
 _SLOWER = 10
 """A peer gets so many times fewer requests."""
+_KINDS = ("well too", *BAD)
 
 
 def cases(asked: Asked) -> list[Case]:
-    """One and 32 rows, the systems by turns."""
+    """Every cost, by turns; then latencies and promises."""
     folder = asked.scratch / "serving"
     _ready(folder, asked.python)
     made = []
     for rows in (1,) if asked.quick else (1, 32):
-        count = 300 if asked.quick else _REQUESTS[rows]
-        for name, form in OURS.items():
-            made.append(_case(folder, asked.python, f"bedplate, {name}", "bedplate", asked.python, form, rows, count))
-        made.append(_case(folder, asked.python, "HTTP and JSON alone", "http", asked.python, "rows", rows, count))
-        words = (asked.python, str(PEERS / "serving_parts.py"), "model", str(folder / "model.txt"), str(rows))
-        made.append(Case(system="the model alone", work=_work(rows), command=words, folder=folder))
-        if not asked.quick:
-            made += _peers(folder, asked, rows, count)
+        made += _costs(folder, asked, rows)
+    made += _network(asked)
+    if not asked.quick:
+        made += [*_open(folder, asked), *_promises(asked)]
+        made += [_once(one) for one in batching.cases(asked) if one.system == "bedplate" and one.work in serving_judged.PLAYED]
     return made
 
 
-def _peers(folder: Path, asked: Asked, rows: int, count: int) -> list[Case]:
+def _costs(folder: Path, asked: Asked, rows: int) -> list[Case]:
+    count = 300 if asked.quick else _REQUESTS[rows]
+    work = Work.of(rows)
+    made = [_case(folder, asked, f"bedplate, {name}", "bedplate", asked.python, form, rows, count) for name, form in OURS.items()]
+    made.append(_case(folder, asked, "HTTP and JSON alone", "http", asked.python, "rows", rows, count))
+    for name, kind in (("LightGBM alone", "model"), ("compiled trees alone", "compiled")):
+        words = (
+            asked.python,
+            str(PEERS / "serving_parts.py"),
+            kind,
+            str(folder / ("model.txt" if kind == "model" else "model.so")),
+            str(rows),
+        )
+        made.append(Case(system=name, work=work, command=words, folder=folder, reps=REPS[rows]))
+    if asked.quick:
+        return made
     fastapi = str(python_of("fastapi"))
-    made = [_case(folder, asked.python, one, one, fastapi, "rows", rows, count) for one in LAYERS]
-    made.append(_case(folder, asked.python, "FastAPI", "fastapi", fastapi, "rows", rows, count // 4))
+    if rows == 1:
+        made += [_case(folder, asked, one, one, fastapi, "rows", rows, count, 1) for one in LAYERS]
+    made.append(_case(folder, asked, "FastAPI", "fastapi", fastapi, "rows", rows, count // 4))
     for name, (system, form) in SLOW.items() if asked.all else ():
-        made.append(_case(folder, asked.python, name, system, str(python_of(system)), form, rows, count // _SLOWER))
+        made.append(_case(folder, asked, name, system, str(python_of(system)), form, rows, count // _SLOWER, 2 if rows == 1 else 1))
     return made
 
 
-def _case(folder: Path, python: str, name: str, system: str, server: str, form: str, rows: int, count: int) -> Case:
-    model = folder / ("model.bst" if system == "mlserver" else "model.txt")
-    words = (python, str(PEERS / "serving_drive.py"), system, server, str(model), form, str(rows), CONNECTIONS, str(count))
-    return Case(system=name, work=_work(rows), command=words, folder=folder, environ={"PYTHONPATH": str(ROOT / "src")})
+def _network(asked: Asked) -> list[Case]:
+    folder = asked.scratch / "serving_network"
+    _network_ready(folder, asked.python)
+    count = 300 if asked.quick else 6000
+    made = [_mlp(folder, asked, "bedplate, protocol", "bedplate", asked.python, "network", count)]
+    if not asked.quick:
+        made.append(_mlp(folder, asked, "bedplate, protocol, binary", "bedplate", asked.python, "network binary", count))
+        made.append(_mlp(folder, asked, "FastAPI", "onnx", str(python_of("fastapi")), "rows", count // 4))
+    return made
 
 
-def _work(rows: int) -> str:
-    return "1 row" if rows == 1 else f"{rows} rows"
+def _mlp(folder: Path, asked: Asked, name: str, system: str, server: str, form: str, count: int) -> Case:
+    words = (asked.python, str(PEERS / "serving_drive.py"), system, server, str(folder / "mlp.onnx"), form, "1", "64", str(count))
+    return Case(system=name, work=MLP, command=words, folder=folder, environ=_environ(), reps=2)
+
+
+def _open(folder: Path, asked: Asked) -> list[Case]:
+    servers = [
+        ("bedplate, service", "bedplate", asked.python, "fields"),
+        ("bedplate, protocol, binary", "bedplate", asked.python, "binary"),
+    ]
+    servers.append(("FastAPI", "fastapi", str(python_of("fastapi")), "rows"))
+    servers += [(name, system, str(python_of(system)), form) for name, (system, form) in SLOW.items()] if asked.all else []
+    made = []
+    for name, system, server, form in servers:
+        words = (asked.python, str(PEERS / "serving_open.py"), system, server, str(_model(folder, system)), form, "0.7", "5")
+        reps = 2 if system in ("bedplate", "fastapi") else 1
+        made.append(Case(system=name, work=OPEN, command=words, folder=folder, environ=_environ(), reps=reps))
+    return made
+
+
+def _promises(asked: Asked) -> list[Case]:
+    folder = asked.scratch / "serving_rolling"
+    _rolling_ready(folder, asked.python)
+    script, made = str(PEERS / "serving_promises.py"), []
+    for what, seconds in (("overload", "8"), ("deployments", "45"), *((kind, "8") for kind in BAD)):
+        words = (asked.python, script, what, asked.python, seconds)
+        made.append(Case(system="bedplate", work=what, command=words, folder=folder, environ=_environ(), reps=1))
+    return made
+
+
+def _case(folder: Path, asked: Asked, name: str, system: str, server: str, form: str, rows: int, count: int, reps: int = 0) -> Case:
+    words = (server, str(_model(folder, system)), form, str(rows), CONNECTIONS, str(count))
+    command = (asked.python, str(PEERS / "serving_drive.py"), system, *words)
+    return Case(system=name, work=Work.of(rows), command=command, folder=folder, environ=_environ(), reps=reps or REPS[rows])
+
+
+def _once(case: Case) -> Case:
+    return Case(system=case.system, work=case.work, command=case.command, folder=case.folder, environ=case.environ, reps=1)
+
+
+def _model(folder: Path, system: str) -> Path:
+    return folder / ("model.bst" if system == "mlserver" else "model.txt")
+
+
+def _environ() -> dict[str, str]:
+    return {"PYTHONPATH": str(ROOT / "src")}
 
 
 @cache
 def _ready(folder: Path, python: str) -> None:
-    """The project, its model trained and its runtimes prepared; the model as a file for the others."""
+    """The project, its model trained and its runtimes prepared; the model as a file for the others.
+
+    At 32 rows a request more predictions come in a second than the log may have waiting by default.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    shutil.copy(PEERS / "serving_project.py", folder)
-    for words in (("run",), ("optimise", "trees", "--compile")):
-        environ = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
-        subprocess.run([python, "-m", "bedplate", *words], cwd=folder, env=environ, check=True, stdout=subprocess.DEVNULL)
-    blobs = (path for path in (folder / ".bedplate" / "store" / "blobs").rglob("*") if path.is_file())
-    model = next(path for path in blobs if path.read_bytes()[:5] == b"tree\n")
+    (folder / "bedplate.toml").write_text('queue = "200000"\n')
+    _project(folder, python, "serving_project.py", ("run",), ("optimise", "trees", "--compile"))
+    model = next(path for path in _blobs(folder) if path.read_bytes()[:5] == b"tree\n")
     for name in ("model.txt", "model.bst"):
         shutil.copy(model, folder / name)
+    shutil.copy(next((folder / ".bedplate" / "runtimes").glob("*/compiled/model.so")), folder / "model.so")
+
+
+@cache
+def _network_ready(folder: Path, python: str) -> None:
+    _project(folder, python, "serving_mlp_project.py", ("run",))
+    shutil.copy(max(_blobs(folder), key=lambda path: path.stat().st_size), folder / "mlp.onnx")
+
+
+@cache
+def _rolling_ready(folder: Path, python: str) -> None:
+    _project(folder, python, "serving_rolling_project.py", ("run",), *(("run", "late", "--set", f"late.kind={kind}") for kind in _KINDS))
+
+
+def _project(folder: Path, python: str, file: str, *commands: tuple[str, ...]) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    shutil.copy(PEERS / file, folder)
+    for words in commands:
+        command = [python, "-m", "bedplate", *words]
+        subprocess.run(command, cwd=folder, env={**os.environ, **_environ()}, check=True, stdout=subprocess.DEVNULL)
+
+
+def _blobs(folder: Path) -> list[Path]:
+    return [path for path in (folder / ".bedplate" / "store" / "blobs").rglob("*") if path.is_file()]
 
 
 def judge(measured: Sequence[Measured]) -> list[Finding]:
-    """CPU of a request, and how it stands to the peers and to the sum of the parts."""
-    table, found = Table(measured), []
-    works = sorted({one.work for one in measured})
-    for one in measured:
-        found.append(Finding(what=f"{one.system}, {one.work}", value=one.told("cpu_us"), unit="us of CPU a request"))
-    for work in works:
-        found += _ratios(table, work)
-    start = table["bedplate, service", "1 row"]
-    return [
-        *found,
-        Finding(what="memory of ours, PSS", value=start.told("memory_mib"), unit="MiB", goal=100.0),
-        Finding(what="start of ours, until it answers", value=start.told("start_cpu_s"), unit="CPU s", goal=1.0),
-    ]
-
-
-def _ratios(table: Table, work: str) -> list[Finding]:
-    is_one = work == "1 row"
-    model, http = (table[name, work].told("cpu_us") for name in ("the model alone", "HTTP and JSON alone"))
-    found = []
-    for name in (f"bedplate, {kind}" for kind in OURS):
-        ours = table[name, work].told("cpu_us")
-        goal = (1.5 if is_one else None) if "binary" not in name else (1.3 if not is_one else 1.5)
-        against, beside = (model + http, "the sum of the parts") if is_one or "binary" not in name else (model, "the model alone")
-        found.append(Finding(what=f"{name} beside {beside}, {work}", value=ours / against, unit="times", goal=goal))
-        for peer, least in (
-            ("FastAPI", 8.0 if is_one else 2.0),
-            ("MLServer", 25.0 if is_one else None),
-            ("LitServe", 25.0 if is_one else None),
-        ):
-            if (peer, work) in table:
-                times = table[peer, work].told("cpu_us") / ours
-                found.append(Finding(what=f"{peer} beside {name}, {work}", value=times, unit="times", goal=least, at_least=True))
-    return found
+    """CPU of a request and how it stands to the peers and to the sum of the parts; latencies; promises; what the simulator said."""
+    played = [one for one in measured if one.work in serving_judged.PLAYED]
+    return [*serving_judged.judged([one for one in measured if one not in played]), *batching.judge(played)]
 
 
 SERVING = Measurement(name="serving", title="Serving", cases=cases, judge=judge)

@@ -23,7 +23,12 @@ import psutil
 HERE = Path(__file__).parent
 PATIENCE_S = 120.0
 WARM = 300
-PATHS = {"fields": "/score", "rows": "/score", "oip": "/v2/models/trees/infer", "binary": "/v2/models/trees/infer"}
+PATHS = {
+    "fields": "/score", "rows": "/score", "oip": "/v2/models/trees/infer", "binary": "/v2/models/trees/infer",
+    "network": "/v2/models/mlp/infer", "network binary": "/v2/models/mlp/infer", "distance": "/ask",
+}  # fmt: skip
+FORMS = {"network": "oip", "network binary": "binary"}
+"""How a request is written, where that is not what the form is called."""
 
 
 def cpu_s(process: psutil.Process) -> float:
@@ -53,12 +58,12 @@ def command(system: str, python: str, model: str, port: int) -> list[str]:
     return [python, str(HERE / f"serving_{system}.py"), model, str(port)]
 
 
-def answers(port: int) -> bool:
-    """Whether the server answers anything."""
+def answers(port: int, path: str = "") -> bool:
+    """Whether the server answers anything; at a path, whether it says yes there."""
     try:
-        urllib.request.urlopen(f"http://127.0.0.1:{port}/v2/health/ready", timeout=1).close()
+        urllib.request.urlopen(f"http://127.0.0.1:{port}{path or '/v2/health/ready'}", timeout=1).close()
     except urllib.error.HTTPError as error:
-        return error.code < 500
+        return not path and error.code < 500
     except OSError:
         return False
     return True
@@ -66,7 +71,7 @@ def answers(port: int) -> bool:
 
 def load(port: int, form: str, rows: str, connections: str, requests: int) -> list[float]:
     """Load it; what the generator says."""
-    words = [sys.executable, str(HERE / "serving_load.py"), str(port), PATHS[form], form, rows, connections, str(requests)]
+    words = [sys.executable, str(HERE / "serving_load.py"), str(port), PATHS[form], FORMS.get(form, form), rows, connections, str(requests)]
     with pinned(-1):
         done = subprocess.run(words, capture_output=True, text=True, check=True)
     said = [float(word) for word in done.stdout.split()]
@@ -86,14 +91,20 @@ def pinned(at: int) -> Iterator[None]:
         os.sched_setaffinity(0, there)
 
 
-def drive(server: psutil.Process, port: int, words: list[str]) -> None:
-    """Warm it, load it, and tell."""
-    form, rows, connections, requests = words
+def awaited(port: int, form: str = "") -> None:
+    """Wait until a server answers, and has the model where a form asks one by its name."""
     until = time.monotonic() + PATIENCE_S
-    while not answers(port):
+    path = PATHS[form].replace("/infer", "/ready") if PATHS.get(form, "").endswith("/infer") else ""
+    while not answers(port, path):
         if time.monotonic() > until:
             raise SystemExit("the server does not answer")
         time.sleep(0.02)
+
+
+def drive(server: psutil.Process, port: int, words: list[str]) -> None:
+    """Warm it, load it, and tell."""
+    form, rows, connections, requests = words
+    awaited(port, form)
     print(f"told:start_cpu_s={cpu_s(server)}")
     load(port, form, rows, connections, WARM)
     time.sleep(1.2)
@@ -105,9 +116,9 @@ def drive(server: psutil.Process, port: int, words: list[str]) -> None:
     print(f"told:rate={said[0] / said[2]}\ntold:p50_ms={said[3]}\ntold:p99_ms={said[4]}")
 
 
-def main() -> None:
-    """Start, load, end."""
-    system, python, model, *words = sys.argv[1:]
+@contextlib.contextmanager
+def started(system: str, python: str, model: str, said: Any = subprocess.DEVNULL) -> Iterator[tuple[psutil.Process, int]]:
+    """A server that starts, on a processor of its own, and its port; it is ended at the end. `said`: where its lines go."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = int(free.getsockname()[1])
@@ -115,14 +126,22 @@ def main() -> None:
     environ: dict[str, Any] = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": path}
     with pinned(0):
         starts = command(system, python, model, port)
-        started = subprocess.Popen(starts, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environ)
-    server = psutil.Process(started.pid)
+        process = subprocess.Popen(starts, stdout=said, stderr=subprocess.DEVNULL, env=environ)
+    server = psutil.Process(process.pid)
     try:
-        drive(server, port, words)
+        yield server, port
     finally:
         for one in (*server.children(recursive=True), server):
-            one.kill()
-        started.wait(30)
+            with contextlib.suppress(psutil.NoSuchProcess):
+                one.kill()
+        process.wait(30)
+
+
+def main() -> None:
+    """Start, load, end."""
+    system, python, model, *words = sys.argv[1:]
+    with started(system, python, model) as (server, port):
+        drive(server, port, words)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
-"""The parts of serving, each alone: `serving_parts.py http PORT` and `serving_parts.py model MODEL ROWS`.
+"""The parts of serving, each alone: `serving_parts.py http PORT`, `serving_parts.py model MODEL ROWS` and `... compiled LIBRARY ROWS`.
 
 `http` is uvloop, httptools and msgspec without limits, order, records or a model: the request is decoded and a number answered. `model` is
-LightGBM's C interface, its prepared single-row call (or, for several rows, one call), and tells the CPU microseconds of a call.
+LightGBM's C interface, its prepared single-row call (or, for several rows, one call), and tells the CPU microseconds of a call; `compiled`
+is the library that bedplate made of the same trees.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import importlib.util
 import itertools
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -87,6 +89,20 @@ def model(path: str, rows: int) -> None:
             size = ctypes.byref(count)
             library.LGBM_BoosterPredictForMat(handle, next(given), _DOUBLE, rows, FEATURES, _ROW_MAJOR, _NORMAL, 0, -1, words, size, taken)
 
+    timed(call)
+
+
+def compiled(path: str, rows: int) -> None:
+    """Call compiled trees, and tell what a call takes."""
+    library = ctypes.CDLL(path)
+    library.predict_rows.argtypes = (ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p)
+    values, out = np.random.default_rng(3).normal(size=(VARIETY, rows, FEATURES)), np.empty(rows)
+    given, taken = itertools.cycle([one.ctypes.data for one in values]), out.ctypes.data
+    timed(lambda: library.predict_rows(next(given), rows, taken))
+
+
+def timed(call: Callable[[], Any]) -> None:
+    """Tell what a call takes."""
     for _ in range(200):
         call()
     began = time.process_time()
@@ -99,4 +115,4 @@ if __name__ == "__main__":
     if sys.argv[1] == "http":
         uvloop.run(http(int(sys.argv[2])))
     else:
-        model(sys.argv[2], int(sys.argv[3]))
+        {"model": model, "compiled": compiled}[sys.argv[1]](sys.argv[2], int(sys.argv[3]))

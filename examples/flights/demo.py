@@ -12,12 +12,11 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import msgspec
+from four_ways import BEDPLATE, alike, server
 from replay import Traffic, held_out, replay
 from rich.console import Console
 from rich.table import Table
@@ -27,22 +26,24 @@ from bedplate.compute.meter import Meter
 from bedplate.core.units import show_bytes, show_joules, show_seconds
 
 HERE = Path(__file__).parent
-BEDPLATE = [sys.executable, "-m", "bedplate"]
 OUT = Console(highlight=False)
 
 STAGES = ("ingest", "prepare", "train", "validate", "deploy", "monitor")
 COSTS = "SELECT DISTINCT c.* FROM versions v JOIN costs c ON c.attempt = v.attempt WHERE v.is_head"
-TABLES = "SELECT artifact, rows FROM versions WHERE is_head AND kind = 'table'"
+TABLES = "SELECT artifact, rows FROM versions WHERE is_head AND kind = 'table' AND artifact NOT LIKE '%_over_%'"
 
 
 class Served(msgspec.Struct, frozen=True):
-    """What the model was asked, and what serving it took: CPU seconds, bytes at the most, joules and on what they are based."""
+    """What the model was asked, and what serving it took: bytes at the most, joules and on what they are based; `alike` is how many flights
+    four ways to ask agreed on.
+    """
 
     model: str
     traffic: Traffic
     peak_bytes: float
     joules: float
     basis: str
+    alike: int = 0
 
 
 def main() -> None:
@@ -81,29 +82,18 @@ def serve_and_replay(workspace: Any, model: str) -> Served:
     """Serve, send the held-out flights, stop the server, and bring the truth of those that landed."""
     meter = Meter(float(workspace.config["watts"].split()[0]) / (os.cpu_count() or 1))
     flights, truth, before = held_out(), workspace.config.state / "truth.csv", meter.read()
-    with server() as url:
+    OUT.print("\n[bold]$ bedplate serve --port 0 --json &[/bold]")
+    with server(HERE) as ready:
+        OUT.print(json.dumps(ready), markup=False)
+        url = ready["url"]
         traffic = replay(url, truth, flights)
         with urllib.request.urlopen(f"{url}/metrics", timeout=10) as page:
             lines = page.read().decode().splitlines()
     process = {name: float(value) for name, value in (line.split(" ", 1) for line in lines if line.startswith("process_"))}
     joules, basis = meter.energy(before, meter.read(), process["process_cpu_seconds_total"])
     command("labels", os.path.relpath(truth, HERE))
-    return Served(model, traffic, process["process_resident_memory_bytes"], joules, basis)
-
-
-@contextmanager
-def server() -> Iterator[str]:
-    """`bedplate serve` in the background; gives its address once it is ready, and stops it at the end."""
-    OUT.print("\n[bold]$ bedplate serve --port 0 --json &[/bold]")
-    with subprocess.Popen([*BEDPLATE, "serve", "--port", "0", "--json"], cwd=HERE, stdout=subprocess.PIPE, text=True) as process:
-        line = process.stdout.readline() if process.stdout else ""
-        if not line:
-            sys.exit(process.wait())
-        OUT.print(line, end="", markup=False)
-        try:
-            yield json.loads(line)["url"]
-        finally:
-            process.terminate()
+    OUT.print("\n[bold]$ python four_ways.py[/bold]")
+    return Served(model, traffic, process["process_resident_memory_bytes"], joules, basis, alike(HERE))
 
 
 def show(workspace: Any, served: Served) -> None:
@@ -113,6 +103,10 @@ def show(workspace: Any, served: Served) -> None:
     for stage in STAGES:
         table.add_row(stage, made[stage], *took[stage])
     OUT.print("\n", table, sep="")
+    if served.alike:
+        OUT.print(
+            f"{served.alike} flights of Christmas Day, asked online, in batch, as a stream and at the edge: equal answers, bit for bit"
+        )
     size = sum(path.stat().st_size for path in workspace.config.state.rglob("*") if path.is_file())
     OUT.print(f"on disk: {show_bytes(size)} in {os.path.relpath(workspace.config.state)}")
 

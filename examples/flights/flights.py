@@ -8,7 +8,7 @@ January to September trains, October gates; November and December are kept for s
 from __future__ import annotations
 
 import zipfile
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
@@ -20,6 +20,7 @@ from bedplate import Check, Context, Features, Model, Package, Project, tune, us
 flights = Project("flights", budget="5 USD/month", description="Which flights from New York land late")
 
 OCTOBER, NOVEMBER = datetime(2013, 10, 1, 4, tzinfo=UTC), datetime(2013, 11, 1, 4, tzinfo=UTC)
+CHRISTMAS = datetime(2013, 12, 25, 5, tzinfo=UTC)
 LATE_MINUTES = 15
 Rows = TypeVar("Rows")
 INPUTS = [
@@ -71,6 +72,13 @@ def departures(flown: pl.LazyFrame, airlines: pl.LazyFrame, airports: pl.LazyFra
         )
         .sort("time", "carrier", "flight", "origin")
     )  # fmt: skip
+
+
+@flights.prepare
+def christmas(departures: pl.LazyFrame) -> pl.LazyFrame:
+    """The timetable of Christmas Day: what `four_ways.py` asks about, online, in batch, as a stream and at the edge."""
+    day = pl.col("time").is_between(CHRISTMAS, CHRISTMAS + timedelta(days=1), closed="left")
+    return departures.filter(day).select("time", "carrier", "origin", "distance", "sched_dep_time", "tailnum")
 
 
 @flights.features(entity="origin", time="time", online=True)

@@ -33,6 +33,7 @@ from .core.kinds import Kind
 from .core.records import Outcome, Task
 from .core.units import byte_count, dollars_per_hour, seconds
 from .core.workload import Workload, machines
+from .network.asking import Asking
 from .pipeline.ask import known
 from .pipeline.ask import tables as ask_tables
 from .pipeline.code.behind import Behind
@@ -294,7 +295,9 @@ def open_store(config: Config, *, pickles: bool = True, makes: bool = True, load
     """The store by URL, with a shelf for each kind; a server has none for pickles. `loaded` is whose code is behind its models."""
     bucket = bucket_at(config["store"], proves=makes)
     root = copies_of(bucket, config.state) if bucket else folder_at(config["store"])
-    shelves: dict[Kind, Shelf] = {"model": ModelShelf(root, Behind(loaded) if loaded else None), "service": ServiceShelf(root, bucket)}
+    asking = Asking(SystemClock(), config["allow_networks"])
+    models = ModelShelf(root, Behind(loaded) if loaded else None, asking)
+    shelves: dict[Kind, Shelf] = {"model": models, "service": ServiceShelf(root, bucket)}
     if bucket is None:
         return local_store(root, shelves, pickles=pickles, makes=makes, cache=open_cache(config))
     return remote_store(root, bucket, shelves, pickles=pickles, makes=makes, cache=open_cache(config))

@@ -13,7 +13,7 @@ import numpy as np
 from bedplate.core.errors import UserError
 from bedplate.stages.deploy.crew_member import serve, settle
 
-DIES, HANGS, RAISES, REFUSES, WIDE, SLOW = -666.0, -777.0, -13.0, -14.0, -15.0, -16.0
+DIES, HANGS, RAISES, REFUSES, WIDE, SLOW, EATS = -666.0, -777.0, -13.0, -14.0, -15.0, -16.0, -888.0
 
 
 def predict(rows: Any) -> Any:
@@ -22,6 +22,9 @@ def predict(rows: Any) -> Any:
         os.kill(os.getpid(), signal.SIGSEGV)
     if HANGS in first:
         time.sleep(3600)
+    eaten = []
+    while EATS in first:
+        eaten.append(np.ones(10_000_000))
     if RAISES in first:
         raise ValueError("thirteen")
     if REFUSES in first:
@@ -36,8 +39,11 @@ if __name__ == "__main__":
     parser.add_argument("--socket", type=int)
     parser.add_argument("--memory", type=int)
     parser.add_argument("--broken", action="store_true")
+    parser.add_argument("--sleeps", action="store_true")
     given = parser.parse_args()
     if given.broken:
         raise SystemExit(3)
     settle()
+    if given.sleeps:
+        time.sleep(3600)
     serve(predict, given.socket, given.memory)

@@ -112,11 +112,11 @@ class Place:
     def address(self) -> str:
         return self.url.removeprefix("http://")
 
-    def site(self, services: Sequence[Service] = SERVICES, **rest: Any) -> Any:
+    def site(self, services: Sequence[Service] = SERVICES, models: Sequence[Wanted] = MODELS, **rest: Any) -> Any:
         return serving.site(
             self.record,
             services,
-            MODELS,
+            models,
             append=lambda name, frame: self.store.log(name).append(frame),
             listing=self.listing,
             events=self.events,
@@ -165,8 +165,8 @@ class Answer:
 
 
 @contextmanager
-def serving_at(place: Place, **rest: Any) -> Iterator[Place]:
-    """Serve the place in a thread until the block ends, then stop as SIGTERM does."""
+def serving_at(place: Place, grpc: str = "none", **rest: Any) -> Iterator[Place]:
+    """Serve the place in a thread until the block ends, then stop as SIGTERM does; `grpc` as the setting `grpc_port` has it."""
     begun, failures = threading.Event(), list[BaseException]()
 
     def announce(ready: server.Ready, stop: Callable[[], None]) -> None:
@@ -175,7 +175,7 @@ def serving_at(place: Place, **rest: Any) -> Iterator[Place]:
 
     def run() -> None:
         try:
-            place.lost = server.serve(place.site(**rest), "127.0.0.1", 0, announce)
+            place.lost = server.serve(place.site(**rest), "127.0.0.1", 0, announce, None, grpc)
         except BaseException as error:
             failures.append(error)
         finally:

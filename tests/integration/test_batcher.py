@@ -192,7 +192,7 @@ def test_while_the_model_is_slow_the_loop_is_not(crews: list[Crew]) -> None:
 
 
 def test_a_process_that_dies_fails_its_batch_and_is_started_again(crews: list[Crew]) -> None:
-    """Whoever was in the batch hears of it with the signal; who waits and who comes later is answered."""
+    """F61: Whoever was in the batch hears of it with the signal; who waits and who comes later is answered."""
     crew = crew_of(crews)
 
     async def work(batcher: Batcher) -> None:
@@ -212,7 +212,7 @@ def test_a_process_that_dies_fails_its_batch_and_is_started_again(crews: list[Cr
 
 
 def test_repeated_deaths_open_the_breaker_and_an_answer_closes_it(crews: list[Crew]) -> None:
-    """After two deaths in a row requests are turned away at once; after the pause a new process answers."""
+    """F61: After two deaths in a row requests are turned away at once; after the pause a new process answers."""
     crew = crew_of(crews, trust=Trust(most=2, pause_s=0.2))
 
     async def work(batcher: Batcher) -> None:
@@ -232,7 +232,7 @@ def test_repeated_deaths_open_the_breaker_and_an_answer_closes_it(crews: list[Cr
 
 
 def test_a_batch_that_takes_too_long_ends_its_process(crews: list[Crew]) -> None:
-    """It is killed, and whoever asked hears of it."""
+    """F61: It is killed, and whoever asked hears of it."""
 
     async def work(batcher: Batcher) -> None:
         with pytest.raises(Died):

@@ -21,8 +21,8 @@ def test_every_measurement_runs_and_tells_its_goals(tmp_path: Path) -> None:
     (data,) = tmp_path.glob("*.json")
     results = json.loads(data.read_text())["results"]
     assert [one["name"] for one in results] == [
-        "steps", "starts", "tables", "samples", "drift", "features", "catalog", "planner", "training", "tracking", "runtimes",
-        "batching", "serving",
+        "steps", "starts", "tables", "samples", "drift", "features", "catalog", "planner", "training", "tracking", "console",
+        "runtimes", "batching", "serving", "router",
     ]  # fmt: skip
     assert all(sample["cpu_s"][0] > 0 for one in results for sample in one["samples"])
     assert all(finding["what"] in page.read_text() for one in results for finding in one["findings"])

@@ -96,6 +96,24 @@ def test_single_predictions_are_found(depot: Depot, tab: Tab) -> None:
     expect(page.locator("main")).to_contain_text("No prediction is as you ask")
 
 
+def test_where_the_time_of_a_prediction_went_is_drawn(depot: Depot, tab: Tab) -> None:
+    """As bars, one after the other, and as numbers that add up."""
+    with Line(depot.server.url, depot.server.token) as line:
+        body = {"distance_km": 500.0, "weight_kg": 10.0}
+        asked = line.ask("POST", "/services/arrives_in", body, headers={"X-Trace": "1"})
+    assert "server-timing" in asked.headers
+    page = tab(depot.server.url, depot.server.token, may_fail=("404",))
+    address, until = f"/serving/arrives_in/predictions/{asked.json['prediction_id']}", time.monotonic() + LONG_MS / 1000
+    while not page.request.get(address).ok and time.monotonic() < until:
+        page.wait_for_timeout(200)
+    page.goto(address)
+    expect(page.locator("#chart-time .plot *").first).to_be_attached()
+    rows = [line.split(",") for line in page.request.get(f"{address}?csv=parts").text().strip().splitlines()[1:]]
+    assert [row[0] for row in rows] == ["read", "decode", "queue", "features", "model", "answer", "write", "all"]
+    times = [float(row[-2]) for row in rows]
+    assert sum(times[:-1]) == pytest.approx(times[-1], abs=0.01)
+
+
 @pytest.mark.bad_input
 @pytest.mark.parametrize("query", ["since=yesterday", "below=x", "below=2026-01-01+x", "version=%00", "until=99999-01-01"])
 def test_a_question_that_is_none_is_refused_in_words(depot: Depot, query: str) -> None:

@@ -93,6 +93,18 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     one.stop()
 
 
+def test_a_trace_tells_the_batch_from_the_wait_for_it(served: Served) -> None:
+    """What lies between the request's last byte and its answer is the wait for a batch and the batch itself."""
+    tensor = {"name": "rows", "shape": [1, 2], "datatype": "FP64", "data": [1.0, 2.0]}
+    headers = {"Content-Type": "application/json", "X-Trace": "1"}
+    asked = urllib.request.Request(f"{served.url}/v2/models/heavy/infer", json.dumps({"inputs": [tensor]}).encode(), headers)
+    with urllib.request.urlopen(asked, timeout=60) as answer:
+        timing = {name: float(ms) for name, _, ms in (one.strip().partition(";dur=") for one in answer.headers["Server-Timing"].split(","))}
+    assert timing["model"] > 0
+    assert timing["queue"] > 0
+    assert sum(ms for name, ms in timing.items() if name != "total") == pytest.approx(timing["total"], abs=0.01)
+
+
 def test_requests_at_once_get_what_each_would_alone(served: Served) -> None:
     """Sixteen clients: every answer is its own rows' answer, whichever it was answered with."""
     assert "requests together" in served.get("/health/ready")["runtimes"]["heavy"]

@@ -6,14 +6,17 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 from serve_site import Place, late_model, serving_at
 
 from bedplate.core.model import Model
+from bedplate.stages.deploy.holder import CONCLUDED
 from bedplate.stages.deploy.service import Asked, Wanted, service
 from bedplate.testing import serving
 
@@ -137,7 +140,7 @@ def test_each_row_of_a_request_has_the_version_of_its_key(place: Place) -> None:
 
 @pytest.mark.parametrize("what", BAD)
 def test_a_bad_canary_fails_no_request_and_goes_back(place: Place, what: str) -> None:
-    """Production answers where it cannot, in both protocols; that is counted, and a few seconds later it is over."""
+    """F62: Production answers where it cannot, in both protocols; that is counted, and a few seconds later it is over."""
     place.record.add("late", bad(BAD[what]))
     roll_out(place, 3, "canary", "100 %")
     for _ in range(10):
@@ -152,7 +155,7 @@ def test_a_bad_canary_fails_no_request_and_goes_back(place: Place, what: str) ->
 
 
 def test_a_slow_canary_goes_back_and_holds_up_nobody_else(place: Place) -> None:
-    """It is asked off the loop: a page is answered while it takes its time."""
+    """F62: It is asked off the loop: a page is answered while it takes its time."""
 
     def slow(columns: dict[str, Any]) -> Any:
         time.sleep(0.3)
@@ -171,6 +174,27 @@ def test_a_slow_canary_goes_back_and_holds_up_nobody_else(place: Place) -> None:
     assert counted(place, "canary", "answered") == 12
     until(lambda: place.record.moves[-1].by == "rollback")
     assert "took longer than" in place.record.moves[-1].reason
+
+
+def test_a_canary_that_never_returns_is_waited_for_a_second_and_goes_back(place: Place) -> None:
+    """F61, F62: production answers each of its requests, in both protocols; after three nobody waits; and the server ends all the same."""
+    release = threading.Event()
+
+    def hangs(columns: dict[str, Any]) -> Any:
+        release.wait(60)
+        return columns["distance"]
+
+    place.record.add("late", bad(hangs))
+    for _ in range(5):
+        ask(place)
+    roll_out(place, 3, "canary", "100 %")
+    for number in range(6):
+        assert ask(place) == (1.0, "late@1")
+        assert number or infer(place) == ([1.0], "late@1")
+    assert counted(place, "canary", "fell back") == 7
+    until(lambda: place.record.moves[-1].by == "rollback")
+    assert "answers failed" in place.record.moves[-1].reason
+    release.set()
 
 
 def test_a_shadow_is_asked_and_nobody_sees_it(place: Place) -> None:
@@ -209,3 +233,23 @@ def test_a_shadow_too_far_from_production_goes_back(place: Place) -> None:
         assert ask(place) == (1.0, "late@1")
     until(lambda: place.record.moves[-1].by == "rollback")
     assert "too far from production" in place.record.moves[-1].reason
+
+
+def test_a_bad_version_that_was_promoted_outright_is_rolled_back(tmp_path: Path) -> None:
+    """F62: nobody tried it first; the servers see what it does, and go back to the version before, with the figures as the reason."""
+    place = Place(tmp_path)
+    place.fill()
+    with serving_at(place, services=SERVICES, guard_s=600.0):
+        for _ in range(80):
+            ask(place)
+        place.record.add("late", bad(raises))
+        place.record.promote("late", 3, by="person")
+        place.record.moves[-1] = msgspec.structs.replace(place.record.moves[-1], at=datetime.now(UTC))
+        until(lambda: place.ask("/ask", {"carrier": "UA", "distance": 1000.0}).status == 500)
+        for _ in range(20):
+            place.ask("/ask", {"carrier": "UA", "distance": 1000.0})
+        until(lambda: place.record.moves[-1].by == "rollback")
+        until(lambda: place.ask("/ask", {"carrier": "UA", "distance": 1000.0}).status == 200)
+    assert place.record.aliases["late", "production"] == 1
+    assert "answers failed (production: 0 of " in place.record.moves[-1].reason
+    assert [event.subject for event in place.events if event.kind == CONCLUDED] == ["late@3"]

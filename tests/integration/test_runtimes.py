@@ -19,7 +19,8 @@ from sklearn.linear_model import LogisticRegression
 from bedplate import Model
 from bedplate.core.errors import CorruptError, UserError
 from bedplate.core.model import RowPredictor
-from bedplate.stages.deploy.runtime import choice_of, equip, probes
+from bedplate.stages.deploy.agreement import apart, probes
+from bedplate.stages.deploy.runtime import choice_of, equip, measured
 from bedplate.storage import runtimes
 from bedplate.storage.models import ModelShelf
 from bedplate.storage.runtimes import Source
@@ -45,6 +46,23 @@ def module() -> torch.nn.Module:
     return torch.export.export(layers, (torch.zeros(2, 6),), dynamic_shapes=({0: torch.export.Dim("b", min=1, max=1 << 20)},))
 
 
+class Net(torch.nn.Module):
+    """A module of a class of its own, as a project has it."""
+
+    def __init__(self, hidden: int) -> None:
+        super().__init__()
+        self.hidden = hidden
+        self.body = torch.nn.Sequential(torch.nn.Linear(6, hidden), torch.nn.ReLU(), torch.nn.Linear(hidden, 1))
+
+    def forward(self, x: torch.Tensor) -> Any:
+        return torch.sigmoid(self.body(x))
+
+
+def own() -> torch.nn.Module:
+    torch.manual_seed(2)
+    return Net(16)
+
+
 def trained(which: str) -> Any:
     made = {
         "lightgbm": lambda: lgb.train({"objective": "binary", **QUIET}, lgb.Dataset(VALUES, BINARY, feature_name=NAMES), 20),
@@ -56,6 +74,7 @@ def trained(which: str) -> Any:
         "forest": lambda: RandomForestClassifier(4, max_depth=5, random_state=0).fit(VALUES, THREE),
         "logistic": lambda: LogisticRegression().fit(VALUES, BINARY),
         "torch": module,
+        "torch, a class": own,
     }
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -82,6 +101,7 @@ def stored(which: str, tmp_path: Path) -> tuple[Model, Source]:
         ("forest", "compiled", 1e-12),
         ("logistic", "onnxruntime", 1e-6),
         ("torch", "onnxruntime", 1e-6),
+        ("torch, a class", "torch.export", 1e-6),
     ],
 )
 def test_a_runtime_says_what_the_framework_says(which: str, runtime: str, off: float, tmp_path: Path) -> None:
@@ -89,12 +109,55 @@ def test_a_runtime_says_what_the_framework_says(which: str, runtime: str, off: f
     _, source = stored(which, tmp_path)
     runtimes.prepare(runtime, source, tmp_path / "runtimes")
     call = runtimes.opened(runtime, source, tmp_path / "runtimes")
-    rows = np.nan_to_num(MISSING) if which in ("logistic", "forest", "torch") else MISSING
+    rows = np.nan_to_num(MISSING) if which in ("logistic", "forest", "torch", "torch, a class") else MISSING
     expected = source.predictor.rows(rows)
     for part in (rows, rows[:1], rows[:0].reshape(0, 6)):
         assert np.shape(call(part))[0] == len(part)
     assert np.allclose(call(rows), expected, rtol=0, atol=off, equal_nan=True)
     assert np.allclose(call(rows[:1]), expected[:1], rtol=0, atol=off)
+
+
+@pytest.mark.parametrize(
+    ("which", "runtime"),
+    [
+        ("lightgbm", "compiled"),
+        ("lightgbm", "onnxruntime"),
+        ("lightgbm, three classes", "compiled"),
+        ("xgboost", "compiled"),
+        ("xgboost", "onnxruntime"),
+        ("histograms", "compiled"),
+        ("forest", "compiled"),
+        ("forest", "onnxruntime"),
+        ("logistic", "onnxruntime"),
+        ("torch", "onnxruntime"),
+        ("torch, a class", "torch.export"),
+    ],
+)
+def test_odd_rows_are_answered_as_the_framework_would(which: str, runtime: str, tmp_path: Path) -> None:
+    """Missing, infinite and very large numbers, one by one and mixed: the same answer or the same refusal, or the runtime is not used."""
+    _, source = stored(which, tmp_path)
+    folder = tmp_path / "runtimes"
+    runtimes.prepare(runtime, source, folder)
+    choice, calls = measured(source, folder, tolerance=1e-6, timer=time.perf_counter)
+    (tried,) = [one for one in choice.tried if one.runtime == runtime]
+    assert (runtime in calls) is (not tried.problem)
+    draw = np.random.default_rng(3)
+    strange = [np.nan, np.inf, -np.inf, 1e39, -1e39, 1e30, -1e30, 1e12, 16_777_217.0, 1e-40, -0.0, 3.4e38, 1e300]
+    for at in range(200):
+        row = VALUES[at : at + 1].copy()
+        row[0, draw.integers(0, 6, at % 6 + 1)] = draw.choice(strange)
+        given, expected = said(calls.get(runtime, source.predictor.rows), row), said(source.predictor.rows, row)
+        assert (given is None) is (expected is None), (row, tried)
+        assert given is None or apart(given, expected) <= 1e-6, (row, given, expected, tried)
+
+
+def said(call: Any, row: Any) -> Any:
+    """The answer; None where it is refused."""
+    try:
+        with np.errstate(all="ignore"):
+            return np.asarray(call(row), dtype=np.float64)
+    except Exception:
+        return None
 
 
 def test_the_quickest_that_agrees_is_chosen_and_the_figures_are_kept(tmp_path: Path) -> None:

@@ -165,7 +165,7 @@ def _until_refused(client: socket.socket, data: bytes, times: int) -> None:
 
 
 def test_hundreds_of_slow_sockets_are_closed_and_hurt_nobody(place: Place) -> None:
-    """Heads and bodies that come a byte at a time: all are let go, and every other request is answered."""
+    """F59: Heads and bodies that come a byte at a time: all are let go, and every other request is answered."""
     head = b"POST /moody HTTP/1.1\r\nHost: localhost\r\n" + JSON
     with ExitStack() as stack:
         slow = [stack.enter_context(connected(place)) for _ in range(200)]
@@ -193,7 +193,7 @@ def _rest(client: socket.socket) -> bytes:
 
 
 def test_clients_that_vanish_leave_nothing_behind(place: Place) -> None:
-    """In the head, in the body, and before the answer: no descriptor stays."""
+    """F60: In the head, in the body, and before the answer: no descriptor stays."""
     before = psutil.Process().num_fds()
     body = json.dumps(CALM).encode()
     whole = b"POST /moody HTTP/1.1\r\nHost: localhost\r\n" + JSON + b"Content-Length: %d\r\n\r\n" % len(body) + body

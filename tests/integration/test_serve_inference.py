@@ -149,7 +149,9 @@ RAW: list[tuple[Any, dict[str, str], str]] = [
     ({"inputs": [{"name": "distance", "shape": [1], "datatype": "FP128", "data": [1.0]}]}, {}, "no datatype 'FP128'"),
     ({"inputs": [{"name": "stops", "shape": [1], "datatype": "INT64", "data": [1.5]}]}, {}, "not of datatype INT64"),
     ({"inputs": [{"name": "stops", "shape": [1], "datatype": "INT8", "data": [1000]}]}, {}, "out of bounds"),
-    ({"inputs": [{"name": "distance", "shape": [1 << 62, 8], "datatype": "FP64", "data": []}]}, {}, "0 values for shape"),
+    ({"inputs": [{"name": "distance", "shape": [1 << 62, 8], "datatype": "FP64", "data": []}]}, {}, "more values than any"),
+    ({"inputs": [{"name": "distance", "shape": [1 << 62] * 9, "datatype": "FP64", "data": []}]}, {}, "9 dimensions"),
+    ({"inputs": [{"name": "distance", "shape": [0, 1 << 40], "datatype": "FP64", "data": []}]}, {}, "is missing"),
     ({"inputs": []}, {"Inference-Header-Content-Length": "9999"}, "the body has"),
     (
         {"inputs": [{"name": "distance", "shape": [2], "datatype": "FP64", "parameters": {"binary_data_size": 9}}]},

@@ -147,6 +147,7 @@ def until(said: Callable[[], bool], seconds: float) -> float:
 
 
 def test_promotions_under_load_are_noticed_within_a_second_and_no_request_fails(tmp_path: Path) -> None:
+    """F63."""
     place = Place(tmp_path)
     place.fill()
     with serving_at(place), Load(place, 4) as load:

@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
@@ -96,12 +97,35 @@ def until(true: Callable[[], bool]) -> None:
 
 
 def test_they_answer_as_one_and_their_counts_are_added_up(tmp_path: Path) -> None:
-    with serving(tmp_path, "--processes", "2") as server:
-        assert server.ready == {**server.ready, "grpc": "", "services": ["who"], "models": []}
+    with serving(tmp_path, "--processes", "2", "--grpc-port", "none") as server:
+        assert server.ready == {**server.ready, "grpc": None, "services": ["who"], "models": []}
         assert len(server.all(2)) == 2
         for _ in range(10):
             server.who()
         until(lambda: server.counted() == server.made)
+
+
+def test_a_request_with_a_key_is_worked_out_by_one_of_them_only(tmp_path: Path) -> None:
+    """Whichever process gets it again, and while the first still works on it: then it is asked to come again, and gets that answer."""
+    with serving(tmp_path, "--processes", "2") as server:
+        server.all(2)
+
+        def ask(key: str, nap: float = 0.0) -> tuple[int, int | None]:
+            with closing(server.connected()) as connection:
+                body = json.dumps({"nap": nap})
+                connection.request("POST", "/who", body, {"Content-Type": "application/json", "Idempotency-Key": key})
+                answer = connection.getresponse()
+                said = json.loads(answer.read())
+                return answer.status, said["result"] if answer.status == 200 else None
+
+        assert len({ask("one") for _ in range(20)}) == 1
+        with ThreadPoolExecutor(8) as pool:
+            said = list(pool.map(lambda _: ask("slow", 0.5), range(8)))
+        assert {status for status, _ in said} <= {200, 409}
+        assert len({result for status, result in said if status == 200} | {ask("slow", 0.5)[1]}) == 1
+        with closing(server.connected()) as connection:
+            connection.request("POST", "/who", b'{"nap": 1e-9}', {"Content-Type": "application/json", "Idempotency-Key": "one"})
+            assert connection.getresponse().status == 422
 
 
 def test_one_that_is_killed_is_replaced_its_counts_stay_and_nobody_is_refused(tmp_path: Path) -> None:
@@ -119,7 +143,7 @@ def test_one_that_is_killed_is_replaced_its_counts_stay_and_nobody_is_refused(tm
 
 @pytest.mark.parametrize("processes", ["1", "2"])
 def test_a_stop_loses_no_request(tmp_path: Path, processes: str) -> None:
-    """Clients that keep their connections are answered until the server says that this was the last; then nobody listens."""
+    """F63: Clients that keep their connections are answered until the server says that this was the last; then nobody listens."""
     answered: list[int] = []
     failed: list[str] = []
 

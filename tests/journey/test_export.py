@@ -5,10 +5,8 @@ Predictions are the served ones, bit for bit.
 
 from __future__ import annotations
 
-import importlib.metadata
 import json
 import os
-import re
 import socket
 import subprocess
 import sys
@@ -18,22 +16,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from bare import bare_python
 from conftest import Person
 from trackers import Tracker
 
 from bedplate.storage.backends import lightgbm_model
 
-OFFLINE = """
-import socket
-
-def refused(self, address):
-    if address[0] != "127.0.0.1":
-        raise OSError("there is no network")
-    return connect(self, address)
-
-connect, socket.socket.connect = socket.socket.connect, refused
-socket.getaddrinfo = lambda host, port, *rest: [(2, 1, 6, "", (host, int(port)))]
-"""
 ROWS = [{f"x{at}": value / (at + 3) for at in range(8)} for value in (-1, 0.25, 1 / 3, 2, 7e-5)]
 
 
@@ -53,18 +41,7 @@ def bundle(shop: Person) -> Path:
 @pytest.fixture(scope="module")
 def bare(bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A virtual environment with the packages that the bundle lists and no other, that reaches nothing but this machine."""
-    place = tmp_path_factory.mktemp("bare") / "env"
-    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(place)], check=True)
-    site = next(place.glob("lib/python*/site-packages"))
-    for line in (bundle / "requirements.txt").read_text().splitlines():
-        name, _, version = line.partition("==")
-        found = importlib.metadata.distribution(name)
-        assert found.version == version
-        for top in {file.parts[0] for file in found.files or () if re.match(r"[A-Za-z0-9_]", file.parts[0])}:
-            if not (site / top).exists():
-                (site / top).symlink_to(Path(str(found.locate_file(top))))
-    (site / "sitecustomize.py").write_text(OFFLINE)
-    return place / "bin" / "python"
+    return bare_python(bundle / "requirements.txt", tmp_path_factory.mktemp("bare") / "env")
 
 
 def runs(python: Path, bundle: Path, *words: str, given: Any = None, code: int = 0) -> subprocess.CompletedProcess[str]:
@@ -96,14 +73,16 @@ def test_its_predictions_are_the_served_ones_bit_for_bit(bundle: Path, bare: Pat
     """From standard input without a network, and from its own server; by the service and by the Open Inference Protocol."""
     inputs = [{"name": name, "shape": [5], "datatype": "FP64", "data": [row[name] for row in ROWS]} for name in ROWS[0]]
     answers = posted(f"{served}/v2/models/late/infer", {"inputs": inputs})["outputs"][0]["data"]
-    assert json.loads(runs(bare, bundle, given=ROWS).stdout) == answers
-    row = {**ROWS[1], **{f"x{at}": 0.0 for at in range(3, 8)}}
-    asked = {name: row[name] for name in ("x0", "x1", "x2")}
-    assert json.loads(runs(bare, bundle, given=row).stdout) == posted(f"{served}/ask", asked)["result"]
+    assert json.loads(runs(bare, bundle, "--model", "late", given=ROWS).stdout) == answers
+    asked = [{name: row[name] for name in ("x0", "x1", "x2")} for row in ROWS]
+    called = [one["result"] for one in posted(f"{served}/ask", asked)]
+    assert json.loads(runs(bare, bundle, given=asked).stdout) == called
     with subprocess.Popen([str(bare), str(bundle / "run.py"), "--serve", "0"], stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         try:
-            assert posted(json.loads(process.stdout.readline())["url"], {"model": "late", "rows": ROWS}) == answers
+            url = json.loads(process.stdout.readline())["url"]
+            assert posted(url, {"model": "late", "rows": ROWS}) == answers
+            assert posted(url, asked) == called
         finally:
             process.terminate()
             assert process.wait(30) == 0
@@ -114,15 +93,16 @@ def test_the_example_gets_what_it_is_said_to_get(bundle: Path, bare: Path) -> No
     assert json.loads(runs(bare, bundle, given=example).stdout) == json.loads((bundle / "expected-late.json").read_text())
     about = json.loads((bundle / "bundle.json").read_text())
     assert about["models"]["late"]["ref"] == "late@1"
-    assert any("ask itself is not in it" in note for note in about["notes"])
+    assert any("ask itself is in it" in note for note in about["notes"])
     assert {one["name"]: one["licence"] for one in json.loads((bundle / "licences.json").read_text())}["lightgbm"] == "MIT"
     assert "# late@1" in (bundle / "card-late.md").read_text()
 
 
 def test_what_it_does_not_take_is_said_and_counted(bundle: Path, bare: Path, tmp_path: Path) -> None:
-    kept = tmp_path / "counted.jsonl"
-    assert "needs x7" in runs(bare, bundle, "--metrics", str(kept), given=[{f"x{at}": 1 for at in range(7)}], code=2).stderr
-    assert "takes numbers" in runs(bare, bundle, "--metrics", str(kept), given=[{**ROWS[0], "x0": "one"}], code=2).stderr
+    kept, late = tmp_path / "counted.jsonl", ("--model", "late")
+    assert "needs x7" in runs(bare, bundle, *late, "--metrics", str(kept), given=[{f"x{at}": 1 for at in range(7)}], code=2).stderr
+    assert "takes numbers" in runs(bare, bundle, *late, "--metrics", str(kept), given=[{**ROWS[0], "x0": "one"}], code=2).stderr
+    assert "unknown field `x9`" in runs(bare, bundle, "--metrics", str(kept), given={"x0": 1, "x1": 1, "x2": 1, "x9": 1}, code=2).stderr
     assert "which model" in runs(bare, bundle, "--model", "other", given=ROWS, code=2).stderr
     lines = [json.loads(line) for line in kept.read_text().splitlines()]
     assert [(line["requests"], line["errors"]) for line in lines] == [(1, 1), (1, 1)]
@@ -132,7 +112,7 @@ def test_what_was_counted_is_sent_once_and_only_when_told(bundle: Path, bare: Pa
     """To the record of `bedplate up`, as the metrics of a run; sending again sends what is new."""
     kept, token = tmp_path / "counted.jsonl", tmp_path / "token"
     for _ in range(2):
-        runs(bare, bundle, "--metrics", str(kept), given=ROWS)
+        runs(bare, bundle, "--model", "late", "--metrics", str(kept), given=ROWS)
     up = Tracker(tmp_path)
     try:
         token.write_text(up.token)

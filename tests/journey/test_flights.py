@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 import sys
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pandas as pd
@@ -25,6 +27,7 @@ def flights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the example, run once."""
     folder = tmp_path_factory.mktemp("flights")
     shutil.copy(EXAMPLE / "flights.py", folder)
+    shutil.copy(EXAMPLE / "four_ways.py", folder)
     done = subprocess.run([sys.executable, "-m", "bedplate", "run"], cwd=folder, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     return folder
@@ -60,16 +63,21 @@ def test_the_tables_open_without_bedplate(flights: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def served(flights: Path) -> Iterator[str]:
-    """The address of the example's server."""
-    command = [sys.executable, "-m", "bedplate", "serve", "--port", "0", "--json"]
+def ready(flights: Path) -> Iterator[dict[str, Any]]:
+    """What the example's server says when it answers."""
+    command = [sys.executable, "-m", "bedplate", "serve", "--port", "0", "--grpc-port", "0", "--json"]
     with subprocess.Popen(command, cwd=flights, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
-        ready = json.loads(process.stdout.readline())
         try:
-            yield ready["url"]
+            yield json.loads(process.stdout.readline())
         finally:
             process.terminate()
+
+
+@pytest.fixture(scope="module")
+def served(ready: dict[str, Any]) -> str:
+    """The address of the example's server."""
+    return str(ready["url"])
 
 
 def test_what_is_served_is_what_was_trained_on(flights: Path, served: str) -> None:
@@ -85,7 +93,7 @@ def test_what_is_served_is_what_was_trained_on(flights: Path, served: str) -> No
 
 
 def test_the_edge_says_what_is_served(flights: Path) -> None:
-    """The bundle of the service, without bedplate: bit for bit what the model says, text and missing values among its inputs."""
+    """The model of the service's bundle, without bedplate: bit for bit what the model says, text and missing values among its inputs."""
     typed = [sys.executable, "-m", "bedplate", "export", "edge", "will_be_late", "--unsigned", "--to", "edge"]
     done = subprocess.run(typed, cwd=flights, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr
@@ -93,6 +101,38 @@ def test_the_edge_says_what_is_served(flights: Path) -> None:
     inputs = [field.name for field in model.signature.inputs]
     rows = bedplate.open(flights)["labelled"].load(view="polars").tail(500).select(inputs)
     assert rows.null_count().sum_horizontal().item() > 0
-    ran = [sys.executable, "-I", str(flights / "edge" / "run.py")]
+    ran = [sys.executable, "-I", str(flights / "edge" / "run.py"), "--model", "late"]
     said = subprocess.run(ran, input=json.dumps(rows.to_dicts()), capture_output=True, text=True, timeout=60, check=False)
     assert json.loads(said.stdout) == model.predict(rows).tolist(), said.stderr
+
+
+def test_four_ways_to_ask_give_equal_answers(flights: Path) -> None:
+    """Online, batch, stream and edge, about every flight of Christmas Day, bit for bit: the script checks, and says so."""
+    done = subprocess.run([sys.executable, "four_ways.py"], cwd=flights, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stderr
+    assert re.match(r"7\d\d flights: online, batch, stream and edge answer alike, bit for bit", done.stdout)
+
+
+def test_the_model_itself_answers_alike_by_every_form_of_the_protocol(flights: Path, ready: dict[str, Any]) -> None:
+    """Rows of the training table as JSON, as binary tensors and by gRPC: what the model says of them here, missing values too."""
+    http, grpc = pytest.importorskip("tritonclient.http"), pytest.importorskip("tritonclient.grpc")
+    model = bedplate.open(flights)["late"].load("production")
+    rows = bedplate.open(flights)["labelled"].load(view="polars").tail(300).select([field.name for field in model.signature.inputs])
+    assert rows.null_count().sum_horizontal().item() > 0
+    (output,) = (field.name for field in model.signature.outputs)
+    with http.InferenceServerClient(ready["url"].removeprefix("http://")) as asking, grpc.InferenceServerClient(ready["grpc"]) as calling:
+        for binary, given in ((True, rows), (False, rows.drop_nulls())):
+            inputs = [_tensor(http, field, given[field.name], binary_data=binary) for field in model.signature.inputs]
+            said = asking.infer("late", inputs, outputs=[http.InferRequestedOutput(output, binary_data=binary)])
+            assert said.as_numpy(output).ravel().tolist() == model.predict(given).tolist()
+        called = calling.infer("late", [_tensor(grpc, field, rows[field.name]) for field in model.signature.inputs])
+        assert called.as_numpy(output).ravel().tolist() == model.predict(rows).tolist()
+
+
+def _tensor(client: Any, field: Any, column: pl.Series, **how: bool) -> Any:
+    """A column as the client sends it: text as objects, numbers as float64 with not-a-number for what is missing."""
+    text = field.datatype == "BYTES"
+    array = column.cast(pl.String).to_numpy().astype(object) if text else column.cast(pl.Float64).to_numpy().copy()
+    tensor = client.InferInput(field.name, [len(array)], "BYTES" if text else "FP64")
+    tensor.set_data_from_numpy(array, **how)
+    return tensor

@@ -51,6 +51,22 @@ def test_a_student_and_weights_in_int8_pass_too(shop: Person) -> None:
     assert shop.reads("show", small["version"])["version"]["meta"]["flavour"] == "onnx"
 
 
+def test_static_scales_are_found_on_what_training_takes_and_never_on_what_the_check_does(shop: Person) -> None:
+    """The lineage names the table; where training and check share one, or the check's is named, it is refused with what to do."""
+    small = shop.reads("optimise", "deep", "--quantise", "int8-static")
+    assert "scales from 2,000 rows" in small["done"][0]
+    assert small["bytes_after"] * 3 < small["bytes_before"]
+    assert all(figure["passed"] and figure["worse"] <= 0.005 for figure in small["figures"])
+    assert {one["runtime"] for one in small["after"]["tried"]} >= {"native"}
+    assert "learned" in shop.types("lineage", small["version"]).stdout
+    assert (
+        "would judge what it has helped to make"
+        in shop.types("optimise", "deep", "--quantise", "int8-static", "--rows", "held", code=2).stderr
+    )
+    assert "split the table" in shop.types("optimise", "net", "--quantise", "int8-static", code=2).stderr
+    assert "--prune or --distil" in shop.types("optimise", "late", "--quantise", "int8-static", "--rows", "learned", code=2).stderr
+
+
 def test_what_a_model_does_not_allow_is_said_with_what_does(shop: Person) -> None:
     """Trees have no weights, a network no order of trees, and a name that is no model is none."""
     assert "--prune or --distil" in shop.types("optimise", "late", "--quantise", "int8", code=2).stderr

@@ -97,6 +97,19 @@ class Models:
         """
         return self._database.transact(lambda: self._conclude(trial, at, reason, promotes))
 
+    def retreat(self, move: Promotion, at: datetime, reason: str) -> Promotion | None:
+        """Undo the move that made production what it is, which bars its version; None where production moved since, or has nowhere to go.
+
+        However many servers say so, it happens once.
+        """
+        return self._database.transact(lambda: self._retreat(move, at, reason))
+
+    def _retreat(self, move: Promotion, at: datetime, reason: str) -> Promotion | None:
+        moves = self.history(move.model, move.alias)
+        if not moves or moves[-1] != move or self.rollback_to(move.model, move.alias) is None:
+            return None
+        return self._rollback(move.model, move.alias, at, reason, actor="")
+
     def _conclude(self, trial: Promotion, at: datetime, reason: str, promotes: bool) -> Promotion | None:
         if trial not in self.rolled_out(trial.model):
             return None

@@ -16,12 +16,13 @@ import msgspec
 
 from . import addresses
 from .errors import UserError
-from .units import byte_count, dollars_per_hour, seconds
+from .units import byte_count, dollars_per_hour, seconds, share
 from .workload import machines
 
 _PREFIX = "BEDPLATE_"
 NONE = "none"
 """What a setting says that names nothing."""
+_LAST_PORT = 65_535
 
 
 class Setting(msgspec.Struct, frozen=True):
@@ -51,6 +52,18 @@ def whole(text: str) -> int:
     return int(text)
 
 
+def span(text: str) -> tuple[int, int] | None:
+    """Read how many: `2`, or `1..4`, from the least to the most; None for `none`. Raises UserError."""
+    least, dots, most = text.partition("..")
+    if text == NONE:
+        return None
+    if not least.isdecimal() or not (most or least).isdecimal() or (dots and not most) or not int(least) <= int(most or least) <= 256:
+        raise UserError(f"'{text}' is no number of replicas", why="2 is two, 1..4 is one to four, at most 256", next="write '2' or '1..4'")
+    if not int(most or least):
+        raise UserError("no replica would ever answer", why="the most is 0", next="write '0..4': none while nobody asks")
+    return int(least), int(most or least)
+
+
 def online(text: str) -> str:
     """Read where online features are: `embedded`, or the address of a Redis. Raises UserError."""
     if text != "embedded" and not text.startswith(("redis://", "rediss://", "unix://")):
@@ -70,6 +83,13 @@ def joining(text: str) -> str:
     """Read who may come in by a provider of identity: `known` or `any`. Raises UserError."""
     if text not in ("known", "any"):
         raise UserError(f"'{text}' is not known", why="known: known, any", next="leave it out, or write 'any'")
+    return text
+
+
+def port(text: str) -> str:
+    """Read the port of a server that need not be: `auto`, `none` or a number. Raises UserError."""
+    if text not in ("auto", "none") and not 0 <= whole(text) <= _LAST_PORT:
+        raise UserError(f"there is no port {text}", why=f"ports are 0 to {_LAST_PORT}", next="write 'auto' for a free one, 'none' for none")
     return text
 
 
@@ -146,7 +166,27 @@ SETTINGS = (
         "What a model may take for a row to be asked on a server's event loop, as measured when it is loaded.",
         seconds,
     ),
-    Setting("allow_networks", "none", "Networks that are not public and that `Http` may fetch from, as `10.0.0.0/8, fd00::/8`."),
+    Setting(
+        "answer_memory",
+        "64 MB",
+        "Memory of a server for answers that are given again: of `service(cache=...)`, and to retries.",
+        byte_count,
+    ),
+    Setting(
+        "retry_window",
+        "60 s",
+        "How long a request that is sent again under the same name gets the answer that it got; 0 s is not.",
+        seconds,
+    ),
+    Setting("replicas", NONE, "Replicas of `bedplate serve`, behind a router: `2`, or `1..4` by load, or `0..4`.", span),
+    Setting("remotes", NONE, "Replicas elsewhere, for that router: `http://10.0.0.7:8000,zone=a,region=eu`, several apart by spaces."),
+    Setting("place", NONE, "Where this machine is, as the router sees it: `zone=a,region=eu`; near replicas come first."),
+    Setting("regions", NONE, "Regions that a request may be taken to, as `eu us`; `none` is the own one, or any where there is no own."),
+    Setting("replica_queue", "256", "Requests that a replica is given at once; where all have so many, the answer is 503.", whole),
+    Setting("replica_load", "4", "Requests in hand for each replica that the number of replicas aims at.", number),
+    Setting("scale_in", "1 min", "How long fewer replicas must do before one is drained.", seconds),
+    Setting("scale_to_zero", "5 min", "How long nobody must ask before the last replica is drained, with `replicas` from 0.", seconds),
+    Setting("allow_networks", "none", "Networks that are not public and that `Http` and remote models reach, as `10.0.0.0/8, fd00::/8`."),
     Setting("oidc_issuer", NONE, "Provider of identity (OpenID Connect) that `bedplate up` takes logins from, as it calls itself.", issuer),
     Setting("oidc_client", NONE, "What that provider calls this server."),
     Setting("oidc_secret", NONE, "What this server proves itself to the provider with; best in the environment, as BEDPLATE_OIDC_SECRET."),
@@ -162,7 +202,18 @@ SETTINGS = (
         "Where runs are told as OpenLineage events: a file beside the project that grows by lines, or `https://HOST`; `none` is nowhere.",
     ),
     Setting("otlp", "none", "Where runs are told as OpenTelemetry traces: a file, or the `https://HOST` of a collector; or `none`."),
+    Setting(
+        "grpc_port",
+        "auto",
+        "Port on which `bedplate serve` answers gRPC: `auto` is a free one where the extra `grpc` is installed, `none` is not at all.",
+        port,
+    ),
     Setting("body_limit", "16 MB", "Largest request body that a service reads.", byte_count),
+    Setting(
+        "guard", "10 min", "How long a version is watched after its promotion, to be rolled back where it is worse; 0 s is not.", seconds
+    ),
+    Setting("trace_share", "0.1%", "Share of a server's requests whose time is recorded in parts; who asks for it always is.", share),
+    Setting("trace_over", "1 s", "A request that takes longer is recorded so, too, where its service declares no `p95=`.", seconds),
     Setting("upload_limit", "10 GB", "Largest file that a client of the tracking API may upload.", byte_count),
     Setting("upload_quota", "0 B", "Bytes that the files of one experiment may take together; 0 B is no end.", byte_count),
 )

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from datetime import datetime
+from functools import lru_cache
 
 _DIGITS = "0123456789abcdefghjkmnpqrstvwxyz"
 _PAIRS = [high + low for high in _DIGITS for low in _DIGITS]
@@ -22,6 +23,11 @@ def of_30_bits(number: int) -> str:
 
 def new_id(letter: str, at: datetime, random_bits: Callable[[int], int]) -> str:
     """A new identifier; `random_bits(n)` returns n random bits (`random.SystemRandom().getrandbits`)."""
-    ms, chance = int(at.timestamp() * 1000), random_bits(30)
-    time = f"{_DIGITS[ms >> 40]}{_PAIRS[ms >> 30 & 1023]}{_PAIRS[ms >> 20 & 1023]}{_PAIRS[ms >> 10 & 1023]}{_PAIRS[ms & 1023]}"
-    return f"{letter}-{time}-{of_30_bits(chance)}"
+    chance = random_bits(30)
+    return f"{letter}-{_of_ms(int(at.timestamp() * 1000))}-{_PAIRS[chance >> 20]}{_PAIRS[chance >> 10 & 1023]}{_PAIRS[chance & 1023]}"
+
+
+@lru_cache(maxsize=8)
+def _of_ms(ms: int) -> str:
+    """A time as nine digits; a busy server asks for the same millisecond again and again."""
+    return f"{_DIGITS[ms >> 40]}{_PAIRS[ms >> 30 & 1023]}{_PAIRS[ms >> 20 & 1023]}{_PAIRS[ms >> 10 & 1023]}{_PAIRS[ms & 1023]}"

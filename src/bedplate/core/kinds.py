@@ -10,6 +10,8 @@ import types
 import typing
 from typing import Any, Final, Literal
 
+from .calling import optional
+
 Kind = Literal["table", "files", "model", "check", "scalar", "pickle", "service"]
 View = Literal[
     "polars", "polars.lazy", "pandas", "arrow", "duckdb", "path", "files", "samples", "features", "model", "check", "scalar", "pickle"
@@ -66,15 +68,6 @@ class Pickle:
 
     def __class_getitem__(cls, item: Any) -> Any:
         return typing.Annotated[item, cls]
-
-
-def optional(annotation: Any) -> tuple[Any, bool]:
-    """`X | None` -> (X, True); anything else -> (annotation, False)."""
-    if typing.get_origin(annotation) in (typing.Union, types.UnionType):
-        rest = [arm for arm in typing.get_args(annotation) if arm is not type(None)]
-        if len(rest) == 1 and len(rest) < len(typing.get_args(annotation)):
-            return rest[0], True
-    return annotation, False
 
 
 def view_of(annotation: Any) -> View | None:

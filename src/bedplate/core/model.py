@@ -51,6 +51,17 @@ class Signature(msgspec.Struct, frozen=True):
     outputs: tuple[Field, ...]
 
 
+class Remote(msgspec.Struct, frozen=True, kw_only=True):
+    """A model that another server has: its address, the variable of the environment that its token is in, the one output to take
+    (empty: all), and the most that an answer may take.
+    """
+
+    url: str
+    token: str = ""
+    output: str = ""
+    timeout: str = "10 s"
+
+
 class Predictor(Protocol):
     """A loaded model: the flavour's own code behind one call."""
 
@@ -65,7 +76,8 @@ class Predictor(Protocol):
 class RowPredictor(Predictor, Protocol):
     """A loaded model that computes on rows of numbers: `predict` is `rows` of `matrix`.
 
-    It may have a `row(mapping)` too, which gives a mapping of plain numbers as such an array at once, and None for any other.
+    It may have a `row(mapping)` too, which gives a mapping of plain numbers as such an array at once, and None for any other; and a
+    `one(mapping)`, which gives the answer for such a mapping at once.
     """
 
     def matrix(self, columns: dict[str, Any]) -> Any:
@@ -116,6 +128,21 @@ class Model:
         """
         return cls(params, example=example, metrics=metrics, flavour="function", function=function)
 
+    @classmethod
+    def at(
+        cls, url: str, *, example: Any = None, token: str = "", output: str = "", timeout: str = "10 s",
+        metrics: dict[str, float] | None = None,
+    ) -> Model:  # fmt: skip
+        """A model that another server has, by the Open Inference Protocol: `http://HOST/v2/models/NAME`, or `.../versions/3` of it.
+
+        Its inputs and outputs are those that the server says; `example` names the columns of an input that is a matrix. `token` names a
+        variable of the environment that is sent as a bearer token, `output` is the one to take where it gives several that do not go
+        together, `timeout` the most that an answer may take, tries included. Addresses that are not public need the setting
+        `allow_networks`.
+        """
+        native = Remote(url=url, token=token, output=output, timeout=timeout)
+        return cls(native, example=example, metrics=metrics, flavour="remote")
+
     @staticmethod
     def codes(frame: Any) -> Any:
         """A Polars frame as the numbers that a booster trains on: Enum columns become the position in their categories, nulls stay.
@@ -156,6 +183,11 @@ class Model:
         """What predicts, of a stored model. Raises UserError before it is stored."""
         return self._loaded()
 
+    @property
+    def is_remote(self) -> bool:
+        """Whether another server has it, so that whoever asks it waits."""
+        return bool(getattr(self._predictor, "is_remote", False))
+
     def asked_by(self, predictor: Predictor) -> Model:
         """The same model, asked in another way."""
         other = copy.copy(self)
@@ -169,8 +201,11 @@ class Model:
         scalars, its single value. Raises UserError before the model is stored or where inputs are missing.
         """
         predictor = self._loaded()
-        if type(rows) is dict and (quick := getattr(predictor, "row", None)) is not None and (row := quick(rows)) is not None:
-            return cast("RowPredictor", predictor).rows(row)[0]
+        if type(rows) is dict:
+            if (quickest := getattr(predictor, "one", None)) is not None and (made := quickest(rows)) is not None:
+                return made
+            if (quick := getattr(predictor, "row", None)) is not None and (row := quick(rows)) is not None:
+                return cast("RowPredictor", predictor).rows(row)[0]
         columns, one = as_columns(rows, [field.name for field in predictor.signature.inputs])
         result = predictor.predict(columns)
         return result[0] if one else result

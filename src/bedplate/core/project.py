@@ -83,6 +83,8 @@ class Declaration(msgspec.Struct, frozen=True, kw_only=True):
     features: FeatureSpec | None = None
     promotes: str = ""
     p95_s: float | None = None
+    cache_s: float | None = None
+    """For how long a service's answer may be given again to who asks the same."""
     budget: Budget | None = None
     expects: Any = None
     """A pandera model or schema that the table has to be as."""
@@ -214,17 +216,23 @@ class Project:
     def service(self, function: Function, /) -> Function: ...
     @overload
     def service(
-        self, function: None = None, /, *, p95: str = "", on_drift: OnDrift = "", workload: Workload | None = None, **needs: Unpack[Given]
-    ) -> Decorator: ...
-    def service(
-        self, function: Function | None = None, /, *, p95: str = "", on_drift: OnDrift = "", workload: Workload | None = None,
+        self, function: None = None, /, *, p95: str = "", cache: str = "", on_drift: OnDrift = "", workload: Workload | None = None,
         **needs: Unpack[Given],
+    ) -> Decorator: ...  # fmt: skip
+    def service(
+        self, function: Function | None = None, /, *, p95: str = "", cache: str = "", on_drift: OnDrift = "",
+        workload: Workload | None = None, **needs: Unpack[Given],
     ) -> Any:  # fmt: skip
         """What is deployed: artifacts by name, everything else is the request; `workload` says what load it has to bear.
 
-        With `on_drift="retrain"` its models are trained again when what it is asked has drifted.
+        A generator (`-> Iterator[float]`) gives its values one by one to who asks for server-sent events, and else as a list.
+
+        With `cache="60 s"` who asks the same within that time gets the same answer, unless a version changed. With `on_drift="retrain"` its
+        models are trained again when what it is asked has drifted.
         """
-        return self._declare("service", function, needs, p95_s=_seconds(p95), on_drift=_on_drift(on_drift), workload=workload)
+        return self._declare(
+            "service", function, needs, p95_s=_seconds(p95), cache_s=_seconds(cache), on_drift=_on_drift(on_drift), workload=workload
+        )
 
     @overload
     def watch(self, function: Function, /) -> Function: ...

@@ -9,13 +9,15 @@ from __future__ import annotations
 import importlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, cast
 
 import msgspec
 
 from bedplate.core.errors import UserError
 from bedplate.core.model import Model, Predictor, Signature
 from bedplate.core.records import Record
+
+from .far import Ask
 
 Files = Mapping[str, Path]
 """A stored model's files: the name that the flavour gave each, and where it lies now."""
@@ -50,7 +52,8 @@ class Stored(Record, frozen=True, kw_only=True):
 class Flavour(Protocol):
     """One framework. Files are in its own open format; nothing is ever pickled, and no stored code is run.
 
-    A flavour whose models need code of the project has also `functions(model)`, which gives it, and its predictors have `functions`.
+    A flavour whose models need code of the project has also `functions(model)`, which gives it, and its predictors have `functions`. One
+    whose models other servers have is `is_told` what they take, and has `reaching(ask)`, which gives it with what reaches those.
     """
 
     name: str
@@ -78,9 +81,9 @@ class Flavour(Protocol):
 
 MODULES: Final = {
     "lightgbm": "lightgbm_model", "xgboost": "xgboost_model", "sklearn": "sklearn_model", "torch": "torch_model", "onnx": "onnx_model",
-    "function": "function_model",
+    "function": "function_model", "remote": "remote_model",
 }  # fmt: skip
-"""Flavour -> its module in `backends/`; all but the last are also the packages whose objects they own."""
+"""Flavour -> its module in `backends/`; all but the last two are also the packages whose objects they own."""
 
 
 def flavour_of(model: Model) -> str:
@@ -91,7 +94,7 @@ def flavour_of(model: Model) -> str:
         raise UserError(f"no flavour '{model.flavour}'", why=f"flavours are {', '.join(MODULES)}")
     for base in type(model.native).__mro__:
         home = base.__module__.split(".")[0]
-        if home in MODULES and home != "function":
+        if home in MODULES and home not in ("function", "remote"):
             return home
     raise UserError(
         f"no flavour keeps a {type(model.native).__module__}.{type(model.native).__qualname__}",
@@ -100,8 +103,8 @@ def flavour_of(model: Model) -> str:
     )
 
 
-def find(name: str) -> Flavour:
-    """The flavour itself. Raises UserError where its library is not installed."""
+def find(name: str, ask: Ask | None = None) -> Flavour:
+    """The flavour itself; `ask` is what reaches other servers. Raises UserError where its library is not installed."""
     module = MODULES.get(name)
     if module is None:
         raise UserError(f"no flavour '{name}'", why=f"this bedplate knows {', '.join(MODULES)}", next="pip install --upgrade bedplate")
@@ -110,7 +113,8 @@ def find(name: str) -> Flavour:
     except ModuleNotFoundError as error:
         raise not_installed(name, error.name or name) from error
     flavour: Flavour = loaded.FLAVOUR
-    return flavour
+    reaching = getattr(flavour, "reaching", None)
+    return flavour if reaching is None else cast("Flavour", reaching(ask))
 
 
 def not_installed(flavour: str, package: str) -> UserError:

@@ -27,15 +27,20 @@ _PICKLES: Final = (".pkl", ".pickle", ".joblib", ".pt", ".pth", ".ckpt", ".bin")
 
 
 class Foreign(Record, frozen=True, kw_only=True):
-    """A file to read as a model. For weights without a class, `of` is that class (`module:Class`), `arguments` what it is made with."""
+    """A file to read as a model, or (`url`) one that another server has. For weights without a class, `of` is that class
+    (`module:Class`), `arguments` what it is made with.
+    """
 
-    path: Path
+    path: Path = Path()
+    url: str = ""
     of: str = ""
     arguments: dict[str, Any] = msgspec.field(default_factory=dict)
 
 
 def model_of(asked: Foreign, example: Any) -> Model:
     """The model in a file, with an example of its inputs. Raises UserError for an ending of no flavour, or a file that is not there."""
+    if asked.url:
+        return Model.at(asked.url, example=example)
     path = asked.path
     if not path.is_file():
         raise UserError(f"there is no file {path}")

@@ -31,6 +31,7 @@ from bedplate.core.records import Draft, Version
 
 from . import client_models, disk, flavours, signatures
 from .blobs import FOLDER, Blobs
+from .far import Ask
 from .flavours import File, Files, Flavour, Stored
 from .runtimes import Source
 from .shelf import Save
@@ -42,12 +43,15 @@ CodeBehind = Callable[[Callable[..., Any]], dict[str, str]]
 
 
 class ModelShelf:
-    """Keeps the versions of kind `model`; `behind` tells the project's code that a function of its own reaches, which is kept with it."""
+    """Keeps the versions of kind `model`; `behind` tells the project's code that a function of its own reaches, which is kept with it,
+    `ask` reaches the servers that have remote models.
+    """
 
-    def __init__(self, root: Path, behind: CodeBehind | None = None) -> None:
+    def __init__(self, root: Path, behind: CodeBehind | None = None, ask: Ask | None = None) -> None:
         self.root = root
         self._blobs = Blobs(root)
         self._behind = behind
+        self._ask = ask
 
     def save(self, request: Save) -> Draft:
         """Store a trained model. Raises UserError for an object that no flavour keeps, or whose example does not fit it."""
@@ -59,12 +63,8 @@ class ModelShelf:
             raise UserError(f"{request.artifact} is {model.ref}, which is stored already", why=why, next="return Model(native, example=x)")
         model = copy.copy(model)
         model.example = signatures.collected(model.example)
-        name = flavours.flavour_of(model)
-        flavour = flavours.find(name)
-        stored = Stored(
-            flavour=name, library=signatures.library(model.example), signature=flavour.signature(model),
-            example=signatures.rows(model.example), code=self._code(_functions(flavour, model)),
-        )  # fmt: skip
+        flavour = flavours.find(flavours.flavour_of(model), self._ask)
+        stored = _described(flavour, model, self._code(_functions(flavour, model)))
         incoming = disk.make_folder(self.root / FOLDER / "incoming")
         with disk.guard("write", incoming), tempfile.TemporaryDirectory(prefix=disk.TEMPORARY, dir=incoming) as folder:
             flavour.save(model, Path(folder))
@@ -84,7 +84,7 @@ class ModelShelf:
         client_models.refuse_opaque(version, version.ref if isinstance(version, Version) else version.artifact)
         for file in stored.files.values():
             self._blobs.check(file.digest)
-        predictor = flavours.find(stored.flavour).load(self._files(stored), stored)
+        predictor = flavours.find(stored.flavour, self._ask).load(self._files(stored), stored)
         ref = version.ref if isinstance(version, Version) else version.artifact
         self._same_code(stored, predictor, ref)
         return Model(
@@ -94,13 +94,10 @@ class ModelShelf:
 
     def tried(self, model: Model, folder: Path) -> tuple[Model, Source | None]:
         """A trained model as it would be loaded, from files in an empty folder: nothing is kept. Raises UserError as `save` does."""
-        flavour = flavours.find(flavours.flavour_of(model))
+        flavour = flavours.find(flavours.flavour_of(model), self._ask)
         flavour.save(model, folder)
         files = {str(path.relative_to(folder)): path for path in sorted(folder.rglob("*")) if path.is_file()}
-        stored = Stored(
-            flavour=flavour.name, library=signatures.library(model.example), signature=flavour.signature(model),
-            example=signatures.rows(model.example),
-        )  # fmt: skip
+        stored = _described(flavour, model, {})
         predictor = flavour.load(files, stored)
         loaded = Model(native=getattr(predictor, "native", None), predictor=predictor, flavour=flavour.name, example=stored.example)
         source = Source(stored=stored, files=files, predictor=predictor) if isinstance(predictor, RowPredictor) else None
@@ -178,7 +175,7 @@ class ModelShelf:
         return File(digest=digest, size=size)
 
     def _with_reference(self, stored: Stored, example: Any, flavour: Flavour, files: Files) -> Stored:
-        if len(example) < signatures.REFERENCE_ROWS:
+        if example is None or len(example) < signatures.REFERENCE_ROWS:
             return stored
         backend = importlib.import_module(".backends.reference", __package__)
         text = digests.canonical(backend.reference(example, flavour.load(files, stored)))
@@ -205,6 +202,15 @@ def _functions(flavour: Flavour, model: Model) -> tuple[Callable[..., Any], ...]
     """The functions of the project without which a model cannot be loaded: few flavours have any."""
     ask = getattr(flavour, "functions", None)
     return ask(model) if ask is not None else ()
+
+
+def _described(flavour: Flavour, model: Model, code: dict[str, str]) -> Stored:
+    """A trained model's description, before its files. Raises UserError without an example, where the flavour needs one."""
+    signature = flavour.signature(model)
+    if model.example is None and getattr(flavour, "is_told", False):
+        return Stored(flavour=flavour.name, library="rows", signature=signature, code=code)
+    library, rows = signatures.library(model.example), signatures.rows(model.example)
+    return Stored(flavour=flavour.name, library=library, signature=signature, example=rows, code=code)
 
 
 def _blobs_of(stored: Stored) -> list[File]:

@@ -130,6 +130,15 @@ class Record:
     def rolled_out(self, model: str) -> list[Promotion]:
         return rolled_out([move for move in self.moves if move.model == model])
 
+    def in_production(self, model: str) -> Promotion | None:
+        return next((move for move in reversed(self.moves) if (move.model, move.alias) == (model, PRODUCTION)), None)
+
+    def retreat(self, move: Promotion, at: datetime, reason: str) -> Promotion | None:
+        if self.in_production(move.model) != move or move.before is None:
+            return None
+        self.promote(move.model, move.before, by="rollback", reason=reason)
+        return self.moves[-1]
+
     def conclude(self, trial: Promotion, at: datetime, reason: str, *, promotes: bool) -> Promotion | None:
         if trial not in self.rolled_out(trial.model):
             return None
@@ -200,6 +209,11 @@ def site(
     describe: Describe = lambda view: {},
     queue: int = 20_000,
     body_limit: int = 1_000_000,
+    answer_memory: int = 1_000_000,
+    retry_window_s: float = 60.0,
+    trace_share: float = 0.0,
+    trace_over_s: float = 1.0,
+    guard_s: float = 0.0,
 ) -> Site:
     """A site over fakes."""
     return Site(
@@ -216,4 +230,9 @@ def site(
         random_bits=random.Random(7).getrandbits,
         queue=queue,
         body_limit=body_limit,
+        answer_memory=answer_memory,
+        retry_window_s=retry_window_s,
+        trace_share=trace_share,
+        trace_over_s=trace_over_s,
+        guard_s=guard_s,
     )

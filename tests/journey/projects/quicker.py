@@ -56,6 +56,26 @@ def net_good_enough(net: Model, measured: pl.DataFrame) -> Check:
     return Check.at_least("right", right(measured.tail(1000), net), 0.8)
 
 
+@shop.prepare
+def learned(measured: pl.DataFrame) -> pl.DataFrame:
+    return measured.head(2000)
+
+
+@shop.prepare
+def held(measured: pl.DataFrame) -> pl.DataFrame:
+    return measured.tail(1000)
+
+
+@shop.train
+def deep(learned: pl.DataFrame) -> Model:
+    return net(learned)
+
+
+@shop.check(promotes="production")
+def deep_enough(deep: Model, held: pl.DataFrame) -> Check:
+    return Check.at_least("right", right(held, deep), 0.8)
+
+
 @shop.service
 def ask(late: Model, x0: float, x1: float, x2: float) -> float:
     return float(late.predict({"x0": x0, "x1": x1, "x2": x2, **{f"x{at}": 0.0 for at in range(3, 8)}}))

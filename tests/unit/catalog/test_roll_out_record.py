@@ -93,6 +93,21 @@ def test_one_that_was_not_goes_back_and_is_barred(catalog: Catalog, way: str) ->
     assert (catalog.models.barred("late"), len(catalog.models.rolled_out("late"))) == (set(), 1)
 
 
+def test_a_promotion_is_undone_once_and_only_while_it_stands(catalog: Catalog) -> None:
+    """However many servers say so; production that moved since, and a first promotion, stay."""
+    first = catalog.models.promote(move("production", 1))
+    assert catalog.models.retreat(first, START, "it failed") is None
+    second = catalog.models.promote(move("production", 2))
+    undone = catalog.models.retreat(second, START, "it failed")
+    assert undone is not None
+    assert (undone.version, undone.before, undone.by, undone.reason) == (1, 2, "rollback", "it failed")
+    assert catalog.models.barred("late") == {2}
+    assert catalog.models.retreat(second, START, "it failed") is None
+    third = catalog.models.promote(move("production", 3))
+    catalog.models.promote(move("production", 2))
+    assert catalog.models.retreat(third, START, "it failed") is None
+
+
 def test_a_person_ends_one_as_any_alias(catalog: Catalog) -> None:
     """Back to production's version, even where the alias never named another; with the next rule it begins anew."""
     catalog.models.promote(move("production", 1))

@@ -24,6 +24,7 @@ CHANGES = [
 ]
 SWAPPED = Event(kind="service.swapped", subject="services", at=AT, data={"serving": {}, "changes": CHANGES})
 FAILED = Event(kind="service.load_failed", subject="late@8", at=AT, data={"reason": "no [such] file"})
+DIED = Event(kind="model.process_died", subject="late@7", at=AT, data={"how": "signal 9 (Killed)", "again_s": 2.0, "deaths": 3})
 
 
 def test_it_says_at_the_start_which_versions_answer_and_what_waits_for_what() -> None:
@@ -52,14 +53,15 @@ def test_it_says_at_the_start_which_versions_answer_and_what_waits_for_what() ->
 def test_a_promotion_that_was_taken_over_is_a_line_and_on_record(capsys: pytest.CaptureFixture[str]) -> None:
     kept: list[Event] = []
     emit = heard(kept.append, partial(say, as_json=False))
-    for event in (SWAPPED, FAILED, Event(kind="other", subject="x", at=AT)):
+    for event in (SWAPPED, FAILED, DIED, Event(kind="other", subject="x", at=AT)):
         emit(event)
     assert capsys.readouterr().out.splitlines() == [
         "late: now version 7 (was 6), promoted by better",
         "early: now version 1, the newest version",
         "late@8 could not be loaded, so what served before serves on: no [such] file",
+        "late@7: a process that predicted for it died, another is started in 2 s: signal 9 (Killed)",
     ]
-    assert [event.kind for event in kept] == ["service.swapped", "service.load_failed", "other"]
+    assert [event.kind for event in kept] == ["service.swapped", "service.load_failed", "model.process_died", "other"]
 
 
 def test_programs_get_the_event_on_a_line(capsys: pytest.CaptureFixture[str]) -> None:

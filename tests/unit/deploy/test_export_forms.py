@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from bedplate.core.errors import UserError
-from bedplate.core.model import Field, Model, Signature
+from bedplate.core.model import Field, Model, Remote, Signature
 from bedplate.core.project import Needs
 from bedplate.core.records import Version
 from bedplate.stages.deploy.export import docker, kserve, kubernetes, names, needed, runner, sender, triton, written
@@ -123,6 +123,18 @@ def test_pods_are_locked_down_and_spread(tmp_path: Path) -> None:
     assert {port["port"] for rule in kubernetes.policy(load(tmp_path, remote=True))["spec"]["egress"] for port in rule["ports"]} == {
         53, 443, 5432,
     }  # fmt: skip
+
+
+def test_a_pod_may_reach_the_server_that_has_its_remote_model(tmp_path: Path) -> None:
+    """Its port and names, and nothing else."""
+    one = exported(tmp_path, 0.5, flavour="remote", file="remote.json")
+    far = Exported(
+        name=one.name, version=one.version, stored=one.stored, files=one.files, source=None,
+        model=Model(Remote(url="http://triton:8000/v2/models/late"), predictor=one.model.predictor),
+    )  # fmt: skip
+    asks = Subject(name="will_be_late", kind="service", models=(far,), needs=Needs())
+    egress = kubernetes.policy(workload(asks, "", "", docker.PROXY, (1, 1), False))["spec"]["egress"]
+    assert {port["port"] for rule in egress for port in rule["ports"]} == {53, 8000}
 
 
 def deployment(of: Workload) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from bedplate.core.errors import UserError
-from bedplate.stages.deploy.recorder import BATCH, Prediction, Recorder
+from bedplate.stages.deploy.recorder import MOST, Prediction, Recorder
 from bedplate.testing.serving import START, ManualClock
 
 
@@ -83,10 +83,10 @@ def test_what_a_log_refuses_for_good_is_dropped_and_counted_and_leaves_its_room_
 
 
 def test_a_batch_has_at_most_its_size_and_all_are_written_in_one_flush() -> None:
-    case = Case(limit=3 * BATCH)
-    case.recorder.offer("a", [prediction(number) for number in range(2 * BATCH + 1)])
+    case = Case(limit=3 * MOST)
+    case.recorder.offer("a", [prediction(number) for number in range(2 * MOST + 1)])
     case.recorder.flush()
-    assert [len(batch) for batch in case.logs["a"]] == [BATCH, BATCH, 1]
+    assert [len(batch) for batch in case.logs["a"]] == [MOST, MOST, 1]
 
 
 def test_close_writes_what_is_left_and_says_how_many_were_lost() -> None:

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from bedplate.interfaces.http import body, tensors
 from bedplate.interfaces.http.calls import Form
-from bedplate.interfaces.http.lanes import Pool
 from bedplate.interfaces.http.pages import policy
+from bedplate.interfaces.http.pool import Pool
 from bedplate.interfaces.http.replies import Problem
 from bedplate.stages.deploy.service import Asked, service
 

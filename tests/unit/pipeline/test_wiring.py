@@ -71,6 +71,7 @@ WRONG = [
     ("not storable", "@p.step\ndef s() -> range: ...  # here", "s returns range, which cannot be stored", "a frame"),
     ("field not storable", "class R(NamedTuple):\n    x: range\n\n@p.step\ndef s() -> R: ...  # here", "'x' of R is range", "a frame"),
     ("returns features", "@p.step\ndef s() -> Features: ...  # here", "cannot be stored", "return the frame"),
+    ("stream", "@p.service\ndef s() -> int:  # here\n    yield 1", "s yields", "Iterator"),
     ("async", "@p.step\nasync def s() -> int: ...  # here", "s is `async def`", "asyncio.run"),
     ("yields", "@p.step\ndef s() -> list[int]: yield 1  # here", "s yields", "return a frame"),
     ("check without Check", "@p.check\ndef c(late: Model) -> bool: ...  # here", "does not return a Check", "Check.at_least"),

@@ -182,7 +182,7 @@ def test_while_the_model_is_busy_requests_gather() -> None:
 
 
 def test_a_small_request_passes_a_big_one() -> None:
-    """A request of ten thousand rows is answered in turns: one row that comes behind it waits for one batch, not for all."""
+    """F65: A request of ten thousand rows is answered in turns: one row that comes behind it waits for one batch, not for all."""
     scheduler = Watched(Rules(rows=64))
     play(scheduler, [Arrived(0, 10_000, 0.0), Arrived(1, 1, 0.0001)], takes)
     small = next(at for at, (_, decision) in enumerate(scheduler.decisions) for b in decision.start if any(p.id == 1 for p in b.parts))
@@ -190,7 +190,7 @@ def test_a_small_request_passes_a_big_one() -> None:
 
 
 def test_big_requests_go_on_beside_small_ones() -> None:
-    """Nor do small requests starve a big one: it gets its turn in each batch."""
+    """F65: Nor do small requests starve a big one: it gets its turn in each batch."""
     small = list(poisson(1000, 3000, random.Random(3).random))
     big = Arrived(10_000, 640, 0.01)
     scheduler = Watched(Rules(rows=32))

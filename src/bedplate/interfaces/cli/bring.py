@@ -25,7 +25,7 @@ from .verb import Asked, typed, verb
 
 @verb()
 @click.argument("what", type=click.Choice(["model", "mlflow"]))
-@click.argument("source", metavar="FILE|URI")
+@click.argument("source", metavar="FILE|URL")
 @click.option("--as", "name", default="", metavar="NAME", help="The model of the project that FILE becomes a version of.")
 @click.option("--example", type=click.Path(path_type=Path), help="A table of its inputs, in their order (else those of NAME's head).")
 @click.option("--class", "of", default="", metavar="MODULE:CLASS", help="The PyTorch class that a .safetensors file holds the weights of.")
@@ -40,22 +40,24 @@ def command(
     """Keep the model in FILE as a version of NAME, with origin `imported`; `bedplate promote` puts it into service.
 
     FILE is .onnx, a LightGBM .txt, an XGBoost .ubj or .json, .skops, a PyTorch .pt2, or .safetensors with --class. Nothing is unpickled.
+    A URL, as http://triton:8000/v2/models/late, is a model that another server has: it stays there, and is asked there.
 
-    `import mlflow URI` brings over all that an MLflow tracker holds: URI is its `mlruns` folder, its SQLite file, or the address of its
+    `import mlflow URL` brings over all that an MLflow tracker holds: URL is its `mlruns` folder, its SQLite file, or the address of its
     server. What was brought is not brought twice: a second import adds what is new, and one that was killed goes on.
     """
     if what == "mlflow":
         return _tracker(asked, source, files, state, store)
     if not name:
         raise UserError("the model has no name", why="it becomes a version of one", next=f"bedplate import model {source} --as NAME")
-    file, workspace = Path(source), asked.open()
-    foreign = Foreign(path=file, of=of, arguments=_arguments(arguments))
+    workspace = asked.open()
+    is_remote = source.startswith(("http://", "https://"))
+    foreign = Foreign(url=source) if is_remote else Foreign(path=Path(source), of=of, arguments=_arguments(arguments))
     version = bring(workspace, name, foreign, example=_frame(example), command=typed())
     if asked.as_json:
         put_json(told(version))
     else:
-        out = console()
-        out.print(f"[bold]{version.ref}[/bold] is the {version.meta['flavour']} model in {file.name}")
+        out, whence = console(), escape(f"at {source}" if is_remote else f"in {foreign.path.name}")
+        out.print(f"[bold]{version.ref}[/bold] is the {version.meta['flavour']} model {whence}")
         out.print(f"next: [bold]bedplate promote {version.ref}[/bold]", soft_wrap=True)
     return 0
 

@@ -14,6 +14,7 @@ from bedplate.core.errors import UserError
 from bedplate.core.records import Record
 from bedplate.pipeline.signed import sign_folder
 from bedplate.stages.deploy.export import docker, edge, kserve, kubernetes, triton
+from bedplate.stages.deploy.export.function import Carried, carried
 from bedplate.stages.deploy.export.subject import Subject, subject
 from bedplate.stages.deploy.export.workload import Workload, workload
 from bedplate.stages.deploy.export.written import files, whole
@@ -60,9 +61,9 @@ class Made(Record, frozen=True, kw_only=True):
 def command(asked: Asked, to: Path | None, called: str, image: str, replicas: tuple[int, int], key: Path | None, unsigned: bool) -> int:
     """Write NAME, a service or a model in the version that is served, as others run it, into a new folder. FORM is one of:
 
-    edge: a signed bundle of its models with a small runner, which needs no bedplate and no network. docker: a Dockerfile and its context,
-    `bedplate serve` behind a proxy that asks for a token. kubernetes: the manifests of that image. kserve: an InferenceService of it.
-    triton: a model repository.
+    edge: a signed bundle of its models, and of a service's function, with a small runner: it needs no bedplate and no network. docker: a
+    Dockerfile and its context, `bedplate serve` behind a proxy that asks for a token. kubernetes: the manifests of that image. kserve: an
+    InferenceService of it. triton: a model repository.
     """
     form, name = asked.names
     make = FORMS.get(form)
@@ -90,11 +91,23 @@ def _edge(workspace: OpenProject, chosen: Subject, folder: Path, wish: Wish) -> 
             why="whoever gets it has to know that it is yours",
             next="openssl ecparam -name prime256v1 -genkey -noout -out key.pem, then --key key.pem; or --unsigned",
         )
-    made = edge.write(chosen, folder, lambda ref: workspace.show(ref).card)
+    function, why = _function(workspace, chosen)
+    made = edge.write(chosen, folder, lambda ref: workspace.show(ref).card, function, why=why)
     signed = sign_folder(folder, wish.key).name if wish.key is not None else ""
     first = next(iter(made.models))
     pins = tuple(one.pin for one in made.packages)
     return Made(packages=pins, signature=signed, notes=made.notes, next=f"python run.py < example-{first}.json")
+
+
+def _function(workspace: OpenProject, chosen: Subject) -> tuple[Carried | None, str]:
+    """The function of a service, or why it stays."""
+    if chosen.kind != "service":
+        return None, ""
+    try:
+        return carried(workspace, chosen.name), ""
+    except UserError as error:
+        rows = "the rows are what its function gives the models, features among them"
+        return None, f"{chosen.name} itself is not in it: {error.why or error.what}; {rows}"
 
 
 def _docker(workspace: OpenProject, chosen: Subject, folder: Path, wish: Wish) -> Made:

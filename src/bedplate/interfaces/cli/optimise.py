@@ -17,10 +17,14 @@ from .verb import Asked, typed, verb
 @verb("MODEL[@VERSION]", least=1, most=1)
 @click.option("--distil", is_flag=True, help="Teach a small boosted model what the model says of a table's rows.")
 @click.option("--prune", is_flag=True, help="Keep the first of its trees only.")
-@click.option("--quantise", type=click.Choice(["int8"]), help="Keep its weights in int8, as ONNX.")
+@click.option(
+    "--quantise",
+    type=click.Choice(["int8", "int8-static"]),
+    help="Keep its weights in int8, as ONNX; static: the scales of its values too.",
+)
 @click.option("--compile", "compiles", is_flag=True, help="Prepare compiled runtimes only; of the lighter model, where one is made.")
 @click.option("--loss", default=0.005, show_default=True, help="How much a figure of the model's check may be worse.")
-@click.option("--rows", default="", metavar="TABLE", help="The table that --distil learns from (else the first that has the inputs).")
+@click.option("--rows", default="", metavar="TABLE", help="The table that --distil or int8-static learns from (else one of training's).")
 def command(asked: Asked, distil: bool, prune: bool, quantise: str | None, compiles: bool, loss: float, rows: str) -> int:
     """Prepare and measure the runtimes that take MODEL (its production version, else its head) on this machine: what serves it takes the
     quickest that agrees.
@@ -68,6 +72,9 @@ def _runtimes(out: Console, model: str, choice: Choice) -> None:
     for one in choice.tried:
         times = ["" if value is None else f"{value:.1f} us" for value in (one.one_us, one.many_us)]
         off = "" if one.off is None else f"{one.off:.1g}"
-        drawn.add_row(one.runtime, *times, off, escape(one.problem) or ("serves here" if one is choice.best else ""))
+        but = f"not for {one.odd}" if one.odd else ""
+        drawn.add_row(
+            one.runtime, *times, off, escape(one.problem or ", ".join(filter(None, ["serves here" if one is choice.best else "", but])))
+        )
     out.print(drawn)
     out.print(f"[bold]{model}[/bold] is asked by {escape(choice.line())}", soft_wrap=True, highlight=False)

@@ -39,7 +39,8 @@ INTERRUPTED = 130
 @click.option("--child-of", type=int, hidden=True, help="Stop as on SIGTERM when that process, the parent, ends (`bedplate up`).")
 @click.option("--since", default="", metavar="KEY", help="Back-fill the parts of calendars from this day or hour on: 2026-01-31.")
 @click.option("--until", default="", metavar="KEY", help="Back-fill the parts of calendars before this day or hour, exclusive.")
-@click.option("--over", default="", metavar="TABLE", help="Call the service NAME for each row of a table: SERVICE_over_TABLE.")
+@click.option("--over", default="", metavar="TABLE", help="Call the service NAME for each row of a table, or line of a file or of `-`.")
+@click.option("--to", default="", metavar="FILE", help="With --over FILE.jsonl: the file of its answers, which is gone on with.")
 @click.option("--shard-rows", default=100_000, show_default=True, help="With --over: how many rows are scored at a time, and kept.")
 def command(
     asked: Asked,
@@ -51,13 +52,15 @@ def command(
     since: str,
     until: str,
     over: str,
+    to: str,
     shard_rows: int,
 ) -> int:
     """Make what is out of date: everything, or the artifacts NAMED and what they need.
 
     With --due only what is due: by schedules, new data, drift, labels and missing parts, each once, whoever looks and however often.
 
-    With --over nothing is made but the answers of one service to the rows of a table; killed, the same command goes on.
+    With --over nothing is made but the answers of one service: to the rows of a table (SERVICE_over_TABLE), or to lines of JSON, each a
+    request, from standard input (`-`) or a file, in their order. Killed, the same command goes on, but from standard input.
 
     Exit code 1 where a step failed, 5 where the budget refused or stopped it, 6 where a check did not pass, 130 where it was stopped.
     """
@@ -68,8 +71,8 @@ def command(
     if is_due or loops:
         _alone(asked, sets, fresh or since or until, loops=loops, is_due=is_due)
         return due.loop(asked) if loops else due.once(asked)
-    if over:
-        return int(importlib.import_module(".over", __package__).over(asked, over, shard_rows))
+    if over or to:
+        return int(importlib.import_module(".over", __package__).over(asked, over, to, shard_rows))
     return _run(asked, sets, fresh=fresh, only=False, between=(since, until))
 
 

@@ -2,29 +2,39 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import json
 import signal
 import sys
 from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import click
 import msgspec
 from rich.markup import escape
 
+from bedplate.assembly import configure
 from bedplate.compute.system import die_with_parent
-from bedplate.core.errors import StoreError
+from bedplate.core.config import NONE, number, span, whole
+from bedplate.core.config import port as port_of
+from bedplate.core.errors import StoreError, UserError
 from bedplate.core.records import Event
+from bedplate.core.units import byte_count, seconds
+from bedplate.pipeline.code.load import find_project
 from bedplate.pipeline.served import LOST, SWAPPED
 from bedplate.pipeline.wiring.services import services
-from bedplate.stages.deploy.holder import CONCLUDED, LOAD_FAILED
+from bedplate.planner.routing.records import Rules
+from bedplate.planner.scaling.scale import Scale
+from bedplate.stages.deploy.holder import CONCLUDED, LOAD_FAILED, PROCESS_DIED
 from bedplate.stages.deploy.site import site_of
 
 from .common import console, put_line
 from .verb import Asked, verb
 
+ROUTER = "bedplate.interfaces.http.router.serving"
 SERVER = "bedplate.interfaces.http.server"
 """Loaded by name: doors do not import each other, and only this verb needs a server."""
 
@@ -32,17 +42,34 @@ SERVER = "bedplate.interfaces.http.server"
 @verb("[SERVICE]...")
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
 @click.option("--port", default=8000, show_default=True, help="The port to listen on; 0 takes a free one.")
+@click.option("--grpc-port", default="", metavar="PORT", help="The port for gRPC; 0 takes a free one (default: the setting `grpc_port`).")
 @click.option("--processes", default=1, show_default=True, type=click.IntRange(1, 256), help="How many processes answer on the port.")
+@click.option("--replicas", default="", metavar="N|A..B", help="Replicas behind a router: 2, or 1..4 by load, or 0..4.")
+@click.option("--replica", multiple=True, metavar="URL[,zone=Z,region=R]", help="A replica elsewhere (may be repeated).")
 @click.option("--seat", default="", hidden=True, help="Be one of several processes (started by bedplate itself).")
-def command(asked: Asked, host: str, port: int, processes: int, seat: str) -> int:
+def command(
+    asked: Asked, host: str, port: int, grpc_port: str, processes: int, replicas: str, replica: tuple[str, ...], seat: str
+) -> int:  # fmt: skip
     """Serve the project's services (or those named) and models until Ctrl-C; a promotion is taken up within a second.
 
     It says which version took over and who promoted it. With --json one line says when it is ready: {"url": ..., "grpc": ..., "models":
     [...], "services": [...], "versions": {...}, "waiting": {...}}; then each event is a line. Several processes answer as one: one that
-    ends is started again, and their metrics are added up.
+    ends is started again, and their metrics are added up. Replicas stand behind a router, which takes each request to the nearest that
+    does best, and to another where one fails it.
     """
+    if grpc_port:
+        port_of(grpc_port)
     if processes > 1:
-        return _together(asked, host, port, processes)
+        if replicas or replica:
+            raise UserError(
+                "--processes and --replicas are two ways", why="processes have one port, replicas a router", next="leave one out"
+            )
+        return _together(asked, host, port, grpc_port, processes)
+    routes = None if seat else _routes(asked, replicas, replica)
+    if routes is not None:
+        if grpc_port not in ("", NONE):
+            raise UserError("a router takes no gRPC", why="it reads HTTP only", next="leave --grpc-port or the replicas out")
+        return _routed(asked, host, port, routes)
     server = importlib.import_module(SERVER)
     taken = server.Seat.read(seat) if seat else None
     if taken is not None:
@@ -59,33 +86,61 @@ def command(asked: Asked, host: str, port: int, processes: int, seat: str) -> in
     def announce(ready: Any, _stop: Callable[[], None]) -> None:
         said = [] if asked.as_json else opening(workspace.graph.project_name, ready)
         if taken is not None:
-            put_line({"ready": ready, "said": said})
+            put_line({"ready": ready, "said": said, "p95": {one.name: one.p95_s for one in site.services if one.p95_s}})
         else:
             _announce(ready, said, asked.as_json)
         teller.begin()
 
-    lost = server.serve(site, host, port, announce, taken)
+    lost = server.serve(site, host, port, announce, taken, grpc_port or workspace.parts.config["grpc_port"])
     if lost:
         raise StoreError(f"{lost} predictions could not be logged", why="the store did not take them", next="bedplate doctor")
     return 0
 
 
-def _together(asked: Asked, host: str, port: int, processes: int) -> int:
+def _together(asked: Asked, host: str, port: int, grpc_port: str, processes: int) -> int:
     """Have several processes serve, each this command with a seat of its own."""
+    words, server = _words(asked), importlib.import_module(SERVER)
+    wish = grpc_port or configure(find_project(Path.cwd(), asked.project), asked.target)["grpc_port"]
+    return int(server.together(processes, host, port, lambda seat: [*words, "--seat", seat], functools.partial(_hear, asked), wish))
+
+
+def _routes(asked: Asked, replicas: str, remotes: tuple[str, ...]) -> Any:
+    """What a router is given, where options or settings ask for one: options are asked first. Raises UserError."""
+    config = configure(find_project(Path.cwd(), asked.project), asked.target)
+    named = {name: "" if config[name] == NONE else config[name] for name in ("remotes", "place", "regions")}
+    remotes = remotes or tuple(named["remotes"].split())
+    count = span(replicas or config["replicas"])
+    if count is None and not remotes:
+        return None
+    return importlib.import_module(ROUTER).routed(
+        count, remotes, named["place"], named["regions"].split(),
+        Rules(most=whole(config["replica_queue"])),
+        Scale(aim=number(config["replica_load"]), down_s=seconds(config["scale_in"]), idle_s=seconds(config["scale_to_zero"])),
+        byte_count(config["body_limit"]),
+    )  # fmt: skip
+
+
+def _routed(asked: Asked, host: str, port: int, routes: Any) -> int:
+    """Have replicas serve behind a router, each this command with a seat of its own."""
+    words, router = _words(asked), importlib.import_module(ROUTER)
+    return int(router.serve_routed(routes, host, port, lambda seat: [*words, "--seat", seat.word], functools.partial(_hear, asked)))
+
+
+def _words(asked: Asked) -> list[str]:
+    """This command, as a process of it is started."""
     about = [*(["--project", asked.project] if asked.project else []), *(["--target", asked.target] if asked.target else [])]
-    words = [sys.executable, "-m", "bedplate", "serve", *asked.names, *about, *(["--json"] if asked.as_json else [])]
+    return [sys.executable, "-m", "bedplate", "serve", *asked.names, *about, *(["--json"] if asked.as_json else [])]
 
-    def say_line(line: bytes, is_ready: bool) -> None:
-        with suppress(OSError, ValueError):
-            if is_ready:
-                told = json.loads(line)
-                _announce(told["ready"], told["said"], asked.as_json)
-            else:
-                sys.stdout.write(line.decode())
-            sys.stdout.flush()
 
-    server = importlib.import_module(SERVER)
-    return int(server.together(processes, host, port, lambda seat: [*words, "--seat", seat], say_line))
+def _hear(asked: Asked, line: bytes, is_ready: bool) -> None:
+    """Say what the process said that speaks for all."""
+    with suppress(OSError, ValueError):
+        if is_ready:
+            told = json.loads(line)
+            _announce(told["ready"], told["said"], asked.as_json)
+        else:
+            sys.stdout.write(line.decode())
+        sys.stdout.flush()
 
 
 def _announce(ready: Any, said: list[str], as_json: bool) -> None:
@@ -100,7 +155,7 @@ def _own(emit: Callable[[Event], None]) -> Callable[[Event], None]:
     """Of what happens in one of several processes, what happens to it alone: the first one tells the rest."""
 
     def told(event: Event) -> None:
-        if event.kind in (LOST, CONCLUDED):
+        if event.kind in (LOST, CONCLUDED, PROCESS_DIED):
             emit(event)
 
     return told
@@ -116,6 +171,7 @@ def opening(project: str, ready: Any) -> list[str]:
         f"serving [bold]{project}[/bold] at [bold]{ready.url}[/bold]{f' with {models}' if models else ''}",
         *(f"  POST     {ready.url}/{service}" for service in ready.services if service not in ready.waiting),
         *(_waits(ready, group) for group in waiting.values()),
+        *([f"  gRPC     {ready.grpc}"] if ready.grpc else []),
         f"  try it   {ready.url}/docs",
         f"  metrics  {ready.url}/metrics",
         "  stop     Ctrl-C",
@@ -149,6 +205,8 @@ class Teller:
     def begin(self) -> None:
         """The server is ready: say what has happened so far."""
         early, self._early = self._early or [], None
+        with suppress(OSError, ValueError):
+            sys.stdout.flush()  # who reads a pipe waits for that line
         for event in early:
             say(event, self._as_json)
 
@@ -176,8 +234,13 @@ def lines(event: Event) -> list[str]:
         return [f"{event.subject} could not be loaded, so what served before serves on: {event.data['reason']}"]
     if event.kind == LOST:
         return [f"{event.subject}: {event.data['count']:,} answers could not be recorded: {event.data['why']}"]
+    if event.kind == PROCESS_DIED:
+        again = f"in {event.data['again_s']:.0f} s" if event.data["again_s"] else "now"
+        return [f"{event.subject}: a process that predicted for it died, another is started {again}: {event.data['how']}"]
     if event.kind == CONCLUDED:
         ended = "promoted" if event.data["by"] == "verdict" else "rolled back"
+        if event.data["trial"] == event.data["alias"]:
+            return [f"{event.subject} is rolled back from {event.data['trial']}: {event.data['why']}"]
         return [f"{event.subject}, the {event.data['trial']}, is {ended}: {event.data['why']}"]
     if event.kind != SWAPPED:
         return []

@@ -1,4 +1,4 @@
-"""`bedplate show`: one artifact, version, model (its card), run or attempt."""
+"""`bedplate show`: one artifact, version, model (its card), run, attempt or prediction."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from .common import ago, as_of, console, put_json, table, told, unit
 from .paths import near
 from .platform import at_a_state, record
 from .platform import workspace as opened
+from .show_prediction import show_prediction
 from .verb import Asked, verb
 
 _ROWS = 8
@@ -29,10 +30,10 @@ _LONG = 2000
 """Characters of a value that are printed."""
 
 
-@verb("ARTIFACT[@VERSION]|RUN|ATTEMPT", least=1, most=1)
+@verb("ARTIFACT[@VERSION]|RUN|ATTEMPT|PREDICTION", least=1, most=1)
 @at_a_state
 def command(asked: Asked, state: str, store: str) -> int:
-    """Show ARTIFACT, ARTIFACT@VERSION, a run (r-..., or the 32 digits of a client's) or an attempt (a-...)."""
+    """Show ARTIFACT, ARTIFACT@VERSION, a run (r-..., or the 32 digits of a client's), an attempt (a-...) or a prediction (p-...)."""
     name, as_json = asked.names[0], asked.as_json
     if name.startswith("r-"):
         return _run(record(asked, state, store).catalog, name, as_json)
@@ -41,6 +42,8 @@ def command(asked: Asked, state: str, store: str) -> int:
     if is_client_run(name):
         return show_client_run(record(asked, state, store).catalog, name, as_json)
     workspace = opened(asked, state, store, makes=False)
+    if name.startswith("p-"):
+        return show_prediction(workspace.store, name, as_json)
     found = workspace.show(name)
     if as_json:
         versions = [told(one) for one in found.versions]

@@ -33,7 +33,7 @@ VERBS = (
     Verb("cancel", ".cancel", "Make", "Stop a run that is going on."),
     Verb("why", ".why", "Look", "Say why a step ran or was skipped."),
     Verb("status", ".status", "Look", "Show what exists, what runs and what is served."),
-    Verb("show", ".show", "Look", "Show an artifact, version, model, run or attempt."),
+    Verb("show", ".show", "Look", "Show an artifact, version, model, run, attempt or prediction."),
     Verb("diff", ".diff", "Look", "Compare two versions or two runs."),
     Verb("lineage", ".lineage", "Look", "Show what a version was made from, down to the source files."),
     Verb("logs", ".logs", "Look", "Print what a step printed."),

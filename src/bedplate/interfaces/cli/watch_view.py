@@ -14,6 +14,7 @@ from bedplate.core.units import show_seconds
 from bedplate.stages.monitor.drift import Drift
 from bedplate.stages.monitor.quality import HEADLINE
 from bedplate.stages.monitor.report import Report
+from bedplate.stages.monitor.sides import LOSS
 from bedplate.stages.monitor.window import Bucket
 
 from .blocks import bar, sparkline
@@ -34,6 +35,7 @@ def draw(out: Console, report: Report) -> None:
     _findings(out, report)
     _parity(out, report)
     _drift(out, report)
+    _sides(out, report)
     _quality(out, report)
     for note in report.notes:
         out.print(f"[dim]note: {escape(note)}[/dim]")
@@ -117,6 +119,22 @@ def _drift(out: Console, report: Report) -> None:
     if len(every) > _COLUMNS:
         left = len(every) - _COLUMNS
         out.print(f"[dim]and {left} column{'s' if left > 1 else ''} that moved less: see the page[/dim]")
+
+
+def _sides(out: Console, report: Report) -> None:
+    """Each version's answers beside the others'."""
+    if not report.sides:
+        return
+    name = LOSS[report.quality.kind] if report.quality else "loss"
+    out.print("\n[bold]Versions[/bold] [dim]who answered most comes first; a lower loss is better[/dim]")
+    drawn = table("versions", "#predictions", "#failed", "#p95 ms", "#labels", f"#{name}", "beside the first, at 95 %")
+    for one in report.sides:
+        figures = [f"{value:.4g}" if value is not None else "" for value in (one.p95_ms, one.loss)]
+        beside = "" if one.low is None else f"{one.low:+.3g} to {one.high:+.3g} {one.verdict}"
+        drawn.add_row(
+            escape(", ".join(one.versions)), f"{one.predictions:,}", f"{one.failed:,}", figures[0], f"{one.labelled:,}", figures[1], beside
+        )
+    out.print(drawn)
 
 
 def _row(one: Drift, threshold: float, wide: bool) -> tuple[str, ...]:

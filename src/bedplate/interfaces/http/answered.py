@@ -15,11 +15,12 @@ JSON_LINE: Final = b"content-type: application/json\r\n"
 
 
 class Answered(msgspec.Struct, frozen=True, gc=False):
-    """A status, the header lines (each with its line end; the length is not among them) and the body."""
+    """A status, the header lines (each with its line end; the length is not among them) and the body; `after` is called once it is sent."""
 
     status: int
     lines: bytes
     body: bytes
+    after: Callable[[], None] | None = None
 
     @property
     def headers(self) -> tuple[Header, ...]:
@@ -40,7 +41,11 @@ def lines_of(problem: Problem) -> bytes:
 
 async def send_answered(send: Send, answered: Answered) -> None:
     """Send it through ASGI."""
-    await reply(send, answered.status, answered.body, answered.headers)
+    try:
+        await reply(send, answered.status, answered.body, answered.headers)
+    finally:
+        if answered.after is not None:
+            answered.after()
 
 
 def said(value: Any, status: int = 200) -> Answered:

@@ -7,14 +7,19 @@ its lane, what to run there, and what the answer is. Quick calls are answered at
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
+from functools import partial
 from typing import Any, Protocol
 
 import msgspec
+
+from bedplate.stages.deploy.trace import Trace
 
 from .answered import Answered, send_answered
 from .body import Gone, headers_of, read
 from .lanes import Lane
 from .replies import Headers, Problem, Receive, Scope, Send
+from .tracing import ASKED, PARENT, Tracer, told
 
 
 class Failed(Exception):
@@ -56,11 +61,16 @@ class Call(Protocol):
         """Give back what the call held, however it ended."""
         ...
 
+    def follow(self, trace: Trace) -> None:
+        """Have the trace recorded with what is answered."""
+        ...
+
 
 class Desk(Protocol):
     """What can be asked; `limit` is the largest body that it takes, in bytes."""
 
     limit: int
+    tracer: Tracer
 
     def check(self, headers: Headers) -> None:
         """Look at the headers, and at nothing that changes, before the body is read. Raises Problem."""
@@ -86,6 +96,7 @@ class Pending(msgspec.Struct, frozen=True, gc=False):
     call: Call
     headers: Headers
     started: float
+    trace: Trace | None = None
 
     async def wait(self) -> Answered:
         """The answer, once there is one."""
@@ -93,7 +104,7 @@ class Pending(msgspec.Struct, frozen=True, gc=False):
         try:
             try:
                 call = self.call
-                answered = call.finish(await (call.gathered() if call.gathers else call.lane.run(call.rows, call.run)))
+                answered = call.finish(await (call.gathered() if call.gathers else call.lane.run(call.rows, _run(call, self.trace))))
                 rows = self.call.rows
             except Failed as failed:
                 raise self.call.fail(failed) from None
@@ -102,18 +113,25 @@ class Pending(msgspec.Struct, frozen=True, gc=False):
         except Problem as problem:
             answered = self.desk.refuse(self.headers, problem, self.started)
         self.desk.count(answered.status, time.perf_counter() - self.started, rows)
-        return answered
+        return answered if self.trace is None else told(self.trace, answered)
 
 
-def ask(desk: Desk, headers: Headers, body: bytes) -> Answered | Pending:
-    """The answer to a request that is whole, at once where it is quick."""
-    started, rows = time.perf_counter(), 0
+def ask(desk: Desk, headers: Headers, body: bytes, arrived: float = 0.0) -> Answered | Pending:
+    """The answer to a request that is whole, at once where it is quick; `arrived` is when its first byte came, where that was before."""
+    started, rows, trace = time.perf_counter(), 0, None
+    tracer = desk.tracer
+    tracer.left -= 1
+    if tracer.left <= 0 or PARENT in headers or ASKED in headers:
+        trace = tracer.begin(headers, arrived, started)
     try:
         call = desk.begin(headers, body, started)
+        if trace is not None:
+            trace.begun = trace.ran = trace.made = time.perf_counter()
+            call.follow(trace)
         if call.gathers or not call.lane.is_quick(call.rows):
-            return Pending(desk, call, headers, started)
+            return Pending(desk, call, headers, started, trace)
         try:
-            answered = call.finish(call.lane.now(call.rows, call.run))
+            answered = call.finish(call.lane.now(call.rows, call.run if trace is None else partial(trace.work, call.run)))
             rows = call.rows
         except Failed as failed:
             raise call.fail(failed) from None
@@ -122,7 +140,7 @@ def ask(desk: Desk, headers: Headers, body: bytes) -> Answered | Pending:
     except Problem as problem:
         answered = desk.refuse(headers, problem, started)
     desk.count(answered.status, time.perf_counter() - started, rows)
-    return answered
+    return answered if trace is None else told(trace, answered)
 
 
 def refused(desk: Desk, headers: Headers, problem: Problem) -> Answered:
@@ -131,6 +149,10 @@ def refused(desk: Desk, headers: Headers, problem: Problem) -> Answered:
     answered = desk.refuse(headers, problem, started)
     desk.count(answered.status, time.perf_counter() - started, 0)
     return answered
+
+
+def _run(call: Call, trace: Trace | None) -> Callable[[], Any]:
+    return call.run if trace is None else partial(trace.work, call.run)
 
 
 async def ask_through(desk: Desk, scope: Scope, receive: Receive, send: Send) -> None:

@@ -12,12 +12,14 @@ from bedplate.core.errors import Refused, UserError, WorldError
 
 BACKLOG: Final = 2048
 _FILES: Final = 16384
+GRPC_OPTION: Final = "--grpc-port"
 
 
-def bind(host: str, port: int, verb: str = "serve", *, beyond: bool = False, shared: bool = False) -> socket.socket:
+def bind(host: str, port: int, verb: str = "serve", *, beyond: bool = False, shared: bool = False, option: str = "--port") -> socket.socket:
     """A socket bound to an address: a loopback one, unless those `beyond` may be taken. Raises Refused, UserError, WorldError.
 
-    A `shared` one leaves the port to others of this user that say the same; the kernel gives each connection to one of them.
+    `option` is what the port was asked for with. A `shared` one leaves the port to others of this user that say the same; the kernel gives
+    each connection to one of them.
     """
     name = "127.0.0.1" if host == "localhost" else host
     try:
@@ -39,24 +41,29 @@ def bind(host: str, port: int, verb: str = "serve", *, beyond: bool = False, sha
         listening.listen(BACKLOG)
     except (OSError, OverflowError) as error:
         listening.close()
-        raise _no_port(host, port, error, f"bedplate {verb}") from error
+        raise _no_port(host, port, error, f"bedplate {verb} {option}") from error
     return listening
 
 
 def address(listening: socket.socket, scheme: str = "http") -> str:
     """The URL of a bound socket."""
+    return f"{scheme}://{place_of(listening)}"
+
+
+def place_of(listening: socket.socket) -> str:
+    """Host and port of a bound socket."""
     host, port = listening.getsockname()[:2]
-    return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
-def _no_port(host: str, port: int, error: OSError | OverflowError, verb: str) -> UserError | WorldError:
-    free = f"{verb} --port 0 takes any free one"
+def _no_port(host: str, port: int, error: OSError | OverflowError, typed: str) -> UserError | WorldError:
+    free = f"{typed} 0 takes any free one"
     if isinstance(error, OverflowError):
         return UserError(f"there is no port {port}", why="ports are 0 to 65535", next=free)
     if error.errno == errno.EADDRINUSE:
         return WorldError(f"port {port} is in use", why=f"another program listens on {host}:{port}", next=free)
     if error.errno == errno.EACCES:
-        return WorldError(f"port {port} may not be used", why="ports below 1024 need rights", next=f"{verb} --port 8000")
+        return WorldError(f"port {port} may not be used", why="ports below 1024 need rights", next=f"{typed} 8000")
     return WorldError(f"{host}:{port} cannot be listened on", why=error.strerror or str(error), next=free)
 
 

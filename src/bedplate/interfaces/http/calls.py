@@ -4,13 +4,17 @@ The body is one JSON object by the function's own request fields, or an array of
 answered with `{"result": ..., "prediction_id": ...}`, an array with an array of those. The headers `X-Prediction-Id`,
 `X-Request-Id` and `X-Model-Version` say what answered.
 
+A service that streams is asked for a `Stream` by who accepts events, and otherwise gives the list of its values.
+
 A row on which the function raises fails its whole request: the caller gets 500 with an id, and the record keeps the row. A request
 that is refused is one row in the record, without its fields.
 """
 
 from __future__ import annotations
 
+import contextlib
 import difflib
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from types import UnionType
@@ -20,21 +24,30 @@ import msgspec
 
 from bedplate.stages.deploy.deployment import Active
 from bedplate.stages.deploy.holder import Holder
+from bedplate.stages.deploy.kept import Kept
 from bedplate.stages.deploy.logs import SHADOWS
 from bedplate.stages.deploy.recorder import Prediction
 from bedplate.stages.deploy.service import Service, reader
+from bedplate.stages.deploy.trace import Trace
 from bedplate.stages.deploy.trials import Tried
 
+from .again import Again
 from .answered import JSON_LINE, Answered, refusal
-from .asking import Failed
+from .asking import Call, Failed
 from .body import need_json
-from .lanes import Lane, Pool
+from .cached import MISS, Cache, Known
+from .lanes import Lane, OffLoop
 from .ledger import FeatureRows, Ledger, Place
 from .misfits import misfits
+from .once import KEY, REQUEST, Once, named
+from .pool import Pool
 from .replies import Headers, Problem
 from .rolled import Trying
 from .rolled_rows import RolledRows
+from .streams import Stream, StreamRoom
+from .wholes import with_wholes
 
+_PAGES: Final = frozenset({"", "docs", "metrics", "openapi.json", "v2"})
 _ENCODER: Final = msgspec.json.Encoder()
 
 
@@ -50,7 +63,8 @@ class Form:
 
     def __init__(self, service: Service, pool: Pool) -> None:
         self.name = service.name
-        self.lane = Lane(pool, service.p95_s or 0.0)
+        self.lane = Lane(pool.branch(), service.p95_s or math.inf)
+        self.away = OffLoop(pool.away)
         self.read: Callable[[Any], Any] = reader(service.returns)
         self._fields = ", ".join(f"{field.encode_name}: {_type_name(field.type)}" for field in msgspec.structs.fields(service.request))
         self._request = service.request
@@ -59,7 +73,7 @@ class Form:
     def decode(self, body: bytes) -> tuple[list[Any], bool]:
         """The rows of a body, and whether it was one object. Raises Problem 400 or 422."""
         try:
-            value = self._decoder.decode(body)
+            value = self._decode(body)
         except msgspec.ValidationError as error:
             what, why = misfits(self._request, body, error), f"{self.name} takes {self._fields or 'no fields'}"
             raise Problem(422, what, why=why, next="GET /docs shows each field") from None
@@ -69,32 +83,78 @@ class Form:
             raise Problem(400, f"the body cannot be read: {error}", why="it is nested too deeply or holds a number too long") from None
         return (value, False) if isinstance(value, list) else ([value], True)
 
+    def _decode(self, body: bytes) -> Any:
+        try:
+            return self._decoder.decode(body)
+        except msgspec.ValidationError as error:
+            with contextlib.suppress(msgspec.MsgspecError, RecursionError, ValueError, OverflowError):
+                return with_wholes(self._decoder, body)
+            raise error
+
 
 class ServiceDesk:
     """Where one service is asked: whatever Deployment is current when a request is whole answers it."""
 
-    def __init__(self, service: Service, holder: Holder, ledger: Ledger, pool: Pool, limit: int, trying: Trying) -> None:
+    def __init__(
+        self,
+        service: Service,
+        holder: Holder,
+        ledger: Ledger,
+        pool: Pool,
+        limit: int,
+        trying: Trying,
+        once: Once,
+        cache: Cache | None,
+        room: StreamRoom,
+    ) -> None:
         self.limit = limit
+        self.streams = service.stream is not None
+        self.room = room
         self.name = service.name
         self.log = f"predictions/{service.name}"
         self.form = Form(service, pool)
         self.ledger = ledger
+        self.cache = cache
+        self.tracer = ledger.tracer
+        self.slow_ms = (service.p95_s or self.tracer.over_s) * 1e3
         self._holder = holder
         self._trying = trying
+        self._once = once
 
     def check(self, headers: Headers) -> None:
         """A service reads JSON. Raises Problem 415."""
         need_json(headers)
 
-    def begin(self, headers: Headers, body: bytes, started: float) -> ServiceCall:
+    def begin(self, headers: Headers, body: bytes, started: float) -> Call:
         """The call that a body asks for. Raises Problem 400, 413, 422, 429 or 503."""
+        if REQUEST in headers or KEY in headers:
+            return self._once.begin(self.name, named(self.name, headers, body), lambda: self._begin(headers, body, started))
+        return self._begin(headers, body, started)
+
+    def stream(self, headers: Headers, body: bytes, started: float) -> Stream:
+        """The stream that a body asks for, of a service that streams. Raises Problem 400, 422 or 503."""
+        active = self._active()
+        requests, one = self.form.decode(body)
+        if not one:
+            raise Problem(422, "a stream answers one object", why="the body is an array", next="ask for each, or without text/event-stream")
+        self.room.enter(self.name)
+        return Stream(self, active, requests[0], headers.get(b"x-request-id", b""), started)
+
+    def _active(self) -> Active:
         active = self._holder.current.services[self.name]
         if not isinstance(active, Active):
             retry = ((b"retry-after", b"1"),)
             raise Problem(503, f"{self.name} is not ready", why=active.reason, next=active.next or "GET /health/ready", headers=retry)
+        return active
+
+    def _begin(self, headers: Headers, body: bytes, started: float) -> ServiceCall:
+        active = self._active()
         requests, one = self.form.decode(body)
-        call = ServiceCall(self, active, requests, one, self.ledger.admit(len(requests)), headers.get(b"x-request-id", b""), started)
-        if (tried := self._holder.tried.get(self.name)) is not None:
+        tried, given_id = self._holder.tried.get(self.name), headers.get(b"x-request-id", b"")
+        if tried is None and self.cache is not None and (found := self.cache.find(active, requests)) is not None:
+            return KeptCall(self, active, requests, one, self.ledger.admit(len(requests)), given_id, started).of(self.cache, found)
+        call = ServiceCall(self, active, requests, one, self.ledger.admit(len(requests)), given_id, started)
+        if tried is not None:
             call.roll(self._trying, tried, headers)
         return call
 
@@ -121,17 +181,24 @@ class ServiceDesk:
 class ServiceCall:
     """One request to a service: its rows, what answers, and the names of both."""
 
-    __slots__ = ("_active", "_at", "_desk", "_ids", "_one", "_place", "_request_id", "_requests", "_rolled", "_started", "lane", "rows")
+    __slots__ = (
+        "_active", "_at", "_desk", "_ids", "_one", "_place", "_request_id", "_requests", "_rolled", "_started", "_trace", "lane", "rows",
+    )  # fmt: skip
 
     def __init__(
         self, desk: ServiceDesk, active: Active, requests: list[Any], one: bool, place: Place, given_id: bytes, started: float
     ) -> None:
-        self.lane = desk.form.lane
+        self.lane = desk.form.away if active.is_remote else desk.form.lane
         self.rows = len(requests)
         self._desk, self._active, self._requests, self._one, self._place, self._started = desk, active, requests, one, place, started
         self._at = desk.ledger.clock.now()
         self._request_id, self._ids = desk.ledger.names(self.rows, given_id, self._at)
         self._rolled: RolledRows | None = None
+        self._trace: Trace | None = None
+
+    def follow(self, trace: Trace) -> None:
+        """Have the trace recorded with what is answered."""
+        self._trace = trace
 
     def roll(self, trying: Trying, tried: Tried, headers: Headers) -> None:
         """Let the versions that are tried have their part in it."""
@@ -176,7 +243,7 @@ class ServiceCall:
         lines = b"%bx-request-id: %b\r\nx-model-version: %b\r\n" % (JSON_LINE, self._request_id.encode(), label.encode())
         if self.rows == 1:
             lines += b"x-prediction-id: %b\r\n" % self._ids[0].encode()
-        return Answered(200, lines, text)
+        return Answered(200, lines + self._keep(made) if self._desk.cache is not None else lines, text)
 
     def fail(self, failed: Failed) -> Problem:
         """The project's own code raised on a row; that row is recorded."""
@@ -190,18 +257,54 @@ class ServiceCall:
         """Give back the room in the log that was not used."""
         self._place.close()
 
+    def _keep(self, made: list[tuple[Any, FeatureRows]]) -> bytes:
+        """Keep the answers for who asks the same; the header line that says so."""
+        cache = self._desk.cache
+        if cache is None or self._rolled is not None:
+            return b""
+        for request, (result, features), name in zip(self._requests, made, self._ids, strict=True):
+            cache.put(self._active, request, Known(result, features, name))
+        return MISS
+
     def _record(self, requests: list[Any], ids: list[str], made: list[tuple[Any, FeatureRows]], error: str, status: int) -> None:
         latency_ms = (time.perf_counter() - self._started) * 1e3
         request_id, at, rolled = self._request_id, self._at, self._rolled
+        trace = self._trace
+        if trace is None and (status >= 500 or latency_ms > self._desk.slow_ms):
+            trace = self._desk.tracer.late("failed" if status >= 500 else "slow", self._started, time.perf_counter())
+        if trace is not None:
+            trace.looked([features for _, features in made])
         by = [self._active] * len(ids) if rolled is None or error else rolled.by
-        self._desk.ledger.record(
-            self._desk.log,
-            [
-                Prediction(name, request_id, at, latency_ms, status, error, one.models_text, request, features, result)
-                for name, request, (result, features), one in zip(ids, requests, made, by, strict=True)
-            ],
-            self._place,
-        )
+        predictions = [
+            Prediction(name, request_id, at, latency_ms, status, error, one.models_text, request, features, result)
+            for name, request, (result, features), one in zip(ids, requests, made, by, strict=True)
+        ]
+        self._log(predictions, trace)
+
+    def _log(self, predictions: list[Prediction], trace: Trace | None) -> None:
+        self._desk.ledger.record(self._desk.log, predictions, self._place, trace)
+
+
+class KeptCall(ServiceCall):
+    """A request to a service whose every row is answered by what was kept."""
+
+    __slots__ = ("_cache", "_found")
+
+    def of(self, cache: Cache, found: tuple[Kept, ...]) -> KeptCall:
+        """The same call, with what is kept for its rows."""
+        self._cache, self._found, self.lane = cache, found, cache.lane
+        return self
+
+    def run(self) -> list[tuple[Any, FeatureRows]]:
+        """What was answered before."""
+        return [(one.value.result, one.value.features) for one in self._found]
+
+    def _keep(self, _made: list[tuple[Any, FeatureRows]]) -> bytes:
+        return self._cache.lines(self._found)
+
+    def _log(self, predictions: list[Prediction], trace: Trace | None) -> None:
+        firsts = (kept.value.prediction_id for kept in self._found)
+        super()._log([msgspec.structs.replace(one, answer_of=first) for one, first in zip(predictions, firsts, strict=True)], trace)
 
 
 class NoService:
@@ -209,12 +312,16 @@ class NoService:
 
     def __init__(self, name: str, names: Sequence[str], ledger: Ledger, limit: int) -> None:
         self.limit = limit
+        self.tracer = ledger.tracer
         self._name = name
         self._names = names
         self._ledger = ledger
 
     def check(self, _headers: Headers) -> NoReturn:
-        """Whatever the headers say, there is nothing to ask. Raises Problem 404."""
+        """Whatever the headers say, there is nothing to ask. Raises Problem 404, or 405 where there is a page of that name."""
+        if self._name in _PAGES:
+            allowed = ((b"allow", b"GET, HEAD"),)
+            raise Problem(405, f"/{self._name} does not take POST", why="a page is asked with GET", next="GET /docs", headers=allowed)
         near = difflib.get_close_matches(self._name, self._names, 1)
         why, step = f"services: {', '.join(self._names) or 'it has none'}", f"did you mean '{near[0]}'?" if near else "GET /docs"
         raise Problem(404, f"there is no service '{self._name}'", why=why, next=step)
@@ -235,8 +342,13 @@ class NoService:
 class Calls:
     """The desks of a project's services."""
 
-    def __init__(self, services: Sequence[Service], holder: Holder, ledger: Ledger, pool: Pool, body_limit: int, trying: Trying) -> None:
-        self._desks: Mapping[str, ServiceDesk] = {one.name: ServiceDesk(one, holder, ledger, pool, body_limit, trying) for one in services}
+    def __init__(
+        self, services: Sequence[Service], holder: Holder, ledger: Ledger, pool: Pool, body_limit: int, trying: Trying, again: Again
+    ) -> None:
+        room = StreamRoom()
+        self._desks: Mapping[str, ServiceDesk] = {
+            one.name: ServiceDesk(one, holder, ledger, pool, body_limit, trying, again.once, again.cache(one), room) for one in services
+        }
         self._ledger = ledger
         self._limit = body_limit
 

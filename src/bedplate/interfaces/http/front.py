@@ -12,9 +12,10 @@ from collections.abc import Iterable
 from typing import Final
 
 from .asking import ask_through
-from .body import header
-from .calls import Calls
+from .body import header, headers_of
+from .calls import Calls, ServiceDesk
 from .replies import App, Problem, Receive, Scope, Send, refuse
+from .streams import answer_through, streams
 
 _LOG: Final = logging.getLogger("bedplate.serve")
 LOOPBACK: Final = ("localhost", "127.0.0.1", "[::1]")
@@ -40,7 +41,11 @@ class Front:
         try:
             path: str = scope["path"]
             if scope["method"] == "POST" and path.find("/", 1) < 0:
-                await ask_through(self._calls.desk(path[1:]), scope, receive, send)
+                desk = self._calls.desk(path[1:])
+                if isinstance(desk, ServiceDesk) and desk.streams and streams(desk, headers_of(scope)):
+                    await answer_through(desk, scope, receive, send)
+                else:
+                    await ask_through(desk, scope, receive, send)
             else:
                 await self._pages(scope, receive, send)
         except Exception as error:  # our own mistake: the caller gets the house's error, the log the traceback

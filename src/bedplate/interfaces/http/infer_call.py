@@ -6,7 +6,7 @@ import math
 import time
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any, Final
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -15,12 +15,14 @@ from bedplate.core.errors import UserError
 from bedplate.stages.deploy.batcher import Batcher, Turned
 from bedplate.stages.deploy.deployment import LoadedModel
 from bedplate.stages.deploy.logs import SHADOWS
-from bedplate.stages.deploy.recorder import Cells, Prediction
+from bedplate.stages.deploy.recorder import Block, Cells, Prediction
 from bedplate.stages.deploy.service import plain
+from bedplate.stages.deploy.trace import Trace
 
 from . import model_columns, tensors
-from .answered import JSON_LINE, Answered
+from .answered import Answered
 from .asking import Failed
+from .infer_forms import InferForm, Wishes
 from .lanes import Lane
 from .ledger import Ledger, Place
 from .replies import Headers, Problem
@@ -28,15 +30,18 @@ from .rolled_model import RolledModel
 
 _USUAL, _LAST = 2, 9
 """The priority of who asks for none, and the last that there is."""
-_BINARY_LINES: Final = b"content-type: application/octet-stream\r\ninference-header-content-length: %d\r\n"
 
 
 class OfRows(msgspec.Struct, frozen=True, gc=False):
-    """How a version is asked for rows of numbers: `call` (None: it must see its columns), and the batcher where they are gathered."""
+    """How a version is asked for rows of numbers: `call` (None: it must see its columns), and the batcher where they are gathered.
+
+    `is_remote`: another server has it.
+    """
 
     loaded: LoadedModel
     call: Callable[[Any], Any] | None = None
     batcher: Batcher | None = None
+    is_remote: bool = False
 
 
 class Inputs(msgspec.Struct, frozen=True, gc=False):
@@ -67,14 +72,16 @@ class InferCall:
     __slots__ = (
         "_asked",
         "_at",
-        "_ids",
+        "_form",
         "_inputs",
         "_ledger",
         "_loaded",
+        "_named",
         "_place",
         "_request_id",
         "_rolled",
         "_started",
+        "_trace",
         "_wishes",
         "lane",
         "rows",
@@ -84,24 +91,30 @@ class InferCall:
         self,
         ledger: Ledger,
         lane: Lane,
+        form: InferForm,
         loaded: LoadedModel,
         asked: tensors.InferRequest,
         inputs: Inputs,
-        wishes: Mapping[str, Mapping[str, Any]],
+        wishes: Wishes,
         place: Place,
         given_id: bytes,
         started: float,
     ) -> None:
         self.lane, self.rows = lane, inputs.count
-        self._ledger, self._loaded, self._asked, self._inputs, self._wishes = ledger, loaded, asked, inputs, wishes
+        self._ledger, self._form, self._loaded, self._asked, self._inputs, self._wishes = ledger, form, loaded, asked, inputs, wishes
         self._place, self._started = place, started
         self._at = ledger.clock.now()
-        self._request_id, self._ids = ledger.names(inputs.count, given_id, self._at)
+        self._named = ledger.named(inputs.count, given_id, self._at)
         self._rolled: RolledModel | None = None
+        self._trace: Trace | None = None
+
+    def follow(self, trace: Trace) -> None:
+        """Have the trace recorded with what is answered."""
+        self._trace = trace
 
     def roll(self, rolled: RolledModel, headers: Headers) -> None:
         """Let the versions that are tried have their part in it."""
-        rolled.pick(self._asked.parameters, self._inputs.row(0), headers, self._ids[0])
+        rolled.pick(self._asked.parameters, self._inputs.row(0), headers, self._named.ids()[0])
         self._rolled, self.lane = rolled, rolled.lane(self.lane)
 
     @property
@@ -115,9 +128,9 @@ class InferCall:
         if batcher is None:
             return self.run()
         priority, deadline = wanted(self._asked.parameters, self._started)
-        made = None
+        made, took = None, None if self._trace is None else self._trace.took
         try:
-            made = np.asarray(await batcher.ask(self._inputs.rows, priority=priority, deadline=deadline))
+            made = np.asarray(await batcher.ask(self._inputs.rows, priority=priority, deadline=deadline, took=took))
             return made, model_columns.outputs(self._loaded.model.signature.outputs, made)
         except Turned as turned:
             raise turned_away(turned) from None
@@ -146,18 +159,14 @@ class InferCall:
     def finish(self, made: tuple[Any, list[tensors.Output]]) -> Answered:
         """The outputs that are wanted, in the form that they are."""
         predicted, outputs = made
-        predictions = self._record(plain(predicted), "")
         if self._rolled is not None:
-            self._rolled.then(predictions, self._shadowed)
+            self._rolled.then(self._record(plain(predicted), ""), self._shadowed)
+        elif self._inputs.rows is not None and self._place.rows == self.rows > 1 and self._trace is None:
+            self._record_block(predicted)
+        else:
+            self._record(plain(predicted), "")
         wished = [one for one in outputs if one.name in self._wishes]
-        everything = self._asked.parameters.get("binary_data_output") is True
-        binary = [bool(self._wishes[one.name].get("binary_data", everything)) for one in wished]
-        name, number = self._loaded.name, self._loaded.version.number
-        text, json_length = tensors.encode({"model_name": name, "model_version": str(number), "id": self._asked.id}, wished, binary)
-        lines = JSON_LINE if json_length is None else _BINARY_LINES % json_length
-        return Answered(
-            200, b"%bx-request-id: %b\r\nx-model-version: %b@%d\r\n" % (lines, self._request_id.encode(), name.encode(), number), text
-        )
+        return self._form.write(self._asked, self._wishes, wished, self._loaded, self._named.request_id)
 
     def fail(self, failed: Failed) -> Problem:
         """The model raised; its rows are recorded."""
@@ -173,15 +182,25 @@ class InferCall:
         """Record what a shadow said; where there is no room, it is dropped."""
         self._ledger.record(f"{SHADOWS}model/{self._loaded.name}", predictions)
 
+    def _record_block(self, predicted: Any) -> None:
+        """Record the rows as they came: nothing is made for each of them."""
+        latency_ms, named, loaded = (time.perf_counter() - self._started) * 1e3, self._named, self._loaded
+        rows, models = self._inputs.rows, loaded.models_text
+        block = Block(named.ids, named.request_id, self._at, latency_ms, 200, "", models, rows, predicted)
+        self._ledger.record_block(f"predictions/model/{loaded.name}", block, self._place)
+
     def _record(self, results: list[Any], error: str) -> list[Prediction]:
         latency_ms = (time.perf_counter() - self._started) * 1e3
-        request_id, at, status = self._request_id, self._at, 500 if error else 200
+        request_id, at, status = self._named.request_id, self._at, 500 if error else 200
         models, row = self._loaded.models_text, self._inputs.row
+        trace = self._trace
+        if trace is None and (error or latency_ms > self._ledger.tracer.over_s * 1e3):
+            trace = self._ledger.tracer.late("failed" if error else "slow", self._started, time.perf_counter())
         predictions = [
             Prediction(name, request_id, at, latency_ms, status, error, models, row(number), None, result)
-            for number, (name, result) in enumerate(zip(self._ids, results, strict=True))
+            for number, (name, result) in enumerate(zip(self._named.ids(), results, strict=True))
         ]
-        self._ledger.record(f"predictions/model/{self._loaded.name}", predictions, self._place)
+        self._ledger.record(f"predictions/model/{self._loaded.name}", predictions, self._place, trace)
         return predictions
 
 

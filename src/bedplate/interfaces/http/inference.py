@@ -29,27 +29,35 @@ from bedplate.stages.deploy.holder import Holder
 from bedplate.stages.deploy.trials import Tried
 
 from . import model_columns, tensors
-from .answered import JSON_LINE, Answered, lines_of, page, said
-from .asking import ask_through
+from .answered import Answered, page, said
+from .asking import Call, ask_through
 from .body import need_plain
 from .infer_call import InferCall, OfRows, inputs_of
-from .lanes import Lane, Pool
+from .infer_forms import InferForm, RestForm, refusal
+from .lanes import Lane, OffLoop
 from .ledger import Ledger
+from .once import KEY, REQUEST, Once, named
+from .pool import Pool
 from .replies import Headers, Problem
 from .rolled import Trying
 from .rolled_model import RolledModel
 
 _EXTENSIONS: Final = ["binary_tensor_data", "model_repository"]
+_REST: Final = RestForm()
 
 
 class Inference:
     """The protocol's routes over the models that are deployed."""
 
-    def __init__(self, holder: Holder, ledger: Ledger, pool: Pool, version: str, body_limit: int, trying: Trying) -> None:
+    def __init__(
+        self, holder: Holder, ledger: Ledger, pool: Pool, version: str, body_limit: int, trying: Trying, once: Once
+    ) -> None:  # fmt: skip
         self.ledger = ledger
         self.trying = trying
+        self.once = once
         self.limit = body_limit
         self._holder = holder
+        self.away = OffLoop(pool.away)
         self._pool = pool
         self._version = version
         self._lanes: dict[str, Lane] = {}
@@ -65,12 +73,16 @@ class Inference:
             Route("/v2/repository/index", self.index, methods=["POST"]),
             *(Route(path, self.metadata) for path in model),
             *(Route(f"{path}/ready", self.model_ready) for path in model),
-            *(Route(f"{path}/infer", Infer(self), methods=["POST"]) for path in model),
+            *(Route(f"{path}/infer", Infer(self.desk), methods=["POST"]) for path in model),
         ]
 
     async def server(self, request: Request) -> Response:
         """Name, version and extensions."""
-        return _json({"name": "bedplate", "version": self._version, "extensions": _EXTENSIONS})
+        return _json(self.about())
+
+    def about(self) -> dict[str, Any]:
+        """What the server says of itself."""
+        return {"name": "bedplate", "version": self._version, "extensions": _EXTENSIONS}
 
     def said(self) -> dict[str, Callable[[], Answered]]:
         """The pages that programs ask for again and again, by path."""
@@ -82,18 +94,26 @@ class Inference:
 
     def ready(self) -> Answered:
         """200 where every model serves."""
-        waiting = [one.name for one in self._holder.current.models.values() if isinstance(one, Waiting)]
+        waiting = self.waits()
         return said({"ready": not waiting, "waiting": waiting}, 400 if waiting else 200)
+
+    def waits(self) -> list[str]:
+        """The models that do not serve."""
+        return [one.name for one in self._holder.current.models.values() if isinstance(one, Waiting)]
 
     async def index(self, request: Request) -> Response:
         """Every model, and whether it serves."""
+        return _json(self.index_rows())
+
+    def index_rows(self) -> list[dict[str, str]]:
+        """Every model, its version, whether it serves, and why not."""
         rows = []
         for name, one in self._holder.current.models.items():
             if isinstance(one, Waiting):
                 rows.append({"name": name, "version": "", "state": "UNAVAILABLE", "reason": one.reason})
             else:
                 rows.append({"name": name, "version": str(one.version.number), "state": "READY", "reason": ""})
-        return _json(rows)
+        return rows
 
     async def metadata(self, request: Request) -> Response:
         """What a model takes and gives."""
@@ -101,16 +121,18 @@ class Inference:
             loaded = self._find(request)
         except Problem as problem:
             return _refusal(problem)
+        return _json(self.described(loaded))
+
+    def described(self, loaded: LoadedModel) -> dict[str, Any]:
+        """What a model takes and gives."""
         signature = loaded.model.signature
-        return _json(
-            {
-                "name": loaded.name,
-                "versions": [str(loaded.version.number)],
-                "platform": f"bedplate_{loaded.model.flavour or 'model'}",
-                "inputs": [{"name": one.name, "datatype": one.datatype, "shape": [-1]} for one in signature.inputs],
-                "outputs": [{"name": one.name, "datatype": one.datatype, "shape": [-1]} for one in signature.outputs],
-            }
-        )
+        return {
+            "name": loaded.name,
+            "versions": [str(loaded.version.number)],
+            "platform": f"bedplate_{loaded.model.flavour or 'model'}",
+            "inputs": [{"name": one.name, "datatype": one.datatype, "shape": [-1]} for one in signature.inputs],
+            "outputs": [{"name": one.name, "datatype": one.datatype, "shape": [-1]} for one in signature.outputs],
+        }
 
     async def model_ready(self, request: Request) -> Response:
         """200 where the model serves."""
@@ -128,7 +150,7 @@ class Inference:
         """How long a row of a model takes."""
         lane = self._lanes.get(name)
         if lane is None:
-            lane = self._lanes[name] = Lane(self._pool)
+            lane = self._lanes[name] = Lane(self._pool.branch())
         return lane
 
     def of_rows(self, loaded: LoadedModel) -> OfRows:
@@ -141,10 +163,10 @@ class Inference:
     def _asked_for_rows(self, loaded: LoadedModel) -> OfRows:
         predictor = loaded.model.predictor
         if not isinstance(predictor, RowPredictor) or not model_columns.is_plain(loaded.model.signature.inputs):
-            return OfRows(loaded)
+            return OfRows(loaded, is_remote=loaded.model.is_remote)
         if self._batchers is None:
             self._batchers = Batchers(asyncio.get_running_loop(), time.perf_counter)
-        return OfRows(loaded, predictor.rows, self._batchers.of(loaded))
+        return OfRows(loaded, predictor.rows, self._batchers.of(loaded), loaded.model.is_remote)
 
     def find(self, name: str, version: str | None) -> LoadedModel:
         """The model that serves now. Raises Problem 404 or 503."""
@@ -181,22 +203,24 @@ class Inference:
 class Infer:
     """The route of inference, for ASGI servers."""
 
-    def __init__(self, inference: Inference) -> None:
-        self._inference = inference
+    def __init__(self, desk: Callable[[str, str | None], InferDesk]) -> None:
+        self._desk = desk
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Predict."""
         asked = scope["path_params"]
-        await ask_through(self._inference.desk(asked["model"], asked.get("version")), scope, receive, send)
+        await ask_through(self._desk(asked["model"], asked.get("version")), scope, receive, send)
 
 
 class InferDesk:
     """Where one model is asked, by the version that serves when a request is whole."""
 
-    def __init__(self, inference: Inference, model: str, version: str | None) -> None:
+    def __init__(self, inference: Inference, model: str, version: str | None, form: InferForm = _REST) -> None:
         self.limit = inference.limit
         self.ledger = inference.ledger
+        self.tracer = inference.ledger.tracer
         self._inference = inference
+        self._form = form
         self._model = model
         self._version = version
 
@@ -204,16 +228,27 @@ class InferDesk:
         """A body is read as it is. Raises Problem 415."""
         need_plain(headers)
 
-    def begin(self, headers: Headers, body: bytes, started: float) -> InferCall:
-        """The call that a body asks for. Raises Problem 400, 404, 413, 429 or 503."""
+    def begin(self, headers: Headers, body: bytes, started: float) -> Call:
+        """The call that a body asks for. Raises Problem 400, 404, 409, 413, 422, 429 or 503."""
         loaded = self._inference.find(self._model, self._version)
-        asked, given = tensors.parse(body, headers.get(b"inference-header-content-length", b""))
+        asked, given = self._form.read(headers, body, loaded.model.signature)
+        if not asked.id and REQUEST not in headers and KEY not in headers:
+            return self._call(headers, loaded, asked, given, started)
+        of = f"model/{self._model}"
+        name = named(f"{of}@{self._version or ''} {self._form.name}", headers, body, asked.id)
+        return self._inference.once.begin(of, name, lambda: self._call(headers, loaded, asked, given, started))
+
+    def _call(
+        self, headers: Headers, loaded: LoadedModel, asked: tensors.InferRequest, given: list[tensors.Tensor], started: float
+    ) -> InferCall:
         signature = loaded.model.signature
         wishes = model_columns.wishes(asked, signature)
         given_id = headers.get(b"x-request-id", b"") or asked.id.encode("latin-1", "ignore")
-        inputs = inputs_of(self._inference.of_rows(loaded), given)
-        place, lane = self.ledger.admit(inputs.count), self._inference.lane(self._model)
-        call = InferCall(self.ledger, lane, loaded, asked, inputs, wishes, place, given_id, started)
+        of_rows = self._inference.of_rows(loaded)
+        inputs = inputs_of(of_rows, given)
+        place = self.ledger.admit(inputs.count)
+        lane = self._inference.away if of_rows.is_remote else self._inference.lane(self._model)
+        call = InferCall(self.ledger, lane, self._form, loaded, asked, inputs, wishes, place, given_id, started)
         if (tried := self._inference.tried(self._model, self._version)) is not None:
             predict = partial(_predicted, self._inference, given)
             call.roll(RolledModel(self._inference.trying, tried, loaded, inputs.count, predict), headers)
@@ -221,7 +256,7 @@ class InferDesk:
 
     def refuse(self, _headers: Headers, problem: Problem, _started: float) -> Answered:
         """The protocol's error."""
-        return refusal(problem)
+        return self._form.refuse(problem)
 
     def count(self, status: int, seconds: float, rows: int) -> None:
         """Count an answer; of a model that the project has not, under no name."""
@@ -236,12 +271,6 @@ def _predicted(inference: Inference, given: list[tensors.Tensor], loaded: Loaded
 
 def _json(value: Any, status: int = 200) -> Response:
     return Response(msgspec.json.encode(value), status, media_type="application/json")
-
-
-def refusal(problem: Problem) -> Answered:
-    """A problem as the protocol has it: `{"error": "text"}`."""
-    text = f"{problem.what}: {problem.why}" if problem.why else problem.what
-    return Answered(problem.status, JSON_LINE + lines_of(problem), msgspec.json.encode({"error": text}))
 
 
 def _refusal(problem: Problem) -> Response:

@@ -9,15 +9,20 @@ import logging
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
+from functools import partial
 from typing import Any, Final
+
+import msgspec
 
 from bedplate.core.clock import Clock
 from bedplate.core.errors import WorldError
 from bedplate.core.ids import new_id, of_30_bits
-from bedplate.stages.deploy.recorder import Prediction, Recorder
+from bedplate.stages.deploy.recorder import Block, Prediction, Recorder
+from bedplate.stages.deploy.trace import Trace
 
 from .metrics import Metrics
 from .replies import Problem
+from .tracing import Tracer
 
 _LOG: Final = logging.getLogger("bedplate.serve")
 _ID_BITS: Final = 30
@@ -44,10 +49,29 @@ class Place:
             self._recorder.release(self.rows)
 
 
+class Named(msgspec.Struct, frozen=True, gc=False):
+    """The id of a request, and what those of its rows are made of: that of a lone row, and where the last digits of several begin."""
+
+    request_id: str
+    first: str
+    rows: int
+    start: int
+
+    def ids(self) -> list[str]:
+        """The ids of its rows, in order."""
+        if self.rows == 1:
+            return [self.first]
+        stem, start, most = self.first[:-6], self.start, (1 << _ID_BITS) - 1
+        return [stem + of_30_bits(start + row & most) for row in range(self.rows)]
+
+
 class Ledger:
     """Names and records answers."""
 
-    def __init__(self, recorder: Recorder, metrics: Metrics, clock: Clock, random_bits: Callable[[int], int]) -> None:
+    def __init__(
+        self, recorder: Recorder, metrics: Metrics, clock: Clock, random_bits: Callable[[int], int], tracer: Tracer
+    ) -> None:  # fmt: skip
+        self.tracer = tracer
         self.metrics = metrics
         self.clock = clock
         self._recorder = recorder
@@ -56,21 +80,22 @@ class Ledger:
         self._told: dict[tuple[str, str, int], float] = {}
 
     def names(self, rows: int, given: bytes, at: datetime) -> tuple[str, list[str]]:
-        """The id of a request, and of each of its rows.
+        """The id of a request, and of each of its rows."""
+        named = self.named(rows, given, at)
+        return named.request_id, named.ids()
+
+    def named(self, rows: int, given: bytes, at: datetime) -> Named:
+        """The names of a request and its rows.
 
         The request's is the caller's own X-Request-Id where that is short and plain, else that of the first row with another letter.
         """
         first = new_id("p", at, self._bits)
-        ids = [first]
-        if rows != 1:
-            start = self._bits(_ID_BITS)
-            stem, most = first[:-6], (1 << _ID_BITS) - 1
-            ids = [stem + of_30_bits(start + row & most) for row in range(rows)]
+        start = self._bits(_ID_BITS) if rows != 1 else 0
         if given:
             text = given.decode("latin-1")
             if len(text) <= _LONGEST_ID and text.isascii() and text.isprintable():
-                return text, ids
-        return f"q{first[1:]}", ids
+                return Named(text, first, rows, start)
+        return Named(f"q{first[1:]}", first, rows, start)
 
     def _bits(self, count: int) -> int:
         """Random bits, for an id; drawn for many ids at once, as each draw asks the machine."""
@@ -104,12 +129,27 @@ class Ledger:
             )
         return Place(self._recorder, 0)
 
-    def record(self, log: str, predictions: Sequence[Prediction], place: Place | None = None) -> None:
-        """Queue the predictions for their log, in the place that was kept for them; never waits."""
+    def record(self, log: str, predictions: Sequence[Prediction], place: Place | None = None, trace: Trace | None = None) -> None:
+        """Queue the predictions for their log, in the place that was kept for them; never waits. With a `trace`, once that is whole."""
         reserved = 0
         if place is not None:
             reserved, place.rows = place.rows, 0
+        if trace is None:
+            self._recorder.offer(log, predictions, reserved)
+            return
+        traced = [msgspec.structs.replace(one, trace=trace) for one in predictions]
+        if trace.is_over:
+            self._recorder.offer(log, traced, reserved)
+        else:
+            trace.then.append(partial(self._keep, log, traced, reserved))
+
+    def _keep(self, log: str, predictions: Sequence[Prediction], reserved: int) -> None:
         self._recorder.offer(log, predictions, reserved)
+
+    def record_block(self, log: str, block: Block, place: Place) -> None:
+        """Queue all rows of a request, in the place that was kept for them; never waits."""
+        place.rows = 0
+        self._recorder.offer_block(log, block)
 
     def failure(self, name: str, error: BaseException, at: datetime) -> tuple[Problem, str]:
         """What the caller is told when the project's own code raised, and what the record keeps; 503 where a store or server is away.

@@ -61,6 +61,14 @@ class Counted(msgspec.Struct):
     process: dict[str, float] = msgspec.field(default_factory=dict)
     tried: dict[str, int] = msgspec.field(default_factory=dict)
     """Requests to versions that are tried: `late@7 canary answered`."""
+    again: dict[str, int] = msgspec.field(default_factory=dict)
+    """Requests to services with a cache, and those that were sent again: `hit weigh`, `miss weigh`, `repeated weigh`."""
+    kept: int = 0
+    kept_bytes: int = 0
+    held: int = 0
+    """Threads that are held by calls that were given up."""
+    deaths: dict[str, int] = msgspec.field(default_factory=dict)
+    """Processes that predicted for a model and died, by its name."""
 
     def add(self, other: Counted) -> None:
         """Count what another process counted, too."""
@@ -70,8 +78,12 @@ class Counted(msgspec.Struct):
         self.written += other.written
         self.dropped += other.dropped
         self.load_failures += other.load_failures
-        for name, count in other.tried.items():
-            self.tried[name] = self.tried.get(name, 0) + count
+        self.kept += other.kept
+        self.kept_bytes += other.kept_bytes
+        self.held += other.held
+        for mine, theirs in ((self.tried, other.tried), (self.again, other.again), (self.deaths, other.deaths)):
+            for name, count in theirs.items():
+                mine[name] = mine.get(name, 0) + count
         for name, value in other.process.items():
             known = self.process.get(name)
             self.process[name] = value if known is None else min(known, value) if name in _LEAST else known + value
@@ -79,7 +91,8 @@ class Counted(msgspec.Struct):
     def ended(self) -> Counted:
         """What stays of it once its process has ended."""
         process = {_CPU: self.process[_CPU]} if _CPU in self.process else {}
-        return Counted(self.tallies, 0, self.written, self.dropped, self.load_failures, process, self.tried)
+        written, dropped, failures = self.written, self.dropped, self.load_failures
+        return Counted(self.tallies, 0, written, dropped, failures, process, self.tried, self.again, deaths=self.deaths)
 
 
 class Metrics:
@@ -94,6 +107,11 @@ class Metrics:
         self._recorder = recorder
         self._tallies: dict[str, Tally] = {}
         self._tried: dict[str, int] = {}
+        self._again: dict[str, int] = {}
+        self.answers: Callable[[], tuple[int, int]] = lambda: (0, 0)
+        """How many answers are kept to be given again, and their bytes."""
+        self.held: Callable[[], int] = lambda: 0
+        """How many threads are held by calls that were given up."""
         self._lock = threading.Lock()
         self.before = Counted()
         self._registry = CollectorRegistry()
@@ -118,11 +136,28 @@ class Metrics:
         with self._lock:
             self._tried[name] = self._tried.get(name, 0) + 1
 
+    def again(self, outcome: str, service: str) -> None:
+        """Count a request that could be answered from what was kept: a `hit` or a `miss` of a cache, or one that was sent again."""
+        name = f"{outcome} {service}"
+        self._again[name] = self._again.get(name, 0) + 1
+
     def counted(self) -> Counted:
         """What this process has counted so far, and what another did in its place before it."""
         recorder, failures = self._recorder, self._holder.loader.failures
-        process = {sample.name: sample.value for metric in self._process.collect() for sample in metric.samples}
-        now = Counted(self._tallies, recorder.waiting, recorder.written, recorder.dropped, failures, process, dict(self._tried))
+        process = process_now(self._process)
+        now = Counted(
+            self._tallies,
+            recorder.waiting,
+            recorder.written,
+            recorder.dropped,
+            failures,
+            process,
+            dict(self._tried),
+            dict(self._again),
+            *self.answers(),
+            self.held(),
+            dict(self._holder.deaths),
+        )
         total = Counted()
         total.add(self.before)
         total.add(now)
@@ -151,17 +186,7 @@ class _Serving(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """The state of the server now."""
-        counted = self._counted()
-        yield from _asked(counted)
-        yield from _processes(counted)
-        tried = CounterMetricFamily(
-            "bedplate_rollout_requests",
-            "Requests to versions that are tried: answered, fell back to production, asked as shadow, passed over.",
-            labels=("version", "alias", "outcome"),
-        )
-        for name, count in counted.tried.items():
-            tried.add_metric(name.split(" ", 2), count)
-        yield tried
+        yield from told(self._counted())
         current = self._holder.current
         build = InfoMetricFamily("bedplate_server", "What serves.", value={"project": self._project, "version": self._version})
         yield build
@@ -175,10 +200,30 @@ class _Serving(Collector):
             ready.add_metric((name,), 1 if isinstance(service, Active) else 0)
         yield ready
         yield CounterMetricFamily("bedplate_swaps", "Times that new versions took over.", value=self._holder.swaps)
-        yield CounterMetricFamily("bedplate_load_failures", "Times that a version failed to load.", value=counted.load_failures)
-        yield GaugeMetricFamily("bedplate_log_waiting", "Predictions that wait to be logged.", value=counted.waiting)
-        yield CounterMetricFamily("bedplate_log_written", "Predictions logged.", value=counted.written)
-        yield CounterMetricFamily("bedplate_log_dropped", "Predictions not logged: the queue was full.", value=counted.dropped)
+
+
+def process_now(collector: ProcessCollector) -> dict[str, float]:
+    """What the client library says of this process."""
+    return {sample.name: sample.value for metric in collector.collect() for sample in metric.samples}
+
+
+def told(counted: Counted) -> Iterator[Metric]:
+    """What processes have counted, as metrics."""
+    yield from _asked(counted)
+    yield from _processes(counted)
+    yield from _again(counted)
+    tried = CounterMetricFamily(
+        "bedplate_rollout_requests",
+        "Requests to versions that are tried: answered, fell back to production, asked as shadow, passed over.",
+        labels=("version", "alias", "outcome"),
+    )
+    for name, count in counted.tried.items():
+        tried.add_metric(name.split(" ", 2), count)
+    yield tried
+    yield CounterMetricFamily("bedplate_load_failures", "Times that a version failed to load.", value=counted.load_failures)
+    yield GaugeMetricFamily("bedplate_log_waiting", "Predictions that wait to be logged.", value=counted.waiting)
+    yield CounterMetricFamily("bedplate_log_written", "Predictions logged.", value=counted.written)
+    yield CounterMetricFamily("bedplate_log_dropped", "Predictions not logged: the queue was full.", value=counted.dropped)
 
 
 def _asked(counted: Counted) -> Iterator[Metric]:
@@ -195,11 +240,32 @@ def _asked(counted: Counted) -> Iterator[Metric]:
     yield from (requests, latency, rows)
 
 
+def _again(counted: Counted) -> Iterator[Metric]:
+    cache = CounterMetricFamily("bedplate_cache_requests", "Requests to services with a cache.", labels=("service", "outcome"))
+    repeated = CounterMetricFamily(
+        "bedplate_repeated_requests", "Requests that were sent again, and not worked out again.", labels=("service",)
+    )
+    for name, count in counted.again.items():
+        outcome, service = name.split(" ", 1)
+        if outcome == "repeated":
+            repeated.add_metric((service,), count)
+        else:
+            cache.add_metric((service, outcome), count)
+    yield from (cache, repeated)
+    yield GaugeMetricFamily("bedplate_kept_answers", "Answers that are kept to be given again.", value=counted.kept)
+    yield GaugeMetricFamily("bedplate_kept_answer_bytes", "Memory that they take.", value=counted.kept_bytes)
+    yield GaugeMetricFamily("bedplate_held_threads", "Threads that are held by calls that never returned.", value=counted.held)
+    deaths = CounterMetricFamily("bedplate_model_process_deaths", "Processes that predicted for a model and died.", labels=("model",))
+    for name, count in counted.deaths.items():
+        deaths.add_metric((name,), count)
+    yield deaths
+
+
 def _processes(counted: Counted) -> Iterator[Metric]:
     """What the client library says of a process, of all of them together."""
     for metric in ProcessCollector(registry=None).collect():
         (name,) = (sample.name for sample in metric.samples)
         if name == _CPU:
-            yield CounterMetricFamily(metric.name, metric.documentation, value=counted.process[name])
-        else:
+            yield CounterMetricFamily(metric.name, metric.documentation, value=counted.process.get(name, 0.0))
+        elif name in counted.process:
             yield GaugeMetricFamily(metric.name, metric.documentation, value=counted.process[name])

@@ -1,34 +1,42 @@
 """Rolled: a request while another version is tried beside the one that serves.
 
-A canary answers the requests that its rule gives it. Where it raises, gives what the annotation does not allow, or no number, the
-version in production is asked instead: the client sees its answer, and the canary's outcome counts against it. A shadow is asked after
-the client has its answer, on a thread of its own; what it says is logged under `predictions/shadow/`, by the id of the answer that was
-given.
+A canary answers the requests that its rule gives it. Where it raises, gives what the annotation does not allow, or no number, or does not
+return in time, the version in production is asked instead: the client sees its answer, and the canary's outcome counts against it. A
+shadow is asked after the client has its answer, on a thread of its own; what it says is logged under `predictions/shadow/`, by the id of
+the answer that was given.
 
 Limits: a shadow falls behind rather than slow a request: more than 64 that wait are passed over, and counted.
 """
 
 from __future__ import annotations
 
+import asyncio
 import math
-import threading
 import time
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import msgspec
 
+from bedplate.planner.batching.breaker import Breaker
 from bedplate.planner.rollout.rule import HEADER, Rule
 from bedplate.planner.rollout.verdict import Outcome
 from bedplate.stages.deploy.service import plain
 from bedplate.stages.deploy.trials import Candidate, Seen, Tried
 
-from .lanes import Lane, Pool
+from .lanes import Lane, OffLoop
+from .pool import GivenUp, Pool
 from .replies import Headers
 
 WAITING: Final = 64
 """Requests that may wait for a shadow."""
+_WAITERS: Final = 32
+"""Requests that wait for a canary, or are answered by production in its place, at once."""
+_TIMES: Final = 10.0
+_LEAST_S: Final = 1.0
+_MOST_S: Final = 10.0
+
+Result = TypeVar("Result")
 
 
 class Shadows:
@@ -36,45 +44,92 @@ class Shadows:
 
     def __init__(self, count: Callable[[str], None]) -> None:
         self._count = count
-        self._executor = ThreadPoolExecutor(1, thread_name_prefix="bedplate-shadow")
-        self._room = threading.Semaphore(WAITING)
+        self._pool = Pool(1)
+        self._asking: set[asyncio.Task[None]] = set()
 
     def ask(self, candidate: Candidate, call: Callable[[], None]) -> None:
-        """Make the call soon, or not at all; returns at once."""
-        if not self._room.acquire(blocking=False):
+        """Make the call soon, or not at all; returns at once. On the event loop."""
+        if len(self._asking) >= WAITING:
             self._count(counted(candidate, "passed over"))
             return
         self._count(counted(candidate, "asked"))
-        self._executor.submit(self._made, call)
+        task = asyncio.get_running_loop().create_task(self._made(candidate, call))
+        self._asking.add(task)
+        task.add_done_callback(self._asking.discard)
+
+    @property
+    def held(self) -> int:
+        """Threads that are held by calls that were given up."""
+        return self._pool.lost
 
     def close(self) -> None:
-        """Drop what waits, and wait for the call that runs."""
-        self._executor.shutdown(cancel_futures=True)
+        """Drop what waits, and wait a moment for the call that runs."""
+        self._pool.close()
 
-    def _made(self, call: Callable[[], None]) -> None:
+    async def _made(self, candidate: Candidate, call: Callable[[], None]) -> None:
+        """One that never returns is a failure of its version's."""
         try:
-            call()
-        finally:
-            self._room.release()
+            await self._pool.run(call)
+        except GivenUp as given_up:
+            if given_up.begun:
+                candidate.seen.new.append(Outcome(self._pool.patience_s, failed=True))
 
 
 class Trying:
-    """What the desks of a server try versions with: the pool for the canaries' calls, the thread of the shadows, the counters."""
+    """What the desks of a server try versions with: the threads of canaries and shadows, and the counters.
 
-    def __init__(self, pool: Pool, count: Callable[[str], None]) -> None:
+    A canary is asked in a thread of its own, and waited for no longer than its time: then production answers, and the thread is left to
+    it. After three such calls in a row it is asked no more for a while, which its breaker says.
+    """
+
+    def __init__(self, count: Callable[[str], None]) -> None:
         self.count = count
         self.shadows = Shadows(count)
-        self._pool = pool
-        self._lanes: dict[int, tuple[Seen, Lane]] = {}
+        self._pool = Pool(_WAITERS)
+        self._canaries = Pool()
+        self._breakers: dict[int, tuple[Seen, Breaker]] = {}
 
-    def lane(self, candidate: Candidate) -> Lane:
-        """Where a canary is asked: off the loop, until it has shown that it is quick."""
-        seen = candidate.seen
-        kept = self._lanes.get(id(seen))
+    @property
+    def held(self) -> int:
+        """Threads that are held by calls that were given up."""
+        return self._canaries.lost + self.shadows.held
+
+    def close(self) -> None:
+        """Let the threads go."""
+        self.shadows.close()
+        self._canaries.close()
+        self._pool.close()
+
+    def lane(self) -> Lane:
+        """Where a canary's request is worked on: never on the loop, as nobody knows what it takes."""
+        return OffLoop(self._pool)
+
+    def call(self, candidate: Candidate, usual: Lane, rows: int, call: Callable[[], Result]) -> Result:
+        """Ask a canary for rows, in a thread that can wait. Raises what it raises, and GivenUp."""
+        breaker, seconds = self._breaker(candidate.seen), _time_s(candidate.seen.limit_s, usual.usual_s * rows)
+        if breaker.wait_s(time.perf_counter()) > 0.0:
+            raise GivenUp(0.0, begun=False)
+        try:
+            made = self._canaries.wait(call, seconds)
+        except GivenUp:
+            breaker.failed(time.perf_counter())
+            candidate.seen.new.append(Outcome(seconds, failed=True))
+            raise
+        breaker.worked()
+        return made
+
+    def _breaker(self, seen: Seen) -> Breaker:
+        kept = self._breakers.get(id(seen))
         if kept is None:
-            self._lanes = {id(seen): (seen, Lane(self._pool, math.inf)), **dict(list(self._lanes.items())[:WAITING])}
-            return self._lanes[id(seen)][1]
+            self._breakers = {id(seen): (seen, Breaker()), **dict(list(self._breakers.items())[:WAITING])}
+            return self._breakers[id(seen)][1]
         return kept[1]
+
+
+def _time_s(limit_s: float, usual_s: float) -> float:
+    """How long a canary is waited for: ten times what is allowed, else what production takes; at least a second, at most ten."""
+    expected = limit_s or (usual_s if math.isfinite(usual_s) else _MOST_S)
+    return min(max(_TIMES * expected, _LEAST_S), _MOST_S)
 
 
 def counted(candidate: Candidate, what: str) -> str:

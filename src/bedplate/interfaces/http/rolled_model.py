@@ -27,7 +27,7 @@ Predict = Callable[[LoadedModel], Any]
 class RolledModel:
     """One inference: whose it is, and what becomes of it."""
 
-    __slots__ = ("_loaded", "_predict", "_rows", "_tried", "_trying", "picked")
+    __slots__ = ("_loaded", "_predict", "_rows", "_tried", "_trying", "_usual", "picked")
 
     def __init__(self, trying: Trying, tried: Tried, loaded: LoadedModel, rows: int, predict: Predict) -> None:
         self._trying, self._tried, self._loaded, self._rows, self._predict = trying, tried, loaded, rows, predict
@@ -43,8 +43,8 @@ class RolledModel:
 
     def lane(self, usual: Lane) -> Lane:
         """Where it is worked through."""
-        canary = self._tried.canary
-        return self._trying.lane(canary) if canary is not None and self.picked else usual
+        self._usual = usual
+        return self._trying.lane() if self.picked else usual
 
     def of_canary(self) -> tuple[LoadedModel, Any] | None:
         """The canary and what it predicts; None where that cannot be used, or the request is not its own."""
@@ -54,10 +54,11 @@ class RolledModel:
         outcomes: list[Outcome] = []
         made = None
         try:
-            made = timed(outcomes.append, partial(self._predict, canary.loaded), self._shaped)
+            call = partial(timed, outcomes.append, partial(self._predict, canary.loaded), self._shaped)
+            made = self._trying.call(canary, self._usual, self._rows, call)
         except BaseException:  # whatever the new version raises, the one in production answers; the outcome counts against the new one
             made = None
-        canary.seen.new.extend(outcomes)
+        canary.seen.new.extend(outcomes[:1])
         usable = made is not None and not outcomes[0].empty
         self._trying.count(counted(canary, "answered" if usable else "fell back"))
         return (canary.loaded, made) if usable else None

@@ -28,7 +28,7 @@ Asked = tuple[Any, str]
 class RolledRows:
     """The rows of one request; `by` is what answered each of them, once it did."""
 
-    __slots__ = ("_active", "_picked", "_read", "_rows", "_tried", "_trying", "by")
+    __slots__ = ("_active", "_picked", "_read", "_rows", "_tried", "_trying", "_usual", "by")
 
     def __init__(
         self, trying: Trying, tried: Tried, active: Active, read: Callable[[Any], Any], rows: Sequence[Asked], headers: Headers
@@ -39,8 +39,8 @@ class RolledRows:
 
     def lane(self, usual: Lane) -> Lane:
         """Where the rows are worked through: `usual`, unless one is a canary's."""
-        canary = self._tried.canary
-        return self._trying.lane(canary) if canary is not None and any(self._picked) else usual
+        self._usual = usual
+        return self._trying.lane() if any(self._picked) else usual
 
     @property
     def label(self) -> str:
@@ -80,7 +80,8 @@ class RolledRows:
         outcomes: list[Outcome] = []
         made: Made | None = None
         try:
-            made = ask(canary.active, fields, self._read, outcomes.append)
+            call = partial(ask, canary.active, fields, self._read, outcomes.append)
+            made = self._trying.call(canary, self._usual, 1, call)
         except BaseException:  # whatever the new version raises, the one in production answers; the outcome counts against the new one
             made = None
         canary.seen.new.extend(outcomes)

@@ -12,7 +12,10 @@ import contextlib
 import gc
 import os
 import platform
+import socket
+import time
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 
 import msgspec
 
@@ -32,31 +35,37 @@ from bedplate.stages.deploy.presence import Presence
 from bedplate.stages.deploy.recorder import Recorder
 from bedplate.stages.deploy.site import Site
 
-from .binding import address, bind, many_files
+from . import grpc_port
+from .again import Again
+from .binding import GRPC_OPTION, address, bind, many_files
 from .calls import Calls
 from .front import Front
 from .inference import Inference
-from .lanes import Pool
 from .ledger import Ledger
 from .metrics import Metrics
 from .pages import Pages
 from .plane.doors import Doors
+from .plane.hung import Watchdog, end
 from .plane.plane import Plane
 from .plane.processes import serve_together
 from .plane.seat import Counts, Seat
+from .pool import Pool
+from .predict import Predicting
 from .replies import App
 from .rolled import Trying
+from .shared import FOLDER
+from .tracing import Tracer
 
 
 class Ready(Record, frozen=True, kw_only=True):
     """What a server says when it begins to answer: its address, the names of what it is for, the version of each model that answers, and
-    what waits. `grpc` is empty: nothing answers there yet.
+    what waits. `grpc` is where the Open Inference Protocol is answered over gRPC, None where nothing is.
     """
 
     url: str
     models: list[str]
     services: list[str]
-    grpc: str = ""
+    grpc: str | None = None
     versions: dict[str, int] = msgspec.field(default_factory=dict)
     waiting: dict[str, Waiting] = msgspec.field(default_factory=dict)
 
@@ -70,17 +79,25 @@ class Serving:
 
     def __init__(self, site: Site) -> None:
         self.site = site
-        self.holder = Holder(site.services, site.models, site.record, site.load, describe=site.describe, clock=site.clock, emit=site.emit)
+        self.holder = Holder(
+            site.services, site.models, site.record, site.load, describe=site.describe, clock=site.clock, emit=site.emit,
+            guard_s=site.guard_s,
+        )  # fmt: skip
         self.recorder = Recorder(Logs(self.holder, site.services, site.append).open, limit=site.queue, clock=site.clock, lost=self._lost)
         self._pool = Pool()
         self.metrics = metrics = Metrics(self.holder, self.recorder, site.project, bedplate.__version__)
-        ledger = Ledger(self.recorder, metrics, site.clock, site.random_bits)
-        self._trying = trying = Trying(self._pool, metrics.tried)
-        inference = Inference(self.holder, ledger, self._pool, bedplate.__version__, site.body_limit, trying)
+        tracer = Tracer(site.trace_share, site.trace_over_s, site.random_bits)
+        ledger = Ledger(self.recorder, metrics, site.clock, site.random_bits, tracer)
+        self._trying = trying = Trying(metrics.tried)
+        metrics.held = lambda: self._pool.lost + trying.held
+        self.again = again = Again(site.answer_memory, site.retry_window_s, time.perf_counter, metrics, self._pool)
+        self.inference = inference = Inference(self.holder, ledger, self._pool, bedplate.__version__, site.body_limit, trying, again.once)
         pages = Pages(self.holder, self.recorder, metrics, site.services, site.project)
-        calls, app = Calls(site.services, self.holder, ledger, self._pool, site.body_limit, trying), pages.app(inference)
+        calls = Calls(site.services, self.holder, ledger, self._pool, site.body_limit, trying, again)
+        predicting = Predicting(inference)
+        app = pages.app(inference, predicting)
         self.app = Front(calls, app)
-        self.doors = Doors(calls.desk, inference.desk, {**pages.said(), **inference.said()}, app, site.body_limit)
+        self.doors = Doors(calls.desk, inference.desk, {**pages.said(), **inference.said()}, app, site.body_limit, predicts=predicting.desk)
 
     def _lost(self, log: str, count: int, why: str) -> None:
         data = {"count": count, "why": why}
@@ -97,44 +114,55 @@ class Serving:
         """Stop; returns how many predictions could not be logged."""
         self.holder.close()
         self._pool.close()
-        self._trying.shadows.close()
+        self._trying.close()
         return self.recorder.close()
 
-    def ready(self, url: str) -> Ready:
+    def ready(self, url: str, grpc: str | None) -> Ready:
         """What this server says when it begins to answer."""
         current = self.holder.current
         return Ready(
-            url=url, models=list(current.models), services=list(current.services), versions=current.versions, waiting=current.waiting
+            url=url,
+            grpc=grpc,
+            models=list(current.models),
+            services=list(current.services),
+            versions=current.versions,
+            waiting=current.waiting,
         )
 
 
-def serve(site: Site, host: str, port: int, announce: Announce, seat: Seat | None = None) -> int:
+def serve(site: Site, host: str, port: int, announce: Announce, seat: Seat | None = None, grpc: str = "none") -> int:
     """Serve until told to stop; returns how many predictions could not be logged.
 
-    `announce` hears when it answers, and gets what stops it (SIGTERM and Ctrl-C do the same). Port 0 takes any free one; a process that
-    serves beside others answers on the socket of its `seat`, and only the first of them keeps the bill. Raises Refused
+    `announce` hears when it answers, and gets what stops it (SIGTERM and Ctrl-C do the same). Port 0 takes any free one; `grpc` is the
+    port of gRPC, as the setting has it. A process that serves beside others answers where its `seat` says, and only the first of them
+    keeps the bill. Raises Refused
     for an address beyond this machine and where the budget does not bear it (any more), WorldError where the port cannot be had, UserError
     for a project with nothing to serve.
     """
     if not site.services and not site.models:
         why = "the project has no service and no model"
         raise UserError("there is nothing to serve", why=why, next="decorate a function with @project.service")
-    with bind(host, port) if seat is None else seat.socket() as listening:
+    with contextlib.ExitStack() as sockets:
+        listening, *beyond = map(sockets.enter_context, _bound(host, port, grpc) if seat is None else seat.sockets())
         serving = Serving(site)
-        url = address(listening)
+        if seat is not None:
+            serving.again.share(Path(seat.folder) / FOLDER)
+        url = (seat.url if seat is not None else "") or address(listening)
         presence = Presence(site.directory, serving.holder, site.clock, _listed(site, url, os.getpid() if seat is None else os.getppid()))
         counts = Counts(seat, serving.metrics) if seat is not None else None
         bill = site.billed(url) if site.billed and (seat is None or seat.is_first) else None
 
         def begin() -> None:
             presence.open()
-            announce(serving.ready(url), plane.stop)
+            announce(serving.ready(url, guests[0].address if guests else None), plane.stop)
 
-        plane = Plane(serving.doors, begin)
+        guests = [grpc_port.relay(one, serving.inference, site.body_limit) for one in beyond]
+        plane = Plane(serving.doors, begin, guests=guests)
         many_files()
         serving.open()
         try:
-            with paid(bill, plane.stop), counts or contextlib.nullcontext():
+            watched = Watchdog(lambda: plane.now, lambda: end(serving.recorder.close)) if seat is not None else contextlib.nullcontext()
+            with paid(bill, plane.stop), counts or contextlib.nullcontext(), watched:
                 plane.run([listening])
         finally:
             lost = serving.close()
@@ -142,12 +170,20 @@ def serve(site: Site, host: str, port: int, announce: Announce, seat: Seat | Non
     return lost
 
 
-def together(count: int, host: str, port: int, command: Callable[[str], Sequence[str]], heard: Callable[[bytes, bool], None]) -> int:
+def together(
+    count: int, host: str, port: int, command: Callable[[str], Sequence[str]], heard: Callable[[bytes, bool], None], grpc: str = "none"
+) -> int:  # fmt: skip
     """Serve with several processes, which `command` starts, given the word that says which seat one takes; the exit code.
 
-    `heard` gets each line that they print, and whether it says that all answer.
+    `heard` gets each line that they print, and whether it says that all answer; `grpc` is the port of gRPC, as the setting has it.
     """
-    return serve_together(count, host, port, lambda seat: command(seat.word), heard)
+    return serve_together(count, host, port, lambda seat: command(seat.word), heard, grpc_port.asked(grpc))
+
+
+def _bound(host: str, port: int, grpc: str) -> list[socket.socket]:
+    """The sockets of HTTP and, where it is wanted, of gRPC. Raises what `bind` and `grpc_port.asked` do."""
+    beside = grpc_port.asked(grpc)
+    return [bind(host, port), *([bind(host, beside, option=GRPC_OPTION)] if beside is not None else [])]
 
 
 @contextlib.contextmanager

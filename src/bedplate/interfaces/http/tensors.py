@@ -16,11 +16,14 @@ import numpy as np
 
 from .replies import Problem
 
-_NUMPY: Final = {
+NUMPY: Final = {
     "BOOL": np.bool_, "INT8": np.int8, "INT16": np.int16, "INT32": np.int32, "INT64": np.int64, "UINT8": np.uint8,
     "UINT16": np.uint16, "UINT32": np.uint32, "UINT64": np.uint64, "FP16": np.float16, "FP32": np.float32, "FP64": np.float64,
 }  # fmt: skip
 _LENGTH: Final = struct.Struct("<I")
+_DIMENSIONS: Final = 8
+_MOST: Final = 1 << 40
+_LONGEST: Final = 60
 
 
 class Tensor(msgspec.Struct, frozen=True):
@@ -58,6 +61,9 @@ class InferRequest(msgspec.Struct, frozen=True):
     outputs: list[OutputWish] = msgspec.field(default_factory=list)
 
 
+_KEPT: Final = 64
+_DIGITS: Final = 3
+"""Of the length of a JSON part that is kept: up to 999 bytes."""
 _DECODER: Final = msgspec.json.Decoder(InferRequest)
 
 
@@ -74,27 +80,90 @@ def parse(body: bytes, json_length: bytes) -> tuple[InferRequest, list[Tensor]]:
     for one in request.inputs:
         size = one.parameters.get("binary_data_size")
         if size is None:
-            tensors.append(_from_json(one))
+            tensors.append(from_json(one))
             continue
         if not isinstance(size, int) or isinstance(size, bool) or not 0 <= size <= len(rest):
             raise Problem(400, f"input '{one.name}': binary_data_size is {size!r}, and {len(rest)} bytes follow")
-        tensors.append(_from_bytes(one, rest[:size]))
+        tensors.append(from_bytes(one, rest[:size]))
         rest = rest[size:]
     if rest:
         raise Problem(400, f"{len(rest)} bytes follow the last input that declares a binary_data_size")
     return request, tensors
 
 
-def _count(one: InputTensor) -> int:
-    if not one.shape or any(size < 0 for size in one.shape):
-        raise Problem(400, f"input '{one.name}': the shape {one.shape} is not one of sizes")
-    if one.datatype != "BYTES" and one.datatype not in _NUMPY:
-        raise Problem(400, f"input '{one.name}': no datatype '{one.datatype}'", why=f"known: BYTES, {', '.join(_NUMPY)}")
+class _Laid(msgspec.Struct, frozen=True):
+    """An input of numbers in the binary form: where its bytes begin after the JSON part, and what they are."""
+
+    name: str
+    datatype: str
+    shape: tuple[int, ...]
+    dtype: Any
+    count: int
+    at: int
+
+
+class _Known(msgspec.Struct, frozen=True):
+    """A JSON part that was read before, and what follows it: so many bytes."""
+
+    request: InferRequest
+    inputs: tuple[_Laid, ...]
+    size: int
+
+
+class Reader:
+    """Reads requests. The JSON part before raw numbers is the same from one request to the next: what was read of it is kept."""
+
+    def __init__(self) -> None:
+        self._kept: dict[bytes, _Known] = {}
+
+    def read(self, body: bytes, json_length: bytes) -> tuple[InferRequest, list[Tensor]]:
+        """As `parse`. Raises Problem 400."""
+        if not json_length or len(json_length) > _DIGITS or not json_length.isdigit():
+            return parse(body, json_length)
+        cut = int(json_length)
+        known = self._kept.get(body[:cut])
+        if known is None or len(body) - cut != known.size:
+            request, tensors = parse(body, json_length)
+            if (known := _known(request, len(body) - cut)) is not None:
+                if len(self._kept) >= _KEPT:
+                    self._kept.clear()
+                self._kept[body[:cut]] = known
+            return request, tensors
+        return known.request, [
+            Tensor(one.name, one.datatype, one.shape, np.frombuffer(body, one.dtype, one.count, cut + one.at).reshape(one.shape))
+            for one in known.inputs
+        ]
+
+
+def _known(request: InferRequest, size: int) -> _Known | None:
+    """What may be kept of a JSON part that was found to be right: nothing that names its request, or holds values itself."""
+    inputs, at = [], 0
+    for one in request.inputs:
+        length = one.parameters.get("binary_data_size")
+        if not length or one.datatype == "BYTES":
+            return None
+        dtype = np.dtype(NUMPY[one.datatype]).newbyteorder("<")
+        inputs.append(_Laid(one.name, one.datatype, tuple(one.shape), dtype, length // dtype.itemsize, at))
+        at += length
+    return _Known(request, tuple(inputs), size) if inputs and not request.id else None
+
+
+def count_of(one: InputTensor) -> int:
+    """How many values an input declares. Raises Problem 400 for a shape that is none, or a datatype that is not known."""
+    if not one.shape or min(one.shape) < 0:
+        raise Problem(400, f"input '{one.name}': the shape {one.shape[:_DIMENSIONS]} is not one of sizes")
+    if len(one.shape) > _DIMENSIONS:
+        raise Problem(400, f"input '{one.name}' has {len(one.shape):,} dimensions", why=f"at most {_DIMENSIONS} are read")
+    if max(one.shape) > _MOST or math.prod(size or 1 for size in one.shape) > _MOST:
+        raise Problem(400, f"input '{one.name}': the shape {one.shape} has more values than any request can hold")
+    if one.datatype != "BYTES" and one.datatype not in NUMPY:
+        raise Problem(400, f"input '{one.name}': no datatype '{one.datatype[:_LONGEST]}'", why=f"known: BYTES, {', '.join(NUMPY)}")
     return math.prod(one.shape)
 
 
-def _from_json(one: InputTensor) -> Tensor:
-    count, flat = _count(one), _flat(one.data)
+def from_json(one: InputTensor) -> Tensor:
+    """An input whose values are a list, flat or nested. Raises Problem 400."""
+    count, flat = count_of(one), _flat(one.data)
     if len(flat) != count:
         raise Problem(400, f"input '{one.name}': {len(flat)} values for shape {one.shape}")
     if one.datatype == "BYTES":
@@ -105,17 +174,18 @@ def _from_json(one: InputTensor) -> Tensor:
     if not set(map(type, flat)) <= kinds:
         raise Problem(400, f"input '{one.name}': the values are not of datatype {one.datatype}")
     try:
-        values: Any = np.array(flat, dtype=_NUMPY[one.datatype]).reshape(one.shape)
+        values: Any = np.array(flat, dtype=NUMPY[one.datatype]).reshape(one.shape)
     except (ValueError, OverflowError) as error:
         raise Problem(400, f"input '{one.name}': {error}") from None
     return Tensor(one.name, one.datatype, tuple(one.shape), values)
 
 
-def _from_bytes(one: InputTensor, raw: memoryview) -> Tensor:
-    count = _count(one)
+def from_bytes(one: InputTensor, raw: memoryview | bytes) -> Tensor:
+    """An input in the binary form; its numbers are not copied. Raises Problem 400."""
+    count = count_of(one)
     if one.datatype == "BYTES":
-        return Tensor(one.name, one.datatype, tuple(one.shape), _texts(one.name, raw, count))
-    dtype = np.dtype(_NUMPY[one.datatype]).newbyteorder("<")
+        return Tensor(one.name, one.datatype, tuple(one.shape), _texts(one.name, memoryview(raw), count))
+    dtype = np.dtype(NUMPY[one.datatype]).newbyteorder("<")
     if len(raw) != count * dtype.itemsize:
         raise Problem(400, f"input '{one.name}': {len(raw)} bytes for shape {one.shape} of {one.datatype}")
     return Tensor(one.name, one.datatype, tuple(one.shape), np.frombuffer(raw, dtype=dtype).reshape(one.shape))
@@ -164,7 +234,7 @@ def encode(head: dict[str, Any], outputs: Sequence[Output], binary: Sequence[boo
         values = np.asarray(output.values)
         one: dict[str, Any] = {"name": output.name, "datatype": output.datatype, "shape": values.shape}
         if as_bytes:
-            data = _to_bytes(output)
+            data = to_bytes(output)
             raw.append(data)
             one["parameters"] = {"binary_data_size": len(data)}
         else:
@@ -174,9 +244,10 @@ def encode(head: dict[str, Any], outputs: Sequence[Output], binary: Sequence[boo
     return (b"".join([text, *raw]), len(text)) if raw else (text, None)
 
 
-def _to_bytes(output: Output) -> bytes:
+def to_bytes(output: Output) -> bytes:
+    """The values of an output in the binary form."""
     if output.datatype == "BYTES":
         encoded = [str(value).encode() for value in np.asarray(output.values, dtype=object).ravel()]
         return b"".join(_LENGTH.pack(len(text)) + text for text in encoded)
-    dtype = np.dtype(_NUMPY[output.datatype]).newbyteorder("<")
+    dtype = np.dtype(NUMPY[output.datatype]).newbyteorder("<")
     return np.ascontiguousarray(output.values, dtype=dtype).tobytes()

@@ -3,7 +3,7 @@
 Choices: a name is resolved here and the connection goes to the very address that was checked, so that no second answer of a name server
 comes between; every redirect is checked again, at most five; a token goes to the origin that it is for and to nobody else; size and time
 are limits of the whole answer, not of one read; no proxy, no cookie, no netrc, no compression (a small answer stays small).
-Limits: HTTP/1.1, one connection at a time.
+Limits: HTTP/1.1; one connection at a time, or `connections` that are kept for whoever asks next.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ from bedplate.core.errors import Refused, UserError, WorldError
 from bedplate.network.guard import MOST_REDIRECTS, Network, checked, origin, reachable, redirected
 
 _CHUNK_WAIT_S = 30.0
+_KEPT_S = 30.0
+"""How long a connection that nobody uses is kept."""
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _SENT: list[tuple[bytes | str, bytes | str]] = [("User-Agent", "bedplate"), ("Accept-Encoding", "identity"), ("Accept", "*/*")]
 _NO_HEAD = frozenset({400, 403, 405, 501})
@@ -44,9 +46,9 @@ class Answer(msgspec.Struct, frozen=True):
 class Client:
     """Asks addresses of the outside, as `network.guard` allows."""
 
-    def __init__(self, clock: Clock, allowed: Sequence[Network] = ()) -> None:
+    def __init__(self, clock: Clock, allowed: Sequence[Network] = (), connections: int = 1) -> None:
         self._clock = clock
-        self._pool = httpcore.ConnectionPool(network_backend=_Guarded(allowed), max_connections=1)
+        self._pool = httpcore.ConnectionPool(network_backend=_Guarded(allowed), max_connections=connections, keepalive_expiry=_KEPT_S)
 
     def close(self) -> None:
         """Let go of the connection."""

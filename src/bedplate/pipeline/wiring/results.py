@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from typing import Any
 
+from bedplate.core.calling import streamed
 from bedplate.core.kinds import kind_of
 from bedplate.core.project import Declaration
 
@@ -18,7 +19,11 @@ STORABLE = "a frame, Files or Path, Model, Check, a JSON type, Pickle[T], or a N
 def outputs_of(declaration: Declaration, sign: Signed, report: Report) -> tuple[Output, ...]:
     """The artifacts that a function makes; mistakes go to `report`."""
     name = declaration.name
-    _called_plainly(declaration, report)
+    if declaration.decorator == "service" and _yields(declaration):
+        if "return" not in sign.unresolved and not streamed(sign.result)[1]:
+            report.error(f"{name} yields, and its annotation does not say what", "annotate it: `-> Iterator[float]`, or AsyncIterator")
+    else:
+        _called_plainly(declaration, report)
     if declaration.decorator == "service":
         return (Output(artifact=name, kind="service", hint=sign.result),)
     if "return" in sign.unresolved:
@@ -34,6 +39,12 @@ def outputs_of(declaration: Declaration, sign: Signed, report: Report) -> tuple[
     if outputs:
         _by_decorator(declaration, outputs, report)
     return outputs
+
+
+def _yields(declaration: Declaration) -> bool:
+    """Whether a function gives its values one by one."""
+    function = inspect.unwrap(declaration.function)
+    return inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function)
 
 
 def _called_plainly(declaration: Declaration, report: Report) -> None:

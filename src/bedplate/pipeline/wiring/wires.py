@@ -12,10 +12,11 @@ import keyword
 from collections.abc import Mapping
 from typing import Any, Final
 
+from bedplate.core.calling import optional
 from bedplate.core.context import Context
 from bedplate.core.features import FeatureSpec
 from bedplate.core.ids import NAME
-from bedplate.core.kinds import READABLE, Kind, View, is_scalar, optional, view_of
+from bedplate.core.kinds import READABLE, Kind, View, is_scalar, view_of
 from bedplate.core.parameters import Keys, Secret, Use
 from bedplate.core.project import Declaration, Project
 from bedplate.core.records import Record

@@ -15,6 +15,11 @@ class Trust(Record, frozen=True, kw_only=True):
     pause_s: float = 1.0
     longest_s: float = 60.0
 
+    def pause(self, failures: int) -> float:
+        """How long nobody is sent there after so many failures in a row."""
+        beyond = failures - self.most
+        return min(self.pause_s * 2.0 ** min(beyond, 30), self.longest_s) if beyond >= 0 else 0.0
+
 
 class Breaker:
     """One model's. Times are seconds of the caller's clock."""
@@ -36,9 +41,8 @@ class Breaker:
     def failed(self, now: float) -> None:
         """A process died with a batch."""
         self.failures += 1
-        beyond = self.failures - self.trust.most
-        if beyond >= 0:
-            self._open_until = now + min(self.trust.pause_s * 2.0 ** min(beyond, 30), self.trust.longest_s)
+        if self.is_open:
+            self._open_until = now + self.trust.pause(self.failures)
 
     def worked(self) -> None:
         """A batch was answered."""

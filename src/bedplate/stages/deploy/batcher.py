@@ -16,7 +16,7 @@ from typing import Any, Final, Literal, Protocol
 
 import numpy as np
 
-from bedplate.core.errors import BusyError, InternalError
+from bedplate.core.errors import BusyError, InternalError, WorldError
 from bedplate.planner.batching.pace import Pace
 from bedplate.planner.batching.records import Arrived, Batch, Decision, Ended, Gone, Part, Refusal, Rules
 from bedplate.planner.batching.scheduler import Scheduler
@@ -29,7 +29,7 @@ Finished = Callable[[Any, float], None]
 _WORDS: Final = {
     "late": ("the answer would come after its deadline", "it was not worked on"),
     "full": ("too many requests wait for this model", "its queue is full"),
-    "down": ("the model's processes died again and again", "nobody is sent to it for a while"),
+    "down": ("what predicts for this model failed again and again", "nobody is sent there for a while"),
     "closing": ("the model is being put away", "another version serves, or the server stops"),
 }
 
@@ -84,13 +84,14 @@ class OnLoop:
 class _Asked:
     """A request: its rows, who hears of them, and what there is of its answer."""
 
-    __slots__ = ("answered", "left", "matrix", "pieces")
+    __slots__ = ("answered", "left", "matrix", "pieces", "seconds")
 
     def __init__(self, matrix: Any, answered: Answered) -> None:
         self.matrix = matrix
         self.answered = answered
         self.left = len(matrix)
         self.pieces: list[Any] = []
+        self.seconds = 0.0
 
 
 class Batcher:
@@ -134,8 +135,13 @@ class Batcher:
         if self._asked.pop(number, None) is not None:
             self.scheduler.update(Gone(number))
 
-    async def ask(self, matrix: Any, *, priority: int = 0, deadline: float | None = None) -> Any:
-        """The predictions for rows. Raises Turned, Died, or what the model raised."""
+    async def ask(
+        self, matrix: Any, *, priority: int = 0, deadline: float | None = None, took: Callable[[float], None] | None = None
+    ) -> Any:  # fmt: skip
+        """The predictions for rows. Raises Turned, Died, or what the model raised.
+
+        `took` hears how many seconds the batches took that the rows were in; the rest of the time they waited.
+        """
         future: asyncio.Future[Any] = self._loop.create_future()
 
         def answered(made: Any) -> None:
@@ -147,8 +153,12 @@ class Batcher:
                 future.set_result(made)
 
         number = self.submit(matrix, answered, priority=priority, deadline=deadline)
+        asked = self._asked[number]
         try:
-            return await future
+            made = await future
+            if took is not None:
+                took(asked.seconds)
+            return made
         except asyncio.CancelledError:
             self.cancel(number)
             raise
@@ -202,7 +212,7 @@ class Batcher:
     def _ended(self, batch: Batch, rows: list[Any], made: Any, seconds: float) -> None:
         if not isinstance(made, Exception) and len(made) != batch.rows:
             made = InternalError(f"the model answered with {len(made)} rows for {batch.rows}")
-        died = isinstance(made, Died)
+        died = isinstance(made, WorldError)
         self.scheduler.update(Ended(batch.id, seconds, failed=died))
         if isinstance(made, Exception):
             self._failed(batch, rows, made, alone=not died and len(rows) > 1)
@@ -210,7 +220,7 @@ class Batcher:
             at = 0
             for part in batch.parts:
                 count = part.end - part.begin
-                self._give(part, made if count == batch.rows else made[at : at + count])
+                self._give(part, made if count == batch.rows else made[at : at + count], seconds)
                 at += count
         if self.scheduler.waiting:
             self._soon()
@@ -223,16 +233,17 @@ class Batcher:
             else:
                 self._drop(part.id, error)
 
-    def _was_alone(self, part: Part, made: Any, _seconds: float) -> None:
+    def _was_alone(self, part: Part, made: Any, seconds: float) -> None:
         if isinstance(made, Exception):
             self._drop(part.id, made)
         else:
-            self._give(part, made)
+            self._give(part, made, seconds)
 
-    def _give(self, part: Part, made: Any) -> None:
+    def _give(self, part: Part, made: Any, seconds: float) -> None:
         asked = self._asked.get(part.id)
         if asked is None:
             return
+        asked.seconds += seconds
         asked.left -= part.end - part.begin
         if asked.left or asked.pieces:
             asked.pieces.append((part.begin, made))

@@ -18,13 +18,17 @@ from bedplate.core.model import Model
 from bedplate.planner.batching.pace import Pace
 from bedplate.planner.batching.records import Rules
 
+from .away import Away
 from .batcher import Batcher, Engine, OnLoop
 from .crew import Crew
 from .deployment import LoadedModel
-from .runtime import MANY, Choice, Equipped
+from .runtime import MANY, REMOTE, Choice, Equipped
 
 ON_LOOP: Final = Rules(rows=256, seconds=0.005)
 """On the loop a batch holds up everybody else."""
+_LEAST_S, _MOST_S, _TIMES = 10.0, 120.0, 20.0
+AWAY: Final = Rules(rows=1024, together=8)
+"""So many questions at once go to a server that has a model; what comes meanwhile goes together."""
 IN_CREW: Final = Rules(rows=256, seconds=0.1)
 
 
@@ -53,6 +57,8 @@ class Batchers:
             predictor.crew.attach(self._loop)
             engine: Engine = predictor.crew
             rules = msgspec.structs.replace(IN_CREW, together=predictor.crew.size)
+        elif choice.runtime == REMOTE:
+            engine, rules = Away(predictor.rows, predictor.wait_s, AWAY.together, self._loop, self._timer), AWAY
         elif choice.gathers:
             engine, rules = OnLoop(predictor.rows, self._timer), ON_LOOP
         else:
@@ -69,6 +75,12 @@ def pace(choice: Choice) -> Pace:
     return Pace(max(0.0, one - row), row)
 
 
+def patience(choice: Choice) -> float:
+    """The seconds after which a batch is taken to hang: many times what it was measured to take, never less than a busy machine needs."""
+    expected = max(pace(choice).seconds(1), IN_CREW.seconds)
+    return min(max(_LEAST_S, _TIMES * expected), _MOST_S)
+
+
 def manned(model: Model, name: str, command: Callable[[str], Sequence[str]], size: int, timer: Callable[[], float]) -> Model:
     """The model with a crew, where it is too slow for the loop; `command` starts a process, given the runtime to ask it by.
 
@@ -78,7 +90,10 @@ def manned(model: Model, name: str, command: Callable[[str], Sequence[str]], siz
     if not isinstance(predictor, Equipped) or predictor.choice.place != "workers" or not size:
         return model
     told = command(predictor.choice.runtime)
-    crew = Crew(name, lambda socket, memory: [*told, "--socket", str(socket), "--memory", str(memory)], size, timer=timer)
+    patience_s = patience(predictor.choice)
+    crew = Crew(
+        name, lambda socket, memory: [*told, "--socket", str(socket), "--memory", str(memory)], size, timer=timer, patience_s=patience_s
+    )
     try:
         crew.open()
     except (WorldError, OSError) as error:

@@ -4,8 +4,9 @@ Each process has loaded the model itself, and has an anonymous piece of shared m
 few bytes says how many, and predictions come back the same way, without a copy through a pipe. A process works on one batch at a time.
 
 One that dies fails the batch that it had, with what became of it, and is started again; after several deaths in a row nobody is sent
-there for growing pauses (`planner/batching/breaker.py`). One that takes longer than `patience_s` for a batch is ended. Closing the sockets
-ends the processes; they also end with their parent.
+there for growing pauses (`planner/batching/breaker.py`). One that takes longer than `patience_s` for a batch, or does not come up, is
+ended, and a batch that found no process for `waits_s` hears that. Deaths are counted, and lie in `news` for who tells of them. Closing the
+sockets ends the processes; they also end with their parent.
 
 Limits: Linux (anonymous memory by descriptor). All but `open` and `close` runs on the loop's thread.
 """
@@ -16,13 +17,14 @@ import asyncio
 import mmap
 import os
 import select
+import signal
 import socket
 import subprocess
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 
@@ -36,20 +38,30 @@ _START_S: Final = 120.0
 _END_S: Final = 2.0
 _GONE_S: Final = 0.05
 """What a process whose socket is closed may still take to be gone."""
+_NEWS: Final = 100
 _MESSAGE: Final = 1 << 16
 
 Command = Callable[[int, int], Sequence[str]]
 """What starts a process, given the descriptors of its socket and its memory."""
 
 
+class Death(NamedTuple):
+    """A process died: how, whether it had a batch, and in how many seconds another is started (0: now)."""
+
+    how: str
+    had_work: bool
+    again_s: float
+
+
 class _Work:
     """A batch, and who hears of it."""
 
-    __slots__ = ("finished", "matrix")
+    __slots__ = ("alarm", "finished", "matrix")
 
     def __init__(self, matrix: Any, finished: Finished) -> None:
         self.matrix = matrix
         self.finished = finished
+        self.alarm: asyncio.TimerHandle | None = None
 
 
 class _Member:
@@ -58,6 +70,7 @@ class _Member:
     def __init__(self, command: Command) -> None:
         self.work: _Work | None = None
         self.ready = False
+        self.overdue_s = 0.0
         self.alarm: asyncio.TimerHandle | None = None
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         memory = os.memfd_create("bedplate-rows", 0)
@@ -105,7 +118,12 @@ class _Member:
             self.process.kill()
             self.process.wait()
         code = self.process.returncode
-        return f"signal {-code}" if code < 0 else f"exit code {code}"
+        if self.overdue_s:
+            return f"it took longer than {self.overdue_s:g} s, and was ended"
+        if code >= 0:
+            return f"exit code {code}"
+        out_of_memory = ", as a machine does that is out of memory" if code == -signal.SIGKILL else ""
+        return f"signal {-code} ({signal.strsignal(-code)}{out_of_memory})"
 
 
 class ModelFailed(Exception):
@@ -116,15 +134,18 @@ class Crew:
     """The processes of one model version."""
 
     def __init__(
-        self, name: str, command: Command, size: int, *, timer: Callable[[], float], trust: Trust | None = None, patience_s: float = 60.0
+        self, name: str, command: Command, size: int, *, timer: Callable[[], float], trust: Trust | None = None, patience_s: float = 60.0,
+        waits_s: float = 60.0,
     ) -> None:  # fmt: skip
         self.name = name
         self.size = size
         self.deaths = 0
+        self.news: deque[Death] = deque(maxlen=_NEWS)
         self.breaker = Breaker(trust)
         self._command = command
         self._timer = timer
         self._patience_s = patience_s
+        self._waits_s = waits_s
         self._members: list[_Member] = []
         self._waiting: deque[_Work] = deque()
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -178,8 +199,11 @@ class Crew:
         if matrix.nbytes > HALF:
             finished(UserError("the batch is too large", why=f"{matrix.nbytes:,} bytes, and {HALF:,} are shared"), 0.0)
             return
-        self._waiting.append(_Work(matrix, finished))
+        work = _Work(matrix, finished)
+        self._waiting.append(work)
         self._give()
+        if self._loop is not None and self._waiting and self._waiting[-1] is work:
+            work.alarm = self._loop.call_later(self._waits_s, self._unheeded, work)
 
     def wait_s(self) -> float:
         """How long nobody is sent here, after several deaths."""
@@ -191,13 +215,15 @@ class Crew:
                 return
             if member.ready and member.work is None:
                 work = self._waiting.popleft()
+                if work.alarm is not None:
+                    work.alarm.cancel()
                 try:
                     member.send(work)
                 except OSError:
                     self._died(member)
                     continue
                 if self._loop is not None:
-                    member.alarm = self._loop.call_later(self._patience_s, self._overdue, member)
+                    member.alarm = self._loop.call_later(self._patience_s, self._overdue, member, self._patience_s)
 
     def _heard(self, member: _Member) -> None:
         """A process has said something, or is gone."""
@@ -224,9 +250,16 @@ class Crew:
         member.ready = True
         return unpack(told)
 
-    def _overdue(self, member: _Member) -> None:
+    def _overdue(self, member: _Member, seconds: float) -> None:
         """It takes too long: it is ended, and what follows is as for any that dies."""
+        member.overdue_s = seconds
         member.process.kill()
+
+    def _unheeded(self, work: _Work) -> None:
+        """No process was free for a batch for so long."""
+        with suppress(ValueError):  # it was given to one, or failed, meanwhile
+            self._waiting.remove(work)
+            self._fail(work, Died(f"no process for {self.name} was free", why=f"in {self._waits_s:g} s"))
 
     def _died(self, member: _Member) -> None:
         if member not in self._members:
@@ -237,6 +270,7 @@ class Crew:
         how = member.end(_GONE_S)
         self.deaths += 1
         self.breaker.failed(self._timer())
+        self.news.append(Death(how, member.work is not None, self.wait_s()))
         what = f"the process that predicted for {self.name} died"
         self._fail(member.work, Died(what, why=f"{how}; it is started again, and other requests are not touched"))
         wait = self.wait_s()
@@ -253,6 +287,7 @@ class Crew:
         member = _Member(self._command)
         self._members.append(member)
         self._loop.add_reader(member.socket.fileno(), self._heard, member)
+        member.alarm = self._loop.call_later(_START_S, self._overdue, member, _START_S)
 
     def _let_go(self, member: _Member) -> None:
         if self._loop is not None and not self._loop.is_closed() and member.socket.fileno() >= 0:
@@ -260,6 +295,8 @@ class Crew:
 
     def _fail(self, work: _Work | None, error: Exception) -> None:
         if work is not None:
+            if work.alarm is not None:
+                work.alarm.cancel()
             work.finished(error, 0.0)
 
 

@@ -49,7 +49,8 @@ def _service(graph: Graph, node: Node, gates: dict[str, str]) -> Service:
             next=f"read it in a step, and let {node.name} take what that makes",
         )
     returns = node.outputs[0].hint if node.outputs else Any
-    return service(node.name, node.declaration.function, wanted, asked, returns, fixed=fixed, p95_s=node.declaration.p95_s)
+    declared = node.declaration
+    return service(node.name, declared.function, wanted, asked, returns, fixed=fixed, p95_s=declared.p95_s, cache_s=declared.cache_s)
 
 
 def _wanted(graph: Graph, wire: Wire, gates: dict[str, str]) -> Wanted:

@@ -6,6 +6,7 @@ roll-out: a request in flight keeps the arguments that it began with.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -30,8 +31,9 @@ class Waiting(Record, frozen=True, kw_only=True):
 class Active(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     """A service with its loaded arguments, and the version of each; equal only to itself.
 
-    `versions` maps a parameter to `late@7`, `models` a model to the number that answers (`models_text` is that as JSON, `label` is that
-    for people), `features` are the parameters that look rows up, with the columns that they give.
+    `versions` maps a parameter to `late@7` (`versions_text` is that as JSON), `models` a model to the number that answers (`models_text`
+    is that as JSON, `label` is that for people), `features` are the parameters that look rows up, with the columns that they give;
+    `is_remote`: another server has one of its models.
     """
 
     service: Service
@@ -41,10 +43,14 @@ class Active(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     features: dict[str, dict[str, ColumnType]] = msgspec.field(default_factory=dict)
     models_text: str = ""
     label: str = ""
+    versions_text: bytes = b""
+    is_remote: bool = False
 
     def __post_init__(self) -> None:
         force = msgspec.structs.force_setattr
+        force(self, "is_remote", any(isinstance(value, Model) and value.is_remote for value in self.arguments.values()))
         force(self, "models_text", msgspec.json.encode(self.models).decode())
+        force(self, "versions_text", msgspec.json.encode(self.versions, order="sorted"))
         force(self, "label", ", ".join(f"{name}@{number}" for name, number in self.models.items()))
 
     def with_model(self, wanted: Wanted, number: int, value: Any) -> Active:
@@ -115,13 +121,15 @@ class Deployment(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Seen(dict[str, Any]):
-    """A feature row that was looked up: `features` is the version that gave it, `entity` and `time` what it was asked for (None: now)."""
+    """A feature row that was looked up: `features` is the version that gave it, `entity` and `time` what it was asked for (None: now),
+    `took_s` the seconds that the view was waited for so far.
+    """
 
-    __slots__ = ("entity", "features", "time")
+    __slots__ = ("entity", "features", "time", "took_s")
 
-    def __init__(self, row: Mapping[str, Any], features: str, entity: tuple[Any, ...], time: Any) -> None:
+    def __init__(self, row: Mapping[str, Any], features: str, entity: tuple[Any, ...], time: Any, took_s: float = 0.0) -> None:
         super().__init__(row)
-        self.features, self.entity, self.time = features, entity, time
+        self.features, self.entity, self.time, self.took_s = features, entity, time, took_s
 
 
 class Looked:
@@ -130,12 +138,13 @@ class Looked:
     Limits: rows that the function asks for as a frame (`at(frame)`) are not remembered.
     """
 
-    __slots__ = ("_columns", "_features", "_version", "row")
+    __slots__ = ("_columns", "_features", "_took_s", "_version", "row")
 
     def __init__(self, features: Any, columns: Iterable[str], version: str = "") -> None:
         self._features = features
         self._columns = columns
         self._version = version
+        self._took_s = 0.0
         self.row: Seen | None = None
 
     @property
@@ -146,17 +155,21 @@ class Looked:
 
     def at(self, labels: Any, *more: Features) -> Any:
         """The as-of join, as of the view itself."""
+        began = time.perf_counter()
         found = self._features.at(labels)
+        self._took_s += time.perf_counter() - began
         if isinstance(found, dict):
             row, spec = {name: found.get(name) for name in self._columns}, self.spec
-            self.row = Seen(row, self._version, tuple(labels[name] for name in spec.entity), labels[spec.time])
+            self.row = Seen(row, self._version, tuple(labels[name] for name in spec.entity), labels[spec.time], self._took_s)
         for view in more:
             found = view.at(found)
         return found
 
     def __getitem__(self, entity: Any) -> Any:
+        began = time.perf_counter()
         found = self._features[entity]
+        self._took_s += time.perf_counter() - began
         last, row = (entity[-1:], found[-1:]) if isinstance(entity, list) else ([entity], [found])
         if last:
-            self.row = Seen(row[0], self._version, last[0] if isinstance(last[0], tuple) else (last[0],), None)
+            self.row = Seen(row[0], self._version, last[0] if isinstance(last[0], tuple) else (last[0],), None, self._took_s)
         return found

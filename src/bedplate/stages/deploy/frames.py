@@ -7,15 +7,17 @@
     features                                struct of the rows looked up, by parameter; null where nothing was
     looked                                  JSON: by parameter the version that gave the row, and the entity and time asked for
     result                                  by the return annotation; JSON text for what is no scalar
+    answer_of                               the prediction whose answer was given again; null where it was worked out for itself
+    trace                                   JSON: where the time went, in ms, of requests that were traced; null of others
 
-A column that could hold nothing (`request` of a service without fields) is left out.
+A column that could hold nothing (`request` of a service without fields, `answer_of` and `trace` where no row has any) is left out.
 """
 
 from __future__ import annotations
 
 import enum
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -27,7 +29,7 @@ from bedplate.core.model import Field, Signature
 from bedplate.core.records import Record
 
 from .deployment import Seen
-from .recorder import Cells, Prediction
+from .recorder import Block, Cells, Kept, Prediction
 from .service import ColumnType, Service, column_type, plain, request_columns
 
 _TYPES: Final[dict[ColumnType, pl.DataType]] = {
@@ -66,12 +68,58 @@ def feature_columns(schema: pl.Schema) -> dict[str, ColumnType]:
     return {name: _column(dtype) for name, dtype in schema.items()}
 
 
-def frame(batch: Sequence[Prediction], shape: Shape) -> pl.DataFrame:
+def frame(batch: Sequence[Kept], shape: Shape) -> pl.DataFrame:
     """The batch as a frame, a row per prediction, in order."""
+    blocks = [one for one in batch if isinstance(one, Block)]
+    if not blocks:
+        return _frame([one for one in batch if isinstance(one, Prediction)], shape)
+    if len(blocks) == len(batch):
+        return _of_blocks(blocks, shape)
+    runs = (list(run) for _, run in itertools.groupby(batch, key=type))
+    return pl.concat([frame(run, shape) for run in runs], how="diagonal")
+
+
+def _of_blocks(blocks: Sequence[Block], shape: Shape) -> pl.DataFrame:
+    """Whole requests, column by column: nothing is made for each row but its name."""
+    counts = [one.rows for one in blocks]
+    whole = pl.Series(np.repeat(np.arange(len(blocks), dtype=np.uint32), counts))
+    columns = [
+        pl.Series("prediction_id", [name for one in blocks for name in one.names()], pl.String),
+        pl.Series("request_id", [one.request_id for one in blocks], pl.String).gather(whole),
+        _times([one.at for one in blocks]).gather(whole),
+        pl.Series("latency_ms", [one.latency_ms for one in blocks], pl.Float64).gather(whole),
+        pl.Series("status", [one.status for one in blocks], pl.Int64).gather(whole),
+        pl.Series("error", [one.error or None for one in blocks], pl.String).gather(whole),
+        pl.Series("models", [one.models for one in blocks], pl.String).gather(whole),
+        _matrices(shape.request, [one.request for one in blocks]),
+    ]
+    return pl.DataFrame([*columns, _results(shape.result, blocks)])
+
+
+def _results(kind: ColumnType, blocks: Sequence[Block]) -> pl.Series:
+    if kind == "float" and all(getattr(one.result, "ndim", 0) == 1 and one.result.dtype.kind == "f" for one in blocks):
+        values = np.concatenate([one.result for one in blocks])
+        return pl.Series("result", values if np.isfinite(values).all() else [*map(plain, values.tolist())], pl.Float64)
+    answers = [value for one in blocks for value in (plain(one.result) if one.result is not None else [None] * one.rows)]
+    return _series("result", kind, answers)
+
+
+def _matrices(types: Columns, arrays: Sequence[Any]) -> pl.Series:
+    values = np.concatenate(arrays)
+    frame = pl.DataFrame(values, schema=dict.fromkeys(types, pl.Float64))
+    return (frame if set(types.values()) == {"float"} else frame.select(_casts(types))).to_struct("request")
+
+
+def _times(given: Sequence[datetime]) -> pl.Series:
+    """Times as microseconds at once: Polars reads a list of datetimes value by value. A double holds microseconds until the year 2255."""
+    return pl.Series("at", [round(one.timestamp() * 1e6) for one in given], pl.Int64).cast(pl.Datetime("us", "UTC"))
+
+
+def _frame(batch: Sequence[Prediction], shape: Shape) -> pl.DataFrame:
     columns = [
         pl.Series("prediction_id", [one.prediction_id for one in batch], pl.String),
         pl.Series("request_id", [one.request_id for one in batch], pl.String),
-        _series("at", "time", [one.at for one in batch]),
+        _times([one.at for one in batch]),
         pl.Series("latency_ms", [one.latency_ms for one in batch], pl.Float64),
         pl.Series("status", [one.status for one in batch], pl.Int64),
         pl.Series("error", [one.error or None for one in batch], pl.String),
@@ -85,6 +133,10 @@ def frame(batch: Sequence[Prediction], shape: Shape) -> pl.DataFrame:
         columns.append(_masked(pl.DataFrame(views).to_struct("features"), [row is not None for row in rows]))
         columns.append(pl.Series("looked", [_looked(row) for row in rows], pl.String))
     columns.append(_series("result", shape.result, [one.result for one in batch]))
+    if any(one.answer_of for one in batch):
+        columns.append(pl.Series("answer_of", [one.answer_of or None for one in batch], pl.String))
+    if any(one.trace is not None for one in batch):
+        columns.append(pl.Series("trace", [None if one.trace is None else one.trace.text() for one in batch], pl.String))
     return pl.DataFrame(columns)
 
 
@@ -96,29 +148,37 @@ def _looked(rows: Mapping[str, Mapping[str, Any]] | None) -> str | None:
 
 
 def _requests(types: Columns, requests: Sequence[Any]) -> pl.Series:
-    """The requests as structs. Where all are alike, column by column: of records by their fields in order, of arrays without a look at
-    a single value.
+    """The requests as structs. Where all are alike, column by column: of records by their fields in order (of numbers, all at once), of
+    arrays without a look at a single value.
     """
     first = requests[0] if requests else None
     kind = type(first)
     if any(type(one) is not kind for one in requests):
         return _struct("request", types, [_mapping(one, types) for one in requests])
     if isinstance(first, Cells):
-        values = np.concatenate(list(_arrays(requests)))
-        return pl.DataFrame(values, schema=dict.fromkeys(types, pl.Float64)).select(_casts(types)).to_struct("request")
+        return _matrices(types, _arrays(requests))
     if isinstance(first, msgspec.Struct) and list(first.__struct_fields__) == list(types):
+        if set(types.values()) == {"float"} and (numbers := _numbers(requests, len(types))) is not None:
+            return _matrices(types, [numbers])
         columns = zip(*map(msgspec.structs.astuple, requests), strict=True)
         fields = [_series(name, types[name], list(column)) for name, column in zip(types, columns, strict=True)]
         return pl.DataFrame(fields).to_struct("request")
     return _struct("request", types, [_mapping(one, types) for one in requests])
 
 
-def _arrays(requests: Sequence[Cells]) -> Iterator[Any]:
-    """The arrays that the rows are of, each cut to the rows that follow one another."""
-    for _, group in itertools.groupby(requests, key=lambda one: id(one.rows)):
-        cells = list(group)
-        rows = cells[0].rows
-        yield rows if len(cells) == len(rows) else rows[[one.at for one in cells]]
+def _numbers(requests: Sequence[msgspec.Struct], width: int) -> Any:
+    """Records of numbers as an array of them; None where one has something else: None is not-a-number to an array; JSON has no other."""
+    values = itertools.chain.from_iterable(map(msgspec.structs.astuple, requests))
+    try:
+        made = np.fromiter(values, dtype=np.float64, count=width * len(requests)).reshape(-1, width)
+    except (TypeError, ValueError, OverflowError):
+        return None
+    return None if np.isnan(made).any() else made
+
+
+def _arrays(requests: Sequence[Cells]) -> list[Any]:
+    """The rows, each as an array of its own."""
+    return [one.rows if len(one.rows) == 1 else one.rows[one.at : one.at + 1] for one in requests]
 
 
 def _casts(types: Columns) -> list[pl.Expr]:

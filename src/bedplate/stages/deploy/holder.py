@@ -19,19 +19,22 @@ from bedplate.pipeline.served import RUNTIME, SWAPPED
 
 from .choose import Record, choose
 from .deployment import Active, Deployment, LoadedModel, Waiting
+from .guard import Guard, GuardRecord, Outcomes
 from .loader import Describe, Failure, Key, Load, Loader, reason
-from .runtime import told
+from .runtime import Equipped, told
 from .service import ColumnType, Service, Wanted
 from .trials import TrialRecord, Trials, Tried
 
 POLL_S: Final = 0.25
 CHECK_S: Final = 1.0
 LOAD_FAILED: Final = "service.load_failed"
+PROCESS_DIED: Final = "model.process_died"
+"""The kind of event that says that a process that predicted for a version (`subject`) died (`data`: how, had_work, again_s, deaths)."""
 CONCLUDED: Final = "rollout.concluded"
 """The kind of event that says how the roll-out of a version (`subject`) ended (`data`: trial, and the move: alias, by, version, why)."""
 
 
-class WatchedRecord(Record, TrialRecord, Protocol):
+class WatchedRecord(Record, TrialRecord, GuardRecord, Protocol):
     """A record that says when it changed."""
 
     def stamp(self) -> Any:
@@ -68,11 +71,16 @@ class Holder:
         describe: Describe,
         clock: Clock,
         emit: Callable[[Event], None],
+        guard_s: float = 0.0,
     ) -> None:
         self.current = Deployment(number=0, services={}, models={})
         self.tried: dict[str, Tried] = {}
         self.swaps = 0
+        self.deaths: dict[str, int] = {}
+        """How many processes that predicted for a model died, by its name."""
         self.loader = Loader(load, describe, clock)
+        self.outcomes = Outcomes(is_wanted=guard_s > 0)
+        self._guard = Guard(record, self.outcomes, guard_s)
         self._trials = Trials(record, self.loader, clock)
         self._services = tuple(services)
         self._models = tuple(models)
@@ -109,11 +117,13 @@ class Holder:
             try:
                 self.refresh()
                 self._note("catalog", "")
+                self.tell_deaths()
             except Exception as error:  # the watcher outlives whatever the record does; what serves goes on serving
                 self._note("catalog", reason(error))
             if self._clock.monotonic() >= self._check_at:
                 self.check_online()
                 self.judge()
+                self.guard()
                 self._check_at = self._clock.monotonic() + CHECK_S
 
     def check_online(self) -> None:
@@ -126,6 +136,16 @@ class Holder:
             except Exception as error:  # as above: what a store, or the lake behind it, raises ends no watch
                 self._note(f"online {view.artifact}", reason(error))
 
+    def tell_deaths(self) -> None:
+        """Count and tell the deaths of processes since the last look."""
+        for name, one in self.current.models.items():
+            predictor = one.model.predictor if isinstance(one, LoadedModel) else None
+            crew = predictor.crew if isinstance(predictor, Equipped) else None
+            while crew is not None and crew.news:
+                death = crew.news.popleft()
+                self.deaths[name] = self.deaths.get(name, 0) + 1
+                self._tell(PROCESS_DIED, crew.name, {**death._asdict(), "deaths": self.deaths[name]})
+
     def judge(self) -> None:
         """Judge the versions that are rolled out; what the record is told comes back by its stamp."""
         if not self.tried and not self._trials.broken:
@@ -137,6 +157,17 @@ class Holder:
             self._note("roll-out", "")
         except Exception as error:  # as above: the record may be away; it is asked again in a second
             self._note("roll-out", reason(error))
+
+    def guard(self) -> None:
+        """Look at the versions that were promoted outright of late; one that is worse than the one before is rolled back."""
+        try:
+            current = self.current
+            for move, undone, why in self._guard.judge(current.services, current.models, self._clock.now()):
+                told = {"trial": move.alias, "alias": undone.alias, "by": undone.by, "version": undone.version, "why": why}
+                self._tell(CONCLUDED, f"{move.model}@{move.version}", told)
+            self._note("guard", "")
+        except Exception as error:  # as above: the record may be away; it is asked again in a second
+            self._note("guard", reason(error))
 
     def _note(self, what: str, problem: str) -> None:
         if self.current.problems.get(what, "") == problem:

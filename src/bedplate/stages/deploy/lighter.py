@@ -2,7 +2,8 @@
 
 * *Prune*: the first trees only; boosting puts the coarse ones first.
 * *Distil*: a small LightGBM model that has learned what the model says of a table's rows, not what their labels are.
-* *Quantise*: the model as ONNX with its weights in int8, and the scale of its activations found for each batch.
+* *Quantise*: the model as ONNX with its weights in int8, and the scale of its values found for each batch; or found before on rows of a
+  table, and fixed (*static*), which spares finding it.
 
 Nothing is judged here: each way lists candidates, lightest first where that is known, and `gate.py` says which may be kept. Limits: pruning
 takes LightGBM and XGBoost; a student tells one number a row; trees have no weights to quantise.
@@ -29,6 +30,8 @@ ROUNDS: Final = (25, 50, 100, 200)
 """The trees that a student is tried with, fewest first."""
 MOST_ROWS: Final = 200_000
 """A student learns from at most so many rows."""
+CALIBRATION_ROWS: Final = 2_000
+"""Scales are found on at most so many rows."""
 
 
 def pruned(source: Source, example: Any) -> Iterator[tuple[str, Model]]:
@@ -80,6 +83,32 @@ def distilled(source: Source, rows: pl.DataFrame) -> Iterator[tuple[str, Model]]
 
 def quantised(source: Source, example: Any) -> Iterator[tuple[str, Model]]:
     """The model as ONNX with weights in int8. Raises UserError for one that has none."""
+    to_onnx, data = _network(source)
+    with tempfile.TemporaryDirectory() as folder:
+        made = to_onnx.quantised(data, Path(folder))
+    yield "weights in int8, activations quantised as they come", Model(made, example=example, flavour="onnx")
+
+
+def calibrated(source: Source, rows: pl.DataFrame) -> Iterator[tuple[str, Model]]:
+    """The model as ONNX with weights and values in int8, their scales from `rows`; then in 7 bits, which no processor's sums overflow.
+
+    Raises UserError for one that has no weights, and for rows of which none is whole.
+    """
+    to_onnx, data = _network(source)
+    rows = rows.sample(CALIBRATION_ROWS, seed=0) if len(rows) > CALIBRATION_ROWS else rows
+    matrix = source.predictor.matrix({field.name: rows[field.name].to_list() for field in source.stored.signature.inputs})
+    whole = matrix[np.isfinite(matrix).all(axis=1)]
+    if not len(whole):
+        raise UserError("there is nothing to calibrate on", why="in every row a value is missing", next="--rows TABLE, with whole rows")
+    for bits in (8, 7):
+        with tempfile.TemporaryDirectory() as folder:
+            made = to_onnx.calibrated(data, whole, Path(folder), narrow=bits == 7)
+        what = f"weights in {bits} bits, activations in 8, their scales from {len(whole):,} rows"
+        yield what, Model(made, example=rows, flavour="onnx")
+
+
+def _network(source: Source) -> tuple[Any, bytes]:
+    """What quantises, and the model as ONNX. Raises UserError for one that has no weights."""
     if source.stored.flavour in ("lightgbm", "xgboost"):
         raise UserError(
             f"a {source.stored.flavour} model cannot be quantised", why="trees have thresholds, not weights that are multiplied",
@@ -87,6 +116,4 @@ def quantised(source: Source, example: Any) -> Iterator[tuple[str, Model]]:
         )  # fmt: skip
     to_onnx = extras.load("bedplate.storage.backends.to_onnx", "quantising a model", "runtimes")
     data = source.files["model.onnx"].read_bytes() if source.stored.flavour == "onnx" else to_onnx.exported(source)
-    with tempfile.TemporaryDirectory() as folder:
-        made = to_onnx.quantised(data, Path(folder))
-    yield "weights in int8, activations quantised as they come", Model(made, example=example, flavour="onnx")
+    return to_onnx, data

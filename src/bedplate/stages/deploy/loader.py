@@ -82,8 +82,13 @@ class Loader:
         return any(failure.again_at <= now for failure in self._failed.values())
 
     def _hold(self, version: Version, wanted: Wanted) -> Held:
-        """Load and warm: a first use that fails here is a failure to load, and the first request is not the slow one."""
+        """Load and warm: a first use that fails here is a failure to load, and the first request is not the slow one.
+
+        A model that another server has is not asked to predict for that: it has said that it is there.
+        """
         value = self._load(version, wanted.view, wanted.spec)
+        if isinstance(value, Model) and value.is_remote:
+            return Held(value, {}, len(value.signature.outputs) > 1)
         if isinstance(value, Model) and value.example is not None:
             return Held(value, {}, len(getattr(value.predict(value.example), "shape", ())) > 1)
         if wanted.view == "features":

@@ -10,7 +10,7 @@ import polars as pl
 from .deployment import Active, LoadedModel
 from .frames import Shape, frame, model_shape, service_shape
 from .holder import Holder
-from .recorder import Append, Prediction
+from .recorder import Append, Kept
 from .service import Service
 
 SERVICES: Final = "predictions/"
@@ -32,10 +32,21 @@ class Logs:
     def open(self, name: str) -> Append:
         """What writes batches of that log."""
 
-        def append(batch: Sequence[Prediction]) -> None:
-            self._append(name, frame(batch, self._shape(name)))
+        def append(batch: Sequence[Kept]) -> None:
+            rows = frame(batch, self._shape(name))
+            self._append(name, rows)
+            self._holder.outcomes.note(name, rows, self._serving(name))
 
         return append
+
+    def _serving(self, name: str) -> str:
+        """The versions that answer for a log now, as it has them; empty where none do."""
+        current = self._holder.current
+        if name.startswith(MODELS):
+            model = current.models.get(name.removeprefix(MODELS))
+            return model.models_text if isinstance(model, LoadedModel) else ""
+        service = current.services.get(name.removeprefix(SERVICES))
+        return service.models_text if isinstance(service, Active) else ""
 
     def _shape(self, name: str) -> Shape:
         current = self._holder.current

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -20,6 +20,7 @@ from bedplate.core.errors import InternalError, Refused, UserError
 from bedplate.core.model import Model
 from bedplate.core.records import Input, Record, Version
 from bedplate.pipeline.outside import Made, commit, new_attempt
+from bedplate.pipeline.wiring.graph import Node
 from bedplate.pipeline.workspace import Workspace
 from bedplate.storage import runtimes
 from bedplate.storage.foreign import example_of, fitted
@@ -33,6 +34,7 @@ from .runtime import Choice, measured
 
 STEP: Final = "optimise"
 WAYS: Final = ("distil", "prune", "quantise")
+STATIC: Final = "int8-static"
 COMPILERS: Final = ("compiled", "torch.export")
 """Runtimes that are the model compiled; the others are only another library."""
 
@@ -41,7 +43,10 @@ Say = Callable[[str], None]
 
 class Wish(Record, frozen=True, kw_only=True):
     """What to do: the ways to a lighter model, whether to compile it, how much a figure of its check may fall; `rows` is the table that a
-    student learns from (empty: the first that has the model's inputs)."""
+    student learns from, or that the scales of a network's values are found on (empty: the first that has the model's inputs).
+
+    `quantise` is `int8` (scales of values are found as they come) or `int8-static` (they are found before, and fixed).
+    """
 
     distil: bool = False
     prune: bool = False
@@ -111,12 +116,12 @@ class Optimising:
 
     def _lightened(self, wish: Wish, say: Say, command: str, folder: Path) -> Report:
         gate = Gate(self._workspace, self.version.artifact)
-        rows, used = self._rows(gate, wish)
+        rows, used = self._calibration(gate, wish) if wish.quantise == STATIC else self._rows(gate, wish)
         example = example_of(self.version) if rows is None else rows
         passed: list[_Passed] = []
         for way in wish.ways:
             source = passed[-1].source if passed else self._source
-            passed.append(self._lightest(way, self._candidates(way, source, rows, example), gate, wish, say, folder / way))
+            passed.append(self._lightest(way, self._candidates(way, source, rows, example, wish), gate, wish, say, folder / way))
         last, done = passed[-1], tuple(one.what for one in passed)
         meta = {"of": self.version.ref, "done": done, "loss": wish.loss, "figures": msgspec.to_builtins(last.figures)}
         version = self._commit(last.model, {"optimised": meta}, done, {**gate.inputs, **used}, command)
@@ -129,9 +134,13 @@ class Optimising:
             figures=last.figures, before=self._measured(self.version, self._source), after=self._measured(version, kept), problems=problems,
         )  # fmt: skip
 
-    def _candidates(self, way: str, source: Source, rows: pl.DataFrame | None, example: Any) -> Iterator[tuple[str, Model]]:
+    def _candidates(
+        self, way: str, source: Source, rows: pl.DataFrame | None, example: Any, wish: Wish
+    ) -> Iterator[tuple[str, Model]]:  # fmt: skip
         if way == "prune":
             return lighter.pruned(source, example)
+        if way == "quantise" and wish.quantise == STATIC and rows is not None:
+            return lighter.calibrated(source, rows)
         if way == "quantise":
             return lighter.quantised(source, example)
         if rows is None:
@@ -196,8 +205,26 @@ class Optimising:
 
     def _rows(self, gate: Gate, wish: Wish) -> tuple[pl.DataFrame | None, dict[str, Input]]:
         """Rows of the model's inputs: the table named, else the first that training or the check takes and that has them all."""
+        return self._first([wish.rows] if wish.rows else [*self._tables(gate), *self._judged(gate)], wish)
+
+    def _calibration(self, gate: Gate, wish: Wish) -> tuple[pl.DataFrame, dict[str, Input]]:
+        """Rows to find the scales of values on: as `_rows`, never those that the check judges by. Raises UserError where there are none."""
+        judged = self._judged(gate)
+        if wish.rows in judged:
+            why = f"{gate.node.name} judges by it, and would judge what it has helped to make"
+            raise UserError(f"{wish.rows} is not for calibration", why=why, next="--rows TABLE, with rows that no check takes")
+        rows, used = self._first([wish.rows] if wish.rows else [name for name in self._tables(gate) if name not in judged], wish)
+        if rows is None:
+            why = f"it takes a table with all inputs, which training of {self.version.artifact} takes and {gate.node.name} does not"
+            raise UserError(
+                "there is nothing to calibrate on", why=why, next="--rows TABLE, or split the table in a prepare; int8 needs no rows"
+            )
+        return rows, used
+
+    def _first(self, names: Iterable[str], wish: Wish) -> tuple[pl.DataFrame | None, dict[str, Input]]:
+        """The first table that has all inputs of the model."""
         inputs = self._source.stored.signature.inputs
-        for name in [wish.rows] if wish.rows else self._tables(gate):
+        for name in dict.fromkeys(names):
             version = self._workspace.catalog.artifacts.get(name)
             frame: pl.LazyFrame = self._workspace.store.load(version, "polars.lazy")
             if wish.rows or {field.name for field in inputs} <= set(frame.collect_schema().names()):
@@ -205,10 +232,17 @@ class Optimising:
         return None, {}
 
     def _tables(self, gate: Gate) -> list[str]:
+        """The tables that training takes, those first that the check does not."""
         graph = self._workspace.graph
         maker = graph.nodes.get(graph.makers.get(self.version.artifact, ""))
-        wires = (*(maker.by_role("artifact") if maker else ()), *gate.node.by_role("artifact"))
-        names = dict.fromkeys(wire.base for wire in wires if wire.kind == "table" and not wire.is_use)
+        return sorted(self._made(maker), key=set(self._judged(gate)).__contains__) if maker else []
+
+    def _judged(self, gate: Gate) -> list[str]:
+        """The tables that the check takes."""
+        return self._made(gate.node)
+
+    def _made(self, node: Node) -> list[str]:
+        names = dict.fromkeys(wire.base for wire in node.by_role("artifact") if wire.kind == "table" and not wire.is_use)
         return [name for name in names if self._workspace.catalog.artifacts.find(name) is not None]
 
 

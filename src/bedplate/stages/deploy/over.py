@@ -20,7 +20,7 @@ import msgspec
 import polars as pl
 
 from bedplate.core import digests
-from bedplate.core.errors import NotFound, Refused, StepError, UserError
+from bedplate.core.errors import NotFound, Refused, StepError, UserError, WorldError
 from bedplate.core.records import Input, Record, Version
 from bedplate.pipeline.code.behind import Behind
 from bedplate.pipeline.outside import Made, commit, new_attempt
@@ -110,7 +110,7 @@ class Scoring:
     def _key(self) -> str:
         """Everything that the answers depend on."""
         used = {name: version.digest if version else "" for name, (version, _) in self._inputs.items()}
-        code = Behind(self._workspace.parts.loaded)(self._service.function)
+        code = Behind(self._workspace.parts.loaded)(self._service.source)
         return digests.of_json([self._table.digest, used, code, self._rows])
 
     def _frame(self) -> pl.LazyFrame:
@@ -170,7 +170,10 @@ def _service(site: Site, name: str) -> Service:
 
 
 def _answer(service: Service, given: Mapping[str, Any], row: dict[str, Any], read: Callable[[Any], Any]) -> tuple[Any, str | None]:
-    """What the service answers to a row, as a request's, and what was wrong with it where it did not."""
+    """What the service answers to a row, as a request's, and what was wrong with it where it did not.
+
+    Raises WorldError where a store or a server is away: that is no row's fault, and what is scored already is kept for the next time.
+    """
     try:
         asked = msgspec.convert(row, service.request, strict=False)
     except msgspec.ValidationError as error:
@@ -180,6 +183,8 @@ def _answer(service: Service, given: Mapping[str, Any], row: dict[str, Any], rea
         return read(service.function(**given, **service.fixed, **fields)), None
     except (UserError, StepError) as error:
         return None, error.what
+    except WorldError:
+        raise
     except Exception as error:  # the project's function may raise anything; the other rows are scored
         return None, f"{type(error).__name__}: {error}"
 

@@ -14,9 +14,8 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
-from itertools import islice
 from typing import Any, Final
 
 import msgspec
@@ -24,8 +23,12 @@ import msgspec
 from bedplate.core.clock import Clock
 from bedplate.core.errors import UserError
 
+from .trace import Trace
+
 EVERY_S: Final = 1.0
 BATCH: Final = 10_000
+MOST: Final = 100_000
+"""Predictions of one append. What it costs is mostly the same for any number: a busy server's log keeps up by taking all that waits."""
 _PAUSES_S: Final = (0.5, 1.0, 2.0, 5.0, 15.0)
 
 
@@ -33,7 +36,8 @@ class Prediction(msgspec.Struct, frozen=True, gc=False):
     """One answer: what was asked, which versions answered, what they looked up and said, and how long it took.
 
     `request` is the service's own request record (a mapping, or `Cells`), `features` maps a parameter to the row it gave, `models` is JSON
-    text of model -> version number. `status` is the HTTP status; `error` is empty where the function returned.
+    text of model -> version number. `status` is the HTTP status; `error` is empty where the function returned. `answer_of` is the
+    prediction whose answer this one got (empty: it was worked out for itself), `trace` where its time went, where that is known.
     """
 
     prediction_id: str
@@ -46,6 +50,8 @@ class Prediction(msgspec.Struct, frozen=True, gc=False):
     request: Any
     features: Mapping[str, Mapping[str, Any]] | None
     result: Any
+    answer_of: str = ""
+    trace: Trace | None = None
 
 
 class Cells(msgspec.Struct, frozen=True, gc=False):
@@ -55,7 +61,31 @@ class Cells(msgspec.Struct, frozen=True, gc=False):
     at: int
 
 
-Append = Callable[[Sequence[Prediction]], None]
+class Block(msgspec.Struct, frozen=True, gc=False):
+    """All rows of one request that came as an array, recorded as one: each is a prediction, named when it is written.
+
+    `request` is the array, `result` what was answered (None: nothing), with an item for each row; the rest is as in a Prediction.
+    `names` gives the ids.
+    """
+
+    names: Callable[[], Sequence[str]]
+    request_id: str
+    at: datetime
+    latency_ms: float
+    status: int
+    error: str
+    models: str
+    request: Any
+    result: Any
+
+    @property
+    def rows(self) -> int:
+        """How many predictions it is."""
+        return len(self.request)
+
+
+Kept = Prediction | Block
+Append = Callable[[Sequence[Kept]], None]
 """Writes a batch of one log: all of it, or it raises and nothing was written."""
 
 
@@ -64,11 +94,12 @@ Lost = Callable[[str, int, str], None]
 
 
 class _Queue:
-    """The predictions of one log that wait, when to try again after a failure, and how many were lost since `lost` heard of it."""
+    """What waits of one log (`rows` predictions), when to try again after a failure, how many were lost since `lost` heard of it."""
 
     def __init__(self, append: Append) -> None:
         self.append = append
-        self.waiting: deque[Prediction] = deque()
+        self.waiting: deque[Kept] = deque()
+        self.rows = 0
         self.failures = 0
         self.again_at = 0.0
         self.lost = 0
@@ -119,17 +150,28 @@ class Recorder:
         """Queue predictions of one log, in room that was `reserved` for them and what else is free; returns how many there was room for."""
         with self._lock:
             self._reserved -= reserved
-            queue = self._queues.get(log)
-            if queue is None:
-                queue = self._queues[log] = _Queue(self._open_log(log))
+            queue = self._queue(log)
             room = min(len(predictions), max(0, self.limit - self._count - self._reserved))
             queue.waiting.extend(predictions if room == len(predictions) else predictions[:room])
+            queue.rows += room
             self._count += room
             if room < len(predictions):
                 self._drop(queue, len(predictions) - room, self.problem or f"more than {self.limit:,} waited to be written")
         if self._count >= BATCH and not self._wake.is_set():
             self._wake.set()
         return room
+
+    def offer_block(self, log: str, block: Block) -> None:
+        """Queue the predictions of one request in the room that was reserved for them."""
+        rows = block.rows
+        with self._lock:
+            self._reserved -= rows
+            queue = self._queue(log)
+            queue.waiting.append(block)
+            queue.rows += rows
+            self._count += rows
+        if self._count >= BATCH and not self._wake.is_set():
+            self._wake.set()
 
     def flush(self) -> float:
         """Write what waits now and is due; returns the seconds until a failed log is due again (0: nothing failed).
@@ -139,7 +181,7 @@ class Recorder:
         pause = 0.0
         for name, queue in list(self._queues.items()):
             wait = queue.again_at - self._clock.monotonic()
-            for _ in range(0, len(queue.waiting), BATCH):
+            for _ in range(0, queue.rows, MOST):
                 wait = self._write(name, queue) if wait <= 0 else wait
             pause = max(pause, wait)
             if wait <= 0:
@@ -159,7 +201,7 @@ class Recorder:
             self._clock.sleep(pause)
         for name, queue in self._queues.items():
             if queue.waiting:
-                self._drop(queue, len(queue.waiting), self.problem)
+                self._drop(queue, queue.rows, self.problem)
             self._tell(name, queue)
         return self._count
 
@@ -175,14 +217,15 @@ class Recorder:
     def _write(self, name: str, queue: _Queue) -> float:
         """Write one batch of a log; returns the seconds to wait before the next try (0: it was written)."""
         with self._lock:
-            batch = list(islice(queue.waiting, BATCH))
+            batch = _first(queue.waiting)
+        rows = _rows(batch)
         try:
             queue.append(batch)
         except UserError as error:
             self.problem = f"{name} cannot be written: {error.what}"
-            self._take(queue, len(batch))
+            self._take(queue, len(batch), rows)
             with self._lock:
-                self._drop(queue, len(batch), self.problem)
+                self._drop(queue, rows, self.problem)
             return 0.0
         except Exception as error:  # a full disk or a busy table must not end the thread that writes all logs
             pause = _PAUSES_S[min(queue.failures, len(_PAUSES_S) - 1)]
@@ -190,8 +233,8 @@ class Recorder:
             queue.again_at = self._clock.monotonic() + pause
             self.problem = f"{name} cannot be written: {type(error).__name__}: {error}"
             return pause
-        self._take(queue, len(batch))
-        self.written += len(batch)
+        self._take(queue, len(batch), rows)
+        self.written += rows
         queue.failures = 0
         if self.problem.startswith(f"{name} "):
             self.problem = ""
@@ -214,8 +257,31 @@ class Recorder:
         with self._lock:
             queue.lost -= count
 
-    def _take(self, queue: _Queue, count: int) -> None:
+    def _take(self, queue: _Queue, count: int, rows: int) -> None:
         with self._lock:
             for _ in range(count):
                 queue.waiting.popleft()
-            self._count -= count
+            queue.rows -= rows
+            self._count -= rows
+
+    def _queue(self, log: str) -> _Queue:
+        queue = self._queues.get(log)
+        if queue is None:
+            queue = self._queues[log] = _Queue(self._open_log(log))
+        return queue
+
+
+def _rows(kept: Iterable[Kept]) -> int:
+    return sum(one.rows if type(one) is Block else 1 for one in kept)
+
+
+def _first(waiting: Iterable[Kept]) -> list[Kept]:
+    """What is written together: at most so many predictions, unless one request alone has more."""
+    batch: list[Kept] = []
+    rows = 0
+    for one in waiting:
+        rows += one.rows if type(one) is Block else 1
+        if batch and rows > MOST:
+            break
+        batch.append(one)
+    return batch

@@ -1,50 +1,57 @@
 """Which runtime a loaded model is asked by here: each that can be opened is held against the framework's own prediction, then timed.
 
-Agreement: on the example's rows and on 256 rows made of them (within half their range beyond it, with missing values where the framework
-takes those), no prediction may lie further from the framework's than the tolerance times 1, or times its value where that is larger.
-Speed: the least of a few rounds at one row and at 32, the two added up: a lone request and a full batch. What is slow for one row is not
-called on the event loop, where it would hold up every other request.
+Agreement (`agreement.py`): no prediction may lie further from the framework's than the tolerance times 1, or times its value where that is
+larger; rows on which only odd values make it differ are asked of the framework.
+Speed: the least of a few rounds at one row and at 32, other ones at every call, the two added up: a lone request and a full batch. What is
+slow for one row is not called on the event loop, where it would hold up every other request.
 
 Limit: agreement is measured on some rows; a runtime that computes in float32 may still take another branch of a tree on others.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import itertools
+import math
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, Literal
 
 import msgspec
 import numpy as np
-import numpy.typing as npt
 
 from bedplate.core.errors import BedplateError
-from bedplate.core.model import Model, RowPredictor
+from bedplate.core.model import Model, Remote, RowPredictor
 from bedplate.core.records import Record
 from bedplate.storage import runtimes
 from bedplate.storage.runtimes import Call, Source
+
+from .agreement import Rows, apart, probed, within
 
 ON_LOOP_S: Final = 0.002
 """A model that takes longer for one row is asked in processes of its own, where nothing else is set."""
 MANY: Final = 32
 GATHERING_US: Final = 15.0
 """What it costs to make one batch of requests, for each."""
-_PROBES: Final = 256
 _ROUND_S: Final = 0.002
 _ROUNDS: Final = 5
 _LONGEST_S: Final = 0.05
 
-Place = Literal["loop", "workers"]
-Rows = npt.NDArray[np.float64]
+REMOTE: Final = "remote"
+"""What a model is asked by that another server has. Its predictions are what it means: nothing is measured, or asked, when it is loaded."""
+Place = Literal["loop", "workers", "threads"]
 
 
 class Tried(Record, frozen=True, kw_only=True):
-    """One runtime: microseconds of a call with one row and with 32, how far it was off at most (relative to 1 or the value), or why not."""
+    """One runtime: microseconds of a call with one row and with 32, how far it was off at most (relative to 1 or the value), or why not.
+
+    `odd` are the rows that the framework itself is asked for, as this runtime does not agree on them.
+    """
 
     runtime: str
     one_us: float | None = None
     many_us: float | None = None
     off: float | None = None
+    odd: str = ""
     problem: str = ""
 
 
@@ -70,6 +77,8 @@ class Choice(Record, frozen=True, kw_only=True):
 
     def line(self) -> str:
         """For people: `compiled (3.0 us a row, 8.5 us for 32; native 15.5 and 480), on the loop`."""
+        if self.runtime == REMOTE:
+            return f"{REMOTE} ({self.note}), waited for in threads, requests together"
         best = self.best
         told = f"{self.runtime} ({best.one_us:.1f} us a row, {best.many_us:.1f} us for {MANY}"
         native = self.tried[0]
@@ -84,17 +93,38 @@ class Equipped:
     def __init__(self, base: RowPredictor, call: Call, choice: Choice) -> None:
         self.signature = base.signature
         self.native = getattr(base, "native", None)
+        self.is_remote = getattr(base, "is_remote", False)
         self.functions = getattr(base, "functions", ())
         self.choice = choice
         self.crew: Any = None
         self.matrix = base.matrix
         self.row = getattr(base, "row", None)
+        own = choice.runtime == runtimes.NATIVE
+        self.one = _at_once(getattr(base, "numbers", None), getattr(base if own else call, "one", None))
         self.rows: Call = call
-        self._own: Callable[[dict[str, Any]], Any] | None = base.predict if choice.runtime == runtimes.NATIVE else None
+        self.wait_s: Callable[[], float] = getattr(base, "wait_s", float)
+        self._own: Callable[[dict[str, Any]], Any] | None = base.predict if choice.runtime in (runtimes.NATIVE, REMOTE) else None
 
     def predict(self, columns: dict[str, Any]) -> Any:
         """As the framework would, in the runtime that was chosen."""
         return self._own(columns) if self._own is not None else self.rows(self.matrix(columns))
+
+
+def _at_once(
+    numbers: Callable[[Mapping[str, Any]], Sequence[Any] | None] | None, one: Callable[[Sequence[Any]], Any] | None
+) -> Callable[[Mapping[str, Any]], Any] | None:
+    """The answer for a mapping of plain numbers, None for any other; None where the framework or the runtime has no such way."""
+    if numbers is None or one is None:
+        return None
+
+    def answer(values: Mapping[str, Any]) -> Any:
+        given = numbers(values)
+        try:
+            return None if given is None else one(given)
+        except OverflowError:  # a whole number that no float holds
+            return None
+
+    return answer
 
 
 def equip(
@@ -104,6 +134,9 @@ def equip(
     """The model, asked by the quickest runtime that agrees; as it is where it does not compute on rows. `only`: the one to take."""
     if source is None:
         return model
+    if isinstance(model.native, Remote):
+        asked = Choice(runtime=REMOTE, place="threads", tolerance=tolerance, tried=(Tried(runtime=REMOTE),), note=model.native.url)
+        return model.asked_by(Equipped(source.predictor, source.predictor.rows, asked))
     choice, calls = measured(source, folder, tolerance=tolerance, timer=timer, only=only, on_loop_s=on_loop_s)
     return model.asked_by(Equipped(source.predictor, calls[choice.runtime], choice))
 
@@ -113,16 +146,16 @@ def measured(
     on_loop_s: float = ON_LOOP_S,
 ) -> tuple[Choice, Mapping[str, Call]]:  # fmt: skip
     """Try every runtime that can be opened; the choice, and the calls of those that agree."""
-    base = source.predictor
-    probes, expected = _expected(source)
-    calls: dict[str, Call] = {runtimes.NATIVE: base.rows}
-    tried = [_timed(runtimes.NATIVE, base.rows, probes, 0.0, timer)]
+    base, probes = source.predictor, probed(source)
+    own = REMOTE if getattr(base, "is_remote", False) else runtimes.NATIVE
+    calls: dict[str, Call] = {own: base.rows}
+    tried = [_timed(Tried(runtime=own, off=0.0), base.rows, probes.rows, timer)]
     for name in runtimes.prepared(source, folder):
         if only and name != only:
             continue
         try:
             call = runtimes.opened(name, source, folder)
-            found = apart(np.asarray(call(probes)), expected)
+            found = apart(np.asarray(call(probes.rows)), probes.expected)
         except Exception as error:  # a framework may raise anything; the model is served by its own
             tried.append(
                 Tried(runtime=name, problem=error.what if isinstance(error, BedplateError) else f"{type(error).__name__}: {error}")
@@ -131,14 +164,15 @@ def measured(
         if found > tolerance:
             tried.append(Tried(runtime=name, off=found, problem=f"it is off by {found:.2g}, and {tolerance:.2g} is allowed"))
             continue
-        calls[name] = call
-        tried.append(_timed(name, call, probes, found, timer))
+        odd, calls[name] = within(call, base.rows, probes, tolerance)
+        tried.append(_timed(Tried(runtime=name, off=found, odd=odd), calls[name], probes.rows, timer))
     best = min((one for one in tried if one.runtime in calls), key=lambda one: (one.one_us or 0.0) + (one.many_us or 0.0))
     if only and only in calls:
         best = next(one for one in tried if one.runtime == only)
-    quick = (best.one_us or 0.0) <= on_loop_s * 1e6 or np.asarray(expected).dtype.kind not in "fiub"
-    place: Place = "loop" if quick else "workers"
-    return Choice(runtime=best.runtime, place=place, tolerance=tolerance, tried=tuple(tried)), calls
+    quick = (best.one_us or 0.0) <= on_loop_s * 1e6 or probes.expected.dtype.kind not in "fiub"
+    place: Place = "threads" if own == REMOTE else "loop" if quick else "workers"
+    note = source.native.url if isinstance(source.native, Remote) else ""
+    return Choice(runtime=best.runtime, place=place, tolerance=tolerance, tried=tuple(tried), note=note), calls
 
 
 def choice_of(model: Model) -> Choice | None:
@@ -147,71 +181,34 @@ def choice_of(model: Model) -> Choice | None:
     return found if isinstance(found, Choice) else None
 
 
-def apart(given: npt.NDArray[Any], expected: npt.NDArray[Any]) -> float:
-    """The largest distance between two answers, relative to 1 or to the value expected; infinite where their form differs."""
-    if given.shape != expected.shape:
-        return float("inf")
-    same_nan = np.isnan(given) == np.isnan(expected)
-    if not bool(np.all(same_nan)):
-        return float("inf")
-    off = np.abs(given - expected) / np.maximum(1.0, np.abs(expected))
-    return float(np.nanmax(off, initial=0.0))
+def _timed(tried: Tried, call: Call, probes: Rows, timer: Callable[[], float]) -> Tried:
+    """A runtime with its figures: asked for one row of the probes after another, and for batches of other rows each time."""
+    mixed = np.random.default_rng(1).permutation(probes)
+    batches = [mixed[at : at + MANY].copy() for at in range(0, len(mixed) - MANY + 1, MANY)]
+    one_us, many_us = _least_us(call, [row[None] for row in mixed], timer), _least_us(call, batches, timer)
+    return msgspec.structs.replace(tried, one_us=one_us, many_us=many_us)
 
 
-def _expected(source: Source) -> tuple[Rows, npt.NDArray[Any]]:
-    """Rows to compare on, and what the framework says of them; without missing values where it does not take those."""
-    rows = probes(source)
-    try:
-        answer = np.asarray(source.predictor.rows(rows))
-        if not bool(np.any(np.isnan(answer))):
-            return rows, answer
-    except Exception:  # scikit-learn's ValueError, a module's RuntimeError: it takes no missing values
-        pass
-    whole = np.nan_to_num(rows)
-    return whole, np.asarray(source.predictor.rows(whole))
+def _least_us(call: Call, given: Sequence[Rows], timer: Callable[[], float]) -> float:
+    """Microseconds of a call: the least mean of a few rounds, of which each is long enough to be told from the clock's own step.
 
-
-def probes(source: Source) -> Rows:
-    """The example's rows and 256 made of their ranges, always the same; one value in fifty is missing."""
-    inputs = source.stored.signature.inputs
-    known = source.stored.example or [dict.fromkeys(field.name for field in inputs)]
-    given = source.predictor.matrix({field.name: [row.get(field.name) for row in known] for field in inputs})
-    draw = np.random.default_rng(0)
-    made = np.empty((_PROBES, len(inputs)))
-    for at, field in enumerate(inputs):
-        here = given[:, at][np.isfinite(given[:, at])]
-        low, high = (float(here.min()), float(here.max())) if len(here) else (-1.0, 1.0)
-        if field.categories:
-            made[:, at] = draw.integers(0, len(field.categories), _PROBES)
-        elif field.datatype == "BOOL":
-            made[:, at] = draw.integers(0, 2, _PROBES)
-        else:
-            half = (high - low) / 2 or max(abs(low), 1.0) / 2
-            spread = draw.uniform(low - half, high + half, _PROBES)
-            made[:, at] = spread if field.datatype.startswith("FP") else np.round(spread)
-    made[draw.random(made.shape) < 0.02] = np.nan
-    return np.concatenate([given, made])
-
-
-def _timed(name: str, call: Call, probes: Rows, off: float, timer: Callable[[], float]) -> Tried:
-    whole = np.nan_to_num(probes[-MANY:])
-    return Tried(runtime=name, one_us=_least_us(call, whole[:1].copy(), timer), many_us=_least_us(call, whole, timer), off=off)
-
-
-def _least_us(call: Call, rows: Rows, timer: Callable[[], float]) -> float:
-    """Microseconds of one call: the least of a few rounds, of which each is long enough to be told from the clock's own step."""
-    call(rows)
+    What is asked differs from call to call, as it does in service: a processor learns the branches that one row takes through the trees,
+    and a framework may keep what it was asked last; either makes a repeated row several times as quick as those that come.
+    """
+    asked = itertools.cycle(given)
+    call(next(asked))
     begun = timer()
-    call(rows)
+    call(next(asked))
     once = max(timer() - begun, 1e-7)
     if once > _LONGEST_S:
         return once * 1e6
     count = max(1, int(_ROUND_S / once))
-    least = once
+    least = math.inf
     for _ in range(_ROUNDS):
+        rows = list(itertools.islice(asked, count))
         begun = timer()
-        for _ in range(count):
-            call(rows)
+        for one in rows:
+            call(one)
         least = min(least, (timer() - begun) / count)
     return least * 1e6
 

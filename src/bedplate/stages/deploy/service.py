@@ -4,34 +4,39 @@ Every parameter that is no artifact is a field of the request. The request is on
 that a whole number is taken for a float. The function is called once per row, with the loaded artifacts and the row's fields.
 What comes back is made plain (numpy scalars and arrays become numbers and lists) and held to the return annotation.
 
-Limits: a service function is `def`, not `async def`; an `int` field holds 64 bits, as the prediction log does; a result that is not
-a finite number is answered and logged as null.
+A generator (`-> Iterator[X]`, `-> AsyncIterator[X]`) gives its values one by one to who streams, and else as a list.
+
+Limits: a service function is `def`, not `async def`, but for a generator; an `int` field holds 64 bits, as the prediction log does; a
+result that is not a finite number is answered and logged as null.
 """
 
 from __future__ import annotations
 
-import copy
 import enum
 import inspect
-import math
 import typing
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime
-from functools import partial
 from typing import Annotated, Any, Final, Literal
 
 import msgspec
 
+from bedplate.core import calling
+from bedplate.core.calling import optional
 from bedplate.core.errors import ProjectError, StepError
-from bedplate.core.kinds import View, optional
+from bedplate.core.kinds import View
 from bedplate.core.parameters import Tune
 from bedplate.core.records import Record
+
+from .listed import gathered
 
 ColumnType = Literal["int", "float", "bool", "text", "time", "date", "json"]
 """How a value is kept in the prediction log; `json` is the JSON text of anything else."""
 
-_INT64: Final = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
 _COLUMNS: Final[dict[Any, ColumnType]] = {bool: "bool", int: "int", float: "float", str: "text", datetime: "time", date: "date"}
+
+plain = calling.plain
+"""A value as JSON can say it."""
 
 
 class Wanted(Record, frozen=True, kw_only=True):
@@ -61,7 +66,8 @@ class Asked(Record, frozen=True, kw_only=True):
 class Service(msgspec.Struct, frozen=True, kw_only=True):
     """A function ready to be deployed: what it wants, what it asks and what it gives.
 
-    `fixed` are arguments that never change (a Context).
+    `fixed` are arguments that never change (a Context), `cache_s` is for how long an answer may be given again. Where the function gives
+    its values one by one, `stream` is that function, and `function` gathers them.
     """
 
     name: str
@@ -72,6 +78,13 @@ class Service(msgspec.Struct, frozen=True, kw_only=True):
     fixed: dict[str, Any] = msgspec.field(default_factory=dict)
     doc: str = ""
     p95_s: float | None = None
+    cache_s: float | None = None
+    stream: Callable[..., Any] | None = None
+
+    @property
+    def source(self) -> Callable[..., Any]:
+        """The function as the project has it."""
+        return self.stream or self.function
 
     @property
     def fields(self) -> tuple[str, ...]:
@@ -88,42 +101,35 @@ def service(
     *,
     fixed: Mapping[str, Any] | None = None,
     p95_s: float | None = None,
+    cache_s: float | None = None,
 ) -> Service:
-    """A Service of a plain function and its wiring. Raises ProjectError for an `async def`."""
+    """A Service of a plain function, or a generator, and its wiring. Raises ProjectError for an `async def` that is no generator."""
     if inspect.iscoroutinefunction(function):
         raise ProjectError(f"{name} is an async function", why="a service is called from a thread or the loop itself", next="write `def`")
+    _, is_stream = calling.streamed(returns)
+    if not is_stream and (inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function)):
+        why = "who asks has to know that the values come one by one, and what they are"
+        raise ProjectError(f"{name} is a generator, and its annotation does not say so", why=why, next="-> Iterator[float]")
     return Service(
         name=name,
-        function=function,
+        function=gathered(function) if is_stream else function,
+        stream=function if is_stream else None,
         wanted=tuple(wanted),
         request=_request(name, asked),
         returns=returns,
         fixed=dict(fixed or {}),
         doc=inspect.getdoc(function) or "",
         p95_s=p95_s,
+        cache_s=cache_s,
     )
 
 
 def _request(name: str, asked: Sequence[Asked]) -> type[msgspec.Struct]:
-    fields: list[Any] = []
-    for one in asked:
-        annotation = _bounded(one.annotation)
-        default = one.default.default if isinstance(one.default, Tune) else one.default
-        if default is msgspec.UNSET:
-            fields.append((one.name, annotation))
-        elif isinstance(default, list | dict | set):
-            fields.append((one.name, annotation, msgspec.field(default_factory=partial(copy.deepcopy, default))))
-        else:
-            fields.append((one.name, annotation, default))
-    title = "".join(word.capitalize() for word in name.split("_"))
-    return msgspec.defstruct(title, fields, frozen=True, kw_only=True, forbid_unknown_fields=True, module=__name__)
+    return calling.request_type(name, ((one.name, one.annotation, _default(one.default)) for one in asked))
 
 
-def _bounded(annotation: Any) -> Any:
-    inner, is_optional = optional(annotation)
-    if inner is not int:
-        return annotation
-    return _INT64 | None if is_optional else _INT64
+def _default(given: Any) -> Any:
+    return given.default if isinstance(given, Tune) else given
 
 
 def column_type(annotation: Any) -> ColumnType:
@@ -144,54 +150,9 @@ def request_columns(request: type[msgspec.Struct]) -> dict[str, ColumnType]:
     return {field.encode_name: column_type(field.type) for field in msgspec.structs.fields(request)}
 
 
-def plain(value: Any) -> Any:
-    """A value as JSON can say it: numpy and polars values become numbers and lists, what is not finite becomes None."""
-    if type(value) is float:
-        return value if math.isfinite(value) else None
-    if hasattr(value, "tolist"):
-        return plain(value.tolist())
-    if hasattr(value, "to_list"):
-        return plain(value.to_list())
-    if isinstance(value, Mapping):
-        return {str(key): plain(one) for key, one in value.items()}
-    if isinstance(value, list | tuple) and not hasattr(value, "_fields"):
-        return [plain(one) for one in value]
-    if isinstance(value, tuple):
-        return {name: plain(getattr(value, name)) for name in value._fields}  # type: ignore[attr-defined]  # a NamedTuple
-    return value
-
-
 def reader(returns: Any) -> Callable[[Any], Any]:
     """How a service's results are read: plain, and where a scalar is declared, of that type. It raises StepError.
 
     Not-a-number and infinity are no numbers that JSON can say: they are null where None is declared too (and inside lists and objects).
     """
-    inner, is_optional = optional(returns)
-    if inner not in (bool, int, float, str):
-        return lambda value: msgspec.to_builtins(plain(value), enc_hook=_plainer)
-    declared = f"{inner.__name__} | None" if is_optional else inner.__name__
-
-    def read(value: Any) -> Any:
-        if type(value) is inner and inner is not float:
-            return value
-        made = plain(value)
-        if type(made) is inner or (made is None and is_optional):
-            return made
-        if inner is float and type(made) is int:
-            return float(made)
-        raise StepError(f"the service returned {_typename(value)}, and its annotation says {declared}")
-
-    return read
-
-
-def _plainer(value: Any) -> Any:
-    made = plain(value)
-    if made is value:
-        raise StepError(f"the service returned {_typename(value)} inside its result, which JSON cannot say")
-    return made
-
-
-def _typename(value: Any) -> str:
-    if isinstance(value, float) and not math.isfinite(value):
-        return str(value)
-    return "None" if value is None else f"a {type(value).__name__}"
+    return calling.reader(returns, StepError)

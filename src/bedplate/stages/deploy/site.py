@@ -22,13 +22,14 @@ from bedplate.core.clock import Clock
 from bedplate.core.config import watts
 from bedplate.core.kinds import View
 from bedplate.core.records import Event, Promotion, Version
-from bedplate.core.units import byte_count, dollars_per_hour, seconds
+from bedplate.core.units import byte_count, dollars_per_hour, seconds, share
 from bedplate.pipeline.workspace import Parts
 from bedplate.storage import online, runtimes
 
 from . import declared
 from .batchers import manned
 from .bill import Bill
+from .choose import PRODUCTION
 from .frames import feature_columns
 from .holder import WatchedRecord
 from .loader import Describe, Load
@@ -62,6 +63,13 @@ class Site(msgspec.Struct, frozen=True, kw_only=True):
     process_started: float = 0.0
     queue: int = 20_000
     body_limit: int = 16_000_000
+    answer_memory: int = 64_000_000
+    """Bytes for answers that are given again."""
+    retry_window_s: float = 60.0
+    trace_share: float = 0.0
+    trace_over_s: float = 1.0
+    guard_s: float = 0.0
+    """For how long after its promotion a version is watched, to be rolled back where it is worse than the one before."""
     billed: Callable[[str], Bill] | None = None
     """Gives the bill of a server at a URL."""
 
@@ -91,6 +99,14 @@ class CatalogRecord:
     def rolled_out(self, model: str) -> list[Promotion]:
         """The moves that try a version of a model now."""
         return self._catalog.models.rolled_out(model)
+
+    def in_production(self, model: str) -> Promotion | None:
+        """The move that made a model's production version what it is."""
+        return next(reversed(self._catalog.models.history(model, PRODUCTION)), None)
+
+    def retreat(self, move: Promotion, at: datetime, reason: str) -> Promotion | None:
+        """Undo that move."""
+        return self._catalog.models.retreat(move, at, reason)
 
     def conclude(self, trial: Promotion, at: datetime, reason: str, *, promotes: bool) -> Promotion | None:
         """End a roll-out by what came of it."""
@@ -140,6 +156,11 @@ def site_of(parts: Parts, only: str = "", *, crew: int = 0) -> Site:
         process_started=parts.process_started(os.getpid()) or 0.0,
         queue=int(parts.config["queue"]),
         body_limit=byte_count(parts.config["body_limit"]),
+        answer_memory=byte_count(parts.config["answer_memory"]),
+        retry_window_s=seconds(parts.config["retry_window"]),
+        trace_share=share(parts.config["trace_share"]),
+        trace_over_s=seconds(parts.config["trace_over"]),
+        guard_s=seconds(parts.config["guard"]),
         billed=billed,
     )
 

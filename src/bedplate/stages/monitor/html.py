@@ -17,6 +17,7 @@ from . import charts
 from .drift import Drift
 from .quality import HEADLINE
 from .report import Report
+from .sides import LOSS
 
 _CSS = Path(__file__).with_name("page.css")
 _BARS, _SHAPES = 25, 6
@@ -28,7 +29,7 @@ def page(report: Report) -> str:
     """The whole HTML page."""
     sections = [_head(report), _tiles(report), _findings(report)]
     if report.predictions:
-        sections += [_served(report), _drift(report), _shapes(report), _quality(report), _notes(report)]
+        sections += [_served(report), _drift(report), _shapes(report), _sides(report), _quality(report), _notes(report)]
     return frame(f"{report.service}: what was served", sections, _CSS)
 
 
@@ -123,6 +124,25 @@ def _drift_table(columns: list[Drift]) -> str:
         rows.append(f"<tr>{cells}<td>{_what(one)}</td></tr>")
     head = "".join(f"<th>{name}</th>" for name in heads)
     return f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{"".join(rows)}</tbody></table></div>'
+
+
+def _sides(report: Report) -> str:
+    """Each version's answers beside the others'; nothing where one version gave all."""
+    if not report.sides:
+        return ""
+    name = LOSS[report.quality.kind] if report.quality else "loss"
+    heads = ("versions", "predictions", "failed", "p50 ms", "p95 ms", "mean", "labels", name, "beside the first", "at 95 %", "")
+    rows = []
+    for one in report.sides:
+        figures = [f"{value:.4g}" if value is not None else "" for value in (one.p50_ms, one.p95_ms, one.mean)]
+        range_ = "" if one.low is None or one.high is None else f"{one.low:+.3g} to {one.high:+.3g}"
+        more = "" if one.more is None else f"{one.more:+.3g}"
+        loss = "" if one.loss is None else f"{one.loss:.4g}"
+        cells = (f"{one.predictions:,}", f"{one.failed:,}", *figures, f"{one.labelled:,}", loss, more, range_, one.verdict)
+        rows.append(f"<tr><td>{escape(', '.join(one.versions))}</td>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>")
+    head = "".join(f"<th>{name}</th>" for name in heads)
+    table = f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{"".join(rows)}</tbody></table></div>'
+    return f'<section><h2>Versions</h2><p class="soft">who answered most comes first; a lower loss is better</p>{table}</section>'
 
 
 def _what(one: Drift) -> str:

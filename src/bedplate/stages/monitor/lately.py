@@ -86,7 +86,8 @@ class Sought(Record, frozen=True, kw_only=True):
 class Answer(Record, frozen=True, kw_only=True):
     """One prediction: what was asked, by parameter the rows looked up (`looked`: of which version, for what), and what came of it.
 
-    `label` is what really happened, where that is known (`labelled`).
+    `label` is what really happened, where that is known (`labelled`). `answer_of` is the prediction whose answer was given again, `trace`
+    where the time went, in milliseconds by part, with what traced it (`why`, `trace`, `span`, `parent`): of those that were traced.
     """
 
     id: str
@@ -102,6 +103,8 @@ class Answer(Record, frozen=True, kw_only=True):
     result: Any = None
     label: Any = None
     labelled: bool = False
+    answer_of: str = ""
+    trace: dict[str, Any] = msgspec.field(default_factory=dict)
 
     @property
     def went_wrong(self) -> bool:

@@ -203,5 +203,6 @@ def _answer(row: dict[str, Any]) -> Answer:
         latency_ms=row["latency_ms"], versions=refs(row["models"]), request=row.get("request") or {},
         features={name: found for name, found in (row.get("features") or {}).items() if found is not None},
         looked=msgspec.json.decode(row["looked"]) if row.get("looked") else {}, result=result, label=row.get("label"),
-        labelled=row.get("label") is not None,
+        labelled=row.get("label") is not None, answer_of=row.get("answer_of") or "",
+        trace=msgspec.json.decode(row["trace"]) if row.get("trace") else {},
     )  # fmt: skip

@@ -20,6 +20,7 @@ from .drift import ENOUGH, THRESHOLD, Drift, column_drift, compare
 from .labels import LabelCounts
 from .parity import Parity
 from .quality import HEADLINE, Quality
+from .sides import LOSS, Side
 from .window import Bucket, Latency, Slice, Window, summarise
 
 _LOWER_IS_BETTER: Final = {"log_loss", "mae", "rmse", "brier", "calibration_error"}
@@ -65,6 +66,7 @@ class Report(Record, frozen=True, kw_only=True):
     slices: tuple[Slice, ...] = ()
     slice_s: int = 1
     sliced_by: str = "at"
+    sides: tuple[Side, ...] = ()
     parity: tuple[Parity, ...] = ()
     findings: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
@@ -125,7 +127,8 @@ def report(
         prediction_reference=(first if window.prediction_first else prediction_reference_name) if prediction else "",
         prediction=prediction, labels=window.labels,
         labelled_share=window.labels.predictions / window.answered if window.answered else 0.0, quality=window.quality,
-        slices=window.slices, slice_s=window.slice_s, sliced_by=window.sliced_by, notes=(*window.notes, *_notes(window, reference)),
+        slices=window.slices, slice_s=window.slice_s, sliced_by=window.sliced_by, sides=window.sides,
+        notes=(*window.notes, *_notes(window, reference)),
     )  # fmt: skip
     return msgspec.structs.replace(drawn, findings=tuple(_findings(drawn)))
 
@@ -148,6 +151,7 @@ def _findings(drawn: Report) -> list[str]:
         found.append("Nothing stands out: no failure, no drift beyond chance, no loss of quality.")
     if not found:
         found.append("Nothing failed; there is no reference and no label to judge the predictions by.")
+    found += [line for side in drawn.sides[1:] if (line := _about_side(side, drawn))]
     if len(drawn.versions) > 1:
         found.append(f"{len(drawn.versions)} model versions served: {_listed([f'{v} ({n:,})' for v, n in drawn.versions.items()])}.")
     return found
@@ -217,6 +221,16 @@ def _about_quality(drawn: Report) -> list[str]:
             when = worst.at.strftime("%Y-%m-%d" if drawn.slice_s >= 86400 else "%Y-%m-%d %H:%M:%S")
             found.append(f"{name.upper()} was worst from {when}: {there:.3g}, against {whole:.3g} overall.")
     return found
+
+
+def _about_side(side: Side, drawn: Report) -> str:
+    """Whether a version's answers were better than those of the one that answered most, as far as labels tell; empty without labels."""
+    if drawn.quality is None or side.more is None or side.low is None or side.high is None:
+        return ""
+    name, first = LOSS[drawn.quality.kind], _listed(list(drawn.sides[0].versions))
+    verdict = f"is {side.verdict} than {first}" if side.verdict else f"is neither better nor worse than {first}, as far as labels tell"
+    by = f"{side.more:+.3g}, from {side.low:+.3g} to {side.high:+.3g} at 95 %"
+    return f"{_listed(list(side.versions))} {verdict}: its {name} differs by {by}, over {_count(side.labelled, 'label')}."
 
 
 def _chance(name: str, whole: float, one: Slice) -> float:

@@ -24,6 +24,7 @@ from bedplate.storage.sketch import ColumnSketch, NumericSketch, Profile
 
 from .labels import LabelCounts, join_labels
 from .quality import Quality, kind_of, quality
+from .sides import Side, sides
 
 _WIDTHS: Final = (1, 2, 5, 10, 30, 60, 300, 900, 3600, 6 * 3600, 86400, 7 * 86400, 28 * 86400)
 """Widths of a bucket of time, in seconds, to choose from."""
@@ -97,6 +98,7 @@ class Window(Record, frozen=True, kw_only=True):
     slices: tuple[Slice, ...] = ()
     slice_s: int = 1
     sliced_by: str = "at"
+    sides: tuple[Side, ...] = ()
     notes: tuple[str, ...] = ()
 
     @property
@@ -137,7 +139,7 @@ def summarise(
         inputs=profile(inputs, reference, [c for c in reference.columns if c in inputs.columns] if reference else None),
     )  # fmt: skip
     window = _with_predictions(window, answered, prediction_reference)
-    return _with_quality(window, answered, inputs, labels, by)
+    return _with_quality(window, rows, answered, inputs, labels, by)
 
 
 def served_inputs(answered: pl.DataFrame) -> pl.DataFrame:
@@ -214,11 +216,14 @@ def _beyond(now: ColumnSketch) -> float:
     return (now.other + sum(now.extra.values())) / max(now.count, 1)
 
 
-def _with_quality(window: Window, answered: pl.DataFrame, inputs: pl.DataFrame, labels: pl.DataFrame | None, by: str) -> Window:
+def _with_quality(
+    window: Window, rows: pl.DataFrame, answered: pl.DataFrame, inputs: pl.DataFrame, labels: pl.DataFrame | None, by: str
+) -> Window:  # fmt: skip
     series, _ = results(answered)
     joined, counts = join_labels(answered, labels) if labels is not None else (answered, LabelCounts())
     times = _times(joined, inputs, by)
     table = pl.DataFrame({"at": times}).with_columns(
+        models=joined.get_column("models"),
         predicted=series if series is not None else pl.lit(None, dtype=pl.Float64),
         actual=joined.get_column("label") if "label" in joined.columns else pl.lit(None, dtype=pl.Float64),
     )
@@ -232,7 +237,7 @@ def _with_quality(window: Window, answered: pl.DataFrame, inputs: pl.DataFrame, 
     width = bucket_width(_span(times), _SLICES)
     return msgspec.structs.replace(
         window, labels=counts, quality=quality(both.get_column("predicted"), both.get_column("actual"), kind) if kind else None,
-        slices=_slices(table, width, kind), slice_s=width, sliced_by=by, notes=notes,
+        sides=sides(rows, table, kind), slices=_slices(table, width, kind), slice_s=width, sliced_by=by, notes=notes,
     )  # fmt: skip
 
 

@@ -79,7 +79,7 @@ def _origin(meta: Mapping[str, Any]) -> str:
     """Where a version came from that the project did not make."""
     if meta.get("origin") == "client":
         return f"registered by a client as {meta.get('source', '')} ({', '.join(meta.get('flavours', [])) or 'no flavour'})"
-    return f"imported from {meta['file']}" if meta.get("origin") == "imported" else ""
+    return f"imported from {meta.get('file') or meta['address']}" if meta.get("origin") == "imported" else ""
 
 
 def _takes(facts: Facts) -> str:

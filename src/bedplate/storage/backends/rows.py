@@ -41,12 +41,27 @@ class Encoder:
         """Whether every input has a number for each of its values: text has one by its categories."""
         return all(field.datatype != "BYTES" or field.categories for field in self.inputs)
 
+    def numbers(self, values: Mapping[str, Any]) -> tuple[Any, ...] | None:
+        """One row of plain numbers in the order of the inputs; None where they need a closer look."""
+        try:
+            given: tuple[Any, ...] = self._get(values)
+            return given if _NUMBERS.issuperset(map(type, given)) else None
+        except (KeyError, TypeError):
+            return None
+
+    def packed(self, numbers: Sequence[Any]) -> bytes:
+        """The bytes of one row of plain numbers as float64. Raises OverflowError for one that no float holds."""
+        try:
+            return self._row.pack(*numbers)
+        except struct.error:
+            raise OverflowError from None
+
     def row(self, values: Mapping[str, Any]) -> cols.Floats | None:
         """One row of scalars as an array of one row; None where they need a closer look."""
+        given = self.numbers(values)
         try:
-            given = self._get(values)
-            return np.array((given,), dtype=np.float64) if _NUMBERS.issuperset(map(type, given)) else None
-        except (KeyError, TypeError, OverflowError):
+            return None if given is None else np.array((given,), dtype=np.float64)
+        except OverflowError:
             return None
 
     def pack(self, columns: Mapping[str, Any]) -> bytes | None:

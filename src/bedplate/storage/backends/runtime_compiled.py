@@ -1,7 +1,8 @@
-"""Compiled trees: a boosted or averaged ensemble as machine code, made by Treelite, TL2cgen and the machine's C compiler.
+"""Compiled trees: a boosted or averaged ensemble as machine code, made by Treelite and the machine's C compiler.
 
-Each tree becomes nested comparisons, in the model's own precision; a small loop of ours calls them for each row, so that one call answers
-a whole matrix without anything of Python between its rows. Serving needs the shared library alone: neither Treelite nor the framework.
+Most ensembles become tables and the short code over them (`trees.c`); the others (text categories, several classes) nested comparisons
+that TL2cgen writes, with a small loop of ours that calls them for each row. Either way one call answers a whole matrix without anything
+of Python between its rows, in the model's own precision, and serving needs the shared library alone: neither Treelite nor the framework.
 
 Limit: TL2cgen marks a missing value by the lower half of its float64; a number that happens to have those bits is moved by one unit in
 its last place.
@@ -13,7 +14,10 @@ import ctypes
 import importlib
 import json
 import shutil
+import struct
 import subprocess
+import threading
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -26,7 +30,9 @@ from bedplate.storage.runtimes import Call, Source
 
 LIBRARY, ABOUT = "model.so", "about.json"
 _TIMEOUT_S: Final = 600.0
-_FLAGS: Final = ("-O2", "-shared", "-fPIC", "-std=c99", "-fvisibility=hidden", "-w")
+_FLAGS: Final = ("-O2", "-ftree-vectorize", "-shared", "-fPIC", "-std=gnu99", "-fvisibility=hidden", "-ffp-contract=off", "-w")
+_CLONES: Final = "-DCLONES=1"
+"""The code for several generations of processors, chosen where it is loaded; not every compiler and machine knows how."""
 _LOOP: Final = """
 #include "header.h"
 
@@ -62,8 +68,13 @@ class Compiled:
             raise UserError("compiling trees needs a C compiler", why="neither cc, gcc nor clang is on the path", next="apt install gcc")
         code = folder / "code"
         about = importlib.import_module(f"{__package__}.trees_to_c").written(source, code)
-        (code / "rows.c").write_text(_LOOP.format(**about))
-        _compile([compiler, *_FLAGS, "-o", str(folder / LIBRARY), *map(str, sorted(code.glob("*.c"))), "-lm"])
+        if "threshold" in about:
+            (code / "rows.c").write_text(_LOOP.format(**about))
+        command = [compiler, *_FLAGS, "-o", str(folder / LIBRARY), *map(str, sorted(code.glob("*.c"))), "-lm"]
+        try:
+            _compile([*command, _CLONES])
+        except UserError:
+            _compile(command)
         (folder / ABOUT).write_text(json.dumps({**about, "digest": digests.of_file(folder / LIBRARY)}))
         shutil.rmtree(code)
 
@@ -76,32 +87,69 @@ class Compiled:
             loaded = ctypes.CDLL(str(folder / LIBRARY))
             call = loaded.predict_rows
             call.argtypes, call.restype = (ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p), None
-            return Library(call, int(about["width"]), int(about["outputs"]), flat=bool(about["flat"])).rows
+            return Library(call, int(about["width"]), int(about["outputs"]), flat=bool(about["flat"]))
         except (OSError, AttributeError, ValueError, KeyError) as error:
             raise CorruptError("compiled trees cannot be loaded", why=str(error)[:300], next="bedplate optimise makes them anew") from None
 
 
 class Library:
-    """Compiled trees that are loaded; may be called from several threads."""
+    """Compiled trees that are loaded; may be called from several threads. `one` is there where a row has one number for an answer."""
 
     def __init__(self, call: Any, width: int, outputs: int, *, flat: bool) -> None:
         self._call = call
         self._width = width
         self._outputs = outputs
         self._flat = flat
+        self._local = threading.local()
+        self._pack = struct.Struct(f"{width}d").pack_into
+        self.one = self._one if outputs == 1 else None
 
-    def rows(self, matrix: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+    def __call__(self, matrix: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
         """Predict for rows of numbers; where the framework tells one number of two classes, that of the second."""
-        given = np.ascontiguousarray(matrix, dtype=np.float64)
-        count = len(given)
-        if given.ndim != 2 or given.shape[1] != self._width:
-            raise UserError(f"the model takes {self._width} columns", why=f"it was given {' x '.join(map(str, given.shape))}")
-        out = np.empty(count * self._outputs)
-        self._call(given.ctypes.data, count, out.ctypes.data)
+        if matrix.ndim != 2 or matrix.shape[1] != self._width:
+            raise UserError(f"the model takes {self._width} columns", why=f"it was given {' x '.join(map(str, matrix.shape))}")
+        count = len(matrix)
+        if count == 1:
+            buffers = self._buffers()
+            buffers.given[:] = matrix[0]
+            self._call(buffers.given_at, 1, buffers.made_at)
+            out = buffers.made.copy()
+        else:
+            given = np.ascontiguousarray(matrix, dtype=np.float64)
+            out = np.empty(count * self._outputs)
+            self._call(given.ctypes.data, count, out.ctypes.data)
         if self._outputs == 1:
             return out
         made = out.reshape(count, self._outputs)
         return made[:, -1] if self._flat else made
+
+    def _one(self, values: Sequence[float]) -> Any:
+        """The answer for one row of plain numbers, without an array of its own. Raises OverflowError for one that no float holds."""
+        buffers = self._buffers()
+        try:
+            self._pack(buffers.room, 0, *values)
+        except struct.error:
+            raise OverflowError from None
+        self._call(buffers.given_at, 1, buffers.made_at)
+        return buffers.made[0]
+
+    def _buffers(self) -> _Buffers:
+        try:
+            found: _Buffers = self._local.buffers
+        except AttributeError:
+            found = self._local.buffers = _Buffers(self._width, self._outputs)
+        return found
+
+
+class _Buffers:
+    """One thread's row and its answer, and where they are."""
+
+    __slots__ = ("given", "given_at", "made", "made_at", "room")
+
+    def __init__(self, width: int, outputs: int) -> None:
+        self.room = bytearray(8 * width)
+        self.given, self.made = np.frombuffer(self.room, dtype=np.float64), np.empty(outputs)
+        self.given_at, self.made_at = self.given.ctypes.data, self.made.ctypes.data
 
 
 def _compile(command: list[str]) -> None:

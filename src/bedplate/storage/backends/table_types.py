@@ -74,6 +74,8 @@ class Codec:
 
     def encode(self, frame: pl.DataFrame) -> pl.DataFrame:
         """The frame in stored types. Raises UserError, naming the column, for values that do not fit."""
+        if frame.schema == self.stored and not self._risky:
+            return frame
         stored = frame.select(
             pl.col(name).cast(self.stored[name], strict=False) for name in self.schema if self.stored[name] != frame.schema[name]
         )

@@ -9,6 +9,8 @@ import importlib
 import inspect
 import logging
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -23,7 +25,10 @@ onnx: Any = extras.load("onnx", "exporting to ONNX", "runtimes")
 _OPSET: Final = {"": 15, "ai.onnx.ml": 3}
 _INPUT: Final = "rows"
 _MOST_ROWS: Final = 1 << 20
-_IN_INT8: Final = {"MatMulInteger", "ConvInteger", "DynamicQuantizeLinear", "QLinearMatMul"}
+_IN_INT8: Final = {"MatMulInteger", "ConvInteger", "DynamicQuantizeLinear", "QLinearMatMul", "QuantizeLinear"}
+_CALIBRATED_AT_ONCE: Final = 100
+_AS_IT_IS: Final = {"QDQDisableWeightAdjustForInt32Bias": True}
+"""onnxruntime 1.31 cannot adjust a weight's scales where each column has one."""
 
 
 def exported(source: Source) -> bytes:
@@ -90,12 +95,57 @@ def quantised(data: bytes, folder: Path) -> bytes:
     quantisation = importlib.import_module("onnxruntime.quantization")
     before, after = folder / "before.onnx", folder / "after.onnx"
     before.write_bytes(data)
-    logging.disable(logging.WARNING)  # it advises pre-processing on the root logger, which is the program's own
-    try:
+    with _quiet():
         quantisation.quantize_dynamic(before, after, weight_type=quantisation.QuantType.QInt8)
+    return _in_int8(after)
+
+
+def calibrated(data: bytes, matrix: Any, folder: Path, *, narrow: bool) -> bytes:
+    """A model with its weights and values in int8, at scales found on rows of float64 (static quantisation); `narrow`: weights in 7 bits.
+
+    Raises UserError for a model that takes no matrix, or of which nothing can be quantised.
+    """
+    quantisation = importlib.import_module("onnxruntime.quantization")
+    shapes = importlib.import_module("onnxruntime.quantization.shape_inference")
+    given = onnx.load_from_string(data).graph.input
+    if len(given) != 1:
+        raise UserError("the model takes its inputs one by one", why="scales are found on one matrix", next="--quantise int8")
+    kind = onnx.helper.tensor_dtype_to_np_dtype(given[0].type.tensor_type.elem_type)
+    before, shaped, after = folder / "before.onnx", folder / "shaped.onnx", folder / "after.onnx"
+    before.write_bytes(data)
+    with _quiet():
+        shapes.quant_pre_process(before, shaped, skip_symbolic_shape=True)
+        quantisation.quantize_static(
+            shaped, after, _Fed(given[0].name, matrix.astype(kind)), per_channel=True, reduce_range=narrow,
+            activation_type=quantisation.QuantType.QUInt8, weight_type=quantisation.QuantType.QInt8, extra_options=_AS_IT_IS,
+        )  # fmt: skip
+    return _in_int8(after)
+
+
+class _Fed:
+    """Rows in batches, as what finds scales asks for them."""
+
+    def __init__(self, name: str, matrix: Any) -> None:
+        self._parts = iter([{name: matrix[at : at + _CALIBRATED_AT_ONCE]} for at in range(0, len(matrix), _CALIBRATED_AT_ONCE)])
+
+    def get_next(self) -> dict[str, Any] | None:
+        """The next batch; None after the last."""
+        return next(self._parts, None)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """It advises pre-processing on the root logger, which is the program's own."""
+    logging.disable(logging.WARNING)
+    try:
+        yield
     finally:
         logging.disable(logging.NOTSET)
-    kinds = {node.op_type for node in onnx.load(str(after)).graph.node}
+
+
+def _in_int8(made: Path) -> bytes:
+    """The bytes of a model that was quantised. Raises UserError where nothing of it was."""
+    kinds = {node.op_type for node in onnx.load(str(made)).graph.node}
     if not kinds & _IN_INT8:
         raise UserError("nothing in the model can be quantised", why=f"it is made of {', '.join(sorted(kinds))}"[:300])
-    return after.read_bytes()
+    return made.read_bytes()

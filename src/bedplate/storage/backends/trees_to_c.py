@@ -1,4 +1,7 @@
-"""Trees as C, by Treelite (which reads the frameworks' models) and TL2cgen (which writes them): only whoever compiles imports these."""
+"""Trees as C: Treelite reads the frameworks' models; what `trees_to_tables.py` takes becomes tables, TL2cgen writes the others.
+
+Only whoever compiles imports these.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,7 @@ from bedplate.core import extras
 from bedplate.core.errors import UserError
 from bedplate.storage.runtimes import Source
 
-from . import lightgbm_model, xgboost_trees
+from . import lightgbm_model, trees_to_tables, xgboost_trees
 
 tl2cgen: Any = extras.load("tl2cgen", "compiling trees", "runtimes")
 treelite: Any = extras.load("treelite", "compiling trees", "runtimes")
@@ -30,10 +33,15 @@ _C: Final = {"float32": "float", "float64": "double"}
 
 
 def written(source: Source, folder: Path) -> dict[str, Any]:
-    """Write the model as C files; what the loop around them needs to know. Raises UserError for a model that Treelite does not take."""
+    """Write the model as C files; what their caller needs to know, with `threshold` where a loop around them is wanted.
+
+    Raises UserError for a model that Treelite does not take.
+    """
     try:
         with _quietly():
             model = _model(source)
+            if (about := trees_to_tables.written(model, folder)) is not None:
+                return about
             units = max(1, min(_MOST_UNITS, model.num_tree // _UNIT_TREES))
             tl2cgen.generate_c_code(model, folder, {"parallel_comp": units} if units > 1 else {})
     except _REFUSALS as error:

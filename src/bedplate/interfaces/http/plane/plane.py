@@ -14,8 +14,9 @@ import signal
 import socket
 import threading
 from collections.abc import Callable, Coroutine, Iterator, Sequence
+from contextlib import AbstractAsyncContextManager
 from email.utils import formatdate
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import uvloop
 
@@ -23,7 +24,6 @@ from bedplate.interfaces.http.answered import Answered, refusal
 from bedplate.interfaces.http.binding import BACKLOG
 from bedplate.interfaces.http.front import mistake
 
-from .doors import Doors
 from .head import Head, Heads
 from .wire import Wire
 
@@ -34,13 +34,50 @@ _LOOK_S: Final = 1.0
 _TURN_S: Final = 0.02
 
 
-class Plane:
-    """Answers on sockets until told to stop. `listening` is called once it does."""
+class Chooses(Protocol):
+    """Knows what answers a request."""
 
-    def __init__(self, doors: Doors, listening: Callable[[], None]) -> None:
+    def choose(self, head: Head) -> Any:
+        """What answers requests with this head: a `Door`."""
+        ...
+
+
+Connected = Callable[[], asyncio.Protocol]
+"""Makes what a connection is given to."""
+
+
+class Guest(Protocol):
+    """What takes in the clients of another protocol, on a socket of its own."""
+
+    listening: socket.socket
+
+    def connected(self) -> asyncio.Protocol:
+        """What a connection is given to."""
+        ...
+
+    async def drain(self, patience_s: float) -> None:
+        """Answer what is in hand, and let the clients go; nobody new comes."""
+        ...
+
+
+class Plane:
+    """Answers on sockets until told to stop, and has its `guests` answer on theirs.
+
+    `listening` is called once it does; `beside` is entered before, and left when all is said.
+    """
+
+    def __init__(
+        self,
+        doors: Chooses,
+        listening: Callable[[], None],
+        beside: AbstractAsyncContextManager[Any] | None = None,
+        guests: Sequence[Guest] = (),
+    ) -> None:
         self.now = 0.0
         self.heads = Heads(doors.choose)
         self._listening = listening
+        self._beside = beside or contextlib.nullcontext()
+        self._guests = guests
         self._wires: set[Wire] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._lines: dict[int, bytes] = {}
@@ -48,6 +85,11 @@ class Plane:
         self._told = threading.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._over = asyncio.Event()
+
+    @property
+    def is_told(self) -> bool:
+        """Whether it was told to stop."""
+        return self._told.is_set()
 
     def stop(self) -> None:
         """Stop as SIGTERM does; from any thread."""
@@ -66,17 +108,24 @@ class Plane:
         self._loop = asyncio.get_running_loop()
         self._look()
         with self._signals():
-            spare = [one.dup() for one in sockets]
-            for one in spare:
-                one.setblocking(False)
-            servers = [await self._loop.create_server(lambda: Wire(self), sock=one, backlog=BACKLOG) for one in sockets]
-            self._listening()
-            if not self._told.is_set():
-                await self._over.wait()
-            await self._close(servers, spare)
-            await self._drain()
+            async with self._beside:
+                if not self._told.is_set():
+                    await self._answer(sockets, self._loop)
 
-    async def _close(self, servers: Sequence[asyncio.Server], spare: Sequence[socket.socket]) -> None:
+    async def _answer(self, sockets: Sequence[socket.socket], loop: asyncio.AbstractEventLoop) -> None:
+        makers: list[tuple[socket.socket, Connected]] = [(one, lambda: Wire(self)) for one in sockets]
+        makers += [(one.listening, one.connected) for one in self._guests]
+        spare = [(one.dup(), connected) for one, connected in makers]
+        for one, _ in spare:
+            one.setblocking(False)
+        servers = [await _listen(loop, connected, one) for one, connected in makers]
+        self._listening()
+        if not self._told.is_set():
+            await self._over.wait()
+        await self._close(servers, spare)
+        await asyncio.gather(self._drain(), *(one.drain(PATIENCE_S) for one in self._guests))
+
+    async def _close(self, servers: Sequence[asyncio.Server], spare: Sequence[tuple[socket.socket, Connected]]) -> None:
         """Listen no more. Who has connected by then is let in: the end of a socket ends those that nobody has accepted.
 
         The loop takes a turn to let go of a socket; it is closed by its last copy, after a look at who came meanwhile.
@@ -84,14 +133,14 @@ class Plane:
         for server in servers:
             server.close()
         await asyncio.sleep(_TURN_S)
-        for listening in spare:
+        for listening, connected in spare:
             came = []
             with contextlib.suppress(OSError):  # nobody waits any more
                 while True:
                     came.append(listening.accept()[0])
             listening.close()
             for one in came:
-                await asyncio.get_running_loop().connect_accepted_socket(lambda: Wire(self), one)
+                await asyncio.get_running_loop().connect_accepted_socket(connected, one)
 
     async def _drain(self) -> None:
         now = asyncio.get_running_loop().time()
@@ -191,3 +240,9 @@ class Plane:
 
 
 _PHRASES: Final = {one.value: one.phrase.encode() for one in http.HTTPStatus}
+
+
+async def _listen(loop: asyncio.AbstractEventLoop, made: Connected, one: socket.socket) -> asyncio.Server:
+    if one.family == socket.AF_UNIX:
+        return await loop.create_unix_server(made, sock=one, backlog=BACKLOG)
+    return await loop.create_server(made, sock=one, backlog=BACKLOG)

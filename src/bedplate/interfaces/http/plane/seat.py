@@ -23,11 +23,15 @@ _DECODER: Final = msgspec.json.Decoder(Counted)
 
 
 class Seat(Record, frozen=True, kw_only=True):
-    """`descriptor` is an inherited, listening socket, `number` counts from 0, `folder` is where counts are written."""
+    """`descriptor` is an inherited, listening socket, `number` counts from 0, `folder` is where counts are written, `url` is where clients
+    ask (empty: at the socket). `grpc` is another socket, to answer gRPC on; -1 where nobody does.
+    """
 
     descriptor: int
     number: int
     folder: str
+    url: str = ""
+    grpc: int = -1
 
     @classmethod
     def read(cls, text: str) -> Seat:
@@ -44,9 +48,14 @@ class Seat(Record, frozen=True, kw_only=True):
         """Whether it is the one that speaks for all: of what happened, and of the bill."""
         return self.number == 0
 
-    def socket(self) -> socket.socket:
-        """The socket to answer on."""
-        return socket.socket(fileno=self.descriptor)
+    def sockets(self) -> list[socket.socket]:
+        """The sockets to answer on: that of HTTP, and that of gRPC where there is one."""
+        return [socket.socket(fileno=one) for one in self.descriptors]
+
+    @property
+    def descriptors(self) -> tuple[int, ...]:
+        """What its process inherits."""
+        return (self.descriptor,) if self.grpc < 0 else (self.descriptor, self.grpc)
 
 
 class Counts:
@@ -93,6 +102,30 @@ class Counts:
     def _others(self) -> Sequence[Counted]:
         paths = sorted(path for path in self._path.parent.glob("*.json") if path != self._path)
         return [found for path in paths if (found := _read(path)) is not None]
+
+
+def write_counts(folder: str, name: str, counted: Counted) -> None:
+    """Keep what a process counted where those of the folder find it. Raises OSError."""
+    path = Path(folder) / f"{name}.json"
+    fresh = path.with_suffix(".new")
+    fresh.write_bytes(msgspec.json.encode(counted))
+    fresh.replace(path)
+
+
+def read_counts(folder: str) -> Counted:
+    """What the processes of a folder have counted together."""
+    total = Counted()
+    for path in sorted(Path(folder).glob("*.json")):
+        if (found := _read(path)) is not None:
+            total.add(found)
+    return total
+
+
+def end_counts(folder: str, name: str) -> None:
+    """A process has ended and none takes its place: of what it counted stays what is counted for good. Raises OSError."""
+    found = _read(Path(folder) / f"{name}.json")
+    if found is not None:
+        write_counts(folder, name, found.ended())
 
 
 def _read(path: Path) -> Counted | None:

@@ -12,7 +12,9 @@ sees why.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Coroutine
+from functools import partial
 from typing import Any, Final, Protocol, cast
 
 from bedplate.interfaces.http.answered import Answered, refusal
@@ -28,9 +30,12 @@ IDLE_S: Final = 65.0
 WRITE_S: Final = 60.0
 LEAST_BYTES: Final = 1 << 10
 _DRAIN_S: Final = 1.0
+_LOOK_S: Final = 0.005
+"""How often a traced answer is looked at that the client has not taken."""
 _HELD: Final = 1 << 16
 _SPLIT: Final = 1 << 16
 _TURN: Final = 32
+_LAST: Final = b"connection: close\r\n"
 _CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 _STARTS: Final = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ\r")
 
@@ -87,7 +92,7 @@ class Wire(asyncio.Protocol):
 
     __slots__ = (
         "_asked", "_body", "_brought", "_busy", "_chunks", "_head", "_leaving", "_missing", "_over", "_paused", "_since",
-        "_tail", "_transport", "ended", "gone", "keeper", "stuck",
+        "_tail", "_transport", "begun", "ended", "gone", "keeper", "stuck",
     )  # fmt: skip
 
     def __init__(self, keeper: Keeper) -> None:
@@ -100,6 +105,7 @@ class Wire(asyncio.Protocol):
         self._busy = self._over = self._paused = self.stuck = self._leaving = self._asked = self.gone = self.ended = False
         self._since = 0.0
         self._brought = 0
+        self.begun = 0.0
 
     @property
     def is_idle(self) -> bool:
@@ -150,10 +156,12 @@ class Wire(asyncio.Protocol):
         """Send the answer to the request in hand, which was not answered at once."""
         head, self._head = self._head, None
         if self.gone or head is None:
+            if answered.after is not None:
+                answered.after()
             return
         self._busy = False
-        self._write(self._packed(head, answered), answered.body if head.method != b"HEAD" else b"")
-        if self._leaving or not head.keep_alive or (b"connection", b"close") in answered.headers:
+        self._send(head, answered)
+        if self._leaving or not head.keep_alive or _LAST in answered.lines:
             self._end()
         else:
             self._since = self.keeper.now
@@ -261,6 +269,7 @@ class Wire(asyncio.Protocol):
         self._tail = data[at:] if at else data
         if not self._tail:
             return
+        self.begun = self.begun or time.perf_counter()
         if self._tail[0] not in _STARTS or BARE.search(self._tail):
             self._refuse(unreadable("its first line is not METHOD TARGET HTTP/1.1"))
         elif len(self._tail) >= MOST_BYTES:
@@ -273,7 +282,7 @@ class Wire(asyncio.Protocol):
         if answered is None:
             self._busy, self._head = True, head
             return False
-        self._write(self._packed(head, answered), answered.body if head.method != b"HEAD" else b"")
+        self._send(head, answered)
         if head.keep_alive and not self._leaving:
             self._since = self.keeper.now
             return not self.stuck
@@ -282,6 +291,7 @@ class Wire(asyncio.Protocol):
 
     def _expect(self, head: Head, data: bytes) -> None:
         """Take in a body that has not come whole."""
+        self.begun = self.begun or time.perf_counter()
         limit = head.handler.limit
         if head.length > limit:
             self._refuse(too_large(limit), head)
@@ -323,6 +333,19 @@ class Wire(asyncio.Protocol):
     def _packed(self, head: Head, answered: Answered) -> bytes:
         last = b"" if head.keep_alive and not self._leaving else b"connection: close\r\n"
         return b"%b%b%bcontent-length: %d\r\n\r\n" % (self.keeper.line(answered.status), answered.lines, last, len(answered.body))
+
+    def _send(self, head: Head, answered: Answered) -> None:
+        self._write(self._packed(head, answered), answered.body if head.method != b"HEAD" else b"")
+        self.begun = 0.0
+        if answered.after is not None:
+            self._sent(answered.after)
+
+    def _sent(self, after: Callable[[], None]) -> None:
+        """Say so once the client has taken what was written, or has gone."""
+        if self.gone or not self._transport.get_write_buffer_size():
+            after()
+        else:
+            self.keeper.later(_LOOK_S, partial(self._sent, after))
 
     def _write(self, lines: bytes, body: bytes) -> None:
         if len(body) > _SPLIT:

@@ -33,7 +33,7 @@ from .subject import Subject
 from .workload import INNER, PORT, USER, proxy_config
 
 PROXY: Final = "nginxinc/nginx-unprivileged:1.29-alpine"
-_SETTINGS: Final = ("runtime_tolerance", "loop_limit", "model_workers", "body_limit", "queue", "online")
+_SETTINGS: Final = ("runtime_tolerance", "loop_limit", "model_workers", "body_limit", "queue", "online", "allow_networks")
 """What a server here was told, and one in the image has to be told too; never where a record is, which may hold a password."""
 _OPENMP: Final = ("lightgbm", "xgboost", "xgboost-cpu", "scikit-learn")
 _WHEELS: Final = (
@@ -115,9 +115,14 @@ def _own(workspace: Workspace) -> list[str]:
     return sorted({str(workspace.config.project_file), *workspace.parts.loaded.read})
 
 
+_EXTRAS: Final = {"remote": "http"}
+"""The extra that a flavour needs, where it is not called so."""
+
+
 def _needed(workspace: Workspace, asked: Subject) -> tuple[Package, ...]:
     """bedplate with what its models need, and what the project's files import. Raises UserError for what is not installed."""
-    extras = ",".join(sorted({one.stored.flavour for one in asked.models} - {"function"}))
+    flavours = {one.stored.flavour for one in asked.models} - {"function"}
+    extras = ",".join(sorted({_EXTRAS.get(name, name) for name in flavours}))
     found = [name for module in _imports(workspace) for name, version in versions_of(module).items() if version != UNVERSIONED]
     return packages([f"bedplate[{extras}]" if extras else "bedplate", *found, *(["lmdb"] if is_installed("lmdb") else [])])
 

@@ -1,13 +1,14 @@
 """A bundle for the edge: models in their own files, one small runner, and all that whoever gets it has to know, in one signed folder.
 
-    run.py send.py              the runner, and what sends its metrics when it is told to; neither needs bedplate
+    run.py listen.py send.py    the runner, its server, and what sends its metrics when it is told to; none needs bedplate
     bundle.json models/NAME/    what is in it, and each model in its framework's own file (PyTorch: as ONNX)
+    service.py calling.py code/ of a service: how its function is asked, and the function with all that it reaches
     requirements.txt            every package that the runner needs here, pinned; licences.json says under which licence each is
     card-NAME.md                the model's card; example-NAME.json is a request, expected-NAME.json what it was answered here
     SHA256SUMS, model.sig      what the runner compares at every start; the signature over all of it
 
-Limits: a bundle holds models. The function of a service, and the features that it looks up, stay where the service is: the rows are what
-the function gives its models. A `Model.of` is code of the project, which only an image brings along.
+Limits: features are looked up where the record is, so that a service gets them with its request; a function that cannot go (`function.py`)
+leaves a bundle of its models, which says why. A `Model.of` is code of the project, which only an image brings along.
 """
 
 from __future__ import annotations
@@ -21,17 +22,20 @@ from typing import Any, Final
 import msgspec
 import numpy as np
 
-from bedplate.core import digests
+from bedplate.core import calling, digests
 from bedplate.core.errors import UserError
 from bedplate.core.records import Record
-from bedplate.stages.deploy.runtime import apart, probes
+from bedplate.pipeline.code.packages import versions_of
+from bedplate.stages.deploy.agreement import apart, probes
 from bedplate.storage import runtimes
 
 from . import written
+from .function import Carried
 from .needed import Package, is_installed, packages, pins
 from .subject import Exported, Subject
 
-RUNNER: Final = {"runner.py": "run.py", "sender.py": "send.py"}
+RUNNER: Final = {"runner.py": "run.py", "listener.py": "listen.py", "sender.py": "send.py"}
+_CALLER: Final = {Path(__file__).with_name("caller.py"): "service.py", Path(calling.__file__): "calling.py"}
 _FILES: Final = {"lightgbm": "model.txt", "xgboost": "model.ubj", "sklearn": "model.skops", "onnx": "model.onnx"}
 _PACKAGES: Final = {
     "lightgbm": ("lightgbm",), "xgboost": ("xgboost-cpu", "xgboost"), "sklearn": ("skops",), "onnx": ("onnxruntime", "onnxruntime-gpu"),
@@ -49,15 +53,18 @@ class Bundle(Record, frozen=True, kw_only=True):
     notes: tuple[str, ...] = ()
 
 
-def write(asked: Subject, folder: Path, card: Callable[[str], str]) -> Bundle:
-    """Write the bundle into an empty folder, all but its signature; `card` gives the card of a version. Raises UserError."""
+def write(asked: Subject, folder: Path, card: Callable[[str], str], function: Carried | None = None, *, why: str = "") -> Bundle:
+    """Write the bundle into an empty folder, all but its signature; `card` gives the card of a version. Raises UserError.
+
+    `function` is that of a service; where there is none, `why` says so.
+    """
     if not asked.models:
         raise UserError(f"{asked.name} takes no model", why="a bundle holds models", next=f"bedplate export docker {asked.name}")
     notes: list[str] = []
     about = {one.name: _model(one, folder, notes) for one in asked.models}
-    needed = packages([name for one in about.values() for name in one["packages"]])
+    needed = packages([*(name for one in about.values() for name in one["packages"]), *_put_function(function, folder)])
     if asked.kind == "service":
-        notes.append(f"{asked.name} itself is not in it: the rows are what its function gives the model, features among them")
+        notes.append(function.note if function is not None else why)
     for one in asked.models:
         (folder / f"card-{one.name}.md").write_text(card(one.version.ref), encoding="utf-8")
         _example(one, folder, about[one.name])
@@ -65,11 +72,12 @@ def write(asked: Subject, folder: Path, card: Callable[[str], str]) -> Bundle:
         shutil.copyfile(Path(__file__).with_name(source), folder / target)
     described = {
         "format": 1, "name": asked.name, "kind": asked.kind, "python": platform.python_version(), "models": about, "notes": notes,
+        "service": None if function is None else function.about,
     }  # fmt: skip
     _put(folder / "bundle.json", described)
     _put(folder / "licences.json", msgspec.to_builtins(needed))
     (folder / "requirements.txt").write_text(pins(needed), encoding="utf-8")
-    (folder / "README.md").write_text(_readme(asked, about, notes), encoding="utf-8")
+    (folder / "README.md").write_text(_readme(asked, about, notes, is_called=function is not None), encoding="utf-8")
     written.summed(folder)
     refs = {one.name: one.version.ref for one in asked.models}
     return Bundle(name=asked.name, models=refs, files=tuple(written.files(folder)), packages=needed, notes=tuple(notes))
@@ -97,6 +105,18 @@ def _model(one: Exported, folder: Path, notes: list[str]) -> dict[str, Any]:
         "packages": [_installed(_PACKAGES[flavour]), *([frame] if frame else [])], "frame": frame, "off": off,
         "inputs": msgspec.to_builtins(one.stored.signature.inputs), "outputs": msgspec.to_builtins(one.stored.signature.outputs),
     }  # fmt: skip
+
+
+def _put_function(function: Carried | None, folder: Path) -> list[str]:
+    """Put a service's function into the bundle; the packages that it needs."""
+    if function is None:
+        return []
+    for name, text in function.files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text, encoding="utf-8")
+    for source, target in _CALLER.items():
+        shutil.copyfile(source, folder / target)
+    return ["msgspec", *(name for module in function.imports for name in versions_of(module))]
 
 
 def _converted(one: Exported, place: Path) -> float:
@@ -136,10 +156,11 @@ def _put(path: Path, value: Any) -> None:
     path.write_bytes(msgspec.json.format(msgspec.json.encode(value), indent=2) + b"\n")
 
 
-def _readme(asked: Subject, about: dict[str, Any], notes: list[str]) -> str:
+def _readme(asked: Subject, about: dict[str, Any], notes: list[str], *, is_called: bool) -> str:
     first = asked.models[0].name
     held = "\n".join(f"- {name}: {one['ref']} ({one['runtime']}, {digests.short(one['digest'])})" for name, one in about.items())
     told = "".join(f"\n- {note}" for note in notes)
+    service = f"    python run.py < request.json        # {asked.name} itself; --model {first} asks the model\n" if is_called else ""
     return f"""# {asked.name}
 
 {held}
@@ -148,7 +169,7 @@ def _readme(asked: Subject, about: dict[str, Any], notes: list[str]) -> str:
     pip install -r requirements.txt
     sha256sum --check SHA256SUMS
     python run.py < example-{first}.json
-    python run.py --serve 8000
+{service}    python run.py --serve 8000
     python run.py --send URL --token-file FILE
 
 Whether it is what was signed: `model_signing verify key --signature model.sig --public_key PUBLIC.pem --ignore-paths model.sig .`

@@ -72,13 +72,14 @@ def _budget(asked: Workload) -> dict[str, Any]:
 
 
 def policy(asked: Workload) -> dict[str, Any]:
-    """In: the proxy's port. Out: names, and the ports of a record elsewhere."""
+    """In: the proxy's port. Out: names, and the ports of a record elsewhere and of the servers that have its remote models."""
     names = {"ports": [{"protocol": protocol, "port": 53} for protocol in ("UDP", "TCP")]}
-    record = {"ports": [{"protocol": "TCP", "port": port} for port in _RECORD_PORTS]}
+    reached = [*(_RECORD_PORTS if asked.remote else ()), *asked.asks]
+    others = {"ports": [{"protocol": "TCP", "port": port} for port in dict.fromkeys(reached)]}
     return {
         "apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy", "metadata": meta(asked),
         "spec": {
             "podSelector": {"matchLabels": {"app.kubernetes.io/name": asked.name}}, "policyTypes": ["Ingress", "Egress"],
-            "ingress": [{"ports": [{"protocol": "TCP", "port": PORT}]}], "egress": [names, record] if asked.remote else [],
+            "ingress": [{"ports": [{"protocol": "TCP", "port": PORT}]}], "egress": [names, others] if reached else [],
         },
     }  # fmt: skip

@@ -1,6 +1,7 @@
-"""The models of this bundle, without bedplate: Python's library and the one package that bundle.json names for each.
+"""What is in this bundle, without bedplate: Python's library and the one package that bundle.json names for each model.
 
-    python run.py < rows.json                 predict: a row gives a value, a list of rows a list; --model NAME where there are several
+    python run.py < rows.json                 answer: a row gives a value, a list of rows a list; of a service its requests
+    python run.py --model NAME < rows.json    ask that model, where there are several, or a service
     python run.py --serve 8000                answer POST / (a row, a list, or {"model": ..., "rows": ...}) on loopback; GET /health
     python run.py --send URL --token-file F   send the metrics that were kept to the record, as the metrics of a run; then stop
 
@@ -12,15 +13,12 @@ not-a-number, as where the model was served. Exit code 2: rows that the model do
 from __future__ import annotations
 
 import argparse
-import contextlib
 import ctypes
 import hashlib
-import http.server
 import importlib
 import importlib.util
 import json
 import math
-import signal
 import sys
 import threading
 import time
@@ -28,13 +26,11 @@ from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).resolve().parent
-MOST_BYTES = 16_000_000
-FLUSH_S = 60.0
 TRUSTED = ("sklearn.", "scipy.", "numpy.", "lightgbm.", "collections.")
 """Whose classes a skops file may ask for."""
 
 
-class Mistake(Exception):
+class Mistake(ValueError):
     """Rows that the model does not take, or words that mean nothing here."""
 
 
@@ -262,6 +258,10 @@ class Model:
             self.loaded = self.loaded or RUNTIMES[self.about["runtime"]](HERE / self.about["file"], self.about)
 
     def predict(self, rows: Any) -> list[Any]:
+        """What `values` gives, as JSON has it."""
+        return [plain(value) for value in self.values(rows)]
+
+    def values(self, rows: Any) -> list[Any]:
         """A value (or a list of them) for each row. Raises Mistake, and counts it."""
         try:
             if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
@@ -278,7 +278,7 @@ class Model:
             raise error if isinstance(error, Mistake) else Mistake(f"{type(error).__name__}: {error}"[:300]) from None
         missing = sum(1 for row in made for value in row if value is None or (isinstance(value, float) and math.isnan(value)))
         self.metrics.count(len(rows), missing, time.perf_counter() - begun, answers)
-        return [plain(value) for value in answers]
+        return list(answers)
 
 
 def plain(value: Any) -> Any:
@@ -288,71 +288,33 @@ def plain(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def answer(models: dict[str, Model], asked: Any, name: str = "") -> Any:
+def answer(models: dict[str, Model], asked: Any, name: str = "", service: Any = None) -> Any:
     """What a request gets. Raises Mistake."""
     if isinstance(asked, dict) and isinstance(asked.get("rows"), list) and asked.keys() <= {"model", "rows"}:
         name, asked = str(asked.get("model") or name), asked["rows"]
+    if service is not None and not name:
+        return called(service, asked)
     if name not in models and (name or len(models) > 1):
         raise Mistake(f"which model? this bundle has {', '.join(models)}")
     model = models[name] if name else next(iter(models.values()))
     return model.predict([asked])[0] if isinstance(asked, dict) else model.predict(asked)
 
 
-class Handler(http.server.BaseHTTPRequestHandler):
-    """POST / and GET /health."""
-
-    protocol_version = "HTTP/1.1"
-    timeout = 30
-    models: dict[str, Model]
-
-    def do_GET(self) -> None:
-        """Whether the bundle is here, and what it holds."""
-        about = {name: model.about["ref"] for name, model in self.models.items()}
-        self._say(200, {"models": about}) if self.path == "/health" else self._say(404, {"error": "POST / or GET /health"})
-
-    def do_POST(self) -> None:
-        """Predict."""
-        length = self.headers.get("content-length", "")
-        if self.path != "/" or not length.isdecimal() or int(length) > MOST_BYTES or self.headers.get("transfer-encoding"):
-            self.close_connection = True  # the body is not read
-            return self._say(404 if self.path != "/" else 413, {"error": f"POST / with at most {MOST_BYTES} bytes"})
-        try:
-            self._say(200, answer(self.models, json.loads(self.rfile.read(int(length)))))
-        except (Mistake, ValueError, RecursionError) as error:
-            self._say(400, {"error": str(error)[:300]})
-
-    def _say(self, status: int, value: Any) -> None:
-        body = json.dumps(value).encode()
-        self.send_response(status)
-        self.send_header("content-type", "application/json")
-        self.send_header("content-length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, format: str, *args: Any) -> None:
-        """Requests are counted, not printed."""
+def called(service: Any, asked: Any) -> Any:
+    """What the function of the bundle's service answers. Raises Mistake, also for what the function raises."""
+    try:
+        return service.answer(asked)
+    except (Mistake, ModuleNotFoundError):
+        raise
+    except Exception as error:  # the function may raise anything
+        raise Mistake(f"{type(error).__name__}: {error}"[:300]) from None
 
 
-def serve(models: dict[str, Model], port: int) -> None:
-    """Answer on loopback until Ctrl-C or SIGTERM."""
-    Handler.models = models
-    for model in models.values():
-        model.load()
-    with http.server.ThreadingHTTPServer(("127.0.0.1", port), Handler) as server:
-        signal.signal(signal.SIGTERM, lambda *_: threading.Thread(target=server.shutdown).start())
-        print(json.dumps({"url": f"http://127.0.0.1:{server.server_port}"}), flush=True)
-        stopped = threading.Event()
-        threading.Thread(target=keep, args=(models, stopped), daemon=True).start()
-        with contextlib.suppress(KeyboardInterrupt):
-            server.serve_forever()
-        stopped.set()
-
-
-def keep(models: dict[str, Model], stopped: threading.Event) -> None:
-    """Write the metrics once a minute."""
-    while not stopped.wait(FLUSH_S):
-        for model in models.values():
-            model.metrics.flush()
+def served(bundle: dict[str, Any], models: dict[str, Model]) -> Any:
+    """The bundle's service; None where it has none. Raises ModuleNotFoundError."""
+    if not bundle.get("service"):
+        return None
+    return importlib.import_module("service").Service(HERE, bundle["service"], models, Mistake)
 
 
 def main(words: list[str]) -> int:
@@ -367,25 +329,33 @@ def main(words: list[str]) -> int:
     whole(HERE)
     bundle = json.loads((HERE / "bundle.json").read_text(encoding="utf-8"))
     models = {name: Model(name, about, asked.metrics) for name, about in bundle["models"].items()}
+
+    def flush() -> None:
+        for model in models.values():
+            model.metrics.flush()
+
+    sys.dont_write_bytecode = True  # a bundle is signed as it is
+    sys.path.insert(0, str(HERE))
     try:
         if asked.send:
-            sys.dont_write_bytecode = True  # a bundle is signed as it is
-            sys.path.insert(0, str(HERE))
             sent = importlib.import_module("send").send(asked.send, asked.token_file, asked.metrics, bundle["name"])
             print(json.dumps({"sent": sent}))
         elif asked.serve is not None:
-            serve(models, asked.serve)
+            service = served(bundle, models)
+            for model in models.values():
+                model.load()
+            about = {"models": {name: model.about["ref"] for name, model in models.items()}}
+            importlib.import_module("listen").serve(lambda given: answer(models, given, "", service), about, flush, asked.serve)
         else:
-            print(json.dumps(answer(models, json.loads(sys.stdin.read()), asked.model)))
+            print(json.dumps(answer(models, json.loads(sys.stdin.read()), asked.model, served(bundle, models))))
     except ModuleNotFoundError as error:
         sys.stderr.write(f"{error.name} is not installed: pip install -r requirements.txt\n")
         return 2
-    except (Mistake, ValueError, RecursionError, OSError) as error:
+    except (ValueError, RecursionError, OSError) as error:
         sys.stderr.write(f"{error}\n")
         return 2
     finally:
-        for model in models.values():
-            model.metrics.flush()
+        flush()
     return 0
 
 

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from bedplate.core.model import Remote
 from bedplate.core.records import Record
+from bedplate.storage.far import port
 
 from .names import image, label
 from .subject import Subject
@@ -24,7 +26,7 @@ _BURST: Final = 2.0
 
 
 class Workload(Record, frozen=True, kw_only=True):
-    """What manifests are made of: names that were checked, images, replicas, needs, zones."""
+    """What manifests are made of: names that were checked, images, replicas, needs, zones; `asks`: the ports of remote models."""
 
     name: str
     image: str
@@ -37,6 +39,7 @@ class Workload(Record, frozen=True, kw_only=True):
     remote: bool
     labels: dict[str, str]
     notes: dict[str, str]
+    asks: tuple[int, ...] = ()
 
 
 def workload(asked: Subject, given: str, name: str, proxy: str, replicas: tuple[int, int], remote: bool) -> Workload:
@@ -51,6 +54,7 @@ def workload(asked: Subject, given: str, name: str, proxy: str, replicas: tuple[
         basis="declared" if declared else "assumed: a server, and four times its models' bytes", remote=remote,
         labels={"app.kubernetes.io/name": called, "app.kubernetes.io/managed-by": "bedplate"},
         notes={f"bedplate/{part}": ref for part, ref in versions.items()},
+        asks=tuple(sorted({port(one.model.native) for one in asked.models if isinstance(one.model.native, Remote)})),
     )  # fmt: skip
 
 

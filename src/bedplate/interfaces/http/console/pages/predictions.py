@@ -13,6 +13,7 @@ import msgspec
 from bedplate.core.clock import iso, parse
 from bedplate.interfaces.http.console.about import on_project
 from bedplate.interfaces.http.console.frame import page, path_of
+from bedplate.interfaces.http.console.served.timed import time_of
 from bedplate.interfaces.http.console.tables import Column, Link, State, Table, Value
 from bedplate.interfaces.http.door.endpoint import SERVER, Asks, Desk, Endpoint, Reply, invalid, missing
 from bedplate.stages.monitor.lately import Answer, Place, Sought
@@ -79,9 +80,11 @@ def prediction(desk: Desk, asked: GetPrediction) -> Reply:
         name="features", columns=(Column("view", "Features"), Column("version", "Of version"), Column("asked", "Asked for"), *fields),
         rows=list(_looked(found)), empty="It looked no features up.",
     )  # fmt: skip
+    times, charts = time_of(found.trace)
     versions = [(ref, path_of("models", *_parts(ref)), "/lineage?" + urlencode({"of": ref})) for ref in found.versions]
     return page(
-        desk, "prediction.html", title=found.id, at="services", tables=(request, looked), name=asked.name, found=found, came=_state(found),
+        desk, "prediction.html", title=found.id, at="services", tables=(request, looked, times), charts=charts, name=asked.name,
+        found=found, came=_state(found), first=path_of("serving", asked.name, "predictions", found.answer_of) if found.answer_of else "",
         answer=_text(found.result), label=_text(found.label), versions=versions, may_call=desk.may("service.call", SERVER),
     )  # fmt: skip
 

@@ -1,0 +1,132 @@
+"""The service of this bundle: its own function, called with the models beside it, and asked exactly as where it was served.
+
+A request is one JSON object by the function's fields. What the service looks up where it is served, it is sent here: the request's
+`features` holds, for each view, the row (null: nothing is known of it). `code/` is the function with all that it reaches.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import sys
+from collections.abc import Callable, Mapping
+from datetime import date, datetime
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, Final
+
+FEATURES: Final = "features"
+TYPES: Final = {"int": int, "float": float, "bool": bool, "text": str, "time": datetime, "date": date}
+
+Wrong = Callable[[str], Exception]
+"""Makes the error that is the caller's own mistake."""
+
+
+class Asked:
+    """A model as the function has it: it predicts, for a row, a list of rows, columns or a frame."""
+
+    def __init__(self, model: Any) -> None:
+        self.ref: str = model.about["ref"]
+        self._model = model
+        self._names = [field["name"] for field in model.about["inputs"]]
+        self._numpy = importlib.import_module("numpy")
+
+    def predict(self, rows: Any) -> Any:
+        """As where it was served: an array with an item for each row, and for one row its item."""
+        if isinstance(rows, Mapping) and not any(
+            isinstance(rows.get(name), (list, tuple)) or hasattr(rows.get(name), "tolist") for name in self._names
+        ):
+            return self._values([dict(rows)])[0]
+        if isinstance(rows, list):
+            return self._values(rows)
+        columns = {name: rows[name] for name in self._names if name in (rows if isinstance(rows, Mapping) else list(rows.columns))}
+        lists = {name: column.tolist() if hasattr(column, "tolist") else list(column) for name, column in columns.items()}
+        return self._values([dict(zip(lists, row, strict=True)) for row in zip(*lists.values(), strict=True)])
+
+    def _values(self, rows: list[Any]) -> Any:
+        return self._numpy.asarray(self._model.values([{name: _bare(row[name]) for name in self._names if name in row} for row in rows]))
+
+
+class Sent:
+    """A view of features whose row was sent with the request."""
+
+    def __init__(self, name: str, about: Mapping[str, Any], row: Mapping[str, Any] | None, wrong: Wrong) -> None:
+        self.spec = SimpleNamespace(entity=tuple(about["entity"]), time=about["time"])
+        self._name, self._row, self._wrong = name, row, wrong
+
+    def at(self, labels: Any, *more: Any) -> Any:
+        """A row with the values that were sent."""
+        if not isinstance(labels, Mapping):
+            raise self._wrong(f"{self._name} was sent for one row, and the function asks for a frame")
+        found = {**labels, **self[None]}
+        for view in more:
+            found = view.at(found)
+        return found
+
+    def __getitem__(self, entity: Any) -> Any:
+        """The values that were sent."""
+        if isinstance(entity, list):
+            return [self[one] for one in entity]
+        if self._row is None:
+            raise self._wrong(f"the service looks up {self._name}: send its values in '{FEATURES}', or null where nothing is known")
+        return dict(self._row)
+
+
+class Service:
+    """The function with its arguments. `wrong` makes the error of a request that it does not take."""
+
+    def __init__(self, folder: Path, about: dict[str, Any], models: Mapping[str, Any], wrong: Wrong) -> None:
+        sys.dont_write_bytecode = True  # a bundle is signed as it is
+        sys.path[:0] = [str(folder / "code"), str(folder)]
+        self._msgspec, calling = importlib.import_module("msgspec"), importlib.import_module("calling")
+        module = importlib.import_module(about["module"])
+        self._function, self._wrong = getattr(module, about["function"]), wrong
+        unset = self._msgspec.UNSET
+        fields = [(name, given[0], given[1] if len(given) > 1 else unset) for name, given in module.BEDPLATE_ASKED.items()]
+        self._request = self._msgspec.json.Decoder(calling.request_type(about["name"], fields))
+        self._read = calling.reader(getattr(module, "BEDPLATE_RETURNS", Any), wrong)
+        self._fixed = {parameter: None if name is None else Asked(models[name]) for parameter, name in about["models"].items()}
+        self._fixed |= about["values"]
+        self._views: dict[str, Any] = about["features"]
+
+    def answer(self, asked: Any) -> Any:
+        """What a request gets, or a list of requests. Raises what `wrong` makes."""
+        return [self._one(row) for row in asked] if isinstance(asked, list) else self._one(asked)
+
+    def _one(self, asked: Any) -> Any:
+        if not isinstance(asked, dict):
+            raise self._wrong("a request is a JSON object, one or a list of them")
+        rows = asked.get(FEATURES) if self._views else None
+        fields = {name: value for name, value in asked.items() if rows is None or name != FEATURES}
+        try:
+            request = self._request.decode(json.dumps(fields))
+        except (self._msgspec.MsgspecError, UnicodeError) as error:
+            raise self._wrong(str(error)) from None
+        given = {name: getattr(request, name) for name in request.__struct_fields__}
+        views = {name: Sent(name, about, self._row(name, about, rows), self._wrong) for name, about in self._views.items()}
+        return self._read(self._function(**self._fixed, **views, **given))
+
+    def _row(self, name: str, about: Mapping[str, Any], rows: Any) -> dict[str, Any] | None:
+        """The row of a view, typed as where it was looked up; None where none was sent."""
+        if not isinstance(rows, dict) or name not in rows:
+            return None
+        sent, types = rows[name], about["columns"]
+        if sent is None:
+            return dict.fromkeys(types)
+        if not isinstance(sent, dict) or sent.keys() != types.keys():
+            raise self._wrong(f"'{FEATURES}.{name}' takes {', '.join(types)}")
+        try:
+            return {column: self._typed(types[column], value) for column, value in sent.items()}
+        except self._msgspec.ValidationError as error:
+            raise self._wrong(f"'{FEATURES}.{name}': {error}") from None
+
+    def _typed(self, kind: str, value: Any) -> Any:
+        if kind == "int" and isinstance(value, float) and value.is_integer():
+            return int(value)  # a prediction log keeps every number of a feature as a float
+        known = TYPES.get(kind)
+        return value if value is None or known is None else self._msgspec.convert(value, known)
+
+
+def _bare(value: Any) -> Any:
+    """A number of numpy's as Python's own."""
+    return value.item() if hasattr(value, "item") else value

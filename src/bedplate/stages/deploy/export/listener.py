@@ -1,0 +1,67 @@
+"""The server of a bundle: POST / and GET /health on loopback, with Python's library alone; for one machine's own use, not for a network."""
+
+from __future__ import annotations
+
+import contextlib
+import http.server
+import json
+import signal
+import threading
+from collections.abc import Callable
+from typing import Any, Final
+
+MOST_BYTES: Final = 16_000_000
+FLUSH_S: Final = 60.0
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    """One connection."""
+
+    protocol_version = "HTTP/1.1"
+    timeout = 30
+    about: dict[str, Any]
+    answer: Callable[[Any], Any]
+
+    def do_GET(self) -> None:
+        """Whether the bundle is here, and what it holds."""
+        self._say(200, self.about) if self.path == "/health" else self._say(404, {"error": "POST / or GET /health"})
+
+    def do_POST(self) -> None:
+        """Answer a request."""
+        length = self.headers.get("content-length", "")
+        if self.path != "/" or not length.isdecimal() or int(length) > MOST_BYTES or self.headers.get("transfer-encoding"):
+            self.close_connection = True  # the body is not read
+            return self._say(404 if self.path != "/" else 413, {"error": f"POST / with at most {MOST_BYTES} bytes"})
+        try:
+            self._say(200, type(self).answer(json.loads(self.rfile.read(int(length)))))
+        except (ValueError, RecursionError) as error:
+            self._say(400, {"error": str(error)[:300]})
+
+    def _say(self, status: int, value: Any) -> None:
+        body = json.dumps(value).encode()
+        self.send_response(status)
+        self.send_header("content-type", "application/json")
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Requests are counted, not printed."""
+
+
+def serve(answer: Callable[[Any], Any], about: dict[str, Any], flush: Callable[[], None], port: int) -> None:
+    """Answer until Ctrl-C or SIGTERM. `answer` raises ValueError for what it does not take; `flush` is called once a minute."""
+    Handler.about, Handler.answer = about, staticmethod(answer)
+    with http.server.ThreadingHTTPServer(("127.0.0.1", port), Handler) as server:
+        signal.signal(signal.SIGTERM, lambda *_: threading.Thread(target=server.shutdown).start())
+        print(json.dumps({"url": f"http://127.0.0.1:{server.server_port}"}), flush=True)
+        stopped = threading.Event()
+        threading.Thread(target=_keep, args=(flush, stopped), daemon=True).start()
+        with contextlib.suppress(KeyboardInterrupt):
+            server.serve_forever()
+        stopped.set()
+
+
+def _keep(flush: Callable[[], None], stopped: threading.Event) -> None:
+    while not stopped.wait(FLUSH_S):
+        flush()
