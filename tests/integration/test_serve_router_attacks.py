@@ -70,7 +70,9 @@ def test_a_body_over_the_limit_is_refused_by_the_router(one: Served) -> None:
 
 
 def test_clients_that_go_in_the_middle_leave_nothing_behind(one: Served) -> None:
-    """Three hundred connections end after half a head, half a body, a request, or in a long answer: no request stays in hand."""
+    """Three hundred connections end after half a head, half a body, a request, or in a long answer: no request stays in hand, and it is
+    not the replica that failed.
+    """
     whole = b'POST /says HTTP/1.1\r\nHost: localhost\r\n%bContent-Length: 18\r\n\r\n{"count": 9000000}' % JSON
     cuts = [30, len(whole) - 5, len(whole)]
 
@@ -86,4 +88,5 @@ def test_clients_that_go_in_the_middle_leave_nothing_behind(one: Served) -> None
     for client in clients:
         client.join(60)
     until(lambda: one.metric("bedplate_replica_running") == 0)
+    assert [(each["state"], each["failures"]) for each in one.replicas().values()] == [("ready", 0)]
     assert one.who() > 0

@@ -174,7 +174,7 @@ class Link(asyncio.Protocol):
         """The answer is whole: the connection is free for another request, or over."""
         self._asker = None
         self._reset()
-        if keeps:
+        if keeps and self._transport is not None and not self._transport.is_closing():
             self._pool.back(self)
         else:
             self._pool.forget(self)

@@ -86,6 +86,7 @@ class Passing:
     def piece(self, data: bytes) -> None:
         """A piece of it; while the client does not keep up, no more is read, and once it has gone, nothing."""
         if self.wire.gone:
+            self.desk.left(self)  # before the connection ends: that is the client's doing, and no failure of the replica
             self._link.abort()
             return
         if not data or self.head.method == b"HEAD":
