@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 import bedplate
-from bedplate.core.errors import Refused, UserError
+from bedplate.core.errors import Refused
 
 PROJECT = """
 import os
@@ -153,13 +153,11 @@ def test_answers_of_other_lines_are_not_gone_on_with(folder: Path, tmp_path: Pat
 
 def test_words_that_make_no_sense_are_said_to(folder: Path) -> None:
     assert b"standard input cannot be read again" in typed(folder, "--over", "-", "--to", "x").stderr
-    assert b"--to is about a file of lines" in typed(folder, "--over", "flats", "--to", "x").stderr
     assert b"there is no file absent.jsonl" in typed(folder, "--over", "absent.jsonl").stderr
     waits = subprocess.run(
         [sys.executable, "-m", "bedplate", "run", "waiting", "--over", "-"], cwd=folder, capture_output=True, check=False
     )
     assert waits.returncode == Refused.exit_code
-    assert UserError.exit_code == typed(folder, "--over", "-", "--shard-rows", "0").returncode
 
 
 def test_one_line_is_answered_before_the_next_is_written(folder: Path) -> None:

@@ -46,6 +46,23 @@ def module() -> torch.nn.Module:
     return torch.export.export(layers, (torch.zeros(2, 6),), dynamic_shapes=({0: torch.export.Dim("b", min=1, max=1 << 20)},))
 
 
+class Net(torch.nn.Module):
+    """A module of a class of its own, as a project has it."""
+
+    def __init__(self, hidden: int) -> None:
+        super().__init__()
+        self.hidden = hidden
+        self.body = torch.nn.Sequential(torch.nn.Linear(6, hidden), torch.nn.ReLU(), torch.nn.Linear(hidden, 1))
+
+    def forward(self, x: torch.Tensor) -> Any:
+        return torch.sigmoid(self.body(x))
+
+
+def own() -> torch.nn.Module:
+    torch.manual_seed(2)
+    return Net(16)
+
+
 def trained(which: str) -> Any:
     made = {
         "lightgbm": lambda: lgb.train({"objective": "binary", **QUIET}, lgb.Dataset(VALUES, BINARY, feature_name=NAMES), 20),
@@ -57,6 +74,7 @@ def trained(which: str) -> Any:
         "forest": lambda: RandomForestClassifier(4, max_depth=5, random_state=0).fit(VALUES, THREE),
         "logistic": lambda: LogisticRegression().fit(VALUES, BINARY),
         "torch": module,
+        "torch, a class": own,
     }
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -83,6 +101,7 @@ def stored(which: str, tmp_path: Path) -> tuple[Model, Source]:
         ("forest", "compiled", 1e-12),
         ("logistic", "onnxruntime", 1e-6),
         ("torch", "onnxruntime", 1e-6),
+        ("torch, a class", "torch.export", 1e-6),
     ],
 )
 def test_a_runtime_says_what_the_framework_says(which: str, runtime: str, off: float, tmp_path: Path) -> None:
@@ -90,7 +109,7 @@ def test_a_runtime_says_what_the_framework_says(which: str, runtime: str, off: f
     _, source = stored(which, tmp_path)
     runtimes.prepare(runtime, source, tmp_path / "runtimes")
     call = runtimes.opened(runtime, source, tmp_path / "runtimes")
-    rows = np.nan_to_num(MISSING) if which in ("logistic", "forest", "torch") else MISSING
+    rows = np.nan_to_num(MISSING) if which in ("logistic", "forest", "torch", "torch, a class") else MISSING
     expected = source.predictor.rows(rows)
     for part in (rows, rows[:1], rows[:0].reshape(0, 6)):
         assert np.shape(call(part))[0] == len(part)
@@ -111,6 +130,7 @@ def test_a_runtime_says_what_the_framework_says(which: str, runtime: str, off: f
         ("forest", "onnxruntime"),
         ("logistic", "onnxruntime"),
         ("torch", "onnxruntime"),
+        ("torch, a class", "torch.export"),
     ],
 )
 def test_odd_rows_are_answered_as_the_framework_would(which: str, runtime: str, tmp_path: Path) -> None:

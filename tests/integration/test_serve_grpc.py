@@ -122,6 +122,20 @@ def test_every_row_is_on_record_under_the_clients_own_id(tmp_path: Path) -> None
     assert kept["result"].to_list() == [1.0, 1.1, 1.2, 1.0]
 
 
+def test_a_call_that_asks_for_a_trace_is_told_and_recorded(tmp_path: Path) -> None:
+    """The parts come as metadata, and what is traced is on record as all else is."""
+    place = Place(tmp_path)
+    place.fill()
+    with serving_at(place, "auto"):
+        assert place.ready is not None
+        with tritonclient.InferenceServerClient(place.ready.grpc) as client:
+            answered = client.infer("late", late_inputs(2), request_id="traced", headers={"x-trace": "1"})
+        assert answered.get_response().id == "traced"
+    rows = place.log("model/late").to_dicts()
+    assert [row["request_id"] for row in rows] == ["traced"] * 2
+    assert all('"why":"asked"' in row["trace"] for row in rows)
+
+
 def test_a_call_that_is_sent_again_is_answered_again_and_another_of_the_same_name_is_another(place: Place, client: Any) -> None:
     assert place.ready is not None
     key = {"idempotency-key": "k-1"}

@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
@@ -102,6 +103,29 @@ def test_they_answer_as_one_and_their_counts_are_added_up(tmp_path: Path) -> Non
         for _ in range(10):
             server.who()
         until(lambda: server.counted() == server.made)
+
+
+def test_a_request_with_a_key_is_worked_out_by_one_of_them_only(tmp_path: Path) -> None:
+    """Whichever process gets it again, and while the first still works on it: then it is asked to come again, and gets that answer."""
+    with serving(tmp_path, "--processes", "2") as server:
+        server.all(2)
+
+        def ask(key: str, nap: float = 0.0) -> tuple[int, int | None]:
+            with closing(server.connected()) as connection:
+                body = json.dumps({"nap": nap})
+                connection.request("POST", "/who", body, {"Content-Type": "application/json", "Idempotency-Key": key})
+                answer = connection.getresponse()
+                said = json.loads(answer.read())
+                return answer.status, said["result"] if answer.status == 200 else None
+
+        assert len({ask("one") for _ in range(20)}) == 1
+        with ThreadPoolExecutor(8) as pool:
+            said = list(pool.map(lambda _: ask("slow", 0.5), range(8)))
+        assert {status for status, _ in said} <= {200, 409}
+        assert len({result for status, result in said if status == 200} | {ask("slow", 0.5)[1]}) == 1
+        with closing(server.connected()) as connection:
+            connection.request("POST", "/who", b'{"nap": 1e-9}', {"Content-Type": "application/json", "Idempotency-Key": "one"})
+            assert connection.getresponse().status == 422
 
 
 def test_one_that_is_killed_is_replaced_its_counts_stay_and_nobody_is_refused(tmp_path: Path) -> None:

@@ -19,7 +19,8 @@ from serve_site import DELAYS, LATE, Place, serving_at
 
 from bedplate.core.model import Model
 from bedplate.interfaces.http.listening import Listener, config
-from bedplate.interfaces.http.server import Serving
+from bedplate.interfaces.http.plane import plane
+from bedplate.interfaces.http.server import Ready, Serving
 from bedplate.interfaces.http.streams import KEPT, MOST
 from bedplate.stages.deploy.service import Asked, service
 
@@ -106,7 +107,7 @@ def by_asgi(place: Place) -> Iterator[Place]:
         thread = threading.Thread(target=lambda: server.run([listening]))
         thread.start()
         begun.wait(20)
-        place.ready = serving.ready(f"http://127.0.0.1:{listening.getsockname()[1]}")
+        place.ready = Ready(url=f"http://127.0.0.1:{listening.getsockname()[1]}", models=[], services=[])
         try:
             yield place
         finally:
@@ -276,6 +277,22 @@ def test_the_description_says_that_it_streams(place: Place) -> None:
     operation = place.ask("/openapi.json").json["paths"]["/forecast"]["post"]
     assert set(operation["responses"]["200"]["content"]) == {"application/json", "text/event-stream"}
     assert operation["x-bedplate"]["streams"] is True
+
+
+def test_a_stream_that_goes_on_when_the_server_stops_is_cut_and_closed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After the time that is waited for what is slow; the client sees no end of it, and the record says why."""
+    monkeypatch.setattr(plane, "PATIENCE_S", 1.0)
+    CLOSED["sync"].clear()
+    made = Place(tmp_path)
+    made.fill()
+    with serving_at(made, services=SERVICES), asking(made, "/endless", {"name": "sync"}) as response:
+        assert response.readline().startswith(b"data: ")
+        made.stop()
+        with pytest.raises((http.client.IncompleteRead, ConnectionError)):
+            response.read()
+    assert CLOSED["sync"].wait(15)
+    (row,) = made.log("endless").to_dicts()
+    assert (row["status"], row["error"]) == (499, "the server stopped")
 
 
 def test_a_client_of_http_1_0_gets_the_events_unchunked_to_the_end_of_the_connection(tmp_path: Path) -> None:

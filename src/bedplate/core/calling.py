@@ -24,6 +24,8 @@ _STREAMS: Final = frozenset(
     }
 )  # fmt: skip
 
+_PLAIN: Final = (bool, int, float, str)
+"""Requests of these alone can be in no circle: nobody need look for one in the thousands that wait to be logged."""
 Fields = Iterable[tuple[str, Any, Any]]
 """The fields of a request: name, annotation and default (`msgspec.UNSET`: it has none)."""
 
@@ -47,7 +49,9 @@ def streamed(returns: Any) -> tuple[Any, bool]:
 def request_type(name: str, fields: Fields) -> type[msgspec.Struct]:
     """The record that a request to the function `name` is decoded into: these fields and no other, an `int` of 64 bits."""
     made: list[Any] = []
+    circular = False
     for field, annotation, default in fields:
+        circular = circular or optional(annotation)[0] not in _PLAIN
         bounded = _bounded(annotation)
         if default is msgspec.UNSET:
             made.append((field, bounded))
@@ -56,7 +60,7 @@ def request_type(name: str, fields: Fields) -> type[msgspec.Struct]:
         else:
             made.append((field, bounded, default))
     title = "".join(word.capitalize() for word in name.split("_"))
-    return msgspec.defstruct(title, made, frozen=True, kw_only=True, forbid_unknown_fields=True, module=__name__)
+    return msgspec.defstruct(title, made, frozen=True, kw_only=True, forbid_unknown_fields=True, module=__name__, gc=circular)
 
 
 def _bounded(annotation: Any) -> Any:

@@ -44,6 +44,13 @@ class Asking:
         with client.ask(method, url, limits, self._environ[token] if token else "", body=body, headers=headers) as answer:
             return answer.status, answer.headers, b"".join(answer.body)
 
+    def close(self) -> None:
+        """Let go of the connections."""
+        with self._lock:
+            if self._client is not None:
+                self._client.close()
+                self._client = None
+
     def _opened(self) -> Any:
         with self._lock:
             if self._client is None:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import importlib
 import platform
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final, Protocol
 
@@ -61,12 +61,13 @@ class Runtime(Protocol):
 MODULES: Final = {
     "compiled": ("runtime_compiled", ("lightgbm", "xgboost", "sklearn")),
     "onnxruntime": ("runtime_onnx", ("lightgbm", "xgboost", "sklearn", "torch")),
-    "onnxruntime-cuda": ("runtime_onnx_cuda", ("onnx",)),
+    "onnxruntime-cuda": ("runtime_onnx_cuda", ("onnx", "lightgbm", "xgboost", "sklearn", "torch")),
     "torch.export": ("runtime_export", ("torch",)),
 }
 """Runtime -> its module in `backends/`, and the flavours that it takes."""
-AS_IT_IS: Final = ("onnxruntime-cuda",)
-"""Those that need nothing prepared: they open the model's own files."""
+AS_IT_IS: Final = {"onnxruntime-cuda": "onnxruntime"}
+"""Those that need nothing prepared: they open the model's own files, or what another runtime prepared."""
+_DEVICES: Final = Path("/dev")
 
 
 def for_flavour(flavour: str) -> tuple[str, ...]:
@@ -92,10 +93,20 @@ def prepare(name: str, source: Source, folder: Path) -> None:
         inside.rename(target)
 
 
-def prepared(source: Source, folder: Path) -> tuple[str, ...]:
-    """The runtimes of a version that can be opened here."""
+def prepared(source: Source, folder: Path, devices: Path = _DEVICES) -> tuple[str, ...]:
+    """The runtimes of a version that can be opened here; those of a GPU where `devices` has one."""
     known = for_flavour(source.stored.flavour)
-    return tuple(name for name in known if name in AS_IT_IS or (folder / name).is_dir())
+    there = frozenset(name for name in known if (folder / name).is_dir())
+    return openable(known, there, is_onnx=source.stored.flavour == "onnx", has_gpu=any(devices.glob("nvidia[0-9]*")))
+
+
+def openable(known: Sequence[str], there: frozenset[str], *, is_onnx: bool, has_gpu: bool) -> tuple[str, ...]:
+    """Of the runtimes that take a flavour, those to try: what is prepared (`there`), and on a GPU what that is of, or the model's own file.
+
+    The GPU's is tried beside the processor's, not in its place: a small model is quicker where it does not travel.
+    """
+    on_gpu = {name for name, other in AS_IT_IS.items() if has_gpu and (is_onnx or other in there)}
+    return tuple(name for name in known if name in there or name in on_gpu)
 
 
 def opened(name: str, source: Source, folder: Path) -> Call:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Sequence
 
+import msgspec
 import numpy as np
 import polars as pl
 import pytest
 
+from bedplate.core.calling import request_type
 from bedplate.stages.deploy.frames import Shape, frame
 from bedplate.stages.deploy.recorder import MOST, Block, Cells, Kept, Prediction, Recorder
 from bedplate.testing.serving import START, ManualClock
@@ -62,3 +65,24 @@ def test_room_is_counted_in_rows_and_one_turn_takes_whole_requests() -> None:
     assert [len(batch) for batch in written] == [1, 1, 1]
     assert (recorder.waiting, recorder.written) == (0, 3 * len(half))
     assert recorder.reserve(4 * MOST)
+
+
+def test_records_of_numbers_are_read_all_at_once_and_others_value_by_value() -> None:
+    """With the same frame, nulls and whole numbers included."""
+    asked = request_type("ask", [("a", float, msgspec.UNSET), ("b", float | None, None)])
+    shape = Shape(request={"a": "float", "b": "float"}, result="float")
+
+    def of(*requests: object) -> pl.DataFrame:
+        return frame([Prediction("p", "q", START, 1.0, 200, "", "{}", one, None, 0.5) for one in requests], shape)
+
+    numbers = of(asked(a=1.5, b=2.0), asked(a=3, b=-0.25))
+    assert numbers["request"].to_list() == [{"a": 1.5, "b": 2.0}, {"a": 3.0, "b": -0.25}]
+    missing = of(asked(a=1.5), asked(a=3.0, b=4.0))
+    assert missing["request"].to_list() == [{"a": 1.5, "b": None}, {"a": 3.0, "b": 4.0}]
+    assert numbers.schema == missing.schema
+
+
+def test_a_request_of_scalars_is_nothing_that_a_collector_looks_at() -> None:
+    """Thousands wait to be logged; one with a list may be in a circle, and is looked at."""
+    assert not gc.is_tracked(request_type("ask", [("a", float, msgspec.UNSET), ("b", str | None, None)])(a=1.0))
+    assert gc.is_tracked(request_type("ask", [("a", list[int], msgspec.UNSET)])(a=[1]))

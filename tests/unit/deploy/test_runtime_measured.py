@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from bedplate.core.model import Field, Signature
+from bedplate.core.model import Field, Remote, Signature
 from bedplate.stages.deploy.runtime import MANY, measured
 from bedplate.storage.flavours import Stored
 from bedplate.storage.runtimes import Source
@@ -19,6 +19,8 @@ class Remembering:
     """Takes 10 us a row, and 1 us for rows that it was asked among its last few calls; its clock is its own."""
 
     signature = SIGNATURE
+    native: Any = None
+    is_remote = False
 
     def __init__(self, call_s: float = 0.0) -> None:
         self.now = 0.0
@@ -59,3 +61,14 @@ def test_a_heavy_model_is_known_by_what_it_takes(tmp_path: Path) -> None:
         choice = asked(Remembering(seconds), tmp_path)
         assert choice.place == "workers"
         assert choice.best.one_us >= seconds * 1e6
+
+
+def test_a_remote_model_is_waited_for_wherever_it_is_quick(tmp_path: Path) -> None:
+    """Its figures are those of the way there and back; it is never the loop's, and says where it is."""
+    predictor = Remembering()
+    predictor.native = Remote(url="http://there/v2/models/late")
+    predictor.is_remote = True
+    choice = asked(predictor, tmp_path)
+    assert (choice.runtime, choice.place, choice.note) == ("remote", "threads", "http://there/v2/models/late")
+    assert choice.best.one_us > 0
+    assert choice.line() == "remote (http://there/v2/models/late), waited for in threads, requests together"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 
 from bedplate.stages.deploy.kept import Keeping
 from bedplate.stages.deploy.service import Service
@@ -13,6 +14,7 @@ from .lanes import Lane
 from .metrics import Metrics
 from .once import Once
 from .pool import Pool
+from .shared import Shared
 
 
 class Again:
@@ -25,6 +27,11 @@ class Again:
         self._metrics = metrics
         self.once = Once(self._keeping, window_s, timer, partial(metrics.again, "repeated"), self._lane)
         metrics.answers = lambda: (len(self._keeping), self._keeping.size)
+
+    def share(self, folder: Path) -> None:
+        """Share the answers to requests with an idempotency key with other processes, in a folder."""
+        if self.once.window_s:
+            self.once.shared = Shared(folder, self.once.window_s, self._keeping.most)
 
     def cache(self, service: Service) -> Cache | None:
         """The cache of a service; None where it has none."""

@@ -12,6 +12,7 @@ that is refused is one row in the record, without its fields.
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import math
 import time
@@ -44,7 +45,9 @@ from .replies import Headers, Problem
 from .rolled import Trying
 from .rolled_rows import RolledRows
 from .streams import Stream, StreamRoom
+from .wholes import with_wholes
 
+_PAGES: Final = frozenset({"", "docs", "metrics", "openapi.json", "v2"})
 _ENCODER: Final = msgspec.json.Encoder()
 
 
@@ -70,7 +73,7 @@ class Form:
     def decode(self, body: bytes) -> tuple[list[Any], bool]:
         """The rows of a body, and whether it was one object. Raises Problem 400 or 422."""
         try:
-            value = self._decoder.decode(body)
+            value = self._decode(body)
         except msgspec.ValidationError as error:
             what, why = misfits(self._request, body, error), f"{self.name} takes {self._fields or 'no fields'}"
             raise Problem(422, what, why=why, next="GET /docs shows each field") from None
@@ -79,6 +82,14 @@ class Form:
         except (RecursionError, ValueError, OverflowError) as error:
             raise Problem(400, f"the body cannot be read: {error}", why="it is nested too deeply or holds a number too long") from None
         return (value, False) if isinstance(value, list) else ([value], True)
+
+    def _decode(self, body: bytes) -> Any:
+        try:
+            return self._decoder.decode(body)
+        except msgspec.ValidationError as error:
+            with contextlib.suppress(msgspec.MsgspecError, RecursionError, ValueError, OverflowError):
+                return with_wholes(self._decoder, body)
+            raise error
 
 
 class ServiceDesk:
@@ -307,7 +318,10 @@ class NoService:
         self._ledger = ledger
 
     def check(self, _headers: Headers) -> NoReturn:
-        """Whatever the headers say, there is nothing to ask. Raises Problem 404."""
+        """Whatever the headers say, there is nothing to ask. Raises Problem 404, or 405 where there is a page of that name."""
+        if self._name in _PAGES:
+            allowed = ((b"allow", b"GET, HEAD"),)
+            raise Problem(405, f"/{self._name} does not take POST", why="a page is asked with GET", next="GET /docs", headers=allowed)
         near = difflib.get_close_matches(self._name, self._names, 1)
         why, step = f"services: {', '.join(self._names) or 'it has none'}", f"did you mean '{near[0]}'?" if near else "GET /docs"
         raise Problem(404, f"there is no service '{self._name}'", why=why, next=step)

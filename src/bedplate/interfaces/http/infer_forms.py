@@ -46,11 +46,14 @@ class InferForm(Protocol):
 class RestForm:
     """The Open Inference Protocol over HTTP: JSON, or JSON and the bytes of the tensors after it."""
 
+    def __init__(self) -> None:
+        self._reader = tensors.Reader()
+
     name = "rest"
 
     def read(self, headers: Headers, body: bytes, _signature: Signature) -> tuple[tensors.InferRequest, list[tensors.Tensor]]:
         """What a body asks. Raises Problem 400."""
-        return tensors.parse(body, headers.get(b"inference-header-content-length", b""))
+        return self._reader.read(body, headers.get(b"inference-header-content-length", b""))
 
     def write(
         self, asked: tensors.InferRequest, wishes: Wishes, outputs: Sequence[tensors.Output], loaded: LoadedModel, request_id: str

@@ -73,7 +73,7 @@ class Inference:
             Route("/v2/repository/index", self.index, methods=["POST"]),
             *(Route(path, self.metadata) for path in model),
             *(Route(f"{path}/ready", self.model_ready) for path in model),
-            *(Route(f"{path}/infer", Infer(self), methods=["POST"]) for path in model),
+            *(Route(f"{path}/infer", Infer(self.desk), methods=["POST"]) for path in model),
         ]
 
     async def server(self, request: Request) -> Response:
@@ -203,13 +203,13 @@ class Inference:
 class Infer:
     """The route of inference, for ASGI servers."""
 
-    def __init__(self, inference: Inference) -> None:
-        self._inference = inference
+    def __init__(self, desk: Callable[[str, str | None], InferDesk]) -> None:
+        self._desk = desk
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Predict."""
         asked = scope["path_params"]
-        await ask_through(self._inference.desk(asked["model"], asked.get("version")), scope, receive, send)
+        await ask_through(self._desk(asked["model"], asked.get("version")), scope, receive, send)
 
 
 class InferDesk:

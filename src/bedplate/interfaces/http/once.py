@@ -5,7 +5,9 @@ Protocol. Two are the same where they name the same service or model and their b
 refused, the other names are simply those of another request. One that comes while the first is worked on waits for its answer. Only answers
 that came out well are kept: what failed may be tried again. The reply says `Idempotent-Replayed: true`.
 
-Limits: each server process knows its own requests; answers are kept for the setting `retry_window`, while there is room.
+Of several processes that serve together each knows its own requests, and the idempotency keys of all (`shared.py`).
+
+Limit: answers are kept for the setting `retry_window`, while there is room.
 """
 
 from __future__ import annotations
@@ -24,6 +26,7 @@ from .answered import Answered
 from .asking import Call, Failed
 from .lanes import Lane
 from .replies import Headers, Problem
+from .shared import Busy, Said, Shared
 
 KEY: Final = b"idempotency-key"
 REQUEST: Final = b"x-request-id"
@@ -60,12 +63,14 @@ class Once:
         self._keeping = keeping
         self._timer = timer
         self._begun: dict[bytes, Begun] = {}
+        self.shared: Shared | None = None
+        """What other processes know, where there are any."""
 
     def begin(self, of: str, name: Name | None, make: Callable[[], Call]) -> Call:
         """The call of a request that may have a name: what answers it once more, or a new one. Raises what `make` does, Problem 422."""
         if name is None or not self.window_s:
             return make()
-        return self._again(of, name) or self._first(name, make())
+        return self._again(of, name) or self._elsewhere(of, name) or self._first(name, make)
 
     def _again(self, of: str, name: Name) -> Call | None:
         """The call that gives the answer once more; None where the request is new. Raises Problem 422 for a key with another body."""
@@ -82,15 +87,50 @@ class Once:
         self.count(of)
         return Replay(self, answered)
 
-    def _first(self, name: Name, call: Call) -> Call:
-        """The call, whose answer is kept."""
-        begun = self._begun[name.key] = Begun(name)
+    def _elsewhere(self, of: str, name: Name) -> Call | None:
+        """The call that gives the answer of another process; None where there is none. Raises Problem 409 where one works on it, 422."""
+        if self.shared is None or not name.digest:
+            return None
+        try:
+            said = self.shared.claim(name.key)
+        except Busy:
+            raise Problem(
+                409, "the same request is worked on", why="it was sent before", next="send it again", headers=((b"retry-after", b"1"),)
+            ) from None
+        except OSError:  # a full disk: the request is worked out here
+            return None
+        if said is None:
+            return None
+        _need_same(Name(name.key, said.digest), name)
+        self.count(of)
+        return Replay(self, said.answered)
+
+    def _first(self, name: Name, make: Callable[[], Call]) -> Call:
+        """The call, whose answer is kept. Raises what `make` does."""
+        begun = Begun(name)
+        try:
+            call = make()
+        except BaseException:
+            self._tell(begun)
+            raise
+        self._begun[name.key] = begun
         return First(self, begun, call)
+
+    def _tell(self, begun: Begun) -> None:
+        """Let other processes know what came of it."""
+        name, answered = begun.name, begun.answered
+        if self.shared is None or not name.digest:
+            return
+        if answered is None:
+            self.shared.drop(name.key)
+        else:
+            self.shared.put(name.key, Said(name.digest, answered.status, answered.lines, answered.body))
 
     def ended(self, begun: Begun) -> None:
         """The first is over: who waits hears what came of it, and a good answer is kept."""
         name, answered, begun.is_over = begun.name, begun.answered, True
         self._begun.pop(name.key, None)
+        self._tell(begun)
         if answered is not None:
             size = len(answered.lines) + len(answered.body)
             self._keeping.put(name.key, (name.digest, answered), size, self._timer(), self.window_s)

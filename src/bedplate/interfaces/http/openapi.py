@@ -5,8 +5,13 @@ Schemas come from the same types that decode a request, examples from the model'
 
 from __future__ import annotations
 
+import functools
+import operator
+import types
+import typing
 from collections.abc import Mapping
-from typing import Any, Final
+from datetime import datetime, time
+from typing import Annotated, Any, Final
 
 import msgspec
 
@@ -26,6 +31,17 @@ _ERROR: Final = {
         }
     },
 }
+_TEXTS: Final[dict[str, dict[str, Any]]] = {
+    "base64": {"pattern": "^([A-Za-z0-9+/]{4})*([A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$"},
+    "decimal": {"type": ["string", "number"], "pattern": r"^-?[0-9]+(\.[0-9]+)?$"},
+    "duration": {"pattern": "^-?P([0-9]{1,6}D|T[0-9]{1,6}[HMS]|[0-9]{1,6}DT[0-9]{1,2}H[0-9]{1,2}M[0-9]{1,2}S)$"},
+}
+"""What texts look like whose form readers of schemas do not know, or know wider than it is."""
+_PLACE: Final = "#/components/schemas/{name}"
+_LOOKS: Final = (
+    (datetime, Annotated[datetime, msgspec.Meta(extra_json_schema={"format": "date-time"})]),
+    (time, Annotated[time, msgspec.Meta(extra_json_schema={"format": "time"})]),
+)
 _STATUSES: Final = {
     "400": "The body is not JSON.",
     "413": "The body is too large.",
@@ -41,7 +57,7 @@ def describe(deployment: Deployment, services: Mapping[str, Service], project: s
     components: dict[str, Any] = {"Error": _ERROR}
     paths: dict[str, Any] = {}
     for service in services.values():
-        (request,), defined = msgspec.json.schema_components([service.request], ref_template="#/components/schemas/{name}")
+        request, defined = _request(service.request)
         components.update(defined)
         paths[f"/{service.name}"] = {"post": _operation(service, request, components, deployment)}
     paths.update(_fixed_paths())
@@ -51,6 +67,41 @@ def describe(deployment: Deployment, services: Mapping[str, Service], project: s
         "paths": paths,
         "components": {"schemas": components},
     }
+
+
+def _request(request: type[msgspec.Struct]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The schema of a service's request, and what it names. What a text must look like to be a moment is said, too."""
+    (schema,), defined = msgspec.json.schema_components([request], ref_template=_PLACE)
+    properties = defined[request.__name__].get("properties", {})
+    for field in msgspec.structs.fields(request):
+        (told,), more = msgspec.json.schema_components([_told(field.type)], ref_template=_PLACE)
+        properties[field.encode_name] = {**properties[field.encode_name], **told}
+        defined = {**more, **defined}
+    return schema, {name: _plainly(one) for name, one in defined.items()}
+
+
+def _plainly(schema: Any) -> Any:
+    """A schema with the patterns of such texts in place of the names of their forms."""
+    if isinstance(schema, list):
+        return [_plainly(one) for one in schema]
+    if not isinstance(schema, dict):
+        return schema
+    kept = {name: _plainly(one) for name, one in schema.items()}
+    form = kept.get("contentEncoding") or kept.get("format")
+    if isinstance(form, str) and form in _TEXTS:
+        kept.pop("format", None)
+        kept |= _TEXTS[form]
+    return kept
+
+
+def _told(annotation: Any) -> Any:
+    """An annotation with what its JSON looks like, wherever it holds a moment."""
+    origin, arms = typing.get_origin(annotation), typing.get_args(annotation)
+    if origin in (typing.Union, types.UnionType):
+        return functools.reduce(operator.or_, map(_told, arms))
+    if origin in (list, dict, tuple, set, frozenset):
+        return origin[tuple(one if one is ... else _told(one) for one in arms)]
+    return next((told for kind, told in _LOOKS if annotation is kind), annotation)
 
 
 def _operation(service: Service, request: dict[str, Any], components: dict[str, Any], deployment: Deployment) -> dict[str, Any]:

@@ -27,6 +27,7 @@ from .answered import Answered, page, said
 from .inference import Inference
 from .metrics import CONTENT_TYPE, Metrics
 from .openapi import describe
+from .predict import PATH, Predicting
 from .replies import Problem
 
 _BLOCKS: Final = re.compile(r"<(script|style)>(.*?)</\1>", re.DOTALL)
@@ -44,7 +45,7 @@ class Pages:
         self._page = resources.files(__package__).joinpath("docs.html").read_text("utf-8")
         self._policy = policy(self._page)
 
-    def app(self, inference: Inference) -> Starlette:
+    def app(self, inference: Inference, predicting: Predicting) -> Starlette:
         """The application that answers every path but a service's."""
         return Starlette(
             routes=[
@@ -53,6 +54,7 @@ class Pages:
                 Route("/openapi.json", self.openapi),
                 *(Route(path, page(one)) for path, one in self.said().items()),
                 *inference.routes(),
+                *predicting.routes(),
             ],
             exception_handlers={HTTPException: self.no_page},
         )
@@ -102,8 +104,9 @@ class Pages:
         """The error for a path that does not exist, or a method that it does not take."""
         status = error.status_code if isinstance(error, HTTPException) else 500
         path, method = request.url.path, request.method
-        if path.startswith("/v2"):
-            return _json({"error": f"{method} {path}: no such path in the protocol"}, status)
+        told = {key.lower(): value for key, value in (getattr(error, "headers", None) or {}).items()}
+        if path.startswith(("/v2", PATH)):
+            return _json({"error": f"{method} {path}: no such path in the protocol"}, status, told)
         if path.lstrip("/") in self._services:
             why, allowed = "what a service is asked is the body of the request", ((b"allow", b"POST"),)
             problem = Problem(405, f"{path} is asked with POST, not {method}", why=why, next="GET /docs shows how", headers=allowed)
@@ -113,8 +116,8 @@ class Pages:
             self._metrics.request("", 405)
         else:
             problem = Problem(404, f"there is no page {path}", why=f"services: {', '.join(self._services) or 'none'}", next="GET /docs")
-        headers = {key.decode(): value.decode() for key, value in problem.headers}
-        return Response(problem.body(), problem.status, headers=headers, media_type="application/json")
+        told |= {key.decode(): value.decode() for key, value in problem.headers}
+        return Response(problem.body(), problem.status, headers=told, media_type="application/json")
 
 
 def _choices(models: Mapping[str, LoadedModel | Waiting]) -> dict[str, Choice]:
@@ -132,5 +135,5 @@ def policy(page: str) -> str:
     return f"default-src 'none'; {allowed} connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
 
-def _json(value: Any, status: int = 200) -> Response:
-    return Response(msgspec.json.encode(value), status, media_type="application/json")
+def _json(value: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+    return Response(msgspec.json.encode(value), status, headers, media_type="application/json")

@@ -15,6 +15,7 @@ import platform
 import socket
 import time
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 
 import msgspec
 
@@ -44,12 +45,15 @@ from .ledger import Ledger
 from .metrics import Metrics
 from .pages import Pages
 from .plane.doors import Doors
+from .plane.hung import Watchdog, end
 from .plane.plane import Plane
 from .plane.processes import serve_together
 from .plane.seat import Counts, Seat
 from .pool import Pool
+from .predict import Predicting
 from .replies import App
 from .rolled import Trying
+from .shared import FOLDER
 from .tracing import Tracer
 
 
@@ -86,13 +90,14 @@ class Serving:
         ledger = Ledger(self.recorder, metrics, site.clock, site.random_bits, tracer)
         self._trying = trying = Trying(metrics.tried)
         metrics.held = lambda: self._pool.lost + trying.held
-        again = Again(site.answer_memory, site.retry_window_s, time.perf_counter, metrics, self._pool)
+        self.again = again = Again(site.answer_memory, site.retry_window_s, time.perf_counter, metrics, self._pool)
         self.inference = inference = Inference(self.holder, ledger, self._pool, bedplate.__version__, site.body_limit, trying, again.once)
         pages = Pages(self.holder, self.recorder, metrics, site.services, site.project)
         calls = Calls(site.services, self.holder, ledger, self._pool, site.body_limit, trying, again)
-        app = pages.app(inference)
+        predicting = Predicting(inference)
+        app = pages.app(inference, predicting)
         self.app = Front(calls, app)
-        self.doors = Doors(calls.desk, inference.desk, {**pages.said(), **inference.said()}, app, site.body_limit)
+        self.doors = Doors(calls.desk, inference.desk, {**pages.said(), **inference.said()}, app, site.body_limit, predicts=predicting.desk)
 
     def _lost(self, log: str, count: int, why: str) -> None:
         data = {"count": count, "why": why}
@@ -140,6 +145,8 @@ def serve(site: Site, host: str, port: int, announce: Announce, seat: Seat | Non
     with contextlib.ExitStack() as sockets:
         listening, *beyond = map(sockets.enter_context, _bound(host, port, grpc) if seat is None else seat.sockets())
         serving = Serving(site)
+        if seat is not None:
+            serving.again.share(Path(seat.folder) / FOLDER)
         url = (seat.url if seat is not None else "") or address(listening)
         presence = Presence(site.directory, serving.holder, site.clock, _listed(site, url, os.getpid() if seat is None else os.getppid()))
         counts = Counts(seat, serving.metrics) if seat is not None else None
@@ -154,7 +161,8 @@ def serve(site: Site, host: str, port: int, announce: Announce, seat: Seat | Non
         many_files()
         serving.open()
         try:
-            with paid(bill, plane.stop), counts or contextlib.nullcontext():
+            watched = Watchdog(lambda: plane.now, lambda: end(serving.recorder.close)) if seat is not None else contextlib.nullcontext()
+            with paid(bill, plane.stop), counts or contextlib.nullcontext(), watched:
                 plane.run([listening])
         finally:
             lost = serving.close()

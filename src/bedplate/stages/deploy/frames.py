@@ -148,8 +148,8 @@ def _looked(rows: Mapping[str, Mapping[str, Any]] | None) -> str | None:
 
 
 def _requests(types: Columns, requests: Sequence[Any]) -> pl.Series:
-    """The requests as structs. Where all are alike, column by column: of records by their fields in order, of arrays without a look at
-    a single value.
+    """The requests as structs. Where all are alike, column by column: of records by their fields in order (of numbers, all at once), of
+    arrays without a look at a single value.
     """
     first = requests[0] if requests else None
     kind = type(first)
@@ -158,10 +158,22 @@ def _requests(types: Columns, requests: Sequence[Any]) -> pl.Series:
     if isinstance(first, Cells):
         return _matrices(types, _arrays(requests))
     if isinstance(first, msgspec.Struct) and list(first.__struct_fields__) == list(types):
+        if set(types.values()) == {"float"} and (numbers := _numbers(requests, len(types))) is not None:
+            return _matrices(types, [numbers])
         columns = zip(*map(msgspec.structs.astuple, requests), strict=True)
         fields = [_series(name, types[name], list(column)) for name, column in zip(types, columns, strict=True)]
         return pl.DataFrame(fields).to_struct("request")
     return _struct("request", types, [_mapping(one, types) for one in requests])
+
+
+def _numbers(requests: Sequence[msgspec.Struct], width: int) -> Any:
+    """Records of numbers as an array of them; None where one has something else: None is not-a-number to an array; JSON has no other."""
+    values = itertools.chain.from_iterable(map(msgspec.structs.astuple, requests))
+    try:
+        made = np.fromiter(values, dtype=np.float64, count=width * len(requests)).reshape(-1, width)
+    except (TypeError, ValueError, OverflowError):
+        return None
+    return None if np.isnan(made).any() else made
 
 
 def _arrays(requests: Sequence[Cells]) -> list[Any]:

@@ -68,7 +68,8 @@ def read(given: IO[bytes], limit: int) -> Line | None:
         if not more:
             break
         text, size, ended = text[:HEAD], size + len(more), more.endswith(b"\n")
-    return Line(text=text.rstrip(b"\r\n") if size == len(text) else text[:HEAD], size=size, ended=ended)
+    whole = text.removesuffix(b"\n").removesuffix(b"\r")
+    return Line(text=whole if size == len(text) else text[:HEAD], size=size, ended=ended)
 
 
 class Answering:

@@ -146,8 +146,9 @@ def measured(
 ) -> tuple[Choice, Mapping[str, Call]]:  # fmt: skip
     """Try every runtime that can be opened; the choice, and the calls of those that agree."""
     base, probes = source.predictor, probed(source)
-    calls: dict[str, Call] = {runtimes.NATIVE: base.rows}
-    tried = [_timed(Tried(runtime=runtimes.NATIVE, off=0.0), base.rows, probes.rows, timer)]
+    own = REMOTE if getattr(base, "is_remote", False) else runtimes.NATIVE
+    calls: dict[str, Call] = {own: base.rows}
+    tried = [_timed(Tried(runtime=own, off=0.0), base.rows, probes.rows, timer)]
     for name in runtimes.prepared(source, folder):
         if only and name != only:
             continue
@@ -168,8 +169,9 @@ def measured(
     if only and only in calls:
         best = next(one for one in tried if one.runtime == only)
     quick = (best.one_us or 0.0) <= on_loop_s * 1e6 or probes.expected.dtype.kind not in "fiub"
-    place: Place = "loop" if quick else "workers"
-    return Choice(runtime=best.runtime, place=place, tolerance=tolerance, tried=tuple(tried)), calls
+    place: Place = "threads" if own == REMOTE else "loop" if quick else "workers"
+    note = source.native.url if isinstance(source.native, Remote) else ""
+    return Choice(runtime=best.runtime, place=place, tolerance=tolerance, tried=tuple(tried), note=note), calls
 
 
 def choice_of(model: Model) -> Choice | None:

@@ -165,9 +165,13 @@ def opened(data: bytes, provider: str = CPU) -> Any:
     options.intra_op_num_threads = 1
     options.log_severity_level = 4
     try:
-        return onnxruntime.InferenceSession(data, options, providers=list(dict.fromkeys((provider, CPU))))
+        made = onnxruntime.InferenceSession(data, options, providers=list(dict.fromkeys((provider, CPU))))
     except Exception as error:  # as above
         raise CorruptError(f"{FILE} is no ONNX model that onnxruntime can read", why=str(error).strip()[:300]) from None
+    if provider not in made.get_providers():
+        why = f"it would be asked by {', '.join(made.get_providers())}: the driver, or what the provider needs, is not there"
+        raise UserError(f"onnxruntime cannot use {provider} here", why=why, next="nvidia-smi says what there is")
+    return made
 
 
 def _bytes(native: Any) -> bytes:

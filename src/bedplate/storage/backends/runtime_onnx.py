@@ -16,7 +16,7 @@ from . import onnx_model
 
 
 class OnnxRuntime:
-    """The runtime, by the processor; on a CUDA device where onnxruntime finds one."""
+    """The runtime, by the processor."""
 
     def prepare(self, source: Source, folder: Path) -> None:
         """Export the model. Raises UserError where its converter is not installed, or does not take it."""
@@ -24,8 +24,7 @@ class OnnxRuntime:
 
     def open(self, source: Source, folder: Path) -> Call:
         """A session on the exported model. Raises CorruptError."""
-        provider = onnx_model.CUDA if onnx_model.accelerated() else onnx_model.CPU
-        return session(source, (folder / onnx_model.FILE).read_bytes(), provider)
+        return session(source, (folder / onnx_model.FILE).read_bytes(), onnx_model.CPU)
 
 
 def exported(source: Source) -> bytes:

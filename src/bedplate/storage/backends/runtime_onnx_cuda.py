@@ -1,11 +1,11 @@
-"""ONNX models on a CUDA device: the same file with another provider of onnxruntime, where there is one."""
+"""ONNX models on a CUDA device: the model's own file, or the one that `onnxruntime` prepared, with another provider."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from bedplate.core.errors import UserError
-from bedplate.storage.runtimes import Call, Source
+from bedplate.storage.runtimes import AS_IT_IS, Call, Source
 
 from . import onnx_model
 from .runtime_onnx import session
@@ -21,7 +21,8 @@ class OnCuda:
     def open(self, source: Source, folder: Path) -> Call:
         """A session on the device. Raises UserError where there is none."""
         _need_device()
-        return session(source, source.files[onnx_model.FILE].read_bytes(), onnx_model.CUDA)
+        file = source.files.get(onnx_model.FILE, folder.with_name(AS_IT_IS[folder.name]) / onnx_model.FILE)
+        return session(source, file.read_bytes(), onnx_model.CUDA)
 
 
 def _need_device() -> None:

@@ -111,6 +111,8 @@ class GrpcServer:
                 answered = await _answer(inference, kind, body, context)
             finally:
                 self.busy -= 1
+            if answered.after is not None:  # what is sent later is gRPC's own
+                answered.after()
             told = tuple((name.decode(), value.decode("latin-1")) for name, value in answered.headers)
             if answered.status != 200:
                 await context.abort(_code(answered.status), answered.body.decode()[:_LONGEST], told)

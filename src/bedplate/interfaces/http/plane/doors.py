@@ -1,8 +1,8 @@
 """Doors: what answers a request, chosen by its head alone, so that a head that was seen before needs no choosing.
 
-`POST /NAME` and `POST /v2/models/NAME/infer` are answered here, and so are health and metrics; every other path goes to the ASGI
-application. A request must name this machine in its Host header; otherwise a web page elsewhere could reach a server on loopback under a
-name of its own (DNS rebinding).
+`POST /NAME`, `/v2/models/NAME/infer` and `/v1/models/NAME:predict` are answered here, and so are health and metrics; every other path goes
+to the ASGI application. A request must name this machine in its Host header; otherwise a web page elsewhere could reach a server on
+loopback under a name of its own (DNS rebinding).
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from .events import StreamDoor
 from .head import Head
 from .wire import Wire
 
+_PREDICT: Final = re.compile(r"/v1/models/([^/:]++)(?:/versions/([^/:]++))?:predict")
 _INFER: Final = re.compile(r"/v2/models/([^/]++)(?:/versions/([^/]++))?/infer")
 
 Said = Callable[[], Answered]
@@ -118,7 +119,7 @@ class ForeignDoor:
 
 
 class Doors:
-    """All that can be asked of a server. `services` and `models` give desks by name (and version), `said` pages by path."""
+    """All that can be asked of a server. `services`, `models` and `predicts` give desks by name (and version), `said` pages by path."""
 
     def __init__(
         self,
@@ -128,9 +129,12 @@ class Doors:
         app: App,
         body_limit: int,
         hosts: Iterable[str] = LOOPBACK,
+        *,
+        predicts: Callable[[str, str | None], Desk] | None = None,
     ) -> None:
         self._services = services
         self._models = models
+        self._predicts = predicts
         self._said = {path: SaidDoor(one) for path, one in said.items()}
         self._bridge = BridgeDoor(app, body_limit)
         self._hosts = frozenset(hosts)
@@ -147,6 +151,8 @@ class Doors:
                 return StreamDoor(desk, head) if streams(desk, head.headers) else AskDoor(desk, head)
             if found := _INFER.fullmatch(path):
                 return AskDoor(self._models(found[1], found[2]), head)
+            if self._predicts is not None and (found := _PREDICT.fullmatch(path)):
+                return AskDoor(self._predicts(found[1], found[2]), head)
         elif head.method in (b"GET", b"HEAD") and path in self._said:
             return self._said[path]
         return self._bridge

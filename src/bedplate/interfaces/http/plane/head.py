@@ -26,6 +26,8 @@ BARE: Final = re.compile(rb"(?<!\r)\n")
 """An end of a line that only some readers take for one."""
 _KEPT: Final = 256
 _KEPT_BYTES: Final = 1 << 11
+_OTHERS: Final = frozenset({b"CONNECT", b"QUERY", b"TRACE"})
+"""Methods of HTTP that are never answered."""
 _METHODS: Final = frozenset({b"GET", b"HEAD", b"POST", b"PUT", b"DELETE", b"OPTIONS", b"PATCH"})
 _LINE: Final = re.compile(rb"([A-Z]{1,20}+) ([!-~]++) HTTP/1\.([01])\r\n")
 FIELDS: Final = re.compile(rb"(?:[!#$%&'*+.^_`|~0-9A-Za-z-]++:[\t\x20-\x7e\x80-\xff]*+\r\n)*+\r\n")
@@ -79,7 +81,7 @@ class Heads:
 
 
 def read(raw: bytes) -> Head:
-    """The head that `raw` is, its empty line included. Raises Problem 400, 414, 417, 431 or 501."""
+    """The head that `raw` is, its empty line included. Raises Problem 400, 414, 405, 417, 431 or 501."""
     if len(raw) > MOST_BYTES:
         raise too_long()
     line = _LINE.match(raw)
@@ -134,8 +136,10 @@ def _named(lines: list[bytes]) -> dict[bytes, bytes]:
 def _target(method: bytes, target: bytes, headers: dict[bytes, bytes]) -> tuple[bytes, bytes]:
     """The path and the query. An address in full must name the host that the header names."""
     if method not in _METHODS:
+        known = b", ".join(sorted(_METHODS))
+        refused = 405 if method in _OTHERS else 501
         raise Problem(
-            501, "this is no method of this server", why="it knows " + ", ".join(sorted(one.decode() for one in _METHODS)), next="GET /docs"
+            refused, "this is no method of this server", why=f"it knows {known.decode()}", next="GET /docs", headers=((b"allow", known),)
         )
     if not target.startswith(b"/") and not (target == b"*" and method == b"OPTIONS"):
         scheme, _, rest = target.partition(b"://")

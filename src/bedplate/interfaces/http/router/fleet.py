@@ -94,7 +94,7 @@ class Fleet:
         """What the server says where every replica is elsewhere: what these say of themselves."""
         said = [one.said for one in self._router.members]
         services, models = (sorted({name for one in said for name in one.get(what, {})}) for what in ("services", "models"))
-        ready = {"url": self.url, "models": models, "services": services, "grpc": None, "versions": {}, "waiting": {}}
+        ready: dict[str, Any] = {"url": self.url, "models": models, "services": services, "grpc": None, "versions": {}, "waiting": {}}
         lines = [f"routing to {len(said)} replicas at [bold]{self.url}[/bold]", "  stop     Ctrl-C"]
         return msgspec.json.encode({"ready": ready, "said": lines})
 

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 from typing import Final, Protocol
 
-import msgspec
-
-from bedplate.interfaces.http.answered import JSON_LINE, Answered, lines_of, refusal
+from bedplate.interfaces.http import infer_forms
+from bedplate.interfaces.http.answered import Answered, refusal
 from bedplate.interfaces.http.plane.head import Head, pairs
 from bedplate.interfaces.http.plane.wire import Wire
 from bedplate.interfaces.http.replies import Problem
@@ -61,10 +60,8 @@ class Route:
 
     def refused(self, _head: Head, problem: Problem) -> Answered:
         """The house's error, in the protocol's own form under its paths."""
-        if not self._path.startswith(b"/v2"):
-            return refusal(problem)
-        text = f"{problem.what}: {problem.why}" if problem.why else problem.what
-        return Answered(problem.status, JSON_LINE + lines_of(problem), msgspec.json.encode({"error": text}))
+        of_models = self._path.startswith((b"/v2", b"/v1/models"))
+        return infer_forms.refusal(problem) if of_models else refusal(problem)
 
 
 def _ahead(head: Head) -> bytes:

@@ -26,7 +26,7 @@ _BURST: Final = 2.0
 
 
 class Workload(Record, frozen=True, kw_only=True):
-    """What manifests are made of: names that were checked, images, replicas, needs, zones; `asks` are the ports of remote models' servers."""
+    """What manifests are made of: names that were checked, images, replicas, needs, zones; `asks`: the ports of remote models."""
 
     name: str
     image: str

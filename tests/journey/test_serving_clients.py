@@ -1,0 +1,79 @@
+"""The clients that people have, against the installed `bedplate serve`: Triton's, KServe's, and schemathesis, which looks for mistakes."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import re
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+from conftest import Person
+from mlflow_clients import LISTS, python_of
+
+RIGHT = [8.0, 18.0]
+
+
+@pytest.fixture(scope="module")
+def served(person: Callable[..., Person]) -> Iterator[dict[str, Any]]:
+    """What the server says when it begins."""
+    someone = person("lines")
+    someone.types("run")
+    typed = [sys.executable, "-m", "bedplate", "serve", "--port", "0", "--json"]
+    with subprocess.Popen(typed, cwd=someone.folder, stdout=subprocess.PIPE, text=True) as running:
+        assert running.stdout is not None
+        try:
+            yield json.loads(running.stdout.readline())
+        finally:
+            running.terminate()
+            assert running.wait(60) == 0
+
+
+def test_it_says_where_each_protocol_is_answered(served: dict[str, Any]) -> None:
+    assert re.fullmatch(r"http://127\.0\.0\.1:\d+", served["url"])
+    assert re.fullmatch(r"127\.0\.0\.1:\d+", served["grpc"])
+    assert (served["models"], served["services"], served["versions"]) == (["line"], ["straight", "typed", "journey", "exact"], {"line": 1})
+
+
+@pytest.mark.parametrize("protocol", ["http", "grpc"])
+def test_tritons_client_gets_what_predict_says(served: dict[str, Any], protocol: str) -> None:
+    client = importlib.import_module(f"tritonclient.{protocol}")
+    address = served["grpc"] if protocol == "grpc" else served["url"].removeprefix("http://")
+    with client.InferenceServerClient(address) as asking:
+        one = client.InferInput("rows", [2, 2], "FP64")
+        one.set_data_from_numpy(np.array([[1.0, 2.0], [3.0, 4.0]]))
+        made = asking.infer("line", [one], request_id="t-1").as_numpy("prediction")
+        assert (asking.is_server_live(), asking.is_server_ready(), asking.is_model_ready("line", "1")) == (True, True, True)
+        with pytest.raises(Exception, match="no model 'nothing'"):
+            asking.infer("nothing", [one])
+    body = json.dumps({"instances": [[1.0, 2.0], [3.0, 4.0]]}).encode()
+    with urllib.request.urlopen(urllib.request.Request(f"{served['url']}/v1/models/line:predict", body), timeout=20) as answer:
+        assert made.tolist() == json.load(answer)["predictions"]
+    np.testing.assert_allclose(made, RIGHT)
+
+
+def test_kserves_client_understands_every_answer(served: dict[str, Any]) -> None:
+    words = [str(python_of("kserve")), str(LISTS / "kserve_asks.py"), served["url"], served["grpc"]]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    heard = json.loads(done.stdout.splitlines()[-1])
+    first, second, grpc = heard["first"], heard["second"], heard["grpc"]
+    np.testing.assert_allclose([first["rows"], first["columns"], *second["rows"], *grpc["rows"]], [RIGHT] * 6)
+    assert first["ready"] is True
+    assert "row 0: input 'z' is missing" in first["wrong"]
+    assert (second["states"], second["ids"]) == ([True, True, True, False], ["k-1", "k-1"])
+    assert (grpc["states"], grpc["ids"], grpc["wrong"]) == ([True, True, True], ["k-1", "k-1"], "NOT_FOUND")
+
+
+def test_schemathesis_finds_nothing(served: dict[str, Any]) -> None:
+    """It asks what the description allows and what it does not, by every method, and holds every answer against it."""
+    tool = python_of("schemathesis").with_name("schemathesis")
+    words = [str(tool), "run", f"{served['url']}/openapi.json", "--checks", "all", "--max-examples", "20", "--seed", "7", "--no-color"]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=400, check=False)
+    assert done.returncode == 0, done.stdout
+    assert "No issues found" in done.stdout
