@@ -122,7 +122,7 @@ def _promises(table: Table) -> list[Finding]:
     if ("bedplate", "deployments") in table:
         one = table["bedplate", "deployments"]
         what = f"{one.told('deployments'):.0f} deployments at 200 requests/s: failed"
-        note = f"{one.told('answered'):,.0f} answered, p99 {one.told('p99'):.1f} ms"
+        note = f"{one.told('answered'):,.0f} answered, {one.told('rejected'):,.0f} turned away, p99 {one.told('p99'):.1f} ms"
         found.append(Finding(what=what, value=one.told("failed"), unit="requests", goal=0, note=note))
     for kind in BAD:
         if ("bedplate", kind) in table:

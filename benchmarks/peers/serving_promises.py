@@ -92,6 +92,9 @@ def deployments(python: str, seconds: float) -> None:
             bedplate(python, "promote", f"late@{1 + done % 2}")
         said = loaded.end()
     print(f"told:deployments={done}\ntold:failed={said['failed'] + said['rejected']}\ntold:answered={said['answered']}")
+    print(f"told:rejected={said['rejected']}")
+    if said["first_failure"]:
+        print(f"the first failure: {said['first_failure']}")
     print(f"told:p99={said['answered_p99']}")
 
 

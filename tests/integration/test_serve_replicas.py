@@ -58,6 +58,7 @@ def test_a_replica_that_is_killed_under_traffic_fails_no_request_and_each_is_rec
     assert len(marks) > 100
 
 
+@pytest.mark.slow
 def test_replicas_that_are_told_to_end_one_after_the_other_fail_no_request(two: Served) -> None:
     """A rolling restart, five times: SIGTERM to whoever answers. What each has in hand it answers; then it is started again."""
     with Traffic(two.address) as traffic:
@@ -69,6 +70,7 @@ def test_replicas_that_are_told_to_end_one_after_the_other_fail_no_request(two: 
     assert traffic.failed == []
 
 
+@pytest.mark.slow
 def test_a_request_that_ends_whoever_works_on_it_is_given_up_and_costs_at_most_what_was_in_hand_with_it(two: Served) -> None:
     """It is tried three times, and then its client is told; the replicas are started again, and whoever else is asked answers."""
     until(lambda: all_ready(two))
@@ -111,6 +113,17 @@ def test_headers_pass_but_those_of_the_connection(two: Served) -> None:
         answer = connection.getresponse()
         assert (answer.status, answer.read()) == (200, b"")
         assert int(answer.headers["content-length"]) > 1000
+
+
+def test_a_request_that_is_sent_again_under_its_key_gets_the_answer_that_it_got(two: Served) -> None:
+    """Whichever replica is free: the one that answered first is asked again."""
+    with Traffic(two.address, 4) as traffic:
+        traffic.known(2)
+    until(lambda: two.metric("bedplate_replica_failures") == 0)
+    for key in ("one", "two", "three", "four"):
+        first, *others = (two.ask("/who", {}, **{"idempotency-key": key}) for _ in range(4))
+        assert {text for _, _, text in others} == {first[2]}
+        assert {headers.get("idempotent-replayed") for _, headers, _ in others} == {"true"}
 
 
 @pytest.mark.parametrize(("path", "status"), [("/nothing", 404), ("/v2/models/none/infer", 404), ("/who", 422)])

@@ -69,7 +69,8 @@ def test_every_way_gives_what_the_framework_gives(made: Any, off: float, tmp_pat
         assert np.abs(given - expected[-count:]).max() <= off, count
 
 
-def test_a_lone_mapping_of_numbers_is_answered_as_its_row(tmp_path: Path) -> None:
+@pytest.mark.parametrize("runtime", ["native", "compiled"])
+def test_a_lone_mapping_of_numbers_is_answered_as_its_row(runtime: str, tmp_path: Path) -> None:
     """At once where its values are plain numbers, and by the longer way where one is missing or no float holds it."""
     shelf = ModelShelf(tmp_path)
     example = pl.DataFrame(dict(zip(NAMES, np.nan_to_num(VALUES[:5]).T, strict=True)))
@@ -78,15 +79,16 @@ def test_a_lone_mapping_of_numbers_is_answered_as_its_row(tmp_path: Path) -> Non
     source = shelf.source(draft, model.predictor)
     assert source is not None
     runtimes.prepare("compiled", source, tmp_path / "runtimes")
-    compiled = equip(model, source, tmp_path / "runtimes", tolerance=0.0, timer=time.perf_counter, only="compiled")
+    asked = equip(model, source, tmp_path / "runtimes", tolerance=0.0, timer=time.perf_counter, only=runtime)
+    assert asked.predictor.one is not None
     for row in VALUES[:50]:
         given = dict(zip(NAMES, row.tolist(), strict=True))
-        assert compiled.predict(given) == source.predictor.rows(row[None])[0]
-        assert compiled.predict({name: None if np.isnan(value) else value for name, value in given.items()}) == compiled.predict(given)
-    assert compiled.predict(dict.fromkeys(NAMES, 1)) == compiled.predict(dict.fromkeys(NAMES, 1.0))
-    assert isinstance(compiled.predict(dict.fromkeys(NAMES, 1)), np.float64)
+        assert asked.predict(given) == source.predictor.rows(row[None])[0]
+        assert asked.predict({name: None if np.isnan(value) else value for name, value in given.items()}) == asked.predict(given)
+    assert asked.predict(dict.fromkeys(NAMES, 1)) == asked.predict(dict.fromkeys(NAMES, 1.0))
+    assert isinstance(asked.predict(dict.fromkeys(NAMES, 1)), np.float64)
     with pytest.raises(UserError):
-        compiled.predict(dict.fromkeys(NAMES, 10**400))
+        asked.predict(dict.fromkeys(NAMES, 10**400))
 
 
 def test_without_code_for_generations_of_processors_the_same_is_compiled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -63,16 +63,21 @@ def test_the_tables_open_without_bedplate(flights: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def served(flights: Path) -> Iterator[str]:
-    """The address of the example's server."""
-    command = [sys.executable, "-m", "bedplate", "serve", "--port", "0", "--json"]
+def ready(flights: Path) -> Iterator[dict[str, Any]]:
+    """What the example's server says when it answers."""
+    command = [sys.executable, "-m", "bedplate", "serve", "--port", "0", "--grpc-port", "0", "--json"]
     with subprocess.Popen(command, cwd=flights, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
-        ready = json.loads(process.stdout.readline())
         try:
-            yield ready["url"]
+            yield json.loads(process.stdout.readline())
         finally:
             process.terminate()
+
+
+@pytest.fixture(scope="module")
+def served(ready: dict[str, Any]) -> str:
+    """The address of the example's server."""
+    return str(ready["url"])
 
 
 def test_what_is_served_is_what_was_trained_on(flights: Path, served: str) -> None:
@@ -108,24 +113,26 @@ def test_four_ways_to_ask_give_equal_answers(flights: Path) -> None:
     assert re.match(r"7\d\d flights: online, batch, stream and edge answer alike, bit for bit", done.stdout)
 
 
-def test_the_model_itself_answers_alike_by_every_form_of_the_protocol(flights: Path, served: str) -> None:
-    """Rows of the training table as JSON, as binary tensors and row by row: what the model says of them here, missing values too."""
-    client = pytest.importorskip("tritonclient.http")
+def test_the_model_itself_answers_alike_by_every_form_of_the_protocol(flights: Path, ready: dict[str, Any]) -> None:
+    """Rows of the training table as JSON, as binary tensors and by gRPC: what the model says of them here, missing values too."""
+    http, grpc = pytest.importorskip("tritonclient.http"), pytest.importorskip("tritonclient.grpc")
     model = bedplate.open(flights)["late"].load("production")
     rows = bedplate.open(flights)["labelled"].load(view="polars").tail(300).select([field.name for field in model.signature.inputs])
     assert rows.null_count().sum_horizontal().item() > 0
-    with client.InferenceServerClient(served.removeprefix("http://")) as asking:
+    (output,) = (field.name for field in model.signature.outputs)
+    with http.InferenceServerClient(ready["url"].removeprefix("http://")) as asking, grpc.InferenceServerClient(ready["grpc"]) as calling:
         for binary, given in ((True, rows), (False, rows.drop_nulls())):
-            inputs = [_tensor(client, field, given[field.name], binary) for field in model.signature.inputs]
-            outputs = [client.InferRequestedOutput(model.signature.outputs[0].name, binary_data=binary)]
-            said = asking.infer("late", inputs, outputs=outputs).as_numpy(model.signature.outputs[0].name)
-            assert said.ravel().tolist() == model.predict(given).tolist()
+            inputs = [_tensor(http, field, given[field.name], binary_data=binary) for field in model.signature.inputs]
+            said = asking.infer("late", inputs, outputs=[http.InferRequestedOutput(output, binary_data=binary)])
+            assert said.as_numpy(output).ravel().tolist() == model.predict(given).tolist()
+        called = calling.infer("late", [_tensor(grpc, field, rows[field.name]) for field in model.signature.inputs])
+        assert called.as_numpy(output).ravel().tolist() == model.predict(rows).tolist()
 
 
-def _tensor(client: Any, field: Any, column: pl.Series, binary: bool) -> Any:
+def _tensor(client: Any, field: Any, column: pl.Series, **how: bool) -> Any:
     """A column as the client sends it: text as objects, numbers as float64 with not-a-number for what is missing."""
     text = field.datatype == "BYTES"
     array = column.cast(pl.String).to_numpy().astype(object) if text else column.cast(pl.Float64).to_numpy().copy()
     tensor = client.InferInput(field.name, [len(array)], "BYTES" if text else "FP64")
-    tensor.set_data_from_numpy(array, binary_data=binary)
+    tensor.set_data_from_numpy(array, **how)
     return tensor

@@ -128,8 +128,8 @@ def test_a_bad_version_is_rolled_back_and_no_client_sees_it(post: Person, mood: 
 def test_a_good_version_takes_over_when_its_time_is_over(post: Person) -> None:
     """Half of the users get it at once, always the same ones; later all do. Several processes do so together."""
     with served(post, "--processes", "2") as (address, wait), Traffic(address) as traffic:
-        post.types("promote", "days@6", "--canary", "50 %", "--for", "4 s", "--by", "who")
-        assert post.reads("status")["rolled_out"][0]["check"] == "50 % for 4 s by who"
+        post.types("promote", "days@6", "--canary", "50 %", "--for", "20 s", "--by", "who")
+        assert post.reads("status")["rolled_out"][0]["check"] == "50 % for 20 s by who"
         assert wait("rollout.concluded")["data"]["by"] == "verdict"
         before = traffic.told.total()
         traffic.until(lambda one: one.told.total() > before + 200)

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import urllib.request
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -37,7 +38,11 @@ def served(person: Callable[..., Person]) -> Iterator[dict[str, Any]]:
 def test_it_says_where_each_protocol_is_answered(served: dict[str, Any]) -> None:
     assert re.fullmatch(r"http://127\.0\.0\.1:\d+", served["url"])
     assert re.fullmatch(r"127\.0\.0\.1:\d+", served["grpc"])
-    assert (served["models"], served["services"], served["versions"]) == (["line"], ["straight", "typed", "journey", "exact"], {"line": 1})
+    assert (served["models"], served["services"], served["versions"]) == (
+        ["line"],
+        ["straight", "typed", "journey", "exact", "steps"],
+        {"line": 1},
+    )
 
 
 @pytest.mark.parametrize("protocol", ["http", "grpc"])
@@ -70,10 +75,10 @@ def test_kserves_client_understands_every_answer(served: dict[str, Any]) -> None
     assert (grpc["states"], grpc["ids"], grpc["wrong"]) == ([True, True, True], ["k-1", "k-1"], "NOT_FOUND")
 
 
-def test_schemathesis_finds_nothing(served: dict[str, Any]) -> None:
+def test_schemathesis_finds_nothing(served: dict[str, Any], tmp_path: Path) -> None:
     """It asks what the description allows and what it does not, by every method, and holds every answer against it."""
     tool = python_of("schemathesis").with_name("schemathesis")
     words = [str(tool), "run", f"{served['url']}/openapi.json", "--checks", "all", "--max-examples", "20", "--seed", "7", "--no-color"]
-    done = subprocess.run(words, capture_output=True, text=True, timeout=400, check=False)
+    done = subprocess.run(words, capture_output=True, text=True, timeout=400, check=False, cwd=tmp_path)
     assert done.returncode == 0, done.stdout
     assert "No issues found" in done.stdout

@@ -1,6 +1,7 @@
 """A model of two columns, and services of every kind of field, for clients of all protocols."""
 
 import uuid
+from collections.abc import Iterator
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any, Literal
@@ -54,3 +55,10 @@ def journey(leg: Leg, legs: list[Leg], maybe: Leg | None, pair: tuple[int, str],
 def exact(price: Decimal, key: uuid.UUID, raw: bytes, at: time, upto: timedelta, stamps: list[datetime]) -> str:
     """As text."""
     return f"{price} {key} {len(raw)} {at} {upto} {len(stamps)}"
+
+
+@lines.service
+def steps(upto: int, word: str = "step") -> Iterator[str]:
+    """One after the other, at most ten."""
+    for number in range(min(upto, 10)):
+        yield f"{word} {number}"

@@ -58,7 +58,7 @@ def test_a_version_that_is_worse_is_rolled_back_at_the_second_look(what: str) ->
     """Fails, gives no numbers, is slow, does not return: each against what the version before did."""
     watched = Watched()
     watched.note(frame(1, 200))
-    watched.note(frame(2, 100, lambda at: at % 4 == 0, **BAD[what]))
+    watched.note(frame(2, 100, lambda at: at % 4 != 0, **BAD[what]))
     assert watched.looks(1) == []
     ((move, undone, why),) = watched.looks(1)
     assert (move.version, undone.version, undone.by, what in why) == (2, 1, "rollback", True)
@@ -73,8 +73,9 @@ def test_a_version_that_is_worse_is_rolled_back_at_the_second_look(what: str) ->
         (frame(1, 200), frame(2, 200, lambda at: at < 2, status=500)),
         (frame(1, 20), frame(2, 40, lambda at: at % 3 == 0, status=500)),
         (frame(1, 200), frame(2, 0)),
+        (frame(1, 200), frame(2, 200, lambda at: at % 3 == 0, latency_ms=500.0)),
     ],
-    ids=["what both get wrong", "two requests", "no baseline, and not most", "nobody asked"],
+    ids=["what both get wrong", "two requests", "no baseline, and not most", "nobody asked", "a busy hour"],
 )
 def test_a_version_that_is_no_worse_is_let_be(old: pl.DataFrame, new: pl.DataFrame) -> None:
     watched = Watched()

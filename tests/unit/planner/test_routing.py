@@ -114,6 +114,25 @@ def test_who_had_a_request_gets_it_again_only_where_nobody_else_does() -> None:
     assert choose(fleet[:1], 0.0, Home(), RULES, tried=("a",)) == Send(0)
 
 
+@given(st.text(min_size=1), st.lists(st.integers(0, 7), min_size=3, max_size=3))
+def test_a_request_under_a_key_goes_where_the_last_one_went_whatever_is_in_hand(key: str, running: list[int]) -> None:
+    """And only the keys of one that has gone go elsewhere."""
+    fleet = [Standing(name) for name in "abc"]
+    first = choose(fleet, 0.0, Home(), RULES, key=key)
+    busy = [Standing(one.name, running=count) for one, count in zip(fleet, running, strict=True)]
+    assert choose(busy, 0.0, Home(), RULES, key=key) == first
+    assert isinstance(first, Send)
+    other = (first.at + 1) % 3
+    fleet[other] = fleet[other].seen("gone")
+    assert choose(fleet, 0.0, Home(), RULES, key=key) == first
+
+
+def test_keys_are_spread() -> None:
+    fleet = [Standing(name) for name in "ab"]
+    got = [choose(fleet, 0.0, Home(), RULES, key=f"k{at}") for at in range(200)]
+    assert 60 < got.count(Send(0)) < 140
+
+
 def test_nobody_there_and_more_can_be_started_holds_so_many() -> None:
     assert choose([], 0.0, Home(), RULES, more=True) == Hold()
     assert choose([], 0.0, Home(), RULES, more=True, held=RULES.held) == Refuse("full")

@@ -1,15 +1,17 @@
 """Guard: a version that was promoted outright is watched for a while, and rolled back where its answers are worse than those before.
 
-What is held against it is what is held against a canary (`planner/rollout/verdict.py`): failures, answers that are no numbers, slowness,
-each beside what the version before did. Both are known from the predictions that are recorded: the last thousand of each set of versions,
-noted as their log is written, so that no request pays for it. A version without one before it on this server that was asked enough is
-only rolled back where most of its answers are bad.
+What is held against it is what is held against a canary (`planner/rollout/verdict.py`): failures and answers that are no numbers, beside
+what the version before did. The two did not answer at the same time, so that more load looks like a slower version: slow is one of which
+more than half of the answers take longer than three times what 95 of 100 took before. All of it is known from the predictions that are
+recorded: the last thousand of each set of versions, noted as their log is written, so that no request pays for it. A version without one
+before it on this server that was asked enough is only rolled back where most of its answers are bad.
 
 Limits: each process judges by what it saw itself; a service whose versions of several models changed at once is judged for the last one.
 """
 
 from __future__ import annotations
 
+import math
 import threading
 from collections import deque
 from collections.abc import Iterable, Mapping
@@ -20,12 +22,15 @@ import msgspec
 import polars as pl
 
 from bedplate.core.records import Promotion
+from bedplate.core.units import show_seconds
 from bedplate.planner.rollout.verdict import DOUBTS, LEAST, Outcome, Side, fault, lower
 
 from .deployment import Active, LoadedModel, Waiting
 from .trials import KEPT
 
 _MOST_BAD: Final = 0.5
+_TIMES: Final = 3.0
+_LEAST_LIMIT_S: Final = 0.02
 _GIVEN_UP: Final = 504
 _NOBODY: Final = "{}"
 
@@ -137,11 +142,20 @@ class Guard:
 def held(side: Side) -> str:
     """What is held against the new version; empty where nothing."""
     if len(side.old) >= LEAST:
-        return fault(side)
+        return fault(msgspec.structs.replace(side, limit_s=math.inf)) or _slow(side)
     bad = sum(one.failed or one.empty for one in side.new)
     if lower(bad, len(side.new)) > _MOST_BAD:
         return f"{bad:,} of {len(side.new):,} answers failed or were no numbers"
     return ""
+
+
+def _slow(side: Side) -> str:
+    ordered = sorted(one.seconds for one in side.old)
+    limit = max(_TIMES * ordered[math.ceil(0.95 * len(ordered)) - 1], _LEAST_LIMIT_S, side.limit_s)
+    slow = sum(one.seconds > limit for one in side.new)
+    if lower(slow, len(side.new)) <= _MOST_BAD:
+        return ""
+    return f"{slow:,} of {len(side.new):,} answers took longer than {show_seconds(limit)} (production: 95 of 100 took less than a third)"
 
 
 def _answering(

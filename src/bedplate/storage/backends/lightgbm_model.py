@@ -100,6 +100,7 @@ class Trees:
         self._handle = self._create(text)
         self._outputs = self._count()
         self._prepared = self._prepare()
+        self.one = self._one if self._outputs == 1 else None
         weakref.finalize(self, _free, self._library, self._prepared, self._handle)
 
     def predict(self, columns: dict[str, Any]) -> npt.NDArray[np.float64]:
@@ -115,6 +116,12 @@ class Trees:
         """Predict for rows of numbers."""
         given = np.ascontiguousarray(matrix, dtype=np.float64)
         return self._predict_row(given.tobytes()) if len(given) == 1 else self._predict(given)
+
+    def _one(self, numbers: Sequence[Any]) -> np.float64:
+        """The answer for one row of plain numbers. Raises OverflowError for one that no float holds."""
+        out, count = self._buffers()
+        self._call("LGBM_BoosterPredictForMatSingleRowFast", self._prepared, self._encoder.packed(numbers), ctypes.byref(count), out)
+        return np.float64(out[0])
 
     def _predict_row(self, packed: bytes) -> npt.NDArray[np.float64]:
         out, count = self._buffers()

@@ -49,6 +49,13 @@ class Encoder:
         except (KeyError, TypeError):
             return None
 
+    def packed(self, numbers: Sequence[Any]) -> bytes:
+        """The bytes of one row of plain numbers as float64. Raises OverflowError for one that no float holds."""
+        try:
+            return self._row.pack(*numbers)
+        except struct.error:
+            raise OverflowError from None
+
     def row(self, values: Mapping[str, Any]) -> cols.Floats | None:
         """One row of scalars as an array of one row; None where they need a closer look."""
         given = self.numbers(values)
