@@ -143,8 +143,11 @@ class Link(asyncio.Protocol):
         self._size += len(body)
 
     def on_message_complete(self) -> None:
-        """The parser: the answer is whole."""
-        self._is_done = True
+        """The parser: the answer is whole, or it was an early word (1xx), after which the answer comes."""
+        if self._parser.get_status_code() < 200:
+            self._reset()
+        else:
+            self._is_done = True
 
     def _tell(self, *, is_over: bool = False) -> None:
         """Pass on what is there."""
