@@ -16,9 +16,11 @@ from pathlib import Path
 from typing import Any
 
 PROJECT = '''
+import asyncio
 import os
 import signal
 import time
+from collections.abc import AsyncIterator
 
 from bedplate import Project
 
@@ -43,6 +45,14 @@ def ends() -> int:
 def says(count: int) -> str:
     """A long answer."""
     return "x" * count
+
+
+@served.service
+async def counts(count: int = 3, nap: float = 0.0) -> AsyncIterator[int]:
+    """The process that answers, again and again."""
+    for _ in range(count):
+        yield os.getpid()
+        await asyncio.sleep(nap)
 '''
 PATIENCE_S = 30.0
 

@@ -91,7 +91,7 @@ def test_a_batch_is_not_kept_waiting_for_a_process_that_never_comes_up() -> None
             await batcher.ask(rows(1))
         assert died.value.what == "no process for late@7 was free"
 
-    in_crew(work, further, patience_s=0.5)
+    in_crew(work, further, waits_s=0.5)
 
 
 @pytest.mark.skipif(not os.access(MEMORY, os.W_OK), reason="needs to make a cgroup with a limit of memory")

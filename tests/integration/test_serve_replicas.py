@@ -31,7 +31,7 @@ def all_ready(server: Served, count: int = 2) -> bool:
 
 
 def test_it_says_what_the_server_alone_says_and_both_replicas_answer(two: Served) -> None:
-    assert two.ready["services"] == ["who", "ends", "says"]
+    assert two.ready["services"] == ["who", "ends", "says", "counts"]
     with Traffic(two.address, 4) as traffic:
         traffic.more(50)
     assert traffic.failed == []
@@ -100,6 +100,33 @@ def test_long_answers_pipelined_requests_and_a_client_that_goes_are_as_without_a
         with socket.create_connection((host, int(port)), 10) as client:
             client.sendall(request)
     until(lambda: two.metric("bedplate_replica_running") == 0)
+
+
+def streamed(server: Served, body: str) -> tuple[http.client.HTTPConnection, http.client.HTTPResponse]:
+    """A stream that has begun."""
+    connection = http.client.HTTPConnection(server.address, timeout=20)
+    connection.request("POST", "/counts", body, {"content-type": "application/json", "accept": "text/event-stream"})
+    return connection, connection.getresponse()
+
+
+def test_a_stream_goes_through_as_it_is_made_and_ends_with_its_client_or_its_replica(two: Served) -> None:
+    """The first value is there before the last; a client that leaves ends it; where its replica is killed it is cut, not begun again."""
+    until(lambda: all_ready(two))
+    connection, whole = streamed(two, '{"count": 3}')
+    assert [line for line in whole.read().decode().splitlines() if line.startswith("event")][-1] == "event: end"
+    connection.close()
+    connection, left = streamed(two, '{"count": 2, "nap": 600}')
+    assert b"data" in left.readline() + left.readline()
+    left.close()
+    connection.close()
+    until(lambda: two.metric("bedplate_replica_running") == 0)
+    connection, cut = streamed(two, '{"count": 2, "nap": 600}')
+    pid = next(int(line.partition(b":")[2]) for line in cut if line.startswith(b"data"))
+    os.kill(pid, signal.SIGKILL)
+    with pytest.raises((http.client.IncompleteRead, ConnectionError)):
+        cut.read()
+    connection.close()
+    until(lambda: all_ready(two))
 
 
 def test_headers_pass_but_those_of_the_connection(two: Served) -> None:

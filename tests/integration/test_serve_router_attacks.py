@@ -90,3 +90,13 @@ def test_clients_that_go_in_the_middle_leave_nothing_behind(one: Served) -> None
     until(lambda: one.metric("bedplate_replica_running") == 0)
     assert [(each["state"], each["failures"]) for each in one.replicas().values()] == [("ready", 0)]
     assert one.who() > 0
+
+
+def test_a_client_that_sends_no_more_gets_all_of_a_long_answer(one: Served) -> None:
+    """As `nc -N` does: it has asked, closes its side, and reads on."""
+    body = b'{"count": 9000000}'
+    with connected(one) as client:
+        head = b"POST /says HTTP/1.1\r\nHost: localhost\r\n%bContent-Length: %d\r\n\r\n" % (JSON, len(body))
+        client.sendall(head + body)
+        client.shutdown(socket.SHUT_WR)
+        assert sum(len(piece) for piece in iter(lambda: client.recv(1 << 20), b"")) > 9_000_000

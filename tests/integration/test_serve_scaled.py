@@ -99,7 +99,7 @@ def test_fail_over_goes_to_the_next_zone_and_never_out_of_the_region(tmp_path: P
             word for one, label in zip((near, beside, abroad), labels, strict=True) for word in ("--replica", f"{one.ready['url']},{label}")
         ]
         router = stack.enter_context(served(tmp_path / "router", *words, place="zone=a,region=eu"))
-        assert router.ready["services"] == ["ends", "says", "who"]
+        assert router.ready["services"] == ["counts", "ends", "says", "who"]
         with Traffic(router.address, 4) as traffic:
             traffic.more(50)
             assert set(traffic.by) == {near.running.pid}

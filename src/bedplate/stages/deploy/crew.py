@@ -5,7 +5,7 @@ few bytes says how many, and predictions come back the same way, without a copy 
 
 One that dies fails the batch that it had, with what became of it, and is started again; after several deaths in a row nobody is sent
 there for growing pauses (`planner/batching/breaker.py`). One that takes longer than `patience_s` for a batch, or does not come up, is
-ended, and a batch that found no process for so long hears that. Deaths are counted, and lie in `news` for who tells of them. Closing the
+ended, and a batch that found no process for `waits_s` hears that. Deaths are counted, and lie in `news` for who tells of them. Closing the
 sockets ends the processes; they also end with their parent.
 
 Limits: Linux (anonymous memory by descriptor). All but `open` and `close` runs on the loop's thread.
@@ -134,7 +134,8 @@ class Crew:
     """The processes of one model version."""
 
     def __init__(
-        self, name: str, command: Command, size: int, *, timer: Callable[[], float], trust: Trust | None = None, patience_s: float = 60.0
+        self, name: str, command: Command, size: int, *, timer: Callable[[], float], trust: Trust | None = None, patience_s: float = 60.0,
+        waits_s: float = 60.0,
     ) -> None:  # fmt: skip
         self.name = name
         self.size = size
@@ -144,6 +145,7 @@ class Crew:
         self._command = command
         self._timer = timer
         self._patience_s = patience_s
+        self._waits_s = waits_s
         self._members: list[_Member] = []
         self._waiting: deque[_Work] = deque()
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -201,7 +203,7 @@ class Crew:
         self._waiting.append(work)
         self._give()
         if self._loop is not None and self._waiting and self._waiting[-1] is work:
-            work.alarm = self._loop.call_later(self._patience_s, self._unheeded, work)
+            work.alarm = self._loop.call_later(self._waits_s, self._unheeded, work)
 
     def wait_s(self) -> float:
         """How long nobody is sent here, after several deaths."""
@@ -257,7 +259,7 @@ class Crew:
         """No process was free for a batch for so long."""
         with suppress(ValueError):  # it was given to one, or failed, meanwhile
             self._waiting.remove(work)
-            self._fail(work, Died(f"no process for {self.name} was free", why=f"in {self._patience_s:g} s"))
+            self._fail(work, Died(f"no process for {self.name} was free", why=f"in {self._waits_s:g} s"))
 
     def _died(self, member: _Member) -> None:
         if member not in self._members:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from typing import Protocol
 
@@ -48,7 +49,8 @@ class Passing:
     """A request, whole, and what became of it so far."""
 
     __slots__ = (
-        "_is_chunked", "_link", "body", "desk", "head", "is_begun", "member", "offered", "route", "sent", "started", "tried", "wire",
+        "_is_chunked", "_is_endless", "_link", "body", "desk", "head", "is_begun", "member", "offered", "route", "sent", "started",
+        "tried", "watch", "wire",
     )  # fmt: skip
 
     def __init__(self, desk: Desk, route: Route, head: Head, body: bytes, wire: Wire) -> None:
@@ -58,6 +60,7 @@ class Passing:
         self.tried: tuple[str, ...] = ()
         self.is_begun = False
         self.member: Member | None = None
+        self.watch: asyncio.Task[None] | None = None
 
     def send(self, member: Member) -> None:
         """Have a replica answer."""
@@ -75,19 +78,19 @@ class Passing:
     def begins(self, status: int, lines: bytes, length: int | None, link: Link) -> None:
         """An answer that comes in pieces."""
         self.desk.answered(self, status)
-        self.is_begun, self._link = True, link
+        self.is_begun, self._link, self._is_endless = True, link, length is None
         self._is_chunked = length is None and self.head.minor == 1
         if length is not None:
             lines += b"content-length: %d\r\n" % length
         elif self._is_chunked:
             lines += b"transfer-encoding: chunked\r\n"
         self.wire.begin(status, lines)
+        self.watch = asyncio.get_running_loop().create_task(self._part())
 
     def piece(self, data: bytes) -> None:
         """A piece of it; while the client does not keep up, no more is read, and once it has gone, nothing."""
         if self.wire.gone:
-            self.desk.left(self)  # before the connection ends: that is the client's doing, and no failure of the replica
-            self._link.abort()
+            self._let_go()
             return
         if not data or self.head.method == b"HEAD":
             return
@@ -97,6 +100,7 @@ class Passing:
 
     def ends(self) -> None:
         """The answer is whole."""
+        self._unwatch()
         self.desk.left(self)
         if self._is_chunked and self.head.method != b"HEAD":
             self.wire.piece(b"0\r\n\r\n")
@@ -105,6 +109,7 @@ class Passing:
     def lost(self, *, was_sent: bool, is_refused: bool) -> None:
         """There is no answer, or no rest of it."""
         if self.is_begun:
+            self._unwatch()
             self.desk.lost(self, was_sent=True, is_refused=False)
             self.wire.finish(whole=False)
             return
@@ -114,6 +119,24 @@ class Passing:
     def refuse(self, problem: Problem) -> None:
         """Nobody answers it."""
         self.wire.answer(self.route.refused(self.head, problem))
+
+    async def _part(self) -> None:
+        """Once the client has gone, nobody needs the rest of an answer: its replica hears so by the end of the connection.
+
+        One that sends no more may still read an answer whose length it knows; of one without end it is taken to have gone.
+        """
+        await self.wire.keeper.parted(self.wire)
+        if self.wire.gone or self._is_endless:
+            self._let_go()
+
+    def _let_go(self) -> None:
+        """End the replica's work, which is the client's doing and no failure of the replica."""
+        self.desk.left(self)
+        self._link.abort()
+
+    def _unwatch(self) -> None:
+        if self.watch is not None:
+            self.watch.cancel()
 
     async def _resume(self) -> None:
         await self.wire.keeper.drained(self.wire)
