@@ -1,4 +1,4 @@
-"""Replicas behind a router: requests survive that these are killed, hang, are drained and come again; and each is recorded once."""
+"""Replicas behind a router: requests survive that these are killed, hang, are drained and come again; and none is recorded twice."""
 
 from __future__ import annotations
 
@@ -41,8 +41,8 @@ def test_it_says_what_the_server_alone_says_and_both_replicas_answer(two: Served
     assert max(traffic.by.values()) < 2 * min(traffic.by.values())
 
 
-def test_a_replica_that_is_killed_under_traffic_fails_no_request_and_each_is_recorded_once(two: Served) -> None:
-    """kill -9, three times; what it had in hand another answers. The log has each request that was answered, and none twice."""
+def test_a_replica_that_is_killed_under_traffic_fails_no_request_and_none_is_recorded_twice(two: Served) -> None:
+    """kill -9, three times; what it had in hand another answers. The log has no request twice; it may lack the last second of each."""
     with Traffic(two.address) as traffic:
         traffic.known(2)
         for known in (3, 4, 5):
