@@ -96,6 +96,10 @@ def test_a_request_of_several_rows_is_answered_from_there_only_as_a_whole(place:
     assert mixed.headers["cache-status"].startswith("bedplate; fwd=miss")
 
 
+def test_a_request_of_no_rows_is_answered_with_none(place: Place) -> None:
+    assert [(one.status, one.json) for one in (place.ask("/cached", []), place.ask("/cached", []))] == [(200, [])] * 2
+
+
 def test_an_error_is_never_kept(place: Place, distance: float) -> None:
     for _ in range(2):
         answer = place.ask("/cached", {"distance": distance, "note": "angry"})

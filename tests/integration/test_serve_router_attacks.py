@@ -70,7 +70,9 @@ def test_a_body_over_the_limit_is_refused_by_the_router(one: Served) -> None:
 
 
 def test_clients_that_go_in_the_middle_leave_nothing_behind(one: Served) -> None:
-    """Three hundred connections end after half a head, half a body, a request, or in a long answer: no request stays in hand."""
+    """Three hundred connections end after half a head, half a body, a request, or in a long answer: no request stays in hand, and it is
+    not the replica that failed.
+    """
     whole = b'POST /says HTTP/1.1\r\nHost: localhost\r\n%bContent-Length: 18\r\n\r\n{"count": 9000000}' % JSON
     cuts = [30, len(whole) - 5, len(whole)]
 
@@ -86,4 +88,15 @@ def test_clients_that_go_in_the_middle_leave_nothing_behind(one: Served) -> None
     for client in clients:
         client.join(60)
     until(lambda: one.metric("bedplate_replica_running") == 0)
+    assert [(each["state"], each["failures"]) for each in one.replicas().values()] == [("ready", 0)]
     assert one.who() > 0
+
+
+def test_a_client_that_sends_no_more_gets_all_of_a_long_answer(one: Served) -> None:
+    """As `nc -N` does: it has asked, closes its side, and reads on."""
+    body = b'{"count": 9000000}'
+    with connected(one) as client:
+        head = b"POST /says HTTP/1.1\r\nHost: localhost\r\n%bContent-Length: %d\r\n\r\n" % (JSON, len(body))
+        client.sendall(head + body)
+        client.shutdown(socket.SHUT_WR)
+        assert sum(len(piece) for piece in iter(lambda: client.recv(1 << 20), b"")) > 9_000_000

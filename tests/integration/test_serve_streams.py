@@ -168,8 +168,9 @@ def _has_left(place: Place, name: str) -> bool:
 
 
 def _logs(place: Place) -> set[str]:
+    """Those that have rows; a log's folder is there before."""
     folder = place.store.root / "logs" / "predictions"
-    return {one.name for one in folder.iterdir()} if folder.exists() else set()
+    return {one.name for one in folder.iterdir() if place.store.log(f"predictions/{one.name}").files()} if folder.exists() else set()
 
 
 def test_each_value_is_an_event_and_the_last_says_how_many(place: Place) -> None:

@@ -78,7 +78,7 @@ class Keeper:
         self.echo = Echo()
         self.heads = Heads(lambda _head: self.echo)
         self.room = room
-        self.calls: list[tuple[Callable[[bytes], None], bytes]] = []
+        self.calls: list[Callable[[], None]] = []
         self.ends: list[Callable[[], None]] = []
         self.wire = Wire(self)
         self.transport: Any = Transport()
@@ -102,8 +102,8 @@ class Keeper:
     def wake(self, wire: Wire) -> None:
         pass
 
-    def soon(self, call: Callable[[bytes], None], data: bytes) -> None:
-        self.calls.append((call, data))
+    def soon(self, call: Callable[[], None]) -> None:
+        self.calls.append(call)
 
     def later(self, seconds: float, call: Callable[[], None]) -> None:
         self.ends.append(call)
@@ -116,8 +116,7 @@ class Keeper:
 
     def turn(self) -> None:
         while self.calls:
-            call, data = self.calls.pop(0)
-            call(data)
+            self.calls.pop(0)()
 
     def says(self, data: bytes) -> bytes:
         """Have the client send that; what it gets."""
@@ -178,6 +177,7 @@ def test_a_client_that_sends_on_while_it_is_not_answered_is_read_no_more() -> No
     keeper.says(b"x" * 70_000)
     assert not keeper.transport.reading
     keeper.echo.held[0][0].answer(Answered(200, b"", b""))
+    keeper.turn()
     assert keeper.transport.reading
 
 
@@ -312,3 +312,28 @@ def test_a_server_that_stops_answers_what_is_there_and_says_that_it_is_the_last(
     quiet = Keeper()
     quiet.wire.part(now=True)
     assert quiet.transport.closed
+
+
+def test_what_comes_before_the_loop_turns_waits_behind_what_was_held() -> None:
+    """A client that sends hundreds of requests at once has them in several pieces before the first of them are all answered."""
+    keeper, wanted = Keeper(), [b"%d" % at for at in range(300)]
+    whole = b"".join(post(one) for one in wanted)
+    for at in range(0, len(whole), 5000):
+        keeper.wire.data_received(whole[at : at + 5000])
+    keeper.turn()
+    assert bodies(keeper.transport.sent) == [b"<%b>" % one for one in wanted]
+
+
+@pytest.mark.parametrize("path", [b"/echo", b"/slow"])
+def test_who_asks_for_much_and_sends_no_more_is_answered_all_of_it(path: bytes) -> None:
+    """As `nc -N` does: a hundred requests, and the end of what it says; half a request after them gets nothing, and holds nothing up."""
+    keeper, wanted = Keeper(), [b"%d" % at for at in range(100)]
+    keeper.wire.data_received(b"".join(post(one, path) for one in wanted) + post(b"half")[:-2])
+    assert keeper.wire.eof_received()
+    keeper.turn()
+    while keeper.echo.held:
+        wire, body = keeper.echo.held.pop()
+        wire.answer(Answered(200, b"", b"<" + body + b">"))
+        keeper.turn()
+    assert bodies(keeper.transport.sent) == [b"<%b>" % one for one in wanted]
+    assert keeper.transport.ended

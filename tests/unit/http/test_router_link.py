@@ -227,3 +227,17 @@ def cut(data: bytes, sizes: list[int]) -> list[bytes]:
         pieces.append(data[at : at + size])
         at += size
     return [piece for piece in [*pieces, data[at:]] if piece]
+
+
+@given(st.lists(st.integers(1, 100), max_size=6))
+def test_what_a_proxy_says_early_is_not_the_answer(cuts: list[int]) -> None:
+    """A replica elsewhere may be behind a server that says 100 or 103 first."""
+    early = b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nlink: <a>\r\ncontent-length: 7\r\n\r\n"
+
+    async def do(pool: Pool, made: list[Transport]) -> None:
+        asker = await asked(pool)
+        for piece in cut(early + PLAIN, cuts):
+            made[0].link.data_received(piece)
+        assert asker.told == [(200, b"X-Request-Id: q-1\r\n", b"hello")]
+
+    linked(do)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -38,6 +39,11 @@ def test_what_a_process_left_that_died_or_is_too_old_is_nobody_s(tmp_path: Path)
     shared.claim(b"key")
     (claimed,) = tmp_path.iterdir()
     claimed.write_bytes(b"pid:%d" % died.pid)
+    assert shared.claim(b"key") is None
+    claimed.write_bytes(b"")
+    with pytest.raises(Busy):
+        shared.claim(b"key")
+    os.utime(claimed, (time.time() - 30, time.time() - 30))
     assert shared.claim(b"key") is None
     shared.put(b"key", SAID)
     os.utime(claimed, (1.0, 1.0))

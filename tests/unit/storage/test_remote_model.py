@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from bedplate.core.errors import CorruptError, StepError, UserError, WorldError
-from bedplate.core.model import Model, RowPredictor
+from bedplate.core.model import Model, Remote, RowPredictor
 from bedplate.core.records import Draft
 from bedplate.planner.batching.breaker import Trust
 from bedplate.storage.backends.remote_caller import Caller
@@ -296,3 +296,33 @@ def test_a_shelf_without_a_way_out_and_a_broken_file_are_told(tmp_path: Path) ->
     file.write_bytes(b"{}")
     with pytest.raises(CorruptError):
         shelf.load(draft, "model", None)
+
+
+DEEP = b"[" * 100_000
+
+
+@pytest.mark.parametrize("said", [DEEP, b'{"error": ' + DEEP])
+def test_a_server_that_nests_without_end_is_one_that_failed(said: bytes, tmp_path: Path) -> None:
+    """In what it says of itself, of the model, and of an error."""
+    server = matrix()
+    rows = loaded(server, tmp_path).predictor.rows
+    for status, kind in ((400, UserError), (500, StepError)):
+        server.troubles = [(status, {}, said)]
+        with pytest.raises(kind):
+            rows(np.ones((2, 3)))
+    caller = Caller(Remote(url=URL), lambda *_a, **_k: (200, {}, said))
+    caller.meet()
+    assert not caller.binary
+    with pytest.raises(WorldError, match="does not speak"):
+        caller.metadata()
+
+
+@pytest.mark.parametrize(("datatype", "data"), [("INT64", [1.5, 2]), ("INT64", ["1", "2"]), ("BOOL", ["x", 2]), ("BOOL", [2, 1])])
+def test_a_value_that_is_not_of_its_type_is_no_prediction(datatype: str, data: list[Any], tmp_path: Path) -> None:
+    """Nothing is cut off: 1.5 is not 1, and a text is not true."""
+    server = matrix()
+    rows = loaded(server, tmp_path).predictor.rows
+    told = {"outputs": [{"name": "total", "datatype": datatype, "shape": [2], "data": data}]}
+    server.troubles = [(200, {}, json.dumps(told).encode())]
+    with pytest.raises(WorldError, match="no answer that can be read"):
+        rows(np.ones((2, 3)))

@@ -45,7 +45,9 @@ class Cache:
         self._count = count
 
     def find(self, active: Active, requests: Sequence[Any]) -> tuple[Kept, ...] | None:
-        """What is kept for every row; None where one is missing."""
+        """What is kept for every row; None where one is missing, or there are no rows."""
+        if not requests:
+            return None
         now = self._timer()
         found = []
         for request in requests:

@@ -128,7 +128,7 @@ class Once:
 
     def ended(self, begun: Begun) -> None:
         """The first is over: who waits hears what came of it, and a good answer is kept."""
-        name, answered = begun.name, begun.answered
+        name, answered, begun.is_over = begun.name, begun.answered, True
         self._begun.pop(name.key, None)
         self._tell(begun)
         if answered is not None:
@@ -140,13 +140,14 @@ class Once:
 
 
 class Begun:
-    """A request that is worked on: its answer, once there is one, and who waits for it."""
+    """A request that is worked on: whether it `is_over`, its answer, once there is one, and who waits for it."""
 
-    __slots__ = ("answered", "name", "waiting")
+    __slots__ = ("answered", "is_over", "name", "waiting")
 
     def __init__(self, name: Name) -> None:
         self.name = name
         self.answered: Answered | None = None
+        self.is_over = False
         self.waiting: list[asyncio.Future[Answered | None]] = []
 
 
@@ -235,9 +236,12 @@ class Waiting(Replay):
 
     async def gathered(self) -> Answered:
         """The answer of the first. Raises Problem 409 where it got none."""
-        future: asyncio.Future[Answered | None] = asyncio.get_running_loop().create_future()
-        self._begun.waiting.append(future)
-        answered = await future
+        begun = self._begun
+        if not begun.is_over:  # it may have ended since this one was read
+            future: asyncio.Future[Answered | None] = asyncio.get_running_loop().create_future()
+            begun.waiting.append(future)
+            await future
+        answered = begun.answered
         if answered is None:
             why = "it was sent twice, and the first was not answered well"
             raise Problem(409, "the same request failed", why=why, next="send it again", headers=((b"retry-after", b"1"),))

@@ -23,6 +23,8 @@ from .answered import Answered
 FOLDER: Final = "again"
 _OWNER: Final = b"pid:"
 _LONGEST: Final = 32
+_WRITTEN_S: Final = 1.0
+"""A process that made a file has put its number into it by then, or has died."""
 _SWEEP: Final = 64
 """Every so many keys, old files are looked for."""
 
@@ -95,10 +97,13 @@ class Shared:
     def _is_nobodys(self, path: Path) -> bool:
         """Whether a file is too old, or of a process that died before it answered."""
         try:
-            if time.time() - path.stat().st_mtime > self._window_s:
+            age = time.time() - path.stat().st_mtime
+            if age > self._window_s:
                 return True
             with path.open("rb") as file:
                 begin = file.read(_LONGEST)
+            if not begin:  # its process is about to write its number, or died before
+                return age > _WRITTEN_S
             if not begin.startswith(_OWNER):
                 return False
             os.kill(int(begin.removeprefix(_OWNER)), 0)

@@ -10,7 +10,8 @@ Without that header the same service answers with the list of its values.
 
 A stream is one prediction in the record: its result is the list of values, of which the first thousand are kept.
 
-Limits: one object is asked, not an array of them; at most 64 streams at a time (503 beyond); the version in production answers, a version
+Limits: one object is asked, not an array of them; at most 64 streams at a time (503 beyond), and no more where 64 that nobody waits for
+are still busy with a value, as each has a thread; the version in production answers, a version
 that is rolled out is tried on requests that do not stream. What is counted as a request's time is that to its first value.
 """
 
@@ -76,17 +77,24 @@ class Out(Protocol):
 
 
 class StreamRoom:
-    """How many streams there are, of all services."""
+    """How many streams there are, of all services, and the threads of those that are left but not over."""
 
     def __init__(self) -> None:
         self.count = 0
+        self._left: list[Pulled] = []
 
     def enter(self, name: str) -> None:
         """One more. Raises Problem 503 where there are too many."""
-        if self.count >= MOST:
-            why, retry = f"{MOST} streams are answered at a time", ((b"retry-after", b"1"),)
-            raise Problem(503, f"{name} cannot stream now", why=why, next="try again in a second", headers=retry)
+        self._left = [one for one in self._left if not one.is_over]
+        if self.count >= MOST or len(self._left) >= MOST:
+            why = f"{MOST} streams are answered at a time, and {len(self._left)} that clients left are busy with a value"
+            raise Problem(503, f"{name} cannot stream now", why=why, next="try again in a second", headers=((b"retry-after", b"1"),))
         self.count += 1
+
+    def leave(self, pulled: Pulled) -> None:
+        """One less; a generator that is busy or sleeps keeps its thread until its next value."""
+        self.count -= 1
+        self._left.append(pulled)
 
 
 @runtime_checkable
@@ -142,7 +150,7 @@ class Stream:
                 status, error = await self._streamed(told, out)
         finally:
             self._pulled.close()
-            self._desk.room.count -= 1
+            self._desk.room.leave(self._pulled)
             self._record(status, error)
             self._desk.count(status, self._first_s or time.perf_counter() - self._started, self._count)
         if problem is not None:

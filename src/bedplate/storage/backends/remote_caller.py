@@ -78,7 +78,7 @@ class Caller:
             raise self._unlike(status, body)
         try:
             told = msgspec.json.decode(body, type=Metadata, strict=False)
-        except msgspec.MsgspecError as error:
+        except (msgspec.MsgspecError, RecursionError) as error:
             raise WorldError(f"{host} does not speak the Open Inference Protocol", why=f"{self.place.model}: {error}"[:300]) from None
         return Kept(
             remote=self.remote, platform=told.platform, versions=told.versions or (), inputs=told.inputs or (), outputs=told.outputs or ()
@@ -89,7 +89,7 @@ class Caller:
         status, body = self._get(f"{self.place.server}/v2")
         try:
             self.binary = status == 200 and _BINARY in json.loads(body).get("extensions", ())
-        except (ValueError, AttributeError, TypeError):
+        except (ValueError, AttributeError, TypeError, RecursionError):
             self.binary = False
 
     def wait_s(self) -> float:
@@ -186,7 +186,7 @@ def _text(body: bytes) -> str:
     try:
         told = json.loads(body)
         text = told["error"] if isinstance(told, dict) and isinstance(told.get("error"), str) else ""
-    except ValueError:
+    except (ValueError, RecursionError):
         text = ""
     return (text or body[:300].decode("utf-8", "replace")).strip()[:300]
 

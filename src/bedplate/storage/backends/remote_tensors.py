@@ -145,8 +145,7 @@ def _values(one: Tensor, raw: memoryview | None, rows: int, host: str) -> Array:
             if not all(isinstance(value, str | None) for value in flat):
                 raise ValueError("not every value is text")
         elif raw is None:
-            given = np.array(one.data, dtype=np.float64 if one.datatype.startswith("FP") else NUMPY[one.datatype])
-            flat = given.ravel().astype(NUMPY[one.datatype])
+            flat = _listed_as(one.data, np.dtype(NUMPY[one.datatype]))
         else:
             flat = np.frombuffer(raw, dtype=NUMPY[one.datatype])
     except (KeyError, ValueError, TypeError, OverflowError, struct.error) as error:
@@ -154,6 +153,17 @@ def _values(one: Tensor, raw: memoryview | None, rows: int, host: str) -> Array:
     if len(flat) != count:
         raise _unread(host, f"{one.name} has {len(flat)} values for shape {one.shape}")
     return np.asarray(flat.reshape(rows, count // rows) if rows else flat)
+
+
+def _listed_as(data: Any, kind: np.dtype[Any]) -> Array:
+    """Values of JSON as a type; null is not-a-number. Raises ValueError, TypeError or OverflowError for what that type does not hold."""
+    if kind.kind == "f":
+        with np.errstate(over="ignore"):  # beyond float16 is infinite there
+            return np.array(data, dtype=np.float64).ravel().astype(kind)
+    values = np.array(data, dtype=kind).ravel()
+    if not np.array_equal(values, np.array(data).ravel()):
+        raise ValueError("not every value is of that type")
+    return values
 
 
 def _texts(raw: memoryview) -> list[str]:

@@ -214,9 +214,9 @@ class Plane:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    def soon(self, call: Callable[[bytes], None], data: bytes) -> None:
+    def soon(self, call: Callable[[], None]) -> None:
         """Call that in the next turn of the loop."""
-        asyncio.get_running_loop().call_soon(call, data)
+        asyncio.get_running_loop().call_soon(call)
 
     def later(self, seconds: float, call: Callable[[], None]) -> None:
         """Call that after a while."""

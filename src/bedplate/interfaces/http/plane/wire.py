@@ -70,7 +70,7 @@ class Keeper(Protocol):
         """A client has taken what was written, or has gone."""
         ...
 
-    def soon(self, call: Callable[[bytes], None], data: bytes) -> None:
+    def soon(self, call: Callable[[], None]) -> None:
         """Call that in the next turn of the loop."""
         ...
 
@@ -91,7 +91,7 @@ class Wire(asyncio.Protocol):
     """A connection, from its first byte to its last."""
 
     __slots__ = (
-        "_asked", "_body", "_brought", "_busy", "_chunks", "_head", "_leaving", "_missing", "_over", "_paused", "_since",
+        "_asked", "_body", "_brought", "_busy", "_chunks", "_due", "_head", "_leaving", "_missing", "_over", "_paused", "_since",
         "_tail", "_transport", "begun", "ended", "gone", "keeper", "stuck",
     )  # fmt: skip
 
@@ -102,7 +102,7 @@ class Wire(asyncio.Protocol):
         self._body: list[bytes] = []
         self._missing = 0
         self._chunks: Chunks | None = None
-        self._busy = self._over = self._paused = self.stuck = self._leaving = self._asked = self.gone = self.ended = False
+        self._busy = self._due = self._over = self._paused = self.stuck = self._leaving = self._asked = self.gone = self.ended = False
         self._since = 0.0
         self._brought = 0
         self.begun = 0.0
@@ -129,7 +129,7 @@ class Wire(asyncio.Protocol):
         if self._over:
             return
         self._brought += len(data)
-        if self._busy or self.stuck:
+        if self._busy or self._due or self.stuck:
             self._hold(data)
         elif self._head is None:
             self._take(self._tail + data if self._tail else data)
@@ -138,9 +138,9 @@ class Wire(asyncio.Protocol):
 
     def eof_received(self) -> bool:
         """The client sends no more; what it asked is answered all the same."""
-        self._leaving = self.ended = True
+        self.ended = True
         self.keeper.wake(self)
-        return self._busy
+        return self._busy or self._due or self.stuck
 
     def pause_writing(self) -> None:
         """The client does not take what was written."""
@@ -226,13 +226,27 @@ class Wire(asyncio.Protocol):
             self._transport.pause_reading()
 
     def _go_on(self) -> None:
-        """Take up what was held, in a turn of its own."""
-        if self._paused and not self.stuck:
+        """Take up what was held, in a turn of its own; what comes before that waits behind it. Who sends no more has been answered."""
+        if self._busy or self._due or self.stuck or self._over:
+            return
+        if self._tail:
+            self._due = True
+            self.keeper.soon(self._next)
+        elif self.ended:
+            self._end()
+
+    def _next(self) -> None:
+        """Answer what was held."""
+        self._due = False
+        if self._busy or self.stuck or self._over:
+            return
+        if self._paused:
             self._paused = False
             self._transport.resume_reading()
-        if self._tail and not self._busy and not self.stuck and not self._over:
-            held, self._tail = self._tail, b""
-            self.keeper.soon(self.data_received, held)
+        self._brought = len(self._tail)
+        self._take(self._tail)
+        if self.ended and not (self._busy or self._due or self.stuck):
+            self._end()
 
     def _take(self, data: bytes) -> None:
         """Answer the requests that `data` begins with; keep what is left of it."""

@@ -77,9 +77,12 @@ class Fleet:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        """End all: they have answered by now."""
+        """End all: they have answered by now; what goes on, as a stream without end, is cut as one server alone cuts it."""
         for task in self._tasks:
             task.cancel()
+        for one in self._replicas.values():
+            one.member.standing = one.member.standing.seen("draining")
+            one.member.pool.abort()
         codes = await asyncio.gather(*(one.drain() for one in self._replicas.values()))
         self.code = self.code or max([0, *codes])
 

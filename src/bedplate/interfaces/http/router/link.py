@@ -143,8 +143,11 @@ class Link(asyncio.Protocol):
         self._size += len(body)
 
     def on_message_complete(self) -> None:
-        """The parser: the answer is whole."""
-        self._is_done = True
+        """The parser: the answer is whole, or it was an early word (1xx), after which the answer comes."""
+        if self._parser.get_status_code() < 200:
+            self._reset()
+        else:
+            self._is_done = True
 
     def _tell(self, *, is_over: bool = False) -> None:
         """Pass on what is there."""
@@ -174,7 +177,7 @@ class Link(asyncio.Protocol):
         """The answer is whole: the connection is free for another request, or over."""
         self._asker = None
         self._reset()
-        if keeps:
+        if keeps and self._transport is not None and not self._transport.is_closing():
             self._pool.back(self)
         else:
             self._pool.forget(self)

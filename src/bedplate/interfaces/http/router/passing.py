@@ -49,8 +49,8 @@ class Passing:
     """A request, whole, and what became of it so far."""
 
     __slots__ = (
-        "_is_chunked", "_link", "body", "desk", "head", "is_begun", "member", "offered", "route", "sent", "started", "tried", "watch",
-        "wire",
+        "_is_chunked", "_is_endless", "_link", "body", "desk", "head", "is_begun", "member", "offered", "route", "sent", "started",
+        "tried", "watch", "wire",
     )  # fmt: skip
 
     def __init__(self, desk: Desk, route: Route, head: Head, body: bytes, wire: Wire) -> None:
@@ -78,7 +78,7 @@ class Passing:
     def begins(self, status: int, lines: bytes, length: int | None, link: Link) -> None:
         """An answer that comes in pieces."""
         self.desk.answered(self, status)
-        self.is_begun, self._link = True, link
+        self.is_begun, self._link, self._is_endless = True, link, length is None
         self._is_chunked = length is None and self.head.minor == 1
         if length is not None:
             lines += b"content-length: %d\r\n" % length
@@ -88,8 +88,11 @@ class Passing:
         self.watch = asyncio.get_running_loop().create_task(self._part())
 
     def piece(self, data: bytes) -> None:
-        """A piece of it; while the client does not keep up, no more is read."""
-        if self.wire.gone or not data or self.head.method == b"HEAD":
+        """A piece of it; while the client does not keep up, no more is read, and once it has gone, nothing."""
+        if self.wire.gone:
+            self._let_go()
+            return
+        if not data or self.head.method == b"HEAD":
             return
         if not self.wire.piece(b"%x\r\n%b\r\n" % (len(data), data) if self._is_chunked else data):
             self._link.pause()
@@ -118,8 +121,17 @@ class Passing:
         self.wire.answer(self.route.refused(self.head, problem))
 
     async def _part(self) -> None:
-        """Once the client has gone, nobody needs the rest of an answer: its replica hears so by the end of the connection."""
+        """Once the client has gone, nobody needs the rest of an answer: its replica hears so by the end of the connection.
+
+        One that sends no more may still read an answer whose length it knows; of one without end it is taken to have gone.
+        """
         await self.wire.keeper.parted(self.wire)
+        if self.wire.gone or self._is_endless:
+            self._let_go()
+
+    def _let_go(self) -> None:
+        """End the replica's work, which is the client's doing and no failure of the replica."""
+        self.desk.left(self)
         self._link.abort()
 
     def _unwatch(self) -> None:

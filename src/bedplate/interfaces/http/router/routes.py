@@ -22,7 +22,10 @@ _HOP: Final = frozenset(
 )  # fmt: skip
 
 
-_ENDS: Final = frozenset({b"authorization", b"content-type", b"content-encoding", b"host", b"x-request-id"})
+_ENDS: Final = frozenset(
+    {b"accept", b"authorization", b"content-encoding", b"content-type", b"host", b"idempotency-key", b"inference-header-content-length",
+     b"x-request-id"}
+)  # fmt: skip
 """Headers that no `Connection` takes away: a request would mean something else without them."""
 
 

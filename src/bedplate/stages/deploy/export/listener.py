@@ -12,6 +12,8 @@ from typing import Any, Final
 
 MOST_BYTES: Final = 16_000_000
 FLUSH_S: Final = 60.0
+OURS: Final = frozenset({"127.0.0.1", "localhost"})
+"""What a request may call this machine: under a name of its own, a page elsewhere could read what is answered here."""
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
@@ -24,10 +26,13 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         """Whether the bundle is here, and what it holds."""
-        self._say(200, self.about) if self.path == "/health" else self._say(404, {"error": "POST / or GET /health"})
+        if self._is_ours():
+            self._say(200, self.about) if self.path == "/health" else self._say(404, {"error": "POST / or GET /health"})
 
     def do_POST(self) -> None:
         """Answer a request."""
+        if not self._is_ours():
+            return None
         length = self.headers.get("content-length", "")
         if self.path != "/" or not length.isdecimal() or int(length) > MOST_BYTES or self.headers.get("transfer-encoding"):
             self.close_connection = True  # the body is not read
@@ -36,6 +41,14 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self._say(200, type(self).answer(json.loads(self.rfile.read(int(length)))))
         except (ValueError, RecursionError) as error:
             self._say(400, {"error": str(error)[:300]})
+
+    def _is_ours(self) -> bool:
+        """Whether the request names this machine; one that does not is refused."""
+        if self.headers.get("host", "localhost").partition(":")[0].lower() in OURS:
+            return True
+        self.close_connection = True  # the body is not read
+        self._say(421, {"error": "this server answers to 127.0.0.1 and localhost"})
+        return False
 
     def _say(self, status: int, value: Any) -> None:
         body = json.dumps(value).encode()

@@ -34,14 +34,28 @@ class Mistake(ValueError):
     """Rows that the model does not take, or words that mean nothing here."""
 
 
-def whole(folder: Path) -> None:
-    """End the process where a file is not what was written."""
-    for line in (folder / "SHA256SUMS").read_text(encoding="utf-8").splitlines():
-        wanted, _, name = line.partition("  ")
+def whole(folder: Path) -> dict[str, Any]:
+    """What bundle.json says. Ends the process where a file is not what was written, or one that is needed is not vouched for."""
+    sums = folder / "SHA256SUMS"
+    lines = sums.read_text(encoding="utf-8", errors="replace").splitlines() if sums.is_file() else []
+    wanted = {name: digest for digest, _, name in (line.partition("  ") for line in lines)}
+    for name, digest in wanted.items():
         path = folder / name
-        if not path.is_file() or hashlib.sha256(path.read_bytes()).hexdigest() != wanted:
-            sys.stderr.write(f"{name} is not what was exported; get the bundle again\n")
-            sys.exit(3)
+        if not path.is_file() or hashlib.sha256(path.read_bytes()).hexdigest() != digest:
+            changed(name)
+    if "bundle.json" not in wanted:
+        changed(sums.name)
+    bundle: dict[str, Any] = json.loads((folder / "bundle.json").read_text(encoding="utf-8"))
+    for about in bundle["models"].values():
+        if about["file"] not in wanted:
+            changed(sums.name)
+    return bundle
+
+
+def changed(name: str) -> None:
+    """End the process: that file is another than it was."""
+    sys.stderr.write(f"{name} is not what was exported; get the bundle again\n")
+    sys.exit(3)
 
 
 class LightGBM:
@@ -326,8 +340,7 @@ def main(words: list[str]) -> int:
     parser.add_argument("--send", metavar="URL", help="send the metrics to a record that speaks MLflow's API")
     parser.add_argument("--token-file", type=Path, help="the token that the record asks for")
     asked = parser.parse_args(words)
-    whole(HERE)
-    bundle = json.loads((HERE / "bundle.json").read_text(encoding="utf-8"))
+    bundle = whole(HERE)
     models = {name: Model(name, about, asked.metrics) for name, about in bundle["models"].items()}
 
     def flush() -> None:
