@@ -109,6 +109,7 @@ def test_every_line_has_its_answer_in_order_and_bad_ones_are_kept(folder: Path) 
     assert [one.get("result") for one in said] == [6.0, None, None, None, None, None, None, 9.0]
     assert said[0]["version"] == "cost@1"
     assert said[1]["given"] == "{"
+    assert said[3]["error"] == "'area': expected `float`, got `str`", "as over HTTP"
     assert base64.b64decode(said[2]["given_base64"]) == b"\xff\xfe"
     assert said[4]["bytes"] == len(long) + 1
     assert "at most 100,000" in said[4]["error"]

@@ -220,6 +220,18 @@ def test_what_is_wrong_before_the_first_value_is_answered_as_ever_and_later_as_a
     assert "secret" in row["error"]
 
 
+def test_a_stream_is_one_prediction_in_the_metrics_too(place: Place) -> None:
+    def predicted() -> float:
+        name = 'bedplate_predictions_total{service="forecast"} '
+        text = place.ask("/metrics").body.decode()
+        return next((float(line.removeprefix(name)) for line in text.splitlines() if line.startswith(name)), 0.0)
+
+    before = predicted()
+    with asking(place, "/forecast", {"carrier": "UA"}) as reply:
+        assert len(events(reply.read())) == 4
+    assert until(lambda: predicted() == before + 1), predicted()
+
+
 def test_a_connection_goes_on_after_a_stream(place: Place) -> None:
     connection = http.client.HTTPConnection(place.address, timeout=20)
     for _ in range(3):

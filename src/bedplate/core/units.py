@@ -119,7 +119,8 @@ def share(text: str) -> float:
     except ValueError:
         value = -1.0
     if not 0 <= value <= 1:
-        raise UserError(f"'{text}' is not a share", why="it is none of 0 to 1 or 0% to 100%", next="write '60%'")
+        meant = f"{text.strip()}%" if 1 < value <= 100 and not text.strip().endswith("%") else "60%"
+        raise UserError(f"'{text}' is not a share", why="it is none of 0 to 1 or 0% to 100%", next=f"write '{meant}'")
     return value
 
 

@@ -361,3 +361,20 @@ def test_no_verb_at_all_gets_the_help_and_no_error(capsys: pytest.CaptureFixture
         main([])
     assert ended.value.code == 2
     assert capsys.readouterr().err.startswith("Usage: bedplate")
+
+
+def test_a_try_says_how_it_is_ended_and_its_rollback_who_answers_alone(ran: Types) -> None:
+    """Nobody has to know that an alias of what is tried goes back to production's version."""
+    ran("run", "line", "--set", "line.slope=3")
+    said = ran("promote", "line@2", "--canary", "5 %")[1]
+    assert "line@2 is now canary: answers 5 %" in said
+    assert "bedplate promote line@2 or bedplate rollback line@canary" in said
+    said = ran("rollback", "line@canary")[1]
+    assert "line@2 is canary no more: line@1 answers alone" in said
+    assert "is now canary" not in said
+
+
+def test_a_name_that_is_no_service_and_a_share_that_is_none_say_what_was_meant(ran: Types) -> None:
+    """A letter left out, a sign left out."""
+    assert "did you mean 'answer'?" in ran("run", "answr", "--over", "-")[2]
+    assert "write '5%'" in ran("promote", "line@1", "--canary", "5")[2]

@@ -103,6 +103,13 @@ def test_the_card_holds_what_the_record_holds():
     assert text.endswith("\n")
 
 
+def test_a_remote_model_says_where_it_is():
+    there = {"address": "http://triton.internal:8000/v2/models/late", "platform": "onnxruntime_onnx", "versions": ["3"]}
+    remote = msgspec.structs.replace(FULL, version=msgspec.structs.replace(VERSION, meta={"describe": there}))
+    assert "- Where: http://triton.internal:8000/v2/models/late (onnxruntime_onnx)" in card(remote)
+    assert "- Where:" not in card(FULL)
+
+
 def test_what_is_missing_is_listed_and_what_is_there_is_not():
     """A card of a bare record admits it; a card of a full one keeps what no record can know."""
     bare = msgspec.structs.replace(

@@ -105,8 +105,8 @@ def _tell(asked: Asked, to: str, found: Counted, before: Counted) -> None:
         put_json({"lines": found.lines, "refused": found.refused, "before": before.lines})
         return
     words = [f"{found.lines:,} {'line' if found.lines == 1 else 'lines'}"]
-    words += [f"{before.lines:,} of them were answered before"] if before.lines else []
-    words += [f"{found.refused:,} were refused"] if found.refused else []
+    words += [f"{before.lines:,} answered before"] if before.lines else []
+    words += [f"{found.refused:,} {'was' if found.refused == 1 else 'were'} refused"] if found.refused else []
     click.echo(", ".join(words), err=True)
 
 

@@ -72,10 +72,19 @@ def _said(moved: Promotion, as_json: bool) -> int:
     if moved.before == moved.version:
         console().print(f"[bold]{moved.model}@{moved.version}[/bold] is {moved.alias} already")
         return 0
-    before = f" (before: {moved.model}@{moved.before})" if moved.before is not None else ""
-    rule = f": {'asked beside production for' if moved.alias == SHADOW else 'answers'} {moved.check}" if read(moved.check) else ""
-    console().print(f"[bold]{moved.model}@{moved.version}[/bold] is now {moved.alias}{before}{rule}", soft_wrap=True)
+    out, one = console(), f"{moved.model}@{moved.version}"
+    before = f"{moved.model}@{moved.before}" if moved.before is not None else ""
+    if moved.by == "rollback" and moved.alias in WAYS:
+        out.print(f"{before} is {moved.alias} no more: [bold]{one}[/bold] answers alone", soft_wrap=True)
+    else:
+        rule = f": {'asked beside production for' if moved.alias == SHADOW else 'answers'} {moved.check}" if read(moved.check) else ""
+        out.print(f"[bold]{one}[/bold] is now {moved.alias}{f' (before: {before})' if before else ''}{rule}", soft_wrap=True)
+    if read(moved.check):
+        out.print("next: [bold]bedplate watch SERVICE[/bold] puts both side by side", soft_wrap=True)
+        out.print(
+            f"end it: [bold]bedplate promote {one}[/bold] or [bold]bedplate rollback {moved.model}@{moved.alias}[/bold]", soft_wrap=True
+        )
     if moved.by == "rollback":
-        left = f"{moved.model}@{moved.before}"
-        console().print(f"{left} is barred: no check promotes it again; [bold]bedplate promote {left}[/bold] frees it", soft_wrap=True)
+        frees = f"[bold]bedplate promote {before}[/bold] frees it"
+        out.print(f"{before} is barred: no check promotes it again; {frees}", soft_wrap=True)
     return 0

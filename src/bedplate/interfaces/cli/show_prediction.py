@@ -63,7 +63,8 @@ def _trace(out: Console, trace: dict[str, Any]) -> None:
     """Where its time went: each part as a bar that begins where the one before ends."""
     times = [(name, float(trace.get(f"{name}_ms") or 0.0)) for name in PARTS]
     whole = sum(ms for _, ms in times)
-    drawn = table("part", "#ms", "#share", "", title=f"\nwhere {whole:.3g} ms went ({trace.get('why')}, trace {trace.get('trace')})")
+    out.print(f"  trace    {trace.get('trace')}, {trace.get('why')}: where {whole:.3g} ms went\n")
+    drawn = table("part", "#ms", "#share", "")
     before = 0.0
     for name, ms in times:
         share = ms / whole if whole else 0.0

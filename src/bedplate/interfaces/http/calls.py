@@ -26,6 +26,7 @@ from bedplate.stages.deploy.deployment import Active
 from bedplate.stages.deploy.holder import Holder
 from bedplate.stages.deploy.kept import Kept
 from bedplate.stages.deploy.logs import SHADOWS
+from bedplate.stages.deploy.misfits import misfits
 from bedplate.stages.deploy.recorder import Prediction
 from bedplate.stages.deploy.service import Service, reader
 from bedplate.stages.deploy.trace import Trace
@@ -38,7 +39,6 @@ from .body import need_json
 from .cached import MISS, Cache, Known
 from .lanes import Lane, OffLoop
 from .ledger import FeatureRows, Ledger, Place
-from .misfits import misfits
 from .once import KEY, REQUEST, Once, named
 from .pool import Pool
 from .replies import Headers, Problem

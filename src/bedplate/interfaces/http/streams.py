@@ -152,7 +152,7 @@ class Stream:
             self._pulled.close()
             self._desk.room.leave(self._pulled)
             self._record(status, error)
-            self._desk.count(status, self._first_s or time.perf_counter() - self._started, self._count)
+            self._desk.count(status, self._first_s or time.perf_counter() - self._started, int(status == 200 or self._count > 0))
         if problem is not None:
             problem.recorded = True
             await out.whole(self._desk.refuse({}, problem, self._started))

@@ -6,6 +6,7 @@ runs here, on the heads of the tables that it takes, and nothing of it is record
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from bedplate.core.check import Check, Finding
@@ -82,7 +83,18 @@ def refused(figures: tuple[Figure, ...], loss: float) -> str:
     if failed:
         return ", ".join(f"{one.name} = {_shown(one.after)} does not pass" for one in failed)
     worse = [one for one in figures if one.worse > loss]
-    return ", ".join(f"{one.name} falls from {_shown(one.before)} to {_shown(one.after)}, and {loss:g} is allowed" for one in worse)
+    return ", ".join(f"{one.name} {_moved(one)} from {_shown(one.before)} to {_shown(one.after)}, and {loss:g} is allowed" for one in worse)
+
+
+def lost(figures: tuple[Figure, ...]) -> float:
+    """The least `--loss` that would take these figures, in steps of a thousandth; 0 where none would."""
+    worst = max((one.worse for one in figures), default=0.0)
+    return math.ceil(worst * 1000) / 1000 if all(one.passed for one in figures) and 0 < worst < math.inf else 0.0
+
+
+def _moved(one: Figure) -> str:
+    """The way that a figure got worse: an error rises where an AUC falls."""
+    return "rises" if one.before is not None and one.after is not None and one.after > one.before else "falls"
 
 
 def _figure(before: Finding | None, after: Finding) -> Figure:

@@ -16,16 +16,17 @@ from typing import IO, Any, Final
 import msgspec
 
 from bedplate.core.clock import Clock
-from bedplate.core.errors import NotFound, Refused, StepError, UserError
+from bedplate.core.errors import Refused, StepError, UserError
 from bedplate.core.ids import new_id
 from bedplate.core.records import Record
 
 from .deployment import Active, Waiting
 from .holder import POLL_S, Holder
 from .logs import SERVICES, Logs
+from .misfits import misfits
 from .recorder import Prediction, Recorder
 from .service import Service, reader
-from .site import Site
+from .site import Site, no_service
 
 HEAD: Final = 1 << 10
 """Bytes that are kept of a line that is too long."""
@@ -78,7 +79,7 @@ class Answering:
     def __init__(self, site: Site, name: str) -> None:
         service = next((one for one in site.services if one.name == name), None)
         if service is None:
-            raise NotFound(f"{name} is no service", why="--over calls a service for each line", next="bedplate lint")
+            raise no_service(name, site, "line")
         self._service: Service = service
         self._clock: Clock = site.clock
         self._random_bits = site.random_bits
@@ -120,6 +121,8 @@ class Answering:
             made, status = self._read(result), 200
         except (UserError, StepError) as raised:
             error = raised.what
+        except msgspec.ValidationError as raised:
+            error = misfits(self._service.request, line.text, raised)
         except (msgspec.DecodeError, UnicodeDecodeError) as raised:
             error = str(raised)
         except KeyboardInterrupt:

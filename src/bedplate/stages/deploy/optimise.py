@@ -29,7 +29,7 @@ from bedplate.storage.shelf import Save
 
 from . import lighter
 from .choose import PRODUCTION
-from .gate import Figure, Gate, refused
+from .gate import Figure, Gate, lost, refused
 from .runtime import Choice, measured
 
 STEP: Final = "optimise"
@@ -154,7 +154,7 @@ class Optimising:
         self, way: str, candidates: Iterator[tuple[str, Model]], gate: Gate, wish: Wish, say: Say, folder: Path
     ) -> _Passed:  # fmt: skip
         """The first candidate that passes the gate. Raises Refused where none does."""
-        why = "there was nothing to try"
+        why, needed = "there was nothing to try", 0.0
         for at, (what, model) in enumerate(candidates):
             place = folder / str(at)
             place.mkdir(parents=True)
@@ -162,13 +162,14 @@ class Optimising:
             if source is None:
                 raise UserError("the lighter model does not compute on rows of numbers", why=what)
             figures = gate.figures(self._model, loaded)
-            why = refused(figures, wish.loss)
+            why, needed = refused(figures, wish.loss), lost(figures)
             say(f"{way}: {what}: {why or 'it passes ' + gate.node.name}")
             if not why:
                 return _Passed(what, model, source, figures)
-        raise Refused(
-            f"no lighter {self.version.ref} passes {gate.node.name}", why=why, next="allow more with --loss, or go another way",
-        )  # fmt: skip
+        option = f"{way} {wish.quantise}" if way == "quantise" else way
+        more = f"bedplate optimise {self.version.artifact} --{option} --loss {needed:g} would take it; or go another way"
+        next = more if needed else "another of --prune, --distil and --quantise"
+        raise Refused(f"no lighter {self.version.ref} passes {gate.node.name}", why=why, next=next)
 
     def _commit(self, model: Model, meta: dict[str, Any], done: tuple[str, ...], inputs: dict[str, Input], command: str) -> Version:
         workspace = self._workspace

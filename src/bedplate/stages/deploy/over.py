@@ -20,7 +20,7 @@ import msgspec
 import polars as pl
 
 from bedplate.core import digests
-from bedplate.core.errors import NotFound, Refused, StepError, UserError, WorldError
+from bedplate.core.errors import Refused, StepError, UserError, WorldError
 from bedplate.core.records import Input, Record, Version
 from bedplate.pipeline.code.behind import Behind
 from bedplate.pipeline.outside import Made, commit, new_attempt
@@ -30,8 +30,9 @@ from bedplate.storage.shelf import Save
 
 from .choose import choose
 from .deployment import Waiting
+from .misfits import misfit
 from .service import Service, column_type, reader
-from .site import Site, site_of
+from .site import Site, no_service, site_of
 
 FOLDER: Final = "over"
 _TYPES: Final = {"int": pl.Int64, "float": pl.Float64, "bool": pl.Boolean, "text": pl.String}
@@ -165,7 +166,7 @@ class Scoring:
 def _service(site: Site, name: str) -> Service:
     found = next((one for one in site.services if one.name == name), None)
     if found is None:
-        raise NotFound(f"{name} is no service", why="--over calls a service for each row of a table", next="bedplate lint")
+        raise no_service(name, site, "row of a table")
     return found
 
 
@@ -177,7 +178,7 @@ def _answer(service: Service, given: Mapping[str, Any], row: dict[str, Any], rea
     try:
         asked = msgspec.convert(row, service.request, strict=False)
     except msgspec.ValidationError as error:
-        return None, str(error)
+        return None, misfit(error)
     try:
         fields = {name: getattr(asked, name) for name in service.fields}
         return read(service.function(**given, **service.fixed, **fields)), None

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import difflib
 import functools
 import os
 import sys
@@ -20,6 +21,7 @@ from bedplate.compute.machine import cpu_count
 from bedplate.compute.meter import Meter
 from bedplate.core.clock import Clock
 from bedplate.core.config import watts
+from bedplate.core.errors import NotFound
 from bedplate.core.kinds import View
 from bedplate.core.records import Event, Promotion, Version
 from bedplate.core.units import byte_count, dollars_per_hour, seconds, share
@@ -111,6 +113,14 @@ class CatalogRecord:
     def conclude(self, trial: Promotion, at: datetime, reason: str, *, promotes: bool) -> Promotion | None:
         """End a roll-out by what came of it."""
         return self._catalog.models.conclude(trial, at, reason, promotes=promotes)
+
+
+def no_service(name: str, site: Site, each: str) -> NotFound:
+    """The error for a name that is none of the site's services, of which `--over` asks one for `each`."""
+    known = [one.name for one in site.services]
+    near = difflib.get_close_matches(name, known, 1)
+    next = f"did you mean '{near[0]}'?" if near else f"services: {', '.join(known)}" if known else "bedplate lint"
+    return NotFound(f"{name} is no service", why=f"--over calls a service for each {each}", next=next)
 
 
 def site_of(parts: Parts, only: str = "", *, crew: int = 0) -> Site:

@@ -38,6 +38,7 @@ def _head(facts: Facts) -> str:
         "Framework": facts.stored.flavour,
         "Class": described.get("class") or described.get("function", ""),
         "Trees": described.get("trees", ""),
+        "Where": _where(described),
         "Origin": _origin(version.meta),
         "Served": f"it cannot be served: {version.meta['cannot_serve']}" if version.meta.get("cannot_serve") else "",
         "Instead": version.meta.get("instead", ""),
@@ -52,6 +53,12 @@ def _head(facts: Facts) -> str:
     said = f"\n\n{facts.description.strip()}" if facts.description.strip() else ""
     made = "that a client registered" if _is_client(facts) else f"of the project {facts.run.project}"
     return f"# {version.ref}\n\nA model {made}{where}.{said}\n\n{_pairs(rows)}"
+
+
+def _where(described: Mapping[str, Any]) -> str:
+    """Of a remote model: its address, and what its server said that it runs on."""
+    address = described.get("address", "")
+    return f"{address} ({described['platform']})" if address and described.get("platform") else address
 
 
 def _lighter(made: Mapping[str, Any]) -> str:

@@ -98,7 +98,8 @@ class Fleet:
         said = [one.said for one in self._router.members]
         services, models = (sorted({name for one in said for name in one.get(what, {})}) for what in ("services", "models"))
         ready: dict[str, Any] = {"url": self.url, "models": models, "services": services, "grpc": None, "versions": {}, "waiting": {}}
-        lines = [f"routing to {len(said)} replicas at [bold]{self.url}[/bold]", "  stop     Ctrl-C"]
+        replicas = "1 replica" if len(said) == 1 else f"{len(said)} replicas"
+        lines = [f"routing to {replicas} at [bold]{self.url}[/bold]", "  stop     Ctrl-C"]
         return msgspec.json.encode({"ready": ready, "said": lines})
 
     def _live(self) -> list[Replica]:

@@ -21,7 +21,7 @@ SUMS: Final = "SHA256SUMS"
 def whole(target: Path) -> Iterator[Path]:
     """A new folder that becomes `target` when the block ends without an error. Raises UserError where something is there."""
     if target.is_symlink() or (target.exists() and (not target.is_dir() or any(target.iterdir()))):
-        raise UserError(f"{target} is there already", why="an export is a new folder", next="--to NEW_FOLDER")
+        raise UserError(f"{target} is there already", why="an export is a new folder", next=f"name another: --to {target.name}-2")
     disk.make_folder(target.parent)
     with disk.guard("write", target), tempfile.TemporaryDirectory(prefix=disk.TEMPORARY, dir=target.parent) as made:
         inside = Path(made) / target.name

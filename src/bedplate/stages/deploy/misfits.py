@@ -1,6 +1,7 @@
 """Misfits: every field of a request that does not fit, in words; looked for only when a body was refused.
 
-Each field is decoded by itself, by the same rules, so that a caller mends all of them at once.
+Each field is decoded by itself, by the same rules, so that a caller mends all of them at once. A server, a stream of lines and a table
+say it alike.
 """
 
 from __future__ import annotations
@@ -27,6 +28,12 @@ def misfits(request: type[msgspec.Struct], body: bytes, error: msgspec.Validatio
     all_of_it = (f"row {at}: {said}" if many else said for at, row in enumerate(rows) for said in _of_row(request, row))
     found = list(islice(all_of_it, _MOST + 1))
     return "; ".join([*found[:_MOST], *(["and more"] if len(found) > _MOST else [])]) or _words(str(error))
+
+
+def misfit(error: msgspec.ValidationError) -> str:
+    """What `error` says of a row that is no text of JSON: its field first."""
+    said, _, field = str(error).removesuffix("`").partition(" - at `$.")
+    return f"'{field}': {said[:1].lower()}{said[1:]}" if field else _words(str(error))
 
 
 def _of_row(request: type[msgspec.Struct], row: dict[str, msgspec.Raw]) -> Iterator[str]:
