@@ -306,6 +306,15 @@ def test_who_may_only_read_has_no_forms_and_strangers_no_page(site: Site, tab: T
     assert page.request.get("/events").text().count("early") == 0
 
 
+def test_a_link_that_a_client_prints_leads_to_the_run(site: Site, tab: Tab) -> None:
+    """MLflow's clients name the page of MLflow's own console, whose routes stand behind a #."""
+    page = tab(site.up.url, site.up.token)
+    page.goto(f"/#/experiments/1/runs/{site.client}")
+    page.wait_for_url(f"**/runs/{site.client}")
+    page.goto("/#/experiments/1")
+    page.wait_for_url("**/runs?experiment=1")
+
+
 def test_a_run_of_the_project_shows_its_steps_and_versions(site: Site, tab: Tab) -> None:
     """Inputs and outputs are links to versions; each step leads to its attempt, an attempt to the run that it is inside of."""
     page = tab(site.up.url, site.up.token)

@@ -10,6 +10,12 @@
   const csrf = () => document.body.dataset.csrf;
   const here = document.currentScript;
 
+  // Links that MLflow's clients print lead to the page here: http://HOST/#/experiments/1/runs/RUN, #/experiments/1, #/models/NAME/versions/2.
+
+  const [, kind, name, , run] = location.hash.split("/");
+  if (kind === "experiments" && name) location.replace(run ? "/runs/" + run : "/runs?experiment=" + name);
+  if (kind === "models" && name) location.replace("/models/" + name);
+
   // Changes
 
   let boot = "";
