@@ -27,6 +27,7 @@ class Depot:
         self.folder = folder
         (folder / "data").mkdir()
         shutil.copy(PROJECT, folder)
+        (folder / "bedplate.toml").write_text('guard = "0 s"\n')  # what a person promoted stays until a person moves it
         (folder / "trusted.csv").write_text(a_day(99))
         for day in (1, 2):
             self.delivers(day)

@@ -100,7 +100,7 @@ class Equipped:
         self.matrix = base.matrix
         self.row = getattr(base, "row", None)
         own = choice.runtime == runtimes.NATIVE
-        self.one = _at_once(getattr(base, "numbers", None), getattr(base if own else call, "one", None))
+        self.one = _at_once(getattr(base, "numbers", None), getattr(base if own else call, "of_numbers", None))
         self.rows: Call = call
         self.wait_s: Callable[[], float] = getattr(base, "wait_s", float)
         self._own: Callable[[dict[str, Any]], Any] | None = base.predict if choice.runtime in (runtimes.NATIVE, REMOTE) else None

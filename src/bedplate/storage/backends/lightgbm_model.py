@@ -100,7 +100,7 @@ class Trees:
         self._handle = self._create(text)
         self._outputs = self._count()
         self._prepared = self._prepare()
-        self.one = self._one if self._outputs == 1 else None
+        self.of_numbers = self._one if self._outputs == 1 else None
         weakref.finalize(self, _free, self._library, self._prepared, self._handle)
 
     def predict(self, columns: dict[str, Any]) -> npt.NDArray[np.float64]:

@@ -102,7 +102,7 @@ class Library:
         self._flat = flat
         self._local = threading.local()
         self._pack = struct.Struct(f"{width}d").pack_into
-        self.one = self._one if outputs == 1 else None
+        self.of_numbers = self._one if outputs == 1 else None
 
     def __call__(self, matrix: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
         """Predict for rows of numbers; where the framework tells one number of two classes, that of the second."""
