@@ -6,6 +6,7 @@ Where a server's package is not installed its tests skip and say so; with `CI` s
 from __future__ import annotations
 
 import importlib.util
+import json
 import os
 import pwd
 import secrets
@@ -15,8 +16,10 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.parse
 import urllib.request
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -238,3 +241,37 @@ def rclone_server(_rclone: RcloneServer, monkeypatch: pytest.MonkeyPatch) -> Rcl
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", _SECRET)
     monkeypatch.setenv("AWS_REGION", "us-east-1")
     return _rclone
+
+
+@contextmanager
+def prometheus(scraped: str, folder: Path) -> Iterator[Callable[[str], str]]:
+    """A Prometheus that reads that address each second; gives what asks it for a query's value, once it has one that is not 0."""
+    if shutil.which("prometheus") is None:
+        absent("prometheus")
+    port = free_port()
+    scrape = {"job_name": "bedplate", "scrape_interval": "1s", "static_configs": [{"targets": [scraped]}]}
+    (folder / "prometheus.yml").write_text(json.dumps({"scrape_configs": [scrape]}))
+    flags = (f"--config.file={folder}/prometheus.yml", f"--storage.tsdb.path={folder}/data", f"--web.listen-address=127.0.0.1:{port}")
+
+    def value(query: str) -> str:
+        found = [""]
+
+        def answers() -> bool:
+            try:
+                with urllib.request.urlopen(
+                    f"http://127.0.0.1:{port}/api/v1/query?query={urllib.parse.quote(query)}", timeout=5
+                ) as response:
+                    told = json.load(response)["data"]["result"]
+            except OSError:
+                return False
+            found[0] = told[0]["value"][1] if told else ""
+            return found[0] not in ("", "0")
+
+        wait_for(answers, f"Prometheus, asked for {query},", lambda: running.poll() is None)
+        return found[0]
+
+    with subprocess.Popen(["prometheus", *flags], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=folder) as running:
+        try:
+            yield value
+        finally:
+            running.terminate()

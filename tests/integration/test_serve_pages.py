@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import re
 import shutil
-import socket
 import subprocess
-import time
-import urllib.parse
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from real_servers import prometheus
 from serve_site import SERVICES, Place, serving_at
 
 NEED = "the Debian package `prometheus` (its programs prometheus and promtool) is not on the path"
@@ -127,33 +123,8 @@ def test_promtool_finds_nothing_wrong_with_the_metrics(asked: Place) -> None:
     assert (done.returncode, done.stdout + done.stderr) == (0, b"")
 
 
-@pytest.mark.skipif(shutil.which("prometheus") is None, reason=NEED)
 def test_a_real_prometheus_scrapes_the_server(asked: Place, tmp_path: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    scrape = {"job_name": "bedplate", "scrape_interval": "1s", "static_configs": [{"targets": [asked.address]}]}
-    (tmp_path / "prometheus.yml").write_text(json.dumps({"scrape_configs": [scrape]}))
-    flags = (f"--config.file={tmp_path}/prometheus.yml", f"--storage.tsdb.path={tmp_path}/data", f"--web.listen-address=127.0.0.1:{port}")
-    with subprocess.Popen(["prometheus", *flags], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=tmp_path) as running:
-        try:
-            assert wait_for(port, "up") == "1"
-            assert wait_for(port, 'bedplate_model_version{model="late",version="1"}') == "1"
-            assert wait_for(port, 'bedplate_predictions_total{service="will_be_late"}') == "4"
-        finally:
-            running.terminate()
-
-
-def wait_for(port: int, query: str) -> str:
-    """The value that Prometheus answers a query with; waits until it has one that is not 0."""
-    url = f"http://127.0.0.1:{port}/api/v1/query?" + urllib.parse.urlencode({"query": query})
-    until = time.monotonic() + 30
-    while time.monotonic() < until:
-        try:
-            with urllib.request.urlopen(url, timeout=5) as response:
-                found = json.load(response)["data"]["result"]
-        except OSError:
-            found = []
-        if found and found[0]["value"][1] != "0":
-            return str(found[0]["value"][1])
-        time.sleep(0.2)
-    raise AssertionError(f"Prometheus has no answer to {query}")
+    with prometheus(asked.address, tmp_path) as value:
+        assert value("up") == "1"
+        assert value('bedplate_model_version{model="late",version="1"}') == "1"
+        assert value('bedplate_predictions_total{service="will_be_late"}') == "4"

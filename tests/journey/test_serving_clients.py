@@ -1,4 +1,4 @@
-"""The clients that people have, against the installed `bedplate serve`: Triton's, KServe's, and schemathesis, which looks for mistakes."""
+"""What people have, against the installed `bedplate serve`: Triton's and KServe's clients, Prometheus, schemathesis."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 from conftest import Person
 from mlflow_clients import LISTS, python_of
+from real_servers import prometheus
 
 RIGHT = [8.0, 18.0]
 
@@ -82,3 +83,8 @@ def test_schemathesis_finds_nothing(served: dict[str, Any], tmp_path: Path) -> N
     done = subprocess.run(words, capture_output=True, text=True, timeout=400, check=False, cwd=tmp_path)
     assert done.returncode == 0, done.stdout
     assert "No issues found" in done.stdout
+
+
+def test_a_real_prometheus_sees_the_version_that_answers(served: dict[str, Any], tmp_path: Path) -> None:
+    with prometheus(served["url"].removeprefix("http://"), tmp_path) as value:
+        assert value('bedplate_model_version{model="line"}') == "1"
