@@ -112,7 +112,7 @@
       const answer = await fetch(address, { headers: { Accept: "application/json" } });
       if (answer.ok) draw(figure, await answer.json());
       else if (!figure.chart) figure.querySelector(".plot").textContent = `It could not be loaded (${answer.status}): load the page again.`;
-    } catch { /* the line at the top says that the server is away */ }
+    } catch { figure.awaited = false; /* the line at the top says that the server is away */ }
   }
 
   function element(name, attributes, text) {
@@ -224,7 +224,7 @@
     for (const figure of root.querySelectorAll("figure.chart")) {
       const said = figure.querySelector("script[type='application/json']");
       if (said && !drawn.has(figure)) draw(figure, JSON.parse(said.textContent));
-      else if (!said && figure.dataset.source && !figure.chart) seen.observe(figure);
+      else if (!said && figure.dataset.source && !figure.chart && !figure.awaited) { figure.awaited = true; seen.observe(figure); }
     }
   }
 
