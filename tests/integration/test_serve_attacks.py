@@ -15,6 +15,7 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
 from pathlib import Path
+from typing import Protocol
 
 import psutil
 import pytest
@@ -47,12 +48,19 @@ def alive(place: Place) -> Iterator[None]:
     assert place.ask("/moody", CALM).status == 200
 
 
-def connected(place: Place) -> socket.socket:
+class Somewhere(Protocol):
+    """A server, by its address."""
+
+    @property
+    def address(self) -> str: ...
+
+
+def connected(place: Somewhere) -> socket.socket:
     host, port = place.address.split(":")
     return socket.create_connection((host, int(port)), timeout=10)
 
 
-def sent(place: Place, data: bytes) -> bytes:
+def sent(place: Somewhere, data: bytes) -> bytes:
     """All that comes back until the server ends the connection."""
     said = b""
     with connected(place) as client:

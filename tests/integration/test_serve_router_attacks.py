@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 from replicas import Served, served, until
-from test_serve_attacks import JSON, LEAKS, SECOND, SMUGGLED
+from test_serve_attacks import JSON, LEAKS, SECOND, SMUGGLED, connected, sent
 
 
 @pytest.fixture(scope="module")
@@ -16,24 +16,6 @@ def one(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """A router with one replica."""
     with served(tmp_path_factory.mktemp("one"), "--replicas", "1") as server:
         yield server
-
-
-def connected(server: Served) -> socket.socket:
-    host, port = server.address.split(":")
-    return socket.create_connection((host, int(port)), timeout=10)
-
-
-def sent(server: Served, data: bytes) -> bytes:
-    """All that comes back until the server ends the connection."""
-    said = b""
-    with connected(server) as client:
-        client.sendall(data)
-        try:
-            while piece := client.recv(65536):
-                said += piece
-        except ConnectionError:
-            pass
-    return said
 
 
 @pytest.mark.parametrize("lines", SMUGGLED.values(), ids=SMUGGLED)

@@ -80,10 +80,10 @@ def plain(value: Any) -> Any:
         return plain(value.to_list())
     if isinstance(value, Mapping):
         return {str(key): plain(one) for key, one in value.items()}
-    if isinstance(value, list | tuple) and not hasattr(value, "_fields"):
+    if isinstance(value, tuple) and hasattr(value, "_asdict"):
+        return plain(value._asdict())
+    if isinstance(value, list | tuple):
         return [plain(one) for one in value]
-    if isinstance(value, tuple):
-        return {name: plain(getattr(value, name)) for name in value._fields}  # type: ignore[attr-defined]  # a NamedTuple
     return value
 
 

@@ -13,11 +13,12 @@ from typing import Final, Protocol
 from urllib.parse import unquote
 
 from bedplate.interfaces.http.answered import Answered, refusal
-from bedplate.interfaces.http.asking import Desk, Pending, ask, refused
-from bedplate.interfaces.http.front import LOOPBACK, foreign, mistake, names_us
+from bedplate.interfaces.http.asking import Desk
+from bedplate.interfaces.http.front import LOOPBACK, foreign, names_us
 from bedplate.interfaces.http.replies import App, Problem
 from bedplate.interfaces.http.streams import streams
 
+from .ask_door import AskDoor
 from .bridge import Exchange
 from .events import StreamDoor
 from .head import Head
@@ -42,33 +43,6 @@ class Door(Protocol):
     def refused(self, head: Head, problem: Problem) -> Answered:
         """The answer to a request that is refused before it is whole."""
         ...
-
-
-class AskDoor:
-    """A service or a model, answered in one piece."""
-
-    def __init__(self, desk: Desk, head: Head) -> None:
-        self.limit = desk.limit
-        self._desk = desk
-        self._problem: Problem | None = None
-        try:
-            desk.check(head.headers)
-        except Problem as problem:
-            self._problem = problem
-
-    def answer(self, head: Head, body: bytes, wire: Wire) -> Answered | None:
-        """What it says, or None where that takes too long to wait for here."""
-        if self._problem is not None:
-            return refused(self._desk, head.headers, self._problem)
-        asked = ask(self._desk, head.headers, body, wire.begun)
-        if isinstance(asked, Pending):
-            wire.keeper.start(_later(asked, wire))
-            return None
-        return asked
-
-    def refused(self, head: Head, problem: Problem) -> Answered:
-        """The refusal in the desk's own form."""
-        return refused(self._desk, head.headers, problem)
 
 
 class SaidDoor:
@@ -156,11 +130,3 @@ class Doors:
         elif head.method in (b"GET", b"HEAD") and path in self._said:
             return self._said[path]
         return self._bridge
-
-
-async def _later(pending: Pending, wire: Wire) -> None:
-    try:
-        answered = await pending.wait()
-    except Exception as error:  # our own mistake: the caller gets the house's error, the log the traceback
-        answered = refusal(mistake(error))
-    wire.answer(answered)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from bedplate.interfaces.http.answered import Answered, refusal
-from bedplate.interfaces.http.asking import refused
 from bedplate.interfaces.http.front import mistake
 from bedplate.interfaces.http.replies import Problem
 from bedplate.interfaces.http.streams import StreamingDesk, answer
 
+from .ask_door import AskDoor
 from .head import Head
 from .wire import Wire
 
@@ -63,33 +63,20 @@ class WireOut:
             self._wire.finish(whole=False)
 
 
-class StreamDoor:
-    """A service that answers in events."""
+class StreamDoor(AskDoor):
+    """A service that answers in events: the wire gets them piece by piece."""
 
     def __init__(self, desk: StreamingDesk, head: Head) -> None:
-        self.limit = desk.limit
-        self._desk = desk
-        self._problem: Problem | None = None
-        try:
-            desk.check(head.headers)
-        except Problem as problem:
-            self._problem = problem
+        super().__init__(desk, head)
+        self._streaming = desk
 
-    def answer(self, head: Head, body: bytes, wire: Wire) -> Answered | None:
-        """Nothing yet: the wire gets it piece by piece."""
-        if self._problem is not None:
-            return refused(self._desk, head.headers, self._problem)
+    def _asked(self, head: Head, body: bytes, wire: Wire) -> None:
         wire.keeper.start(self._stream(head, body, wire))
-        return None
-
-    def refused(self, head: Head, problem: Problem) -> Answered:
-        """The refusal in the desk's own form."""
-        return refused(self._desk, head.headers, problem)
 
     async def _stream(self, head: Head, body: bytes, wire: Wire) -> None:
         out, problem = WireOut(head, wire), None
         try:
-            await answer(self._desk, head.headers, body, out)
+            await answer(self._streaming, head.headers, body, out)
         except Exception as error:  # our own mistake: the caller gets the house's error, the log the traceback
             problem = mistake(error)
         finally:
