@@ -11,8 +11,6 @@ tests stand beside the engine that can suffer them. Needs pytest.
 from __future__ import annotations
 
 import math
-from abc import ABC, abstractmethod
-from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
@@ -20,7 +18,6 @@ import msgspec
 import pytest
 
 from bedplate.catalog.catalog import Catalog
-from bedplate.catalog.database import Database
 from bedplate.catalog.export import TABLES, export
 from bedplate.catalog.services import Service
 from bedplate.core.context import Noted
@@ -32,28 +29,13 @@ from .accounts_contract import AccountsContract
 from .clock import ManualClock
 from .due_contract import DueContract
 from .listing_contract import ListingContract
+from .record_contract import RecordContract
 from .records import History, draft
 from .tallies_contract import TalliesContract
 
 
-class CatalogContract(AccountsContract, DueContract, ListingContract, TalliesContract, ABC):
+class CatalogContract(AccountsContract, DueContract, ListingContract, TalliesContract, RecordContract):
     """Tests of one engine; each gets a fresh record."""
-
-    @abstractmethod
-    def make(self, folder: Path) -> Database:
-        """A database that keeps its record in (or under the name of) a folder; the same folder, the same record."""
-
-    @pytest.fixture
-    def clock(self) -> ManualClock:
-        """Time, as the test says."""
-        return ManualClock()
-
-    @pytest.fixture
-    def catalog(self, tmp_path: Path, clock: ManualClock) -> Iterator[Catalog]:
-        """An empty record."""
-        catalog = Catalog.open(self.make(tmp_path), clock)
-        yield catalog
-        catalog.close()
 
     @pytest.fixture
     def history(self, catalog: Catalog, clock: ManualClock) -> History:

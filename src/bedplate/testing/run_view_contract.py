@@ -2,42 +2,21 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from collections.abc import Iterator
 from datetime import timedelta
-from pathlib import Path
-
-import pytest
 
 from bedplate.catalog.catalog import Catalog
-from bedplate.catalog.database import Database
 from bedplate.catalog.events import Wanted
 from bedplate.catalog.tracking.runs import NewRun
 from bedplate.core.clock import iso
 from bedplate.core.records import Event, Forecast
 
 from .clock import ManualClock
+from .record_contract import RecordContract
 from .records import History, draft
 
 
-class RunViewContract(ABC):
+class RunViewContract(RecordContract):
     """A backend is done when these pass on it; `make` gives an empty database of a folder's name."""
-
-    @abstractmethod
-    def make(self, folder: Path) -> Database:
-        """An empty database."""
-
-    @pytest.fixture
-    def clock(self) -> ManualClock:
-        """A clock that moves when told."""
-        return ManualClock()
-
-    @pytest.fixture
-    def catalog(self, tmp_path: Path, clock: ManualClock) -> Iterator[Catalog]:
-        """A record."""
-        catalog = Catalog.open(self.make(tmp_path), clock)
-        yield catalog
-        catalog.close()
 
     def test_a_run_with_what_it_took_and_made(self, catalog: Catalog, clock: ManualClock) -> None:
         """Proves that a run's inputs are those that others made, an attempt's all that it was handed, and that what was used adds up."""

@@ -11,14 +11,10 @@ from __future__ import annotations
 
 import math
 import random
-from abc import ABC, abstractmethod
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from bedplate.catalog.catalog import Catalog
-from bedplate.catalog.database import Database
 from bedplate.catalog.tracking import grammar
 from bedplate.catalog.tracking.experiments import ExperimentQuestion
 from bedplate.catalog.tracking.gone import Forgotten
@@ -29,6 +25,7 @@ from bedplate.core.context import Noted
 from bedplate.core.errors import NotFound, Refused, UserError
 
 from .clock import ManualClock
+from .record_contract import RecordContract
 from .records import History, draft
 from .tracking_model import found
 from .tracking_runs import Drawn, draw, put
@@ -36,24 +33,8 @@ from .tracking_runs import Drawn, draw, put
 WORDS = ("a", "A", "ab", "aB%", "_x", "日本", "", "x" * 150, "x" * 150 + "y", "it's", "back\\slash", "line\nbreak", "שלום", "a_b", "%")
 
 
-class TrackingContract(ABC):
+class TrackingContract(RecordContract):
     """Tests of tracking on one engine; each gets a fresh record."""
-
-    @abstractmethod
-    def make(self, folder: Path) -> Database:
-        """A database that keeps its record in (or under the name of) a folder."""
-
-    @pytest.fixture
-    def clock(self) -> ManualClock:
-        """Time, as the test says."""
-        return ManualClock()
-
-    @pytest.fixture
-    def catalog(self, tmp_path: Path, clock: ManualClock) -> Iterator[Catalog]:
-        """An empty record."""
-        catalog = Catalog.open(self.make(tmp_path), clock)
-        yield catalog
-        catalog.close()
 
     # Experiments
 
