@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import contextlib
 import difflib
+import itertools
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -233,17 +234,20 @@ class ServiceCall:
 
     def finish(self, made: list[tuple[Any, FeatureRows]]) -> Answered:
         """The results, with their names."""
-        answers = [Answer(result, name) for (result, _), name in zip(made, self._ids, strict=True)]
-        text = _ENCODER.encode(answers[0] if self._one else answers)
+        if self._one:
+            text = _ENCODER.encode(Answer(made[0][0], self._ids[0]))
+        else:
+            text = _ENCODER.encode([Answer(result, name) for (result, _), name in zip(made, self._ids, strict=True)])
         self._record(self._requests, self._ids, made, "", 200)
         label = self._active.label
         if self._rolled is not None:
             label = self._rolled.label
             self._rolled.then(made, self._desk.shadowed, self._request_id, self._at)
-        lines = b"%bx-request-id: %b\r\nx-model-version: %b\r\n" % (JSON_LINE, self._request_id.encode(), label.encode())
+        lines = f"x-request-id: {self._request_id}\r\nx-model-version: {label}\r\n"
         if self.rows == 1:
-            lines += b"x-prediction-id: %b\r\n" % self._ids[0].encode()
-        return Answered(200, lines + self._keep(made) if self._desk.cache is not None else lines, text)
+            lines = f"{lines}x-prediction-id: {self._ids[0]}\r\n"
+        head = JSON_LINE + lines.encode()
+        return Answered(200, head + self._keep(made) if self._desk.cache is not None else head, text)
 
     def fail(self, failed: Failed) -> Problem:
         """The project's own code raised on a row; that row is recorded."""
@@ -274,10 +278,10 @@ class ServiceCall:
             trace = self._desk.tracer.late("failed" if status >= 500 else "slow", self._started, time.perf_counter())
         if trace is not None:
             trace.looked([features for _, features in made])
-        by = [self._active] * len(ids) if rolled is None or error else rolled.by
+        models = itertools.repeat(self._active.models_text, len(ids)) if rolled is None or error else [one.models_text for one in rolled.by]
         predictions = [
-            Prediction(name, request_id, at, latency_ms, status, error, one.models_text, request, features, result)
-            for name, request, (result, features), one in zip(ids, requests, made, by, strict=True)
+            Prediction(name, request_id, at, latency_ms, status, error, answered_by, request, features, result)
+            for name, request, (result, features), answered_by in zip(ids, requests, made, models, strict=True)
         ]
         self._log(predictions, trace)
 

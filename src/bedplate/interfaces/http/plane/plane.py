@@ -25,6 +25,7 @@ from bedplate.interfaces.http.binding import BACKLOG
 from bedplate.interfaces.http.front import mistake
 
 from .head import Head, Heads
+from .outgoing import Outgoing
 from .wire import Wire
 
 MOST_CONNECTIONS: Final = 4000
@@ -74,6 +75,7 @@ class Plane:
         guests: Sequence[Guest] = (),
     ) -> None:
         self.now = 0.0
+        self.outgoing = Outgoing(self.soon)
         self.heads = Heads(doors.choose)
         self._listening = listening
         self._beside = beside or contextlib.nullcontext()
