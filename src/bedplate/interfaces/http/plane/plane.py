@@ -12,6 +12,7 @@ import contextlib
 import http
 import signal
 import socket
+import sys
 import threading
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager
@@ -33,6 +34,8 @@ PATIENCE_S: Final = 30.0
 LINGER_S: Final = 0.5
 _LOOK_S: Final = 1.0
 _TURN_S: Final = 0.02
+_SWITCH_S: Final = 0.0005
+"""How long another thread (the log's, a lane's) may go on while the loop has something to do; Python's own is ten times that."""
 
 
 class Chooses(Protocol):
@@ -103,6 +106,7 @@ class Plane:
 
     def run(self, sockets: Sequence[socket.socket]) -> None:
         """Answer until told to stop."""
+        sys.setswitchinterval(_SWITCH_S)
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(self._serve(sockets))
 
