@@ -139,7 +139,10 @@ class ServiceDesk:
         if not one:
             raise Problem(422, "a stream answers one object", why="the body is an array", next="ask for each, or without text/event-stream")
         self.room.enter(self.name)
-        return Stream(self, active, requests[0], headers.get(b"x-request-id", b""), started)
+        stream = Stream(self, active, requests[0], headers.get(b"x-request-id", b""), started)
+        if (tried := self._holder.tried.get(self.name)) is not None:
+            stream.roll(self._trying, tried, headers)
+        return stream
 
     def _active(self) -> Active:
         active = self._holder.current.services[self.name]

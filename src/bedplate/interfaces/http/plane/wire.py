@@ -352,12 +352,10 @@ class Wire(asyncio.Protocol):
         if self._handle(head, body):
             self._go_on()
 
-    def _packed(self, head: Head, answered: Answered) -> bytes:
-        last = b"" if head.keep_alive and not self._leaving else _LAST
-        return b"%b%b%bcontent-length: %d\r\n\r\n" % (self.keeper.line(answered.status), answered.lines, last, len(answered.body))
-
     def _send(self, head: Head, answered: Answered) -> None:
-        lines, body = self._packed(head, answered), answered.body if head.method != b"HEAD" else b""
+        last, length = b"" if head.keep_alive and not self._leaving else _LAST, len(answered.body)
+        lines = b"%b%b%bcontent-length: %d\r\n\r\n" % (self.keeper.line(answered.status), answered.lines, last, length)
+        body = answered.body if head.method != b"HEAD" else b""
         if len(body) > _SPLIT:
             self.keeper.outgoing.flush()
             self._transport.writelines((lines, body))
