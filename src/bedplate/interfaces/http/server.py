@@ -22,6 +22,7 @@ import msgspec
 import bedplate
 from bedplate.catalog.services import Service as Listed
 from bedplate.compute.machine import started as process_started
+from bedplate.compute.system import leave_libraries
 from bedplate.core.errors import Refused, UserError
 from bedplate.core.records import Event, Record
 from bedplate.pipeline.heart import Heart
@@ -104,11 +105,12 @@ class Serving:
         self.site.emit(Event(kind=LOST, subject=log.removeprefix(f"{PREDICTIONS}/"), at=self.site.clock.now(), data=data))
 
     def open(self) -> None:
-        """Load what should serve, watch the record, write the log."""
+        """Load what should serve, watch the record, write the log; of what only starting needed, keep nothing."""
         self.holder.open()
         self.recorder.open()
         gc.collect()
         gc.freeze()
+        leave_libraries()
 
     def close(self) -> int:
         """Stop; returns how many predictions could not be logged."""
