@@ -4,15 +4,58 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import Protocol
+from collections.abc import Coroutine
+from typing import Any, Protocol
 
 from bedplate.interfaces.http.answered import Answered
 from bedplate.interfaces.http.plane.head import Head
-from bedplate.interfaces.http.plane.wire import Wire
 from bedplate.interfaces.http.replies import Problem
 
 from .link import Link
 from .member import Member
+
+
+class Keeper(Protocol):
+    """Who keeps a client."""
+
+    def start(self, work: Coroutine[Any, Any, None]) -> None:
+        """Do some work in a task."""
+        ...
+
+    async def drained(self, wire: Any) -> None:
+        """Wait until the client has taken what was written, or has gone."""
+        ...
+
+    async def parted(self, wire: Any) -> None:
+        """Wait until the client sends no more: it has gone, or will."""
+        ...
+
+
+class Client(Protocol):
+    """Who gets the answer: a connection, or a call of gRPC."""
+
+    gone: bool
+
+    @property
+    def keeper(self) -> Keeper:
+        """Who keeps it."""
+        ...
+
+    def answer(self, answered: Answered) -> None:
+        """The answer."""
+        ...
+
+    def begin(self, status: int, lines: bytes) -> None:
+        """An answer that comes in pieces."""
+        ...
+
+    def piece(self, data: bytes) -> bool:
+        """A piece of it; whether there is room for more."""
+        ...
+
+    def finish(self, *, whole: bool) -> None:
+        """That was all of it, or all that comes."""
+        ...
 
 
 class Route(Protocol):
@@ -53,7 +96,7 @@ class Passing:
         "tried", "watch", "wire",
     )  # fmt: skip
 
-    def __init__(self, desk: Desk, route: Route, head: Head, body: bytes, wire: Wire) -> None:
+    def __init__(self, desk: Desk, route: Route, head: Head, body: bytes, wire: Client) -> None:
         self.desk, self.route, self.head, self.body, self.wire = desk, route, head, body, wire
         self.started = time.perf_counter()
         self.offered = self.sent = 0
