@@ -19,11 +19,12 @@ from urllib.parse import parse_qs
 
 import msgspec
 
+from bedplate.storage.far import SERVICE
+
 from .answered import JSON_LINE, Answered, lines_of
 from .infer_forms import words_of
 from .replies import Header, Headers, Problem
 
-SERVICE: Final = "inference.GRPCInferenceService"
 PATH: Final = f"/{SERVICE}/"
 INFER: Final = "ModelInfer"
 READS: Final = ("ServerLive", "ServerReady", "ModelReady", "ServerMetadata", "ModelMetadata", "RepositoryIndex")

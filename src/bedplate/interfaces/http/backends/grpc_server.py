@@ -17,8 +17,9 @@ import grpc.aio
 
 from bedplate.interfaces.http.answered import Answered
 from bedplate.interfaces.http.front import mistake
-from bedplate.interfaces.http.grpc_calls import INFER, READS, SERVICE, Answers, Called, code_of, refused
+from bedplate.interfaces.http.grpc_calls import INFER, READS, Answers, Called, code_of, refused
 from bedplate.interfaces.http.replies import Headers
+from bedplate.storage.far import SERVICE
 
 _CALLS: Final = 4000
 _METADATA: Final = 1 << 16
