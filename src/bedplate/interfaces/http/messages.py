@@ -41,7 +41,7 @@ class Messages:
         if self._answers is None:
             return self._opened(called)
         made = self._answers.ask(called)
-        return over_http(made) if isinstance(made, Answered) else _later(made)
+        return over_http(made) if isinstance(made, Answered) else _later(made, called.remaining_s)
 
     def refused(self, problem: Problem) -> Answered:
         """The refusal of a request, as calls are refused."""
@@ -66,8 +66,13 @@ class Messages:
         except UserError as error:
             return self.refused(Problem(501, error.what, why=error.why))
         made = answers.ask(called)
-        return over_http(made if isinstance(made, Answered) else await made)
+        return over_http(made) if isinstance(made, Answered) else await _later(made, called.remaining_s)
 
 
-async def _later(made: Awaitable[Answered]) -> Answered:
-    return over_http(await made)
+async def _later(made: Awaitable[Answered], remaining_s: float | None) -> Answered:
+    """The answer, or that its time is over: then it is worked on no more, as where a client of gRPC leaves."""
+    try:
+        async with asyncio.timeout(remaining_s):
+            return over_http(await made)
+    except TimeoutError:
+        return over_http(refused(Problem(504, "the time is over that was given for an answer")))
