@@ -239,6 +239,12 @@ def test_replicas_elsewhere_are_asked_where_their_http_is(two: Served) -> None:
             connection.request("GET", "/metrics")
             assert b'status="200"' not in connection.getresponse().read()
             connection.close()
+        words = [word for one in (here, there) for word in ("--replica", one["url"])]
+        with served(two.folder, *words, project=PROJECT) as router, tritonclient.InferenceServerClient(router.ready["grpc"]) as client:
+            under = [
+                {int(asked(client, headers=head).as_numpy("prediction")[0]) for _ in range(8)} for head in ({"idempotency-key": "k"}, {})
+            ]
+            assert list(map(len, under)) == [1, 2], "a call under a key goes where it was answered, another by turns"
 
 
 def test_a_stop_fails_no_call(two: Served) -> None:

@@ -93,6 +93,17 @@ def test_who_has_a_token_is_answered_and_nobody_else(up: Process) -> None:
             assert status(lambda wrong=wrong: client.is_server_live(headers=wrong)) == "UNAUTHENTICATED"
 
 
+def test_who_asks_is_seen_before_the_message_is_read(up: Process) -> None:
+    """One beyond the limit, with a token that counts for nothing, is refused for the token."""
+    with grpc.insecure_channel(up.said["grpc"]) as channel:
+        infer = channel.unary_unary("/inference.GRPCInferenceService/ModelInfer")
+        for token, code in (("bpt_nothing", Code.UNAUTHENTICATED), (up.token, Code.RESOURCE_EXHAUSTED)):
+            with pytest.raises(grpc.RpcError) as refused:
+                infer(bytes(17_000_000), timeout=20, metadata=(("authorization", f"Bearer {token}"),))
+            error: Any = refused.value
+            assert error.code() == code
+
+
 @pytest.mark.parametrize(
     ("words", "infers"),
     [((), "OK"), (("--role", "viewer"), "PERMISSION_DENIED"), (("--role", "contributor", "--on", "experiment:lines"), "PERMISSION_DENIED")],

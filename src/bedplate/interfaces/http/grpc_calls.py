@@ -13,7 +13,7 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from collections.abc import Awaitable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, Final, Protocol
 from urllib.parse import parse_qs
 
@@ -71,6 +71,10 @@ class Message(msgspec.Struct, frozen=True):
 
     code: str
     message: str
+
+
+Meets = Callable[[Headers], Awaitable[Answered | None]]
+"""Sees who makes a call, by its metadata, before its message is read: the refusal, None for somebody who may be heard."""
 
 
 def code_of(status: int) -> str:

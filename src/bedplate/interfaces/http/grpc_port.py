@@ -15,7 +15,7 @@ from typing import Final
 from bedplate.core.errors import UserError
 
 from .binding import GRPC_OPTION, bind
-from .grpc_calls import Answers
+from .grpc_calls import Answers, Meets
 from .plane.relay import Relay
 
 SERVER: Final = "bedplate.interfaces.http.backends.grpc_server"
@@ -41,9 +41,11 @@ def bound(host: str, wish: str, verb: str = "serve", *, beyond: bool = False) ->
     return [] if port is None else [bind(host, port, verb, beyond=beyond, option=GRPC_OPTION)]
 
 
-def relay(listening: socket.socket, answers: Callable[[], Answers], limit: int, tls: ssl.SSLContext | None = None) -> Relay:
+def relay(
+    listening: socket.socket, answers: Callable[[], Answers], limit: int, meets: Meets | None = None, tls: ssl.SSLContext | None = None
+) -> Relay:  # fmt: skip
     """What takes in clients of gRPC; packages are imported, and `answers` asked for, when the first one comes."""
-    return Relay(listening, lambda: importlib.import_module(SERVER).GrpcServer(answers(), limit), tls)
+    return Relay(listening, lambda: importlib.import_module(SERVER).GrpcServer(answers(), limit, meets), tls)
 
 
 def _is_there(name: str) -> bool:

@@ -9,7 +9,7 @@ or reflection.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, Final
 
 import grpc
@@ -17,7 +17,7 @@ import grpc.aio
 
 from bedplate.interfaces.http.answered import Answered
 from bedplate.interfaces.http.front import mistake
-from bedplate.interfaces.http.grpc_calls import INFER, READS, Answers, Called, code_of, refused
+from bedplate.interfaces.http.grpc_calls import INFER, READS, Answers, Called, Meets, code_of, refused
 from bedplate.interfaces.http.replies import Headers
 from bedplate.storage.far import SERVICE
 
@@ -31,16 +31,17 @@ Context = grpc.aio.ServicerContext[bytes, bytes]
 class GrpcServer:
     """The server; `busy` is how many calls it has in hand."""
 
-    def __init__(self, answers: Answers, limit: int) -> None:
+    def __init__(self, answers: Answers, limit: int, meets: Meets | None = None) -> None:
         self.busy = 0
         self._answers = answers
+        self._meets = meets
         self._limit = limit
         self._server: grpc.aio.Server | None = None
 
     async def open(self, path: str) -> None:
         """Listen on a socket of that name."""
         self._server = server = grpc.aio.server(options=self._options(), maximum_concurrent_rpcs=_CALLS)
-        methods: dict[str, Any] = {name: grpc.unary_unary_rpc_method_handler(self._method(name)) for name in (INFER, *READS)}
+        methods: dict[str, Any] = {name: self._handler(name) for name in (INFER, *READS)}
         server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(SERVICE, methods),))
         server.add_insecure_port(f"unix:{path}")
         await server.start()
@@ -60,6 +61,21 @@ class GrpcServer:
             ("grpc.keepalive_time_ms", 60_000),
         ]
 
+    def _handler(self, name: str) -> Any:
+        """What takes in calls of a method: where somebody is met at the door, before the message is read."""
+        call, meets = self._method(name), self._meets
+        if meets is None:
+            return grpc.unary_unary_rpc_method_handler(call)
+
+        async def met(bodies: AsyncIterator[bytes], context: Context) -> bytes:
+            """See who it is, then read."""
+            refused = await meets(_headers(context))
+            if refused is not None:
+                await _abort(context, refused)
+            return await call(await anext(bodies), context)
+
+        return grpc.stream_unary_rpc_method_handler(met)
+
     def _method(self, name: str) -> Callable[[bytes, Context], Awaitable[bytes]]:
         async def call(body: bytes, context: Context) -> bytes:
             """Have it answered."""
@@ -70,10 +86,9 @@ class GrpcServer:
                 self.busy -= 1
             if answered.after is not None:  # what is sent later is gRPC's own
                 answered.after()
-            told = tuple((name.decode(), value.decode("latin-1")) for name, value in answered.headers)
             if answered.status != 200:
-                await context.abort(grpc.StatusCode[code_of(answered.status).upper()], answered.body.decode()[:_LONGEST], told)
-            context.set_trailing_metadata(told)
+                await _abort(context, answered)
+            context.set_trailing_metadata(_told(answered))
             return answered.body
 
         return call
@@ -84,6 +99,15 @@ class GrpcServer:
             return made if isinstance(made, Answered) else await made
         except Exception as error:  # our own mistake: the caller gets the house's error, the log the traceback
             return refused(mistake(error))
+
+
+def _told(answered: Answered) -> tuple[tuple[str, str], ...]:
+    """What goes back as metadata."""
+    return tuple((name.decode(), value.decode("latin-1")) for name, value in answered.headers)
+
+
+async def _abort(context: Context, answered: Answered) -> None:
+    await context.abort(grpc.StatusCode[code_of(answered.status).upper()], answered.body.decode()[:_LONGEST], _told(answered))
 
 
 def _headers(context: Context) -> Headers:

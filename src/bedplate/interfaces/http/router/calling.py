@@ -41,7 +41,8 @@ class Calling:
     async def _asked(self, called: Called) -> Answered:
         method, path, query, body = target(called)
         head = Head(
-            method=method, path=path, query=query, headers={}, length=len(body), keep_alive=True, expects=False, raw=b"", minor=0
+            method=method, path=path, query=query, headers=dict(called.headers), length=len(body), keep_alive=True, expects=False,
+            raw=b"", minor=0,
         )  # fmt: skip
         client = Client()
         answered = self._router.take(Passing(self._router, CallRoute(head, headers_of(called)), head, body, client))

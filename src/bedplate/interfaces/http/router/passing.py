@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Coroutine
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from bedplate.interfaces.http.answered import Answered
 from bedplate.interfaces.http.plane.head import Head
@@ -13,6 +13,8 @@ from bedplate.interfaces.http.replies import Problem
 
 from .link import Link
 from .member import Member
+
+_KEY: Final = b"idempotency-key"
 
 
 class Keeper(Protocol):
@@ -92,13 +94,14 @@ class Passing:
     """A request, whole, and what became of it so far."""
 
     __slots__ = (
-        "_is_chunked", "_is_endless", "_link", "body", "desk", "head", "is_begun", "member", "offered", "route", "sent", "started",
+        "_is_chunked", "_is_endless", "_link", "body", "desk", "head", "is_begun", "key", "member", "offered", "route", "sent", "started",
         "tried", "watch", "wire",
     )  # fmt: skip
 
     def __init__(self, desk: Desk, route: Route, head: Head, body: bytes, wire: Client) -> None:
         self.desk, self.route, self.head, self.body, self.wire = desk, route, head, body, wire
         self.started = time.perf_counter()
+        self.key = head.headers.get(_KEY, b"").decode("latin-1")
         self.offered = self.sent = 0
         self.tried: tuple[str, ...] = ()
         self.is_begun = False

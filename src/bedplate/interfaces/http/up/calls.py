@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import Awaitable
 from typing import Final
 
 from bedplate.interfaces.http.answered import Answered
-from bedplate.interfaces.http.door.app import MOUNTED
+from bedplate.interfaces.http.door.app import MOUNTED, Door
 from bedplate.interfaces.http.grpc_calls import Called, headers_of, heard, refused, target
-from bedplate.interfaces.http.replies import App, Header, Message, Problem, Scope
+from bedplate.interfaces.http.replies import Header, Headers, Message, Problem, Scope
 
 from .place import Place
 
@@ -25,17 +24,20 @@ _PROTOCOL: Final = "h2"
 class Calls:
     """Answers calls with what the gate answers."""
 
-    def __init__(self, door: App, scheme: str) -> None:
+    def __init__(self, door: Door, scheme: str) -> None:
         self._door = door
         self._scheme = scheme
 
-    def ask(self, called: Called) -> Answered | Awaitable[Answered]:
-        """The answer of a service's model, or the gate's refusal."""
-        if called.headers.get(b"authorization", b"")[: len(_BEARER)].lower() != _BEARER:
+    async def meets(self, headers: Headers) -> Answered | None:
+        """The refusal of a call from nobody that is known."""
+        token = headers.get(b"authorization", b"")
+        if token[: len(_BEARER)].lower() != _BEARER:
             return refused(Problem(401, "this server needs a token that counts", why="the metadata have no authorization: Bearer TOKEN"))
-        return self._asked(called)
+        fault = await self._door.meets({b"authorization": token})
+        return None if fault is None else refused(Problem(fault.status, str(fault), headers=fault.headers))
 
-    async def _asked(self, called: Called) -> Answered:
+    async def ask(self, called: Called) -> Answered:
+        """The answer of a service's model, or the gate's refusal."""
         method, path, query, body = target(called)
         headers = [(b"host", b"localhost"), (b"content-length", b"%d" % len(body)), *headers_of(called)]
         told = _Exchange(body)

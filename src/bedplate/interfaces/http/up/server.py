@@ -129,7 +129,7 @@ def up(platform: Platform, place: Place, announce: Announce, mount: Mount | None
             announce(url, listener.stop, guests[0].address if guests else None)
 
         calls = Calls(door, url.partition(":")[0])
-        guests = [grpc_port.relay(one, lambda: calls, platform.body_limit, tls_of(place)) for one in beyond]
+        guests = [grpc_port.relay(one, lambda: calls, platform.body_limit, calls.meets, tls_of(place)) for one in beyond]
         listener = Listener(config(door, tls_cert=place.tls_cert, tls_key=place.tls_key), begin, guests)
         lanes.open()
         gc.collect()
