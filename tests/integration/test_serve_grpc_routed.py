@@ -254,3 +254,5 @@ def test_a_stop_fails_no_call(two: Served) -> None:
         two.running.terminate()
         assert two.running.wait(60) == 0
     assert calls.failed == []
+    assert two.running.stderr is not None
+    assert "fork" not in two.running.stderr.read(), "gRPC has no word to say on processes that are started"

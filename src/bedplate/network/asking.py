@@ -67,6 +67,6 @@ class Asking:
     def _calling(self) -> Any:
         with self._lock:
             if self._caller is None:
-                module = extras.load("bedplate.network.backends.grpc_client", "asking a remote model by gRPC", "grpc")
+                module = extras.load_grpc("bedplate.network.backends.grpc_client", "asking a remote model by gRPC")
                 self._caller = module.GrpcClient(networks(self._allowed), MOST_BYTES)
             return self._caller

@@ -5,13 +5,13 @@
 
 from __future__ import annotations
 
-import importlib
 import importlib.util
 import socket
 import ssl
 from collections.abc import Callable
 from typing import Final
 
+from bedplate.core import extras
 from bedplate.core.errors import UserError
 
 from .binding import GRPC_OPTION, bind
@@ -45,7 +45,7 @@ def relay(
     listening: socket.socket, answers: Callable[[], Answers], limit: int, meets: Meets | None = None, tls: ssl.SSLContext | None = None
 ) -> Relay:  # fmt: skip
     """What takes in clients of gRPC; packages are imported, and `answers` asked for, when the first one comes."""
-    return Relay(listening, lambda: importlib.import_module(SERVER).GrpcServer(answers(), limit, meets), tls)
+    return Relay(listening, lambda: extras.load_grpc(SERVER, "gRPC").GrpcServer(answers(), limit, meets), tls)
 
 
 def _is_there(name: str) -> bool:
