@@ -133,7 +133,8 @@ class Model:
         cls, url: str, *, example: Any = None, token: str = "", output: str = "", timeout: str = "10 s",
         metrics: dict[str, float] | None = None,
     ) -> Model:  # fmt: skip
-        """A model that another server has, by the Open Inference Protocol: `http://HOST/v2/models/NAME`, or `.../versions/3` of it.
+        """A model that another server has, by the Open Inference Protocol: `http://HOST/v2/models/NAME`, over gRPC `grpc://HOST:PORT/NAME`
+        (`grpcs://` behind TLS), or `.../versions/3` of it.
 
         Its inputs and outputs are those that the server says; `example` names the columns of an input that is a matrix. `token` names a
         variable of the environment that is sent as a bearer token, `output` is the one to take where it gives several that do not go

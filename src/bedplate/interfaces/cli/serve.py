@@ -18,7 +18,7 @@ from rich.markup import escape
 
 from bedplate.assembly import configure
 from bedplate.compute.system import die_with_parent
-from bedplate.core.config import NONE, number, span, whole
+from bedplate.core.config import NONE, Config, number, span, whole
 from bedplate.core.config import port as port_of
 from bedplate.core.errors import StoreError, UserError
 from bedplate.core.records import Event
@@ -67,9 +67,7 @@ def command(
         return _together(asked, host, port, grpc_port, processes)
     routes = None if seat else _routes(asked, replicas, replica)
     if routes is not None:
-        if grpc_port not in ("", NONE):
-            raise UserError("a router takes no gRPC", why="it reads HTTP only", next="leave --grpc-port or the replicas out")
-        return _routed(asked, host, port, routes)
+        return _routed(asked, host, port, grpc_port, routes)
     server = importlib.import_module(SERVER)
     taken = server.Seat.read(seat) if seat else None
     if taken is not None:
@@ -100,13 +98,17 @@ def command(
 def _together(asked: Asked, host: str, port: int, grpc_port: str, processes: int) -> int:
     """Have several processes serve, each this command with a seat of its own."""
     words, server = _words(asked), importlib.import_module(SERVER)
-    wish = grpc_port or configure(find_project(Path.cwd(), asked.project), asked.target)["grpc_port"]
+    wish = grpc_port or _config(asked)["grpc_port"]
     return int(server.together(processes, host, port, lambda seat: [*words, "--seat", seat], functools.partial(_hear, asked), wish))
+
+
+def _config(asked: Asked) -> Config:
+    return configure(find_project(Path.cwd(), asked.project), asked.target)
 
 
 def _routes(asked: Asked, replicas: str, remotes: tuple[str, ...]) -> Any:
     """What a router is given, where options or settings ask for one: options are asked first. Raises UserError."""
-    config = configure(find_project(Path.cwd(), asked.project), asked.target)
+    config = _config(asked)
     named = {name: "" if config[name] == NONE else config[name] for name in ("remotes", "place", "regions")}
     remotes = remotes or tuple(named["remotes"].split())
     count = span(replicas or config["replicas"])
@@ -120,10 +122,11 @@ def _routes(asked: Asked, replicas: str, remotes: tuple[str, ...]) -> Any:
     )  # fmt: skip
 
 
-def _routed(asked: Asked, host: str, port: int, routes: Any) -> int:
+def _routed(asked: Asked, host: str, port: int, grpc_port: str, routes: Any) -> int:
     """Have replicas serve behind a router, each this command with a seat of its own."""
     words, router = _words(asked), importlib.import_module(ROUTER)
-    return int(router.serve_routed(routes, host, port, lambda seat: [*words, "--seat", seat.word], functools.partial(_hear, asked)))
+    wish = grpc_port or _config(asked)["grpc_port"]
+    return int(router.serve_routed(routes, host, port, lambda seat: [*words, "--seat", seat.word], functools.partial(_hear, asked), wish))
 
 
 def _words(asked: Asked) -> list[str]:

@@ -5,17 +5,21 @@
 
 from __future__ import annotations
 
-import importlib
 import importlib.util
 import socket
+import ssl
+from collections.abc import Callable
 from typing import Final
 
+from bedplate.core import extras
 from bedplate.core.errors import UserError
 
-from .inference import Inference
+from .binding import GRPC_OPTION, bind
+from .grpc_calls import Answers, Meets
 from .plane.relay import Relay
 
-BACKEND: Final = "bedplate.interfaces.http.backends.grpc_server"
+SERVER: Final = "bedplate.interfaces.http.backends.grpc_server"
+METHODS: Final = "bedplate.interfaces.http.backends.grpc_methods"
 _NEEDS: Final = ("grpc", "google.protobuf")
 
 
@@ -31,9 +35,17 @@ def asked(wish: str) -> int | None:
     return 0 if wish == "auto" else int(wish)
 
 
-def relay(listening: socket.socket, inference: Inference, limit: int) -> Relay:
-    """What takes in clients of gRPC; the package is imported when the first one comes."""
-    return Relay(listening, lambda: importlib.import_module(BACKEND).GrpcServer(inference, limit))
+def bound(host: str, wish: str, verb: str = "serve", *, beyond: bool = False) -> list[socket.socket]:
+    """The socket of gRPC, none where it is not wanted. Raises what `bind` and `asked` do."""
+    port = asked(wish)
+    return [] if port is None else [bind(host, port, verb, beyond=beyond, option=GRPC_OPTION)]
+
+
+def relay(
+    listening: socket.socket, answers: Callable[[], Answers], limit: int, meets: Meets | None = None, tls: ssl.SSLContext | None = None
+) -> Relay:  # fmt: skip
+    """What takes in clients of gRPC; packages are imported, and `answers` asked for, when the first one comes."""
+    return Relay(listening, lambda: extras.load_grpc(SERVER, "gRPC").GrpcServer(answers(), limit, meets), tls)
 
 
 def _is_there(name: str) -> bool:

@@ -25,6 +25,7 @@ from bedplate.stages.deploy.service import Service
 
 from .answered import Answered, page, said
 from .inference import Inference
+from .messages import Messages
 from .metrics import CONTENT_TYPE, Metrics
 from .openapi import describe
 from .predict import PATH, Predicting
@@ -45,7 +46,7 @@ class Pages:
         self._page = resources.files(__package__).joinpath("docs.html").read_text("utf-8")
         self._policy = policy(self._page)
 
-    def app(self, inference: Inference, predicting: Predicting) -> Starlette:
+    def app(self, inference: Inference, predicting: Predicting, messages: Messages) -> Starlette:
         """The application that answers every path but a service's."""
         return Starlette(
             routes=[
@@ -55,6 +56,7 @@ class Pages:
                 *(Route(path, page(one)) for path, one in self.said().items()),
                 *inference.routes(),
                 *predicting.routes(),
+                *messages.routes(),
             ],
             exception_handlers={HTTPException: self.no_page},
         )

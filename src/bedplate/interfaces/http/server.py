@@ -23,6 +23,7 @@ import bedplate
 from bedplate.catalog.services import Service as Listed
 from bedplate.compute.machine import started as process_started
 from bedplate.compute.system import leave_libraries
+from bedplate.core import extras
 from bedplate.core.errors import Refused, UserError
 from bedplate.core.records import Event, Record
 from bedplate.pipeline.heart import Heart
@@ -38,11 +39,13 @@ from bedplate.stages.deploy.site import Site
 
 from . import grpc_port
 from .again import Again
-from .binding import GRPC_OPTION, address, bind, many_files
+from .binding import address, bind, many_files
 from .calls import Calls
 from .front import Front
+from .grpc_calls import Answers
 from .inference import Inference
 from .ledger import Ledger
+from .messages import Messages
 from .metrics import Metrics
 from .pages import Pages
 from .plane.doors import Doors
@@ -96,13 +99,22 @@ class Serving:
         pages = Pages(self.holder, self.recorder, metrics, site.services, site.project)
         calls = Calls(site.services, self.holder, ledger, self._pool, site.body_limit, trying, again)
         predicting = Predicting(inference)
-        app = pages.app(inference, predicting)
+        messages = Messages(self.methods, site.body_limit)
+        app = pages.app(inference, predicting, messages)
         self.app = Front(calls, app)
-        self.doors = Doors(calls.desk, inference.desk, {**pages.said(), **inference.said()}, app, site.body_limit, predicts=predicting.desk)
+        self.doors = Doors(
+            calls.desk, inference.desk, {**pages.said(), **inference.said()}, app, site.body_limit, predicts=predicting.desk,
+            messages=messages,
+        )  # fmt: skip
 
     def _lost(self, log: str, count: int, why: str) -> None:
         data = {"count": count, "why": why}
         self.site.emit(Event(kind=LOST, subject=log.removeprefix(f"{PREDICTIONS}/"), at=self.site.clock.now(), data=data))
+
+    def methods(self) -> Answers:
+        """What answers calls of gRPC. Raises UserError for a package that is missing."""
+        made: Answers = extras.load(grpc_port.METHODS, "gRPC", "grpc").Methods(self.inference)
+        return made
 
     def open(self) -> None:
         """Load what should serve, watch the record, write the log; of what only starting needed, keep nothing."""
@@ -156,9 +168,10 @@ def serve(site: Site, host: str, port: int, announce: Announce, seat: Seat | Non
 
         def begin() -> None:
             presence.open()
-            announce(serving.ready(url, guests[0].address if guests else None), plane.stop)
+            announce(serving.ready(url, guests[0].address if guests else at), plane.stop)
 
-        guests = [grpc_port.relay(one, serving.inference, site.body_limit) for one in beyond]
+        at = (seat.grpc_at if seat is not None else "") or None
+        guests = [grpc_port.relay(one, serving.methods, site.body_limit) for one in beyond]
         plane = Plane(serving.doors, begin, guests=guests)
         many_files()
         serving.open()
@@ -183,9 +196,8 @@ def together(
 
 
 def _bound(host: str, port: int, grpc: str) -> list[socket.socket]:
-    """The sockets of HTTP and, where it is wanted, of gRPC. Raises what `bind` and `grpc_port.asked` do."""
-    beside = grpc_port.asked(grpc)
-    return [bind(host, port), *([bind(host, beside, option=GRPC_OPTION)] if beside is not None else [])]
+    """The sockets of HTTP and, where it is wanted, of gRPC. Raises what `bind` and `grpc_port.bound` do."""
+    return [bind(host, port), *grpc_port.bound(host, grpc)]
 
 
 @contextlib.contextmanager

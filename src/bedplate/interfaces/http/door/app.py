@@ -125,6 +125,15 @@ class Door:
         """Answer what lies under `/services/` with an application of its own, once the gate has let it in."""
         self._mounted = app
 
+    async def meets(self, headers: dict[bytes, bytes]) -> Fault | None:
+        """Why who brings these credentials may ask for nothing; None for somebody who is known."""
+        try:
+            if not self._site.who.has_met(headers):
+                await self._meet({}, headers)
+        except Exception as error:  # whatever it was, it is told as it would be to a request
+            return self._fault(error)
+        return None
+
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> Reply | None:
         headers: dict[bytes, bytes] = dict(scope["headers"])
         connection = scope.get("connection")

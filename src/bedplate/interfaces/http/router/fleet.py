@@ -16,7 +16,7 @@ import msgspec
 from bedplate.core.errors import InternalError
 from bedplate.core.records import Record
 from bedplate.interfaces.http.plane.process import FINAL
-from bedplate.interfaces.http.plane.seat import end_counts
+from bedplate.interfaces.http.plane.seat import Seat, end_counts
 from bedplate.planner.scaling.scale import Measured, Scale, begin, scale
 
 from .looking import EVERY_S, look
@@ -44,7 +44,8 @@ class Fleet:
 
     def __init__(self, router: Router, rules: Scale | None, folder: str, command: Command, heard: Heard) -> None:
         self.code = 0
-        self.url = ""
+        self.seat = Seat(descriptor=-1, number=0, folder=folder)
+        """What the seats of all replicas say alike: where clients ask."""
         self.stop: Callable[[], None] = lambda: None
         self.is_told: Callable[[], bool] = lambda: False
         self.first: bytes | None = None
@@ -97,9 +98,10 @@ class Fleet:
         """What the server says where every replica is elsewhere: what these say of themselves."""
         said = [one.said for one in self._router.members]
         services, models = (sorted({name for one in said for name in one.get(what, {})}) for what in ("services", "models"))
-        ready: dict[str, Any] = {"url": self.url, "models": models, "services": services, "grpc": None, "versions": {}, "waiting": {}}
+        url, grpc = self.seat.url, self.seat.grpc_at or None
+        ready: dict[str, Any] = {"url": url, "models": models, "services": services, "grpc": grpc, "versions": {}, "waiting": {}}
         replicas = "1 replica" if len(said) == 1 else f"{len(said)} replicas"
-        lines = [f"routing to {replicas} at [bold]{self.url}[/bold]", "  stop     Ctrl-C"]
+        lines = [f"routing to {replicas} at [bold]{url}[/bold]", *([f"  gRPC     {grpc}"] if grpc else []), "  stop     Ctrl-C"]
         return msgspec.json.encode({"ready": ready, "said": lines})
 
     def _live(self) -> list[Replica]:
@@ -108,7 +110,7 @@ class Fleet:
     def _start(self) -> Replica:
         """Start one, under the lowest number that is free."""
         number = next(at for at in range(len(self._replicas) + 1) if at not in self._replicas)
-        replica = Replica(number, self._router, self._folder, self.url, self._command, self._told, self._line, self._ended)
+        replica = Replica(number, self._router, self.seat, self._command, self._told, self._line, self._ended)
         self._replicas[number] = replica
         return replica
 
