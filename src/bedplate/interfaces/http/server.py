@@ -115,6 +115,7 @@ class Serving:
         self.holder.close()
         self._pool.close()
         self._trying.close()
+        self.again.close()
         return self.recorder.close()
 
     def ready(self, url: str, grpc: str | None) -> Ready:
