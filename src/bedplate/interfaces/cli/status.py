@@ -28,7 +28,7 @@ def command(asked: Asked, state: str, store: str) -> int:
     if asked.as_json:
         found = workspace.status()
         heads = {name: told(head) for name, head in found.artifacts.items()}
-        rest = {"models": found.models, "rolled_out": found.rolled_out, "runs": found.runs}
+        rest = {"models": found.models, "rolled_out": found.rolled_out, "rolled_back": found.rolled_back, "runs": found.runs}
         put_json({"artifacts": heads, **rest, "services": found.services, "failed": found.failed})
         return 0
     out = console()
@@ -80,11 +80,13 @@ def _kept(out: Console, workspace: Workspace) -> None:
 def _models(out: Console, workspace: Workspace) -> None:
     heads = workspace.catalog.artifacts.heads()
     for name, head in ((name, head) for name, head in heads.items() if head.kind == "model"):
-        aliases = workspace.catalog.models.aliases(name)
+        aliases = workspace.catalog.models.named(name)
         rules = {move.alias: f" ({move.check})" for move in workspace.catalog.models.rolled_out(name)}
         said = ", ".join(f"{alias} = {name}@{number}{rules.get(alias, '')}" for alias, number in aliases.items()) or "no alias yet"
         barred = ", ".join(f"{name}@{number}" for number in sorted(workspace.catalog.models.barred(name) - {head.number}))
         out.print(f"\nmodel [bold]{name}[/bold]: {said}" + (f"; barred: {barred}" if barred else ""))
+        for move in workspace.catalog.models.undone(name):
+            out.print(f"  rolled back {ago(move.at, workspace.clock.now())}: {escape(move.reason)}", soft_wrap=True)
         if beside := aside(workspace.catalog, head):
             out.print(f"  {beside}", soft_wrap=True)
 
