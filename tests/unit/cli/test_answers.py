@@ -279,7 +279,7 @@ def test_status_says_what_is_tried_and_what_a_server_took_back_when_and_why(ran:
     told = json.loads(ran("status", "--json")[1])
     assert (told["models"], told["rolled_out"]) == ({"line": {"production": 1}}, [])
     assert [(one["alias"], one["before"]) for one in told["rolled_back"]] == [("canary", 2)]
-    assert json.loads(ran("show", "line@1", "--json")[1])["aliases"] == ["production"]
+    assert bedplate.open(tmp_path).show("line@1").aliases == ("production",)
 
 
 def test_lint_warns_of_an_alias_that_nobody_gives(ran: Types, tmp_path: Path) -> None:

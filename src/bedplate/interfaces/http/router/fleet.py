@@ -15,12 +15,13 @@ import msgspec
 
 from bedplate.core.errors import InternalError
 from bedplate.core.records import Record
+from bedplate.interfaces.http.grpc_port import absent
 from bedplate.interfaces.http.plane.process import FINAL
 from bedplate.interfaces.http.plane.seat import end_counts
 from bedplate.planner.scaling.scale import Measured, Scale, begin, scale
 
 from .looking import EVERY_S, look
-from .member import Member
+from .member import Member, said_of
 from .replica import Command, Replica
 from .router import Router
 
@@ -87,8 +88,8 @@ class Fleet:
         self.code = self.code or max([0, *codes])
 
     def begun(self) -> None:
-        """The router answers: say so, and what the first replica has said since."""
-        self._heard(self.first or self._of_others(), True)
+        """The router answers: say so, with its replicas, and what the first one has said since."""
+        self._heard(self._with_replicas(self.first or self._of_others()), True)
         early, self._early = self._early or [], None
         for line in early:
             self._heard(line, False)
@@ -98,9 +99,17 @@ class Fleet:
         said = [one.said for one in self._router.members]
         services, models = (sorted({name for one in said for name in one.get(what, {})}) for what in ("services", "models"))
         ready: dict[str, Any] = {"url": self.url, "models": models, "services": services, "grpc": None, "versions": {}, "waiting": {}}
+        ready["no_grpc"] = absent("", routed=True)
         replicas = "1 replica" if len(said) == 1 else f"{len(said)} replicas"
-        lines = [f"routing to {replicas} at [bold]{self.url}[/bold]", "  stop     Ctrl-C"]
+        lines = [f"routing to {replicas} at [bold]{self.url}[/bold]", f"  gRPC     none: {ready['no_grpc']}", "  stop     Ctrl-C"]
         return msgspec.json.encode({"ready": ready, "said": lines})
+
+    def _with_replicas(self, line: bytes) -> bytes:
+        """What the server says first, with how each replica stands and how many there may be of its own."""
+        told = msgspec.json.decode(line)
+        told["ready"]["replicas"] = {one.name: said_of(one) for one in self._router.members}
+        told["ready"]["scale"] = None if self._rules is None else [self._rules.least, self._rules.most]
+        return msgspec.json.encode(told)
 
     def _live(self) -> list[Replica]:
         return [one for one in self._replicas.values() if not one.is_draining]
