@@ -54,9 +54,9 @@ def command(
     """Serve the project's services (or those named) and models until Ctrl-C; a promotion is taken up within a second.
 
     It says which version took over and who promoted it, and which is tried. With --json one line says when it is ready: {"url": ...,
-    "grpc": ..., "models": [...], "services": [...], "versions": {...}, "waiting": {...}}; then each event is a line. Several processes answer as one: one that
-    ends is started again, and their metrics are added up. Replicas stand behind a router, which takes each request to the nearest that
-    does best, and to another where one fails it.
+    "grpc": ..., "models": [...], "services": [...], "versions": {...}, "waiting": {...}}; then each event is a line. Several processes
+    answer as one: one that ends is started again, and their metrics are added up. Replicas stand behind a router, which takes each
+    request to the nearest that does best, and to another where one fails it.
     """
     if grpc_port:
         port_of(grpc_port)

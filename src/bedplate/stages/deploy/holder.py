@@ -288,8 +288,8 @@ class Holder:
             last = self._record.last_move(move.model)
             if move not in self._concluded and last is not None:
                 moved = "" if last.alias == move.alias else f"{last.model}@{last.version} is {last.alias} now, "
-                told = {"trial": move.alias, "why": f"{moved}{by_whom(last)}", "by_person": last.by == "person" or bool(last.actor)}
-                self._tell(ENDED, f"{move.model}@{move.version}", told)
+                ended = {"trial": move.alias, "why": f"{moved}{by_whom(last)}", "by_person": last.by == "person" or bool(last.actor)}
+                self._tell(ENDED, f"{move.model}@{move.version}", ended)
         self._concluded.intersection_update(now)
 
     def _changes(self, old: Deployment) -> list[dict[str, Any]]:
