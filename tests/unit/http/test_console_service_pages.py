@@ -72,9 +72,10 @@ def test_traffic_is_told_by_version_with_the_share_that_failed() -> None:
     found = Lately(
         service="s", start=NOW, end=NOW, predictions=12, by_version=(one, gone), stretches=(Stretch(at=NOW, predictions=12, failed=1),)
     )
-    rows = by_version(found).rows
+    rows = by_version(found, lambda _: {2}).rows
     assert rows[0][4] == State("fails", "bad")
     assert rows[1][0] == "none: refused before"
+    assert by_version(found, lambda model: {"late": {3}}.get(model, set())).rows[0][4] == State("barred", "bad")
     assert [chart.name for chart in charts_of(found)] == ["answers", "versions"]  # nothing was answered: no latency
     assert charts_of(Lately(service="s", start=NOW, end=NOW)) == ()
     assert [stands(*pair).word for pair in ((0, 0), (100, 0), (100, 1))] == ["silent", "answers", "some failed"]

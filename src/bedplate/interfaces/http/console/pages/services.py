@@ -81,7 +81,8 @@ def traffic(desk: Desk, asked: GetService) -> Reply:
     span = chosen(asked.span, looking.last(desk.store, asked.name), desk.now)
     found = looking.lately(desk.store, asked.name, since(span, desk.now), desk.now)
     opened, wrong = may_see_answers(desk), path_of("serving", asked.name, "predictions") + "?wrong=yes"
-    tables = (by_version(found), messages(found, wrong)) if opened else (by_version(found),)
+    versions = by_version(found, desk.catalog.models.barred)
+    tables = (versions, messages(found, wrong)) if opened else (versions,)
     return page(
         desk, "service_traffic.html", title=f"{asked.name} traffic", at="services", tables=tables,
         charts=charts_of(found), name=asked.name, found=found, span=span, spans=SPANS, stands=stands(found.newest, found.newest_failed),
