@@ -38,6 +38,11 @@ def flats(rows: int = 600) -> pl.DataFrame:
     return pl.DataFrame({"id": list(range(rows)), "area": area, "town": ["Bern"] * rows})
 
 
+@homes.prepare
+def floors() -> pl.DataFrame:
+    return pl.DataFrame({"floor": [1, 2]})
+
+
 @homes.train
 def cost(flats: pl.DataFrame, per_area: float = 2.0) -> Model:
     return Model.of(price, {"per_area": per_area}, example=flats.select("area").drop_nulls().head(3))
@@ -118,6 +123,18 @@ def test_killed_three_times_it_answers_every_row_exactly_once(folder):
     assert list((folder / ".bedplate" / "over").glob("[!.]*")) == []
     above = {edge.upstream for edge in project.catalog.lineage("worth_over_flats").upstream}
     assert above >= {"cost@1", "flats@1"}
+
+
+def test_its_end_names_the_next_command_and_status_the_table(folder):
+    """Also where nothing was left to do; status in a project has the tables of its services beside what its functions make."""
+    words = [sys.executable, "-m", "bedplate"]
+    asked = ["run", "other", "--over", "floors"]
+    for said in ("other_over_floors@1 (2 rows)", "other_over_floors@1 has these answers already"):
+        told = subprocess.run([*words, *asked], cwd=folder, capture_output=True, text=True, check=True).stdout.splitlines()
+        assert told[-2].startswith(said)
+        assert told[-1] == 'next: bedplate sql "select * from other_over_floors limit 10", or bedplate lineage other_over_floors'
+    status = subprocess.run([*words, "status"], cwd=folder, capture_output=True, text=True, check=True).stdout
+    assert "other_over_floors deploy table 1 2" in " ".join(status.split())
 
 
 def test_another_model_is_another_table(folder, monkeypatch):

@@ -7,11 +7,13 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from bedplate.core.check import Check
-from bedplate.core.records import Verdict
+from bedplate.core.records import Event, Verdict
 from bedplate.interfaces.http.console.judged.verdicts import Judged, standing, verdict_chart, verdict_table
+from bedplate.interfaces.http.console.pages.events import is_for
 from bedplate.interfaces.http.console.served.traffic import by_version, charts_of, stands
 from bedplate.interfaces.http.console.spans import chosen, since
 from bedplate.interfaces.http.console.tables import State
+from bedplate.interfaces.http.door.endpoint import Resource
 from bedplate.stages.monitor.lately import Lately, OfVersion, Stretch
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -64,6 +66,19 @@ def test_figures_that_are_no_numbers_are_not_drawn() -> None:
     assert verdict_chart("c", nothing, None, ("version 3", "")) is None
     assert verdict_table("v", nothing, None, "").rows[0][2] is None
     assert verdict_table("v", Judged(said("good", 1, passed=False), None), None, "").rows == []
+
+
+def test_events_of_models_and_of_clients_runs_are_for_who_may_see_those() -> None:
+    asked: list[tuple[str, Resource]] = []
+
+    def may(act: str, resource: Resource) -> bool:
+        asked.append((act, resource))
+        return False
+
+    failed = Event(kind="client_run.failed", subject="ab" * 16, at=NOW, data={"experiment": 7})
+    moved = Event(kind="model.promoted", subject="late@3", at=NOW)
+    assert [is_for(may, one) for one in (failed, moved, Event(kind="drift.found", subject="s", at=NOW))] == [False, False, True]
+    assert asked == [("run.read", Resource("experiment", "7")), ("model.read", Resource("model", "late"))]
 
 
 def test_traffic_is_told_by_version_with_the_share_that_failed() -> None:

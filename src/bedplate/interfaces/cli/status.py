@@ -6,6 +6,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from bedplate.core.units import show_bytes
+from bedplate.pipeline.served import OVER
 from bedplate.pipeline.standing import aside
 from bedplate.pipeline.workspace import Workspace
 
@@ -49,6 +50,7 @@ def _artifacts(out: Console, workspace: Workspace, target: str) -> None:
     heads = workspace.catalog.artifacts.heads()
     failed = workspace.catalog.runs.failed_steps()
     drawn = table("artifact", "stage", "kind", "version", "#rows", "#size", "made", *([""] if failed else []))
+    scored = {name: head for name, head in heads.items() if OVER in head.meta and name not in workspace.graph.makers}
     for name, maker in workspace.graph.makers.items():
         node, head = workspace.graph.nodes[maker], heads.get(name)
         if node.declaration.decorator == "service":
@@ -61,6 +63,9 @@ def _artifacts(out: Console, workspace: Workspace, target: str) -> None:
             rows = f"{head.rows:,}" if head.rows is not None else ""
             made = ago(head.created_at, workspace.clock.now())
             drawn.add_row(name, node.stage, kind, str(head.number), rows, show_bytes(head.size_bytes), made, *mark)
+    for name, head in sorted(scored.items()):
+        made = ago(head.created_at, workspace.clock.now())
+        drawn.add_row(escape(name), "deploy", head.kind, str(head.number), f"{head.rows or 0:,}", show_bytes(head.size_bytes), made)
     out.print(drawn)
 
 
