@@ -10,84 +10,19 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from over_site import ROWS, homes
 
 import bedplate
 from bedplate.core.errors import NotFound, Refused, UserError
 from bedplate.stages.deploy.over import Scoring
 
-ROWS, SHARD = 600, 100
-PROJECT = """
-import os
-import signal
-from pathlib import Path
-
-import polars as pl
-
-from bedplate import Check, Model, Project
-
-homes = Project("homes")
-
-
-def price(params, columns):
-    return columns["area"] * params["per_area"]
-
-
-@homes.prepare
-def flats(rows: int = 600) -> pl.DataFrame:
-    area = [None if at == 7 else float(at) for at in range(rows)]
-    return pl.DataFrame({"id": list(range(rows)), "area": area, "town": ["Bern"] * rows})
-
-
-@homes.prepare
-def floors() -> pl.DataFrame:
-    return pl.DataFrame({"floor": [1, 2]})
-
-
-@homes.train
-def cost(flats: pl.DataFrame, per_area: float = 2.0) -> Model:
-    return Model.of(price, {"per_area": per_area}, example=flats.select("area").drop_nulls().head(3))
-
-
-@homes.service
-def worth(cost: Model, area: float, town: str = "Chur") -> float:
-    with Path("calls.txt").open("a") as calls:
-        calls.write(f"{area}\\n")
-    if Path("dies").exists() and area == float(Path("dies").read_text()):
-        os.kill(os.getpid(), signal.SIGKILL)
-    if area == 50:
-        raise ValueError("no such flat")
-    return cost.predict({"area": area})
-
-
-@homes.check(promotes="production")
-def fine(gated: Model) -> Check:
-    return Check.at_least("x", 0.0, 1.0)
-
-
-@homes.train
-def gated(flats: pl.DataFrame) -> Model:
-    return Model.of(price, {"per_area": 1.0}, example=flats.select("area").drop_nulls().head(3))
-
-
-@homes.service
-def waiting(gated: Model, area: float) -> float:
-    return gated.predict({"area": area})
-
-
-@homes.service
-def other(cost: Model, floor: int) -> float:
-    return 1.0
-"""
+SHARD = 100
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     """The project, run once."""
-    made = tmp_path_factory.mktemp("homes")
-    (made / "homes.py").write_text(PROJECT)
-    (made / "bedplate.toml").write_text('compute = "inline"\n')
-    bedplate.open(made).run()
-    return made
+    return homes(tmp_path_factory.mktemp("homes"))
 
 
 def score(folder: Path) -> int:

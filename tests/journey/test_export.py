@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 from bare import bare_python
-from conftest import Person
+from conftest import Person, posted, serving
 from trackers import Tracker
 
 from bedplate.storage.backends import lightgbm_model
@@ -52,21 +52,10 @@ def runs(python: Path, bundle: Path, *words: str, given: Any = None, code: int =
     return done
 
 
-def posted(url: str, body: Any) -> Any:
-    request = urllib.request.Request(url, json.dumps(body).encode(), {"content-type": "application/json"})
-    with urllib.request.urlopen(request, timeout=60) as reply:
-        return json.load(reply)
-
-
 @pytest.fixture(scope="module")
 def served(shop: Person) -> Iterator[str]:
-    typed = [sys.executable, "-m", "bedplate", "serve", "--port", "0", "--json"]
-    with subprocess.Popen(typed, cwd=shop.folder, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        try:
-            yield json.loads(process.stdout.readline())["url"]
-        finally:
-            process.terminate()
+    with serving(shop.folder) as server:
+        yield server.url
 
 
 def test_its_predictions_are_the_served_ones_bit_for_bit(bundle: Path, bare: Path, served: str) -> None:

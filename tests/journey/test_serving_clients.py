@@ -6,7 +6,6 @@ import importlib
 import json
 import re
 import subprocess
-import sys
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import Person
+from conftest import Person, serving
 from mlflow_clients import LISTS, python_of
 from real_servers import prometheus
 
@@ -26,14 +25,8 @@ def served(person: Callable[..., Person]) -> Iterator[dict[str, Any]]:
     """What the server says when it begins."""
     someone = person("lines")
     someone.types("run")
-    typed = [sys.executable, "-m", "bedplate", "serve", "--port", "0", "--json"]
-    with subprocess.Popen(typed, cwd=someone.folder, stdout=subprocess.PIPE, text=True) as running:
-        assert running.stdout is not None
-        try:
-            yield json.loads(running.stdout.readline())
-        finally:
-            running.terminate()
-            assert running.wait(60) == 0
+    with serving(someone.folder) as server:
+        yield server.ready
 
 
 def test_it_says_where_each_protocol_is_answered(served: dict[str, Any]) -> None:

@@ -13,7 +13,7 @@ import pytest
 from rich.console import Console
 
 from bedplate.core.records import Event
-from bedplate.interfaces.cli.serve import Teller, _of_first, heard, opening, say, stand
+from bedplate.interfaces.cli.serve import Teller, _of_first, heard, opening, replicas_of, say
 from bedplate.interfaces.http.server import Ready
 from bedplate.stages.deploy.deployment import Waiting
 
@@ -63,13 +63,13 @@ def test_a_router_says_at_the_start_where_its_replicas_are() -> None:
     }
     out = Console(file=io.StringIO(), width=200)
     for scale in ([1, 4], [2, 2], None):
-        for line in stand({"replicas": {name: one for name, one in replicas.items() if scale or one["address"]}, "scale": scale}):
+        for line in replicas_of({"replicas": {name: one for name, one in replicas.items() if scale or one["address"]}, "scale": scale}):
             out.print(line, soft_wrap=True)
     others = ["  replica  [::1]:8000, zone a, region eu: ready", "  replica  h:1: gone"]
     assert out.file.getvalue().splitlines() == [  # type: ignore[attr-defined]  # it is a StringIO
         "  replicas 1 to 4, by load, on this machine", *others, "  replicas 2, on this machine", *others, *others,
     ]  # fmt: skip
-    assert stand({"url": "http://h:1"}) == []
+    assert replicas_of({"url": "http://h:1"}) == []
 
 
 def test_a_version_that_is_tried_and_is_no_more_is_a_line(capsys: pytest.CaptureFixture[str]) -> None:

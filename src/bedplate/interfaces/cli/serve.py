@@ -33,6 +33,7 @@ from bedplate.stages.deploy.holder import BEGUN, CONCLUDED, ENDED, LOAD_FAILED, 
 from bedplate.stages.deploy.site import site_of
 
 from .common import console, put_line
+from .platform import stand
 from .verb import Asked, verb
 
 ROUTER = "bedplate.interfaces.http.router.serving"
@@ -126,7 +127,13 @@ def _routes(asked: Asked, replicas: str, remotes: tuple[str, ...]) -> Any:
 def _routed(asked: Asked, host: str, port: int, routes: Any) -> int:
     """Have replicas serve behind a router, each this command with a seat of its own."""
     words, router = _words(asked), importlib.import_module(ROUTER)
-    return int(router.serve_routed(routes, host, port, lambda seat: [*words, "--seat", seat.word], functools.partial(_hear, asked)))
+
+    def opens() -> Any:
+        standing = stand(asked.project, asked.target)
+        return standing.catalog.services, standing.clock
+
+    heard = functools.partial(_hear, asked)
+    return int(router.serve_routed(routes, host, port, lambda seat: [*words, "--seat", seat.word], heard, opens))
 
 
 def _words(asked: Asked) -> list[str]:
@@ -140,7 +147,7 @@ def _hear(asked: Asked, line: bytes, is_ready: bool) -> None:
     with suppress(OSError, ValueError):
         if is_ready:
             told = json.loads(line)
-            _announce(told["ready"], [*told["said"][:1], *stand(told["ready"]), *told["said"][1:]], asked.as_json)
+            _announce(told["ready"], [*told["said"][:1], *replicas_of(told["ready"]), *told["said"][1:]], asked.as_json)
         else:
             sys.stdout.write(line.decode())
         sys.stdout.flush()
@@ -192,7 +199,7 @@ def opening(project: str, ready: Any) -> list[str]:
     ]
 
 
-def stand(ready: dict[str, Any]) -> list[str]:
+def replicas_of(ready: dict[str, Any]) -> list[str]:
     """Where the replicas are and how each stands, where a router has any (rich markup)."""
     replicas: dict[str, dict[str, Any]] = ready.get("replicas", {})
     lines = []

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from rich.console import Console
 from rich.markup import escape
 
+from bedplate.catalog.services import ROUTER, SILENT_S, Service
 from bedplate.core.units import show_bytes
 from bedplate.pipeline.served import OVER
 from bedplate.pipeline.standing import aside
@@ -124,7 +127,25 @@ def _services(out: Console, workspace: Workspace, target: str) -> None:
         if service.name == _UP and not service.models:
             out.print(f"bedplate up at [bold]{service.url}[/bold]: the record, to clients")
             continue
+        if service.name == ROUTER:
+            _router(out, service, workspace.clock.now())
+            continue
         models = ", ".join(f"{name}@{number}" for name, number in service.models.items())
         out.print(f"service [bold]{service.name}[/bold] at {service.url} serves {models or 'no model'}")
-    if declared and not {service.name for service in served} & set(declared):
+    if declared and not {service.name for service in served} & {ROUTER, *declared}:
         out.print(f"services declared: {', '.join(declared)}; next: [bold]{tried('bedplate serve', target)}[/bold]")
+
+
+def _router(out: Console, router: Service, now: datetime) -> None:
+    """A router, and how each of its replicas stands."""
+    silent = "" if (now - router.heartbeat).total_seconds() <= SILENT_S else f", [yellow]silent since {ago(router.heartbeat, now)}[/yellow]"
+    count = f"{len(router.replicas)} replica{'' if len(router.replicas) == 1 else 's'}"
+    out.print(f"router at [bold]{router.url}[/bold]: {count}{silent}")
+    if not router.replicas:
+        return
+    drawn = table("replica", "zone", "region", "stands", "#in hand", "answers with")
+    for one in router.replicas:
+        versions = ", ".join(f"{name}@{number}" for name, number in sorted(one.versions.items()))
+        stands = one.state if one.state == "ready" else f"[yellow]{one.state}[/yellow]"
+        drawn.add_row(escape(one.name), escape(one.zone), escape(one.region), stands, f"{one.running:,}", escape(versions))
+    out.print(drawn)

@@ -9,11 +9,13 @@ from bedplate.core.errors import UserError
 from bedplate.core.records import Record
 from bedplate.interfaces.http.binding import address, bind, many_files
 from bedplate.interfaces.http.plane.plane import Plane
+from bedplate.pipeline.heart import Heart
 from bedplate.planner.routing.records import Home, Place, Rules
 from bedplate.planner.scaling.scale import Scale
 
 from .entry import Entry
 from .fleet import Fleet, Heard
+from .listed import EVERY_S, Listed, Opens
 from .member import Remote, read_place, read_remote, remote
 from .replica import Command
 from .router import Router, Settings
@@ -51,8 +53,12 @@ def routed(
     return Routed(scale=own, remotes=places, settings=Settings(home=home, rules=rules, body_limit=body_limit))
 
 
-def serve_routed(given: Routed, host: str, port: int, command: Command, heard: Heard) -> int:
-    """Route until told to stop; the exit code of the first replica that ended everything, else 0. Raises what `bind` raises."""
+def serve_routed(
+    given: Routed, host: str, port: int, command: Command, heard: Heard, opens: Opens
+) -> int:  # fmt: skip
+    """Route until told to stop; the exit code of the first replica that ended everything, else 0. `opens` gives the list of services, on
+    which the router is while it routes. Raises what `bind` raises.
+    """
     with bind(host, port) as listening, tempfile.TemporaryDirectory(prefix="bedplate-route-") as folder:
         router = Router(given.settings)
         router.members += [remote(one, router.timer) for one in given.remotes]
@@ -60,7 +66,10 @@ def serve_routed(given: Routed, host: str, port: int, command: Command, heard: H
         plane = Plane(Entry(router, folder), fleet.begun, fleet)
         fleet.url, fleet.stop, fleet.is_told = address(listening), plane.stop, lambda: plane.is_told
         many_files()
-        plane.run([listening])
+        listed = Listed(opens, router.members, fleet.url)
+        with Heart("router", EVERY_S, listed.beat):
+            plane.run([listening])
+        listed.close()
         return fleet.code
 
 
