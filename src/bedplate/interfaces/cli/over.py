@@ -59,6 +59,13 @@ def _table(asked: Asked, table: str, shard_rows: int) -> int:
 
 
 def _draw(out: Console, found: Scored) -> None:
+    _came(out, found)
+    query = f"select * from {found.version.artifact} limit 10"
+    out.print(f'next: [bold]bedplate sql "{query}"[/bold], or bedplate lineage {found.version.artifact}', soft_wrap=True)
+
+
+def _came(out: Console, found: Scored) -> None:
+    """What came of it."""
     if not found.shards and not found.kept:
         out.print(f"[bold]{found.version.ref}[/bold] has these answers already: the same rows, artifacts and code")
         return

@@ -24,6 +24,7 @@ from bedplate.core.errors import Refused, StepError, UserError, WorldError
 from bedplate.core.records import Input, Record, Version
 from bedplate.pipeline.code.behind import Behind
 from bedplate.pipeline.outside import Made, commit, new_attempt
+from bedplate.pipeline.served import OVER
 from bedplate.pipeline.workspace import Workspace
 from bedplate.storage import disk
 from bedplate.storage.shelf import Save
@@ -90,7 +91,7 @@ class Scoring:
     def _before(self) -> Scored | None:
         """The version that an earlier scoring of the very same has made."""
         for version in self._workspace.catalog.artifacts.versions(self.artifact):
-            if version.meta.get("over") == self.key:
+            if version.meta.get(OVER) == self.key:
                 refused = int(version.meta.get("refused", 0))
                 return Scored(version=version, rows=version.rows or 0, refused=refused, shards=0, kept=0)
         return None
@@ -149,7 +150,7 @@ class Scoring:
         refused = scored.select(pl.col("error").is_not_null().sum()).collect().item()
         attempt, began = new_attempt(self._workspace)
         head = self._workspace.catalog.artifacts.head(self.artifact)
-        meta = {"over": self.key, "refused": refused}
+        meta = {OVER: self.key, "refused": refused}
         draft = self._workspace.store.save(Save(kind="table", artifact=self.artifact, value=scored, attempt=attempt, prior=head, meta=meta))
         views = {wanted.parameter: wanted.view for wanted in self._service.wanted}
         used = {name: version for name, (version, _) in self._inputs.items() if version is not None}

@@ -18,8 +18,8 @@ from typing import Any, Final
 FEATURES: Final = "features"
 TYPES: Final = {"int": int, "float": float, "bool": bool, "text": str, "time": datetime, "date": date}
 
-Wrong = Callable[[str], Exception]
-"""Makes the error that is the caller's own mistake."""
+Wrong = Callable[..., Exception]
+"""Makes the error that is the caller's own mistake, of what it is, why, and what to do next."""
 
 
 class Asked:
@@ -57,7 +57,7 @@ class Sent:
     def at(self, labels: Any, *more: Any) -> Any:
         """A row with the values that were sent."""
         if not isinstance(labels, Mapping):
-            raise self._wrong(f"{self._name} was sent for one row, and the function asks for a frame")
+            raise self._wrong(f"{self._name} was sent for one row", "the function asks for a frame", "ask where it is served")
         found = {**labels, **self[None]}
         for view in more:
             found = view.at(found)
@@ -68,7 +68,8 @@ class Sent:
         if isinstance(entity, list):
             return [self[one] for one in entity]
         if self._row is None:
-            raise self._wrong(f"the service looks up {self._name}: send its values in '{FEATURES}', or null where nothing is known")
+            next = f"send its values in '{FEATURES}', or null where nothing is known"
+            raise self._wrong(f"'{FEATURES}.{self._name}' is missing", f"the service looks up {self._name}", next)
         return dict(self._row)
 
 
@@ -79,11 +80,14 @@ class Service:
         sys.dont_write_bytecode = True  # a bundle is signed as it is
         sys.path[:0] = [str(folder / "code"), str(folder)]
         self._msgspec, calling = importlib.import_module("msgspec"), importlib.import_module("calling")
+        self._misfits = importlib.import_module("misfits")
         module = importlib.import_module(about["module"])
         self._function, self._wrong = getattr(module, about["function"]), wrong
         unset = self._msgspec.UNSET
         fields = [(name, given[0], given[1] if len(given) > 1 else unset) for name, given in module.BEDPLATE_ASKED.items()]
-        self._request = self._msgspec.json.Decoder(calling.request_type(about["name"], fields))
+        self._type = calling.request_type(about["name"], fields)
+        self._request = self._msgspec.json.Decoder(self._type)
+        self._takes = f"{about['name']} takes {', '.join(name for name, *_ in fields) or 'no fields'}"
         self._read = calling.reader(getattr(module, "BEDPLATE_RETURNS", Any), wrong)
         self._fixed = {parameter: None if name is None else Asked(models[name]) for parameter, name in about["models"].items()}
         self._fixed |= about["values"]
@@ -95,16 +99,23 @@ class Service:
 
     def _one(self, asked: Any) -> Any:
         if not isinstance(asked, dict):
-            raise self._wrong("a request is a JSON object, one or a list of them")
+            raise self._wrong("this is no request", "a request is a JSON object, one or a list of them", self._takes)
         rows = asked.get(FEATURES) if self._views else None
         fields = {name: value for name, value in asked.items() if rows is None or name != FEATURES}
-        try:
-            request = self._request.decode(json.dumps(fields))
-        except (self._msgspec.MsgspecError, UnicodeError) as error:
-            raise self._wrong(str(error)) from None
+        request = self._read_request(fields)
         given = {name: getattr(request, name) for name in request.__struct_fields__}
         views = {name: Sent(name, about, self._row(name, about, rows), self._wrong) for name, about in self._views.items()}
         return self._read(self._function(**self._fixed, **views, **given))
+
+    def _read_request(self, fields: dict[str, Any]) -> Any:
+        """The request that these fields are. Raises what `wrong` makes, in the words of where it was served."""
+        try:
+            body = json.dumps(fields, allow_nan=False).encode()
+            return self._request.decode(body)
+        except self._msgspec.ValidationError as error:
+            raise self._wrong(self._misfits.misfits(self._type, body, error), self._takes, "send what fits") from None
+        except (self._msgspec.MsgspecError, ValueError, OverflowError) as error:
+            raise self._wrong("the request cannot be read", str(error)[:300], "send numbers that JSON has, and whole text") from None
 
     def _row(self, name: str, about: Mapping[str, Any], rows: Any) -> dict[str, Any] | None:
         """The row of a view, typed as where it was looked up; None where none was sent."""
@@ -114,11 +125,11 @@ class Service:
         if sent is None:
             return dict.fromkeys(types)
         if not isinstance(sent, dict) or sent.keys() != types.keys():
-            raise self._wrong(f"'{FEATURES}.{name}' takes {', '.join(types)}")
+            raise self._wrong(f"'{FEATURES}.{name}' is not its row", f"it takes {', '.join(types)}", "send each of them, or null for all")
         try:
             return {column: self._typed(types[column], value) for column, value in sent.items()}
         except self._msgspec.ValidationError as error:
-            raise self._wrong(f"'{FEATURES}.{name}': {error}") from None
+            raise self._wrong(f"'{FEATURES}.{name}' does not fit", self._misfits.misfit(error), f"it takes {', '.join(types)}") from None
 
     def _typed(self, kind: str, value: Any) -> Any:
         if kind == "int" and isinstance(value, float) and value.is_integer():
