@@ -87,7 +87,7 @@ class Lane:
             result, seconds = await self._pool.run(lambda: _timed(call), self.patience_s)
         except GivenUp as given_up:
             if not given_up.begun:
-                raise _busy(WAIT_S) from None
+                raise busy(WAIT_S) from None
             self._failed()
             raise Problem(504, "the function did not return", why=f"it was given up after {self.patience_s:g} s") from None
         except BaseException as error:
@@ -118,7 +118,7 @@ class Lane:
         pool, waiting = self._pool, self._pool.waiting
         wait = waiting * min(self._paces_s, default=self.mean_s / pool.size)
         if waiting >= pool.size * _EACH and wait > WAIT_S:
-            raise _busy(wait if math.isfinite(wait) else WAIT_S)
+            raise busy(wait if math.isfinite(wait) else WAIT_S)
 
     def _paced(self) -> None:
         """A call has ended. What one of sixteen takes that end while others wait all the while is known; a single stall is passed over."""
@@ -145,7 +145,8 @@ class OffLoop(Lane):
         return False
 
 
-def _busy(seconds: float) -> Problem:
+def busy(seconds: float) -> Problem:
+    """What somebody hears who would wait for so many seconds."""
     after = b"%d" % min(60, max(1, math.ceil(seconds)))
     return Problem(503, "too many requests wait", why="they would wait for long", headers=((b"retry-after", after),))
 
