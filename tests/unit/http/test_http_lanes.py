@@ -77,6 +77,20 @@ def held(lane: Lane, calls: int, release: threading.Event) -> list[Any]:
     return [one for (one,) in asyncio.run(run())]
 
 
+def test_calls_at_once_have_a_thread_each_while_there_are_threads() -> None:
+    """A thread that has just taken up a call is free no more: the next call is not left to it."""
+
+    async def four() -> list[int]:
+        pool, met = Pool(4), threading.Barrier(4, timeout=5)
+        try:
+            return await asyncio.gather(*(pool.run(met.wait) for _ in range(4)))
+        finally:
+            pool.close()
+
+    for _ in range(10):
+        assert sorted(asyncio.run(four())) == [0, 1, 2, 3]
+
+
 def test_a_call_that_never_returns_is_given_up_and_its_thread_replaced() -> None:
     """F61: of two threads both are held, and the next call is made all the same; what returned late ends its thread."""
     pool, release = Pool(2), threading.Event()

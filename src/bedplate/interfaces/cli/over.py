@@ -94,7 +94,8 @@ def _lines(asked: Asked, what: str, to: str) -> int:
                     before = files.place.counted
                     found = run(answering, files.given, files.out, before, files.done)
             elif what == INPUT:
-                found = run(answering, sys.stdin.buffer, sys.stdout.buffer, before)
+                with open(sys.stdin.fileno(), "rb", closefd=False) as given:
+                    found = run(answering, given, sys.stdout.buffer, before)
             else:
                 with lines.open("rb") as given:
                     found = run(answering, given, sys.stdout.buffer, before)

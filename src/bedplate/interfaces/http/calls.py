@@ -6,6 +6,8 @@ answered with `{"result": ..., "prediction_id": ...}`, an array with an array of
 
 A service that streams is asked for a `Stream` by who accepts events, and otherwise gives the list of its values.
 
+A service of arrays is called for the requests that are in hand together (`gathering.py`).
+
 A row on which the function raises fails its whole request: the caller gets 500 with an id, and the record keeps the row. A request
 that is refused is one row in the record, without its fields.
 """
@@ -38,6 +40,7 @@ from .answered import JSON_LINE, Answered, refusal
 from .asking import Call, Failed
 from .body import need_json
 from .cached import MISS, Cache, Known
+from .gathering import Gathering, told
 from .lanes import Lane, OffLoop
 from .ledger import FeatureRows, Ledger, Place
 from .once import KEY, REQUEST, Once, named
@@ -117,6 +120,7 @@ class ServiceDesk:
         self.ledger = ledger
         self.cache = cache
         self.tracer = ledger.tracer
+        self.gathering = None if service.together is None else Gathering(service.name, pool, service.p95_s)
         self.slow_ms = (service.p95_s or self.tracer.over_s) * 1e3
         self._holder = holder
         self._trying = trying
@@ -212,12 +216,15 @@ class ServiceCall:
 
     @property
     def gathers(self) -> bool:
-        """A function is called for its own request."""
-        return False
+        """Whether the function is called for others with it."""
+        return self._desk.gathering is not None and self._rolled is None and self.rows > 0
 
     async def gathered(self) -> list[tuple[Any, FeatureRows]]:
-        """As `run`."""
-        return self.run()
+        """As `run`, together with others. Raises Problem 503 or 504 where the function is not called or does not return, Failed."""
+        if self._desk.gathering is None:
+            return self.run()
+        took = None if self._trace is None else self._trace.took
+        return told(self._desk.form.read, await self._desk.gathering.ask(self._active, self._requests, took))
 
     def run(self) -> list[tuple[Any, FeatureRows]]:
         """What the function returns for each row, and the feature rows that it looked at. Raises Failed."""
@@ -253,10 +260,11 @@ class ServiceCall:
         return Answered(200, head + self._keep(made) if self._desk.cache is not None else head, text)
 
     def fail(self, failed: Failed) -> Problem:
-        """The project's own code raised on a row; that row is recorded."""
+        """The project's own code raised on a row, or on all at once; what it raised on is recorded."""
         problem, kept = self._desk.ledger.failure(self._desk.name, failed.__cause__ or failed, self._at)
-        row = failed.row
-        self._record([self._requests[row]], [self._ids[row]], [(None, None)], kept, problem.status)
+        rows = slice(None) if failed.row == Failed.ALL else slice(failed.row, failed.row + 1)
+        requests = self._requests[rows]
+        self._record(requests, self._ids[rows], [(None, None)] * len(requests), kept, problem.status)
         problem.recorded = True
         return problem
 
@@ -301,6 +309,11 @@ class KeptCall(ServiceCall):
         """The same call, with what is kept for its rows."""
         self._cache, self._found, self.lane = cache, found, cache.lane
         return self
+
+    @property
+    def gathers(self) -> bool:
+        """The answers are there."""
+        return False
 
     def run(self) -> list[tuple[Any, FeatureRows]]:
         """What was answered before."""

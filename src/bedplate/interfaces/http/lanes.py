@@ -89,7 +89,7 @@ class Lane:
             result, seconds = await self._pool.run(lambda: _timed(call), self.patience_s)
         except GivenUp as given_up:
             if not given_up.begun:
-                raise _busy(WAIT_S) from None
+                raise busy(WAIT_S) from None
             self._failed()
             raise Problem(504, "the function did not return", why=f"it was given up after {self.patience_s:g} s") from None
         except BaseException as error:
@@ -122,7 +122,7 @@ class Lane:
         wait = waiting * min(self._paces_s, default=min(self.mean_s, self._least_s) / pool.size)
         may_wait = _EACH if self.breaker.failures or math.isfinite(wait) else _UNKNOWN
         if waiting >= pool.size * may_wait and wait > WAIT_S:
-            raise _busy(wait if math.isfinite(wait) else WAIT_S)
+            raise busy(wait if math.isfinite(wait) else WAIT_S)
 
     def _paced(self) -> None:
         """A call has ended. What one of sixteen takes that end while others wait all the while is known; a single stall is passed over."""
@@ -149,7 +149,8 @@ class OffLoop(Lane):
         return False
 
 
-def _busy(seconds: float) -> Problem:
+def busy(seconds: float) -> Problem:
+    """What somebody hears who would wait for so many seconds."""
     after = b"%d" % min(60, max(1, math.ceil(seconds)))
     next = f"try again in {after.decode()} s"
     return Problem(503, "too many requests wait", why="they would wait for long", next=next, headers=((b"retry-after", after),))
