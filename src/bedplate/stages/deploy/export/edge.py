@@ -39,8 +39,10 @@ from .subject import Exported, Subject
 RUNNER: Final = {"runner.py": "run.py", "listener.py": "listen.py", "sender.py": "send.py"}
 _CALLER: Final = {
     Path(__file__).with_name("caller.py"): "service.py",
-    **{Path(one.__file__): f"{one.__name__.rpartition('.')[2]}.py" for one in (calling, misfits, together)},
-}  # fmt: skip
+    Path(calling.__file__): "calling.py",
+    Path(misfits.__file__): "misfits.py",
+    Path(together.__file__): "together.py",
+}
 _FILES: Final = {"lightgbm": "model.txt", "xgboost": "model.ubj", "sklearn": "model.skops", "onnx": "model.onnx"}
 _PACKAGES: Final = {
     "lightgbm": ("lightgbm",), "xgboost": ("xgboost-cpu", "xgboost"), "sklearn": ("skops",), "onnx": ("onnxruntime", "onnxruntime-gpu"),
