@@ -16,6 +16,7 @@ from deltalake import Schema
 from bedplate.core.errors import CorruptError, StoreError
 from bedplate.storage.backends import delta, log_commits
 from bedplate.storage.backends.delta_types import schema_of, text_of
+from bedplate.storage.backends.log_files import LogFiles
 from bedplate.storage.backends.log_table import LogTable
 from bedplate.storage.backends.place import LOG, Place
 
@@ -116,6 +117,20 @@ def test_what_a_log_is_is_found_in_its_checkpoint(place: Place) -> None:
     assert numbers(later) == [1, 2, 3]
     assert library(place).version() == 2
     assert sorted(library(place).metadata().configuration) == ["delta.enableExpiredLogCleanup", "delta.logRetentionDuration"]
+
+
+def test_a_log_that_was_tended_says_what_it_is(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After its checkpoint, which a writer then need not read; the library takes no harm."""
+    log = LogTable(place)
+    for n in (1, 2):
+        log.append({"n": [n], "local": [NOON.replace(tzinfo=None)]})
+    LogFiles(place).tend()
+    for path in sorted((place.folder / LOG).glob("*.json"))[:-1]:
+        path.unlink()
+    monkeypatch.setattr(log_commits.pl, "read_parquet", lambda *_, **__: pytest.fail("it read the checkpoint"))
+    LogTable(place).append({"n": [3], "more": ["x"]})
+    assert sorted(pl.DataFrame(library(place).scan())["n"]) == [1, 2, 3]
+    assert library(place).history(2)[1]["operation"] == "SET TBLPROPERTIES"
 
 
 def test_a_number_that_was_forgotten_is_not_taken_again(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -110,8 +110,8 @@ def _results(kind: ColumnType, blocks: Sequence[Block]) -> pl.Series:
 
 
 def _matrices(types: Columns, arrays: Sequence[Any]) -> pl.Series:
-    values = np.concatenate(arrays)
-    frame = pl.DataFrame(values, schema=dict.fromkeys(types, pl.Float64))
+    columns = np.ascontiguousarray(np.concatenate(arrays).T, dtype=np.float64)  # Polars takes a column that lies together at a quarter
+    frame = pl.DataFrame([pl.Series(name, column) for name, column in zip(types, columns, strict=True)])
     return (frame if set(types.values()) == {"float"} else frame.select(_casts(types))).to_struct("request")
 
 

@@ -42,6 +42,7 @@ _ZONELESS: Final = "timestampNtz"
 """The feature that times without a zone need."""
 
 Action = Mapping[str, Any]
+_TOLD: Final[Action] = {"commitInfo": {"operation": "SET TBLPROPERTIES", "operationParameters": {}, "engineInfo": "bedplate"}}
 
 
 class Known(NamedTuple):
@@ -88,6 +89,13 @@ class Commits:
                 self._known, self._newest, self._seen_at = known, version, time.monotonic()
                 return version
         return None
+
+    def say_again(self) -> None:
+        """Commit once more what the log is, where a checkpoint has taken up the commits that said it: a checkpoint is much to read."""
+        self._look()
+        if self._known is not None:
+            said = [_TOLD, {"protocol": self._known.protocol}, {"metaData": self._known.metadata}]
+            self._place.add_commit(_name(self._newest + 1), b"\n".join(map(msgspec.json.encode, said)))
 
     def _holds(self) -> bool:
         """Whether the newest commit that was seen may be counted on from: it is not long ago, and nobody moved the log away."""

@@ -20,6 +20,7 @@ from deltalake.exceptions import CommitFailedError, DeltaError
 from bedplate.core.errors import StoreError
 
 from . import delta, parquet
+from .log_commits import Commits
 from .place import Place
 
 _SMALL: Final = 100_000
@@ -59,6 +60,7 @@ class LogFiles:
             table = delta.opened(self._place)
             table.create_checkpoint()
             table.cleanup_metadata()
+            Commits(self._place).say_again()
 
     def _newest(self) -> DeltaTable | None:
         """The table as it is now; None where there is none yet."""
