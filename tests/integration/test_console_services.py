@@ -45,10 +45,10 @@ def test_traffic_drift_and_quality_come_after_the_page(depot: Depot, tab: Tab) -
     traffic, report = page.locator("#traffic"), page.locator("#report")
     expect(traffic.locator("#table-by-version tbody tr").first).to_contain_text("transit@1", timeout=LONG_MS)
     expect(traffic.locator(".tile", has_text="now").locator(".state")).to_have_text("answers")
-    assert traffic.locator("#chart-latency canvas").count() == 1
+    expect(traffic.locator("#chart-latency canvas")).to_have_count(1)
     page.reload()  # the report is made once for a page: of a log that is written by now
     expect(report.locator("#table-drift")).to_contain_text("distance_km", timeout=LONG_MS)
-    assert report.locator("#chart-shape-0 svg path").count() == 1
+    expect(report.locator("#chart-shape-0 svg path")).to_have_count(1)
     expect(report.locator("#quality + p + .empty, #quality ~ .empty").first).to_contain_text("bedplate labels")
     rows = page.request.get("/serving/arrives_in/report?csv=drift").text()
     assert "distance_km" in rows
