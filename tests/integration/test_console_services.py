@@ -108,6 +108,8 @@ def test_where_the_time_of_a_prediction_went_is_drawn(depot: Depot, tab: Tab) ->
         page.wait_for_timeout(200)
     page.goto(address)
     expect(page.locator("#chart-time .plot *").first).to_be_attached()
+    expect(page.locator(".tile", has_text="latency")).to_contain_text("from the last byte of its request to its answer")
+    expect(page.locator("#chart-time")).to_contain_text("from its first byte until the client had its answer")
     rows = [line.split(",") for line in page.request.get(f"{address}?csv=parts").text().strip().splitlines()[1:]]
     assert [row[0] for row in rows] == ["read", "decode", "queue", "features", "model", "answer", "write", "all"]
     times = [float(row[-2]) for row in rows]

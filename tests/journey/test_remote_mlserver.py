@@ -6,7 +6,6 @@ import json
 import shutil
 import socket
 import subprocess
-import sys
 import time
 import urllib.error
 import urllib.request
@@ -16,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Person
+from conftest import Person, serving
 from mlflow_clients import LISTS, python_of
 
 pytestmark = pytest.mark.slow
@@ -109,23 +108,15 @@ def test_mlservers_model_is_one_of_the_project(someone: Person, mlserver: tuple[
     scored = someone.types("sql", "select prediction from total_over_asked order by b", "--json").stdout
     assert "111" in scored
     assert "222" in scored
-    server = subprocess.Popen(
-        [sys.executable, "-m", "bedplate", "serve", "--port", "0", "--json"], cwd=someone.folder, stdout=subprocess.PIPE, text=True
-    )
-    with server, ThreadPoolExecutor(8) as clients:
-        assert server.stdout is not None
-        url = json.loads(server.stdout.readline())["url"]
-        try:
-            asked = [{"a": float(at), "b": 1.0, "c": 2.0} for at in range(60) if at != 13]
-            assert list(clients.map(lambda row: posts(f"{url}/total", row), asked)) == [(200, row["a"] + 3.0) for row in asked]
-            assert posts(f"{url}/total", {"a": 13.0, "b": 0.0, "c": 0.0})[0] == 500
-            rows = {"name": "rows", "shape": [2, 3], "datatype": "FP32", "data": [1, 2, 3, 4, 5, 6]}
-            for model in ("adder", "caller"):
-                assert posts(f"{url}/v2/models/{model}/infer", {"inputs": [rows]})[1] == [6.0, 15.0]
-            wrong = {"name": "rows", "shape": [1, 3], "datatype": "FP64", "data": [13.0, 0.0, 0.0]}
-            assert posts(f"{url}/v2/models/caller/infer", {"inputs": [wrong]})[0] == 500
-        finally:
-            server.terminate()
+    with serving(someone.folder) as server, ThreadPoolExecutor(8) as clients:
+        asked = [{"a": float(at), "b": 1.0, "c": 2.0} for at in range(60) if at != 13]
+        assert list(clients.map(lambda row: posts(f"{server.url}/total", row), asked)) == [(200, row["a"] + 3.0) for row in asked]
+        assert posts(f"{server.url}/total", {"a": 13.0, "b": 0.0, "c": 0.0})[0] == 500
+        rows = {"name": "rows", "shape": [2, 3], "datatype": "FP32", "data": [1, 2, 3, 4, 5, 6]}
+        for model in ("adder", "caller"):
+            assert posts(f"{server.url}/v2/models/{model}/infer", {"inputs": [rows]})[1] == [6.0, 15.0]
+        wrong = {"name": "rows", "shape": [1, 3], "datatype": "FP64", "data": [13.0, 0.0, 0.0]}
+        assert posts(f"{server.url}/v2/models/caller/infer", {"inputs": [wrong]})[0] == 500
 
 
 def posts(url: str, body: dict[str, Any]) -> tuple[int, Any]:

@@ -6,16 +6,14 @@ import importlib
 import json
 import re
 import subprocess
-import sys
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from conftest import Person
+from conftest import Person, serving
 from mlflow_clients import LISTS, python_of
 from real_servers import prometheus
 
@@ -30,24 +28,11 @@ def made(person: Callable[..., Person]) -> Path:
     return someone.folder
 
 
-@contextmanager
-def serving(folder: Path, *words: str) -> Iterator[dict[str, Any]]:
-    """What the server says when it begins."""
-    typed = [sys.executable, "-m", "bedplate", "serve", "--port", "0", "--json", *words]
-    with subprocess.Popen(typed, cwd=folder, stdout=subprocess.PIPE, text=True) as running:
-        assert running.stdout is not None
-        try:
-            yield json.loads(running.stdout.readline())
-        finally:
-            running.terminate()
-            assert running.wait(60) == 0
-
-
 @pytest.fixture(scope="module")
 def served(made: Path) -> Iterator[dict[str, Any]]:
     """One server."""
-    with serving(made) as ready:
-        yield ready
+    with serving(made) as server:
+        yield server.ready
 
 
 def test_it_says_where_each_protocol_is_answered(served: dict[str, Any]) -> None:
@@ -84,8 +69,8 @@ def test_kserves_client_understands_every_answer(served: dict[str, Any]) -> None
 @pytest.mark.slow
 def test_it_does_so_through_a_router(made: Path) -> None:
     """By HTTP and by gRPC, at two addresses in front of two replicas."""
-    with serving(made, "--replicas", "2") as ready:
-        kserves_client_is_answered(ready)
+    with serving(made, "--replicas", "2") as server:
+        kserves_client_is_answered(server.ready)
 
 
 def kserves_client_is_answered(served: dict[str, Any]) -> None:

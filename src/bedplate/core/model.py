@@ -76,8 +76,9 @@ class Predictor(Protocol):
 class RowPredictor(Predictor, Protocol):
     """A loaded model that computes on rows of numbers: `predict` is `rows` of `matrix`.
 
-    It may have a `row(mapping)` too, which gives a mapping of plain numbers as such an array at once, and None for any other; and a
-    `one(mapping)`, which gives the answer for such a mapping at once.
+    It may have a `row(mapping)` too, which gives a mapping of plain numbers as such an array at once, and None for any other; a
+    `one(mapping)`, which gives the answer for such a mapping at once; and a `stacked(mapping)`, which gives one of arrays of numbers as
+    such an array at once, and None for any other.
     """
 
     def matrix(self, columns: dict[str, Any]) -> Any:
@@ -207,6 +208,8 @@ class Model:
                 return made
             if (quick := getattr(predictor, "row", None)) is not None and (row := quick(rows)) is not None:
                 return cast("RowPredictor", predictor).rows(row)[0]
+            if (stack := getattr(predictor, "stacked", None)) is not None and (matrix := stack(rows)) is not None:
+                return cast("RowPredictor", predictor).rows(matrix)
         columns, one = as_columns(rows, [field.name for field in predictor.signature.inputs])
         result = predictor.predict(columns)
         return result[0] if one else result

@@ -21,6 +21,8 @@ LOST: Final = "predictions.lost"
 SWAPPED: Final = "service.swapped"
 """The kind of event that says which versions a server answers with from then on."""
 
+OVER: Final = "over"
+"""What a version's `meta` has where it is a service's answers to a table: the digest of everything that they depend on."""
 RUNTIME: Final = "model.runtime"
 """The kind of event that says by which runtime a server asks a model version (`subject`), with the figures behind that."""
 

@@ -137,3 +137,25 @@ def write(path: Path, content: bytes) -> None:
     """Put `content` at `path`, whole or not at all."""
     with new_file(path) as file:
         file.write(content)
+
+
+def create(path: Path, content: bytes) -> bool:
+    """Put `content` at `path`, whole or not at all, durably; False where there is a file already, which stays."""
+    if path.exists():
+        return False
+    make_folder(path.parent)
+    whole = path.with_name(f"{TEMPORARY}{os.urandom(6).hex()}")
+    with guard("write", path):
+        try:
+            with whole.open("xb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            try:
+                path.hardlink_to(whole)
+            except FileExistsError:
+                return False
+        finally:
+            whole.unlink(missing_ok=True)
+    flush_folder(path.parent)
+    return True

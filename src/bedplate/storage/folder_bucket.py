@@ -53,14 +53,7 @@ class FolderBucket:
         _copied(path, self.path(key), key)
 
     def create(self, key: str, content: bytes) -> bool:
-        disk.make_folder(self.path(key).parent)
-        with disk.guard("write", self.path(key)):
-            try:
-                with self.path(key).open("xb") as file:
-                    file.write(content)
-            except FileExistsError:
-                return False
-        return True
+        return disk.create(self.path(key), content)
 
     def size(self, key: str) -> int | None:
         with disk.guard("look at", self.path(key)):

@@ -286,7 +286,7 @@ def test_old_versions_open_after_many_commits(store: Store, monkeypatch: pytest.
 
 def test_a_log_compacts_itself(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every so many commits; no row is lost, and `gc` then deletes the small files, but no row."""
-    monkeypatch.setattr(log_table, "_COMPACTED_EVERY", 5)
+    monkeypatch.setattr(log_table, "_TENDED_EVERY", 5)
     for number in range(23):
         store.log("predictions/svc").append({"n": [number]})
     log = store.log("predictions/svc")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Literal
 
 from bedplate.core.records import Record
@@ -25,3 +26,16 @@ class Order(Record, frozen=True, kw_only=False):
     entity: Entity
     key: str
     descending: bool = False
+
+
+class Vocabulary(Record, frozen=True, kw_only=False):
+    """What may be asked of one kind of thing: its own attributes in words and in numbers, its groups of keys, words for the same.
+
+    `entities` maps what may stand before the dot; an entity whose keys are fixed has them in `fixed`.
+    """
+
+    text: frozenset[str]
+    numbers: frozenset[str]
+    entities: Mapping[str, Entity]
+    alike: Mapping[str, str] = {}
+    fixed: Mapping[str, frozenset[str]] = {}

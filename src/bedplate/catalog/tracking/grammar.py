@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Final, cast
 
 from lark import Lark, Token, Tree
@@ -21,7 +21,7 @@ from lark.exceptions import UnexpectedInput
 from bedplate.core.errors import UserError
 from bedplate.core.records import Record
 
-from .clauses import Clause, Comparator, Entity, Order
+from .clauses import Clause, Comparator, Entity, Order, Vocabulary
 
 LONGEST: Final = 100_000
 """Characters of a filter."""
@@ -52,19 +52,6 @@ QUOTED: /`[^`]*`/
 TEXT: /'([^']|'')*'|"([^"]|"")*"/
 %ignore /\s+/
 """
-
-
-class Vocabulary(Record, frozen=True, kw_only=False):
-    """What may be asked of one kind of thing: its own attributes in words and in numbers, its groups of keys, words for the same.
-
-    `entities` maps what may stand before the dot; an entity whose keys are fixed has them in `fixed`.
-    """
-
-    text: frozenset[str]
-    numbers: frozenset[str]
-    entities: Mapping[str, Entity]
-    alike: Mapping[str, str] = {}
-    fixed: Mapping[str, frozenset[str]] = {}
 
 
 _OWN: Final[dict[str, Entity]] = dict.fromkeys(("attribute", "attributes", "attr"), "attribute")

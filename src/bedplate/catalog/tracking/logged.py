@@ -14,9 +14,8 @@ from bedplate.core.errors import NotFound, UserError
 from bedplate.core.records import Record
 
 from . import keyset, limits
-from .clauses import Clause, Entity, Order
+from .clauses import Clause, Entity, Order, Vocabulary
 from .comparing import compared
-from .grammar import Vocabulary
 from .keyset import SortKey, Sought
 from .pages import Values
 from .tracked import Named, told

@@ -9,9 +9,8 @@ from bedplate.catalog.database import Database
 from bedplate.core.records import Record
 
 from . import keyset
-from .clauses import Clause, Entity, Order
+from .clauses import Clause, Entity, Order, Vocabulary
 from .comparing import compared
-from .grammar import Vocabulary
 from .keyset import SortKey, Sought
 from .pages import Values
 from .registered import ModelVersion, RegisteredModel

@@ -26,12 +26,14 @@ from bedplate.core.units import byte_count, seconds
 from bedplate.pipeline.code.load import find_project
 from bedplate.pipeline.served import LOST, SWAPPED
 from bedplate.pipeline.wiring.services import services
+from bedplate.planner.rollout.rule import SHADOW
 from bedplate.planner.routing.records import Rules
 from bedplate.planner.scaling.scale import Scale
-from bedplate.stages.deploy.holder import CONCLUDED, LOAD_FAILED, PROCESS_DIED
+from bedplate.stages.deploy.holder import BEGUN, CONCLUDED, ENDED, LOAD_FAILED, PROCESS_DIED
 from bedplate.stages.deploy.site import site_of
 
 from .common import console, put_line
+from .platform import stand
 from .verb import Asked, verb
 
 ROUTER = "bedplate.interfaces.http.router.serving"
@@ -52,10 +54,10 @@ def command(
 ) -> int:  # fmt: skip
     """Serve the project's services (or those named) and models until Ctrl-C; a promotion is taken up within a second.
 
-    It says which version took over and who promoted it. With --json one line says when it is ready: {"url": ..., "grpc": ..., "models":
-    [...], "services": [...], "versions": {...}, "waiting": {...}}; then each event is a line. Several processes answer as one: one that
-    ends is started again, and their metrics are added up. Replicas stand behind a router, which takes each request to the nearest that
-    does best, and to another where one fails it.
+    It says which version took over and who promoted it, and which is tried. With --json one line says when it is ready: {"url": ...,
+    "grpc": ..., "models": [...], "services": [...], "versions": {...}, "waiting": {...}}; then each event is a line. Several processes
+    answer as one: one that ends is started again, and their metrics are added up. Replicas stand behind a router, which takes each
+    request to the nearest that does best, and to another where one fails it.
     """
     if grpc_port:
         port_of(grpc_port)
@@ -79,7 +81,9 @@ def command(
         site = msgspec.structs.replace(site, services=tuple(one for one in site.services if one.name in chosen))
     teller = Teller(asked.as_json)
     emit = heard(site.emit, teller.tell)
-    site = msgspec.structs.replace(site, emit=emit if taken is None or taken.is_first else _own(emit))
+    if taken is not None:
+        emit = _of_first(emit) if taken.is_first else _own(emit)
+    site = msgspec.structs.replace(site, emit=emit)
 
     def announce(ready: Any, _stop: Callable[[], None]) -> None:
         said = [] if asked.as_json else opening(workspace.graph.project_name, ready)
@@ -126,7 +130,13 @@ def _routed(asked: Asked, host: str, port: int, grpc_port: str, routes: Any) -> 
     """Have replicas serve behind a router, each this command with a seat of its own."""
     words, router = _words(asked), importlib.import_module(ROUTER)
     wish = grpc_port or _config(asked)["grpc_port"]
-    return int(router.serve_routed(routes, host, port, lambda seat: [*words, "--seat", seat.word], functools.partial(_hear, asked), wish))
+
+    def opens() -> Any:
+        standing = stand(asked.project, asked.target)
+        return standing.catalog.services, standing.clock
+
+    heard = functools.partial(_hear, asked)
+    return int(router.serve_routed(routes, host, port, lambda seat: [*words, "--seat", seat.word], heard, opens, wish))
 
 
 def _words(asked: Asked) -> list[str]:
@@ -140,7 +150,7 @@ def _hear(asked: Asked, line: bytes, is_ready: bool) -> None:
     with suppress(OSError, ValueError):
         if is_ready:
             told = json.loads(line)
-            _announce(told["ready"], told["said"], asked.as_json)
+            _announce(told["ready"], [*told["said"][:1], *replicas_of(told["ready"]), *told["said"][1:]], asked.as_json)
         else:
             sys.stdout.write(line.decode())
         sys.stdout.flush()
@@ -150,7 +160,7 @@ def _announce(ready: Any, said: list[str], as_json: bool) -> None:
     """Say that the server answers, to programs or (`said`) to people."""
     if as_json:
         put_line(ready)
-    for line in said:
+    for line in [] if as_json else said:
         console().print(line, soft_wrap=True)
 
 
@@ -159,6 +169,16 @@ def _own(emit: Callable[[Event], None]) -> Callable[[Event], None]:
 
     def told(event: Event) -> None:
         if event.kind in (LOST, CONCLUDED, PROCESS_DIED):
+            emit(event)
+
+    return told
+
+
+def _of_first(emit: Callable[[Event], None]) -> Callable[[Event], None]:
+    """Of what happens, what the first of several processes tells: a roll-out that another one judged, that one tells."""
+
+    def told(event: Event) -> None:
+        if event.kind != ENDED or event.data["by_person"]:
             emit(event)
 
     return told
@@ -174,11 +194,28 @@ def opening(project: str, ready: Any) -> list[str]:
         f"serving [bold]{project}[/bold] at [bold]{ready.url}[/bold]{f' with {models}' if models else ''}",
         *(f"  POST     {ready.url}/{service}" for service in ready.services if service not in ready.waiting),
         *(_waits(ready, group) for group in waiting.values()),
-        *([f"  gRPC     {ready.grpc}"] if ready.grpc else []),
+        *(f"  tried    {escape(one)}" for one in ready.tried),
+        f"  gRPC     {escape(ready.grpc or f'none: {ready.no_grpc}')}",
         f"  try it   {ready.url}/docs",
         f"  metrics  {ready.url}/metrics",
         "  stop     Ctrl-C",
     ]
+
+
+def replicas_of(ready: dict[str, Any]) -> list[str]:
+    """Where the replicas are and how each stands, where a router has any (rich markup)."""
+    replicas: dict[str, dict[str, Any]] = ready.get("replicas", {})
+    lines = []
+    if ready.get("scale"):
+        least, most = ready["scale"]
+        lines = [f"  replicas {least if least == most else f'{least} to {most}, by load'}, on this machine"]
+        replicas = {name: one for name, one in replicas.items() if one["address"]}
+    return lines + [f"  replica  {escape(name)}{where(one)}: {one['state']}" for name, one in replicas.items()]
+
+
+def where(one: dict[str, Any]) -> str:
+    """The zone and region of a replica, as far as they are known (rich markup)."""
+    return "".join(f", {what} {escape(one[what])}" for what in ("zone", "region") if one[what])
 
 
 def _waits(ready: Any, group: list[Any]) -> str:
@@ -245,6 +282,11 @@ def lines(event: Event) -> list[str]:
         if event.data["trial"] == event.data["alias"]:
             return [f"{event.subject} is rolled back from {event.data['trial']}: {event.data['why']}"]
         return [f"{event.subject}, the {event.data['trial']}, is {ended}: {event.data['why']}"]
+    if event.kind == BEGUN:
+        how = "is asked beside production for" if event.data["trial"] == SHADOW else "answers"
+        return [f"{event.subject} is {event.data['trial']} now: {how} {event.data['rule']} (begun by {event.data['by'] or 'a person'})"]
+    if event.kind == ENDED:
+        return [f"{event.subject} is {event.data['trial']} no more: {event.data['why']}"]
     if event.kind != SWAPPED:
         return []
     return [f"{one['model']}: now version {one['version']}{_was(one['before'])}, {one['why']}" for one in event.data["changes"]]

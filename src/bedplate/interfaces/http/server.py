@@ -22,6 +22,7 @@ import msgspec
 import bedplate
 from bedplate.catalog.services import Service as Listed
 from bedplate.compute.machine import started as process_started
+from bedplate.compute.system import leave_libraries
 from bedplate.core import extras
 from bedplate.core.errors import Refused, UserError
 from bedplate.core.records import Event, Record
@@ -62,15 +63,18 @@ from .tracing import Tracer
 
 class Ready(Record, frozen=True, kw_only=True):
     """What a server says when it begins to answer: its address, the names of what it is for, the version of each model that answers, and
-    what waits. `grpc` is where the Open Inference Protocol is answered over gRPC, None where nothing is.
+    what waits. `grpc` is where the Open Inference Protocol is answered over gRPC, None where nothing is: `no_grpc` says why. `tried` are
+    the versions that are rolled out: `late@7 as canary: 5 %`.
     """
 
     url: str
     models: list[str]
     services: list[str]
     grpc: str | None = None
+    no_grpc: str = ""
     versions: dict[str, int] = msgspec.field(default_factory=dict)
     waiting: dict[str, Waiting] = msgspec.field(default_factory=dict)
+    tried: list[str] = msgspec.field(default_factory=list)
 
 
 Announce = Callable[[Ready, Callable[[], None]], None]
@@ -116,29 +120,33 @@ class Serving:
         return made
 
     def open(self) -> None:
-        """Load what should serve, watch the record, write the log."""
+        """Load what should serve, watch the record, write the log; of what only starting needed, keep nothing."""
         self.holder.open()
         self.recorder.open()
         gc.collect()
         gc.freeze()
+        leave_libraries()
 
     def close(self) -> int:
         """Stop; returns how many predictions could not be logged."""
         self.holder.close()
         self._pool.close()
         self._trying.close()
+        self.again.close()
         return self.recorder.close()
 
-    def ready(self, url: str, grpc: str | None) -> Ready:
+    def ready(self, url: str, grpc: str | None, no_grpc: str) -> Ready:
         """What this server says when it begins to answer."""
         current = self.holder.current
         return Ready(
             url=url,
             grpc=grpc,
+            no_grpc=no_grpc,
             models=list(current.models),
             services=list(current.services),
             versions=current.versions,
             waiting=current.waiting,
+            tried=[f"{move.model}@{move.version} as {move.alias}: {move.check}" for move in self.holder.rolled_out],
         )
 
 
@@ -166,10 +174,10 @@ def serve(site: Site, host: str, port: int, announce: Announce, seat: Seat | Non
 
         def begin() -> None:
             presence.open()
-            announce(serving.ready(url, guests[0].address if guests else at), plane.stop)
+            announce(serving.ready(url, at, "" if at else grpc_port.absent(grpc)), plane.stop)
 
-        at = (seat.grpc_at if seat is not None else "") or None
         guests = [grpc_port.relay(one, serving.methods, site.body_limit) for one in beyond]
+        at = guests[0].address if guests else (seat.grpc_at if seat is not None else "") or None
         plane = Plane(serving.doors, begin, guests=guests)
         many_files()
         serving.open()

@@ -62,13 +62,13 @@ class Outcomes:
         """Take up rows of a log; one that was given up is `serving`'s, the versions that serve now."""
         if not self._is_wanted:
             return
-        rows = frame.lazy().filter((pl.col("models") != _NOBODY) | (pl.col("status") == _GIVEN_UP)).tail(KEPT)
-        told = rows.select("models", "latency_ms", "status", empty=pl.col("result").is_null()).collect()
+        wanted = (frame.get_column("models") != _NOBODY) | (frame.get_column("status") == _GIVEN_UP)
+        told = (frame.get_column(name).filter(wanted).tail(KEPT).to_list() for name in ("models", "latency_ms", "status", "result"))
         with self._lock:
-            for models, latency_ms, status, empty in told.iter_rows():
+            for models, latency_ms, status, result in zip(*told, strict=True):
                 key = (log, serving if models == _NOBODY else models)
                 failed = status >= 500
-                self._seen.setdefault(key, deque(maxlen=KEPT)).append(Outcome(latency_ms / 1e3, failed, empty and not failed))
+                self._seen.setdefault(key, deque(maxlen=KEPT)).append(Outcome(latency_ms / 1e3, failed, result is None and not failed))
 
     def of(self, log: str, models: str) -> tuple[Outcome, ...]:
         """The last outcomes of a set of versions."""

@@ -15,7 +15,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import polars as pl
 from arro3.core import RecordBatchReader
 from deltalake import DeltaTable, Schema, TableFeatures
@@ -25,6 +24,7 @@ from deltalake.transaction import AddAction, CommitProperties, PostCommitHookPro
 from bedplate.core.errors import StoreError
 from bedplate.storage import disk
 
+from .parquet import PartFile
 from .place import Place
 
 ATTEMPT = "bedplate.attempt"
@@ -36,14 +36,6 @@ CONFIGURATION = {
     "delta.deletedFileRetentionDuration": _CENTURY,
 }
 HOOKS = PostCommitHookProperties(create_checkpoint=True, cleanup_expired_logs=False)
-
-
-class PartFile(msgspec.Struct, frozen=True, array_like=True):
-    """One Parquet file of a version: its name in the table's folder, size in bytes, rows."""
-
-    name: str
-    size: int
-    rows: int
 
 
 def commit(place: Place, schema: pl.Schema, files: list[PartFile], marks: dict[str, str]) -> int:
@@ -60,7 +52,7 @@ def commit(place: Place, schema: pl.Schema, files: list[PartFile], marks: dict[s
                 storage_options=place.options,
             )  # fmt: skip
             return place.flushed(0)
-        table = place.open()
+        table = opened(place)
         allow(table, arrow)
         before, after = listed(table), {file.name for file in files}
         added: list[AddAction | RemoveAction] = [_add(file) for file in files if file.name not in {old.name for old in before}]
@@ -70,12 +62,17 @@ def commit(place: Place, schema: pl.Schema, files: list[PartFile], marks: dict[s
         return _write(table, place, "append", [*added, *removed], arrow, marks)
 
 
+def opened(place: Place) -> DeltaTable:
+    """The newest version of a table."""
+    return DeltaTable(place.uri, storage_options=place.options)
+
+
 def undo(place: Place, pinned: int | None, attempt: str) -> bool:
     """Where the newest commit of rows is this attempt's and not the pinned one, go back to the pinned version; whether it was so."""
     with errors("restore", place.uri):
         if not place.is_table():
             return False
-        table = place.open()
+        table = opened(place)
         newest = table.history(1)[0]
         if newest.get(ATTEMPT) != attempt or newest["version"] == pinned:
             return False
@@ -92,7 +89,7 @@ def undo(place: Place, pinned: int | None, attempt: str) -> bool:
 def carries(place: Place, attempt: str) -> bool:
     """Whether the newest commit is this attempt's, as far as can be seen: then its files stay for recovery to decide about."""
     try:
-        return place.is_table() and place.open().history(1)[0].get(ATTEMPT) == attempt
+        return place.is_table() and opened(place).history(1)[0].get(ATTEMPT) == attempt
     except (DeltaError, OSError):
         return True
 
@@ -102,7 +99,7 @@ def active(place: Place) -> set[str]:
     with errors("read", place.uri):
         if not place.is_table():
             return set()
-        return {Path(uri).name for uri in place.open().file_uris()}
+        return {Path(uri).name for uri in opened(place).file_uris()}
 
 
 def listed(table: DeltaTable) -> list[PartFile]:

@@ -11,16 +11,23 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+import msgspec
 import polars as pl
 
 from bedplate.storage import disk
-
-from .delta import PartFile
 
 MOST_ROWS = 1_000_000
 MOST_BYTES = 128_000_000
 _LEVEL = 2
 """Of zstd: a quarter less processor time than the library's 3 for files 1 to 14 % larger, which read no slower."""
+
+
+class PartFile(msgspec.Struct, frozen=True, array_like=True):
+    """One Parquet file of a version: its name in the table's folder, size in bytes, rows."""
+
+    name: str
+    size: int
+    rows: int
 
 
 class Writer:

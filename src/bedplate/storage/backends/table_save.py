@@ -27,9 +27,9 @@ from bedplate.storage.bucket import Bucket
 from bedplate.storage.shelf import Save
 
 from . import delta, parquet
-from .delta import PartFile
 from .expectations import checked
 from .features_keys import check_rows, check_spec
+from .parquet import PartFile
 from .place import Place
 from .table_digest import ALGORITHM, Mark, TableDigest
 from .table_source import source

@@ -148,6 +148,8 @@ class Door:
         if self._mounted is not None and path.startswith(MOUNTED):
             await self._pass_on(self._mounted, scope, receive, send, headers)
             return None
+        if self._mounted is not None and path == MOUNTED[:-1] and as_get == "GET":
+            return Reply(status=308, headers=((b"location", MOUNTED.encode()),))
         found = self._routes.find(path)
         route = found.methods.get(as_get) if found is not None else None
         if (route is None or route.endpoint.action != OPEN) and not self._site.who.has_met(headers):

@@ -197,3 +197,8 @@ def too_long() -> Problem:
         why=f"at most {MOST_BYTES // 1024} KiB and {MOST_HEADERS} headers are read",
         next="send what is long in the body",
     )
+
+
+def too_slow(what: str, limit_s: float) -> Problem:
+    """The problem of a client that takes its time."""
+    return Problem(408, f"{what} came too slowly", why=f"they are waited for {limit_s:.0f} s", next="send the request again")

@@ -19,7 +19,7 @@ from bedplate.interfaces.http.plane.seat import read_counts, write_counts
 from bedplate.interfaces.http.plane.wire import Wire
 from bedplate.interfaces.http.replies import Problem
 
-from .member import Member
+from .member import said_of
 from .question import ask
 from .router import Router
 from .routes import Route
@@ -63,7 +63,7 @@ class Entry:
         if up:
             body.update(up[0].said)
         is_ready = self.is_ready()
-        body.update(ready=is_ready, held=self._router.held, replicas={one.name: _standing(one) for one in members})
+        body.update(ready=is_ready, held=self._router.held, replicas={one.name: said_of(one) for one in members})
         return said(body, 200 if is_ready else 503)
 
     def model_ready(self) -> Answered:
@@ -76,14 +76,6 @@ class Entry:
         home = self._router.settings.home
         ready = any(one.standing.state == "ready" and home.allows(one.standing.place) for one in self._router.members)
         return ready or self._router.more()
-
-
-def _standing(member: Member) -> dict[str, Any]:
-    standing = member.standing
-    return {
-        "state": standing.state, "running": standing.running, "failures": standing.failures, "zone": standing.place.zone,
-        "region": standing.place.region,
-    }  # fmt: skip
 
 
 class _MetricsDoor:

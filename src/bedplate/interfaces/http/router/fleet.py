@@ -20,7 +20,7 @@ from bedplate.interfaces.http.plane.seat import Seat, end_counts
 from bedplate.planner.scaling.scale import Measured, Scale, begin, scale
 
 from .looking import EVERY_S, look
-from .member import Member
+from .member import Member, said_of
 from .replica import Command, Replica
 from .router import Router
 
@@ -40,12 +40,16 @@ Heard = Callable[[bytes, bool], None]
 
 
 class Fleet:
-    """What keeps the replicas, for as long as the router answers. `stop` ends the router; `rules` is None where all are elsewhere."""
+    """What keeps the replicas, for as long as the router answers. `stop` ends the router; `rules` is None where all are elsewhere.
+
+    `no_grpc` is why nothing answers gRPC, empty where it is answered.
+    """
 
     def __init__(self, router: Router, rules: Scale | None, folder: str, command: Command, heard: Heard) -> None:
         self.code = 0
         self.seat = Seat(descriptor=-1, number=0, folder=folder)
         """What the seats of all replicas say alike: where clients ask."""
+        self.no_grpc = ""
         self.stop: Callable[[], None] = lambda: None
         self.is_told: Callable[[], bool] = lambda: False
         self.first: bytes | None = None
@@ -88,8 +92,8 @@ class Fleet:
         self.code = self.code or max([0, *codes])
 
     def begun(self) -> None:
-        """The router answers: say so, and what the first replica has said since."""
-        self._heard(self.first or self._of_others(), True)
+        """The router answers: say so, with its replicas, and what the first one has said since."""
+        self._heard(self._with_replicas(self.first or self._of_others()), True)
         early, self._early = self._early or [], None
         for line in early:
             self._heard(line, False)
@@ -100,9 +104,17 @@ class Fleet:
         services, models = (sorted({name for one in said for name in one.get(what, {})}) for what in ("services", "models"))
         url, grpc = self.seat.url, self.seat.grpc_at or None
         ready: dict[str, Any] = {"url": url, "models": models, "services": services, "grpc": grpc, "versions": {}, "waiting": {}}
+        ready["no_grpc"] = self.no_grpc
         replicas = "1 replica" if len(said) == 1 else f"{len(said)} replicas"
-        lines = [f"routing to {replicas} at [bold]{url}[/bold]", *([f"  gRPC     {grpc}"] if grpc else []), "  stop     Ctrl-C"]
+        lines = [f"routing to {replicas} at [bold]{url}[/bold]", f"  gRPC     {grpc or f'none: {self.no_grpc}'}", "  stop     Ctrl-C"]
         return msgspec.json.encode({"ready": ready, "said": lines})
+
+    def _with_replicas(self, line: bytes) -> bytes:
+        """What the server says first, with how each replica stands and how many there may be of its own."""
+        told = msgspec.json.decode(line)
+        told["ready"]["replicas"] = {one.name: said_of(one) for one in self._router.members}
+        told["ready"]["scale"] = None if self._rules is None else [self._rules.least, self._rules.most]
+        return msgspec.json.encode(told)
 
     def _live(self) -> list[Replica]:
         return [one for one in self._replicas.values() if not one.is_draining]

@@ -169,11 +169,14 @@ class Passing:
     async def _part(self) -> None:
         """Once the client has gone, nobody needs the rest of an answer: its replica hears so by the end of the connection.
 
-        One that sends no more may still read an answer whose length it knows; of one without end it is taken to have gone.
+        One that sends no more may still read. Whether it does, the next piece finds out; of an answer without end a replica of ours sends
+        one every second once it knows that. One elsewhere is not told: a proxy before it would take that for a client that has gone.
         """
         await self.wire.keeper.parted(self.wire)
-        if self.wire.gone or self._is_endless:
+        if self.wire.gone:
             self._let_go()
+        elif self._is_endless and self.member is not None and self.member.standing.is_ours:
+            self._link.part()
 
     def _let_go(self) -> None:
         """End the replica's work, which is the client's doing and no failure of the replica."""
