@@ -20,9 +20,10 @@ from test_up_tls import certificate
 
 from bedplate.core.clock import SystemClock
 from bedplate.core.errors import Refused, StepError, UserError, WorldError
-from bedplate.core.model import Model, RowPredictor
+from bedplate.core.model import Model, Remote, RowPredictor
 from bedplate.network.asking import Asking
 from bedplate.network.backends import reach as reaching
+from bedplate.storage import far
 from bedplate.storage.models import ModelShelf
 from bedplate.storage.shelf import Save
 
@@ -296,6 +297,13 @@ def test_only_addresses_that_may_be_reached_are(there: Running, tmp_path: Path, 
 def test_an_address_of_another_form_is_refused_before_anybody_is_asked(url: str, tmp_path: Path) -> None:
     with shelf(tmp_path) as kept, pytest.raises(UserError, match="no address of a model"):
         stored(kept, url)
+
+
+@pytest.mark.parametrize(
+    ("url", "port"), [("grpc://there:8001/sum", 8001), ("https://there/v2/models/sum", 443), ("http://there/v2/models/sum", 80)]
+)
+def test_the_port_that_a_cluster_lets_through_is_that_of_the_address(url: str, port: int) -> None:
+    assert far.port(Remote(url=url)) == port
 
 
 def test_without_the_package_it_is_said_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

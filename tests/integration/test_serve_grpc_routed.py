@@ -191,6 +191,7 @@ def test_a_replica_that_is_killed_or_told_to_end_fails_no_call_and_none_is_recor
     assert len(kept) == len(set(kept)) > 60
 
 
+@pytest.mark.slow
 def test_a_promotion_and_a_way_back_fail_no_call(two: Served) -> None:
     until(lambda: two.states() == ["ready"] * 2)
     with Calls(two.ready["grpc"]) as calls:

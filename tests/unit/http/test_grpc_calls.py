@@ -83,6 +83,8 @@ def test_an_answer_that_came_over_http_is_the_same_answer(status: int, code: str
     ):
         assert heard(status, (), body).body == b"no: so it is"
     assert heard(200, ((b"Content-Type", b"text/html"),), b"<html>").status == 502
+    odd = ((b"Via", b"a"), (b"x", "ü".encode()), (b"a!", b"b"), (b"x-bin", b"c"), (b"grpc-status", b"0"), (b"date", b"now"))
+    assert heard(404, odd, b"").lines == b"via: a\r\n"
 
 
 @pytest.mark.parametrize(

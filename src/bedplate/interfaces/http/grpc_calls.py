@@ -45,6 +45,7 @@ _OF_CONNECTIONS: Final = frozenset(
 )  # fmt: skip
 _OF_PROTOCOLS: Final = (b"connect-", b"grpc-", b"proxy-", b"sec-")
 _OF_ANSWERS: Final = frozenset({b"connection", b"content-length", b"content-type", b"date", b"transfer-encoding"})
+_NAME: Final = re.compile(rb"[a-z0-9_.-]++(?<!-bin)")
 _PLAIN: Final = re.compile(rb"[\x20-\x7e]*+")
 _LONGEST: Final = 300
 
@@ -98,7 +99,7 @@ def over_http(answered: Answered) -> Answered:
 def heard(status: int, headers: Iterable[Header], body: bytes) -> Answered:
     """What was said over HTTP, as an answer to the call."""
     pairs = [(name.lower(), value) for name, value in headers]
-    lines = b"".join(b"%b: %b\r\n" % pair for pair in pairs if pair[0] not in _OF_ANSWERS)
+    lines = b"".join(b"%b: %b\r\n" % pair for pair in pairs if pair[0] not in _OF_ANSWERS and _is_metadata(*pair))
     if status == 200 and (b"content-type", PROTO) not in pairs:
         return Answered(502, lines, b"what answered speaks no messages of the protocol")
     return Answered(status, lines, body if status == 200 else _words(body).encode())
@@ -160,6 +161,11 @@ def _plain(pair: Header) -> Header:
 
 def _passes(name: bytes, value: bytes) -> bool:
     return name not in _OF_CONNECTIONS and not name.startswith(_OF_PROTOCOLS) and _PLAIN.fullmatch(value) is not None
+
+
+def _is_metadata(name: bytes, value: bytes) -> bool:
+    """Whether a header is one that gRPC can say, too."""
+    return _NAME.fullmatch(name) is not None and not name.startswith(b"grpc-") and _PLAIN.fullmatch(value) is not None
 
 
 def _words(body: bytes) -> str:

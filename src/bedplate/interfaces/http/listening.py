@@ -17,6 +17,7 @@ from .plane.relay import Relay
 from .protocol import Protocol
 
 PATIENCE_S: Final = 30
+_HANDSHAKE_S: Final = 15.0
 _KEEP_ALIVE_S: Final = 65
 _TICKS: Final = 10
 
@@ -36,9 +37,14 @@ class Listener(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Listen, then say so."""
         await super().startup(sockets)
+        loop = asyncio.get_running_loop()
         for guest in self._guests:
-            loop = asyncio.get_running_loop()
-            self.servers.append(await loop.create_server(guest.connected, sock=guest.listening, ssl=guest.tls, backlog=BACKLOG))
+            patience_s = _HANDSHAKE_S if guest.tls is not None else None
+            self.servers.append(
+                await loop.create_server(
+                    guest.connected, sock=guest.listening, ssl=guest.tls, ssl_handshake_timeout=patience_s, backlog=BACKLOG
+                )
+            )  # fmt: skip
         self._listening()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:

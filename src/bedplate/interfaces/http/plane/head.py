@@ -37,7 +37,7 @@ _HOST: Final = re.compile(rb"(?:\[[0-9A-Fa-f:.]*+\]|[0-9A-Za-z._~-]*+)(?::[0-9]{
 _ONCE: Final = frozenset(
     {b"host", b"content-length", b"transfer-encoding", b"content-type", b"content-encoding", b"authorization", b"origin", b"expect"}
 )
-_OWN: Final = frozenset({b"x-request-id", b"idempotency-key", b"authorization", b"cookie", b"traceparent"})
+_OWN: Final = frozenset({b"x-request-id", b"idempotency-key", b"authorization", b"connect-timeout-ms", b"cookie", b"traceparent"})
 """Headers that differ from one request to the next, or that nobody should find in memory later."""
 
 
