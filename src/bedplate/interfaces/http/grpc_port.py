@@ -8,12 +8,14 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import socket
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from bedplate.core.errors import UserError
 
-from .inference import Inference
 from .plane.relay import Relay
+
+if TYPE_CHECKING:
+    from .inference import Inference
 
 BACKEND: Final = "bedplate.interfaces.http.backends.grpc_server"
 _NEEDS: Final = ("grpc", "google.protobuf")
