@@ -16,7 +16,7 @@ import pytest
 from serve_site import Place, late_model, serving_at
 
 from bedplate.core.model import Model
-from bedplate.stages.deploy.holder import CONCLUDED
+from bedplate.pipeline.served import CONCLUDED
 from bedplate.stages.deploy.service import Asked, Wanted, service
 from bedplate.testing import serving
 

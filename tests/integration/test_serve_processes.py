@@ -100,6 +100,11 @@ def test_they_answer_as_one_and_their_counts_are_added_up(tmp_path: Path) -> Non
     with serving(tmp_path, "--processes", "2", "--grpc-port", "none") as server:
         assert server.ready == {**server.ready, "grpc": None, "services": ["who"], "models": []}
         assert len(server.all(2)) == 2
+        loaded = Path(f"/proc/{server.running.pid}/maps").read_text()
+        assert "libc.so" in loaded
+        assert not [name for name in ("polars", "numpy", "uvloop", "deltalake") if name in loaded], (
+            "it starts processes, and serves nothing"
+        )
         for _ in range(10):
             server.who()
         until(lambda: server.counted() == server.made)

@@ -41,6 +41,13 @@ def test_it_says_what_the_server_alone_says_and_both_replicas_answer(two: Served
     assert max(traffic.by.values()) < 2 * min(traffic.by.values())
 
 
+def test_a_router_has_loaded_no_engine_of_the_lake(two: Served) -> None:
+    """It logs nothing: its replicas do."""
+    loaded = Path(f"/proc/{two.running.pid}/maps").read_text()
+    assert "uvloop" in loaded
+    assert not [name for name in ("polars", "deltalake", "duckdb", "lightgbm") if name in loaded]
+
+
 def test_a_replica_that_is_killed_under_traffic_fails_no_request_and_none_is_recorded_twice(two: Served) -> None:
     """kill -9, three times; what it had in hand another answers. The log has no request twice; it may lack the last second of each."""
     with Traffic(two.address) as traffic:

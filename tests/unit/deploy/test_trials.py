@@ -6,9 +6,10 @@ from typing import Any
 
 from bedplate.core.model import Model
 from bedplate.core.records import Event
+from bedplate.pipeline.served import BEGUN, CONCLUDED, ENDED
 from bedplate.planner.rollout.verdict import LEAST, Outcome
 from bedplate.stages.deploy.deployment import Active
-from bedplate.stages.deploy.holder import BEGUN, CONCLUDED, ENDED, Holder
+from bedplate.stages.deploy.holder import Holder
 from bedplate.stages.deploy.service import Asked, Wanted, service
 from bedplate.stages.deploy.trials import Tried
 from bedplate.testing.serving import ManualClock, Record, formula

@@ -24,13 +24,11 @@ from bedplate.core.errors import StoreError, UserError
 from bedplate.core.records import Event
 from bedplate.core.units import byte_count, seconds
 from bedplate.pipeline.code.load import find_project
-from bedplate.pipeline.served import LOST, SWAPPED
+from bedplate.pipeline.served import BEGUN, CONCLUDED, ENDED, LOAD_FAILED, LOST, PROCESS_DIED, SWAPPED
 from bedplate.pipeline.wiring.services import services
 from bedplate.planner.rollout.rule import SHADOW
 from bedplate.planner.routing.records import Rules
 from bedplate.planner.scaling.scale import Scale
-from bedplate.stages.deploy.holder import BEGUN, CONCLUDED, ENDED, LOAD_FAILED, PROCESS_DIED
-from bedplate.stages.deploy.site import site_of
 
 from .common import console, put_line
 from .platform import stand
@@ -38,7 +36,9 @@ from .verb import Asked, verb
 
 ROUTER = "bedplate.interfaces.http.router.serving"
 SERVER = "bedplate.interfaces.http.server"
-"""Loaded by name: doors do not import each other, and only this verb needs a server."""
+TOGETHER = "bedplate.interfaces.http.together"
+SITE = "bedplate.stages.deploy.site"
+"""Loaded by name: doors do not import each other, only this verb needs a server, and who starts others needs nothing of theirs."""
 
 
 @verb("[SERVICE]...")
@@ -75,7 +75,7 @@ def command(
     if taken is not None:
         die_with_parent(signal.SIGTERM)
     workspace = asked.open(pickles=False)
-    site = site_of(workspace.parts, crew=int(workspace.parts.config["model_workers"]))
+    site = importlib.import_module(SITE).site_of(workspace.parts, crew=int(workspace.parts.config["model_workers"]))
     if asked.names:
         chosen = {node.name for node in services(workspace.graph, asked.names)}
         site = msgspec.structs.replace(site, services=tuple(one for one in site.services if one.name in chosen))
@@ -101,7 +101,7 @@ def command(
 
 def _together(asked: Asked, host: str, port: int, grpc_port: str, processes: int) -> int:
     """Have several processes serve, each this command with a seat of its own."""
-    words, server = _words(asked), importlib.import_module(SERVER)
+    words, server = _words(asked), importlib.import_module(TOGETHER)
     wish = grpc_port or _config(asked)["grpc_port"]
     return int(server.together(processes, host, port, lambda seat: [*words, "--seat", seat], functools.partial(_hear, asked), wish))
 

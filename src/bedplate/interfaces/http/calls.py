@@ -25,10 +25,10 @@ from typing import Annotated, Any, Final, NoReturn, Union, get_args, get_origin
 
 import msgspec
 
+from bedplate.pipeline.served import SHADOWS
 from bedplate.stages.deploy.deployment import Active
 from bedplate.stages.deploy.holder import Holder
 from bedplate.stages.deploy.kept import Kept
-from bedplate.stages.deploy.logs import SHADOWS
 from bedplate.stages.deploy.misfits import misfits
 from bedplate.stages.deploy.recorder import Prediction
 from bedplate.stages.deploy.service import Service, reader

@@ -12,9 +12,9 @@ import msgspec
 import numpy as np
 
 from bedplate.core.errors import UserError
+from bedplate.pipeline.served import SHADOWS
 from bedplate.stages.deploy.batcher import Batcher, Turned
 from bedplate.stages.deploy.deployment import LoadedModel
-from bedplate.stages.deploy.logs import SHADOWS
 from bedplate.stages.deploy.recorder import Block, Cells, Prediction
 from bedplate.stages.deploy.service import plain
 from bedplate.stages.deploy.trace import Trace

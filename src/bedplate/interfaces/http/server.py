@@ -14,7 +14,7 @@ import os
 import platform
 import socket
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import msgspec
@@ -48,11 +48,11 @@ from .ledger import Ledger
 from .messages import Messages
 from .metrics import Metrics
 from .pages import Pages
+from .plane.counts import Counts
 from .plane.doors import Doors
 from .plane.hung import Watchdog, end
 from .plane.plane import Plane
-from .plane.processes import serve_together
-from .plane.seat import Counts, Seat
+from .plane.seat import Seat
 from .pool import Pool
 from .predict import Predicting
 from .replies import App
@@ -189,16 +189,6 @@ def serve(site: Site, host: str, port: int, announce: Announce, seat: Seat | Non
             lost = serving.close()
             presence.close()
     return lost
-
-
-def together(
-    count: int, host: str, port: int, command: Callable[[str], Sequence[str]], heard: Callable[[bytes, bool], None], grpc: str = "none"
-) -> int:  # fmt: skip
-    """Serve with several processes, which `command` starts, given the word that says which seat one takes; the exit code.
-
-    `heard` gets each line that they print, and whether it says that all answer; `grpc` is the port of gRPC, as the setting has it.
-    """
-    return serve_together(count, host, port, lambda seat: command(seat.word), heard, grpc_port.asked(grpc))
 
 
 def _bound(host: str, port: int, grpc: str) -> list[socket.socket]:

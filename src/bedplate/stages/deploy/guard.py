@@ -16,10 +16,9 @@ import threading
 from collections import deque
 from collections.abc import Iterable, Mapping
 from datetime import datetime
-from typing import Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import msgspec
-import polars as pl
 
 from bedplate.core.records import Promotion
 from bedplate.core.units import show_seconds
@@ -27,6 +26,9 @@ from bedplate.planner.rollout.verdict import DOUBTS, LEAST, Outcome, Side, fault
 
 from .deployment import Active, LoadedModel, Waiting
 from .trials import KEPT
+
+if TYPE_CHECKING:
+    import polars as pl
 
 _MOST_BAD: Final = 0.5
 _TIMES: Final = 3.0

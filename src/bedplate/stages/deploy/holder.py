@@ -16,7 +16,7 @@ import msgspec
 from bedplate.catalog.promotion import ROLL_OUT
 from bedplate.core.clock import Clock
 from bedplate.core.records import Event, Promotion
-from bedplate.pipeline.served import RUNTIME, SWAPPED
+from bedplate.pipeline.served import BEGUN, CONCLUDED, ENDED, LOAD_FAILED, PROCESS_DIED, RUNTIME, SWAPPED
 
 from .choose import Record, choose
 from .deployment import Active, Deployment, LoadedModel, Waiting
@@ -28,15 +28,6 @@ from .trials import TrialRecord, Trials, Tried
 
 POLL_S: Final = 0.25
 CHECK_S: Final = 1.0
-LOAD_FAILED: Final = "service.load_failed"
-PROCESS_DIED: Final = "model.process_died"
-"""The kind of event that says that a process that predicted for a version (`subject`) died (`data`: how, had_work, again_s, deaths)."""
-CONCLUDED: Final = "rollout.concluded"
-"""The kind of event that says how the roll-out of a version (`subject`) ended (`data`: trial, and the move: alias, by, version, why)."""
-BEGUN: Final = "rollout.begun"
-"""The kind of event that says that a server tries a version (`subject`) from now on (`data`: trial, rule, by whom)."""
-ENDED: Final = "rollout.ended"
-"""The kind of event that says that a server tries a version (`subject`) no more, which it did not judge (`data`: trial, why, by_person)."""
 
 
 class WatchedRecord(Record, TrialRecord, GuardRecord, Protocol):

@@ -22,11 +22,12 @@ from bedplate.core.errors import Refused, StepError, UserError
 from bedplate.core.ids import new_id
 from bedplate.core.records import Record
 from bedplate.core.together import apart
+from bedplate.pipeline.served import SERVICES
 
 from .deployment import Active, Waiting
 from .holder import POLL_S, Holder
 from .in_hand import Given, InHand
-from .logs import SERVICES, Logs
+from .logs import Logs
 from .misfits import misfits
 from .recorder import Prediction, Recorder
 from .service import Service, reader

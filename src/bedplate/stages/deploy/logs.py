@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Final
+from typing import Any
 
 import polars as pl
+
+from bedplate.pipeline.served import MODELS, SERVICES, SHADOWS
 
 from .deployment import Active, LoadedModel
 from .frames import Shape, frame, model_shape, service_shape
 from .holder import Holder
 from .recorder import Append, Kept
 from .service import Service
-
-SERVICES: Final = "predictions/"
-MODELS: Final = "predictions/model/"
-SHADOWS: Final = "predictions/shadow/"
 
 AppendFrame = Callable[[str, pl.DataFrame], Any]
 """Appends a frame to the log of that name: `store.log(name).append(frame)`."""

@@ -13,9 +13,9 @@ from prometheus_client.registry import Collector
 from bedplate.interfaces.http.answered import Answered, refusal, said
 from bedplate.interfaces.http.front import LOOPBACK, names_us
 from bedplate.interfaces.http.metrics import CONTENT_TYPE, Counted, process_now, told
+from bedplate.interfaces.http.plane.counts import read_counts, write_counts
 from bedplate.interfaces.http.plane.doors import Door, ForeignDoor, SaidDoor
 from bedplate.interfaces.http.plane.head import Head
-from bedplate.interfaces.http.plane.seat import read_counts, write_counts
 from bedplate.interfaces.http.plane.wire import Wire
 from bedplate.interfaces.http.replies import Problem
 

@@ -15,8 +15,9 @@ import msgspec
 
 from bedplate.core.errors import InternalError
 from bedplate.core.records import Record
+from bedplate.interfaces.http.plane.counts import end_counts
 from bedplate.interfaces.http.plane.process import FINAL
-from bedplate.interfaces.http.plane.seat import Seat, end_counts
+from bedplate.interfaces.http.plane.seat import Seat
 from bedplate.planner.scaling.scale import Measured, Scale, begin, scale
 
 from .looking import EVERY_S, look
