@@ -45,10 +45,14 @@ def test_each_replica_is_seen_with_where_it_is_and_how_it_stands(tmp_path: Path)
     assert listed(server) == []
 
 
-def test_a_router_without_a_replica_is_seen_all_the_same(tmp_path: Path) -> None:
-    """While it has scaled to zero, `status` does not say that nobody serves."""
+def test_a_router_without_a_replica_is_seen_all_the_same_and_ends_well_while_one_is_drained(tmp_path: Path) -> None:
+    """While it has scaled to zero, `status` does not say that nobody serves. Told to stop while its last replica ends, it waits for that."""
     with served(tmp_path, "--replicas", "0..1", scale_to_zero="1 s", scale_in="1 s") as server:
         until(lambda: server.replicas() == {})
         until(lambda: ": 0 replicas" in typed(tmp_path, "status"))
         assert "next: bedplate serve" not in typed(tmp_path, "status")
-        assert server.who() > 0
+        replica = server.who()
+        until(lambda: server.states() == ["draining"])
+        server.running.terminate()
+        assert server.running.wait(60) == 0
+        assert not Path(f"/proc/{replica}").exists()
