@@ -47,7 +47,9 @@ def test_each_replica_is_seen_with_where_it_is_and_how_it_stands(tmp_path: Path)
 
 @pytest.mark.slow
 def test_a_router_without_a_replica_is_seen_and_one_that_is_stopped_while_its_last_one_ends_ends_well(tmp_path: Path) -> None:
-    """While it has scaled to zero, `status` does not say that nobody serves. Told to stop, it waits for the replica that it drains."""
+    """While it has scaled to zero, `status` does not say that nobody serves. Told to stop, it waits for the replica that it drains.
+    Of one that was killed that is said, until the next one takes it off the list.
+    """
     with served(tmp_path, "--replicas", "0..1", scale_to_zero="1 s", scale_in="1 s") as server:
         until(lambda: listed(server) == [()])
         said = status(tmp_path)
@@ -58,3 +60,10 @@ def test_a_router_without_a_replica_is_seen_and_one_that_is_stopped_while_its_la
         server.running.terminate()
         assert server.running.wait(60) == 0
         assert not Path(f"/proc/{replica}").exists()
+    with served(tmp_path, "--replicas", "1") as server:
+        until(lambda: listed(server) != [])
+        server.running.kill()
+        server.running.wait()
+        assert f"router at {server.ready['url']}: its process is gone" in status(tmp_path)
+        with served(tmp_path, "--replicas", "1") as again:
+            until(lambda: [len(each) for each in listed(again)] == [1])
