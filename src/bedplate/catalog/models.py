@@ -184,6 +184,9 @@ class Models:
         current = self.alias(model, alias)
         if current is None:
             raise NotFound(f"nothing is '{model}@{alias}'", why="it was never promoted", next=f"bedplate show {model}")
+        if alias in over(history):
+            why = f"what was tried as {alias} is over, and {model}@{current} is not barred by that"
+            raise Refused(f"no version of {model} is {alias} now", why=why, next=f"bedplate show {model}")
         if any(move.alias == alias for move in rolled_out(history)):
             target = self.alias(model, PRODUCTION)
         else:

@@ -143,3 +143,19 @@ def test_what_a_person_took_back_is_no_server_s_doing(catalog: Catalog) -> None:
     catalog.models.promote(move("canary", 2, "5 %"))
     catalog.models.rollback("late", "canary", START, "enough", "anna")
     assert (catalog.models.named("late"), catalog.models.undone("late")) == ({"production": 1}, [])
+
+
+def test_a_canary_that_is_over_is_not_taken_back(catalog: Catalog) -> None:
+    """Promoted it is production: taking its old alias back would bar the version that answers."""
+    catalog.models.promote(move("production", 1))
+    catalog.models.promote(move("canary", 2, "5 %"))
+    (trial,) = catalog.models.rolled_out("late")
+    catalog.models.conclude(trial, START, "well", promotes=True)
+    with pytest.raises(Refused, match="no version of late is canary now"):
+        catalog.models.rollback("late", "canary", START, "enough", "anna")
+    assert catalog.models.barred("late") == set()
+    catalog.models.promote(move("canary", 3, "5 %"))
+    catalog.models.rollback("late", "canary", START, "enough", "anna")
+    with pytest.raises(Refused, match="what was tried as canary is over"):
+        catalog.models.rollback("late", "canary", START, "enough", "anna")
+    assert catalog.models.barred("late") == {3}

@@ -121,6 +121,22 @@ def test_what_is_swept_is_no_claim_of_one_that_lives(tmp_path: Path) -> None:
     assert sum(path.name.startswith(".owner.") for path in tmp_path.iterdir()) == 2
 
 
+def test_an_answer_that_is_being_written_is_not_swept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between the making of its file and its first byte: the answer would be lost, and the request worked out again."""
+    one, other = (Shared(tmp_path, 60.0, 1 << 20) for _ in range(2))
+
+    def slowly(path: Path, data: bytes) -> int:
+        with path.open("wb") as file:
+            for number in range(64):
+                other.claim(b"%d" % number)
+            return file.write(data)
+
+    assert one.claim(b"key") is None
+    monkeypatch.setattr(Path, "write_bytes", slowly)
+    one.put(b"key", SAID)
+    assert other.claim(b"key") == SAID
+
+
 def test_the_folder_keeps_to_its_bytes(tmp_path: Path) -> None:
     """The oldest answers go first; looked at now and then, not at each key."""
     shared = Shared(tmp_path, 60.0, 20_000)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 from datetime import datetime
 
 from rich.console import Console
@@ -126,6 +127,10 @@ def _services(out: Console, workspace: Workspace, target: str) -> None:
     for service in served:
         if service.name == _UP and not service.models:
             out.print(f"bedplate up at [bold]{service.url}[/bold]: the record, to clients")
+            continue
+        if service.host == platform.node() and workspace.parts.process_started(service.pid) is None:
+            what = "router" if service.name == ROUTER else f"service [bold]{escape(service.name)}[/bold]"
+            out.print(f"{what} at {service.url}: [yellow]its process is gone[/yellow]")
             continue
         if service.name == ROUTER:
             _router(out, service, workspace.clock.now())

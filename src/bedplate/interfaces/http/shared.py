@@ -28,6 +28,8 @@ from .answered import Answered
 FOLDER: Final = "again"
 _LOCK: Final = ".lock"
 _OWNER: Final = ".owner."
+_NEW: Final = ".new."
+"""In the name of an answer that is being written, which may be empty still."""
 _SWEEP: Final = 64
 """Every so many keys, old files are looked for."""
 
@@ -93,7 +95,7 @@ class Shared:
         if key not in self._claimed:
             return
         path = self._path(key)
-        fresh = path.with_suffix(f".{os.getpid()}")
+        fresh = path.with_suffix(f"{_NEW}{os.getpid()}")
         try:
             fresh.write_bytes(msgspec.msgpack.encode(said))
             fresh.replace(path)
@@ -151,7 +153,8 @@ class Shared:
         left, now = sum(size for _, size, _ in found), time.time()
         with self._locked():
             for at, size, path in sorted(found):
-                if (size and now - at <= self._window_s and left <= self._most) or path.name == _LOCK:
+                is_kept = now - at <= self._window_s and (left <= self._most or _NEW in path.name)
+                if path.name == _LOCK or (is_kept and (size or _NEW in path.name)):
                     continue
                 with suppress(OSError):
                     if _is_as_it_was(path, at, size):

@@ -73,7 +73,7 @@ class Replica:
             await asyncio.sleep(_TURN_S)
         self._kept.stop()
         killing = loop.call_later(KILL_S, self._kept.kill)
-        code = await self._run
+        code = await asyncio.shield(self._run)  # who is told to stop waits for it a second time
         killing.cancel()
         if self.member in self._router.members:
             self._router.members.remove(self.member)
