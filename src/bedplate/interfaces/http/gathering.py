@@ -16,7 +16,7 @@ import asyncio
 import math
 import time
 from collections.abc import Callable, Iterable, Sequence
-from functools import partial
+from functools import cache, partial
 from typing import Any, Final
 
 import numpy as np
@@ -160,9 +160,18 @@ class Gathering:
             loop = asyncio.get_running_loop()
             together = _AWAY if active.is_remote else self._threads.size
             engine = Function(active, self._away if active.is_remote else self._lane, together, self._quick, loop)
-            rules = Rules(rows=ROWS, together=together)
-            self._kept = active, Batcher(engine, rules, loop=loop, timer=time.perf_counter, pace=self._pace)
-        return self._kept[1]
+            self._kept = active, Batcher(engine, _rules(together), loop=loop, timer=time.perf_counter, pace=self._pace)
+        batcher = self._kept[1]
+        if not active.is_remote:
+            most = self._threads.size
+            # a quick function is called once for all that wait, as calls on the loop are made one after the other
+            batcher.scheduler.rules = _rules(min(batcher.scheduler.running + 1, most) if self._quick.rows else most)
+        return batcher
+
+
+@cache
+def _rules(together: int) -> Rules:
+    return Rules(rows=ROWS, together=together)
 
 
 def told(read: Callable[[Any], Any], made: Iterable[Made]) -> list[Made]:
