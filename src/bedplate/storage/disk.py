@@ -139,12 +139,15 @@ def write(path: Path, content: bytes) -> None:
         file.write(content)
 
 
-def create(path: Path, content: bytes) -> bool:
-    """Put `content` at `path`, whole or not at all, durably; False where there is a file already, which stays."""
+def create(path: Path, content: bytes, beside: Path | None = None) -> bool:
+    """Put `content` at `path`, whole or not at all, durably; False where there is a file already, which stays.
+
+    It is written in the folder `beside` first (the file's own, without it): what a killed writer leaves lies there.
+    """
     if path.exists():
         return False
     make_folder(path.parent)
-    whole = path.with_name(f"{TEMPORARY}{os.urandom(6).hex()}")
+    whole = (beside or path.parent) / f"{TEMPORARY}{os.urandom(6).hex()}"
     with guard("write", path):
         try:
             with whole.open("xb") as file:

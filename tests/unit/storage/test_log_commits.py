@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import threading
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import deltalake
@@ -20,6 +20,8 @@ from bedplate.storage.backends.log_files import LogFiles
 from bedplate.storage.backends.log_table import LogTable
 from bedplate.storage.backends.parquet import PartFile
 from bedplate.storage.backends.place import LOG, Place
+from bedplate.storage.disk import TEMPORARY
+from bedplate.storage.local import local_store
 
 EVERY_TYPE = pl.Schema(
     {
@@ -190,6 +192,23 @@ def test_a_new_column_comes_in_between_the_appends_of_others(place: Place) -> No
     assert commits.add(known, file) == 5
     assert numbers(LogTable(place)) == [0, 1, 2, 3, 4, 9]
     assert set(LogTable(place).scan().collect().columns) == {"n", "other", "more"}
+
+
+def test_what_a_killed_writer_leaves_is_collected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between the bytes of a commit and its name; the log is as it was, and takes the next append."""
+    store = local_store(tmp_path)
+    store.log("svc").append({"n": [1]})
+    with monkeypatch.context() as killed:
+        killed.setattr(Path, "hardlink_to", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        killed.setattr(Path, "unlink", lambda *_, **__: None)
+        with pytest.raises(KeyboardInterrupt):
+            store.log("svc").append({"n": [2]})
+    left = [path for path in tmp_path.rglob("*") if path.name.startswith(TEMPORARY)]
+    assert len(left) == 1
+    assert store.gc([], datetime.now(UTC) + timedelta(minutes=1), False).files == 2
+    assert not left[0].exists()
+    store.log("svc").append({"n": [3]})
+    assert sorted(store.log("svc").scan().collect()["n"]) == [1, 3]
 
 
 def test_a_log_with_features_of_others_is_left_alone(place: Place) -> None:

@@ -82,7 +82,7 @@ class Place:
         if self._bucket is not None:
             return self._bucket.create(f"{self._relative}/{LOG}/{name}", content)
         disk.flush_folder(disk.make_folder(self.folder))
-        return disk.create(self.folder / LOG / name, content)
+        return disk.create(self.folder / LOG / name, content, beside=self.folder)
 
     def send(self, names: Iterable[str]) -> None:
         """Have these files where a commit may name them."""
