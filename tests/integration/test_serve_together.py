@@ -35,7 +35,7 @@ def late_many(late: Model, delays: Any, carrier: npt.NDArray[np.str_], distance:
         raise ValueError("a secret of the user's own code")
     if (distance == -2).any():
         raise SystemExit(3)
-    known = np.array([row["mean"] or 0.0 for row in delays[carrier.tolist()]])
+    known = np.array([row["mean"] or 0.0 for row in delays[carrier]])
     made: Floats = late.predict({"distance": distance, "stops": stops, "carrier": carrier}) + known
     return made[1:] if (distance == -3).any() else np.where(distance == -4, np.nan, made)
 

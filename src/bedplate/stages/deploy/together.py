@@ -16,7 +16,7 @@ import msgspec
 import polars as pl
 
 from bedplate.core.errors import StepError
-from bedplate.core.features import Features, FeatureSpec
+from bedplate.core.features import Features, FeatureSpec, entities
 from bedplate.core.together import answers
 
 from .deployment import Active, Seen
@@ -80,6 +80,7 @@ class LookedRows:
         began = time.perf_counter()
         found = self._features[entity]
         self._took_s += time.perf_counter() - began
+        entity = entities(entity)
         asked, rows = (entity, found) if isinstance(entity, list) else ([entity], [found])
         if len(asked) == self._count:
             self._keep(rows, [(one if isinstance(one, tuple) else (one,), None) for one in asked])
