@@ -22,6 +22,7 @@ from bedplate.interfaces.http.pool import Pool
 from bedplate.interfaces.http.replies import Problem
 from bedplate.stages.deploy.deployment import Active
 from bedplate.stages.deploy.service import Asked, service
+from bedplate.stages.deploy.together import rows_of
 
 Floats = npt.NDArray[np.float64]
 
@@ -47,7 +48,7 @@ def rounds(gathering: Gathering, active: Active, *all_of_them: list[list[float]]
 
     async def ask(requests: list[list[float]]) -> list[Any]:
         made = [[active.service.request(area=one) for one in rows] for rows in requests]
-        return await asyncio.gather(*(gathering.ask(active, rows, None) for rows in made), return_exceptions=True)
+        return await asyncio.gather(*(gathering.ask(active, rows_of(active.service, rows), None) for rows in made), return_exceptions=True)
 
     async def ask_all() -> list[list[Any]]:
         return [await ask(requests) for requests in all_of_them]
