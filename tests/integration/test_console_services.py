@@ -48,7 +48,7 @@ def test_traffic_drift_and_quality_come_after_the_page(depot: Depot, tab: Tab) -
     assert traffic.locator("#chart-latency canvas").count() == 1
     page.reload()  # the report is made once for a page: of a log that is written by now
     expect(report.locator("#table-drift")).to_contain_text("distance_km", timeout=LONG_MS)
-    assert report.locator("#chart-shape-0 svg path").count() == 1
+    expect(report.locator("#chart-shape-0 svg path")).to_have_count(1, timeout=LONG_MS)
     expect(report.locator("#quality + p + .empty, #quality ~ .empty").first).to_contain_text("bedplate labels")
     rows = page.request.get("/serving/arrives_in/report?csv=drift").text()
     assert "distance_km" in rows
