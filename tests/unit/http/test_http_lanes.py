@@ -7,56 +7,71 @@ import math
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from bedplate.interfaces.http import lanes
 from bedplate.interfaces.http.lanes import Lane
 from bedplate.interfaces.http.pool import GivenUp, Pool
 from bedplate.interfaces.http.replies import Problem
 from bedplate.planner.batching.breaker import Breaker, Trust
 
 
-def where(lane: Lane, rows: int, seconds: float = 0.0) -> Callable[[], Any]:
-    """A call that says whether it ran in the loop's own thread."""
+@pytest.fixture
+def takes(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
+    """Has a call take so long: the time, as lanes have it, goes by in calls alone."""
+    now = [0.0]
+    monkeypatch.setattr(lanes, "time", SimpleNamespace(perf_counter=lambda: now[0]))
+
+    def take(seconds: float) -> None:
+        now[0] += seconds
+
+    return take
+
+
+def where(lane: Lane, rows: int, take: Callable[[], None] = lambda: None) -> bool:
+    """Whether a call is made in the loop's own thread."""
 
     def call() -> int:
-        time.sleep(seconds)
+        take()
         return threading.get_ident()
 
     async def run() -> bool:
         return await lane.run(rows, call) == threading.get_ident()
 
-    return lambda: asyncio.run(run())
+    return asyncio.run(run())
 
 
-def test_a_quick_call_stays_on_the_loop_and_many_rows_of_it_do_not() -> None:
+def test_a_quick_call_stays_on_the_loop_and_many_rows_of_it_do_not(takes: Callable[[float], None]) -> None:
     lane = Lane(Pool(1), expected_s=0.0001)
-    assert where(lane, 1)()
+    assert where(lane, 1)
     lane.mean_s = 0.0001
-    assert not where(lane, 1000)()
+    assert not where(lane, 1000)
 
 
-def test_a_slow_call_goes_to_a_thread_from_the_second_time_on() -> None:
+def test_a_slow_call_goes_to_a_thread_from_the_second_time_on(takes: Callable[[float], None]) -> None:
     lane = Lane(Pool(1))
-    assert where(lane, 1, 0.06)()
-    assert not where(lane, 1, 0.06)()
+    assert where(lane, 1, partial(takes, 0.06))
+    assert not where(lane, 1, partial(takes, 0.06))
 
 
-def test_one_slow_call_among_quick_ones_is_passed_over_and_a_second_in_a_row_is_believed() -> None:
+def test_one_slow_call_among_quick_ones_is_passed_over_and_a_second_in_a_row_is_believed(takes: Callable[[float], None]) -> None:
     """A quick call may be interrupted for long by other work of the machine."""
     lane = Lane(Pool(1))
-    assert all(where(lane, 1)() for _ in range(16))
-    assert where(lane, 1, 0.06)()
+    assert all(where(lane, 1) for _ in range(16))
+    assert where(lane, 1, partial(takes, 0.06))
     assert lane.mean_s < 0.005
-    assert where(lane, 1, 0.06)()
-    assert not where(lane, 1)()
+    assert where(lane, 1, partial(takes, 0.06))
+    assert not where(lane, 1)
 
 
-def test_a_call_declared_slow_comes_back_to_the_loop_when_it_proves_quick() -> None:
+def test_a_call_declared_slow_comes_back_to_the_loop_when_it_proves_quick(takes: Callable[[float], None]) -> None:
     lane = Lane(Pool(1), expected_s=0.02)
-    assert [where(lane, 1)() for _ in range(16)] == [False] * 16
-    assert where(lane, 1)()
+    assert [where(lane, 1) for _ in range(16)] == [False] * 16
+    assert where(lane, 1)
 
 
 def test_what_the_call_raises_comes_out_of_either_lane() -> None:
