@@ -1,7 +1,8 @@
 """Router: what a request costs behind it, by CPU; what fails while replicas are killed; and what it carries of twenty times too much.
 
 Server and load generator have a processor each. A request's cost is that of a service without a model, so that it is the way that is
-measured: one process alone, and one and two replicas behind the router. Limits: replicas share the router's processor.
+measured: one process alone, and one and two replicas behind the router; so is that of a call of gRPC that needs no model. Limits: replicas
+share the router's processor.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from measurement import Asked, Finding, Measurement, Table
 from measuring import Case, Measured
 
 PEERS = HERE / "peers"
-COST, KILLED, OVERLOAD = "a request", "replicas killed", "20 times too much"
+COST, CALL, KILLED, OVERLOAD = "a request", "a call of gRPC", "replicas killed", "20 times too much"
 ALONE, ONE, TWO = "one process", "one replica", "two replicas"
 
 
@@ -23,7 +24,7 @@ def cases(asked: Asked) -> list[Case]:
     folder = asked.scratch / "router"
     folder.mkdir(parents=True, exist_ok=True)
     shutil.copy(PEERS / "router_project.py", folder)
-    requests, seconds = ("500", "2") if asked.quick else ("20000", "20")
+    requests, calls, seconds = ("500", "480", "2") if asked.quick else ("20000", "8000", "20")
 
     def case(system: str, work: str, mode: str, size: str, *words: str, **settings: str) -> Case:
         command = (asked.python, str(PEERS / "router_drive.py"), mode, size, *words)
@@ -34,6 +35,8 @@ def cases(asked: Asked) -> list[Case]:
         case(ALONE, COST, "cost", requests),
         case(ONE, COST, "cost", requests, "--replicas", "1"),
         case(TWO, COST, "cost", requests, "--replicas", "2"),
+        case(ALONE, CALL, "called", calls),
+        case(ONE, CALL, "called", calls, "--replicas", "1"),
         case(TWO, KILLED, "killed", seconds, "--replicas", "2"),
         case(TWO, OVERLOAD, "overload", seconds, "--replicas", "2", BEDPLATE_REPLICA_QUEUE="16"),
     ]
@@ -47,6 +50,8 @@ def judge(measured: Sequence[Measured]) -> list[Finding]:
     return [
         *(Finding(what=f"a request: {name}", value=one.told("cpu_us"), unit="us of CPU") for name, one in costs.items()),
         Finding(what="a request: the router's own share", value=costs[ONE].told("front_us"), unit="us of CPU"),
+        *(Finding(what=f"a call of gRPC: {name}", value=table[name, CALL].told("cpu_us"), unit="us of CPU") for name in (ALONE, ONE)),
+        Finding(what="a call of gRPC: the router's own share", value=table[ONE, CALL].told("front_us"), unit="us of CPU"),
         Finding(what="memory of the router, PSS", value=costs[ONE].told("memory_mib"), unit="MiB"),
         Finding(what=f"{killed.told('kills'):.0f} kills under traffic: failed of {killed.told('answered'):,.0f}",
                 value=killed.told("failed"), unit="requests", goal=0.0),

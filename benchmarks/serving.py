@@ -1,10 +1,10 @@
 """Serving: what a request costs the server, by CPU of its whole process tree, of one model behind different servers, and what it promises.
 
 Cost: boosted trees of 30 features and 200 trees, 16 connections, one process, one thread for the model; rows differ from request to
-request. Ours is asked by its service (an object per row, typed) and by the Open Inference Protocol (JSON and raw bytes), with record,
-metrics, limits and validation on, and asks the model by the runtime that `bedplate optimise` found quickest. The sum of the parts is the
-model called by itself and the bare HTTP and JSON of uvloop, httptools and msgspec, each in this run. An MLP of 1M parameters is asked on 64
-connections. The HTTP layers of others carry no model.
+request. Ours is asked by its services (an object per row, typed; of a function that takes a row and of one that takes arrays) and by the
+Open Inference Protocol (JSON and raw bytes), with record, metrics, limits and validation on, and asks the model by the runtime that
+`bedplate optimise` found quickest. The sum of the parts is the model called by itself and the bare HTTP and JSON of uvloop, httptools and
+msgspec, each in this run. An MLP of 1M parameters is asked on 64 connections. The HTTP layers of others carry no model.
 
 Latency: an open load at 70 % of what each server itself can answer. Promises: twenty times more than can be answered, twenty promotions
 while requests come, bad versions that are rolled out; and the percentile that the planner's simulator gives beside the measured one.

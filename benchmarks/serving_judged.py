@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from measurement import Finding, Table
 from measuring import Measured
 
-OURS = {"service": "fields", "protocol": "oip", "protocol, binary": "binary"}
+OURS = {"service": "fields", "service of arrays": "arrays", "protocol": "oip", "protocol, binary": "binary"}
 SLOW = {
     "LitServe": ("litserve", "rows"),
     "MLServer": ("mlserver", "oip"),

@@ -1,6 +1,7 @@
-"""One server of replicas, started, loaded and ended: `router_drive.py cost|killed|overload SECONDS|REQUESTS [WORDS OF SERVE]`.
+"""One server of replicas, started, loaded and ended: `router_drive.py cost|called|killed|overload SECONDS|REQUESTS [WORDS OF SERVE]`.
 
-`cost` tells CPU microseconds of a request: of the process that clients ask, and of the whole tree. `killed` ends a replica (kill -9) every
+`cost` tells CPU microseconds of a request: of the process that clients ask, and of the whole tree; `called` those of a call of gRPC, on one
+connection. `killed` ends a replica (kill -9) every
 half second under traffic, and tells what failed. `overload` first finds what the replicas carry, then sends twenty times as many, and tells
 the share that was carried still, and how soon the others were refused.
 """
@@ -15,14 +16,16 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Any, Final
 
+import grpc.aio
 import psutil
 import uvloop
 
 CONNECTIONS: Final = 16
 TIMES: Final = 20
+METHOD: Final = "/inference.GRPCInferenceService/ServerMetadata"
 KILL_EVERY_S: Final = 0.5
 
 
@@ -90,13 +93,30 @@ def clock(process: psutil.Process) -> float:
 async def cost(port: int, server: psutil.Process, requests: int) -> None:
     """What a request costs whom."""
     forever = time.perf_counter() + 600
-    await closed(port, "quick", CONNECTIONS, forever, requests / 10)
-    children = server.children(recursive=True)
-    before = [clock(one) for one in (server, *children)]
-    await closed(port, "quick", CONNECTIONS, forever, requests)
-    took = [(clock(one) - was) / requests * 1e6 for one, was in zip((server, *children), before, strict=True)]
-    print(f"told:front_us={took[0]}\ntold:cpu_us={sum(took)}")
+    await told(server, requests, lambda count: closed(port, "quick", CONNECTIONS, forever, count))
     print(f"told:memory_mib={server.memory_full_info().pss / (1 << 20)}")
+
+
+async def called(port: int, server: psutil.Process, calls: int) -> None:
+    """What a call of gRPC costs whom."""
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+        call: Any = channel.unary_unary(METHOD)
+
+        async def ask(count: float) -> None:
+            for _ in range(int(count / CONNECTIONS)):
+                await call(b"")
+
+        await told(server, calls, lambda count: asyncio.gather(*(ask(count) for _ in range(CONNECTIONS))))
+
+
+async def told(server: psutil.Process, count: float, load: Callable[[float], Awaitable[Any]]) -> None:
+    """Say what each of so many costs, once a tenth of them has gone before."""
+    await load(count / 10)
+    processes = (server, *server.children(recursive=True))
+    before = [clock(one) for one in processes]
+    await load(count)
+    took = [(clock(one) - was) / count * 1e6 for one, was in zip(processes, before, strict=True)]
+    print(f"told:front_us={took[0]}\ntold:cpu_us={sum(took)}")
 
 
 async def killed(port: int, _server: psutil.Process, seconds: float) -> None:
@@ -159,14 +179,14 @@ def pinned(at: int) -> Iterator[None]:
 def main() -> None:
     """Start, load, end."""
     mode, size, *words = sys.argv[1:]
-    drives = {"cost": cost, "killed": killed, "overload": overload}
+    drives = {"cost": cost, "called": called, "killed": killed, "overload": overload}
     with pinned(0):
         command = [sys.executable, "-m", "bedplate", "serve", "--port", "0", "--json", *words]
         started = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
     server = psutil.Process(started.pid)
     try:
         assert started.stdout is not None
-        port = int(json.loads(started.stdout.readline())["url"].rpartition(":")[2])
+        port = int(json.loads(started.stdout.readline())["grpc" if mode == "called" else "url"].rpartition(":")[2])
         with pinned(-1):
             uvloop.run(drives[mode](port, server, float(size)))
     finally:

@@ -24,10 +24,10 @@ HERE = Path(__file__).parent
 PATIENCE_S = 120.0
 WARM = 300
 PATHS = {
-    "fields": "/score", "rows": "/score", "oip": "/v2/models/trees/infer", "binary": "/v2/models/trees/infer",
+    "fields": "/score", "rows": "/score", "arrays": "/score_many", "oip": "/v2/models/trees/infer", "binary": "/v2/models/trees/infer",
     "network": "/v2/models/mlp/infer", "network binary": "/v2/models/mlp/infer", "distance": "/ask",
 }  # fmt: skip
-FORMS = {"network": "oip", "network binary": "binary"}
+FORMS = {"arrays": "fields", "network": "oip", "network binary": "binary"}
 """How a request is written, where that is not what the form is called."""
 
 

@@ -9,6 +9,7 @@ import pytest
 from browser import Tab, axe
 from up_site import API, Up, in_thread
 
+from bedplate.catalog.events import Wanted
 from bedplate.core.records import Event
 from bedplate.testing.clock import ManualClock
 from bedplate.testing.records import History
@@ -54,6 +55,22 @@ def test_events_are_found_and_paged(site: Up, tab: Tab) -> None:
     assert page.locator("#table-events time").all_inner_texts() == ["2026-01-01 07:00:00", "2026-01-01 01:00:00"]
     assert page.locator("#table-events a").first.get_attribute("href") == "/artifacts/late/2"
     assert EVIL in page.locator("#table-events").inner_text()
+
+
+def test_a_client_s_run_that_failed_is_an_event_for_who_may_see_it(site: Up, tab: Tab) -> None:
+    """Once, however often it is said; a link to the run; who may not see its experiment sees no such event. Webhooks hear of it once."""
+    experiment = site.ask("POST", f"{API}/experiments/create", {"name": "theirs"}).json["experiment_id"]
+    made = site.ask("POST", f"{API}/runs/create", {"experiment_id": experiment, "run_name": "unlucky", "start_time": 1}).json
+    run = made["run"]["info"]["run_id"]
+    for status in ("FAILED", "FAILED", "FINISHED"):
+        site.ask("POST", f"{API}/runs/update", {"run_id": run, "status": status, "end_time": 2})
+    page = tab(site.url, site.token)
+    page.goto("/events?kind=client_run.failed")
+    assert page.locator("#table-events tbody tr").count() == 1
+    assert "name unlucky" in page.locator("#table-events").inner_text()
+    assert page.locator("#table-events a").first.get_attribute("href") == f"/runs/{run}"
+    (event,) = (event for _, event in site.catalog.events.page(Wanted(kind="client_run.failed")))
+    assert (event.subject, event.data["experiment"]) == (run, int(experiment))
 
 
 def test_what_is_no_time_is_told_beside_the_field(site: Up, tab: Tab) -> None:

@@ -45,10 +45,10 @@ def test_traffic_drift_and_quality_come_after_the_page(depot: Depot, tab: Tab) -
     traffic, report = page.locator("#traffic"), page.locator("#report")
     expect(traffic.locator("#table-by-version tbody tr").first).to_contain_text("transit@1", timeout=LONG_MS)
     expect(traffic.locator(".tile", has_text="now").locator(".state")).to_have_text("answers")
-    assert traffic.locator("#chart-latency canvas").count() == 1
+    expect(traffic.locator("#chart-latency canvas")).to_have_count(1)
     page.reload()  # the report is made once for a page: of a log that is written by now
     expect(report.locator("#table-drift")).to_contain_text("distance_km", timeout=LONG_MS)
-    assert report.locator("#chart-shape-0 svg path").count() == 1
+    expect(report.locator("#chart-shape-0 svg path")).to_have_count(1)
     expect(report.locator("#quality + p + .empty, #quality ~ .empty").first).to_contain_text("bedplate labels")
     rows = page.request.get("/serving/arrives_in/report?csv=drift").text()
     assert "distance_km" in rows
@@ -108,6 +108,8 @@ def test_where_the_time_of_a_prediction_went_is_drawn(depot: Depot, tab: Tab) ->
         page.wait_for_timeout(200)
     page.goto(address)
     expect(page.locator("#chart-time .plot *").first).to_be_attached()
+    expect(page.locator(".tile", has_text="latency")).to_contain_text("from the last byte of its request to its answer")
+    expect(page.locator("#chart-time")).to_contain_text("from its first byte until the client had its answer")
     rows = [line.split(",") for line in page.request.get(f"{address}?csv=parts").text().strip().splitlines()[1:]]
     assert [row[0] for row in rows] == ["read", "decode", "queue", "features", "model", "answer", "write", "all"]
     times = [float(row[-2]) for row in rows]

@@ -20,7 +20,7 @@ from bedplate.stages.deploy.export.listener import Handler
 class Told(Handler):
     """Answers with what it is asked."""
 
-    answer = staticmethod(lambda asked: asked)
+    answer = staticmethod(runner.read)
 
 
 @pytest.fixture(scope="module")
@@ -71,3 +71,20 @@ def test_sums_that_are_gone_vouch_for_nothing(tmp_path: Path) -> None:
     (made(tmp_path, LINES) / "SHA256SUMS").unlink()
     with pytest.raises(SystemExit, match="3"):
         runner.whole(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "status", "what"),
+    [
+        ("/", b'{"a":', 400, "what was asked is not JSON"),
+        ("/", b"[" * 100_000, 400, "what was asked is not JSON"),
+        ("/else", b"{}", 404, "there is no page /else"),
+    ],
+)
+def test_what_is_refused_says_what_why_and_what_next(port: int, path: str, body: bytes, status: int, what: str) -> None:
+    with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=30)) as connection:
+        connection.request("POST", path, body)
+        reply = connection.getresponse()
+        told = json.loads(reply.read())["error"]
+    assert (reply.status, told["what"]) == (status, what)
+    assert told["next"]

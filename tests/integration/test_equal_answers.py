@@ -140,8 +140,8 @@ def ways(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Ask]]:
 
         def as_lines(rows: list[dict[str, Any]]) -> list[Any]:
             texts = [json.dumps(row).encode() for row in rows]
-            said = [lines.answer(Line(text=text, size=len(text), ended=True), at)[0] for at, text in enumerate(texts)]
-            return [json.loads(one).get("result") for one in said]
+            said = lines.answer([Line(text=text, size=len(text), ended=True) for text in texts], range(len(texts)))
+            return [json.loads(one).get("result") for one, _ in said]
 
         def as_table(rows: list[dict[str, Any]]) -> list[Any]:
             types = {"kind": pl.String, "area": pl.Float64, "rooms": pl.Int64, "when": pl.Datetime("us")}

@@ -13,7 +13,7 @@ import pytest
 
 from bedplate.core.clock import SystemClock
 from bedplate.core.errors import Refused, UserError, WorldError
-from bedplate.network.backends import client as clients
+from bedplate.network.backends import reach as reaching
 from bedplate.network.backends.client import Client, Limits, found
 from bedplate.network.guard import networks
 
@@ -82,7 +82,7 @@ def test_a_name_that_resolves_to_this_machine_is_not_reached(site: Site) -> None
 def test_the_address_that_was_checked_is_the_one_that_is_connected_to(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     """A name that answers a public address first and this machine afterwards gets one question, and never a connection here."""
     answers = iter([["203.0.113.9"], ["127.0.0.1"]])
-    monkeypatch.setattr(clients, "_addresses", lambda host, port: next(answers))
+    monkeypatch.setattr(reaching, "_addresses", lambda host, port: next(answers))
     reached: list[str] = []
 
     def connect(self: Any, host: str, *_: Any, **__: Any) -> Any:

@@ -13,70 +13,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from over_site import LEAVES, homes
 
 import bedplate
 from bedplate.core.errors import Refused
 
-PROJECT = """
-import os
-import signal
-from pathlib import Path
-
-import polars as pl
-
-from bedplate import Check, Model, Project
-
-homes = Project("homes")
-
-
-def price(params, columns):
-    return columns["area"] * params["per_area"]
-
-
-@homes.prepare
-def flats() -> pl.DataFrame:
-    return pl.DataFrame({"area": [1.0, 2.0]})
-
-
-@homes.train
-def cost(flats: pl.DataFrame, per_area: float = 2.0) -> Model:
-    return Model.of(price, {"per_area": per_area}, example=flats)
-
-
-@homes.service
-def worth(cost: Model, area: float, town: str = "Chur") -> float:
-    if Path("dies").exists() and area == float(Path("dies").read_text()):
-        os.kill(os.getpid(), signal.SIGKILL)
-    if area == 50:
-        raise SystemExit("no such flat")
-    return cost.predict({"area": area})
-
-
-@homes.check(promotes="production")
-def fine(gated: Model) -> Check:
-    return Check.at_least("x", 0.0, 1.0)
-
-
-@homes.train
-def gated(flats: pl.DataFrame) -> Model:
-    return Model.of(price, {"per_area": 1.0}, example=flats)
-
-
-@homes.service
-def waiting(gated: Model, area: float) -> float:
-    return gated.predict({"area": area})
-"""
 Typed = Callable[..., subprocess.CompletedProcess[bytes]]
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The project, run once."""
-    made = tmp_path_factory.mktemp("homes")
-    (made / "homes.py").write_text(PROJECT)
-    (made / "bedplate.toml").write_text('compute = "inline"\nbody_limit = "100 KB"\n')
-    bedplate.open(made).run()
-    return made
+    return homes(tmp_path_factory.mktemp("homes"), 'body_limit = "100 KB"')
 
 
 def typed(folder: Path, *words: str, given: bytes = b"") -> subprocess.CompletedProcess[bytes]:
@@ -98,7 +46,7 @@ def test_every_line_has_its_answer_in_order_and_bad_ones_are_kept(folder: Path) 
         b'{"area": "3"}',
         b"",
         long,
-        b'{"area": 50}',
+        b'{"area": %d}' % LEAVES,
         b'[{"area": 1}]',
         b'{"area": 4.5, "town": "Bern"}',
     ]

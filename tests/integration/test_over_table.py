@@ -10,79 +10,19 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from over_site import ROWS, homes
 
 import bedplate
 from bedplate.core.errors import NotFound, Refused, UserError
 from bedplate.stages.deploy.over import Scoring
 
-ROWS, SHARD = 600, 100
-PROJECT = """
-import os
-import signal
-from pathlib import Path
-
-import polars as pl
-
-from bedplate import Check, Model, Project
-
-homes = Project("homes")
-
-
-def price(params, columns):
-    return columns["area"] * params["per_area"]
-
-
-@homes.prepare
-def flats(rows: int = 600) -> pl.DataFrame:
-    area = [None if at == 7 else float(at) for at in range(rows)]
-    return pl.DataFrame({"id": list(range(rows)), "area": area, "town": ["Bern"] * rows})
-
-
-@homes.train
-def cost(flats: pl.DataFrame, per_area: float = 2.0) -> Model:
-    return Model.of(price, {"per_area": per_area}, example=flats.select("area").drop_nulls().head(3))
-
-
-@homes.service
-def worth(cost: Model, area: float, town: str = "Chur") -> float:
-    with Path("calls.txt").open("a") as calls:
-        calls.write(f"{area}\\n")
-    if Path("dies").exists() and area == float(Path("dies").read_text()):
-        os.kill(os.getpid(), signal.SIGKILL)
-    if area == 50:
-        raise ValueError("no such flat")
-    return cost.predict({"area": area})
-
-
-@homes.check(promotes="production")
-def fine(gated: Model) -> Check:
-    return Check.at_least("x", 0.0, 1.0)
-
-
-@homes.train
-def gated(flats: pl.DataFrame) -> Model:
-    return Model.of(price, {"per_area": 1.0}, example=flats.select("area").drop_nulls().head(3))
-
-
-@homes.service
-def waiting(gated: Model, area: float) -> float:
-    return gated.predict({"area": area})
-
-
-@homes.service
-def other(cost: Model, floor: int) -> float:
-    return 1.0
-"""
+SHARD = 100
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     """The project, run once."""
-    made = tmp_path_factory.mktemp("homes")
-    (made / "homes.py").write_text(PROJECT)
-    (made / "bedplate.toml").write_text('compute = "inline"\n')
-    bedplate.open(made).run()
-    return made
+    return homes(tmp_path_factory.mktemp("homes"))
 
 
 def score(folder: Path) -> int:
@@ -118,6 +58,18 @@ def test_killed_three_times_it_answers_every_row_exactly_once(folder):
     assert list((folder / ".bedplate" / "over").glob("[!.]*")) == []
     above = {edge.upstream for edge in project.catalog.lineage("worth_over_flats").upstream}
     assert above >= {"cost@1", "flats@1"}
+
+
+def test_its_end_names_the_next_command_and_status_the_table(folder):
+    """Also where nothing was left to do; status in a project has the tables of its services beside what its functions make."""
+    words = [sys.executable, "-m", "bedplate"]
+    asked = ["run", "other", "--over", "floors"]
+    for said in ("other_over_floors@1 (2 rows)", "other_over_floors@1 has these answers already"):
+        told = subprocess.run([*words, *asked], cwd=folder, capture_output=True, text=True, check=True).stdout.splitlines()
+        assert told[-2].startswith(said)
+        assert told[-1] == 'next: bedplate sql "select * from other_over_floors limit 10", or bedplate lineage other_over_floors'
+    status = subprocess.run([*words, "status"], cwd=folder, capture_output=True, text=True, check=True).stdout
+    assert "other_over_floors deploy table 1 2" in " ".join(status.split())
 
 
 def test_another_model_is_another_table(folder, monkeypatch):

@@ -57,6 +57,10 @@ def there() -> Model:
 def said() -> Model:
     return Model.at("URL/v2/models/words", timeout="2 s")
 
+@near.train
+def called() -> Model:
+    return Model.at("grpc://GRPC/sums", timeout="2 s")
+
 @near.service
 def worth(there: Model, a: float, b: float) -> float:
     return float(there.predict({"a": a, "b": b}))
@@ -65,6 +69,7 @@ def worth(there: Model, a: float, b: float) -> float:
 def alone(a: float) -> float:
     return 2 * a
 """
+ROWS = {"inputs": [{"name": "r", "shape": [1, 2], "datatype": "FP64", "data": [1, 2]}]}
 LETS = {"BEDPLATE_ALLOW_NETWORKS": "127.0.0.0/8"}
 
 
@@ -73,6 +78,7 @@ class Place:
 
     def __init__(self, folder: Path, text: str, port: int = 0) -> None:
         self.folder, self.port = folder, port
+        self.grpc = "127.0.0.1:0"
         self.environ = {**os.environ, **LETS}
         (folder / "project.py").write_text(text)
         self.process: subprocess.Popen[str] | None = None
@@ -84,10 +90,13 @@ class Place:
         return done
 
     def serves(self) -> str:
-        typed = [sys.executable, "-m", "bedplate", "serve", "--port", str(self.port), "--json"]
+        ports = ("--port", str(self.port), "--grpc-port", self.grpc.rpartition(":")[2])
+        typed = [sys.executable, "-m", "bedplate", "serve", *ports, "--json"]
         self.process = subprocess.Popen(typed, cwd=self.folder, stdout=subprocess.PIPE, text=True, env=self.environ)
         assert self.process.stdout is not None
-        url: str = json.loads(self.process.stdout.readline())["url"]
+        ready = json.loads(self.process.stdout.readline())
+        url: str = ready["url"]
+        self.grpc = ready["grpc"]
         self.port = int(url.rpartition(":")[2])
         self.reader = threading.Thread(target=self.process.stdout.read, daemon=True)
         self.reader.start()
@@ -111,7 +120,8 @@ class Two:
             (folder / name).mkdir()
         self.far = Place(folder / "far", FAR)
         self.far.types("run")
-        self.near = Place(folder / "near", NEAR.replace("URL", self.far.serves()))
+        text = NEAR.replace("URL", self.far.serves())
+        self.near = Place(folder / "near", text.replace("GRPC", self.far.grpc))
         self.near.types("run")
         self.url = self.near.serves()
 
@@ -134,7 +144,7 @@ def two(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Two]:
 
 
 def test_a_remote_model_answers_as_one_of_our_own(two: Two) -> None:
-    """By Triton's client, alone and thirty at once, text too, and through a service; how it is asked is told."""
+    """By Triton's client, alone and thirty at once, text too, and through a service, over HTTP and gRPC; how it is asked is told."""
     draw = np.random.default_rng(0)
     asked = [draw.normal(size=(size, 2)) for size in draw.integers(1, 40, 30)]
     made: dict[int, Any] = {}
@@ -143,7 +153,7 @@ def test_a_remote_model_answers_as_one_of_our_own(two: Two) -> None:
         given = triton.InferInput("rows", list(asked[at].shape), "FP64")
         given.set_data_from_numpy(asked[at], binary_data=True)
         with triton.InferenceServerClient(two.url.removeprefix("http://")) as one:
-            made[at] = one.infer("there", [given]).as_numpy("prediction")
+            made[at] = one.infer(("there", "called")[at % 2], [given]).as_numpy("prediction")
 
     threads = [threading.Thread(target=client, args=(at,)) for at in range(len(asked))]
     for thread in threads:
@@ -156,7 +166,8 @@ def test_a_remote_model_answers_as_one_of_our_own(two: Two) -> None:
     assert two.posts("/v2/models/said/infer", {"inputs": [tensor]})[1]["outputs"][0]["data"] == [5, 2]
     assert two.posts("/worth", {"a": 1.0, "b": 2.0})[1]["result"] == 21.0
     with urllib.request.urlopen(f"{two.url}/health/ready", timeout=10) as ready:
-        assert json.load(ready)["runtimes"]["there"].startswith("remote (http://127.0.0.1:")
+        runtimes = json.load(ready)["runtimes"]
+    assert (runtimes["there"][:24], runtimes["called"][:24]) == ("remote (http://127.0.0.1", "remote (grpc://127.0.0.1")
 
 
 def test_a_table_is_scored_with_it(two: Two) -> None:
@@ -174,9 +185,9 @@ def test_a_server_that_is_away_hurts_nobody_else_and_is_back_by_itself(two: Two)
         status, told, headers = two.posts("/worth", {"a": 1.0, "b": 2.0})
         assert (status, bool(headers["Retry-After"])) == (503, True), told
         assert two.posts("/alone", {"a": 4.0})[1]["result"] == 8.0
-    status, told, headers = two.posts(
-        "/v2/models/there/infer", {"inputs": [{"name": "r", "shape": [1, 2], "datatype": "FP64", "data": [1, 2]}]}
-    )
+    status, told, headers = two.posts("/v2/models/there/infer", ROWS)
+    assert (status, bool(headers["Retry-After"])) == (503, True), told
+    status, told, headers = two.posts("/v2/models/called/infer", ROWS)
     assert (status, bool(headers["Retry-After"])) == (503, True), told
     assert time.monotonic() - began < 30
     assert "did not answer" in two.near.types("run", "worth", "--over", "asked", code=4).stderr
@@ -185,6 +196,9 @@ def test_a_server_that_is_away_hurts_nobody_else_and_is_back_by_itself(two: Two)
     while two.posts("/worth", {"a": 1.0, "b": 2.0})[0] != 200 and time.monotonic() < until:
         time.sleep(0.2)
     assert two.posts("/worth", {"a": 1.0, "b": 2.0})[1]["result"] == 21.0
+    while two.posts("/v2/models/called/infer", ROWS)[0] != 200 and time.monotonic() < until:
+        time.sleep(0.2)
+    assert two.posts("/v2/models/called/infer", ROWS)[1]["outputs"][0]["data"] == [21.0]
 
 
 def test_one_that_hangs_is_waited_for_as_long_as_was_said(two: Two) -> None:
@@ -230,6 +244,8 @@ def test_an_address_that_is_not_public_needs_the_setting(two: Two) -> None:
     two.near.environ.pop("BEDPLATE_ALLOW_NETWORKS")
     try:
         refused = two.near.types("import", "model", f"http://127.0.0.1:{two.far.port}/v2/models/words", "--as", "said", code=5)
+        assert "allow_networks" in refused.stderr
+        refused = two.near.types("import", "model", f"grpc://{two.far.grpc}/words", "--as", "said", code=5)
         assert "allow_networks" in refused.stderr
     finally:
         two.near.environ.update(LETS)

@@ -21,6 +21,7 @@ from bedplate.stages.deploy.service import Asked, Wanted, service
 from bedplate.testing import serving
 
 LATE = Wanted(parameter="late", artifact="late", view="model")
+BY_PRODUCTION = ([1.0, 100.0, 1.0], "late@1", "event: end")
 PEOPLE = [f"user-{number}" for number in range(40)]
 
 
@@ -29,7 +30,14 @@ def will_be_late(late: Model, carrier: str, distance: float) -> float:
     return float(late.predict({"distance": distance, "stops": 0, "carrier": carrier}))
 
 
-SERVICES = [service("ask", will_be_late, [LATE], [Asked(name="carrier", annotation=str), Asked(name="distance", annotation=float)], float)]
+def day_by_day(late: Model, carrier: str, distance: float) -> Iterator[float]:
+    """The same for one day after another: on the second, flights are a hundred times as long."""
+    for day in range(3):
+        yield float(late.predict({"distance": distance * (100.0 if day == 1 else 1.0), "stops": 0, "carrier": carrier}))
+
+
+ASKED = [Asked(name="carrier", annotation=str), Asked(name="distance", annotation=float)]
+SERVICES = [service("ask", will_be_late, [LATE], ASKED, float), service("days", day_by_day, [LATE], ASKED, Iterator[float])]
 
 
 def bad(function: Callable[[dict[str, Any]], Any]) -> Model:
@@ -89,6 +97,15 @@ def ask(place: Place, carrier: str = "UA", headers: dict[str, str] | None = None
     return json.loads(said.body)["result"], said.headers["x-model-version"]
 
 
+def stream(place: Place, carrier: str = "UA") -> tuple[list[float], str, str]:
+    """The values that are streamed for 1,000 miles, the version that they are said to be of, and the last event."""
+    headers = {"Content-Type": "application/json", "Accept": "text/event-stream"}
+    said = place.ask("/days", {"carrier": carrier, "distance": 1000.0}, headers=headers)
+    assert said.status == 200, said.body
+    *values, last = said.body.decode().strip().split("\n\n")
+    return [json.loads(one.removeprefix("data: ")) for one in values], said.headers["x-model-version"], last.split("\n")[0]
+
+
 def infer(place: Place, carrier: str = "UA", headers: dict[str, str] | None = None, rows: int = 1) -> tuple[list[float], str]:
     """As `ask`, by the Open Inference Protocol."""
     inputs = [
@@ -136,6 +153,81 @@ def test_each_row_of_a_request_has_the_version_of_its_key(place: Place) -> None:
     together = place.ask("/ask", [{"carrier": one, "distance": 1000.0} for one in PEOPLE])
     assert [one["result"] for one in json.loads(together.body)] == alone
     assert sorted(together.headers["x-model-version"].split(", ")) == ["late@1", "late@2"]
+
+
+def test_a_stream_has_the_version_of_its_key(place: Place) -> None:
+    """The same that a request which does not stream has; and the log names it."""
+    roll_out(place, 2, "canary", "50 % by carrier")
+    alone = {one: ask(place, one) for one in PEOPLE[:12]}
+    assert {one: stream(place, one) for one in alone} == {
+        one: ([made, made * 100, made], by, "event: end") for one, (made, by) in alone.items()
+    }
+    assert {by for _, by in alone.values()} == {"late@1", "late@2"}
+    place.stop()
+    until(lambda: place.lost is not None)
+    assert {row["request"]["carrier"]: f"late@{json.loads(row['models'])['late']}" for row in place.log("days").to_dicts()} == {
+        one: by for one, (_, by) in alone.items()
+    }
+
+
+@pytest.mark.parametrize("what", ["raises", "gives no number"])
+def test_a_canary_that_cannot_begin_a_stream_fails_none_and_goes_back(place: Place, what: str) -> None:
+    place.record.add("late", bad(BAD[what]))
+    roll_out(place, 3, "canary", "100 %")
+    for _ in range(10):
+        assert stream(place) == BY_PRODUCTION
+    assert (counted(place, "canary", "fell back"), counted(place, "canary", "answered")) == (10, 0)
+    until(lambda: place.record.moves[-1].by == "rollback")
+    assert "10 of 10 answers" in place.record.moves[-1].reason
+
+
+def test_a_canary_that_breaks_in_the_middle_of_streams_goes_back(place: Place) -> None:
+    """The client was told a value of it, so production cannot take its place: an error ends the stream, and counts."""
+
+    def breaks(columns: dict[str, Any]) -> Any:
+        if columns["distance"][0] > 10_000:
+            raise ValueError("too far")
+        return columns["distance"]
+
+    place.record.add("late", bad(breaks))
+    roll_out(place, 3, "canary", "100 %")
+    for _ in range(10):
+        assert stream(place) == ([1000.0], "late@3", "event: error")
+    until(lambda: place.record.moves[-1].by == "rollback")
+    until(lambda: stream(place) == BY_PRODUCTION)
+
+
+def test_a_canary_that_gives_a_stream_no_value_in_time_is_not_waited_for(place: Place) -> None:
+    """F61: production begins the stream after a second; after three such streams nobody waits; the threads are put away."""
+    release = threading.Event()
+
+    def hangs(columns: dict[str, Any]) -> Any:
+        release.wait(60)
+        return columns["distance"]
+
+    place.record.add("late", bad(hangs))
+    roll_out(place, 3, "canary", "100 % where carrier=DL")
+    stream(place)
+    try:
+        asking = [threading.Thread(target=lambda: stream(place, "DL")) for _ in range(3)]
+        for one in asking:
+            one.start()
+        for one in asking:
+            one.join(30)
+        begun = time.monotonic()
+        assert stream(place, "DL") == BY_PRODUCTION
+        assert time.monotonic() - begun < 1.0, "its breaker is open"
+    finally:
+        release.set()
+
+
+def test_a_shadow_is_asked_for_a_whole_stream(place: Place) -> None:
+    roll_out(place, 2, "shadow", "100 %")
+    assert [stream(place) for _ in range(5)] == [BY_PRODUCTION] * 5
+    until(lambda: counted(place, "shadow", "asked") == 5)
+    place.stop()
+    until(lambda: place.lost is not None)
+    assert place.log("shadow/days")["result"].to_list() == ["[2.0,200.0,2.0]"] * 5
 
 
 @pytest.mark.parametrize("what", BAD)

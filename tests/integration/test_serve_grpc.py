@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import base64
+import http.client
 import importlib
+import json
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -14,6 +18,7 @@ import numpy as np
 import pytest
 from serve_site import MODELS, Place, serving_at
 
+from bedplate.interfaces.http import grpc_port
 from bedplate.stages.deploy.service import Wanted
 from bedplate.testing import serving
 
@@ -287,6 +292,57 @@ def test_who_speaks_another_protocol_is_shown_out_and_the_rest_go_on(place: Plac
         while other.recv(1 << 16):
             pass
     assert client.is_server_live()
+
+
+def over_http(
+    place: Place, method: str, name: str, body: bytes = b"", kind: str = "application/proto", **headers: str
+) -> tuple[int, bytes]:
+    """A call as a request of HTTP: the status, and the message or what is said of the error."""
+    connection = http.client.HTTPConnection(place.address, timeout=20)
+    query = "?encoding=proto&base64=1&message=" + base64.urlsafe_b64encode(body).decode() if method == "GET" else ""
+    connection.request(method, f"/inference.GRPCInferenceService/{name}{query}", body or None, {"content-type": kind, **headers})
+    answer = connection.getresponse()
+    made = answer.status, answer.read()
+    connection.close()
+    return made
+
+
+def test_the_same_calls_are_answered_on_the_port_of_http(place: Place) -> None:
+    """As a router asks them: messages by POST, what only reads by GET, the same errors in the same words, a deadline, a limit."""
+    status, said = over_http(place, "POST", "ModelInfer", late_request(id="h-1").SerializeToString())
+    assert (status, list(pb.ModelInferResponse.FromString(said).outputs[0].contents.fp64_contents)) == (200, [1.0, 1.1])
+    for method in ("GET", "POST"):
+        status, said = over_http(place, method, "ModelMetadata", pb.ModelMetadataRequest(name="late").SerializeToString())
+        assert (status, pb.ModelMetadataResponse.FromString(said).name) == (200, "late")
+    for _ in range(2):
+        over_http(place, "POST", "ModelInfer", nap(0.2).SerializeToString())  # from now on it is known to be slow
+    wrong = [
+        (
+            over_http(place, "POST", "ModelInfer", changed(lambda one: setattr(one, "model_name", "early")).SerializeToString()),
+            404,
+            "not_found",
+        ),
+        (over_http(place, "POST", "ModelInfer", b"\xff\xff"), 400, "invalid_argument"),
+        (over_http(place, "POST", "ModelInfer", late_request().SerializeToString(), kind="text/plain"), 415, "invalid_argument"),
+        (over_http(place, "POST", "ModelInfer", b"x", **{"content-encoding": "gzip"}), 415, "invalid_argument"),
+        (over_http(place, "POST", "ModelInfer", bytes(LIMIT + 1)), 413, "resource_exhausted"),
+        (over_http(place, "POST", "Reboot"), 404, "not_found"),
+        (over_http(place, "GET", "ModelInfer"), 405, "internal"),
+        (over_http(place, "POST", "ModelInfer", nap(1.0).SerializeToString(), **{"connect-timeout-ms": "100"}), 504, "deadline_exceeded"),
+    ]
+    assert [(status, json.loads(said)["code"]) for (status, said), _, _ in wrong] == [(status, code) for _, status, code in wrong]
+
+
+def test_without_the_package_of_messages_it_is_said_what_is_missing_and_nothing_else_changes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = Place(tmp_path)
+    place.fill()
+    monkeypatch.setitem(sys.modules, grpc_port.METHODS, None)
+    with serving_at(place, "none"):
+        status, said = over_http(place, "POST", "ModelInfer", late_request().SerializeToString())
+        assert (status, json.loads(said)["code"]) == (501, "unimplemented")
+        assert place.ask("/v2/models/late").status == 200
 
 
 def test_a_canary_has_its_part(place: Place, stub: Any) -> None:

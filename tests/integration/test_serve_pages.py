@@ -105,7 +105,7 @@ def test_metrics_count_requests_rows_and_versions(asked: Place) -> None:
     for line in (
         'bedplate_requests_total{service="will_be_late",status="200"} 2.0',
         'bedplate_requests_total{service="will_be_late",status="422"} 1.0',
-        'bedplate_requests_total{service="",status="404"} 1.0',
+        'bedplate_requests_total{service="none of them",status="404"} 1.0',
         'bedplate_predictions_total{service="will_be_late"} 4.0',
         'bedplate_request_seconds_count{service="will_be_late"} 3.0',
         'bedplate_model_version{model="late",version="1"} 1.0',
@@ -115,6 +115,8 @@ def test_metrics_count_requests_rows_and_versions(asked: Place) -> None:
     ):
         assert line in text
     assert "process_cpu_seconds_total" in text
+    assert '=""' not in text
+    assert text.count('service="none of them"') == 1
 
 
 @pytest.mark.skipif(shutil.which("promtool") is None, reason=NEED)

@@ -137,6 +137,23 @@ def test_other_paths_and_methods_get_the_same_error_shape(place: Place, path: st
     assert all(answer.json["error"].values())
 
 
+@pytest.mark.parametrize(
+    ("path", "leads"),
+    [
+        ("/services", "docs"),
+        ("/services/", "../docs#"),
+        ("/services/will_be_late", "../docs#will_be_late"),
+        ("/services/nothing", None),
+        ("/services//evil.example", None),
+        ("/will_be_late", "docs#will_be_late"),
+    ],
+)
+def test_a_browser_is_led_to_the_page_of_a_service_here_as_under_up(place: Place, path: str, leads: str | None) -> None:
+    """A program that asks a service with GET is still told how it is asked."""
+    answer = place.ask(path, headers={"accept": "text/html,*/*"})
+    assert (answer.status, answer.headers.get("location")) == ((307, leads) if leads else (404, None))
+
+
 def test_a_wrong_method_is_counted_as_a_request_of_its_service(place: Place) -> None:
     """In the count by status; not in the service's latency."""
     timed = [line for line in place.ask("/metrics").body.decode().splitlines() if "request_seconds_count" in line]

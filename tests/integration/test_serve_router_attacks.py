@@ -82,3 +82,25 @@ def test_a_client_that_sends_no_more_gets_all_of_a_long_answer(one: Served) -> N
         client.sendall(head + body)
         client.shutdown(socket.SHUT_WR)
         assert sum(len(piece) for piece in iter(lambda: client.recv(1 << 20), b"")) > 9_000_000
+
+
+def test_a_client_that_sends_no_more_gets_all_of_a_stream_and_one_that_has_gone_leaves_nothing_behind(one: Served) -> None:
+    """An answer without length, with pauses; the connection to the replica is used for no other request. Nobody is there to read the
+    second one: its replica is free again long before its end.
+    """
+    events = b"POST /counts HTTP/1.1\r\nHost: localhost\r\n%bAccept: text/event-stream\r\nContent-Length: %d\r\n\r\n%b"
+    few, many = b'{"count": 4, "nap": 0.6}', b'{"count": 2, "nap": 300}'
+    with connected(one) as client:
+        client.sendall(events % (JSON, len(few), few))
+        client.shutdown(socket.SHUT_WR)
+        said = b"".join(iter(lambda: client.recv(1 << 20), b""))
+    assert said.count(b"\ndata: ") == 5
+    assert b'"values":4}' in said
+    assert said.endswith(b"\r\n0\r\n\r\n")
+    assert one.who() > 0
+    with connected(one) as client:
+        client.sendall(events % (JSON, len(many), many))
+        client.recv(1000)
+    until(lambda: one.metric("bedplate_replica_running") == 0)
+    assert [(each["state"], each["failures"]) for each in one.replicas().values()] == [("ready", 0)]
+    assert one.who() > 0

@@ -113,11 +113,15 @@ def test_a_person_sees_where_the_time_went(place: Place, capsys: pytest.CaptureF
     assert f"{id} of looks: answered (200)" in said
     assert [line.split()[0] for line in said.splitlines() if line.strip().startswith(PARTS)] == list(PARTS)
     assert "█" in said
+    assert "  latency  " in said
+    assert " ms, from the last byte of its request to its answer\n" in said
+    assert " ms went,\n           from its first byte until the client had its answer\n" in said
     show_prediction(place.store, id, True)
     told = json.loads(capsys.readouterr().out)
     assert (told["service"], told["prediction"]["trace"]["why"]) == ("looks", "asked")
     table, (chart,) = time_of(told["prediction"]["trace"])
     assert [row[0] for row in table.rows] == [*PARTS, "all"]
+    assert chart.title.endswith(" ms, from its first byte until the client had its answer")
     assert [one.x[0] for one in chart.series[1:]] == pytest.approx([one.y[0] for one in chart.series[:-1]])
     with pytest.raises(NotFound):
         show_prediction(place.store, "p-nobody", False)

@@ -197,6 +197,8 @@ def test_a_project_has_its_due_work_done_its_services_answered_and_its_server_sh
         with Line(up.url) as nobody:
             assert nobody.ask("POST", "/services/doubled", {"number": 21}).status == 401
         assert up.ask("GET", "/services/docs").status == 200
+        seen = [up.ask("GET", path, headers={"accept": "text/html"}) for path in ("/services", "/services/", "/services/doubled")]
+        assert [one.headers["location"] for one in seen] == ["/services/", "docs", "docs#doubled"]
         assert f"bedplate up at {up.url}" in bedplate(tmp_path, "status").stdout
         child = wait_for(lambda: [one for one in psutil.Process(up.process.pid).children() if "run" in one.cmdline()])[0]
         wait_for(lambda: any('"due.' in said or '"kind":"due' in said for said in lines))

@@ -127,7 +127,7 @@ def in_thread(
     ready: dict[str, Any] = {}
     begun = threading.Event()
 
-    def announce(url: str, stop: Any) -> None:
+    def announce(url: str, stop: Any, _grpc: str | None) -> None:
         ready.update(url=url, stop=stop)
         begun.set()
 

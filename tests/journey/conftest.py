@@ -6,7 +6,10 @@ import json
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+import threading
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +17,46 @@ import pytest
 
 PROJECTS = Path(__file__).parent / "projects"
 TIMEOUT_S = 120
+
+
+class Running:
+    """A server that answers: its process, and what it said when it began."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        assert process.stdout is not None
+        self.process = process
+        self._told = iter(process.stdout.readline, "")
+        self.ready: dict[str, Any] = json.loads(next(self._told))
+        self.url = str(self.ready["url"])
+
+    def wait(self, kind: str) -> dict[str, Any]:
+        """The next event of that kind; the server is killed where none comes within a minute."""
+        late = threading.Timer(60, self.process.kill)
+        late.start()
+        try:
+            return next(event for event in map(json.loads, self._told) if event.get("kind") == kind)
+        finally:
+            late.cancel()
+
+
+@contextmanager
+def serving(folder: Path, *words: str) -> Iterator[Running]:
+    """`bedplate serve` in a folder, at a free port, until the end of the block; it has to end well."""
+    command = [sys.executable, "-m", "bedplate", "serve", "--port", "0", "--json", *words]
+    with subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            yield Running(process)
+        finally:
+            process.terminate()
+            process.communicate(timeout=60)
+    assert process.returncode == 0
+
+
+def posted(url: str, body: Any) -> Any:
+    """The answer to a request in JSON. Raises HTTPError."""
+    request = urllib.request.Request(url, json.dumps(body).encode(), {"content-type": "application/json"})
+    with urllib.request.urlopen(request, timeout=60) as reply:
+        return json.load(reply)
 
 
 class Person:

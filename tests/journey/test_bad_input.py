@@ -5,13 +5,11 @@ The lines are those of docs/reference/bad-input.md; requests to a server are in 
 
 from __future__ import annotations
 
-import json
 import math
 import os
 import re
 import shutil
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -20,6 +18,7 @@ from typing import Any
 
 import psutil
 import pytest
+from conftest import serving
 
 import bedplate
 from bedplate.pipeline.doctor import examine
@@ -464,13 +463,9 @@ def test_a_truncated_database(made: Any, size: int) -> None:
 @pytest.mark.bad_input("a port in use")
 def test_a_port_in_use(made: Any) -> None:
     """The port is named, and how to take another."""
-    typed = [sys.executable, "-m", "bedplate", "serve", "--port", "0", "--json"]
-    with subprocess.Popen(typed, cwd=made.folder, stdout=subprocess.PIPE, text=True) as server:
-        assert server.stdout is not None
-        port = json.loads(server.stdout.readline())["url"].rpartition(":")[2].strip("/")
+    with serving(made.folder) as server:
+        port = server.url.rpartition(":")[2]
         said = refused(made, "serve", "--port", port, code=WORLD)
-        server.terminate()
-        server.communicate(timeout=30)
     assert port in said
     assert "in use" in said
 

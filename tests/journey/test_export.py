@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 from bare import bare_python
-from conftest import Person
+from conftest import Person, posted, serving
 from trackers import Tracker
 
 from bedplate.storage.backends import lightgbm_model
@@ -52,21 +52,10 @@ def runs(python: Path, bundle: Path, *words: str, given: Any = None, code: int =
     return done
 
 
-def posted(url: str, body: Any) -> Any:
-    request = urllib.request.Request(url, json.dumps(body).encode(), {"content-type": "application/json"})
-    with urllib.request.urlopen(request, timeout=60) as reply:
-        return json.load(reply)
-
-
 @pytest.fixture(scope="module")
 def served(shop: Person) -> Iterator[str]:
-    typed = [sys.executable, "-m", "bedplate", "serve", "--port", "0", "--json"]
-    with subprocess.Popen(typed, cwd=shop.folder, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        try:
-            yield json.loads(process.stdout.readline())["url"]
-        finally:
-            process.terminate()
+    with serving(shop.folder) as server:
+        yield server.url
 
 
 def test_its_predictions_are_the_served_ones_bit_for_bit(bundle: Path, bare: Path, served: str) -> None:
@@ -102,7 +91,12 @@ def test_what_it_does_not_take_is_said_and_counted(bundle: Path, bare: Path, tmp
     kept, late = tmp_path / "counted.jsonl", ("--model", "late")
     assert "needs x7" in runs(bare, bundle, *late, "--metrics", str(kept), given=[{f"x{at}": 1 for at in range(7)}], code=2).stderr
     assert "takes numbers" in runs(bare, bundle, *late, "--metrics", str(kept), given=[{**ROWS[0], "x0": "one"}], code=2).stderr
-    assert "unknown field `x9`" in runs(bare, bundle, "--metrics", str(kept), given={"x0": 1, "x1": 1, "x2": 1, "x9": 1}, code=2).stderr
+    asked = {"x0": 1, "x1": "one", "x9": 1}
+    assert runs(bare, bundle, "--metrics", str(kept), given=asked, code=2).stderr.splitlines() == [
+        "error: 'x2' is missing; 'x1': expected `float`, got `str`; 'x9' is not one of its fields",
+        "  why:  ask takes x0, x1, x2",
+        "  next: send what fits",
+    ]
     assert "which model" in runs(bare, bundle, "--model", "other", given=ROWS, code=2).stderr
     lines = [json.loads(line) for line in kept.read_text().splitlines()]
     assert [(line["requests"], line["errors"]) for line in lines] == [(1, 1), (1, 1)]

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
-import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from bare import bare_python
-from conftest import Person
+from conftest import Person, posted, serving
 
 pytestmark = pytest.mark.slow
 for _name in ("xgboost", "onnxruntime", "skl2onnx", "torch"):
@@ -30,13 +28,8 @@ def mill(person: Callable[..., Person]) -> Person:
 
 @pytest.fixture(scope="module")
 def served(mill: Person) -> Iterator[str]:
-    typed = [sys.executable, "-m", "bedplate", "serve", "--port", "0", "--json"]
-    with subprocess.Popen(typed, cwd=mill.folder, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        try:
-            yield json.loads(process.stdout.readline())["url"]
-        finally:
-            process.terminate()
+    with serving(mill.folder) as server:
+        yield server.url
 
 
 def bundled(mill: Person, name: str, place: Path) -> Callable[..., Any]:
@@ -57,12 +50,6 @@ def bundled(mill: Person, name: str, place: Path) -> Callable[..., Any]:
 def installed(mill: Person, name: str) -> set[str]:
     """The packages that a bundle asks for."""
     return {line.partition("==")[0] for line in (mill.folder / f"{name}-edge" / "requirements.txt").read_text().splitlines()}
-
-
-def posted(url: str, body: Any) -> Any:
-    request = urllib.request.Request(url, json.dumps(body).encode(), {"content-type": "application/json"})
-    with urllib.request.urlopen(request, timeout=60) as reply:
-        return json.load(reply)
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ import duckdb
 import pandas as pd
 import polars as pl
 import pytest
+from conftest import serving
 
 import bedplate
 
@@ -65,13 +66,8 @@ def test_the_tables_open_without_bedplate(flights: Path) -> None:
 @pytest.fixture(scope="module")
 def ready(flights: Path) -> Iterator[dict[str, Any]]:
     """What the example's server says when it answers."""
-    command = [sys.executable, "-m", "bedplate", "serve", "--port", "0", "--grpc-port", "0", "--json"]
-    with subprocess.Popen(command, cwd=flights, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        try:
-            yield json.loads(process.stdout.readline())
-        finally:
-            process.terminate()
+    with serving(flights, "--grpc-port", "0") as server:
+        yield server.ready
 
 
 @pytest.fixture(scope="module")

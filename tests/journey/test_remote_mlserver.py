@@ -6,7 +6,6 @@ import json
 import shutil
 import socket
 import subprocess
-import sys
 import time
 import urllib.error
 import urllib.request
@@ -16,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Person
+from conftest import Person, serving
 from mlflow_clients import LISTS, python_of
 
 pytestmark = pytest.mark.slow
@@ -38,6 +37,11 @@ def adder(asked: pl.DataFrame) -> Model:
     return Model.at("URL/v2/models/adder/versions/v1", example=asked.head(2), timeout="10 s")
 
 
+@sums.train
+def caller(asked: pl.DataFrame) -> Model:
+    return Model.at("GRPC/adder/versions/v1", example=asked.head(2), timeout="10 s")
+
+
 @sums.check(promotes="production")
 def adds(adder: Model, asked: pl.DataFrame) -> Check:
     return Check.at_least("the first sum", float(adder.predict(asked)[0]), 111.0)
@@ -56,8 +60,8 @@ def free() -> int:
 
 
 @pytest.fixture
-def mlserver(tmp_path: Path) -> Iterator[str]:
-    """MLServer with the model `adder`, in an environment of its own: its address."""
+def mlserver(tmp_path: Path) -> Iterator[tuple[str, str]]:
+    """MLServer with the model `adder`, in an environment of its own: its addresses by HTTP and gRPC."""
     python, folder = python_of("mlserver"), tmp_path / "mlserver"
     folder.mkdir()
     shutil.copy(LISTS / "adder.py", folder)
@@ -74,7 +78,7 @@ def mlserver(tmp_path: Path) -> Iterator[str]:
         url = f"http://127.0.0.1:{ports['http_port']}"
         try:
             assert answers(f"{url}/v2/models/adder/ready", process), (folder / "log").read_text()
-            yield url
+            yield url, f"grpc://127.0.0.1:{ports['grpc_port']}"
         finally:
             process.terminate()
 
@@ -91,31 +95,28 @@ def answers(url: str, process: subprocess.Popen[bytes]) -> bool:
     return False
 
 
-def test_mlservers_model_is_one_of_the_project(someone: Person, mlserver: str) -> None:
-    """It takes JSON only, gives [n, 1] where it says [n], and fails with 500: its sums are ours, checked, served and scored with."""
-    (someone.folder / "sums.py").write_text(PROJECT.replace("URL", mlserver))
+def test_mlservers_model_is_one_of_the_project(someone: Person, mlserver: tuple[str, str]) -> None:
+    """It takes JSON only, gives [n, 1] where it says [n], and fails with 500: its sums are ours, checked, served and scored with, and the
+    same over gRPC.
+    """
+    (someone.folder / "sums.py").write_text(PROJECT.replace("URL", mlserver[0]).replace("GRPC", mlserver[1]))
     (someone.folder / "bedplate.toml").write_text('allow_networks = "127.0.0.0/8"\n')
     someone.types("run")
     shown = someone.reads("show", "adder@production")["version"]
-    assert (shown["meta"]["flavour"], shown["meta"]["describe"]["address"]) == ("remote", f"{mlserver}/v2/models/adder/versions/v1")
+    assert (shown["meta"]["flavour"], shown["meta"]["describe"]["address"]) == ("remote", f"{mlserver[0]}/v2/models/adder/versions/v1")
     someone.types("run", "total", "--over", "asked")
     scored = someone.types("sql", "select prediction from total_over_asked order by b", "--json").stdout
     assert "111" in scored
     assert "222" in scored
-    server = subprocess.Popen(
-        [sys.executable, "-m", "bedplate", "serve", "--port", "0", "--json"], cwd=someone.folder, stdout=subprocess.PIPE, text=True
-    )
-    with server, ThreadPoolExecutor(8) as clients:
-        assert server.stdout is not None
-        url = json.loads(server.stdout.readline())["url"]
-        try:
-            asked = [{"a": float(at), "b": 1.0, "c": 2.0} for at in range(60) if at != 13]
-            assert list(clients.map(lambda row: posts(f"{url}/total", row), asked)) == [(200, row["a"] + 3.0) for row in asked]
-            assert posts(f"{url}/total", {"a": 13.0, "b": 0.0, "c": 0.0})[0] == 500
-            rows = {"name": "rows", "shape": [2, 3], "datatype": "FP32", "data": [1, 2, 3, 4, 5, 6]}
-            assert posts(f"{url}/v2/models/adder/infer", {"inputs": [rows]})[1] == [6.0, 15.0]
-        finally:
-            server.terminate()
+    with serving(someone.folder) as server, ThreadPoolExecutor(8) as clients:
+        asked = [{"a": float(at), "b": 1.0, "c": 2.0} for at in range(60) if at != 13]
+        assert list(clients.map(lambda row: posts(f"{server.url}/total", row), asked)) == [(200, row["a"] + 3.0) for row in asked]
+        assert posts(f"{server.url}/total", {"a": 13.0, "b": 0.0, "c": 0.0})[0] == 500
+        rows = {"name": "rows", "shape": [2, 3], "datatype": "FP32", "data": [1, 2, 3, 4, 5, 6]}
+        for model in ("adder", "caller"):
+            assert posts(f"{server.url}/v2/models/{model}/infer", {"inputs": [rows]})[1] == [6.0, 15.0]
+        wrong = {"name": "rows", "shape": [1, 3], "datatype": "FP64", "data": [13.0, 0.0, 0.0]}
+        assert posts(f"{server.url}/v2/models/caller/infer", {"inputs": [wrong]})[0] == 500
 
 
 def posts(url: str, body: dict[str, Any]) -> tuple[int, Any]:

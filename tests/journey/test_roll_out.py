@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import http.client
 import json
-import subprocess
-import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import Any
+from collections.abc import Callable
 
 import pytest
-from conftest import Person
+from conftest import Person, serving
 
 import bedplate
 
@@ -33,36 +29,12 @@ def post(person: Callable[..., Person]) -> Person:
     return one
 
 
-@contextmanager
-def served(post: Person, *words: str) -> Iterator[tuple[str, Callable[[str], dict[str, Any]]]]:
-    """A server's address, and what waits for an event of that kind."""
-    command = [sys.executable, "-m", "bedplate", "serve", "--port", "0", "--json", *words]
-    with subprocess.Popen(command, cwd=post.folder, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        told = iter(process.stdout.readline, "")
-        url = json.loads(next(told))["url"]
-
-        def wait(kind: str) -> dict[str, Any]:
-            late = threading.Timer(60, process.kill)
-            late.start()
-            try:
-                return next(event for event in map(json.loads, told) if event.get("kind") == kind)
-            finally:
-                late.cancel()
-
-        try:
-            yield url.removeprefix("http://"), wait
-        finally:
-            process.terminate()
-            process.communicate(timeout=60)
-
-
 class Traffic:
     """Clients that ask at a rate, each on a connection of its own, until the block ends; what they were told is counted."""
 
-    def __init__(self, address: str, per_second: float = 100.0, clients: int = 4) -> None:
+    def __init__(self, url: str, per_second: float = 100.0, clients: int = 4) -> None:
         self.told: Counter[tuple[int, str]] = Counter()
-        self._address, self._pause = address, clients / per_second
+        self._address, self._pause = url.removeprefix("http://"), clients / per_second
         self._end = threading.Event()
         self._clients = [threading.Thread(target=self._ask, args=(number,)) for number in range(clients)]
 
@@ -107,12 +79,12 @@ class Traffic:
 def test_a_bad_version_is_rolled_back_and_no_client_sees_it(post: Person, mood: str) -> None:
     """Four ways to be bad: every request is answered, the version goes back by itself, and the record says who and why."""
     ref = f"days@{MOODS.index(mood) + 2}"
-    with served(post) as (address, wait), Traffic(address) as traffic:
+    with serving(post.folder) as server, Traffic(server.url) as traffic:
         traffic.until(lambda one: one.told.total() > 60)
         said = post.types("promote", ref, "--canary", "20 %", "--for", "30 min", "--by", "who").stdout
         assert f"{ref} is now canary" in said
         assert ": answers 20 % for 30 min by who" in said
-        ended = wait("rollout.concluded")
+        ended = server.wait("rollout.concluded")
         assert (ended["subject"], ended["data"]["by"], ended["data"]["version"]) == (ref, "rollback", 1)
         before = traffic.told.total()
         traffic.until(lambda one: one.told.total() > before + 60)
@@ -126,10 +98,10 @@ def test_a_bad_version_is_rolled_back_and_no_client_sees_it(post: Person, mood: 
 
 def test_a_good_version_takes_over_when_its_time_is_over(post: Person) -> None:
     """Half of the users get it at once, always the same ones; later all do. Several processes do so together."""
-    with served(post, "--processes", "2") as (address, wait), Traffic(address) as traffic:
+    with serving(post.folder, "--processes", "2") as server, Traffic(server.url) as traffic:
         post.types("promote", "days@6", "--canary", "50 %", "--for", "20 s", "--by", "who")
         assert post.reads("status")["rolled_out"][0]["check"] == "50 % for 20 s by who"
-        assert wait("rollout.concluded")["data"]["by"] == "verdict"
+        assert server.wait("rollout.concluded")["data"]["by"] == "verdict"
         before = traffic.told.total()
         traffic.until(lambda one: one.told.total() > before + 200)
     assert traffic.failed == {}
@@ -152,11 +124,11 @@ def test_what_cannot_be_tried_is_refused_with_what_to_do(post: Person) -> None:
 def test_twenty_promotions_and_rollbacks_at_200_requests_a_second_fail_none(post: Person) -> None:
     """Each is taken up before the next is made; a canary comes and goes between them."""
     workspace = bedplate.open(post.folder)
-    with served(post, "--processes", "2") as (address, wait), Traffic(address, per_second=200.0, clients=8) as traffic:
+    with serving(post.folder, "--processes", "2") as server, Traffic(server.url, per_second=200.0, clients=8) as traffic:
         for _ in range(20):
             workspace.promote("days@6")
-            assert wait("service.swapped")["data"]["changes"][0]["version"] == 6
+            assert server.wait("service.swapped")["data"]["changes"][0]["version"] == 6
             workspace.rollback("days")
-            assert wait("service.swapped")["data"]["changes"][0]["version"] == 1
+            assert server.wait("service.swapped")["data"]["changes"][0]["version"] == 1
     assert traffic.failed == {}
     assert {told for _, told in traffic.told} == {"days@1 4.0", "days@6 5.0"}

@@ -6,7 +6,6 @@ import importlib
 import json
 import re
 import subprocess
-import sys
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import Person
+from conftest import Person, serving
 from mlflow_clients import LISTS, python_of
 from real_servers import prometheus
 
@@ -22,18 +21,18 @@ RIGHT = [8.0, 18.0]
 
 
 @pytest.fixture(scope="module")
-def served(person: Callable[..., Person]) -> Iterator[dict[str, Any]]:
-    """What the server says when it begins."""
+def made(person: Callable[..., Person]) -> Path:
+    """Where the project is, its models made."""
     someone = person("lines")
     someone.types("run")
-    typed = [sys.executable, "-m", "bedplate", "serve", "--port", "0", "--json"]
-    with subprocess.Popen(typed, cwd=someone.folder, stdout=subprocess.PIPE, text=True) as running:
-        assert running.stdout is not None
-        try:
-            yield json.loads(running.stdout.readline())
-        finally:
-            running.terminate()
-            assert running.wait(60) == 0
+    return someone.folder
+
+
+@pytest.fixture(scope="module")
+def served(made: Path) -> Iterator[dict[str, Any]]:
+    """One server."""
+    with serving(made) as server:
+        yield server.ready
 
 
 def test_it_says_where_each_protocol_is_answered(served: dict[str, Any]) -> None:
@@ -64,6 +63,17 @@ def test_tritons_client_gets_what_predict_says(served: dict[str, Any], protocol:
 
 
 def test_kserves_client_understands_every_answer(served: dict[str, Any]) -> None:
+    kserves_client_is_answered(served)
+
+
+@pytest.mark.slow
+def test_it_does_so_through_a_router(made: Path) -> None:
+    """By HTTP and by gRPC, at two addresses in front of two replicas."""
+    with serving(made, "--replicas", "2") as server:
+        kserves_client_is_answered(server.ready)
+
+
+def kserves_client_is_answered(served: dict[str, Any]) -> None:
     words = [str(python_of("kserve")), str(LISTS / "kserve_asks.py"), served["url"], served["grpc"]]
     done = subprocess.run(words, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr

@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
-import sys
 import time
 import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import pytest
+from conftest import serving
 
 import bedplate
 
@@ -31,19 +27,6 @@ def birds(someone: Any) -> Any:
     return someone
 
 
-@contextmanager
-def serving(folder: Path) -> Iterator[str]:
-    """The project's services, at an address."""
-    typed = [sys.executable, "-m", "bedplate", "serve", "--port", "0", "--json"]
-    with subprocess.Popen(typed, cwd=folder, stdout=subprocess.PIPE, text=True) as server:
-        assert server.stdout is not None
-        try:
-            yield str(json.loads(server.stdout.readline())["url"])
-        finally:
-            server.terminate()
-            server.communicate(timeout=60)
-
-
 def ask(url: str, body: dict[str, Any]) -> None:
     request = urllib.request.Request(f"{url}/weigh", json.dumps(body).encode(), {"Content-Type": "application/json"})
     with urllib.request.urlopen(request, timeout=10) as answer:
@@ -58,9 +41,9 @@ def ended(someone: Any) -> dict[tuple[str, str], dict[str, Any]]:
 def test_drift_that_a_due_watch_finds_trains_the_model_again(birds: Any) -> None:
     """Between the nights: new data alone trains nothing, drift does, once."""
     assert ("mass", "schedule") in ended(birds)
-    with serving(birds.folder) as url:
+    with serving(birds.folder) as server:
         for _ in range(250):
-            ask(url, HUGE)
+            ask(server.url, HUGE)
         time.sleep(2.0)
     data = birds.folder / "data"
     some = next(path for path in data.glob("*.csv"))

@@ -13,7 +13,7 @@ from bedplate.core.records import Event, Promotion, Record, Verdict
 from . import rows
 from .database import Database
 from .events import write_events
-from .promotion import PRODUCTION, ROLL_OUT, barred_by, decide_promotion, is_of, is_rolled_out, rollback_target, rolled_out
+from .promotion import PRODUCTION, ROLL_OUT, barred_by, decide_promotion, is_of, is_rolled_out, over, rollback_target, rolled_out, undone
 
 
 class Withdrawal(Record, frozen=True, kw_only=True):
@@ -89,6 +89,15 @@ class Models:
     def rolled_out(self, model: str) -> list[Promotion]:
         """The moves that try a version of a model now: a canary, a shadow, both or none."""
         return rolled_out(self.history(model))
+
+    def named(self, model: str) -> dict[str, int]:
+        """Today's aliases without a canary or shadow that is over: such an alias stays where the roll-out left it, and tries nothing."""
+        ended = over(self.history(model))
+        return {alias: number for alias, number in self.aliases(model).items() if alias not in ended}
+
+    def undone(self, model: str) -> list[Promotion]:
+        """What servers rolled back by themselves, of which the alias has not moved since."""
+        return undone(self.history(model))
 
     def conclude(self, trial: Promotion, at: datetime, reason: str, *, promotes: bool) -> Promotion | None:
         """End a roll-out by what came of it: production moves to its version, or its alias goes back to production's, which bars it.
@@ -175,6 +184,9 @@ class Models:
         current = self.alias(model, alias)
         if current is None:
             raise NotFound(f"nothing is '{model}@{alias}'", why="it was never promoted", next=f"bedplate show {model}")
+        if alias in over(history):
+            why = f"what was tried as {alias} is over, and {model}@{current} is not barred by that"
+            raise Refused(f"no version of {model} is {alias} now", why=why, next=f"bedplate show {model}")
         if any(move.alias == alias for move in rolled_out(history)):
             target = self.alias(model, PRODUCTION)
         else:

@@ -86,6 +86,19 @@ def is_rolled_out(move: Promotion) -> bool:
     return move.by == "person" and move.alias in rule.WAYS and rule.read(move.check) is not None
 
 
+def over(history: Sequence[Promotion]) -> set[str]:
+    """The aliases under which a version was tried and is no more, so that what they name says nothing; `history` as above."""
+    last = {move.alias: move for move in history if move.alias in rule.WAYS}
+    now = rolled_out(history)
+    return {alias for alias, move in last.items() if move.by == "rollback" or (is_rolled_out(move) and move not in now)}
+
+
+def undone(history: Iterable[Promotion]) -> list[Promotion]:
+    """The moves that servers took back by themselves, of which the alias has not moved since; `history` as above."""
+    last = {move.alias: move for move in history}
+    return [move for move in last.values() if move.by == "rollback" and not move.actor and move.before is not None]
+
+
 def _before(version: int, moves: Sequence[Promotion]) -> int | None:
     """What an alias named before that version was last promoted (not rolled back to); `moves` are of one alias, oldest first."""
     return next((move.before for move in reversed(moves) if move.version == version and move.by != "rollback"), None)

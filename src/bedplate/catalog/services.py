@@ -5,6 +5,7 @@ from __future__ import annotations
 import builtins
 from collections.abc import Mapping
 from datetime import datetime
+from typing import Final
 
 import msgspec
 
@@ -14,9 +15,31 @@ from bedplate.core.records import Record
 from .database import Database
 from .rows import text
 
+ROUTER: Final = "(router)"
+"""What a router calls itself on the list: no service can have that name."""
+SILENT_S: Final = 60.0
+"""A server beats every few seconds; one that was not heard of for so long is taken to be gone."""
+
+
+class Replica(Record, frozen=True, kw_only=True):
+    """One server behind a router: its `address` (empty for a process of the router's own), where it is, how it stands, how many requests it
+    has in hand, its failures in a row, and the version of each model that it answers with.
+    """
+
+    name: str
+    address: str = ""
+    zone: str = ""
+    region: str = ""
+    state: str
+    running: int = 0
+    failures: int = 0
+    versions: dict[str, int] = msgspec.field(default_factory=dict)
+
 
 class Service(Record, frozen=True, kw_only=True):
-    """One service on one server. `models` maps each artifact that it holds to its version: `gc` keeps these."""
+    """One service on one server. `models` maps each artifact that it holds to its version: `gc` keeps these. A router is on the list as
+    ROUTER, with its `replicas`.
+    """
 
     name: str
     url: str
@@ -26,6 +49,10 @@ class Service(Record, frozen=True, kw_only=True):
     models: dict[str, int] = msgspec.field(default_factory=dict)
     started_at: datetime
     heartbeat: datetime
+    replicas: tuple[Replica, ...] = ()
+
+
+_REPLICAS: Final = msgspec.json.Decoder(tuple[Replica, ...])
 
 
 class Services:
@@ -39,7 +66,7 @@ class Services:
         self._database.run(
             "service_put", name=service.name, url=service.url, pid=service.pid, host=service.host,
             process_started=service.process_started, models=text(service.models), started_at=iso(service.started_at),
-            heartbeat=iso(service.heartbeat),
+            heartbeat=iso(service.heartbeat), replicas=msgspec.json.encode(service.replicas).decode(),
         )  # fmt: skip
 
     def beat(self, name: str, url: str, at: datetime, models: Mapping[str, int]) -> bool:
@@ -55,7 +82,7 @@ class Services:
         return [
             Service(
                 name=row[0], url=row[1], pid=row[2], host=row[3], process_started=row[4], models=msgspec.json.decode(row[5]),
-                started_at=parse(row[6]), heartbeat=parse(row[7]),
+                started_at=parse(row[6]), heartbeat=parse(row[7]), replicas=_REPLICAS.decode(row[8]),
             )
             for row in self._database.rows("services_all")
         ]  # fmt: skip

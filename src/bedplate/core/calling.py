@@ -103,7 +103,7 @@ def reader(returns: Any, wrong: Callable[[str], Exception]) -> Callable[[Any], A
     declared = f"{inner.__name__} | None" if is_optional else inner.__name__
 
     def read(value: Any) -> Any:
-        if type(value) is inner and inner is not float:
+        if type(value) is inner and (inner is not float or math.isfinite(value)):
             return value
         made = plain(value)
         if type(made) is inner or (made is None and is_optional):

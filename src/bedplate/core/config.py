@@ -205,7 +205,7 @@ SETTINGS = (
     Setting(
         "grpc_port",
         "auto",
-        "Port on which `bedplate serve` answers gRPC: `auto` is a free one where the extra `grpc` is installed, `none` is not at all.",
+        "Port on which `serve` and `up --serve` answer gRPC: `auto` is a free one where the extra `grpc` is installed, `none` is none.",
         port,
     ),
     Setting("body_limit", "16 MB", "Largest request body that a service reads.", byte_count),

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import importlib
-from typing import Any
+import os
+from typing import Any, Final
 
 from .errors import UserError
+
+_FORKS: Final = "GRPC_ENABLE_FORK_SUPPORT"
 
 
 def load(module: str, what: str, extra: str) -> Any:
@@ -14,3 +17,11 @@ def load(module: str, what: str, extra: str) -> Any:
         return importlib.import_module(module)
     except ModuleNotFoundError as error:
         raise UserError(f"{what} needs a package", why=f"{error.name} is not installed", next=f"pip install 'bedplate[{extra}]'") from None
+
+
+def load_grpc(module: str, what: str) -> Any:
+    """The same, of a module that needs gRPC's package. Who forks only to start a command needs none of gRPC's work around forks, which it
+    comments on in the log.
+    """
+    os.environ.setdefault(_FORKS, "0")
+    return load(module, what, "grpc")

@@ -13,6 +13,8 @@ from functools import lru_cache
 
 _DIGITS = "0123456789abcdefghjkmnpqrstvwxyz"
 _PAIRS = [high + low for high in _DIGITS for low in _DIGITS]
+_OF_BYTES = bytes(ord(_DIGITS[byte & 31]) for byte in range(256))
+_ENDING = 6
 NAME = re.compile(r"[a-z_][a-z0-9_]*\Z")
 
 
@@ -23,8 +25,19 @@ def of_30_bits(number: int) -> str:
 
 def new_id(letter: str, at: datetime, random_bits: Callable[[int], int]) -> str:
     """A new identifier; `random_bits(n)` returns n random bits (`random.SystemRandom().getrandbits`)."""
-    chance = random_bits(30)
-    return f"{letter}-{_of_ms(int(at.timestamp() * 1000))}-{_PAIRS[chance >> 20]}{_PAIRS[chance >> 10 & 1023]}{_PAIRS[chance & 1023]}"
+    return ended(letter, at, of_30_bits(random_bits(30)))
+
+
+def ended(letter: str, at: datetime, ending: str) -> str:
+    """An identifier with the random digits `ending`."""
+    return f"{letter}-{_of_ms(int(at.timestamp() * 1000))}-{ending}"
+
+
+def endings(count: int, random_bits: Callable[[int], int]) -> list[str]:
+    """The random digits of so many identifiers, drawn at once: each draw asks the machine."""
+    length = count * _ENDING
+    drawn = random_bits(8 * length).to_bytes(length, "big").translate(_OF_BYTES).decode()
+    return [drawn[at : at + _ENDING] for at in range(0, length, _ENDING)]
 
 
 @lru_cache(maxsize=8)

@@ -76,8 +76,9 @@ class Predictor(Protocol):
 class RowPredictor(Predictor, Protocol):
     """A loaded model that computes on rows of numbers: `predict` is `rows` of `matrix`.
 
-    It may have a `row(mapping)` too, which gives a mapping of plain numbers as such an array at once, and None for any other; and a
-    `one(mapping)`, which gives the answer for such a mapping at once.
+    It may have a `row(mapping)` too, which gives a mapping of plain numbers as such an array at once, and None for any other; a
+    `one(mapping)`, which gives the answer for such a mapping at once; and a `stacked(mapping)`, which gives one of arrays of numbers as
+    such an array at once, and None for any other.
     """
 
     def matrix(self, columns: dict[str, Any]) -> Any:
@@ -133,7 +134,8 @@ class Model:
         cls, url: str, *, example: Any = None, token: str = "", output: str = "", timeout: str = "10 s",
         metrics: dict[str, float] | None = None,
     ) -> Model:  # fmt: skip
-        """A model that another server has, by the Open Inference Protocol: `http://HOST/v2/models/NAME`, or `.../versions/3` of it.
+        """A model that another server has, by the Open Inference Protocol: `http://HOST/v2/models/NAME`, over gRPC `grpc://HOST:PORT/NAME`
+        (`grpcs://` behind TLS), or `.../versions/3` of it.
 
         Its inputs and outputs are those that the server says; `example` names the columns of an input that is a matrix. `token` names a
         variable of the environment that is sent as a bearer token, `output` is the one to take where it gives several that do not go
@@ -206,6 +208,8 @@ class Model:
                 return made
             if (quick := getattr(predictor, "row", None)) is not None and (row := quick(rows)) is not None:
                 return cast("RowPredictor", predictor).rows(row)[0]
+            if (stack := getattr(predictor, "stacked", None)) is not None and (matrix := stack(rows)) is not None:
+                return cast("RowPredictor", predictor).rows(matrix)
         columns, one = as_columns(rows, [field.name for field in predictor.signature.inputs])
         result = predictor.predict(columns)
         return result[0] if one else result

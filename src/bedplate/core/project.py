@@ -225,7 +225,8 @@ class Project:
     ) -> Any:  # fmt: skip
         """What is deployed: artifacts by name, everything else is the request; `workload` says what load it has to bear.
 
-        A generator (`-> Iterator[float]`) gives its values one by one to who asks for server-sent events, and else as a list.
+        A generator (`-> Iterator[float]`) gives its values one by one to who asks for server-sent events, and else as a list. One whose
+        request is arrays (`numpy.ndarray`), or a frame (`Annotated[polars.DataFrame, Row]`), is called once for all rows that are in hand.
 
         With `cache="60 s"` who asks the same within that time gets the same answer, unless a version changed. With `on_drift="retrain"` its
         models are trained again when what it is asked has drifted.

@@ -1,15 +1,15 @@
 """Which addresses of the outside may be reached. Pure.
 
-Choices: only http and https; only addresses that the internet routes to, so that a source (or what it redirects to, or a name that
-resolves to something else the second time) never reads this machine, its neighbours or a cloud's metadata service; a site allows
-networks of its own with the setting `allow_networks`. An IPv6 address that carries an IPv4 one (mapped, 6to4, Teredo, NAT64) counts as
-that one. Limits: says nothing of what a public address serves.
+Choices: only http and https, and for calls grpc and grpcs; only addresses that the internet routes to, so that a source (or what it
+redirects to, or a name that resolves to something else the second time) never reads this machine, its neighbours or a cloud's metadata
+service; a site allows networks of its own with the setting `allow_networks`. An IPv6 address that carries an IPv4 one (mapped, 6to4,
+Teredo, NAT64) counts as that one. Limits: says nothing of what a public address serves.
 """
 
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from urllib.parse import SplitResult, urljoin, urlsplit
 
 from bedplate.core.errors import Refused, UserError
@@ -19,6 +19,7 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 PORTS = {"http": 80, "https": 443}
+GRPC = ("grpc", "grpcs")
 MOST_REDIRECTS = 5
 
 
@@ -68,7 +69,7 @@ def carried(address: Address) -> Address:
     return address
 
 
-def checked(url: str) -> SplitResult:
+def checked(url: str, schemes: Collection[str] = PORTS) -> SplitResult:
     """The parts of an address that may be asked for.
 
     Raises Refused for another scheme, a password in it, none of a host, and letters that are sent in more than one way.
@@ -84,14 +85,22 @@ def checked(url: str) -> SplitResult:
         port = parts.port
     except ValueError as error:
         raise Refused(f"'{url}' is not an address", why=str(error)) from error
-    if parts.scheme not in PORTS:
-        raise Refused(f"'{url}' is not fetched", why=f"only {' and '.join(PORTS)} are", next="copy the file, or read it with Files(...)")
+    if parts.scheme not in schemes:
+        raise Refused(f"'{url}' is not fetched", why=f"only {' and '.join(schemes)} are", next="copy the file, or read it with Files(...)")
     if parts.username or parts.password:
         raise Refused(
             f"{parts.hostname} is not asked with a password in its address", why="it would be kept with the source", next='token="NAME"'
         )
     if not parts.hostname or port == 0:
         raise Refused(f"'{url}' names no host")
+    return parts
+
+
+def called(url: str) -> SplitResult:
+    """The parts of an address that may be called by gRPC. Raises Refused as `checked`, and for none of a port."""
+    parts = checked(url, GRPC)
+    if not parts.port:
+        raise Refused(f"'{url}' names no port", next=f"write {parts.scheme}://{parts.hostname}:PORT")
     return parts
 
 

@@ -25,6 +25,8 @@ LOST: Final = "predictions.lost"
 SWAPPED: Final = "service.swapped"
 """The kind of event that says which versions a server answers with from then on."""
 
+OVER: Final = "over"
+"""What a version's `meta` has where it is a service's answers to a table: the digest of everything that they depend on."""
 RUNTIME: Final = "model.runtime"
 """The kind of event that says by which runtime a server asks a model version (`subject`), with the figures behind that."""
 LOAD_FAILED: Final = "service.load_failed"
@@ -33,6 +35,10 @@ PROCESS_DIED: Final = "model.process_died"
 """The kind of event that says that a process that predicted for a version (`subject`) died (`data`: how, had_work, again_s, deaths)."""
 CONCLUDED: Final = "rollout.concluded"
 """The kind of event that says how the roll-out of a version (`subject`) ended (`data`: trial, and the move: alias, by, version, why)."""
+BEGUN: Final = "rollout.begun"
+"""The kind of event that says that a server tries a version (`subject`) from now on (`data`: trial, rule, by whom)."""
+ENDED: Final = "rollout.ended"
+"""The kind of event that says that a server tries a version (`subject`) no more, which it did not judge (`data`: trial, why, by_person)."""
 
 
 def log_name(what: str, service: str) -> str:

@@ -21,7 +21,8 @@ from .wiring.graph import Graph
 
 class Status(Record, frozen=True, kw_only=True):
     """What exists: the head of each artifact, each model's aliases (alias -> version), the last runs (newest first), what is served now,
-    the steps whose last attempt failed, and the moves that try a version beside the one in production.
+    the steps whose last attempt failed, the moves that try a version beside the one in production, and those with which servers rolled one
+    back by themselves.
     """
 
     artifacts: dict[str, Version]
@@ -30,6 +31,7 @@ class Status(Record, frozen=True, kw_only=True):
     services: tuple[Service, ...]
     failed: tuple[str, ...]
     rolled_out: tuple[Promotion, ...] = ()
+    rolled_back: tuple[Promotion, ...] = ()
 
 
 class Shown(Record, frozen=True, kw_only=True):
@@ -52,9 +54,10 @@ class Shown(Record, frozen=True, kw_only=True):
 def status(catalog: Catalog, runs: int) -> Status:
     """The project as it stands, with at most so many runs."""
     heads = catalog.artifacts.heads()
-    models = {name: catalog.models.aliases(name) for name, head in heads.items() if head.kind == "model"}
+    models = {name: catalog.models.named(name) for name, head in heads.items() if head.kind == "model"}
     return Status(
         artifacts=heads, models=models, rolled_out=tuple(move for name in models for move in catalog.models.rolled_out(name)),
+        rolled_back=tuple(move for name in models for move in catalog.models.undone(name)),
         runs=tuple(catalog.runs.last(runs)), services=tuple(catalog.services.list()), failed=tuple(sorted(catalog.runs.failed_steps())),
     )  # fmt: skip
 
@@ -65,13 +68,13 @@ def shown(catalog: Catalog, graph: Graph, ref: str) -> Shown:
     version = catalog.artifacts.get(ref)
     return Shown(
         version=version, versions=tuple(catalog.artifacts.versions(version.artifact)), metrics=catalog.runs.metrics(version.attempt),
-        aliases=tuple(alias for alias, number in catalog.models.aliases(version.artifact).items() if number == version.number),
+        aliases=tuple(alias for alias, number in catalog.models.named(version.artifact).items() if number == version.number),
     )  # fmt: skip
 
 
 def aside(catalog: Catalog, head: Version) -> str:
     """Why no alias names a model's newest version, and what to do; empty where one does, or none was ever given."""
-    aliases = catalog.models.aliases(head.artifact)
+    aliases = catalog.models.named(head.artifact)
     if not aliases or head.number in aliases.values():
         return ""
     if head.number in catalog.models.barred(head.artifact):
@@ -90,7 +93,7 @@ def _given(catalog: Catalog, ref: str, alias: str, reason: str, at: datetime, ru
         raise UserError(f"{version.ref} is a {version.kind}, not a model", next="bedplate status")
     refuse_opaque(version, version.ref)
     if "@" not in ref:
-        named = {number: alias for alias, number in catalog.models.aliases(version.artifact).items()}
+        named = {number: alias for alias, number in catalog.models.named(version.artifact).items()}
         known = catalog.artifacts.versions(version.artifact)
         there = ", ".join(f"{one.ref} ({named[one.number]})" if one.number in named else one.ref for one in known)
         raise UserError(f"which version of {version.artifact}?", why=f"there are {there}", next=f"bedplate promote {version.ref}")

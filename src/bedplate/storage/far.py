@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Final, NamedTuple, Protocol
-from urllib.parse import unquote, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 import msgspec
 
@@ -18,11 +18,18 @@ from bedplate.core.records import Record
 from bedplate.core.units import seconds
 
 FILE: Final = "remote.json"
-_FORM: Final = "http://HOST/v2/models/NAME, or .../versions/3 of it"
+_FORM: Final = "http://HOST/v2/models/NAME or grpc://HOST:PORT/NAME, or .../versions/3 of it"
+HTTP: Final = ("http", "https")
+GRPC: Final = ("grpc", "grpcs")
+SERVICE: Final = "inference.GRPCInferenceService"
+"""What gRPC calls the protocol: the methods are under this name."""
 
 
 class Ask(Protocol):
-    """Asks a server: its status, headers in lower case, and body. `token` names the variable that holds one."""
+    """Asks a server: its status, headers in lower case, and body. `token` names the variable that holds one.
+
+    An address of gRPC is that of a method, and what is sent and comes back is a message; the status is HTTP's for gRPC's own.
+    """
 
     def __call__(
         self, method: str, url: str, time_s: float, *, body: bytes = b"", headers: Mapping[str, str] | None = None, token: str = ""
@@ -62,37 +69,49 @@ class Kept(Record, frozen=True, kw_only=True):
 
 
 class Place(NamedTuple):
-    """Where a model is: the server's address without a path of its own, the model's, and names for messages."""
+    """Where a model is: the server's address without a path of its own, the model's, the names for messages, and the version that is
+    asked for (empty: whatever serves).
+    """
 
     server: str
     model: str
     host: str
     name: str
+    version: str = ""
 
 
 def place(remote: Remote) -> Place:
     """The parts of a remote model's address. Raises UserError for one that is none, or a timeout that is no time."""
     seconds(remote.timeout)
     parts = urlsplit(remote.url.rstrip("/"))
-    before, found, rest = parts.path.partition("/v2/models/")
+    before, found, rest = parts.path.partition("/v2/models/") if parts.scheme in HTTP else ("", *parts.path.partition("/")[1:])
     name, *more = rest.split("/")
-    if (
-        parts.scheme not in ("http", "https")
-        or not found
-        or not name
-        or (more and (len(more) != 2 or more[0] != "versions" or not more[1]))
-    ):
+    if parts.scheme not in (*HTTP, *GRPC) or not found or not name or (more and (len(more) != 2 or more[0] != "versions" or not more[1])):
         raise UserError(f"'{remote.url}' is no address of a model", why=f"it is {_FORM}", next="look at what its server is asked by")
     if parts.query or parts.fragment:
         raise UserError(f"'{remote.url}' is no address of a model", why="it has a query", next=f"write {_FORM}")
-    server = f"{parts.scheme}://{parts.netloc}{before}"
-    return Place(server=server, model=f"{server}/v2/models/{rest}", host=parts.hostname or "", name=unquote(name))
+    if parts.scheme in GRPC and not _port_of(parts):
+        raise UserError(f"'{remote.url}' is no address of a model", why="it names no port", next=f"write {_FORM}")
+    server, host, version = f"{parts.scheme}://{parts.netloc}{before}", parts.hostname or "", unquote("".join(more[1:]))
+    return Place(server=server, model=f"{server}{found}{rest}", host=host, name=unquote(name), version=version)
+
+
+def is_address(text: str) -> bool:
+    """Whether a text is an address of some model, and no path."""
+    return text.partition("://")[0] in (*HTTP, *GRPC)
 
 
 def port(remote: Remote) -> int:
     """The port that a remote model's server listens on."""
     parts = urlsplit(remote.url)
-    return parts.port or (443 if parts.scheme == "https" else 80)
+    return _port_of(parts) or (443 if parts.scheme == "https" else 80)
+
+
+def _port_of(parts: SplitResult) -> int:
+    try:
+        return parts.port or 0
+    except ValueError:
+        return 0
 
 
 def differs(kept: Kept, now: Kept) -> str:

@@ -19,7 +19,7 @@ import pytest
 
 from bedplate.catalog.catalog import Catalog
 from bedplate.catalog.export import TABLES, export
-from bedplate.catalog.services import Service
+from bedplate.catalog.services import ROUTER, Replica, Service
 from bedplate.core.context import Noted
 from bedplate.core.errors import BusyError, NotFound, Refused, UserError
 from bedplate.core.records import Event, Forecast, Lease, Promotion, Usage
@@ -350,6 +350,11 @@ class CatalogContract(AccountsContract, DueContract, ListingContract, TalliesCon
         assert [(kept.models, kept.heartbeat) for kept in catalog.services.list()] == [({"late": 2}, clock.now())]
         catalog.services.unregister("s", service.url)
         assert (catalog.services.list(), catalog.services.beat("s", service.url, clock.now(), {})) == ([], False)
+        ready = Replica(name="h:1", address="h:1", zone="a", region="eu", state="ready", running=3, versions={"late": 1})
+        for replicas in ((ready,), (ready, Replica(name="replica-0", state="starting")), ()):
+            router = msgspec.structs.replace(service, name=ROUTER, replicas=replicas)
+            catalog.services.register(router)
+            assert catalog.services.list() == [router]
 
     def test_every_table_goes_to_the_warehouse(self, catalog: Catalog, history: History) -> None:
         """Columns as declared and of equal length, full and empty, times as times."""

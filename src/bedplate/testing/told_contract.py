@@ -17,6 +17,7 @@ from bedplate.catalog.standing import standing
 from bedplate.catalog.tracking import grammar
 from bedplate.catalog.tracking.brought import Brought, Kept
 from bedplate.catalog.tracking.evaluation import Evaluation, EvaluationQuestion
+from bedplate.catalog.tracking.runs import CLIENT_FAILED
 from bedplate.catalog.tracking.theirs import Point, TheirExperiment, TheirLogged, TheirRun
 from bedplate.catalog.tracking.trace_search import TraceQuestion, TraceSearch
 from bedplate.catalog.tracking.traces import Span, Trace, Traces
@@ -112,8 +113,11 @@ class ToldContract(ABC):
         catalog.events.add(Event(kind="drift.found", subject="old", at=now))
         webhooks.put(Webhook(id="w", name="w", url="https://a.example/", events=("*",)))
         webhooks.follow("/here", 1)
-        catalog.events.add(Event(kind="drift.found", subject="late", at=now, data={"psi": 0.5}))
-        assert (webhooks.follow("/here", 1), webhooks.follow("/here", 1)) == (1, 0)
+        catalog.events.add(
+            Event(kind="drift.found", subject="late", at=now, data={"psi": 0.5}),
+            Event(kind=CLIENT_FAILED, subject="ab" * 16, at=now),  # it was told as the request that said so
+        )
+        assert (webhooks.follow("/here", 1), webhooks.follow("/here", 1)) == (2, 0)
         (one,) = webhooks.take(1, 2)
         told = msgspec.json.decode(one.body)
         assert (told["type"], told["subject"], told["data"], told["specversion"]) == ("bedplate.drift.found", "late", {"psi": 0.5}, "1.0")

@@ -118,3 +118,44 @@ def test_a_person_ends_one_as_any_alias(catalog: Catalog) -> None:
     assert catalog.models.conclude(old[0], START, "of the rule before", promotes=False) is None
     assert catalog.models.rollback("late", "canary", START, "enough").version == 1
     assert (catalog.models.rolled_out("late"), catalog.models.barred("late")) == ([], {2})
+
+
+@pytest.mark.parametrize("way", ["canary", "shadow"])
+def test_an_alias_of_what_is_tried_no_more_names_nothing(catalog: Catalog, way: str) -> None:
+    """However it ended: taken back, promoted, or overtaken by another version in production; one that was simply given is an alias."""
+    catalog.models.promote(move("production", 1))
+    catalog.models.promote(move(way, 2, "5 %"))
+    assert catalog.models.named("late") == {"production": 1, way: 2}
+    (trial,) = catalog.models.rolled_out("late")
+    catalog.models.conclude(trial, START, "it failed", promotes=False)
+    assert (catalog.models.named("late"), catalog.models.aliases("late")) == ({"production": 1}, {"production": 1, way: 1})
+    assert [(one.alias, one.before, one.reason) for one in catalog.models.undone("late")] == [(way, 2, "it failed")]
+    catalog.models.promote(move(way, 2, "10 %"))
+    assert (catalog.models.named("late"), catalog.models.undone("late")) == ({"production": 1, way: 2}, [])
+    catalog.models.promote(move("production", 3))
+    assert catalog.models.named("late") == {"production": 3}
+    catalog.models.promote(move(way, 1))
+    assert catalog.models.named("late") == {"production": 3, way: 1}
+
+
+def test_what_a_person_took_back_is_no_server_s_doing(catalog: Catalog) -> None:
+    catalog.models.promote(move("production", 1))
+    catalog.models.promote(move("canary", 2, "5 %"))
+    catalog.models.rollback("late", "canary", START, "enough", "anna")
+    assert (catalog.models.named("late"), catalog.models.undone("late")) == ({"production": 1}, [])
+
+
+def test_a_canary_that_is_over_is_not_taken_back(catalog: Catalog) -> None:
+    """Promoted it is production: taking its old alias back would bar the version that answers."""
+    catalog.models.promote(move("production", 1))
+    catalog.models.promote(move("canary", 2, "5 %"))
+    (trial,) = catalog.models.rolled_out("late")
+    catalog.models.conclude(trial, START, "well", promotes=True)
+    with pytest.raises(Refused, match="no version of late is canary now"):
+        catalog.models.rollback("late", "canary", START, "enough", "anna")
+    assert catalog.models.barred("late") == set()
+    catalog.models.promote(move("canary", 3, "5 %"))
+    catalog.models.rollback("late", "canary", START, "enough", "anna")
+    with pytest.raises(Refused, match="what was tried as canary is over"):
+        catalog.models.rollback("late", "canary", START, "enough", "anna")
+    assert catalog.models.barred("late") == {3}

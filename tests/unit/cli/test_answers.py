@@ -8,11 +8,13 @@ import shutil
 import sys
 import textwrap
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+import bedplate
 from bedplate.interfaces.cli import main
 from bedplate.interfaces.cli.verbs import VERBS
 
@@ -258,6 +260,26 @@ def test_a_rollback_says_what_it_barred_and_so_do_the_next_run_and_the_status(ra
     ran("promote", "line@2")
     for verb in ("run", "status"):
         assert "barred" not in ran(verb)[1]
+
+
+def test_status_says_what_is_tried_and_what_a_server_took_back_when_and_why(ran: Types, tmp_path: Path) -> None:
+    """A canary that went back tries nothing, though its alias stays on the record."""
+    text = (tmp_path / "small.py").read_text()
+    (tmp_path / "small.py").write_text(text.replace("default=2", "default=3"))
+    ran("run")
+    ran("promote", "line@1")
+    ran("promote", "line@2", "--canary", "5 %")
+    assert "canary = line@2 (5 %), production = line@1" in ran("status")[1]
+    models = bedplate.open(tmp_path).catalog.models
+    (trial,) = models.rolled_out("line")
+    models.conclude(trial, datetime.now(UTC) - timedelta(minutes=3), "line@2 as canary: answer: 9 of 10 failed", promotes=False)
+    said = ran("status")[1]
+    assert "model line: production = line@1\n" in said
+    assert "  rolled back 3 min ago: line@2 as canary: answer: 9 of 10 failed\n" in said
+    told = json.loads(ran("status", "--json")[1])
+    assert (told["models"], told["rolled_out"]) == ({"line": {"production": 1}}, [])
+    assert [(one["alias"], one["before"]) for one in told["rolled_back"]] == [("canary", 2)]
+    assert bedplate.open(tmp_path).show("line@1").aliases == ("production",)
 
 
 def test_lint_warns_of_an_alias_that_nobody_gives(ran: Types, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ import pytest
 from rich.console import Console
 
 from bedplate.core.records import Event
-from bedplate.interfaces.cli.serve import Teller, heard, opening, say
+from bedplate.interfaces.cli.serve import Teller, _of_first, heard, opening, replicas_of, say
 from bedplate.interfaces.http.server import Ready
 from bedplate.stages.deploy.deployment import Waiting
 
@@ -38,16 +38,63 @@ def test_it_says_at_the_start_which_versions_answer_and_what_waits_for_what() ->
         services=["nap", "board", "will_be_late"],
         versions={"early": 3},
         waiting=waiting,
+        no_grpc="grpc is not installed; next: pip install 'bedplate[grpc]'",
+        tried=["early@4 as canary: 5 %"],
     )
     out = Console(file=io.StringIO(), width=200)
     for line in opening("flights", ready):
         out.print(line, soft_wrap=True)
-    assert out.file.getvalue().splitlines()[:4] == [  # type: ignore[attr-defined]  # it is a StringIO
+    assert out.file.getvalue().splitlines()[:6] == [  # type: ignore[attr-defined]  # it is a StringIO
         "serving flights at http://h:1 with early@3",
         "  POST     http://h:1/nap",
         f"  waits    board, will_be_late: {reason}; next: {step}",
         "  waits    slow: slow@1 could not be loaded: no [such] file",
+        "  tried    early@4 as canary: 5 %",
+        "  gRPC     none: grpc is not installed; next: pip install 'bedplate[grpc]'",
     ]
+
+
+def test_a_router_says_at_the_start_where_its_replicas_are() -> None:
+    standing = {"state": "ready", "running": 0, "failures": 0, "zone": "", "region": "", "versions": {}}
+    replicas = {
+        "replica-0": {**standing, "address": ""},
+        "[::1]:8000": {**standing, "address": "[::1]:8000", "zone": "a", "region": "eu"},
+        "h:1": {**standing, "address": "h:1", "state": "gone"},
+    }
+    out = Console(file=io.StringIO(), width=200)
+    for scale in ([1, 4], [2, 2], None):
+        for line in replicas_of({"replicas": {name: one for name, one in replicas.items() if scale or one["address"]}, "scale": scale}):
+            out.print(line, soft_wrap=True)
+    others = ["  replica  [::1]:8000, zone a, region eu: ready", "  replica  h:1: gone"]
+    assert out.file.getvalue().splitlines() == [  # type: ignore[attr-defined]  # it is a StringIO
+        "  replicas 1 to 4, by load, on this machine", *others, "  replicas 2, on this machine", *others, *others,
+    ]  # fmt: skip
+    assert replicas_of({"url": "http://h:1"}) == []
+
+
+def test_a_version_that_is_tried_and_is_no_more_is_a_line(capsys: pytest.CaptureFixture[str]) -> None:
+    tell = partial(say, as_json=False)
+    begun = {"trial": "canary", "rule": "5 % for 30 min", "by": "anna"}
+    tell(Event(kind="rollout.begun", subject="late@8", at=AT, data=begun))
+    tell(Event(kind="rollout.begun", subject="late@9", at=AT, data={"trial": "shadow", "rule": "100 %", "by": ""}))
+    tell(Event(kind="rollout.ended", subject="late@8", at=AT, data={"trial": "canary", "why": "rolled back by anna", "by_person": True}))
+    ended = {"trial": "shadow", "alias": "shadow", "by": "rollback", "version": 7, "why": "will_be_late: 9 of 10 answers failed"}
+    tell(Event(kind="rollout.concluded", subject="late@9", at=AT, data=ended))
+    assert capsys.readouterr().out.splitlines() == [
+        "late@8 is canary now: answers 5 % for 30 min (begun by anna)",
+        "late@9 is shadow now: is asked beside production for 100 % (begun by a person)",
+        "late@8 is canary no more: rolled back by anna",
+        "late@9 is rolled back from shadow: will_be_late: 9 of 10 answers failed",
+    ]
+
+
+def test_of_several_processes_the_one_that_judged_a_roll_out_tells_its_end_alone() -> None:
+    told: list[str] = []
+    first = _of_first(lambda event: told.append(event.kind))
+    for by_person in (True, False):
+        first(Event(kind="rollout.ended", subject="late@8", at=AT, data={"trial": "canary", "why": "", "by_person": by_person}))
+    first(SWAPPED)
+    assert told == ["rollout.ended", "service.swapped"]
 
 
 def test_a_promotion_that_was_taken_over_is_a_line_and_on_record(capsys: pytest.CaptureFixture[str]) -> None:

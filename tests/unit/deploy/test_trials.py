@@ -6,7 +6,7 @@ from typing import Any
 
 from bedplate.core.model import Model
 from bedplate.core.records import Event
-from bedplate.pipeline.served import CONCLUDED
+from bedplate.pipeline.served import BEGUN, CONCLUDED, ENDED
 from bedplate.planner.rollout.verdict import LEAST, Outcome
 from bedplate.stages.deploy.deployment import Active
 from bedplate.stages.deploy.holder import Holder
@@ -56,6 +56,42 @@ class Case:
     @property
     def concluded(self) -> list[tuple[str, Any]]:
         return [(event.subject, event.data["by"]) for event in self.events if event.kind == CONCLUDED]
+
+    def told(self, kind: str) -> list[tuple[str, dict[str, Any]]]:
+        return [(event.subject, event.data) for event in self.events if event.kind == kind]
+
+
+def test_the_beginning_of_a_roll_out_and_an_end_that_a_person_made_are_told() -> None:
+    """A new rule is a new beginning and no end; what this server judged itself is told as that."""
+    case = Case()
+    case.roll_out(rule="5 %")
+    case.roll_out(rule="20 %")
+    begun = [("late@2", {"trial": "canary", "rule": rule, "by": ""}) for rule in ("5 %", "20 %")]
+    assert (case.told(BEGUN), case.told(ENDED)) == (begun, [])
+    assert [(move.alias, move.check) for move in case.holder.rolled_out] == [("canary", "20 %")]
+    case.record.promote("late", 1, "canary", by="rollback", reason="by anna")
+    case.holder.refresh()
+    case.roll_out(rule="20 %")
+    case.record.promote("late", 2, by="person", reason="by anna")
+    case.holder.refresh()
+    whys = ["rolled back by anna", "late@2 is production now, promoted by anna"]
+    assert [(subject, data["trial"], data["why"]) for subject, data in case.told(ENDED)] == [("late@2", "canary", why) for why in whys]
+
+
+def test_what_another_server_judged_is_told_as_that_and_what_this_one_did_once() -> None:
+    case = Case()
+    case.roll_out()
+    (trial,) = case.record.rolled_out("late")
+    case.record.conclude(trial, case.clock.now(), "late@2 as canary: it failed", promotes=False)
+    case.holder.refresh()
+    ended = {"trial": "canary", "why": "rolled back by a server (late@2 as canary: it failed)", "by_person": False}
+    assert case.told(ENDED) == [("late@2", ended)]
+    case.roll_out()
+    case.outcomes(Outcome(0.001, failed=True), LEAST)
+    for _ in range(3):
+        case.holder.judge()
+    case.holder.refresh()
+    assert (len(case.told(ENDED)), case.concluded) == (1, [("late@2", "rollback")])
 
 
 def test_without_a_roll_out_nothing_is_tried() -> None:

@@ -7,11 +7,13 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from bedplate.core.check import Check
-from bedplate.core.records import Verdict
+from bedplate.core.records import Event, Verdict
 from bedplate.interfaces.http.console.judged.verdicts import Judged, standing, verdict_chart, verdict_table
+from bedplate.interfaces.http.console.pages.events import is_for
 from bedplate.interfaces.http.console.served.traffic import by_version, charts_of, stands
 from bedplate.interfaces.http.console.spans import chosen, since
 from bedplate.interfaces.http.console.tables import State
+from bedplate.interfaces.http.door.endpoint import Resource
 from bedplate.stages.monitor.lately import Lately, OfVersion, Stretch
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -66,15 +68,29 @@ def test_figures_that_are_no_numbers_are_not_drawn() -> None:
     assert verdict_table("v", Judged(said("good", 1, passed=False), None), None, "").rows == []
 
 
+def test_events_of_models_and_of_clients_runs_are_for_who_may_see_those() -> None:
+    asked: list[tuple[str, Resource]] = []
+
+    def may(act: str, resource: Resource) -> bool:
+        asked.append((act, resource))
+        return False
+
+    failed = Event(kind="client_run.failed", subject="ab" * 16, at=NOW, data={"experiment": 7})
+    moved = Event(kind="model.promoted", subject="late@3", at=NOW)
+    assert [is_for(may, one) for one in (failed, moved, Event(kind="drift.found", subject="s", at=NOW))] == [False, False, True]
+    assert asked == [("run.read", Resource("experiment", "7")), ("model.read", Resource("model", "late"))]
+
+
 def test_traffic_is_told_by_version_with_the_share_that_failed() -> None:
     one = OfVersion(versions=("late@3",), predictions=10, refused=0, failed=1, p50_ms=1.0, p95_ms=2.0, p99_ms=3.0, first=NOW, last=NOW)
     gone = OfVersion(versions=(), predictions=2, refused=2, failed=0, p50_ms=None, p95_ms=None, p99_ms=None, first=NOW, last=NOW)
     found = Lately(
         service="s", start=NOW, end=NOW, predictions=12, by_version=(one, gone), stretches=(Stretch(at=NOW, predictions=12, failed=1),)
     )
-    rows = by_version(found).rows
+    rows = by_version(found, lambda _: {2}).rows
     assert rows[0][4] == State("fails", "bad")
     assert rows[1][0] == "none: refused before"
+    assert by_version(found, lambda model: {"late": {3}}.get(model, set())).rows[0][4] == State("barred", "bad")
     assert [chart.name for chart in charts_of(found)] == ["answers", "versions"]  # nothing was answered: no latency
     assert charts_of(Lately(service="s", start=NOW, end=NOW)) == ()
     assert [stands(*pair).word for pair in ((0, 0), (100, 0), (100, 1))] == ["silent", "answers", "some failed"]

@@ -18,10 +18,11 @@ from bedplate.core.config import port
 from bedplate.core.errors import UserError
 from bedplate.core.model import Field, Signature
 from bedplate.interfaces.http import grpc_port
-from bedplate.interfaces.http.backends import grpc_messages
+from bedplate.interfaces.http.backends.grpc_form import GrpcForm
 from bedplate.interfaces.http.replies import Problem
+from bedplate.storage.backends import open_inference
 
-FOLDER = Path(grpc_messages.__file__).parent
+FOLDER = Path(open_inference.__file__).parent
 SIGNATURE = Signature((Field("a", "FP64"),), (Field("prediction", "FP64"),))
 
 
@@ -67,7 +68,7 @@ CONTENTS = st.fixed_dictionaries(
 INPUT = st.fixed_dictionaries(
     {
         "name": st.sampled_from(["a", "b"]),
-        "datatype": st.sampled_from([*grpc_messages._CONTENTS, "FP16", "X", ""]),
+        "datatype": st.sampled_from([*open_inference.CONTENTS, "FP16", "X", ""]),
         "shape": st.lists(st.integers(-1, 4) | st.just(1 << 62), max_size=3),
     },
     optional={"contents": CONTENTS},
@@ -76,8 +77,8 @@ INPUT = st.fixed_dictionaries(
 
 @given(st.lists(INPUT, max_size=3), st.lists(st.binary(max_size=20), max_size=3))
 def test_a_message_is_tensors_of_their_shape_or_a_problem(inputs: list[Any], raw: list[bytes]) -> None:
-    request = grpc_messages.message("ModelInferRequest")(model_name="m", inputs=inputs, raw_input_contents=raw)
-    form = grpc_messages.GrpcForm(request, 1.5)
+    request = open_inference.message("ModelInferRequest")(model_name="m", inputs=inputs, raw_input_contents=raw)
+    form = GrpcForm(request, 1.5)
     try:
         asked, found = form.read({}, b"", SIGNATURE)
     except Problem:

@@ -94,7 +94,7 @@ def test_an_inference_body_is_tensors_of_their_shape_or_a_problem(inputs: list[A
 )
 def test_what_is_encoded_is_parsed_again_in_the_binary_form(numbers: list[float], texts: list[str]) -> None:
     outputs = [tensors.Output("n", "FP64", np.array(numbers)), tensors.Output("t", "BYTES", np.array(texts, dtype=object))]
-    raw, length = tensors.encode({}, outputs, [True, True])
+    raw, length = tensors.encode("late", "7", "", outputs, [True, True])
     assert length is not None
     sent = raw[:length].replace(b'"outputs"', b'"inputs"')
     _, (first, second) = tensors.parse(sent + raw[length:], str(len(sent)).encode())

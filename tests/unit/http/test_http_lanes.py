@@ -77,6 +77,20 @@ def held(lane: Lane, calls: int, release: threading.Event) -> list[Any]:
     return [one for (one,) in asyncio.run(run())]
 
 
+def test_calls_at_once_have_a_thread_each_while_there_are_threads() -> None:
+    """A thread that has just taken up a call is free no more: the next call is not left to it."""
+
+    async def four() -> list[int]:
+        pool, met = Pool(4), threading.Barrier(4, timeout=5)
+        try:
+            return await asyncio.gather(*(pool.run(met.wait) for _ in range(4)))
+        finally:
+            pool.close()
+
+    for _ in range(10):
+        assert sorted(asyncio.run(four())) == [0, 1, 2, 3]
+
+
 def test_a_call_that_never_returns_is_given_up_and_its_thread_replaced() -> None:
     """F61: of two threads both are held, and the next call is made all the same; what returned late ends its thread."""
     pool, release = Pool(2), threading.Event()
@@ -125,6 +139,30 @@ def test_who_would_wait_for_long_is_turned_away_at_once() -> None:
     assert [one for one in said if not isinstance(one, Problem)] == [True] * (20 - len(refused))
     assert len(refused) in (15, 16)
     assert {(one.status, one.headers) for one in refused} == {(503, ((b"retry-after", b"4"),))}
+
+
+def test_what_waited_for_a_server_to_start_is_let_in_before_it_is_known_what_a_call_takes() -> None:
+    """A burst of requests that a router held; once the first call has ended, what that took says how many may wait."""
+    release = threading.Event()
+    lane = Lane(Pool(2), math.inf)
+
+    async def run() -> list[Any]:
+        asking = [asyncio.ensure_future(lane.run(1, release.wait)) for _ in range(140)]
+        await asyncio.sleep(0.05)
+        release.set()
+        return await asyncio.gather(*asking, return_exceptions=True)
+
+    said = asyncio.run(run())
+    refused = [one for one in said if isinstance(one, Problem)]
+    assert 140 - 2 * 64 - 2 <= len(refused) <= 140 - 2 * 64
+    assert {one.next for one in refused} == {"try again in 2 s"}
+
+    async def later() -> list[Any]:
+        return await asyncio.gather(*(lane.run(1, lambda: time.sleep(0.02)) for _ in range(40)), return_exceptions=True)
+
+    lane = Lane(Pool(2), 5.0)
+    asyncio.run(lane.run(1, lambda: time.sleep(0.001)))
+    assert asyncio.run(later()) == [None] * 40
 
 
 def test_threads_that_share_a_processor_let_in_as_many_as_they_answer() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from hypothesis import given
@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from bedplate.interfaces.http.answered import Answered, refusal
 from bedplate.interfaces.http.plane import wire as wires
 from bedplate.interfaces.http.plane.head import Head, Heads
+from bedplate.interfaces.http.plane.outgoing import Outgoing
 from bedplate.interfaces.http.plane.wire import Wire
 from bedplate.interfaces.http.replies import Problem
 
@@ -80,6 +81,7 @@ class Keeper:
         self.room = room
         self.calls: list[Callable[[], None]] = []
         self.ends: list[Callable[[], None]] = []
+        self.outgoing = Outgoing(self.soon)
         self.wire = Wire(self)
         self.transport: Any = Transport()
         self.wire.connection_made(self.transport)
@@ -131,6 +133,7 @@ class Keeper:
         for _ in range(int(seconds)):
             self.now += 1.0
             self.wire.look(self.now)
+            self.turn()
         return bytes(self.transport.sent[before:])
 
 
@@ -157,6 +160,37 @@ def test_requests_are_answered_in_order_however_they_are_cut_up(cuts: list[int])
         keeper.says(MIXED[at : at + cut])
         at += cut
     assert bodies(keeper.transport.sent) == [b"<one>", b"<two>", b"<>", b"<" + b"four" * 99 + b">"]
+
+
+def test_answers_are_written_when_the_turn_is_over_and_before_the_connection_ends() -> None:
+    keeper = Keeper()
+    keeper.wire.data_received(post(b"1"))
+    assert keeper.transport.sent == b""
+    keeper.turn()
+    assert bodies(keeper.transport.sent) == [b"<1>"]
+    keeper.wire.data_received(post(b"2"))
+    assert keeper.wire.eof_received() is False, "the connection ends now"
+    assert bodies(keeper.transport.sent) == [b"<1>", b"<2>"]
+
+
+def test_a_long_answer_is_not_written_before_a_short_one_that_waits() -> None:
+    keeper = Keeper()
+    keeper.echo.limit = 100_000
+    keeper.wire.data_received(post(b"1") + post(b"2" * 90_000))
+    keeper.turn()
+    assert bodies(keeper.transport.sent) == [b"<1>", b"<" + b"2" * 90_000 + b">"]
+
+
+def test_who_has_gone_takes_no_answer_from_the_others() -> None:
+    calls: list[Callable[[], None]] = []
+    gone, there = Transport(), Transport()
+    outgoing = Outgoing(calls.append)
+    for one in (gone, there, there):
+        outgoing.write(cast("Any", one), b"answer")
+    gone.close()
+    assert len(calls) == 1, "one turn for all of them"
+    calls[0]()
+    assert (gone.sent, there.sent) == (b"", b"answeranswer")
 
 
 def test_what_comes_before_a_slow_answer_waits_for_it() -> None:

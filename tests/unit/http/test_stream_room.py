@@ -29,8 +29,8 @@ def test_generators_that_never_give_a_value_hold_a_bounded_number_of_threads() -
             left.append(Pulled(busy, lambda value: value))
             left[-1].next()
             assert begun.acquire(timeout=30)
-            left[-1].close()
-            room.leave(left[-1])
+            room.leave()
+            room.put_away(left[-1])
         assert room.count == 0
         with pytest.raises(Problem, match="cannot stream now"):
             room.enter("late")

@@ -14,10 +14,11 @@ import pytest
 from deltalake import Schema
 
 from bedplate.core.errors import CorruptError, StoreError
-from bedplate.storage.backends import delta, log_commits
+from bedplate.storage.backends import delta, log_commits, log_files, parquet
 from bedplate.storage.backends.delta_types import schema_of, text_of
 from bedplate.storage.backends.log_files import LogFiles
 from bedplate.storage.backends.log_table import LogTable
+from bedplate.storage.backends.parquet import PartFile
 from bedplate.storage.backends.place import LOG, Place
 from bedplate.storage.disk import TEMPORARY
 from bedplate.storage.local import local_store
@@ -178,6 +179,36 @@ def test_what_a_killed_writer_leaves_is_collected(tmp_path: Path, monkeypatch: p
     assert not left[0].exists()
     store.log("svc").append({"n": [3]})
     assert sorted(store.log("svc").scan().collect()["n"]) == [1, 3]
+
+
+def test_of_two_who_put_files_together_at_once_one_gives_up(place: Place) -> None:
+    """The second began before the first had ended: what the first took away does not come back as rows of the second's file."""
+    log = LogTable(place)
+    for n in range(3):
+        log.append({"n": [n]})
+    began, log_of_first = library(place), LogFiles(place)
+    log.append({"n": [3]})
+    assert log_of_first.compact() == 3
+    assert log_files._compacted(began, place) == 0
+    assert numbers(LogTable(place)) == [0, 1, 2, 3]
+
+
+def test_a_new_column_comes_in_between_the_appends_of_others(place: Place) -> None:
+    """Appends that came since the look do not matter to it; a column that another added does: it looks again."""
+    log, commits = LogTable(place), log_commits.Commits(place)
+    log.append({"n": [0]})
+    name = place.folder / "part-0.parquet"
+    file = PartFile(name.name, parquet.write(name, pl.DataFrame({"n": [9], "more": [1.0]})), 1)
+    known = commits.fitting(pl.Schema({"n": pl.Int64(), "more": pl.Float64()}))
+    log.append({"n": [1]})
+    log.append({"n": [2], "other": ["x"]})
+    assert commits.add(known, file) is None
+    known = commits.fitting(pl.Schema({"n": pl.Int64(), "more": pl.Float64()}))
+    log.append({"n": [3]})
+    log.append({"n": [4]})
+    assert commits.add(known, file) == 5
+    assert numbers(LogTable(place)) == [0, 1, 2, 3, 4, 9]
+    assert set(LogTable(place).scan().collect().columns) == {"n", "other", "more"}
 
 
 def test_a_log_with_features_of_others_is_left_alone(place: Place) -> None:

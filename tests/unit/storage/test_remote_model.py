@@ -312,7 +312,7 @@ def test_a_server_that_nests_without_end_is_one_that_failed(said: bytes, tmp_pat
             rows(np.ones((2, 3)))
     caller = Caller(Remote(url=URL), lambda *_a, **_k: (200, {}, said))
     caller.meet()
-    assert not caller.binary
+    assert caller.speech.binary is False
     with pytest.raises(WorldError, match="does not speak"):
         caller.metadata()
 

@@ -44,10 +44,10 @@ SELECT id, kind, subject, at, data FROM events WHERE kind = :kind AND subject = 
 
 -- name: service_put!
 -- A server serves this.
-INSERT INTO services (name, url, pid, host, process_started, models, started_at, heartbeat)
-VALUES (:name, :url, :pid, :host, :process_started, :models, :started_at, :heartbeat)
+INSERT INTO services (name, url, pid, host, process_started, models, started_at, heartbeat, replicas)
+VALUES (:name, :url, :pid, :host, :process_started, :models, :started_at, :heartbeat, :replicas)
 ON CONFLICT (name, url) DO UPDATE SET pid = excluded.pid, host = excluded.host, process_started = excluded.process_started,
-    models = excluded.models, started_at = excluded.started_at, heartbeat = excluded.heartbeat;
+    models = excluded.models, started_at = excluded.started_at, heartbeat = excluded.heartbeat, replicas = excluded.replicas;
 
 -- name: service_beat!
 -- A sign of life from a server, with what it serves now.
@@ -59,7 +59,7 @@ DELETE FROM services WHERE name = :name AND url = :url;
 
 -- name: services_all
 -- Everything that is served.
-SELECT name, url, pid, host, process_started, models, started_at, heartbeat FROM services ORDER BY name, started_at, url;
+SELECT name, url, pid, host, process_started, models, started_at, heartbeat, replicas FROM services ORDER BY name, started_at, url;
 
 -- name: source_add!
 -- What an attempt read of a source.

@@ -13,9 +13,10 @@ from typing import Final
 
 from bedplate.catalog import rows
 from bedplate.catalog.database import Database, Result
+from bedplate.catalog.events import write_events
 from bedplate.core.clock import iso
 from bedplate.core.errors import NotFound, Refused, UserError
-from bedplate.core.records import Attempt, Record, Run
+from bedplate.core.records import Attempt, Event, Record, Run
 
 from . import limits, pages
 from .curves import Curves
@@ -24,6 +25,9 @@ from .overview import write_keys
 from .tracked import ENDED, OURS, PARENT, RUN_NAME, SOURCE_NAME, Named, Point, RunDetail, Status, TrackedRun
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+CLIENT_FAILED: Final = "client_run.failed"
+"""The kind of event that says that a client's run (`subject`) failed (`data`: name, experiment, by): webhooks hear of it as they hear of
+the request that said so."""
 _MOST_KNOWN: Final = 10_000
 """Runs whose experiment is remembered."""
 _LATEST_MS: Final = 253_402_300_799_999
@@ -212,6 +216,9 @@ class TrackedRuns:
         ended_at = iso(time_of(now_ms if kept is None else kept)) if status in ENDED else None
         self._database.run("run_end", id=before.id, status=OURS[status], ended_at=ended_at)
         self._database.run("client_attempt_end", id=before.id, status=OURS[status], ended_at=ended_at)
+        if status == "FAILED" != before.status:
+            told = {"name": before.name, "experiment": before.experiment, "by": before.made_by}
+            write_events(self._database, [Event(kind=CLIENT_FAILED, subject=before.id, at=time_of(now_ms), data=told)])
 
     def _stage(self, run: str, stage: str, deleted_ms: int | None) -> None:
         def work() -> None:

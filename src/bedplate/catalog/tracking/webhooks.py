@@ -21,6 +21,8 @@ from bedplate.core.clock import iso
 from bedplate.core.errors import NotFound
 from bedplate.core.records import Event, Record
 
+from .runs import CLIENT_FAILED
+
 Status = Literal["ACTIVE", "DISABLED"]
 ALL: Final = "*"
 SOURCE: Final = "/bedplate"
@@ -110,7 +112,7 @@ class Webhooks:
                 self._database.run("webhook_cursor_put", value=self._database.value("event_newest"))
                 return 0
             found = self._database.rows("events_after_id", after=after, limit=_EVENTS_AT_ONCE)
-            for row in found:
+            for row in (row for row in found if row[1] != CLIENT_FAILED):  # that one was queued with the request that said so
                 self.queue(row[1], functools.partial(cloud_event, source, str(row[0]), event_of(row)), now_ms)
             if found:
                 self._database.run("webhook_cursor_put", value=found[-1][0])

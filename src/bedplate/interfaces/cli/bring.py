@@ -16,6 +16,7 @@ from bedplate.pipeline.moving.bring import Move
 from bedplate.pipeline.moving.moved import Moved
 from bedplate.pipeline.moving.opening import open_source
 from bedplate.stages.train.bring import bring
+from bedplate.storage.far import is_address
 from bedplate.storage.foreign import Foreign
 
 from .common import console, put_json, table, told
@@ -40,7 +41,8 @@ def command(
     """Keep the model in FILE as a version of NAME, with origin `imported`; `bedplate promote` puts it into service.
 
     FILE is .onnx, a LightGBM .txt, an XGBoost .ubj or .json, .skops, a PyTorch .pt2, or .safetensors with --class. Nothing is unpickled.
-    A URL, as http://triton:8000/v2/models/late, is a model that another server has: it stays there, and is asked there.
+    A URL, as http://triton:8000/v2/models/late or grpc://triton:8001/late, is a model that another server has: it stays there, and is
+    asked there.
 
     `import mlflow URL` brings over all that an MLflow tracker holds: URL is its `mlruns` folder, its SQLite file, or the address of its
     server. What was brought is not brought twice: a second import adds what is new, and one that was killed goes on.
@@ -50,7 +52,7 @@ def command(
     if not name:
         raise UserError("the model has no name", why="it becomes a version of one", next=f"bedplate import model {source} --as NAME")
     workspace = asked.open()
-    is_remote = source.startswith(("http://", "https://"))
+    is_remote = is_address(source)
     foreign = Foreign(url=source) if is_remote else Foreign(path=Path(source), of=of, arguments=_arguments(arguments))
     version = bring(workspace, name, foreign, example=_frame(example), command=typed())
     if asked.as_json:

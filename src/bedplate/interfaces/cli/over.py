@@ -59,6 +59,13 @@ def _table(asked: Asked, table: str, shard_rows: int) -> int:
 
 
 def _draw(out: Console, found: Scored) -> None:
+    _came(out, found)
+    query = f"select * from {found.version.artifact} limit 10"
+    out.print(f'next: [bold]bedplate sql "{query}"[/bold], or bedplate lineage {found.version.artifact}', soft_wrap=True)
+
+
+def _came(out: Console, found: Scored) -> None:
+    """What came of it."""
     if not found.shards and not found.kept:
         out.print(f"[bold]{found.version.ref}[/bold] has these answers already: the same rows, artifacts and code")
         return
@@ -87,7 +94,8 @@ def _lines(asked: Asked, what: str, to: str) -> int:
                     before = files.place.counted
                     found = run(answering, files.given, files.out, before, files.done)
             elif what == INPUT:
-                found = run(answering, sys.stdin.buffer, sys.stdout.buffer, before)
+                with open(sys.stdin.fileno(), "rb", closefd=False) as given:
+                    found = run(answering, given, sys.stdout.buffer, before)
             else:
                 with lines.open("rb") as given:
                     found = run(answering, given, sys.stdout.buffer, before)

@@ -18,18 +18,20 @@ from rich.markup import escape
 
 from bedplate.assembly import configure
 from bedplate.compute.system import die_with_parent
-from bedplate.core.config import NONE, number, span, whole
+from bedplate.core.config import NONE, Config, number, span, whole
 from bedplate.core.config import port as port_of
 from bedplate.core.errors import StoreError, UserError
 from bedplate.core.records import Event
 from bedplate.core.units import byte_count, seconds
 from bedplate.pipeline.code.load import find_project
-from bedplate.pipeline.served import CONCLUDED, LOAD_FAILED, LOST, PROCESS_DIED, SWAPPED
+from bedplate.pipeline.served import BEGUN, CONCLUDED, ENDED, LOAD_FAILED, LOST, PROCESS_DIED, SWAPPED
 from bedplate.pipeline.wiring.services import services
+from bedplate.planner.rollout.rule import SHADOW
 from bedplate.planner.routing.records import Rules
 from bedplate.planner.scaling.scale import Scale
 
 from .common import console, put_line
+from .platform import stand
 from .verb import Asked, verb
 
 ROUTER = "bedplate.interfaces.http.router.serving"
@@ -52,10 +54,10 @@ def command(
 ) -> int:  # fmt: skip
     """Serve the project's services (or those named) and models until Ctrl-C; a promotion is taken up within a second.
 
-    It says which version took over and who promoted it. With --json one line says when it is ready: {"url": ..., "grpc": ..., "models":
-    [...], "services": [...], "versions": {...}, "waiting": {...}}; then each event is a line. Several processes answer as one: one that
-    ends is started again, and their metrics are added up. Replicas stand behind a router, which takes each request to the nearest that
-    does best, and to another where one fails it.
+    It says which version took over and who promoted it, and which is tried. With --json one line says when it is ready: {"url": ...,
+    "grpc": ..., "models": [...], "services": [...], "versions": {...}, "waiting": {...}}; then each event is a line. Several processes
+    answer as one: one that ends is started again, and their metrics are added up. Replicas stand behind a router, which takes each
+    request to the nearest that does best, and to another where one fails it.
     """
     if grpc_port:
         port_of(grpc_port)
@@ -67,9 +69,7 @@ def command(
         return _together(asked, host, port, grpc_port, processes)
     routes = None if seat else _routes(asked, replicas, replica)
     if routes is not None:
-        if grpc_port not in ("", NONE):
-            raise UserError("a router takes no gRPC", why="it reads HTTP only", next="leave --grpc-port or the replicas out")
-        return _routed(asked, host, port, routes)
+        return _routed(asked, host, port, grpc_port, routes)
     server = importlib.import_module(SERVER)
     taken = server.Seat.read(seat) if seat else None
     if taken is not None:
@@ -81,7 +81,9 @@ def command(
         site = msgspec.structs.replace(site, services=tuple(one for one in site.services if one.name in chosen))
     teller = Teller(asked.as_json)
     emit = heard(site.emit, teller.tell)
-    site = msgspec.structs.replace(site, emit=emit if taken is None or taken.is_first else _own(emit))
+    if taken is not None:
+        emit = _of_first(emit) if taken.is_first else _own(emit)
+    site = msgspec.structs.replace(site, emit=emit)
 
     def announce(ready: Any, _stop: Callable[[], None]) -> None:
         said = [] if asked.as_json else opening(workspace.graph.project_name, ready)
@@ -100,13 +102,17 @@ def command(
 def _together(asked: Asked, host: str, port: int, grpc_port: str, processes: int) -> int:
     """Have several processes serve, each this command with a seat of its own."""
     words, server = _words(asked), importlib.import_module(TOGETHER)
-    wish = grpc_port or configure(find_project(Path.cwd(), asked.project), asked.target)["grpc_port"]
+    wish = grpc_port or _config(asked)["grpc_port"]
     return int(server.together(processes, host, port, lambda seat: [*words, "--seat", seat], functools.partial(_hear, asked), wish))
+
+
+def _config(asked: Asked) -> Config:
+    return configure(find_project(Path.cwd(), asked.project), asked.target)
 
 
 def _routes(asked: Asked, replicas: str, remotes: tuple[str, ...]) -> Any:
     """What a router is given, where options or settings ask for one: options are asked first. Raises UserError."""
-    config = configure(find_project(Path.cwd(), asked.project), asked.target)
+    config = _config(asked)
     named = {name: "" if config[name] == NONE else config[name] for name in ("remotes", "place", "regions")}
     remotes = remotes or tuple(named["remotes"].split())
     count = span(replicas or config["replicas"])
@@ -120,10 +126,17 @@ def _routes(asked: Asked, replicas: str, remotes: tuple[str, ...]) -> Any:
     )  # fmt: skip
 
 
-def _routed(asked: Asked, host: str, port: int, routes: Any) -> int:
+def _routed(asked: Asked, host: str, port: int, grpc_port: str, routes: Any) -> int:
     """Have replicas serve behind a router, each this command with a seat of its own."""
     words, router = _words(asked), importlib.import_module(ROUTER)
-    return int(router.serve_routed(routes, host, port, lambda seat: [*words, "--seat", seat.word], functools.partial(_hear, asked)))
+    wish = grpc_port or _config(asked)["grpc_port"]
+
+    def opens() -> Any:
+        standing = stand(asked.project, asked.target)
+        return standing.catalog.services, standing.clock
+
+    heard = functools.partial(_hear, asked)
+    return int(router.serve_routed(routes, host, port, lambda seat: [*words, "--seat", seat.word], heard, opens, wish))
 
 
 def _words(asked: Asked) -> list[str]:
@@ -137,7 +150,7 @@ def _hear(asked: Asked, line: bytes, is_ready: bool) -> None:
     with suppress(OSError, ValueError):
         if is_ready:
             told = json.loads(line)
-            _announce(told["ready"], told["said"], asked.as_json)
+            _announce(told["ready"], [*told["said"][:1], *replicas_of(told["ready"]), *told["said"][1:]], asked.as_json)
         else:
             sys.stdout.write(line.decode())
         sys.stdout.flush()
@@ -147,7 +160,7 @@ def _announce(ready: Any, said: list[str], as_json: bool) -> None:
     """Say that the server answers, to programs or (`said`) to people."""
     if as_json:
         put_line(ready)
-    for line in said:
+    for line in [] if as_json else said:
         console().print(line, soft_wrap=True)
 
 
@@ -156,6 +169,16 @@ def _own(emit: Callable[[Event], None]) -> Callable[[Event], None]:
 
     def told(event: Event) -> None:
         if event.kind in (LOST, CONCLUDED, PROCESS_DIED):
+            emit(event)
+
+    return told
+
+
+def _of_first(emit: Callable[[Event], None]) -> Callable[[Event], None]:
+    """Of what happens, what the first of several processes tells: a roll-out that another one judged, that one tells."""
+
+    def told(event: Event) -> None:
+        if event.kind != ENDED or event.data["by_person"]:
             emit(event)
 
     return told
@@ -171,11 +194,28 @@ def opening(project: str, ready: Any) -> list[str]:
         f"serving [bold]{project}[/bold] at [bold]{ready.url}[/bold]{f' with {models}' if models else ''}",
         *(f"  POST     {ready.url}/{service}" for service in ready.services if service not in ready.waiting),
         *(_waits(ready, group) for group in waiting.values()),
-        *([f"  gRPC     {ready.grpc}"] if ready.grpc else []),
+        *(f"  tried    {escape(one)}" for one in ready.tried),
+        f"  gRPC     {escape(ready.grpc or f'none: {ready.no_grpc}')}",
         f"  try it   {ready.url}/docs",
         f"  metrics  {ready.url}/metrics",
         "  stop     Ctrl-C",
     ]
+
+
+def replicas_of(ready: dict[str, Any]) -> list[str]:
+    """Where the replicas are and how each stands, where a router has any (rich markup)."""
+    replicas: dict[str, dict[str, Any]] = ready.get("replicas", {})
+    lines = []
+    if ready.get("scale"):
+        least, most = ready["scale"]
+        lines = [f"  replicas {least if least == most else f'{least} to {most}, by load'}, on this machine"]
+        replicas = {name: one for name, one in replicas.items() if one["address"]}
+    return lines + [f"  replica  {escape(name)}{where(one)}: {one['state']}" for name, one in replicas.items()]
+
+
+def where(one: dict[str, Any]) -> str:
+    """The zone and region of a replica, as far as they are known (rich markup)."""
+    return "".join(f", {what} {escape(one[what])}" for what in ("zone", "region") if one[what])
 
 
 def _waits(ready: Any, group: list[Any]) -> str:
@@ -242,6 +282,11 @@ def lines(event: Event) -> list[str]:
         if event.data["trial"] == event.data["alias"]:
             return [f"{event.subject} is rolled back from {event.data['trial']}: {event.data['why']}"]
         return [f"{event.subject}, the {event.data['trial']}, is {ended}: {event.data['why']}"]
+    if event.kind == BEGUN:
+        how = "is asked beside production for" if event.data["trial"] == SHADOW else "answers"
+        return [f"{event.subject} is {event.data['trial']} now: {how} {event.data['rule']} (begun by {event.data['by'] or 'a person'})"]
+    if event.kind == ENDED:
+        return [f"{event.subject} is {event.data['trial']} no more: {event.data['why']}"]
     if event.kind != SWAPPED:
         return []
     return [f"{one['model']}: now version {one['version']}{_was(one['before'])}, {one['why']}" for one in event.data["changes"]]

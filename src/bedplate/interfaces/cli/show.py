@@ -102,7 +102,7 @@ def _versions(out: Console, workspace: Workspace, found: Shown) -> None:
     drawn = table("version", "digest", "#rows", "#size", "made", "", title="\nversions")
     rules = {move.alias: f"{move.alias}: {move.check}" for move in workspace.catalog.models.rolled_out(found.version.artifact)}
     for one in found.versions:
-        named = workspace.catalog.models.aliases(one.artifact).items()
+        named = workspace.catalog.models.named(one.artifact).items()
         aliases = [escape(rules.get(alias, alias)) for alias, number in named if number == one.number]
         marks = ", ".join([*(["head"] if one.number == found.version.number else []), *aliases, *([] if one.head else ["side"])])
         rows = f"{one.rows:,}" if one.rows is not None else ""

@@ -32,7 +32,8 @@ def show_prediction(store: Store, id: str, as_json: bool) -> int:
         return 0
     out = console()
     came = "failed" if found.status >= 500 else "refused" if found.status >= 400 else "answered"
-    out.print(f"[bold]{escape(found.id)}[/bold] of {escape(service)}: {came} ({found.status}) in {found.latency_ms:.3g} ms")
+    out.print(f"[bold]{escape(found.id)}[/bold] of {escape(service)}: {came} ({found.status})")
+    out.print(f"  latency  {found.latency_ms:.3g} ms, from the last byte of its request to its answer")
     out.print(f"  at       {as_of(found.at)} UTC, request {escape(found.request_id)}")
     out.print(f"  by       {escape(', '.join(found.versions) or 'nothing: it was refused before')}")
     out.print(f"  asked    {escape(_told(found.request))}", soft_wrap=True)
@@ -63,7 +64,8 @@ def _trace(out: Console, trace: dict[str, Any]) -> None:
     """Where its time went: each part as a bar that begins where the one before ends."""
     times = [(name, float(trace.get(f"{name}_ms") or 0.0)) for name in PARTS]
     whole = sum(ms for _, ms in times)
-    out.print(f"  trace    {trace.get('trace')}, {trace.get('why')}: where {whole:.3g} ms went\n")
+    out.print(f"  trace    {trace.get('trace')}, {trace.get('why')}: where {whole:.3g} ms went,")
+    out.print("           from its first byte until the client had its answer\n")
     drawn = table("part", "#ms", "#share", "")
     before = 0.0
     for name, ms in times:

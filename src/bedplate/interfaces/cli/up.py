@@ -19,6 +19,8 @@ from bedplate.assembly import build
 from bedplate.catalog.first_start import TOKEN_FILE, first_start
 from bedplate.catalog.keys import Keys
 from bedplate.compute import machine
+from bedplate.core.config import port as port_of
+from bedplate.core.errors import UserError
 from bedplate.core.units import byte_count
 from bedplate.pipeline.code.load import declared_name, find_project
 
@@ -40,6 +42,7 @@ SERVICES = "bedplate.interfaces.http.server"
 @click.option("--state", default="", metavar="URL", help="The record: postgresql://..., or a folder (default: the project's).")
 @click.option("--store", default="", metavar="URL", help="The bytes: s3://..., or a folder (default: the project's).")
 @click.option("--serve", is_flag=True, help="Answer the project's services too, under /services/.")
+@click.option("--grpc-port", default="", metavar="PORT", help="With --serve, the port for gRPC (default: the setting `grpc_port`).")
 @click.option("--no-due", is_flag=True, help="Do no due work of the project.")
 @click.option("--public-url", multiple=True, metavar="URL", help="A URL under which it is reached, as https://HOST behind a proxy.")
 @click.option("--tls-cert", metavar="FILE", help="A certificate (PEM), with --tls-key.")
@@ -51,6 +54,7 @@ def command(
     state: str,
     store: str,
     serve: bool,
+    grpc_port: str,
     no_due: bool,
     public_url: tuple[str, ...],
     tls_cert: str | None,
@@ -59,21 +63,28 @@ def command(
     """Put one server in front of the record, for MLflow clients, people and programs, until Ctrl-C; do due work while it is up.
 
     The first time it prints a token of the account `admin`: MLflow clients take it from MLFLOW_TRACKING_TOKEN. It is kept in the state
-    folder, for its owner alone. With --json one line says when it is ready: {"url": ..., "token": ...}; then each line is an event.
+    folder, for its owner alone. With --json one line says when it is ready: {"url": ..., "grpc": ..., "token": ...}; then each line is an
+    event. What is answered under /services/ answers over gRPC too, on a port of its own and to the same tokens.
     """
     place = importlib.import_module(PLACE).Place(
         host=host, port=port, public=public_url, tls_cert=tls_cert, tls_key=tls_key
     )  # fmt: skip
     importlib.import_module(PLACE).check(place)
+    if grpc_port:
+        port_of(grpc_port)
+        if not serve:
+            raise UserError("gRPC answers for the project's models", why="--grpc-port goes with --serve", next="bedplate up --serve")
     if serve:
         find_project(Path.cwd(), asked.project)
     standing = stand(asked.project, asked.target, state=state, store=store)
+    if serve:
+        place = msgspec.structs.replace(place, grpc=grpc_port or standing.config["grpc_port"])
     begun = first_start(standing.catalog, standing.config.state, standing.clock.now(), standing.random_bits)
     _own_experiment(standing)
     child = None if no_due or standing.project is None else _due(asked, standing)
 
-    def announce(url: str, _stop: Callable[[], None]) -> None:
-        _say(asked, standing, url, begun, serve)
+    def announce(url: str, _stop: Callable[[], None], grpc: str | None) -> None:
+        _say(asked, standing, url, begun, serve, grpc)
         if child is not None:
             child.open()
 
@@ -138,10 +149,10 @@ def _is_json(line: str) -> bool:
     return True
 
 
-def _say(asked: Asked, standing: Standing, url: str, begun: Any, serve: bool) -> None:
+def _say(asked: Asked, standing: Standing, url: str, begun: Any, serve: bool, grpc: str | None) -> None:
     """Say that the server answers, and the first time with which token."""
     if asked.as_json:
-        put_line({"url": url, "token": begun.token, "new": begun.is_new, "pid": os.getpid()})
+        put_line({"url": url, "grpc": grpc, "token": begun.token, "new": begun.is_new, "pid": os.getpid()})
     else:
         out = console()
         out.print(f"bedplate is up at [bold]{url}[/bold]", soft_wrap=True)
@@ -153,6 +164,8 @@ def _say(asked: Asked, standing: Standing, url: str, begun: Any, serve: bool) ->
             out.print("            no token that counts is kept here: [bold]bedplate token new NAME[/bold] makes one", soft_wrap=True)
         if serve:
             out.print(f"  services  {url}/services/docs", soft_wrap=True)
+        if grpc:
+            out.print(f"  gRPC      {grpc}, with the metadata authorization: Bearer TOKEN", soft_wrap=True)
         out.print("  others    bedplate account add NAME --password", soft_wrap=True)
         out.print("  stop      Ctrl-C", soft_wrap=True)
     sys.stdout.flush()

@@ -33,6 +33,11 @@ class Again:
         if self.once.window_s:
             self.once.shared = Shared(folder, self.once.window_s, self._keeping.most)
 
+    def close(self) -> None:
+        """Share no more."""
+        if self.once.shared is not None:
+            self.once.shared.close()
+
     def cache(self, service: Service) -> Cache | None:
         """The cache of a service; None where it has none."""
         if not service.cache_s:

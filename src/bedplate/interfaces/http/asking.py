@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from functools import partial
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 import msgspec
 
@@ -23,7 +23,9 @@ from .tracing import ASKED, PARENT, Tracer, told
 
 
 class Failed(Exception):
-    """What was called raised, while it worked on this row; the cause is what it raised."""
+    """What was called raised, while it worked on this row (`ALL`: on all of them); the cause is what it raised."""
+
+    ALL: Final = -1
 
     def __init__(self, row: int = 0) -> None:
         super().__init__(row)

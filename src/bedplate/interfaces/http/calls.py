@@ -6,6 +6,8 @@ answered with `{"result": ..., "prediction_id": ...}`, an array with an array of
 
 A service that streams is asked for a `Stream` by who accepts events, and otherwise gives the list of its values.
 
+A service of arrays is called for the requests that are in hand together (`gathering.py`).
+
 A row on which the function raises fails its whole request: the caller gets 500 with an id, and the record keeps the row. A request
 that is refused is one row in the record, without its fields.
 """
@@ -14,6 +16,7 @@ from __future__ import annotations
 
 import contextlib
 import difflib
+import itertools
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -37,6 +40,7 @@ from .answered import JSON_LINE, Answered, refusal
 from .asking import Call, Failed
 from .body import need_json
 from .cached import MISS, Cache, Known
+from .gathering import Gathering, told
 from .lanes import Lane, OffLoop
 from .ledger import FeatureRows, Ledger, Place
 from .once import KEY, REQUEST, Once, named
@@ -116,6 +120,7 @@ class ServiceDesk:
         self.ledger = ledger
         self.cache = cache
         self.tracer = ledger.tracer
+        self.gathering = None if service.together is None else Gathering(service.name, pool, service.p95_s)
         self.slow_ms = (service.p95_s or self.tracer.over_s) * 1e3
         self._holder = holder
         self._trying = trying
@@ -138,7 +143,10 @@ class ServiceDesk:
         if not one:
             raise Problem(422, "a stream answers one object", why="the body is an array", next="ask for each, or without text/event-stream")
         self.room.enter(self.name)
-        return Stream(self, active, requests[0], headers.get(b"x-request-id", b""), started)
+        stream = Stream(self, active, requests[0], headers.get(b"x-request-id", b""), started)
+        if (tried := self._holder.tried.get(self.name)) is not None:
+            stream.roll(self._trying, tried, headers)
+        return stream
 
     def _active(self) -> Active:
         active = self._holder.current.services[self.name]
@@ -208,12 +216,15 @@ class ServiceCall:
 
     @property
     def gathers(self) -> bool:
-        """A function is called for its own request."""
-        return False
+        """Whether the function is called for others with it."""
+        return self._desk.gathering is not None and self._rolled is None and self.rows > 0
 
     async def gathered(self) -> list[tuple[Any, FeatureRows]]:
-        """As `run`."""
-        return self.run()
+        """As `run`, together with others. Raises Problem 503 or 504 where the function is not called or does not return, Failed."""
+        if self._desk.gathering is None:
+            return self.run()
+        took = None if self._trace is None else self._trace.took
+        return told(self._desk.form.read, await self._desk.gathering.ask(self._active, self._requests, took))
 
     def run(self) -> list[tuple[Any, FeatureRows]]:
         """What the function returns for each row, and the feature rows that it looked at. Raises Failed."""
@@ -233,23 +244,27 @@ class ServiceCall:
 
     def finish(self, made: list[tuple[Any, FeatureRows]]) -> Answered:
         """The results, with their names."""
-        answers = [Answer(result, name) for (result, _), name in zip(made, self._ids, strict=True)]
-        text = _ENCODER.encode(answers[0] if self._one else answers)
+        if self._one:
+            text = _ENCODER.encode(Answer(made[0][0], self._ids[0]))
+        else:
+            text = _ENCODER.encode([Answer(result, name) for (result, _), name in zip(made, self._ids, strict=True)])
         self._record(self._requests, self._ids, made, "", 200)
         label = self._active.label
         if self._rolled is not None:
             label = self._rolled.label
             self._rolled.then(made, self._desk.shadowed, self._request_id, self._at)
-        lines = b"%bx-request-id: %b\r\nx-model-version: %b\r\n" % (JSON_LINE, self._request_id.encode(), label.encode())
+        lines = f"x-request-id: {self._request_id}\r\nx-model-version: {label}\r\n"
         if self.rows == 1:
-            lines += b"x-prediction-id: %b\r\n" % self._ids[0].encode()
-        return Answered(200, lines + self._keep(made) if self._desk.cache is not None else lines, text)
+            lines = f"{lines}x-prediction-id: {self._ids[0]}\r\n"
+        head = JSON_LINE + lines.encode()
+        return Answered(200, head + self._keep(made) if self._desk.cache is not None else head, text)
 
     def fail(self, failed: Failed) -> Problem:
-        """The project's own code raised on a row; that row is recorded."""
+        """The project's own code raised on a row, or on all at once; what it raised on is recorded."""
         problem, kept = self._desk.ledger.failure(self._desk.name, failed.__cause__ or failed, self._at)
-        row = failed.row
-        self._record([self._requests[row]], [self._ids[row]], [(None, None)], kept, problem.status)
+        rows = slice(None) if failed.row == Failed.ALL else slice(failed.row, failed.row + 1)
+        requests = self._requests[rows]
+        self._record(requests, self._ids[rows], [(None, None)] * len(requests), kept, problem.status)
         problem.recorded = True
         return problem
 
@@ -274,10 +289,10 @@ class ServiceCall:
             trace = self._desk.tracer.late("failed" if status >= 500 else "slow", self._started, time.perf_counter())
         if trace is not None:
             trace.looked([features for _, features in made])
-        by = [self._active] * len(ids) if rolled is None or error else rolled.by
+        models = itertools.repeat(self._active.models_text, len(ids)) if rolled is None or error else [one.models_text for one in rolled.by]
         predictions = [
-            Prediction(name, request_id, at, latency_ms, status, error, one.models_text, request, features, result)
-            for name, request, (result, features), one in zip(ids, requests, made, by, strict=True)
+            Prediction(name, request_id, at, latency_ms, status, error, answered_by, request, features, result)
+            for name, request, (result, features), answered_by in zip(ids, requests, made, models, strict=True)
         ]
         self._log(predictions, trace)
 
@@ -294,6 +309,11 @@ class KeptCall(ServiceCall):
         """The same call, with what is kept for its rows."""
         self._cache, self._found, self.lane = cache, found, cache.lane
         return self
+
+    @property
+    def gathers(self) -> bool:
+        """The answers are there."""
+        return False
 
     def run(self) -> list[tuple[Any, FeatureRows]]:
         """What was answered before."""

@@ -61,8 +61,7 @@ class RestForm:
         """The outputs, each in JSON or as bytes, as it is wanted."""
         everything = asked.parameters.get("binary_data_output") is True
         binary = [bool(wishes[one.name].get("binary_data", everything)) for one in outputs]
-        head = {"model_name": loaded.name, "model_version": str(loaded.version.number), "id": asked.id}
-        text, json_length = tensors.encode(head, outputs, binary)
+        text, json_length = tensors.encode(loaded.name, str(loaded.version.number), asked.id, outputs, binary)
         lines = JSON_LINE if json_length is None else _BINARY_LINES % json_length
         return Answered(200, lines + names_of(loaded, request_id), text)
 
@@ -73,7 +72,7 @@ class RestForm:
 
 def names_of(loaded: LoadedModel, request_id: str) -> bytes:
     """The header lines that say what answered, and what the request is called."""
-    return b"x-request-id: %b\r\nx-model-version: %b@%d\r\n" % (request_id.encode(), loaded.name.encode(), loaded.version.number)
+    return f"x-request-id: {request_id}\r\nx-model-version: {loaded.name}@{loaded.version.number}\r\n".encode()
 
 
 def words_of(problem: Problem) -> str:

@@ -7,9 +7,9 @@ among quick ones still holds up the loop once, and is passed over: on a busy mac
 than that. A second one in a row is believed.
 
 In threads, who comes while more wait than are answered in two seconds is turned away at once (503, `Retry-After`); how many that is shows
-in how calls end one after the other while others wait, as threads may share a processor. A call that never
-returns is given up (504). After three in a row, or three that ran out of memory, the lane is closed for a second, then longer: its breaker
-lets one call at a time try.
+in how calls end one after the other while others wait, as threads may share a processor. While no call has ended 64 may wait for each
+thread: those that were held until a server was there come all at once. A call that never returns is given up (504). After three in a row,
+or three that ran out of memory, the lane is closed for a second, then longer: its breaker lets one call at a time try.
 """
 
 from __future__ import annotations
@@ -31,6 +31,8 @@ _WEIGHT: Final = 0.1
 _SAMPLE: Final = 16
 _EACH: Final = 4
 """Calls that may wait for each thread, whatever they take."""
+_UNKNOWN: Final = 64
+"""As many of which nobody knows yet what one takes: a server that has just started gets all at once what waited for it."""
 
 Result = TypeVar("Result")
 
@@ -87,7 +89,7 @@ class Lane:
             result, seconds = await self._pool.run(lambda: _timed(call), self.patience_s)
         except GivenUp as given_up:
             if not given_up.begun:
-                raise _busy(WAIT_S) from None
+                raise busy(WAIT_S) from None
             self._failed()
             raise Problem(504, "the function did not return", why=f"it was given up after {self.patience_s:g} s") from None
         except BaseException as error:
@@ -113,12 +115,14 @@ class Lane:
                 503,
                 "it did not return, or ran out of memory, again and again",
                 why="nobody is let in for a while; then one request at a time may try",
+                next=f"try again in {math.ceil(wait)} s",
                 headers=((b"retry-after", b"%d" % math.ceil(wait)),),
             )
         pool, waiting = self._pool, self._pool.waiting
-        wait = waiting * min(self._paces_s, default=self.mean_s / pool.size)
-        if waiting >= pool.size * _EACH and wait > WAIT_S:
-            raise _busy(wait if math.isfinite(wait) else WAIT_S)
+        wait = waiting * min(self._paces_s, default=min(self.mean_s, self._least_s) / pool.size)
+        may_wait = _EACH if self.breaker.failures or math.isfinite(wait) else _UNKNOWN
+        if waiting >= pool.size * may_wait and wait > WAIT_S:
+            raise busy(wait if math.isfinite(wait) else WAIT_S)
 
     def _paced(self) -> None:
         """A call has ended. What one of sixteen takes that end while others wait all the while is known; a single stall is passed over."""
@@ -145,9 +149,11 @@ class OffLoop(Lane):
         return False
 
 
-def _busy(seconds: float) -> Problem:
+def busy(seconds: float) -> Problem:
+    """What somebody hears who would wait for so many seconds."""
     after = b"%d" % min(60, max(1, math.ceil(seconds)))
-    return Problem(503, "too many requests wait", why="they would wait for long", headers=((b"retry-after", after),))
+    next = f"try again in {after.decode()} s"
+    return Problem(503, "too many requests wait", why="they would wait for long", next=next, headers=((b"retry-after", after),))
 
 
 def _timed(call: Callable[[], Result]) -> tuple[Result, float]:

@@ -16,7 +16,7 @@ import msgspec
 
 from bedplate.core.clock import Clock
 from bedplate.core.errors import WorldError
-from bedplate.core.ids import new_id, of_30_bits
+from bedplate.core.ids import ended, endings, new_id, of_30_bits
 from bedplate.stages.deploy.recorder import Block, Prediction, Recorder
 from bedplate.stages.deploy.trace import Trace
 
@@ -76,7 +76,8 @@ class Ledger:
         self.clock = clock
         self._recorder = recorder
         self._random_bits = random_bits
-        self._drawn: list[int] = []
+        self._endings: list[str] = []
+        self._alone = Place(recorder, 0)
         self._told: dict[tuple[str, str, int], float] = {}
 
     def names(self, rows: int, given: bytes, at: datetime) -> tuple[str, list[str]]:
@@ -89,28 +90,26 @@ class Ledger:
 
         The request's is the caller's own X-Request-Id where that is short and plain, else that of the first row with another letter.
         """
-        first = new_id("p", at, self._bits)
-        start = self._bits(_ID_BITS) if rows != 1 else 0
+        if not self._endings:
+            self._endings = endings(_DRAWN, self._random_bits)
+        first = ended("p", at, self._endings.pop())
+        start = self._random_bits(_ID_BITS) if rows != 1 else 0
         if given:
             text = given.decode("latin-1")
             if len(text) <= _LONGEST_ID and text.isascii() and text.isprintable():
                 return Named(text, first, rows, start)
         return Named(f"q{first[1:]}", first, rows, start)
 
-    def _bits(self, count: int) -> int:
-        """Random bits, for an id; drawn for many ids at once, as each draw asks the machine."""
-        if not self._drawn:
-            many = self._random_bits(_ID_BITS * _DRAWN)
-            self._drawn = [many >> _ID_BITS * at & ((1 << _ID_BITS) - 1) for at in range(_DRAWN)]
-        return self._drawn.pop() & ((1 << count) - 1)
-
     def admit(self, rows: int) -> Place:
         """Room for the rows of a request, before they are predicted: many are recorded whole or not answered.
 
-        Raises Problem 413 for more than may ever wait, 429 for several where there is no room now. One row is answered all the same.
+        Raises Problem 413 for more than may ever wait, 429 for several where there is no room now. One row is answered all the same,
+        and has no room kept.
         """
+        if rows == 1:
+            return self._alone
         limit = self._recorder.limit
-        if rows > max(limit, 1):
+        if rows > limit:
             raise Problem(
                 413,
                 f"the request has {rows:,} rows, and at most {limit:,} are taken at once",
@@ -119,15 +118,13 @@ class Ledger:
             )
         if self._recorder.reserve(rows):
             return Place(self._recorder, rows)
-        if rows > 1:
-            raise Problem(
-                429,
-                f"there is no room to record {rows:,} predictions now",
-                why=self._recorder.problem or f"of {limit:,} that may wait (setting `queue`), {self._recorder.waiting:,} do",
-                next="send them again in a second, or fewer at once",
-                headers=((b"retry-after", b"1"),),
-            )
-        return Place(self._recorder, 0)
+        raise Problem(
+            429,
+            f"there is no room to record {rows:,} predictions now",
+            why=self._recorder.problem or f"of {limit:,} that may wait (setting `queue`), {self._recorder.waiting:,} do",
+            next="send them again in a second, or fewer at once",
+            headers=((b"retry-after", b"1"),),
+        )
 
     def record(self, log: str, predictions: Sequence[Prediction], place: Place | None = None, trace: Trace | None = None) -> None:
         """Queue the predictions for their log, in the place that was kept for them; never waits. With a `trace`, once that is whole."""

@@ -7,25 +7,28 @@ import contextlib
 import signal
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final
 
 import uvicorn
 
 from .binding import BACKLOG
+from .plane.relay import Relay
 from .protocol import Protocol
 
 PATIENCE_S: Final = 30
+_HANDSHAKE_S: Final = 15.0
 _KEEP_ALIVE_S: Final = 65
 _TICKS: Final = 10
 
 
 class Listener(uvicorn.Server):
-    """Uvicorn's server, which says when it listens and ends quietly on a signal."""
+    """Uvicorn's server, which says when it listens and ends quietly on a signal. Its `guests` answer on sockets of their own."""
 
-    def __init__(self, config: uvicorn.Config, listening: Callable[[], None]) -> None:
+    def __init__(self, config: uvicorn.Config, listening: Callable[[], None], guests: Sequence[Relay] = ()) -> None:
         super().__init__(config)
         self._listening = listening
+        self._guests = guests
 
     def stop(self) -> None:
         """Stop as SIGTERM does; from any thread."""
@@ -34,7 +37,19 @@ class Listener(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Listen, then say so."""
         await super().startup(sockets)
+        loop = asyncio.get_running_loop()
+        for guest in self._guests:
+            patience_s = _HANDSHAKE_S if guest.tls is not None else None
+            self.servers.append(
+                await loop.create_server(
+                    guest.connected, sock=guest.listening, ssl=guest.tls, ssl_handshake_timeout=patience_s, backlog=BACKLOG
+                )
+            )  # fmt: skip
         self._listening()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Listen no more, answer what is in hand, and let the clients go."""
+        await asyncio.gather(super().shutdown(sockets), *(guest.drain(PATIENCE_S) for guest in self._guests))
 
     async def on_tick(self, counter: int) -> bool:
         """Uvicorn's tick, ten a second: every second one of ours looks for clients that are too slow."""

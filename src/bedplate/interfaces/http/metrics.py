@@ -28,6 +28,8 @@ _BUCKETS_S: Final = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.
 _CPU: Final = "process_cpu_seconds_total"
 _LEAST: Final = frozenset({"process_start_time_seconds", "process_max_fds"})
 """Of several processes, the least says more than the sum."""
+_NO_SERVICE: Final = "none of them"
+"""The label of requests that named no service of the project: a series with an empty label is one without it."""
 _LE: Final = (*map(str, _BUCKETS_S), "+Inf")
 
 
@@ -230,10 +232,11 @@ def _asked(counted: Counted) -> Iterator[Metric]:
     requests = CounterMetricFamily("bedplate_requests", "Requests answered.", labels=("service", "status"))
     latency = HistogramMetricFamily("bedplate_request_seconds", "Time from request to reply.", labels=("service",))
     rows = CounterMetricFamily("bedplate_predictions", "Rows predicted.", labels=("service",))
-    for service, tally in counted.tallies.items():
+    for name, tally in counted.tallies.items():
+        service = name or _NO_SERVICE
         for status, count in tally.statuses.items():
             requests.add_metric((service, str(status)), count)
-        if tally.timed:
+        if tally.timed and name:
             buckets = list(zip(_LE, map(float, accumulate(tally.buckets)), strict=True))
             latency.add_metric((service,), buckets=buckets, sum_value=tally.seconds)
             rows.add_metric((service,), tally.rows)

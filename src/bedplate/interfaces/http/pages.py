@@ -25,6 +25,7 @@ from bedplate.stages.deploy.service import Service
 
 from .answered import Answered, page, said
 from .inference import Inference
+from .messages import Messages
 from .metrics import CONTENT_TYPE, Metrics
 from .openapi import describe
 from .predict import PATH, Predicting
@@ -45,16 +46,19 @@ class Pages:
         self._page = resources.files(__package__).joinpath("docs.html").read_text("utf-8")
         self._policy = policy(self._page)
 
-    def app(self, inference: Inference, predicting: Predicting) -> Starlette:
+    def app(self, inference: Inference, predicting: Predicting, messages: Messages) -> Starlette:
         """The application that answers every path but a service's."""
         return Starlette(
             routes=[
                 Route("/", self.root),
                 Route("/docs", self.docs),
+                Route("/services", self.root),
+                Route("/services/{name:path}", self.of_service),
                 Route("/openapi.json", self.openapi),
                 *(Route(path, page(one)) for path, one in self.said().items()),
                 *inference.routes(),
                 *predicting.routes(),
+                *messages.routes(),
             ],
             exception_handlers={HTTPException: self.no_page},
         )
@@ -62,6 +66,13 @@ class Pages:
     async def root(self, request: Request) -> Response:
         """To the page for people."""
         return RedirectResponse("docs")  # from where one stands: `up` has these pages under /services/
+
+    async def of_service(self, request: Request) -> Response:
+        """To the page for people, at a service that is asked for by the path that it has under `up`. Raises HTTPException 404."""
+        name = request.path_params["name"]
+        if name and name not in self._services:
+            raise HTTPException(404)
+        return RedirectResponse(f"../docs#{name}")
 
     async def docs(self, request: Request) -> Response:
         """The page that shows the services and tries a request; it loads nothing from elsewhere."""
@@ -108,6 +119,8 @@ class Pages:
         if path.startswith(("/v2", PATH)):
             return _json({"error": f"{method} {path}: no such path in the protocol"}, status, told)
         if path.lstrip("/") in self._services:
+            if method in ("GET", "HEAD") and "text/html" in request.headers.get("accept", ""):  # a browser: it follows a link to a service
+                return RedirectResponse(f"docs#{path.lstrip('/')}")
             why, allowed = "what a service is asked is the body of the request", ((b"allow", b"POST"),)
             problem = Problem(405, f"{path} is asked with POST, not {method}", why=why, next="GET /docs shows how", headers=allowed)
             self._metrics.request(path.lstrip("/"), 405)

@@ -58,6 +58,8 @@ class Pool:
         self._lock = threading.Lock()
         self._threads: set[threading.Thread] = set()
         self._free = 0
+        self._wanted = 0
+        """Jobs that no thread has taken up, as `_free` counts those: the queue itself is ahead of both."""
         self._away: Pool | None = None
 
     def branch(self) -> Pool:
@@ -140,7 +142,8 @@ class Pool:
     def _put(self, job: _Job) -> None:
         self._jobs.put(job)
         with self._lock:
-            if self._free < self._jobs.qsize() and len(self._threads) < self.size:
+            self._wanted += 1
+            if self._free < self._wanted and len(self._threads) < self.size:
                 self._start()
 
     def _start(self) -> None:
@@ -165,6 +168,7 @@ class Pool:
         this = threading.current_thread()
         while (job := self._jobs.get()) is not None:
             with self._lock:
+                self._wanted -= 1
                 if job.over:
                     continue
                 job.thread = this

@@ -106,17 +106,31 @@ class Trying:
 
     def call(self, candidate: Candidate, usual: Lane, rows: int, call: Callable[[], Result]) -> Result:
         """Ask a canary for rows, in a thread that can wait. Raises what it raises, and GivenUp."""
-        breaker, seconds = self._breaker(candidate.seen), _time_s(candidate.seen.limit_s, usual.usual_s * rows)
-        if breaker.wait_s(time.perf_counter()) > 0.0:
+        seconds = self.wait_s(candidate, usual.usual_s * rows)
+        if not seconds:
             raise GivenUp(0.0, begun=False)
         try:
             made = self._canaries.wait(call, seconds)
         except GivenUp:
-            breaker.failed(time.perf_counter())
+            self.waited(candidate, in_time=False)
             candidate.seen.new.append(Outcome(seconds, failed=True))
             raise
-        breaker.worked()
+        self.waited(candidate, in_time=True)
         return made
+
+    def wait_s(self, candidate: Candidate, usual_s: float) -> float:
+        """How long a canary is waited for, where production takes `usual_s`; 0: it is asked no more for a while."""
+        if self._breaker(candidate.seen).wait_s(time.perf_counter()) > 0.0:
+            return 0.0
+        return _time_s(candidate.seen.limit_s, usual_s)
+
+    def waited(self, candidate: Candidate, *, in_time: bool) -> None:
+        """Whether a canary returned in the time that it had."""
+        breaker = self._breaker(candidate.seen)
+        if in_time:
+            breaker.worked()
+        else:
+            breaker.failed(time.perf_counter())
 
     def _breaker(self, seen: Seen) -> Breaker:
         kept = self._breakers.get(id(seen))

@@ -64,13 +64,9 @@ class RolledRows:
 
     def then(self, made: Sequence[Made], record: Callable[[Prediction], None], request_id: str, at: datetime) -> None:
         """Ask the shadow what it would have answered; `record` hears it, under the id of the answer that was given."""
-        shadow = self._tried.shadow
-        if shadow is None or shadow.active is None:
-            return
         for (request, name), (result, _) in zip(self._rows, made, strict=True):
-            if shadow.trial.rule.takes(shadow.trial.salt, name):
-                given = Prediction(name, request_id, at, 0.0, 200, "", "{}", request, None, result)
-                self._trying.shadows.ask(shadow, partial(_shadow, shadow, shadow.active, self._read, given, record))
+            given = Prediction(name, request_id, at, 0.0, 200, "", "{}", request, None, result)
+            shadow_of(self._trying, self._tried, self._read, given, record)
 
     def _of_canary(self, fields: Mapping[str, Any]) -> Made | None:
         """What the canary answers; None where that cannot be used."""
@@ -103,6 +99,16 @@ def ask(active: Active, fields: Mapping[str, Any], read: Callable[[Any], Any], n
         return result
 
     return timed(note, call, read), looked[0]
+
+
+def shadow_of(
+    trying: Trying, tried: Tried, read: Callable[[Any], Any], given: Prediction, record: Callable[[Prediction], None]
+) -> None:  # fmt: skip
+    """Ask the shadow, where the request is one of its, what it would have answered; `record` hears it, under the id of what was given."""
+    shadow = tried.shadow
+    if shadow is None or shadow.active is None or not shadow.trial.rule.takes(shadow.trial.salt, given.prediction_id):
+        return
+    trying.shadows.ask(shadow, partial(_shadow, shadow, shadow.active, read, given, record))
 
 
 def _shadow(

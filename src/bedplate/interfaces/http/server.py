@@ -23,6 +23,7 @@ import bedplate
 from bedplate.catalog.services import Service as Listed
 from bedplate.compute.machine import started as process_started
 from bedplate.compute.system import leave_libraries
+from bedplate.core import extras
 from bedplate.core.errors import Refused, UserError
 from bedplate.core.records import Event, Record
 from bedplate.pipeline.heart import Heart
@@ -38,11 +39,13 @@ from bedplate.stages.deploy.site import Site
 
 from . import grpc_port
 from .again import Again
-from .binding import GRPC_OPTION, address, bind, many_files
+from .binding import address, bind, many_files
 from .calls import Calls
 from .front import Front
+from .grpc_calls import Answers
 from .inference import Inference
 from .ledger import Ledger
+from .messages import Messages
 from .metrics import Metrics
 from .pages import Pages
 from .plane.counts import Counts
@@ -60,15 +63,18 @@ from .tracing import Tracer
 
 class Ready(Record, frozen=True, kw_only=True):
     """What a server says when it begins to answer: its address, the names of what it is for, the version of each model that answers, and
-    what waits. `grpc` is where the Open Inference Protocol is answered over gRPC, None where nothing is.
+    what waits. `grpc` is where the Open Inference Protocol is answered over gRPC, None where nothing is: `no_grpc` says why. `tried` are
+    the versions that are rolled out: `late@7 as canary: 5 %`.
     """
 
     url: str
     models: list[str]
     services: list[str]
     grpc: str | None = None
+    no_grpc: str = ""
     versions: dict[str, int] = msgspec.field(default_factory=dict)
     waiting: dict[str, Waiting] = msgspec.field(default_factory=dict)
+    tried: list[str] = msgspec.field(default_factory=list)
 
 
 Announce = Callable[[Ready, Callable[[], None]], None]
@@ -96,13 +102,22 @@ class Serving:
         pages = Pages(self.holder, self.recorder, metrics, site.services, site.project)
         calls = Calls(site.services, self.holder, ledger, self._pool, site.body_limit, trying, again)
         predicting = Predicting(inference)
-        app = pages.app(inference, predicting)
+        messages = Messages(self.methods, site.body_limit)
+        app = pages.app(inference, predicting, messages)
         self.app = Front(calls, app)
-        self.doors = Doors(calls.desk, inference.desk, {**pages.said(), **inference.said()}, app, site.body_limit, predicts=predicting.desk)
+        self.doors = Doors(
+            calls.desk, inference.desk, {**pages.said(), **inference.said()}, app, site.body_limit, predicts=predicting.desk,
+            messages=messages,
+        )  # fmt: skip
 
     def _lost(self, log: str, count: int, why: str) -> None:
         data = {"count": count, "why": why}
         self.site.emit(Event(kind=LOST, subject=log.removeprefix(f"{PREDICTIONS}/"), at=self.site.clock.now(), data=data))
+
+    def methods(self) -> Answers:
+        """What answers calls of gRPC. Raises UserError for a package that is missing."""
+        made: Answers = extras.load(grpc_port.METHODS, "gRPC", "grpc").Methods(self.inference)
+        return made
 
     def open(self) -> None:
         """Load what should serve, watch the record, write the log; of what only starting needed, keep nothing."""
@@ -117,18 +132,21 @@ class Serving:
         self.holder.close()
         self._pool.close()
         self._trying.close()
+        self.again.close()
         return self.recorder.close()
 
-    def ready(self, url: str, grpc: str | None) -> Ready:
+    def ready(self, url: str, grpc: str | None, no_grpc: str) -> Ready:
         """What this server says when it begins to answer."""
         current = self.holder.current
         return Ready(
             url=url,
             grpc=grpc,
+            no_grpc=no_grpc,
             models=list(current.models),
             services=list(current.services),
             versions=current.versions,
             waiting=current.waiting,
+            tried=[f"{move.model}@{move.version} as {move.alias}: {move.check}" for move in self.holder.rolled_out],
         )
 
 
@@ -156,9 +174,10 @@ def serve(site: Site, host: str, port: int, announce: Announce, seat: Seat | Non
 
         def begin() -> None:
             presence.open()
-            announce(serving.ready(url, guests[0].address if guests else None), plane.stop)
+            announce(serving.ready(url, at, "" if at else grpc_port.absent(grpc)), plane.stop)
 
-        guests = [grpc_port.relay(one, serving.inference, site.body_limit) for one in beyond]
+        guests = [grpc_port.relay(one, serving.methods, site.body_limit) for one in beyond]
+        at = guests[0].address if guests else (seat.grpc_at if seat is not None else "") or None
         plane = Plane(serving.doors, begin, guests=guests)
         many_files()
         serving.open()
@@ -173,9 +192,8 @@ def serve(site: Site, host: str, port: int, announce: Announce, seat: Seat | Non
 
 
 def _bound(host: str, port: int, grpc: str) -> list[socket.socket]:
-    """The sockets of HTTP and, where it is wanted, of gRPC. Raises what `bind` and `grpc_port.asked` do."""
-    beside = grpc_port.asked(grpc)
-    return [bind(host, port), *([bind(host, beside, option=GRPC_OPTION)] if beside is not None else [])]
+    """The sockets of HTTP and, where it is wanted, of gRPC. Raises what `bind` and `grpc_port.bound` do."""
+    return [bind(host, port), *grpc_port.bound(host, grpc)]
 
 
 @contextlib.contextmanager

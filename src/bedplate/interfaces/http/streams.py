@@ -11,14 +11,15 @@ Without that header the same service answers with the list of its values.
 A stream is one prediction in the record: its result is the list of values, of which the first thousand are kept.
 
 Limits: one object is asked, not an array of them; at most 64 streams at a time (503 beyond), and no more where 64 that nobody waits for
-are still busy with a value, as each has a thread; the version in production answers, a version
-that is rolled out is tried on requests that do not stream. What is counted as a request's time is that to its first value.
+are still busy with a value, as each has a thread. What is counted as a request's time is that to its first value.
 """
 
 from __future__ import annotations
 
 import asyncio
+import math
 import time
+from functools import partial
 from typing import Any, Final, Protocol, TypeGuard, runtime_checkable
 
 import msgspec
@@ -28,11 +29,14 @@ from bedplate.core.errors import StepError
 from bedplate.stages.deploy.deployment import Active
 from bedplate.stages.deploy.recorder import Prediction
 from bedplate.stages.deploy.streams import End, Pulled, Raised, Value, begun
+from bedplate.stages.deploy.trials import Tried
 
 from .answered import Answered, send_answered
 from .asking import Desk, refused
 from .body import Gone, headers_of, read
 from .replies import Headers, Problem, Receive, Scope, Send
+from .rolled import Trying
+from .rolled_stream import RolledStream
 
 MOST: Final = 64
 KEPT: Final = 1000
@@ -91,9 +95,13 @@ class StreamRoom:
             raise Problem(503, f"{name} cannot stream now", why=why, next="try again in a second", headers=((b"retry-after", b"1"),))
         self.count += 1
 
-    def leave(self, pulled: Pulled) -> None:
-        """One less; a generator that is busy or sleeps keeps its thread until its next value."""
+    def leave(self) -> None:
+        """One less."""
         self.count -= 1
+
+    def put_away(self, pulled: Pulled) -> None:
+        """No more values of it are wanted; a generator that is busy or sleeps keeps its thread until its next value."""
+        pulled.close()
         self._left.append(pulled)
 
 
@@ -134,14 +142,18 @@ class Stream:
         self._count = 0
         self._first_s = 0.0
         self._views: dict[str, Any] = {}
-        item, _ = calling.streamed(active.service.returns)
-        self._pulled = Pulled(self._start, calling.reader(item, StepError))
+        self._pulled: Pulled | None = None
+        self._rolled: RolledStream | None = None
+
+    def roll(self, trying: Trying, tried: Tried, headers: Headers) -> None:
+        """Let the versions that are tried have their part in it."""
+        self._rolled = RolledStream(trying, tried, self._request, self._id, headers)
 
     async def run(self, out: Out) -> None:
         """Answer, to the end of the stream or until the client leaves; recorded and counted however it ends."""
         status, error, problem = _LEFT, "the server stopped", None
         try:
-            told = await self._next(out, sending=False)
+            told = await self._first(out)
             self._first_s = time.perf_counter() - self._started
             if isinstance(told, Raised):
                 problem, error = self._desk.ledger.failure(self._desk.name, told.error, self._at)
@@ -149,13 +161,38 @@ class Stream:
             else:
                 status, error = await self._streamed(told, out)
         finally:
-            self._pulled.close()
-            self._desk.room.leave(self._pulled)
-            self._record(status, error)
+            self._desk.room.leave()
+            self._put_away()
+            self._end(status, error)
             self._desk.count(status, self._first_s or time.perf_counter() - self._started, int(status == 200 or self._count > 0))
         if problem is not None:
             problem.recorded = True
             await out.whole(self._desk.refuse({}, problem, self._started))
+
+    async def _first(self, out: Out) -> Value | End | Raised | None:
+        """The first value: of the version that is tried, where the request is its and it gives one, else of production."""
+        rolled = self._rolled
+        if rolled is not None and rolled.canary is not None:
+            production, self._active = self._active, rolled.canary
+            self._pull()
+            began = time.perf_counter()
+            told = await self._next(out, sending=False, most_s=rolled.wait_s)
+            if out.gone or rolled.first(told, time.perf_counter() - began):
+                return told
+            self._put_away()
+            self._active = production
+        self._pull()
+        return await self._next(out, sending=False)
+
+    def _pull(self) -> None:
+        """Call the function of the version that is asked now."""
+        item, _ = calling.streamed(self._active.service.returns)
+        self._pulled = Pulled(partial(self._start, self._active), calling.reader(item, StepError))
+
+    def _put_away(self) -> None:
+        if self._pulled is not None:
+            self._desk.room.put_away(self._pulled)
+            self._pulled = None
 
     async def _streamed(self, told: Value | End | Raised | None, out: Out) -> tuple[int, str]:
         """Send values while there are any: the status and error of the record."""
@@ -163,6 +200,8 @@ class Stream:
             await out.begin(self._lines())
         while isinstance(told, Value):
             self._count += 1
+            if self._rolled is not None:
+                self._rolled.saw(told.value)
             if len(self._values) < KEPT:
                 self._values.append(told.value)
             told_all = await out.send(b"data: %b\n\n" % told.text)
@@ -179,11 +218,13 @@ class Stream:
         await out.end()
         return 200, f"of {self._count:,} values the first {KEPT:,} are kept" if self._count > KEPT else ""
 
-    async def _next(self, out: Out, *, sending: bool) -> Value | End | Raised | None:
-        """What the generator gives next; None where the client leaves before."""
+    async def _next(self, out: Out, *, sending: bool, most_s: float = math.inf) -> Value | End | Raised | None:
+        """What the generator gives next; None where the client leaves before, or it takes longer than `most_s`."""
+        assert self._pulled is not None, "it was called"
         future, waited = self._pulled.next(), 0.0
-        while not out.gone:
-            done, _ = await asyncio.wait({future}, timeout=_LOOK_S)
+        until = time.perf_counter() + most_s
+        while not out.gone and (left := until - time.perf_counter()) > 0:
+            done, _ = await asyncio.wait({future}, timeout=min(_LOOK_S, left))
             if done:
                 return future.result()
             waited += _LOOK_S
@@ -193,15 +234,16 @@ class Stream:
                     break
         return None
 
-    def _start(self) -> Any:
-        values, self._views = begun(self._active, msgspec.structs.asdict(self._request))
+    def _start(self, active: Active) -> Any:
+        values, self._views = begun(active, msgspec.structs.asdict(self._request))
         return values
 
     def _lines(self) -> bytes:
         names = (self._request_id, self._active.label, self._id)
         return _LINES + b"x-request-id: %b\r\nx-model-version: %b\r\nx-prediction-id: %b\r\n" % tuple(one.encode() for one in names)
 
-    def _record(self, status: int, error: str) -> None:
+    def _end(self, status: int, error: str) -> None:
+        """Record it, and have it count for the version that answered."""
         looked = {name: view.row for name, view in self._views.items() if view.row is not None} or None
         result = self._values if self._count or status == 200 else None
         latency_ms = (time.perf_counter() - self._started) * 1e3
@@ -209,6 +251,11 @@ class Stream:
             self._id, self._request_id, self._at, latency_ms, status, error, self._active.models_text, self._request, looked, result
         )
         self._desk.ledger.record(self._desk.log, [kept])
+        if self._rolled is None or not self._first_s or (status == _LEFT and not self._count):
+            return
+        self._rolled.ended(self._first_s, failed=status >= 500)
+        if status == 200 and not error:
+            self._rolled.then(self._desk.form.read, kept, self._desk.shadowed)
 
 
 class AsgiOut:

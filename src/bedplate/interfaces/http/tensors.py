@@ -20,6 +20,7 @@ NUMPY: Final = {
     "BOOL": np.bool_, "INT8": np.int8, "INT16": np.int16, "INT32": np.int32, "INT64": np.int64, "UINT8": np.uint8,
     "UINT16": np.uint16, "UINT32": np.uint32, "UINT64": np.uint64, "FP16": np.float16, "FP32": np.float32, "FP64": np.float64,
 }  # fmt: skip
+_LITTLE: Final = {name: np.dtype(kind).newbyteorder("<") for name, kind in NUMPY.items()}
 _LENGTH: Final = struct.Struct("<I")
 _DIMENSIONS: Final = 8
 _MOST: Final = 1 << 40
@@ -142,7 +143,7 @@ def _known(request: InferRequest, size: int) -> _Known | None:
         length = one.parameters.get("binary_data_size")
         if not length or one.datatype == "BYTES":
             return None
-        dtype = np.dtype(NUMPY[one.datatype]).newbyteorder("<")
+        dtype = _LITTLE[one.datatype]
         inputs.append(_Laid(one.name, one.datatype, tuple(one.shape), dtype, length // dtype.itemsize, at))
         at += length
     return _Known(request, tuple(inputs), size) if inputs and not request.id else None
@@ -185,7 +186,7 @@ def from_bytes(one: InputTensor, raw: memoryview | bytes) -> Tensor:
     count = count_of(one)
     if one.datatype == "BYTES":
         return Tensor(one.name, one.datatype, tuple(one.shape), _texts(one.name, memoryview(raw), count))
-    dtype = np.dtype(NUMPY[one.datatype]).newbyteorder("<")
+    dtype = _LITTLE[one.datatype]
     if len(raw) != count * dtype.itemsize:
         raise Problem(400, f"input '{one.name}': {len(raw)} bytes for shape {one.shape} of {one.datatype}")
     return Tensor(one.name, one.datatype, tuple(one.shape), np.frombuffer(raw, dtype=dtype).reshape(one.shape))
@@ -227,27 +228,47 @@ class Output(msgspec.Struct, frozen=True):
     values: Any
 
 
-def encode(head: dict[str, Any], outputs: Sequence[Output], binary: Sequence[bool]) -> tuple[bytes, int | None]:
+class _Said(msgspec.Struct, frozen=True, gc=False):
+    """An output as the response's JSON has it."""
+
+    name: str
+    datatype: str
+    shape: tuple[int, ...]
+    parameters: dict[str, int] | msgspec.UnsetType = msgspec.UNSET
+    data: list[Any] | msgspec.UnsetType = msgspec.UNSET
+
+
+class _Response(msgspec.Struct, frozen=True, gc=False):
+    """The JSON part of a response."""
+
+    model_name: str
+    model_version: str
+    id: str
+    outputs: list[_Said]
+
+
+_ENCODER: Final = msgspec.json.Encoder()
+
+
+def encode(model: str, version: str, id: str, outputs: Sequence[Output], binary: Sequence[bool]) -> tuple[bytes, int | None]:
     """The response's body, and the length of its JSON part where binary tensors follow."""
     described, raw = [], []
     for output, as_bytes in zip(outputs, binary, strict=True):
         values = np.asarray(output.values)
-        one: dict[str, Any] = {"name": output.name, "datatype": output.datatype, "shape": values.shape}
         if as_bytes:
             data = to_bytes(output)
             raw.append(data)
-            one["parameters"] = {"binary_data_size": len(data)}
+            described.append(_Said(output.name, output.datatype, values.shape, parameters={"binary_data_size": len(data)}))
         else:
-            one["data"] = values.tolist() if values.ndim == 1 else values.ravel().tolist()
-        described.append(one)
-    text = msgspec.json.encode({**head, "outputs": described})
+            described.append(_Said(output.name, output.datatype, values.shape, data=values.ravel().tolist()))
+    text = _ENCODER.encode(_Response(model, version, id, described))
     return (b"".join([text, *raw]), len(text)) if raw else (text, None)
 
 
 def to_bytes(output: Output) -> bytes:
     """The values of an output in the binary form."""
+    values = np.asarray(output.values)
     if output.datatype == "BYTES":
-        encoded = [str(value).encode() for value in np.asarray(output.values, dtype=object).ravel()]
+        encoded = [str(value).encode() for value in values.astype(object).ravel()]
         return b"".join(_LENGTH.pack(len(text)) + text for text in encoded)
-    dtype = np.dtype(NUMPY[output.datatype]).newbyteorder("<")
-    return np.ascontiguousarray(output.values, dtype=dtype).tobytes()
+    return values.astype(_LITTLE[output.datatype], copy=False).tobytes()

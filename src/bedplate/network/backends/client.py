@@ -8,17 +8,18 @@ Limits: HTTP/1.1; one connection at a time, or `connections` that are kept for w
 
 from __future__ import annotations
 
-import socket
 import typing
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 import httpcore
 import msgspec
 
 from bedplate.core.clock import Clock
-from bedplate.core.errors import Refused, UserError, WorldError
-from bedplate.network.guard import MOST_REDIRECTS, Network, checked, origin, reachable, redirected
+from bedplate.core.errors import UserError, WorldError
+from bedplate.network.guard import MOST_REDIRECTS, Network, checked, origin, redirected
+
+from .reach import reach
 
 _CHUNK_WAIT_S = 30.0
 _KEPT_S = 30.0
@@ -151,25 +152,8 @@ class _Guarded(httpcore.NetworkBackend):
         socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
     ) -> httpcore.NetworkStream:
         """A connection to the first of the host's addresses that may be reached."""
-        addresses = _addresses(host, port)
-        for address in addresses:
-            if reachable(address, self._allowed):
-                return self._plain.connect_tcp(address, port, timeout, local_address, socket_options)
-        raise Refused(
-            f"{host} is not fetched from",
-            why=f"{', '.join(addresses)} is not an address of the public internet",
-            next=f'a site that means it writes into bedplate.toml: allow_networks = "{addresses[0]}"',
-        )
+        return self._plain.connect_tcp(reach(host, port, self._allowed), port, timeout, local_address, socket_options)
 
     def sleep(self, seconds: float) -> None:
         """As the plain backend."""
         self._plain.sleep(seconds)
-
-
-def _addresses(host: str, port: int, resolve: Callable[..., list[typing.Any]] = socket.getaddrinfo) -> list[str]:
-    try:
-        return list(dict.fromkeys(str(info[4][0]) for info in resolve(host, port, type=socket.SOCK_STREAM)))
-    except OSError as error:
-        raise WorldError(
-            f"no address is known for {host}", why=str(error), next="look at the name, and at this machine's network"
-        ) from error

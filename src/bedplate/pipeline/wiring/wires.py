@@ -21,6 +21,7 @@ from bedplate.core.parameters import Keys, Secret, Use
 from bedplate.core.project import Declaration, Project
 from bedplate.core.records import Record
 from bedplate.core.sources import Source
+from bedplate.core.together import form_of, is_said
 from bedplate.core.workload import mistakes
 
 from .near import Near
@@ -29,6 +30,7 @@ from .report import Report
 from .results import outputs_of
 from .settings import asked
 from .signatures import MISSING, Parameter, Signed, signed
+from .together import asked_together, check_together
 
 DEFAULT_VIEW: Final[dict[Kind, View]] = {
     "table": "polars.lazy", "files": "files", "model": "model", "check": "check", "scalar": "scalar", "pickle": "pickle",
@@ -124,6 +126,7 @@ class Wiring:
         """A wire per parameter that has a place; then the rules of the whole function."""
         found = [self._wire(parameter) for parameter in self.sign.parameters]
         wires = tuple(wire for wire in found if wire is not None)
+        check_together(wires, self.sign.result, self.declaration, self.report)
         self._each(wires)
         self._promotes(wires)
         return wires
@@ -168,6 +171,9 @@ class Wiring:
                 self._instead(name) or f'a source says where it reads: `{name}: {bare.__name__} = {bare.__name__}("{example}")`',
             )  # fmt: skip
             return None
+        form = form_of(parameter.hint) if self.declaration.decorator == "service" else ""
+        if form == "array" or (form and (is_said(parameter.hint) or not self._instead(name))):
+            return asked_together(parameter, self.declaration, self.report)
         if view_of(bare) is not None:
             self._error(parameter, f"nothing is called '{name}'", self._instead(name) or "a parameter of data is named like its artifact")
             return None

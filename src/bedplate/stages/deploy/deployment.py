@@ -78,21 +78,23 @@ class Active(msgspec.Struct, frozen=True, kw_only=True, eq=False):
 
 
 class LoadedModel(msgspec.Struct, frozen=True, kw_only=True, eq=False):
-    """A model in memory, by its committed version; equal only to itself. `wide`: it gives several values per row."""
+    """A model in memory, by its committed version (`models_text`: as the prediction log has it); equal only to itself.
+
+    `wide`: it gives several values per row.
+    """
 
     version: Version
     model: Model
     wide: bool = False
+    models_text: str = ""
+
+    def __post_init__(self) -> None:
+        msgspec.structs.force_setattr(self, "models_text", f'{{"{self.version.artifact}":{self.version.number}}}')
 
     @property
     def name(self) -> str:
         """The model's name."""
         return self.version.artifact
-
-    @property
-    def models_text(self) -> str:
-        """The version as the prediction log has it."""
-        return f'{{"{self.version.artifact}":{self.version.number}}}'
 
     @property
     def choice(self) -> Choice | None:

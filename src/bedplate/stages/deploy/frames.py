@@ -38,6 +38,9 @@ _TYPES: Final[dict[ColumnType, pl.DataType]] = {
 }  # fmt: skip
 _INPUTS: Final[dict[str, ColumnType]] = {"BOOL": "bool", "BYTES": "text"}
 
+_PIECE: Final = 2_000
+"""Predictions that are made columns at once: a call into Polars or numpy holds the interpreter to its end, and the event loop waits."""
+
 Columns = Mapping[str, ColumnType]
 
 
@@ -70,6 +73,8 @@ def feature_columns(schema: pl.Schema) -> dict[str, ColumnType]:
 
 def frame(batch: Sequence[Kept], shape: Shape) -> pl.DataFrame:
     """The batch as a frame, a row per prediction, in order."""
+    if len(batch) > _PIECE:
+        return pl.concat([frame(batch[at : at + _PIECE], shape) for at in range(0, len(batch), _PIECE)], how="diagonal")
     blocks = [one for one in batch if isinstance(one, Block)]
     if not blocks:
         return _frame([one for one in batch if isinstance(one, Prediction)], shape)

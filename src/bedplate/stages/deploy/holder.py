@@ -13,9 +13,10 @@ from typing import Any, Final, Protocol, runtime_checkable
 
 import msgspec
 
+from bedplate.catalog.promotion import ROLL_OUT
 from bedplate.core.clock import Clock
 from bedplate.core.records import Event, Promotion
-from bedplate.pipeline.served import CONCLUDED, LOAD_FAILED, PROCESS_DIED, RUNTIME, SWAPPED
+from bedplate.pipeline.served import BEGUN, CONCLUDED, ENDED, LOAD_FAILED, PROCESS_DIED, RUNTIME, SWAPPED
 
 from .choose import Record, choose
 from .deployment import Active, Deployment, LoadedModel, Waiting
@@ -77,6 +78,7 @@ class Holder:
         self.outcomes = Outcomes(is_wanted=guard_s > 0)
         self._guard = Guard(record, self.outcomes, guard_s)
         self._trials = Trials(record, self.loader, clock)
+        self._concluded: set[Promotion] = set()
         self._services = tuple(services)
         self._models = tuple(models)
         self._record = record
@@ -148,6 +150,7 @@ class Holder:
         try:
             for trial, move, why in self._trials.judge():
                 told = {"trial": trial.alias, "alias": move.alias, "by": move.by, "version": move.version, "why": why}
+                self._concluded.add(trial)
                 self._tell(CONCLUDED, f"{trial.model}@{trial.version}", told)
             self._note("roll-out", "")
         except Exception as error:  # as above: the record may be away; it is asked again in a second
@@ -176,11 +179,14 @@ class Holder:
         old, look = self.current, _Look()
         services = {one.name: self._service(one, old.services.get(one.name), look) for one in self._services}
         models = {one.artifact: self._model(one, old.models.get(one.artifact), look) for one in self._models}
+        before = self._trials.moves
         tried = self._tried(services, models, look)
         swapped = services != old.services or models != old.models
         self.current = Deployment(number=old.number + swapped, services=services, models=models, problems=look.problems)
         self.tried = tried
         self.loader.keep(look.used)
+        if old.number:
+            self._tell_trials(before, self._trials.moves)
         for ref in sorted(look.problems.keys() - old.problems.keys()):
             self._tell(LOAD_FAILED, ref, {"reason": look.problems[ref]})
         if swapped and old.number:
@@ -258,6 +264,25 @@ class Holder:
             made[f"model/{wanted.artifact}"] = self._trials.of_model(one, wanted, find) if isinstance(one, LoadedModel) else None
         return {name: one for name, one in made.items() if one is not None}
 
+    @property
+    def rolled_out(self) -> tuple[Promotion, ...]:
+        """The moves that began what is tried now."""
+        return self._trials.moves
+
+    def _tell_trials(self, before: Sequence[Promotion], now: Sequence[Promotion]) -> None:
+        """Tell which roll-outs began, and which ended that others ended: one with another rule goes on."""
+        for move in [move for move in now if move not in before]:
+            told = {"trial": move.alias, "rule": move.check, "by": move.actor or move.reason.removeprefix("by ")}
+            self._tell(BEGUN, f"{move.model}@{move.version}", told)
+        going_on = {(move.model, move.alias) for move in now}
+        for move in [move for move in before if move not in now and (move.model, move.alias) not in going_on]:
+            last = self._record.last_move(move.model)
+            if move not in self._concluded and last is not None:
+                moved = "" if last.alias == move.alias else f"{last.model}@{last.version} is {last.alias} now, "
+                ended = {"trial": move.alias, "why": f"{moved}{by_whom(last)}", "by_person": last.by == "person" or bool(last.actor)}
+                self._tell(ENDED, f"{move.model}@{move.version}", ended)
+        self._concluded.intersection_update(now)
+
     def _changes(self, old: Deployment) -> list[dict[str, Any]]:
         """The models that another version answers for now: `version`, `before` (None: nothing did), and `why`."""
         before, now = old.versions, self.current.versions
@@ -289,10 +314,12 @@ def _not_loaded(failure: Failure) -> str:
 
 def by_whom(move: Promotion) -> str:
     """Who moved an alias, in words: `promoted by better`, `rolled back by root`."""
-    did = "rolled back" if move.by == "rollback" else "promoted"
+    did, reason = "rolled back" if move.by == "rollback" else "promoted", f" ({move.reason})" if move.reason else ""
     if move.by == "verdict":
-        return f"{did} by {move.check}"
-    return f"{did} {move.reason}" if move.reason.startswith("by ") else f"{did} by a person{f' ({move.reason})' if move.reason else ''}"
+        return f"{did} by its {move.check}{reason}" if move.check == ROLL_OUT else f"{did} by {move.check}"
+    if move.reason.startswith("by "):
+        return f"{did} {move.reason}"
+    return f"{did} by {move.actor or ('a server' if move.by == 'rollback' else 'a person')}{reason}"
 
 
 def _summary(deployment: Deployment) -> dict[str, Any]:

@@ -9,6 +9,7 @@ Limit: the prediction log may hold the predictions of such lines twice, as they 
 from __future__ import annotations
 
 import hashlib
+import io
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -41,7 +42,7 @@ class Place(Record, frozen=True, kw_only=True):
 class Files:
     """The lines, the answers and the place between them, open; `done` is told of each line."""
 
-    def __init__(self, given: IO[bytes], out: IO[bytes], at: Path, place: Place, clock: Clock) -> None:
+    def __init__(self, given: io.BufferedReader, out: IO[bytes], at: Path, place: Place, clock: Clock) -> None:
         self.given = given
         self.out = out
         self.place = place

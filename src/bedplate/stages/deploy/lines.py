@@ -2,15 +2,17 @@
 
 A line is one object by the request's fields, read as strictly as a request over HTTP. It is answered with `line` (its number, from 1),
 `result`, `prediction_id` and `version`; a line that is refused with `line`, `error` and the line itself (`given`), so that none is lost.
-One line is answered before the next is read: who reads slowly slows down who writes. Predictions are recorded as those of a server, and a
-promotion is taken up between two lines.
+One line is answered before the next is read: who reads slowly slows down who writes. A function of arrays is called for the lines that are
+in hand together, which are answered before more are read. Predictions are recorded as those of a server, and a promotion is taken up
+between two calls.
 
 Limits: lines are answered in this process, one after another; versions that are rolled out are not tried on them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import IO, Any, Final
 
 import msgspec
@@ -19,15 +21,18 @@ from bedplate.core.clock import Clock
 from bedplate.core.errors import Refused, StepError, UserError
 from bedplate.core.ids import new_id
 from bedplate.core.records import Record
+from bedplate.core.together import apart
 from bedplate.pipeline.served import SERVICES
 
 from .deployment import Active, Waiting
 from .holder import POLL_S, Holder
+from .in_hand import Given, InHand
 from .logs import Logs
 from .misfits import misfits
 from .recorder import Prediction, Recorder
 from .service import Service, reader
 from .site import Site, no_service
+from .together import called
 
 HEAD: Final = 1 << 10
 """Bytes that are kept of a line that is too long."""
@@ -59,7 +64,7 @@ class Counted(Record, frozen=True, kw_only=True):
     refused: int = 0
 
 
-def read(given: IO[bytes], limit: int) -> Line | None:
+def read(given: InHand, limit: int) -> Line | None:
     """The next line, None at the end; of one longer than `limit` bytes only the beginning is kept."""
     text = given.readline(limit + 2)
     if not text:
@@ -85,6 +90,7 @@ class Answering:
         self._clock: Clock = site.clock
         self._random_bits = site.random_bits
         self.limit = site.body_limit
+        self.most = service.most
         self._read = reader(service.returns)
         self._decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(service.request)
         self._holder = Holder((service,), (), site.record, site.load, describe=site.describe, clock=site.clock, emit=site.emit)
@@ -103,41 +109,54 @@ class Answering:
         """Write what is left; returns how many predictions could not be recorded."""
         return self._recorder.close()
 
-    def answer(self, line: Line, number: int) -> tuple[bytes, bool]:
-        """The line that answers one, its end included, and whether it was refused."""
+    def answer(self, lines: Sequence[Line], numbers: Sequence[int]) -> list[tuple[bytes, bool]]:
+        """The lines that answer these, by their numbers, their ends included, and whether each was refused."""
         self._look()
         at, began = self._clock.now(), self._clock.monotonic()
-        prediction_id = new_id("p", at, self._random_bits)
-        request, made, status, error = None, None, 422, ""
-        features: Any = None
         active = self._holder.current.services[self._service.name]
-        try:
-            if not line.is_whole:
-                raise UserError(f"the line has {line.size:,} bytes, and at most {self.limit:,} are read (setting `body_limit`)")
-            if not isinstance(active, Active):
-                raise UserError(active.reason)
-            request = self._decoder.decode(line.text)
-            status = 500
-            result, features = active.call(msgspec.structs.asdict(request))
-            made, status = self._read(result), 200
-        except (UserError, StepError) as raised:
-            error = raised.what
-        except msgspec.ValidationError as raised:
-            error = misfits(self._service.request, line.text, raised)
-        except (msgspec.DecodeError, UnicodeDecodeError) as raised:
-            error = str(raised)
-        except KeyboardInterrupt:
-            raise
-        except BaseException as raised:  # the project's function may raise anything, SystemExit too; the other lines are answered
-            error = f"{type(raised).__name__}: {raised}"
+        read = [self._request(line, active) for line in lines]
+        requests = [one for one, error in read if not error]
+        answered = iter(_called(active, requests, self.most) if isinstance(active, Active) else ())
         models, label = (active.models_text, active.label) if isinstance(active, Active) else ("{}", "")
-        latency_ms = (self._clock.monotonic() - began) * 1e3
-        self._record(Prediction(prediction_id, prediction_id, at, latency_ms, status, error[:500], models, request, features, made))
-        if status == 200:
-            said = {"line": number, "result": made, "prediction_id": prediction_id, "version": label}
-        else:
-            said = {"line": number, "error": error, **_given(line)}
-        return msgspec.json.encode(said) + b"\n", status != 200
+        said = []
+        for line, number, (request, wrong) in zip(lines, numbers, read, strict=True):
+            made, features, error = (None, None, wrong) if wrong else self._told(next(answered))
+            status, prediction_id = 422 if wrong else 500 if error else 200, new_id("p", at, self._random_bits)
+            latency_ms = (self._clock.monotonic() - began) * 1e3
+            self._record(Prediction(prediction_id, prediction_id, at, latency_ms, status, error[:500], models, request, features, made))
+            if error:
+                told = {"line": number, "error": error, **_given(line)}
+            else:
+                told = {"line": number, "result": made, "prediction_id": prediction_id, "version": label}
+            said.append((msgspec.json.encode(told) + b"\n", status != 200))
+        return said
+
+    def _request(self, line: Line, active: Active | Waiting) -> tuple[Any, str]:
+        """What a line asks, or what is wrong with it."""
+        if not line.is_whole:
+            return None, f"the line has {line.size:,} bytes, and at most {self.limit:,} are read (setting `body_limit`)"
+        if not isinstance(active, Active):
+            return None, active.reason
+        try:
+            return self._decoder.decode(line.text), ""
+        except msgspec.ValidationError as raised:
+            return None, misfits(self._service.request, line.text, raised)
+        except (msgspec.DecodeError, UnicodeDecodeError) as raised:
+            return None, str(raised)
+        except (RecursionError, ValueError, OverflowError) as raised:
+            return None, f"{type(raised).__name__}: {raised}"
+
+    def _told(self, made: Any) -> tuple[Any, Any, str]:
+        """An answer as it is said and the feature rows, or what was raised."""
+        result, features = (None, None) if isinstance(made, BaseException) else made
+        try:
+            if isinstance(made, BaseException):
+                raise made
+            return self._read(result), features, ""
+        except (UserError, StepError) as raised:
+            return None, features, raised.what
+        except BaseException as raised:  # the project's function may raise anything, SystemExit too; the other lines are answered
+            return None, features, f"{type(raised).__name__}: {raised}"
 
     def _look(self) -> None:
         """Take up what the record says now, at most four times a second."""
@@ -155,27 +174,43 @@ class Answering:
         self._recorder.offer(f"{SERVICES}{self._service.name}", [prediction], int(reserved))
 
 
+def _called(active: Active, requests: Sequence[Any], most: int) -> list[Any]:
+    """What the service returns for requests, with the feature rows, or what it raised; as many at once as it is called for."""
+    if most > 1:
+        return apart(partial(called, active), requests, most)
+    return apart(lambda one: [active.call(msgspec.structs.asdict(one[0]))], requests, 1)
+
+
 def run(
-    answering: Answering, given: IO[bytes], out: IO[bytes], before: Counted, done: Callable[[int, int, Counted], None] = _unheard
+    answering: Answering, given: Given, out: IO[bytes], before: Counted, done: Callable[[int, int, Counted], None] = _unheard
 ) -> Counted:
     """Answer every line of `given` on `out`, after those counted `before`; `done` hears of each: the bytes read and written for it.
 
     The end of a file that is no whole line yet, nor a whole object, is left for the next time: `done` does not hear of it.
     """
-    counted = before
-    while (line := read(given, answering.limit)) is not None:
-        if not line.text.strip():
-            counted = Counted(lines=counted.lines + 1, refused=counted.refused)
-            done(line.size, 0, counted)
-            continue
-        if not line.ended and given.seekable() and not _is_json(line.text):
-            break
-        answer, is_refused = answering.answer(line, counted.lines + 1)
-        out.write(answer)
+    counted, hand, is_over = before, InHand(given), False
+    while not is_over and (lines := _next(hand, answering)):
+        is_over = not lines[-1].ended
+        if is_over and hand.can_go_on and lines[-1].text.strip() and not _is_json(lines[-1].text):
+            lines.pop()
+        asked = [line for line in lines if line.text.strip()]
+        numbers = [counted.lines + at for at, line in enumerate(lines, 1) if line.text.strip()]
+        answers = iter(answering.answer(asked, numbers))
+        said = [next(answers) if line.text.strip() else (b"", False) for line in lines]
+        out.write(b"".join(answer for answer, _ in said))
         out.flush()
-        counted = Counted(lines=counted.lines + 1, refused=counted.refused + is_refused)
-        done(line.size, len(answer), counted)
+        for line, (answer, is_refused) in zip(lines, said, strict=True):
+            counted = Counted(lines=counted.lines + 1, refused=counted.refused + is_refused)
+            done(line.size, len(answer), counted)
     return counted
+
+
+def _next(hand: InHand, answering: Answering) -> list[Line]:
+    """The next line, and those in hand behind it that are answered with it; none at the end."""
+    lines: list[Line] = []
+    while len(lines) < answering.most and (not lines or hand.has_line) and (line := read(hand, answering.limit)) is not None:
+        lines.append(line)
+    return lines
 
 
 def _is_json(text: bytes) -> bool:

@@ -1,7 +1,7 @@
 """Misfits: every field of a request that does not fit, in words; looked for only when a body was refused.
 
 Each field is decoded by itself, by the same rules, so that a caller mends all of them at once. A server, a stream of lines and a table
-say it alike.
+say it alike, and so does a bundle for the edge, which this file goes along into: it imports nothing of bedplate's.
 """
 
 from __future__ import annotations

@@ -1,5 +1,7 @@
 """Scoring a table with a service: the function that answers requests is called for each row, and the answers become a table.
 
+One of arrays is called for many rows at once, and where it raises for each of them alone.
+
 Shards of rows are scored one by one and kept beside the state, each whole or not there; whoever goes on after a crash skips those. Once all
 are there they become one version of `SERVICE_over_TABLE`, in one commit that says what it was made of: scored again with the same
 rows, artifacts and code, it is that version, and nothing is called. Two on one machine at once: the second waits, and finds it made.
@@ -12,7 +14,8 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,12 +25,15 @@ import polars as pl
 from bedplate.core import digests
 from bedplate.core.errors import Refused, StepError, UserError, WorldError
 from bedplate.core.records import Input, Record, Version
+from bedplate.core.together import apart
 from bedplate.pipeline.code.behind import Behind
 from bedplate.pipeline.outside import Made, commit, new_attempt
+from bedplate.pipeline.served import OVER
 from bedplate.pipeline.workspace import Workspace
 from bedplate.storage import disk
 from bedplate.storage.shelf import Save
 
+from . import together
 from .choose import choose
 from .deployment import Waiting
 from .misfits import misfit
@@ -90,7 +96,7 @@ class Scoring:
     def _before(self) -> Scored | None:
         """The version that an earlier scoring of the very same has made."""
         for version in self._workspace.catalog.artifacts.versions(self.artifact):
-            if version.meta.get("over") == self.key:
+            if version.meta.get(OVER) == self.key:
                 refused = int(version.meta.get("refused", 0))
                 return Scored(version=version, rows=version.rows or 0, refused=refused, shards=0, kept=0)
         return None
@@ -131,12 +137,9 @@ class Scoring:
     def _score(self, rows: pl.DataFrame) -> pl.DataFrame:
         service, given = self._service, {name: value for name, (_, value) in self._inputs.items()}
         read, fields = reader(service.returns), [name for name in service.fields if name in rows.columns]
-        answers: list[Any] = []
-        errors: list[str | None] = []
-        for row in rows.select(fields).iter_rows(named=True):
-            answer, error = _answer(service, given, row, read)
-            answers.append(answer)
-            errors.append(error)
+        told_by_row = _answers(service, {**given, **service.fixed}, rows.select(fields).iter_rows(named=True), read)
+        answers = [answer for answer, _ in told_by_row]
+        errors = [error for _, error in told_by_row]
         kind = _TYPES.get(column_type(service.returns))
         if kind is None:
             answers = [None if answer is None else msgspec.json.encode(answer).decode() for answer in answers]
@@ -149,7 +152,7 @@ class Scoring:
         refused = scored.select(pl.col("error").is_not_null().sum()).collect().item()
         attempt, began = new_attempt(self._workspace)
         head = self._workspace.catalog.artifacts.head(self.artifact)
-        meta = {"over": self.key, "refused": refused}
+        meta = {OVER: self.key, "refused": refused}
         draft = self._workspace.store.save(Save(kind="table", artifact=self.artifact, value=scored, attempt=attempt, prior=head, meta=meta))
         views = {wanted.parameter: wanted.view for wanted in self._service.wanted}
         used = {name: version for name, (version, _) in self._inputs.items() if version is not None}
@@ -170,22 +173,39 @@ def _service(site: Site, name: str) -> Service:
     return found
 
 
-def _answer(service: Service, given: Mapping[str, Any], row: dict[str, Any], read: Callable[[Any], Any]) -> tuple[Any, str | None]:
-    """What the service answers to a row, as a request's, and what was wrong with it where it did not.
+def _answers(
+    service: Service, given: Mapping[str, Any], rows: Iterable[Mapping[str, Any]], read: Callable[[Any], Any]
+) -> list[tuple[Any, str | None]]:
+    """What the service answers to rows, each as a request's, and what was wrong where it did not.
 
     Raises WorldError where a store or a server is away: that is no row's fault, and what is scored already is kept for the next time.
     """
+    asked = [_request(service, row) for row in rows]
+    call = partial(together.asked, service, given) if service.together is not None else partial(_one, service, given)
+    made = iter(apart(call, [one for one in asked if not isinstance(one, str)], service.most, raised=(WorldError, KeyboardInterrupt)))
+    return [(None, one) if isinstance(one, str) else _told(next(made), read) for one in asked]
+
+
+def _request(service: Service, row: Mapping[str, Any]) -> Any:
+    """A row as the request that it is; what is wrong with it in words."""
     try:
-        asked = msgspec.convert(row, service.request, strict=False)
+        return msgspec.convert(row, service.request, strict=False)
     except msgspec.ValidationError as error:
-        return None, misfit(error)
+        return misfit(error)
+
+
+def _one(service: Service, given: Mapping[str, Any], requests: Sequence[Any]) -> list[Any]:
+    return [service.function(**given, **{name: getattr(one, name) for name in service.fields}) for one in requests]
+
+
+def _told(made: Any, read: Callable[[Any], Any]) -> tuple[Any, str | None]:
+    """An answer as it is kept, or what was wrong."""
     try:
-        fields = {name: getattr(asked, name) for name in service.fields}
-        return read(service.function(**given, **service.fixed, **fields)), None
+        if isinstance(made, BaseException):
+            raise made
+        return read(made), None
     except (UserError, StepError) as error:
         return None, error.what
-    except WorldError:
-        raise
     except Exception as error:  # the project's function may raise anything; the other rows are scored
         return None, f"{type(error).__name__}: {error}"
 

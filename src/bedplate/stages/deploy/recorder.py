@@ -148,15 +148,16 @@ class Recorder:
 
     def offer(self, log: str, predictions: Sequence[Prediction], reserved: int = 0) -> int:
         """Queue predictions of one log, in room that was `reserved` for them and what else is free; returns how many there was room for."""
+        count = len(predictions)
         with self._lock:
             self._reserved -= reserved
-            queue = self._queue(log)
-            room = min(len(predictions), max(0, self.limit - self._count - self._reserved))
-            queue.waiting.extend(predictions if room == len(predictions) else predictions[:room])
+            queue = self._queues.get(log) or self._queue(log)
+            room = min(count, max(0, self.limit - self._count - self._reserved))
+            queue.waiting.extend(predictions if room == count else predictions[:room])
             queue.rows += room
             self._count += room
-            if room < len(predictions):
-                self._drop(queue, len(predictions) - room, self.problem or f"more than {self.limit:,} waited to be written")
+            if room < count:
+                self._drop(queue, count - room, self.problem or f"more than {self.limit:,} waited to be written")
         if self._count >= BATCH and not self._wake.is_set():
             self._wake.set()
         return room

@@ -98,7 +98,7 @@ class Equipped:
         self.choice = choice
         self.crew: Any = None
         self.matrix = base.matrix
-        self.row = getattr(base, "row", None)
+        self.row, self.stacked = getattr(base, "row", None), getattr(base, "stacked", None)
         own = choice.runtime == runtimes.NATIVE
         self.one = _at_once(getattr(base, "numbers", None), getattr(base if own else call, "of_numbers", None))
         self.rows: Call = call

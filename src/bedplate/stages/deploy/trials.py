@@ -118,6 +118,11 @@ class Trials:
                 self._trials[model] = trials
 
     @property
+    def moves(self) -> tuple[Promotion, ...]:
+        """The moves that began those that are under way."""
+        return tuple(trial.move for trials in self._trials.values() for trial in trials)
+
+    @property
     def used(self) -> set[Key]:
         """The versions that are tried."""
         return {(trial.salt, "model") for trials in self._trials.values() for trial in trials}

@@ -60,7 +60,7 @@ def gather(catalog: Catalog, ref: str, description: str = "", *, whole: bool = T
         attempt=attempt, step=catalog.runs.step_of(attempt.id), description=description, metrics=catalog.runs.metrics(attempt.id),
         params=catalog.runs.params(attempt.id), tags=catalog.runs.tags(attempt.id), lineage=catalog.lineage(version.ref) if whole else None,
         verdicts=verdicts, checks=_checks(catalog, verdicts),
-        aliases=tuple(alias for alias, number in catalog.models.aliases(version.artifact).items() if number == version.number),
+        aliases=tuple(alias for alias, number in catalog.models.named(version.artifact).items() if number == version.number),
         history=tuple(catalog.models.history(version.artifact)), asked_by=_asked_by(catalog, version),
     )  # fmt: skip
     return _of_client(catalog, facts) if facts.run.origin == "client" else facts

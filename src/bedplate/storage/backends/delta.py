@@ -108,19 +108,6 @@ def listed(table: DeltaTable) -> list[PartFile]:
     return sorted((PartFile(*row) for row in actions.rows()), key=lambda file: file.name)
 
 
-def exchange(table: DeltaTable, place: Place, added: list[PartFile], removed: list[PartFile]) -> None:
-    """Commit other files with the same rows."""
-    actions = [_add(file, data_change=False) for file in added]
-    _write(
-        table,
-        place,
-        "append",
-        [*actions, *_removed(removed, data_change=False)],
-        table.schema(),
-        {"bedplate.compacted": str(len(removed))},
-    )
-
-
 def _write(
     table: DeltaTable, place: Place, mode: Any, actions: list[AddAction | RemoveAction], arrow: Schema, marks: dict[str, str]
 ) -> int:
@@ -137,13 +124,13 @@ def allow(table: DeltaTable, arrow: Schema) -> None:
         table.alter.add_feature(TableFeatures.TimestampWithoutTimezone, allow_protocol_versions_increase=True)
 
 
-def _add(file: PartFile, data_change: bool = True) -> AddAction:
-    return AddAction(file.name, file.size, {}, int(time.time() * 1000), data_change, json.dumps({"numRecords": file.rows}))
+def _add(file: PartFile) -> AddAction:
+    return AddAction(file.name, file.size, {}, int(time.time() * 1000), True, json.dumps({"numRecords": file.rows}))
 
 
-def _removed(files: list[PartFile], data_change: bool = True) -> list[RemoveAction]:
+def _removed(files: list[PartFile]) -> list[RemoveAction]:
     now = int(time.time() * 1000)
-    return [RemoveAction(file.name, data_change, now, file.size, {}) for file in files]
+    return [RemoveAction(file.name, True, now, file.size, {}) for file in files]
 
 
 def arrow_schema(schema: pl.Schema) -> Schema:

@@ -95,7 +95,7 @@ class Trees:
         self.signature = signature
         self._library = library()
         self._encoder = Encoder(signature.inputs)
-        self.row, self.numbers = self._encoder.row, self._encoder.numbers
+        self.row, self.numbers, self.stacked = self._encoder.row, self._encoder.numbers, self._encoder.stacked
         self._local = threading.local()
         self._handle = self._create(text)
         self._outputs = self._count()

@@ -17,7 +17,7 @@ import json
 import re
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -32,7 +32,7 @@ from .place import Place
 _CONFIGURATION: Final = {"delta.enableExpiredLogCleanup": "true", "delta.logRetentionDuration": "interval 1 hours"}
 _HOLDS_S: Final = 1800.0
 _AHEAD: Final = 1000
-"""Commits that others may have made since; what changes the columns is tried at the next number only."""
+"""Commits that others may have made since. What changes the columns is tried beyond those that do not say what the log is."""
 _COMMIT: Final = re.compile(r"(\d{20})\.json")
 _CHECKPOINT: Final = re.compile(r"(\d{20})\.checkpoint\.parquet")
 _PLAIN: Final = {"minReaderVersion": 1, "minWriterVersion": 2}
@@ -84,10 +84,12 @@ class Commits:
         if was is None or was.metadata != known.metadata:
             said.append({"metaData": known.metadata})
         content = b"\n".join(map(msgspec.json.encode, [*said, {"add": _added(file)}]))
-        for version in range(self._newest + 1, self._newest + 1 + (_AHEAD if known is was else 1)):
+        for version in range(self._newest + 1, self._newest + 1 + _AHEAD):
             if self._place.add_commit(_name(version), content):
                 self._known, self._newest, self._seen_at = known, version, time.monotonic()
                 return version
+            if known is not was and self._said(version):
+                return None
         return None
 
     def say_again(self) -> None:
@@ -119,7 +121,7 @@ class Commits:
         self._newest, self._seen_at = newest, time.monotonic()
 
     def _said(self, version: int) -> dict[str, Any]:
-        """What a commit says the log is; nothing where it was forgotten meanwhile."""
+        """What a commit says the log is; nothing where it does not, or was forgotten meanwhile."""
         lines = (self._place.commit(_name(version)) or b"").splitlines()
         said = [msgspec.json.decode(line, type=_Line) for line in lines]
         return {name: found for one in said for name in ("metadata", "protocol") if (found := getattr(one, name)) is not None}
@@ -130,6 +132,19 @@ class Commits:
         frame = pl.read_parquet(content, columns=["metaData", "protocol"])
         (metadata,), (protocol,) = (frame[name].drop_nulls().to_list() for name in ("metaData", "protocol"))
         return {"metadata": metadata, "protocol": {name: value for name, value in protocol.items() if value is not None}}
+
+
+def exchange(place: Place, version: int, added: Iterable[PartFile], removed: Iterable[PartFile]) -> bool:
+    """Commit other files with the same rows as the very next of `version`, which named those that go; False where another was first.
+
+    Who exchanges has to look again then: what another took away in the same moment must not come back as rows of a new file.
+    """
+    said: list[Action] = [
+        {"commitInfo": {"timestamp": _now_ms(), "operation": "OPTIMIZE", "operationParameters": {}, "engineInfo": "bedplate"}}
+    ]
+    said += [{"add": {**_added(file), "dataChange": False}} for file in added]
+    said += [{"remove": {"path": file.name, "deletionTimestamp": _now_ms(), "dataChange": False, "size": file.size}} for file in removed]
+    return place.add_commit(_name(version + 1), b"\n".join(map(msgspec.json.encode, said)))
 
 
 def _name(version: int) -> str:

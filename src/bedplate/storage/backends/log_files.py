@@ -5,7 +5,6 @@ As a program (`python -m bedplate.storage.backends.log_files STORE LOG`) it tend
 
 from __future__ import annotations
 
-import contextlib
 import os
 import sys
 import threading
@@ -15,16 +14,18 @@ from typing import Final
 
 import polars as pl
 from deltalake import DeltaTable
-from deltalake.exceptions import CommitFailedError, DeltaError
+from deltalake.exceptions import DeltaError
 
 from bedplate.core.errors import StoreError
 
 from . import delta, parquet
-from .log_commits import Commits
+from .log_commits import Commits, exchange
+from .parquet import PartFile
 from .place import Place
 
 _SMALL: Final = 100_000
 _KIND: Final = 10
+_TRIES: Final = 100
 
 
 class LogFiles:
@@ -53,9 +54,8 @@ class LogFiles:
             return 0 if table is None else _compacted(table, self._place)
 
     def tend(self) -> None:
-        """Compact, unless another writer was first; then have the log begin with what there is now, and forget old commits."""
-        with contextlib.suppress(CommitFailedError):  # it will be done at another time
-            self.compact()
+        """Compact, unless another does; then have the log begin with what there is now, and forget old commits."""
+        self.compact()
         with self._lock, delta.errors("tend", self._place.folder):
             table = delta.opened(self._place)
             table.create_checkpoint()
@@ -86,11 +86,25 @@ def _compacted(table: DeltaTable, place: Place) -> int:
             writer.add(frame)
         files = writer.finish()
         place.send(file.name for file in files)
-        delta.exchange(table, place, files, small)
+        is_done = _exchanged(table, place, files, small)
     except BaseException:
         writer.discard()
         raise
-    return len(small) - len(writer.files)
+    if not is_done:
+        writer.discard()
+    return len(small) - len(files) if is_done else 0
+
+
+def _exchanged(table: DeltaTable, place: Place, files: list[PartFile], small: list[PartFile]) -> bool:
+    """Put the new files in the place of the small ones; False where another did so, or others append without an end."""
+    for _ in range(_TRIES):
+        if not set(small) <= set(delta.listed(table)):
+            return False
+        if exchange(place, table.version(), files, small):
+            table.update_incremental()
+            return True
+        table.update_incremental()
+    return False
 
 
 def _schema(table: DeltaTable) -> pl.Schema:

@@ -17,32 +17,24 @@ from typing import Final, NamedTuple
 import msgspec
 import numpy as np
 
+from bedplate.core import extras
 from bedplate.core.errors import BedplateError, StepError, UserError, WorldError
 from bedplate.core.model import Remote
 from bedplate.core.units import seconds
 from bedplate.planner.batching.breaker import Breaker, Trust
 from bedplate.storage import far
-from bedplate.storage.far import Ask, Kept, Shape
+from bedplate.storage.far import GRPC, Ask, Kept, Shape
 
 from . import remote_tensors as wire
+from .remote_speech import Question, Rest, Speech
 
 _PAUSES_S: Final = (0.05, 0.25)
 _AGAIN: Final = frozenset({429, 502, 503, 504})
 _REFUSED: Final = frozenset({400, 413, 415, 422})
 _LATER: Final = "it is asked again with the next request"
 _LONGEST_S: Final = 3600.0
-_BINARY: Final = "binary_tensor_data"
+_MESSAGES: Final = "bedplate.storage.backends.remote_messages"
 _CHANGED_NEXT: Final = "make a version of what is there now: bedplate run, or bedplate import model URL --as NAME"
-
-
-class Metadata(msgspec.Struct, frozen=True):
-    """What a server says of a model."""
-
-    name: str = ""
-    platform: str = ""
-    versions: tuple[str, ...] | None = ()
-    inputs: tuple[Shape, ...] | None = ()
-    outputs: tuple[Shape, ...] | None = ()
 
 
 class _Trouble(NamedTuple):
@@ -53,15 +45,16 @@ class _Trouble(NamedTuple):
 
 
 class Caller:
-    """One remote model. `binary`: whether its server takes tensors as raw bytes."""
+    """One remote model."""
 
     def __init__(
         self, remote: Remote, ask: Ask, *, timer: Callable[[], float] = time.monotonic, pause: Callable[[float], None] = time.sleep,
         trust: Trust | None = None,
     ) -> None:  # fmt: skip
         self.remote = remote
-        self.place = far.place(remote)
-        self.binary = False
+        self.place = place = far.place(remote)
+        of_messages = place.server.partition(":")[0] in GRPC
+        self.speech: Speech = extras.load(_MESSAGES, "a remote model by gRPC", "grpc").Messages(place) if of_messages else Rest(place)
         self._ask = ask
         self._timer = timer
         self._pause = pause
@@ -73,11 +66,11 @@ class Caller:
     def metadata(self) -> Kept:
         """What the server says of the model now. Raises WorldError where it says nothing, or knows no such model."""
         host = self.place.host
-        status, body = self._get(f"{self.place.model}")
+        status, body = self._asked(self.speech.about())
         if status != 200:
             raise self._unlike(status, body)
         try:
-            told = msgspec.json.decode(body, type=Metadata, strict=False)
+            told = self.speech.told(body)
         except (msgspec.MsgspecError, RecursionError) as error:
             raise WorldError(f"{host} does not speak the Open Inference Protocol", why=f"{self.place.model}: {error}"[:300]) from None
         return Kept(
@@ -85,12 +78,10 @@ class Caller:
         )
 
     def meet(self) -> None:
-        """Ask the server what it can do."""
-        status, body = self._get(f"{self.place.server}/v2")
-        try:
-            self.binary = status == 200 and _BINARY in json.loads(body).get("extensions", ())
-        except (ValueError, AttributeError, TypeError, RecursionError):
-            self.binary = False
+        """Ask the server what it can do, where there is something to ask."""
+        question = self.speech.meeting()
+        if question is not None:
+            self.speech.met(*self._asked(question))
 
     def wait_s(self) -> float:
         """How long nobody should ask; 0: now."""
@@ -100,8 +91,7 @@ class Caller:
     def predict(self, kept: Kept, inputs: Sequence[tuple[Shape, wire.Array]], rows: int) -> dict[str, wire.Array]:
         """Each output by its name. Raises UserError for rows that the server refuses, StepError where its model fails, WorldError."""
         names = [one.name for one in kept.gives]
-        body, headers = wire.question(inputs, names, binary=self.binary)
-        status, said, answer = self._infer(body, headers)
+        status, said, answer = self._infer(self.speech.question(inputs, names))
         if status in _REFUSED:
             self.check(kept)
             raise UserError(f"{self.place.host} refused these rows", why=_text(answer))
@@ -109,7 +99,7 @@ class Caller:
             raise StepError(f"{self.place.name} failed at {self.place.host}", why=f"{status}: {_text(answer)}")
         if status != 200:
             raise self._unlike(status, answer)
-        found, version = wire.answered(said, answer, rows, self.place.host)
+        found, version = self.speech.answered(said, answer, rows)
         if version and version != self._version:
             if self._version:
                 self.check(kept)
@@ -126,7 +116,7 @@ class Caller:
         """The error for a model that is another than it was."""
         return WorldError(f"{self.place.name} at {self.place.host} is another model than when it was stored", why=why, next=_CHANGED_NEXT)
 
-    def _infer(self, body: bytes, headers: dict[str, str]) -> tuple[int, dict[str, str], bytes]:
+    def _infer(self, question: Question) -> tuple[int, dict[str, str], bytes]:
         """The answer after the tries that it takes. Raises WorldError."""
         wait = self.wait_s()
         if wait > 0.0:
@@ -137,7 +127,7 @@ class Caller:
             left = end - self._timer()
             if left <= 0.0:
                 break
-            found = self._once(body, headers, left)
+            found = self._once(question, left)
             if not isinstance(found, _Trouble):
                 with self._lock:
                     self._breaker.worked()
@@ -150,11 +140,11 @@ class Caller:
             self._breaker.failed(self._timer())
         raise trouble
 
-    def _once(self, body: bytes, headers: dict[str, str], left_s: float) -> tuple[int, dict[str, str], bytes] | _Trouble:
+    def _once(self, question: Question, left_s: float) -> tuple[int, dict[str, str], bytes] | _Trouble:
         """The answer, or why there is none; that is for another try."""
         try:
             status, told, answer = self._ask(
-                "POST", f"{self.place.model}/infer", left_s, body=body, headers=headers, token=self.remote.token
+                question.method, question.url, left_s, body=question.body, headers=question.headers, token=self.remote.token
             )
         except WorldError as error:
             return _Trouble(WorldError(error.what, why=error.why, next=_LATER))
@@ -164,9 +154,12 @@ class Caller:
         busy = WorldError(f"{self.place.host} answered {status}", why=_text(answer), next=_LATER)
         return _Trouble(busy, min(float(wait), _LONGEST_S) if wait.isdecimal() else 0.0)
 
-    def _get(self, url: str) -> tuple[int, bytes]:
+    def _asked(self, question: Question) -> tuple[int, bytes]:
+        """The status and the body that something is answered with which costs nothing. Raises WorldError."""
         try:
-            status, _, body = self._ask("GET", url, self._timeout_s, token=self.remote.token)
+            status, _, body = self._ask(
+                question.method, question.url, self._timeout_s, body=question.body, headers=question.headers, token=self.remote.token
+            )
         except WorldError as error:
             raise WorldError(error.what, why=error.why, next=f"look whether {self.place.server} answers") from error
         return status, body

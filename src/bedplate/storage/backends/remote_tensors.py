@@ -50,13 +50,13 @@ _ANSWER: Final = msgspec.json.Decoder(Answer)
 
 def question(inputs: Sequence[tuple[Shape, Array]], outputs: Sequence[str], *, binary: bool) -> tuple[bytes, dict[str, str]]:
     """The body that asks for predictions, and its headers. Raises UserError for values that the tensors cannot hold."""
-    described, raw = [], []
+    described, parts = [], []
     for shape, given in inputs:
         values = fitting(shape, given)
         one: dict[str, Any] = {"name": shape.name, "shape": values.shape, "datatype": shape.datatype}
-        if binary and not _has_missing(shape, values):
-            data = _raw(shape, values)
-            raw.append(data)
+        if binary and not has_missing(shape, values):
+            data = as_bytes(shape, values)
+            parts.append(data)
             one["parameters"] = {"binary_data_size": len(data)}
         else:
             one["data"] = _listed(shape, values)
@@ -65,9 +65,9 @@ def question(inputs: Sequence[tuple[Shape, Array]], outputs: Sequence[str], *, b
     if outputs:
         head["outputs"] = [{"name": name, "parameters": {"binary_data": True}} if binary else {"name": name} for name in outputs]
     text = msgspec.json.encode(head)
-    if not raw:
+    if not parts:
         return text, {"Content-Type": "application/json"}
-    return b"".join([text, *raw]), {"Content-Type": "application/octet-stream", "Inference-Header-Content-Length": str(len(text))}
+    return b"".join([text, *parts]), {"Content-Type": "application/octet-stream", "Inference-Header-Content-Length": str(len(text))}
 
 
 def fitting(shape: Shape, values: Array) -> Array:
@@ -88,11 +88,13 @@ def fitting(shape: Shape, values: Array) -> Array:
         return values.astype(kind, copy=False)
 
 
-def _has_missing(shape: Shape, values: Array) -> bool:
+def has_missing(shape: Shape, values: Array) -> bool:
+    """Whether a text is missing, which bytes cannot say."""
     return shape.datatype == "BYTES" and any(value is None for value in values.ravel())
 
 
-def _raw(shape: Shape, values: Array) -> bytes:
+def as_bytes(shape: Shape, values: Array) -> bytes:
+    """A tensor's values as bytes."""
     if shape.datatype == "BYTES":
         texts = [str(value).encode() for value in values.ravel()]
         return b"".join(_LENGTH.pack(len(text)) + text for text in texts)
@@ -110,17 +112,17 @@ def answered(headers: Mapping[str, str], body: bytes, rows: int, host: str) -> t
     """Each output by its name, a row per row, and the model's version as the server says it. Raises WorldError for what is no answer."""
     cut = headers.get(HEAD_LENGTH, "")
     if cut and not (cut.isdecimal() and int(cut) <= len(body)):
-        raise _unread(host, f"its head is said to have {cut[:20]} bytes")
+        raise unread(host, f"its head is said to have {cut[:20]} bytes")
     try:
         said = _said(body[: int(cut)] if cut else body)
     except (msgspec.MsgspecError, RecursionError, ValueError) as error:
-        raise _unread(host, str(error)) from None
+        raise unread(host, str(error)) from None
     rest, found = memoryview(body)[int(cut) if cut else len(body) :], dict[str, Array]()
     for one in said.outputs:
         size = one.parameters.get("binary_data_size")
         if size is not None and not (type(size) is int and 0 <= size <= len(rest)):
-            raise _unread(host, f"{one.name} is said to have {str(size)[:20]} bytes, and {len(rest)} follow")
-        found[one.name] = _values(one, None if size is None else rest[:size], rows, host)
+            raise unread(host, f"{one.name} is said to have {str(size)[:20]} bytes, and {len(rest)} follow")
+        found[one.name] = read_tensor(one, None if size is None else rest[:size], rows, host)
         rest = rest[size or 0 :]
     return found, said.model_version or ""
 
@@ -135,10 +137,11 @@ def _said(data: bytes) -> Answer:
         return msgspec.convert(json.loads(data), Answer)
 
 
-def _values(one: Tensor, raw: memoryview | None, rows: int, host: str) -> Array:
+def read_tensor(one: Tensor, raw: memoryview | None, rows: int, host: str) -> Array:
+    """A tensor of an answer, a row per row; `raw` are its bytes, where it has no values itself. Raises WorldError for what it is not."""
     count = math.prod(one.shape)
     if not one.shape or one.shape[0] != rows or min(one.shape) < 0:
-        raise _unread(host, f"{one.name} has shape {one.shape} for {rows} rows")
+        raise unread(host, f"{one.name} has shape {one.shape} for {rows} rows")
     try:
         if one.datatype == "BYTES":
             flat: Any = np.array(one.data if raw is None else _texts(raw), dtype=object).ravel()
@@ -149,9 +152,9 @@ def _values(one: Tensor, raw: memoryview | None, rows: int, host: str) -> Array:
         else:
             flat = np.frombuffer(raw, dtype=NUMPY[one.datatype])
     except (KeyError, ValueError, TypeError, OverflowError, struct.error) as error:
-        raise _unread(host, f"{one.name} ({one.datatype[:20]}): {error}") from None
+        raise unread(host, f"{one.name} ({one.datatype[:20]}): {error}") from None
     if len(flat) != count:
-        raise _unread(host, f"{one.name} has {len(flat)} values for shape {one.shape}")
+        raise unread(host, f"{one.name} has {len(flat)} values for shape {one.shape}")
     return np.asarray(flat.reshape(rows, count // rows) if rows else flat)
 
 
@@ -177,5 +180,6 @@ def _texts(raw: memoryview) -> list[str]:
     return texts
 
 
-def _unread(host: str, why: str) -> WorldError:
+def unread(host: str, why: str) -> WorldError:
+    """The error for what is no answer."""
     return WorldError(f"{host} gave no answer that can be read", why=why[:300], next="look at what its model gives")

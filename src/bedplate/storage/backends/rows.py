@@ -18,6 +18,7 @@ from bedplate.core.model import Field
 from . import columns as cols
 
 _NUMBERS: Final = frozenset({float, int, bool})
+_KINDS: Final = frozenset("biuf")
 
 
 def _refused(_values: Mapping[str, Any]) -> Any:
@@ -77,8 +78,21 @@ class Encoder:
         except (KeyError, ValueError, TypeError, OverflowError, struct.error):
             return None
 
+    def stacked(self, columns: Mapping[str, Any]) -> cols.Floats | None:
+        """Columns that are arrays of numbers as float64, a row per row, at once; None where they need a closer look."""
+        try:
+            given: tuple[Any, ...] = self._get(columns)
+        except (KeyError, TypeError):
+            return None
+        shape = getattr(given[0], "shape", ())
+        if len(shape) != 1 or any(type(one) is not np.ndarray or one.shape != shape or one.dtype.kind not in _KINDS for one in given):
+            return None
+        return np.ascontiguousarray(np.concatenate(given, dtype=np.float64, casting="unsafe").reshape(len(given), -1).T)
+
     def matrix(self, columns: Mapping[str, Any]) -> cols.Floats:
         """The columns as float64, a row per row. Raises UserError for unfit columns."""
+        if (made := self.stacked(columns)) is not None:
+            return made
         packed = self.pack(columns)
         if packed is None:
             return cols.matrix(self.inputs, self.codes, columns)

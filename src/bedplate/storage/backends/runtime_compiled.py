@@ -84,19 +84,22 @@ class Compiled:
             about = json.loads((folder / ABOUT).read_text())
             if digests.of_file(folder / LIBRARY) != about["digest"]:
                 raise ValueError("the library is not the one that was made")
-            loaded = ctypes.CDLL(str(folder / LIBRARY))
-            call = loaded.predict_rows
-            call.argtypes, call.restype = (ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p), None
-            return Library(call, int(about["width"]), int(about["outputs"]), flat=bool(about["flat"]))
+            one, many = (_declared(kind(str(folder / LIBRARY))) for kind in (ctypes.PyDLL, ctypes.CDLL))
+            return Library(one, many, int(about["width"]), int(about["outputs"]), flat=bool(about["flat"]))
         except (OSError, AttributeError, ValueError, KeyError) as error:
             raise CorruptError("compiled trees cannot be loaded", why=str(error)[:300], next="bedplate optimise makes them anew") from None
 
 
 class Library:
-    """Compiled trees that are loaded; may be called from several threads. `one` is there where a row has one number for an answer."""
+    """Compiled trees that are loaded; may be called from several threads. `of_numbers` is there where a row has one number for an answer.
 
-    def __init__(self, call: Any, width: int, outputs: int, *, flat: bool) -> None:
-        self._call = call
+    `many` lets other threads of Python go on meanwhile, `one` does not: a row takes microseconds, and whoever takes the interpreter
+    meanwhile (the log's thread) gives it back after a hundred times that.
+    """
+
+    def __init__(self, one: Any, many: Any, width: int, outputs: int, *, flat: bool) -> None:
+        self._call = one
+        self._many = many
         self._width = width
         self._outputs = outputs
         self._flat = flat
@@ -111,13 +114,13 @@ class Library:
         count = len(matrix)
         if count == 1:
             buffers = self._buffers()
-            buffers.given[:] = matrix[0]
+            buffers.given[...] = matrix
             self._call(buffers.given_at, 1, buffers.made_at)
             out = buffers.made.copy()
         else:
             given = np.ascontiguousarray(matrix, dtype=np.float64)
             out = np.empty(count * self._outputs)
-            self._call(given.ctypes.data, count, out.ctypes.data)
+            self._many(given.ctypes.data, count, out.ctypes.data)
         if self._outputs == 1:
             return out
         made = out.reshape(count, self._outputs)
@@ -139,6 +142,12 @@ class Library:
         except AttributeError:
             found = self._local.buffers = _Buffers(self._width, self._outputs)
         return found
+
+
+def _declared(library: ctypes.CDLL) -> Any:
+    call = library.predict_rows
+    call.argtypes, call.restype = (ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p), None
+    return call
 
 
 class _Buffers:

@@ -135,7 +135,7 @@ class Numbers(Estimator):
     def __init__(self, native: Any, signature: Signature, library: str) -> None:
         super().__init__(native, signature, library)
         self._encoder = Encoder(signature.inputs)
-        self.row, self.numbers = self._encoder.row, self._encoder.numbers
+        self.row, self.numbers, self.stacked = self._encoder.row, self._encoder.numbers, self._encoder.stacked
 
     def matrix(self, columns: dict[str, Any]) -> npt.NDArray[Any]:
         """The columns as rows of numbers. Raises UserError for unfit columns."""

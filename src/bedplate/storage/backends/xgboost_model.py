@@ -87,7 +87,7 @@ class Trees:
         self.signature = signature
         self.native = booster
         self._encoder = Encoder(signature.inputs)
-        self.row, self.numbers = self._encoder.row, self._encoder.numbers
+        self.row, self.numbers, self.stacked = self._encoder.row, self._encoder.numbers, self._encoder.stacked
 
     def predict(self, columns: dict[str, Any]) -> npt.NDArray[Any]:
         """Probabilities, classes' probabilities or values, as `Booster.predict` gives them. Raises UserError for unfit columns."""

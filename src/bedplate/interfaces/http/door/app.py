@@ -125,6 +125,15 @@ class Door:
         """Answer what lies under `/services/` with an application of its own, once the gate has let it in."""
         self._mounted = app
 
+    async def meets(self, headers: dict[bytes, bytes]) -> Fault | None:
+        """Why who brings these credentials may ask for nothing; None for somebody who is known."""
+        try:
+            if not self._site.who.has_met(headers):
+                await self._meet({}, headers)
+        except Exception as error:  # whatever it was, it is told as it would be to a request
+            return self._fault(error)
+        return None
+
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> Reply | None:
         headers: dict[bytes, bytes] = dict(scope["headers"])
         connection = scope.get("connection")
@@ -139,6 +148,8 @@ class Door:
         if self._mounted is not None and path.startswith(MOUNTED):
             await self._pass_on(self._mounted, scope, receive, send, headers)
             return None
+        if self._mounted is not None and path == MOUNTED[:-1] and as_get == "GET":
+            return Reply(status=308, headers=((b"location", MOUNTED.encode()),))
         found = self._routes.find(path)
         route = found.methods.get(as_get) if found is not None else None
         if (route is None or route.endpoint.action != OPEN) and not self._site.who.has_met(headers):

@@ -1,8 +1,8 @@
 """Doors: what answers a request, chosen by its head alone, so that a head that was seen before needs no choosing.
 
-`POST /NAME`, `/v2/models/NAME/infer` and `/v1/models/NAME:predict` are answered here, and so are health and metrics; every other path goes
-to the ASGI application. A request must name this machine in its Host header; otherwise a web page elsewhere could reach a server on
-loopback under a name of its own (DNS rebinding).
+`POST /NAME`, `/v2/models/NAME/infer`, `/v1/models/NAME:predict` and gRPC's methods are answered here, and so are health and metrics; every
+other path goes to the ASGI application. A request must name this machine in its Host header; otherwise a web page elsewhere could reach a
+server on loopback under a name of its own (DNS rebinding).
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ from urllib.parse import unquote
 from bedplate.interfaces.http.answered import Answered, refusal
 from bedplate.interfaces.http.asking import Desk
 from bedplate.interfaces.http.front import LOOPBACK, foreign, names_us
+from bedplate.interfaces.http.grpc_calls import PATH
+from bedplate.interfaces.http.messages import Messages
 from bedplate.interfaces.http.replies import App, Problem
 from bedplate.interfaces.http.streams import streams
 
@@ -22,6 +24,7 @@ from .ask_door import AskDoor
 from .bridge import Exchange
 from .events import StreamDoor
 from .head import Head
+from .message_door import MessageDoor
 from .wire import Wire
 
 _PREDICT: Final = re.compile(r"/v1/models/([^/:]++)(?:/versions/([^/:]++))?:predict")
@@ -105,10 +108,12 @@ class Doors:
         hosts: Iterable[str] = LOOPBACK,
         *,
         predicts: Callable[[str, str | None], Desk] | None = None,
+        messages: Messages | None = None,
     ) -> None:
         self._services = services
         self._models = models
         self._predicts = predicts
+        self._calls = MessageDoor(messages) if messages is not None else None
         self._said = {path: SaidDoor(one) for path, one in said.items()}
         self._bridge = BridgeDoor(app, body_limit)
         self._hosts = frozenset(hosts)
@@ -129,4 +134,4 @@ class Doors:
                 return AskDoor(self._predicts(found[1], found[2]), head)
         elif head.method in (b"GET", b"HEAD") and path in self._said:
             return self._said[path]
-        return self._bridge
+        return self._calls if self._calls is not None and path.startswith(PATH) else self._bridge

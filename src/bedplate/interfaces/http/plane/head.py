@@ -37,7 +37,7 @@ _HOST: Final = re.compile(rb"(?:\[[0-9A-Fa-f:.]*+\]|[0-9A-Za-z._~-]*+)(?::[0-9]{
 _ONCE: Final = frozenset(
     {b"host", b"content-length", b"transfer-encoding", b"content-type", b"content-encoding", b"authorization", b"origin", b"expect"}
 )
-_OWN: Final = frozenset({b"x-request-id", b"idempotency-key", b"authorization", b"cookie", b"traceparent"})
+_OWN: Final = frozenset({b"x-request-id", b"idempotency-key", b"authorization", b"connect-timeout-ms", b"cookie", b"traceparent"})
 """Headers that differ from one request to the next, or that nobody should find in memory later."""
 
 
@@ -197,3 +197,8 @@ def too_long() -> Problem:
         why=f"at most {MOST_BYTES // 1024} KiB and {MOST_HEADERS} headers are read",
         next="send what is long in the body",
     )
+
+
+def too_slow(what: str, limit_s: float) -> Problem:
+    """The problem of a client that takes its time."""
+    return Problem(408, f"{what} came too slowly", why=f"they are waited for {limit_s:.0f} s", next="send the request again")

@@ -12,6 +12,7 @@ import contextlib
 import http
 import signal
 import socket
+import sys
 import threading
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager
@@ -25,6 +26,7 @@ from bedplate.interfaces.http.binding import BACKLOG
 from bedplate.interfaces.http.front import mistake
 
 from .head import Head, Heads
+from .outgoing import Outgoing
 from .wire import Wire
 
 MOST_CONNECTIONS: Final = 4000
@@ -32,6 +34,8 @@ PATIENCE_S: Final = 30.0
 LINGER_S: Final = 0.5
 _LOOK_S: Final = 1.0
 _TURN_S: Final = 0.02
+_SWITCH_S: Final = 0.0005
+"""How long another thread (the log's, a lane's) may go on while the loop has something to do; Python's own is ten times that."""
 
 
 class Chooses(Protocol):
@@ -74,6 +78,7 @@ class Plane:
         guests: Sequence[Guest] = (),
     ) -> None:
         self.now = 0.0
+        self.outgoing = Outgoing(self.soon)
         self.heads = Heads(doors.choose)
         self._listening = listening
         self._beside = beside or contextlib.nullcontext()
@@ -101,6 +106,7 @@ class Plane:
 
     def run(self, sockets: Sequence[socket.socket]) -> None:
         """Answer until told to stop."""
+        sys.setswitchinterval(_SWITCH_S)
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(self._serve(sockets))
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import ssl
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -174,10 +175,13 @@ class _Client(_End):
 
 
 class Relay:
-    """Takes in clients on a socket; `make` makes the server behind, in a thread, when the first one comes."""
+    """Takes in clients on a socket, behind TLS where there is a context of it; `make` makes the server behind, in a thread, when the first
+    one comes.
+    """
 
-    def __init__(self, listening: socket.socket, make: Callable[[], Behind]) -> None:
+    def __init__(self, listening: socket.socket, make: Callable[[], Behind], tls: ssl.SSLContext | None = None) -> None:
         self.listening = listening
+        self.tls = tls
         self.address = place_of(listening)
         self._make = make
         self._behind: asyncio.Task[Behind] | None = None

@@ -11,7 +11,8 @@ from bedplate.core.records import Record
 
 class Seat(Record, frozen=True, kw_only=True):
     """`descriptor` is an inherited, listening socket, `number` counts from 0, `folder` is where counts are written, `url` is where clients
-    ask (empty: at the socket). `grpc` is another socket, to answer gRPC on; -1 where nobody does.
+    ask (empty: at the socket). `grpc` is another socket, to answer gRPC on; -1 where nobody does. `grpc_at` is where clients ask by gRPC
+    (empty: at that socket, if there is one).
     """
 
     descriptor: int
@@ -19,6 +20,7 @@ class Seat(Record, frozen=True, kw_only=True):
     folder: str
     url: str = ""
     grpc: int = -1
+    grpc_at: str = ""
 
     @classmethod
     def read(cls, text: str) -> Seat:

@@ -22,7 +22,8 @@ from bedplate.interfaces.http.body import too_large
 from bedplate.interfaces.http.replies import CLOSE, Problem
 
 from .chunks import Chunks, TooLarge
-from .head import BARE, CHUNKED, END, MOST_BYTES, Head, Heads, too_long, unreadable
+from .head import BARE, CHUNKED, END, MOST_BYTES, Head, Heads, too_long, too_slow, unreadable
+from .outgoing import Outgoing
 
 HEAD_S: Final = 15.0
 BODY_S: Final = 15.0
@@ -45,6 +46,7 @@ class Keeper(Protocol):
 
     now: float
     heads: Heads
+    outgoing: Outgoing
 
     def enter(self, wire: Wire) -> bool:
         """A client came; whether there is room for it."""
@@ -139,6 +141,7 @@ class Wire(asyncio.Protocol):
     def eof_received(self) -> bool:
         """The client sends no more; what it asked is answered all the same."""
         self.ended = True
+        self.keeper.outgoing.flush()
         self.keeper.wake(self)
         return self._busy or self._due or self.stuck
 
@@ -172,7 +175,8 @@ class Wire(asyncio.Protocol):
         head = self._head
         if self.gone or head is None:
             return
-        last = b"" if head.keep_alive and not self._leaving else b"connection: close\r\n"
+        last = b"" if head.keep_alive and not self._leaving else _LAST
+        self.keeper.outgoing.flush()
         self._transport.write(b"%b%b%b\r\n" % (self.keeper.line(status), lines, last))
 
     def piece(self, data: bytes) -> bool:
@@ -205,11 +209,11 @@ class Wire(asyncio.Protocol):
         elif self._head is not None:
             if waited > BODY_S:
                 if self._brought < LEAST_BYTES:
-                    self._refuse(_too_slow("the body", BODY_S), self._head)
+                    self._refuse(too_slow("the body", BODY_S), self._head)
                 self._since, self._brought = now, 0
         elif self._tail or not self._asked:
             if waited > HEAD_S:
-                self._refuse(_too_slow("the headers", HEAD_S))
+                self._refuse(too_slow("the headers", HEAD_S))
         elif waited > IDLE_S:
             self._end()
 
@@ -217,6 +221,7 @@ class Wire(asyncio.Protocol):
         """The server stops: answer what is in hand, take no further request, and end it `now` where there is none."""
         self._leaving = True
         if now and (self.is_idle or self._over) and not self.stuck:
+            self.keeper.outgoing.flush()
             self._transport.close()
 
     def _hold(self, data: bytes) -> None:
@@ -275,6 +280,9 @@ class Wire(asyncio.Protocol):
                 return
             if at == len(data):
                 return
+            self.keeper.outgoing.flush()
+            if self.stuck:
+                break
         self._tail = data[at:]
         self._go_on()
 
@@ -311,7 +319,7 @@ class Wire(asyncio.Protocol):
             self._refuse(too_large(limit), head)
             return
         if head.expects and not data:
-            self._transport.write(_CONTINUE)
+            self.keeper.outgoing.write(self._transport, _CONTINUE)
         self._head, self._since, self._brought = head, self.keeper.now, len(data)
         self._chunks = Chunks(limit) if head.length == CHUNKED else None
         self._missing, self._body = head.length, []
@@ -344,14 +352,18 @@ class Wire(asyncio.Protocol):
         if self._handle(head, body):
             self._go_on()
 
-    def _packed(self, head: Head, answered: Answered) -> bytes:
-        last = b"" if head.keep_alive and not self._leaving else b"connection: close\r\n"
-        return b"%b%b%bcontent-length: %d\r\n\r\n" % (self.keeper.line(answered.status), answered.lines, last, len(answered.body))
-
     def _send(self, head: Head, answered: Answered) -> None:
-        self._write(self._packed(head, answered), answered.body if head.method != b"HEAD" else b"")
+        last, length = b"" if head.keep_alive and not self._leaving else _LAST, len(answered.body)
+        lines = b"%b%b%bcontent-length: %d\r\n\r\n" % (self.keeper.line(answered.status), answered.lines, last, length)
+        body = answered.body if head.method != b"HEAD" else b""
+        if len(body) > _SPLIT:
+            self.keeper.outgoing.flush()
+            self._transport.writelines((lines, body))
+        else:
+            self.keeper.outgoing.write(self._transport, lines + body)
         self.begun = 0.0
         if answered.after is not None:
+            self.keeper.outgoing.flush()
             self._sent(answered.after)
 
     def _sent(self, after: Callable[[], None]) -> None:
@@ -361,19 +373,13 @@ class Wire(asyncio.Protocol):
         else:
             self.keeper.later(_LOOK_S, partial(self._sent, after))
 
-    def _write(self, lines: bytes, body: bytes) -> None:
-        if len(body) > _SPLIT:
-            self._transport.writelines((lines, body))
-        else:
-            self._transport.write(lines + body)
-
     def _refuse(self, problem: Problem, head: Head | None = None) -> None:
         """Answer what cannot be read on, and let the connection go."""
         self._over, self._tail, self._body, self._chunks, self._head = True, b"", [], None, None
         answered = refusal(problem) if head is None else head.handler.refused(head, problem)
-        lines = answered.lines if CLOSE in answered.headers else answered.lines + b"connection: close\r\n"
-        length = len(answered.body)
-        self._transport.write(b"%b%bcontent-length: %d\r\n\r\n%b" % (self.keeper.line(answered.status), lines, length, answered.body))
+        lines = answered.lines if CLOSE in answered.headers else answered.lines + _LAST
+        packed = b"%b%bcontent-length: %d\r\n\r\n" % (self.keeper.line(answered.status), lines, len(answered.body))
+        self.keeper.outgoing.write(self._transport, packed + answered.body)
         self._linger()
 
     def _end(self) -> None:
@@ -384,13 +390,10 @@ class Wire(asyncio.Protocol):
 
     def _linger(self) -> None:
         """Say that no more comes, and wait a moment until the client, too, ends: an end at once could take the answer with it."""
+        self.keeper.outgoing.flush()
         if self._transport.is_closing():
             return
         self._since = self.keeper.now
         if self._transport.can_write_eof():
             self._transport.write_eof()
         self.keeper.later(_DRAIN_S, self._transport.close)
-
-
-def _too_slow(what: str, limit_s: float) -> Problem:
-    return Problem(408, f"{what} came too slowly", why=f"they are waited for {limit_s:.0f} s", next="send the request again")

@@ -19,7 +19,7 @@ from bedplate.interfaces.http.plane.head import Head
 from bedplate.interfaces.http.plane.wire import Wire
 from bedplate.interfaces.http.replies import Problem
 
-from .member import Member
+from .member import said_of
 from .question import ask
 from .router import Router
 from .routes import Route
@@ -62,28 +62,20 @@ class Entry:
         up = sorted((one for one in members if one.standing.state in _UP), key=lambda one: _UP.index(one.standing.state))
         if up:
             body.update(up[0].said)
-        is_ready = self._is_ready()
-        body.update(ready=is_ready, held=self._router.held, replicas={one.name: _standing(one) for one in members})
+        is_ready = self.is_ready()
+        body.update(ready=is_ready, held=self._router.held, replicas={one.name: said_of(one) for one in members})
         return said(body, 200 if is_ready else 503)
 
     def model_ready(self) -> Answered:
         """The same, as the Open Inference Protocol asks it."""
-        is_ready = self._is_ready()
+        is_ready = self.is_ready()
         return said({"ready": is_ready}, 200 if is_ready else 400)
 
-    def _is_ready(self) -> bool:
+    def is_ready(self) -> bool:
         """Whether somebody who may be asked is ready, or would be started."""
         home = self._router.settings.home
         ready = any(one.standing.state == "ready" and home.allows(one.standing.place) for one in self._router.members)
         return ready or self._router.more()
-
-
-def _standing(member: Member) -> dict[str, Any]:
-    standing = member.standing
-    return {
-        "state": standing.state, "running": standing.running, "failures": standing.failures, "zone": standing.place.zone,
-        "region": standing.place.region,
-    }  # fmt: skip
 
 
 class _MetricsDoor:

@@ -17,10 +17,11 @@ from bedplate.core.errors import InternalError
 from bedplate.core.records import Record
 from bedplate.interfaces.http.plane.counts import end_counts
 from bedplate.interfaces.http.plane.process import FINAL
+from bedplate.interfaces.http.plane.seat import Seat
 from bedplate.planner.scaling.scale import Measured, Scale, begin, scale
 
 from .looking import EVERY_S, look
-from .member import Member
+from .member import Member, said_of
 from .replica import Command, Replica
 from .router import Router
 
@@ -40,11 +41,16 @@ Heard = Callable[[bytes, bool], None]
 
 
 class Fleet:
-    """What keeps the replicas, for as long as the router answers. `stop` ends the router; `rules` is None where all are elsewhere."""
+    """What keeps the replicas, for as long as the router answers. `stop` ends the router; `rules` is None where all are elsewhere.
+
+    `no_grpc` is why nothing answers gRPC, empty where it is answered.
+    """
 
     def __init__(self, router: Router, rules: Scale | None, folder: str, command: Command, heard: Heard) -> None:
         self.code = 0
-        self.url = ""
+        self.seat = Seat(descriptor=-1, number=0, folder=folder)
+        """What the seats of all replicas say alike: where clients ask."""
+        self.no_grpc = ""
         self.stop: Callable[[], None] = lambda: None
         self.is_told: Callable[[], bool] = lambda: False
         self.first: bytes | None = None
@@ -87,8 +93,8 @@ class Fleet:
         self.code = self.code or max([0, *codes])
 
     def begun(self) -> None:
-        """The router answers: say so, and what the first replica has said since."""
-        self._heard(self.first or self._of_others(), True)
+        """The router answers: say so, with its replicas, and what the first one has said since."""
+        self._heard(self._with_replicas(self.first or self._of_others()), True)
         early, self._early = self._early or [], None
         for line in early:
             self._heard(line, False)
@@ -97,10 +103,19 @@ class Fleet:
         """What the server says where every replica is elsewhere: what these say of themselves."""
         said = [one.said for one in self._router.members]
         services, models = (sorted({name for one in said for name in one.get(what, {})}) for what in ("services", "models"))
-        ready: dict[str, Any] = {"url": self.url, "models": models, "services": services, "grpc": None, "versions": {}, "waiting": {}}
+        url, grpc = self.seat.url, self.seat.grpc_at or None
+        ready: dict[str, Any] = {"url": url, "models": models, "services": services, "grpc": grpc, "versions": {}, "waiting": {}}
+        ready["no_grpc"] = self.no_grpc
         replicas = "1 replica" if len(said) == 1 else f"{len(said)} replicas"
-        lines = [f"routing to {replicas} at [bold]{self.url}[/bold]", "  stop     Ctrl-C"]
+        lines = [f"routing to {replicas} at [bold]{url}[/bold]", f"  gRPC     {grpc or f'none: {self.no_grpc}'}", "  stop     Ctrl-C"]
         return msgspec.json.encode({"ready": ready, "said": lines})
+
+    def _with_replicas(self, line: bytes) -> bytes:
+        """What the server says first, with how each replica stands and how many there may be of its own."""
+        told = msgspec.json.decode(line)
+        told["ready"]["replicas"] = {one.name: said_of(one) for one in self._router.members}
+        told["ready"]["scale"] = None if self._rules is None else [self._rules.least, self._rules.most]
+        return msgspec.json.encode(told)
 
     def _live(self) -> list[Replica]:
         return [one for one in self._replicas.values() if not one.is_draining]
@@ -108,7 +123,7 @@ class Fleet:
     def _start(self) -> Replica:
         """Start one, under the lowest number that is free."""
         number = next(at for at in range(len(self._replicas) + 1) if at not in self._replicas)
-        replica = Replica(number, self._router, self._folder, self.url, self._command, self._told, self._line, self._ended)
+        replica = Replica(number, self._router, self.seat, self._command, self._told, self._line, self._ended)
         self._replicas[number] = replica
         return replica
 

@@ -79,6 +79,12 @@ class Link(asyncio.Protocol):
         if self._transport is not None:
             self._transport.abort()
 
+    def part(self) -> None:
+        """Say that nothing more is asked here; what is answered is read to its end."""
+        self._keeps = False
+        if self._transport is not None and self._transport.can_write_eof() and not self._transport.is_closing():
+            self._transport.write_eof()
+
     def pause(self) -> None:
         """Read no more for now."""
         if self._transport is not None and not self._transport.is_closing():

@@ -50,6 +50,16 @@ class Member:
         return self.standing.name
 
 
+def said_of(member: Member) -> dict[str, Any]:
+    """How a replica stands, as the router says it: one of its own has no address, and `versions` are those of the last look."""
+    standing = member.standing
+    return {
+        "address": (member.host or b"").decode(), "versions": member.said.get("models", {}),
+        "state": standing.state, "running": standing.running, "failures": standing.failures, "zone": standing.place.zone,
+        "region": standing.place.region,
+    }  # fmt: skip
+
+
 def local(name: str, path: str, place: Place, timer: Callable[[], float]) -> Member:
     """A replica that is a process of ours, at a socket in the file system."""
 

@@ -4,15 +4,60 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import Protocol
+from collections.abc import Coroutine
+from typing import Any, Final, Protocol
 
 from bedplate.interfaces.http.answered import Answered
 from bedplate.interfaces.http.plane.head import Head
-from bedplate.interfaces.http.plane.wire import Wire
 from bedplate.interfaces.http.replies import Problem
 
 from .link import Link
 from .member import Member
+
+_KEY: Final = b"idempotency-key"
+
+
+class Keeper(Protocol):
+    """Who keeps a client."""
+
+    def start(self, work: Coroutine[Any, Any, None]) -> None:
+        """Do some work in a task."""
+        ...
+
+    async def drained(self, wire: Any) -> None:
+        """Wait until the client has taken what was written, or has gone."""
+        ...
+
+    async def parted(self, wire: Any) -> None:
+        """Wait until the client sends no more: it has gone, or will."""
+        ...
+
+
+class Client(Protocol):
+    """Who gets the answer: a connection, or a call of gRPC."""
+
+    gone: bool
+
+    @property
+    def keeper(self) -> Keeper:
+        """Who keeps it."""
+        ...
+
+    def answer(self, answered: Answered) -> None:
+        """The answer."""
+        ...
+
+    def begin(self, status: int, lines: bytes) -> None:
+        """An answer that comes in pieces."""
+        ...
+
+    def piece(self, data: bytes) -> bool:
+        """A piece of it; whether there is room for more."""
+        ...
+
+    def finish(self, *, whole: bool) -> None:
+        """That was all of it, or all that comes."""
+        ...
 
 
 class Route(Protocol):
@@ -49,13 +94,14 @@ class Passing:
     """A request, whole, and what became of it so far."""
 
     __slots__ = (
-        "_is_chunked", "_is_endless", "_link", "body", "desk", "head", "is_begun", "member", "offered", "route", "sent", "started",
+        "_is_chunked", "_is_endless", "_link", "body", "desk", "head", "is_begun", "key", "member", "offered", "route", "sent", "started",
         "tried", "watch", "wire",
     )  # fmt: skip
 
-    def __init__(self, desk: Desk, route: Route, head: Head, body: bytes, wire: Wire) -> None:
+    def __init__(self, desk: Desk, route: Route, head: Head, body: bytes, wire: Client) -> None:
         self.desk, self.route, self.head, self.body, self.wire = desk, route, head, body, wire
         self.started = time.perf_counter()
+        self.key = head.headers.get(_KEY, b"").decode("latin-1")
         self.offered = self.sent = 0
         self.tried: tuple[str, ...] = ()
         self.is_begun = False
@@ -123,11 +169,14 @@ class Passing:
     async def _part(self) -> None:
         """Once the client has gone, nobody needs the rest of an answer: its replica hears so by the end of the connection.
 
-        One that sends no more may still read an answer whose length it knows; of one without end it is taken to have gone.
+        One that sends no more may still read. Whether it does, the next piece finds out; of an answer without end a replica of ours sends
+        one every second once it knows that. One elsewhere is not told: a proxy before it would take that for a client that has gone.
         """
         await self.wire.keeper.parted(self.wire)
-        if self.wire.gone or self._is_endless:
+        if self.wire.gone:
             self._let_go()
+        elif self._is_endless and self.member is not None and self.member.standing.is_ours:
+            self._link.part()
 
     def _let_go(self) -> None:
         """End the replica's work, which is the client's doing and no failure of the replica."""

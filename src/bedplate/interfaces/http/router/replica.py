@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
+import msgspec
+
 from bedplate.interfaces.http.binding import BACKLOG
 from bedplate.interfaces.http.plane.process import Kept
 from bedplate.interfaces.http.plane.seat import Seat
@@ -30,17 +32,18 @@ Told = Callable[["Replica", bytes], None]
 
 
 class Replica:
-    """One replica, by number. `told` hears its first line, `line` the others; `ended`, how it ended, says whether it begins again."""
+    """One replica, by number; of its `seat` it has what all have alike. `told` hears its first line, `line` the others; `ended`, how it
+    ended, says whether it begins again.
+    """
 
     def __init__(
-        self, number: int, router: Router, folder: str, url: str, command: Command, told: Told,
-        line: Told, ended: Callable[[Replica, int], bool],
+        self, number: int, router: Router, seat: Seat, command: Command, told: Told, line: Told, ended: Callable[[Replica, int], bool]
     ) -> None:  # fmt: skip
         self.number = number
         self.is_up = False
         self._router = router
-        self._path = Path(folder) / f"{number}.sock"
-        self._folder, self._url = folder, url
+        self._path = Path(seat.folder) / f"{number}.sock"
+        self._seat = msgspec.structs.replace(seat, number=number)
         self._command, self._told, self._line, self._ended = command, told, line, ended
         self.member = local(f"replica-{number}", str(self._path), router.settings.home.place, router.timer)
         self._kept = Kept(self._begin, self._hears, self._over)
@@ -70,7 +73,7 @@ class Replica:
             await asyncio.sleep(_TURN_S)
         self._kept.stop()
         killing = loop.call_later(KILL_S, self._kept.kill)
-        code = await self._run
+        code = await asyncio.shield(self._run)  # who is told to stop waits for it a second time
         killing.cancel()
         if self.member in self._router.members:
             self._router.members.remove(self.member)
@@ -82,7 +85,7 @@ class Replica:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listening:
             listening.bind(str(self._path))
             listening.listen(BACKLOG)
-            seat = Seat(descriptor=listening.fileno(), number=self.number, folder=self._folder, url=self._url)
+            seat = msgspec.structs.replace(self._seat, descriptor=listening.fileno())
             yield self._command(seat), seat.descriptors
 
     def _hears(self, line: bytes, is_first: bool) -> None:

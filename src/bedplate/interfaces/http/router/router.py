@@ -144,7 +144,10 @@ class Router:
         """Send a request or hold it; why not, where nobody gets it."""
         settings = self.settings
         standings = [one.standing for one in self.members]
-        choice = choose(standings, self.timer(), settings.home, settings.rules, held=len(self._held), tried=passing.tried, more=self.more())
+        choice = choose(
+            standings, self.timer(), settings.home, settings.rules, held=len(self._held), tried=passing.tried, more=self.more(),
+            key=passing.key,
+        )  # fmt: skip
         if isinstance(choice, Send):
             member = self.members[choice.at]
             self._turn += 1

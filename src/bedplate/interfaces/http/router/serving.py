@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
 import tempfile
 from collections.abc import Sequence
 
+import msgspec
+
 from bedplate.core.errors import UserError
 from bedplate.core.records import Record
+from bedplate.interfaces.http import grpc_port
 from bedplate.interfaces.http.binding import address, bind, many_files
 from bedplate.interfaces.http.plane.plane import Plane
+from bedplate.pipeline.heart import Heart
 from bedplate.planner.routing.records import Home, Place, Rules
 from bedplate.planner.scaling.scale import Scale
 
+from .calling import Calling
 from .entry import Entry
 from .fleet import Fleet, Heard
+from .listed import EVERY_S, Listed, Opens
 from .member import Remote, read_place, read_remote, remote
 from .replica import Command
 from .router import Router, Settings
@@ -51,16 +58,29 @@ def routed(
     return Routed(scale=own, remotes=places, settings=Settings(home=home, rules=rules, body_limit=body_limit))
 
 
-def serve_routed(given: Routed, host: str, port: int, command: Command, heard: Heard) -> int:
-    """Route until told to stop; the exit code of the first replica that ended everything, else 0. Raises what `bind` raises."""
-    with bind(host, port) as listening, tempfile.TemporaryDirectory(prefix="bedplate-route-") as folder:
+def serve_routed(
+    given: Routed, host: str, port: int, command: Command, heard: Heard, opens: Opens, grpc: str = "none"
+) -> int:  # fmt: skip
+    """Route until told to stop; the exit code of the first replica that ended everything, else 0. `opens` gives the list of services, on
+    which the router is while it routes; `grpc` is the port of gRPC, as the setting has it. Raises what `bind` and `grpc_port.asked` raise.
+    """
+    with contextlib.ExitStack() as stack:
+        listening, *beyond = map(stack.enter_context, (bind(host, port), *grpc_port.bound(host, grpc)))
+        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="bedplate-route-"))
         router = Router(given.settings)
         router.members += [remote(one, router.timer) for one in given.remotes]
         fleet = Fleet(router, given.scale, folder, command, heard)
-        plane = Plane(Entry(router, folder), fleet.begun, fleet)
-        fleet.url, fleet.stop, fleet.is_told = address(listening), plane.stop, lambda: plane.is_told
+        entry = Entry(router, folder)
+        guests = [grpc_port.relay(one, lambda: Calling(router, entry.is_ready), given.settings.body_limit) for one in beyond]
+        plane = Plane(entry, fleet.begun, fleet, guests)
+        fleet.seat = msgspec.structs.replace(fleet.seat, url=address(listening), grpc_at=guests[0].address if guests else "")
+        fleet.no_grpc = "" if guests else grpc_port.absent(grpc)
+        fleet.stop, fleet.is_told = plane.stop, lambda: plane.is_told
         many_files()
-        plane.run([listening])
+        listed = Listed(opens, router.members, fleet.seat.url)
+        with Heart("router", EVERY_S, listed.beat):
+            plane.run([listening])
+        listed.close()
         return fleet.code
 
 

@@ -16,13 +16,16 @@ _LOCAL: Final = "bedplate up --host 127.0.0.1"
 
 
 class Place(Record, frozen=True, kw_only=True):
-    """Where a server listens, and under which names. `public` are URLs under which others reach it."""
+    """Where a server listens, and under which names. `public` are URLs under which others reach it; `grpc` is the port of gRPC, as the
+    setting `grpc_port` has it.
+    """
 
     host: str = "127.0.0.1"
     port: int = 5000
     public: tuple[str, ...] = ()
     tls_cert: str | None = None
     tls_key: str | None = None
+    grpc: str = "none"
 
 
 def check(place: Place) -> None:

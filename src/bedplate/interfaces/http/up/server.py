@@ -12,7 +12,7 @@ import platform as machine
 import threading
 import time
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext, suppress
+from contextlib import AbstractContextManager, ExitStack, nullcontext, suppress
 from typing import Final
 
 import bedplate
@@ -26,6 +26,7 @@ from bedplate.core.config import Config
 from bedplate.core.errors import BedplateError
 from bedplate.core.records import Record
 from bedplate.core.units import byte_count
+from bedplate.interfaces.http import grpc_port
 from bedplate.interfaces.http.accounts.mine import Mine
 from bedplate.interfaces.http.beside.beside import Beside
 from bedplate.interfaces.http.beside.home import Home
@@ -51,6 +52,7 @@ from bedplate.storage.job_logs import JobLogs
 from bedplate.storage.store import Store
 
 from .anchor import EVERY_S, Anchor
+from .calls import Calls, tls_of
 from .counts import Counts
 from .outside import PARTING_S, Outside
 from .place import Place, check, hosts_of
@@ -81,8 +83,8 @@ class Platform(Record, frozen=True, kw_only=True):
     listeners: tuple[Callable[[Sequence[Emitted]], None], ...] = ()
 
 
-Announce = Callable[[str, Callable[[], None]], None]
-"""Hears the URL when it answers, and gets what stops it."""
+Announce = Callable[[str, Callable[[], None], str | None], None]
+"""Hears the URL when it answers, gets what stops it, and hears where gRPC is answered (None: nowhere)."""
 Mount = Callable[[str, Callable[[], None]], AbstractContextManager[App]]
 """Given the URL under which they are reached and what stops the server, the services of a project, until the end of the context."""
 
@@ -95,7 +97,9 @@ def up(platform: Platform, place: Place, announce: Announce, mount: Mount | None
     check(place)
     many_files()
     share_heaps(_HEAPS)
-    with bind(place.host, place.port, "up", beyond=True) as listening:
+    with ExitStack() as stack:
+        sockets = (bind(place.host, place.port, "up", beyond=True), *grpc_port.bound(place.host, place.grpc, "up", beyond=True))
+        listening, *beyond = map(stack.enter_context, sockets)
         url = address(listening, "https" if place.tls_cert else "http")
         lanes = Lanes(platform.opens(), platform.opens)
         checks = Checks(platform.random_bits)
@@ -122,9 +126,11 @@ def up(platform: Platform, place: Place, announce: Announce, mount: Mount | None
 
         def begin() -> None:
             presence.open()
-            announce(url, listener.stop)
+            announce(url, listener.stop, guests[0].address if guests else None)
 
-        listener = Listener(config(door, tls_cert=place.tls_cert, tls_key=place.tls_key), begin)
+        calls = Calls(door, url.partition(":")[0])
+        guests = [grpc_port.relay(one, lambda: calls, platform.body_limit, calls.meets, tls_of(place)) for one in beyond]
+        listener = Listener(config(door, tls_cert=place.tls_cert, tls_key=place.tls_key), begin, guests)
         lanes.open()
         gc.collect()
         gc.freeze()

@@ -18,8 +18,8 @@ from typing import Any, Final
 FEATURES: Final = "features"
 TYPES: Final = {"int": int, "float": float, "bool": bool, "text": str, "time": datetime, "date": date}
 
-Wrong = Callable[[str], Exception]
-"""Makes the error that is the caller's own mistake."""
+Wrong = Callable[..., Exception]
+"""Makes the error that is the caller's own mistake, of what it is, why, and what to do next."""
 
 
 class Asked:
@@ -57,7 +57,7 @@ class Sent:
     def at(self, labels: Any, *more: Any) -> Any:
         """A row with the values that were sent."""
         if not isinstance(labels, Mapping):
-            raise self._wrong(f"{self._name} was sent for one row, and the function asks for a frame")
+            raise self._wrong(f"{self._name} was sent for one row", "the function asks for a frame", "ask where it is served")
         found = {**labels, **self[None]}
         for view in more:
             found = view.at(found)
@@ -68,8 +68,44 @@ class Sent:
         if isinstance(entity, list):
             return [self[one] for one in entity]
         if self._row is None:
-            raise self._wrong(f"the service looks up {self._name}: send its values in '{FEATURES}', or null where nothing is known")
+            next = f"send its values in '{FEATURES}', or null where nothing is known"
+            raise self._wrong(f"'{FEATURES}.{self._name}' is missing", f"the service looks up {self._name}", next)
         return dict(self._row)
+
+
+class SentRows:
+    """A view of features whose rows were sent with requests that are answered together, one with each."""
+
+    def __init__(self, name: str, about: Mapping[str, Any], rows: list[dict[str, Any] | None], wrong: Wrong) -> None:
+        self.spec = SimpleNamespace(entity=tuple(about["entity"]), time=about["time"])
+        self._about, self._count, self._wrong = about, len(rows), wrong
+        self._sent = [Sent(name, about, row, wrong) for row in rows]
+
+    def at(self, labels: Any, *more: Any) -> Any:
+        """A row, or a frame of Polars with a row for each request, with the values that were sent."""
+        if isinstance(labels, Mapping):
+            found: Any = {**labels, **self[None]}
+        else:
+            self._check(len(labels), "rows of a frame")
+            polars, rows = importlib.import_module("polars"), [one[None] for one in self._sent]
+            known = {"int": polars.Int64, "float": polars.Float64, "bool": polars.Boolean, "text": polars.String}
+            columns = self._about["columns"].items()
+            found = labels.with_columns(polars.Series(name, [row[name] for row in rows], known.get(kind)) for name, kind in columns)
+        for view in more:
+            found = view.at(found)
+        return found
+
+    def __getitem__(self, entity: Any) -> Any:
+        """The values that were sent, for each request in order."""
+        if isinstance(entity, list):
+            self._check(len(entity), "entities")
+            return [one[None] for one in self._sent]
+        self._check(1, "entity")
+        return self._sent[0][entity]
+
+    def _check(self, count: int, what: str) -> None:
+        if count != self._count:
+            raise self._wrong(f"a row was sent with each of {self._count} requests, and the function looks up {count} {what}")
 
 
 class Service:
@@ -79,32 +115,68 @@ class Service:
         sys.dont_write_bytecode = True  # a bundle is signed as it is
         sys.path[:0] = [str(folder / "code"), str(folder)]
         self._msgspec, calling = importlib.import_module("msgspec"), importlib.import_module("calling")
+        self._misfits = importlib.import_module("misfits")
         module = importlib.import_module(about["module"])
         self._function, self._wrong = getattr(module, about["function"]), wrong
         unset = self._msgspec.UNSET
         fields = [(name, given[0], given[1] if len(given) > 1 else unset) for name, given in module.BEDPLATE_ASKED.items()]
-        self._request = self._msgspec.json.Decoder(calling.request_type(about["name"], fields))
-        self._read = calling.reader(getattr(module, "BEDPLATE_RETURNS", Any), wrong)
+        returns = getattr(module, "BEDPLATE_RETURNS", Any)
+        self._together = importlib.import_module("together")
+        self._asked: Any = None
+        if any(self._together.form_of(annotation) for _, annotation, _ in fields):
+            self._asked, returns = self._together.Together(fields), self._together.answer_of(returns)
+            fields = self._together.fields_of(fields)
+        self._type = calling.request_type(about["name"], fields)
+        self._request = self._msgspec.json.Decoder(self._type)
+        self._takes = f"{about['name']} takes {', '.join(name for name, *_ in fields) or 'no fields'}"
+        self._read = calling.reader(returns, wrong)
         self._fixed = {parameter: None if name is None else Asked(models[name]) for parameter, name in about["models"].items()}
         self._fixed |= about["values"]
         self._views: dict[str, Any] = about["features"]
 
     def answer(self, asked: Any) -> Any:
         """What a request gets, or a list of requests. Raises what `wrong` makes."""
+        if self._asked is not None:
+            return self._many(asked) if isinstance(asked, list) else self._many([asked])[0]
         return [self._one(row) for row in asked] if isinstance(asked, list) else self._one(asked)
 
     def _one(self, asked: Any) -> Any:
-        if not isinstance(asked, dict):
-            raise self._wrong("a request is a JSON object, one or a list of them")
-        rows = asked.get(FEATURES) if self._views else None
-        fields = {name: value for name, value in asked.items() if rows is None or name != FEATURES}
-        try:
-            request = self._request.decode(json.dumps(fields))
-        except (self._msgspec.MsgspecError, UnicodeError) as error:
-            raise self._wrong(str(error)) from None
+        request, rows = self._decoded(asked)
         given = {name: getattr(request, name) for name in request.__struct_fields__}
         views = {name: Sent(name, about, self._row(name, about, rows), self._wrong) for name, about in self._views.items()}
         return self._read(self._function(**self._fixed, **views, **given))
+
+    def _many(self, asked: list[Any]) -> list[Any]:
+        """The answers to requests, of a function that is asked for many rows at once."""
+        decoded, found, most = [self._decoded(one) for one in asked], list[Any](), self._together.ROWS
+        for at in range(0, len(decoded), most):
+            some = decoded[at : at + most]
+            given = self._asked.given([self._msgspec.structs.astuple(request) for request, _ in some])
+            views = {
+                name: SentRows(name, about, [self._row(name, about, rows) for _, rows in some], self._wrong)
+                for name, about in self._views.items()
+            }
+            made = self._together.answers(self._function(**self._fixed, **views, **given), len(some), self._wrong)
+            found.extend(map(self._read, made))
+        return found
+
+    def _decoded(self, asked: Any) -> tuple[Any, Any]:
+        """A request, and the rows of features that were sent with it."""
+        if not isinstance(asked, dict):
+            raise self._wrong("this is no request", "a request is a JSON object, one or a list of them", self._takes)
+        rows = asked.get(FEATURES) if self._views else None
+        fields = {name: value for name, value in asked.items() if rows is None or name != FEATURES}
+        return self._read_request(fields), rows
+
+    def _read_request(self, fields: dict[str, Any]) -> Any:
+        """The request that these fields are. Raises what `wrong` makes, in the words of where it was served."""
+        try:
+            body = json.dumps(fields, allow_nan=False).encode()
+            return self._request.decode(body)
+        except self._msgspec.ValidationError as error:
+            raise self._wrong(self._misfits.misfits(self._type, body, error), self._takes, "send what fits") from None
+        except (self._msgspec.MsgspecError, ValueError, OverflowError) as error:
+            raise self._wrong("the request cannot be read", str(error)[:300], "send numbers that JSON has, and whole text") from None
 
     def _row(self, name: str, about: Mapping[str, Any], rows: Any) -> dict[str, Any] | None:
         """The row of a view, typed as where it was looked up; None where none was sent."""
@@ -114,11 +186,11 @@ class Service:
         if sent is None:
             return dict.fromkeys(types)
         if not isinstance(sent, dict) or sent.keys() != types.keys():
-            raise self._wrong(f"'{FEATURES}.{name}' takes {', '.join(types)}")
+            raise self._wrong(f"'{FEATURES}.{name}' is not its row", f"it takes {', '.join(types)}", "send each of them, or null for all")
         try:
             return {column: self._typed(types[column], value) for column, value in sent.items()}
         except self._msgspec.ValidationError as error:
-            raise self._wrong(f"'{FEATURES}.{name}': {error}") from None
+            raise self._wrong(f"'{FEATURES}.{name}' does not fit", self._misfits.misfit(error), f"it takes {', '.join(types)}") from None
 
     def _typed(self, kind: str, value: Any) -> Any:
         if kind == "int" and isinstance(value, float) and value.is_integer():

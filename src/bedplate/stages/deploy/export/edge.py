@@ -2,7 +2,8 @@
 
     run.py listen.py send.py    the runner, its server, and what sends its metrics when it is told to; none needs bedplate
     bundle.json models/NAME/    what is in it, and each model in its framework's own file (PyTorch: as ONNX)
-    service.py calling.py code/ of a service: how its function is asked, and the function with all that it reaches
+    service.py calling.py       of a service: how its function is asked (together.py: for many rows at once; misfits.py: what is wrong with
+    together.py misfits.py      a request), and, in code/, the function with all that it reaches
     requirements.txt            every package that the runner needs here, pinned; licences.json says under which licence each is
     card-NAME.md                the model's card; example-NAME.json is a request, expected-NAME.json what it was answered here
     SHA256SUMS, model.sig      what the runner compares at every start; the signature over all of it
@@ -22,10 +23,11 @@ from typing import Any, Final
 import msgspec
 import numpy as np
 
-from bedplate.core import calling, digests
+from bedplate.core import calling, digests, together
 from bedplate.core.errors import UserError
 from bedplate.core.records import Record
 from bedplate.pipeline.code.packages import versions_of
+from bedplate.stages.deploy import misfits
 from bedplate.stages.deploy.agreement import apart, probes
 from bedplate.storage import runtimes
 
@@ -35,7 +37,12 @@ from .needed import Package, is_installed, packages, pins
 from .subject import Exported, Subject
 
 RUNNER: Final = {"runner.py": "run.py", "listener.py": "listen.py", "sender.py": "send.py"}
-_CALLER: Final = {Path(__file__).with_name("caller.py"): "service.py", Path(calling.__file__): "calling.py"}
+_CALLER: Final = {
+    Path(__file__).with_name("caller.py"): "service.py",
+    Path(calling.__file__): "calling.py",
+    Path(misfits.__file__): "misfits.py",
+    Path(together.__file__): "together.py",
+}
 _FILES: Final = {"lightgbm": "model.txt", "xgboost": "model.ubj", "sklearn": "model.skops", "onnx": "model.onnx"}
 _PACKAGES: Final = {
     "lightgbm": ("lightgbm",), "xgboost": ("xgboost-cpu", "xgboost"), "sklearn": ("skops",), "onnx": ("onnxruntime", "onnxruntime-gpu"),

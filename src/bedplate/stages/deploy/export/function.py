@@ -41,7 +41,7 @@ def carried(workspace: Workspace, name: str) -> Carried:
     _check(service)
     loaded = workspace.parts.loaded
     Behind(loaded)(service.source)
-    lifted = lift(service.source, service.fields, [loaded.file.parent])
+    lifted = lift(service.source, service.parameters, [loaded.file.parent])
     record = CatalogRecord(workspace.catalog)
     views: dict[str, Any] = {}
     values: dict[str, Any] = {}

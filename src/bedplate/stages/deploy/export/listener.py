@@ -12,6 +12,7 @@ from typing import Any, Final
 
 MOST_BYTES: Final = 16_000_000
 FLUSH_S: Final = 60.0
+_PAGES: Final = "POST / or GET /health"
 OURS: Final = frozenset({"127.0.0.1", "localhost"})
 """What a request may call this machine: under a name of its own, a page elsewhere could read what is answered here."""
 
@@ -22,12 +23,12 @@ class Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     timeout = 30
     about: dict[str, Any]
-    answer: Callable[[Any], Any]
+    answer: Callable[[bytes], Any]
 
     def do_GET(self) -> None:
         """Whether the bundle is here, and what it holds."""
         if self._is_ours():
-            self._say(200, self.about) if self.path == "/health" else self._say(404, {"error": "POST / or GET /health"})
+            self._say(200, self.about) if self.path == "/health" else self._refuse(404, f"there is no page {self.path[:100]}", next=_PAGES)
 
     def do_POST(self) -> None:
         """Answer a request."""
@@ -36,19 +37,24 @@ class Handler(http.server.BaseHTTPRequestHandler):
         length = self.headers.get("content-length", "")
         if self.path != "/" or not length.isdecimal() or int(length) > MOST_BYTES or self.headers.get("transfer-encoding"):
             self.close_connection = True  # the body is not read
-            return self._say(404 if self.path != "/" else 413, {"error": f"POST / with at most {MOST_BYTES} bytes"})
+            if self.path != "/":
+                return self._refuse(404, f"there is no page {self.path[:100]}", next=_PAGES)
+            return self._refuse(413, "the body is too large, or does not say its length", f"at most {MOST_BYTES} bytes are read", _PAGES)
         try:
-            self._say(200, type(self).answer(json.loads(self.rfile.read(int(length)))))
+            self._say(200, type(self).answer(self.rfile.read(int(length))))
         except (ValueError, RecursionError) as error:
-            self._say(400, {"error": str(error)[:300]})
+            self._refuse(400, **getattr(error, "said", {"what": "this cannot be answered", "why": str(error)[:300]}))
 
     def _is_ours(self) -> bool:
         """Whether the request names this machine; one that does not is refused."""
         if self.headers.get("host", "localhost").partition(":")[0].lower() in OURS:
             return True
         self.close_connection = True  # the body is not read
-        self._say(421, {"error": "this server answers to 127.0.0.1 and localhost"})
+        self._refuse(421, "the request is for another server", next="this one answers to 127.0.0.1 and localhost")
         return False
+
+    def _refuse(self, status: int, what: str, why: str = "", next: str = "") -> None:
+        self._say(status, {"error": {"what": what, "why": why, "next": next}})
 
     def _say(self, status: int, value: Any) -> None:
         body = json.dumps(value).encode()
@@ -62,8 +68,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
         """Requests are counted, not printed."""
 
 
-def serve(answer: Callable[[Any], Any], about: dict[str, Any], flush: Callable[[], None], port: int) -> None:
-    """Answer until Ctrl-C or SIGTERM. `answer` raises ValueError for what it does not take; `flush` is called once a minute."""
+def serve(answer: Callable[[bytes], Any], about: dict[str, Any], flush: Callable[[], None], port: int) -> None:
+    """Answer until Ctrl-C or SIGTERM. `answer` gets bodies, and raises ValueError for what it does not take, which may have `said` what,
+    why and what next; `flush` is called once a minute.
+    """
     Handler.about, Handler.answer = about, staticmethod(answer)
     with http.server.ThreadingHTTPServer(("127.0.0.1", port), Handler) as server:
         signal.signal(signal.SIGTERM, lambda *_: threading.Thread(target=server.shutdown).start())

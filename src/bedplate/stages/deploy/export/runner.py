@@ -26,12 +26,17 @@ from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).resolve().parent
+NEXT = "bundle.json says under `inputs` what is asked for"
 TRUSTED = ("sklearn.", "scipy.", "numpy.", "lightgbm.", "collections.")
 """Whose classes a skops file may ask for."""
 
 
 class Mistake(ValueError):
-    """Rows that the model does not take, or words that mean nothing here."""
+    """Rows that the model does not take, or words that mean nothing here: what it is, why, and what to do next."""
+
+    def __init__(self, what: str, why: str = "", next: str = "") -> None:
+        super().__init__("\n  ".join([what, *([f"why:  {why}"] if why else []), *([f"next: {next}"] if next else [])]))
+        self.said = {"what": what, "why": why, "next": next}
 
 
 def whole(folder: Path) -> dict[str, Any]:
@@ -54,7 +59,8 @@ def whole(folder: Path) -> dict[str, Any]:
 
 def changed(name: str) -> None:
     """End the process: that file is another than it was."""
-    sys.stderr.write(f"{name} is not what was exported; get the bundle again\n")
+    why = "it is not the file that SHA256SUMS vouches for"
+    sys.stderr.write(f"error: {name} is not what was exported\n  why:  {why}\n  next: get the bundle again\n")
     sys.exit(3)
 
 
@@ -87,7 +93,7 @@ class LightGBM:
 
     def _call(self, function: str, *arguments: Any) -> None:
         if getattr(self.library, function)(*arguments) != 0:
-            raise Mistake("LightGBM refused: " + self.library.LGBM_GetLastError().decode("utf-8", "replace"))
+            raise Mistake("LightGBM refused", self.library.LGBM_GetLastError().decode("utf-8", "replace"), NEXT)
 
 
 class XGBoost:
@@ -113,7 +119,7 @@ class Sklearn:
         asked = skops.get_untrusted_types(file=path)
         foreign = [name for name in asked if not name.startswith(TRUSTED)]
         if foreign:
-            raise Mistake(f"the model is made of {', '.join(foreign)}, which is not trusted")
+            raise Mistake(f"the model is made of {', '.join(foreign)}", "such classes are not trusted", "export it as ONNX")
         self.native, self.frame = skops.load(path, trusted=asked), about.get("frame", "")
         self.probabilities = hasattr(self.native, "predict_proba")
 
@@ -202,18 +208,18 @@ class Column:
     def read(self, row: dict[str, Any]) -> Any:
         """The value of a row. Raises Mistake where it is missing from the row, or of another type."""
         if self.name not in row:
-            raise Mistake(f"the model needs {self.name}")
+            raise Mistake(f"the model needs {self.name}", "the row has no such field", NEXT)
         value = row[self.name]
         if value is None or (isinstance(value, float) and math.isnan(value)):
             return None if self.text and not self.codes else math.nan
         if self.text != isinstance(value, str) or not isinstance(value, (str, int, float)):
-            raise Mistake(f"'{self.name}' takes {'text' if self.text else 'numbers'}, got {value!r}"[:300])
+            raise Mistake(f"'{self.name}' takes {'text' if self.text else 'numbers'}", f"got {value!r}"[:300], NEXT)
         if self.codes:
             return self.codes.get(value, math.nan)
         try:
             return value if self.text else float(value)
         except OverflowError:
-            raise Mistake(f"'{self.name}' is too large a number") from None
+            raise Mistake(f"'{self.name}' is too large a number", "a number has 64 bits", NEXT) from None
 
 
 class Metrics:
@@ -279,7 +285,7 @@ class Model:
         """A value (or a list of them) for each row. Raises Mistake, and counts it."""
         try:
             if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
-                raise Mistake("rows are JSON objects, one or a list of them")
+                raise Mistake("this is no row", "rows are JSON objects, one or a list of them", NEXT)
             made = [[column.read(row) for column in self.columns] for row in rows]
             self.load()
             begun = time.perf_counter()
@@ -289,10 +295,14 @@ class Model:
             raise
         except Exception as error:  # a library may raise anything for rows that it does not take
             self.metrics.wrong()
-            raise error if isinstance(error, Mistake) else Mistake(f"{type(error).__name__}: {error}"[:300]) from None
+            raise error if isinstance(error, Mistake) else _failed("the model", error) from None
         missing = sum(1 for row in made for value in row if value is None or (isinstance(value, float) and math.isnan(value)))
         self.metrics.count(len(rows), missing, time.perf_counter() - begun, answers)
         return list(answers)
+
+
+def _failed(who: str, error: Exception) -> Mistake:
+    return Mistake(f"{who} does not answer this", f"it raised {type(error).__name__}: {error}"[:300], "send what it was made for")
 
 
 def plain(value: Any) -> Any:
@@ -302,6 +312,14 @@ def plain(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
+def read(text: str | bytes) -> Any:
+    """What was asked. Raises Mistake for what is no JSON."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise Mistake("what was asked is not JSON", str(error)[:300], "send one JSON object, or a list of them") from None
+
+
 def answer(models: dict[str, Model], asked: Any, name: str = "", service: Any = None) -> Any:
     """What a request gets. Raises Mistake."""
     if isinstance(asked, dict) and isinstance(asked.get("rows"), list) and asked.keys() <= {"model", "rows"}:
@@ -309,7 +327,7 @@ def answer(models: dict[str, Model], asked: Any, name: str = "", service: Any = 
     if service is not None and not name:
         return called(service, asked)
     if name not in models and (name or len(models) > 1):
-        raise Mistake(f"which model? this bundle has {', '.join(models)}")
+        raise Mistake("which model?", f"this bundle has {', '.join(models)}", "name it: --model NAME, or {'model': NAME, 'rows': [...]}")
     model = models[name] if name else next(iter(models.values()))
     return model.predict([asked])[0] if isinstance(asked, dict) else model.predict(asked)
 
@@ -321,7 +339,7 @@ def called(service: Any, asked: Any) -> Any:
     except (Mistake, ModuleNotFoundError):
         raise
     except Exception as error:  # the function may raise anything
-        raise Mistake(f"{type(error).__name__}: {error}"[:300]) from None
+        raise _failed("the function", error) from None
 
 
 def served(bundle: dict[str, Any], models: dict[str, Model]) -> Any:
@@ -358,14 +376,15 @@ def main(words: list[str]) -> int:
             for model in models.values():
                 model.load()
             about = {"models": {name: model.about["ref"] for name, model in models.items()}}
-            importlib.import_module("listen").serve(lambda given: answer(models, given, "", service), about, flush, asked.serve)
+            importlib.import_module("listen").serve(lambda given: answer(models, read(given), "", service), about, flush, asked.serve)
         else:
-            print(json.dumps(answer(models, json.loads(sys.stdin.read()), asked.model, served(bundle, models))))
+            service = served(bundle, models)
+            print(json.dumps(answer(models, read(sys.stdin.read()), asked.model, service)))
     except ModuleNotFoundError as error:
-        sys.stderr.write(f"{error.name} is not installed: pip install -r requirements.txt\n")
+        sys.stderr.write(f"error: {error.name} is not installed\n  next: pip install -r requirements.txt\n")
         return 2
     except (ValueError, RecursionError, OSError) as error:
-        sys.stderr.write(f"{error}\n")
+        sys.stderr.write(f"error: {error}\n")
         return 2
     finally:
         flush()

@@ -32,7 +32,7 @@ class Way(Record, frozen=True, kw_only=True):
 class Aliases(Record, frozen=True, kw_only=True):
     """Today's aliases, the versions that no verdict may promote, where a rollback of each alias leads, and whether the actor may move them.
 
-    `last` is the newest move of each alias.
+    `last` is the newest move of each alias; `over` are those under which a version was tried and is no more.
     """
 
     now: Mapping[str, int]
@@ -40,6 +40,7 @@ class Aliases(Record, frozen=True, kw_only=True):
     ways: tuple[Way, ...]
     may: bool
     last: Mapping[str, Promotion]
+    over: frozenset[str] = frozenset()
 
     @property
     def seen(self) -> str:
@@ -48,17 +49,18 @@ class Aliases(Record, frozen=True, kw_only=True):
 
     def named(self, version: int) -> tuple[str, ...]:
         """The aliases that name a version."""
-        return tuple(alias for alias, number in self.now.items() if number == version)
+        return tuple(alias for alias, number in self.now.items() if number == version and alias not in self.over)
 
 
 def aliases_of(desk: Desk, model: str) -> Aliases:
     """The aliases of a model."""
     models = desk.catalog.models
     now = models.aliases(model)
-    ways = tuple(Way(alias=alias, now=number, to=models.rollback_to(model, alias)) for alias, number in now.items())
+    named = models.named(model)
+    ways = tuple(Way(alias=alias, now=number, to=models.rollback_to(model, alias)) for alias, number in named.items())
     last = {move.alias: move for move in models.history(model)}
     may = desk.may("model.promote", Resource("model", model))
-    return Aliases(now=now, barred=frozenset(models.barred(model)), ways=ways, may=may, last=last)
+    return Aliases(now=now, barred=frozenset(models.barred(model)), ways=ways, may=may, last=last, over=frozenset(now) - named.keys())
 
 
 def history(desk: Desk, model: str) -> Table:

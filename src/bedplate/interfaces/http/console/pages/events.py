@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 from urllib.parse import urlencode
 
 from bedplate.catalog.events import Wanted
+from bedplate.catalog.tracking.runs import CLIENT_FAILED
 from bedplate.core.clock import iso
 from bedplate.core.records import Event
 from bedplate.interfaces.http.console.about import seen_project
@@ -54,8 +55,9 @@ def events(desk: Desk, asked: GetEvents) -> Reply:
         more = "?" + urlencode({**{key: value for key, value in kept.items() if value}, "before": f"{iso(last.at)}|{number}"})
     is_narrow = any((asked.kind, asked.subject, asked.since, asked.until))
     empty = "No event is like that." if is_narrow else "Nothing happened yet." if sees else "You may see the events of no project."
+    rows = [_row(event) for _, event in found[:_PAGE] if is_for(desk.may, event)]
     table = Table(
-        name="events", columns=_COLUMNS, rows=[_row(event) for _, event in found[:_PAGE] if _sees(desk, event)], more=more, empty=empty,
+        name="events", columns=_COLUMNS, rows=rows, more=more, empty=empty,
         command="" if is_narrow or not sees else "bedplate run",
     )  # fmt: skip
     return page(
@@ -69,7 +71,7 @@ def about(subject: str, kind: str = "") -> Value:
     if kind.startswith(_MODEL):
         name, _, number = subject.rpartition("@")
         return Link(subject, path_of("models", name, number))
-    if _RUN.match(subject):
+    if _RUN.match(subject) or kind == CLIENT_FAILED:
         return Link(subject, path_of("runs", subject))
     version = _VERSION.match(subject)
     if version is not None:
@@ -97,9 +99,11 @@ def _word(value: Any, deep: int = 0) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)[:_LONGEST]
 
 
-def _sees(desk: Desk, event: Event) -> bool:
-    """Whether an event of the record is for the actor, who may see the project."""
-    return not event.kind.startswith(_MODEL) or desk.may("model.read", Resource("model", event.subject.rpartition("@")[0]))
+def is_for(may: Callable[[str, Resource], bool], event: Event) -> bool:
+    """Whether an event of the record is for an actor who may see the project: those of a model or a client's run are for who may see it."""
+    if event.kind == CLIENT_FAILED:
+        return may("run.read", Resource("experiment", str(event.data.get("experiment", ""))))
+    return not event.kind.startswith(_MODEL) or may("model.read", Resource("model", event.subject.rpartition("@")[0]))
 
 
 def _row(event: Event) -> tuple[Value, ...]:

@@ -14,13 +14,14 @@ from urllib.parse import urlencode
 
 import msgspec
 
+from bedplate.catalog.services import Replica
 from bedplate.interfaces.http.console.about import project
 from bedplate.interfaces.http.console.frame import page, path_of
-from bedplate.interfaces.http.console.served.serving import MOUNTED, Serving, served
+from bedplate.interfaces.http.console.served.serving import MOUNTED, Serving, routers, served
 from bedplate.interfaces.http.console.served.traffic import by_version, charts_of, messages, stands
 from bedplate.interfaces.http.console.served.watching import drift_charts, drift_table, parity_table, quality_charts, quality_table
 from bedplate.interfaces.http.console.spans import SPANS, chosen, since
-from bedplate.interfaces.http.console.tables import Column, Link, State, Table, Value
+from bedplate.interfaces.http.console.tables import Column, Link, State, Table, Tone, Value
 from bedplate.interfaces.http.door.endpoint import SERVER, Asks, Desk, Endpoint, Reply, Resource, missing, on_server
 from bedplate.pipeline.served import PREDICTIONS
 
@@ -32,6 +33,14 @@ _COLUMNS: Final = (
     Column("service", "Service"), Column("state", "Status", "state"), Column("versions", "Answers with"), Column("where", "Where"),
     Column("since", "Since (UTC)", "time"), Column("seen", "Last sign of life (UTC)", "time"),
 )  # fmt: skip
+
+
+_REPLICAS: Final = (
+    Column("replica", "Replica"), Column("router", "Behind"), Column("state", "Status", "state"), Column("zone", "Zone"),
+    Column("region", "Region"), Column("running", "In hand", "number"), Column("versions", "Answers with"),
+    Column("seen", "Last heard of (UTC)", "time"),
+)  # fmt: skip
+_TONES: Final[Mapping[str, Tone]] = {"ready": "good", "waiting": "warn", "suspect": "warn", "starting": "now", "gone": "bad"}
 
 
 class GetServices(Asks, frozen=True, kw_only=True):
@@ -56,7 +65,15 @@ def services(desk: Desk, _asked: GetServices) -> Reply:
         name="services", columns=_COLUMNS, rows=rows, empty="Nothing is served, and nothing was: a function with @PROJECT.service is.",
         command="bedplate serve",
     )  # fmt: skip
-    return page(desk, "services.html", title="Services", at="services", tables=(shown,), any_alive=any(one.alive for one in now))
+    standing = routers(desk)
+    replicas = Table(
+        name="replicas", columns=_REPLICAS, rows=[_replica(one, replica) for one in standing for replica in one.service.replicas],
+        empty="No router has a replica now.", command="bedplate serve --replicas 2",
+    )  # fmt: skip
+    return page(
+        desk, "services.html", title="Services", at="services", tables=(shown, replicas), routers=standing,
+        any_alive=any(one.alive for one in (*now, *standing)),
+    )  # fmt: skip
 
 
 def service(desk: Desk, asked: GetService) -> Reply:
@@ -81,7 +98,8 @@ def traffic(desk: Desk, asked: GetService) -> Reply:
     span = chosen(asked.span, looking.last(desk.store, asked.name), desk.now)
     found = looking.lately(desk.store, asked.name, since(span, desk.now), desk.now)
     opened, wrong = may_see_answers(desk), path_of("serving", asked.name, "predictions") + "?wrong=yes"
-    tables = (by_version(found), messages(found, wrong)) if opened else (by_version(found),)
+    versions = by_version(found, desk.catalog.models.barred)
+    tables = (versions, messages(found, wrong)) if opened else (versions,)
     return page(
         desk, "service_traffic.html", title=f"{asked.name} traffic", at="services", tables=tables,
         charts=charts_of(found), name=asked.name, found=found, span=span, spans=SPANS, stands=stands(found.newest, found.newest_failed),
@@ -138,6 +156,14 @@ def _row(one: Serving) -> tuple[Value, ...]:
     seen: datetime = one.service.heartbeat
     name = one.service.name
     return Link(name, path_of("serving", name)), one.state, one.versions or None, where, one.service.started_at, seen
+
+
+def _replica(router: Serving, one: Replica) -> tuple[Value, ...]:
+    """How a replica stands, as far as its router is heard of."""
+    state = State(one.state, _TONES.get(one.state, "off")) if router.alive else router.state
+    versions = ", ".join(f"{name}@{number}" for name, number in sorted(one.versions.items()))
+    service = router.service
+    return one.name, service.url, state, one.zone or None, one.region or None, one.running, versions or None, service.heartbeat
 
 
 def _gone(name: str) -> tuple[Value, ...]:

@@ -15,6 +15,7 @@ from typing import Any, Final
 import msgspec
 
 import bedplate
+from bedplate.catalog.services import ROUTER
 from bedplate.core.errors import WorldError
 from bedplate.core.units import show_bytes
 from bedplate.interfaces.http.beside.home import problem_of
@@ -31,6 +32,7 @@ _TARGETS: Final = (
     Column("target", "Target"), Column("standing", "Is", "state"), Column("catalog", "Record", "code"), Column("store", "Bytes", "code"),
     Column("online", "Online features", "code"), Column("compute", "Steps run", "code"),
 )  # fmt: skip
+_NAMES: Final = {"up": "this console and its clients", ROUTER: "a router"}
 _SERVERS: Final = (
     Column("name", "Serves"), Column("url", "At", "code"), Column("host", "On"), Column("pid", "Process", "number"),
     Column("started", "Since (UTC)", "time"), Column("heartbeat", "Last sign of life (UTC)", "time"),
@@ -171,7 +173,7 @@ def server(desk: Desk, _asked: Nothing) -> Reply:
 def _servers(desk: Desk) -> Table:
     rows: list[tuple[Value, ...]] = [
         (
-            "this console and its clients" if one.name == "up" else one.name, one.url, one.host, one.pid, one.started_at, one.heartbeat,
+            _NAMES.get(one.name, one.name), one.url, one.host, one.pid, one.started_at, one.heartbeat,
             State("lives", "good") if (desk.now - one.heartbeat).total_seconds() < _FRESH_S else State("silent", "warn"),
         )
         for one in desk.catalog.services.list()

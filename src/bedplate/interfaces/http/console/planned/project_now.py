@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
+from bedplate.catalog.services import SILENT_S
 from bedplate.compute import machine
 from bedplate.core.records import Record, Run
 from bedplate.interfaces.http.beside.begun import Begun
 from bedplate.interfaces.http.beside.glance import Seen
 from bedplate.interfaces.http.console.graphs import MOST
-from bedplate.interfaces.http.console.served.serving import SILENT_S
 from bedplate.interfaces.http.door.endpoint import Desk
 from bedplate.pipeline.commit import check_of
 from bedplate.pipeline.recover import dead

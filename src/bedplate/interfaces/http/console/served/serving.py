@@ -7,13 +7,11 @@ import platform
 from collections.abc import Sequence
 from typing import Final
 
-from bedplate.catalog.services import Service
+from bedplate.catalog.services import ROUTER, SILENT_S, Service
 from bedplate.core.records import Record
 from bedplate.interfaces.http.console.tables import State
 from bedplate.interfaces.http.door.endpoint import SERVER, Desk
 
-SILENT_S: Final = 60.0
-"""A server beats every few seconds; one that was not heard of for so long is taken to be gone."""
 GONE_S: Final = 600.0
 FORGOTTEN_S: Final = 86_400.0
 """One that was silent for so long is gone: it ended without a word. After a day nothing but its log tells of it."""
@@ -56,8 +54,17 @@ def served(desk: Desk, name: str = "") -> list[Serving]:
     """Every service that was heard of in the last day, or those of a name; nothing for who may not see what is served."""
     if not desk.may("service.read", SERVER):
         return []
-    listed = (one for one in desk.catalog.services.list() if one.name != _OWN and name in ("", one.name))
+    listed = (one for one in desk.catalog.services.list() if one.name not in (_OWN, ROUTER) and name in ("", one.name))
     found = [Serving(one, (desk.now - one.heartbeat).total_seconds(), _here(one)) for one in listed]
+    return [one for one in found if one.silent_s <= FORGOTTEN_S]
+
+
+def routers(desk: Desk) -> list[Serving]:
+    """Every router that was heard of in the last day; nothing for who may not see what is served."""
+    if not desk.may("service.read", SERVER):
+        return []
+    listed = (one for one in desk.catalog.services.list() if one.name == ROUTER)
+    found = [Serving(one, (desk.now - one.heartbeat).total_seconds(), False) for one in listed]
     return [one for one in found if one.silent_s <= FORGOTTEN_S]
 
 

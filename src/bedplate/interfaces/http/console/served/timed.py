@@ -35,6 +35,12 @@ def time_of(trace: Mapping[str, Any]) -> tuple[Table, tuple[Chart, ...]]:
     note = f"{trace.get('why')}; trace {trace.get('trace')}"
     return table, (
         Chart(
-            name="time", title=f"{whole:.3g} ms", x=Axis("ms since its first byte"), y=Axis("ms"), series=series, draws="spans", note=note
+            name="time",
+            title=f"{whole:.3g} ms, from its first byte until the client had its answer",
+            x=Axis("ms since its first byte"),
+            y=Axis("ms"),
+            series=series,
+            draws="spans",
+            note=note,
         ),
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence, Set
 from typing import Final
 
 from bedplate.interfaces.http.console.charts import Axis, Chart, Series
@@ -38,9 +38,11 @@ def charts_of(found: Lately) -> tuple[Chart, ...]:
     return (counts, versions, latency) if any(one.p50_ms is not None for one in found.stretches) else (counts, versions)
 
 
-def by_version(found: Lately) -> Table:
-    """What each set of versions answered."""
-    rows = [_row(one) for one in found.by_version]
+def by_version(found: Lately, barred: Callable[[str], Set[int]]) -> Table:
+    """What each set of versions answered; `barred` gives those of a model that were rolled back from, and are not to come again."""
+    models = {ref.rpartition("@")[0] for one in found.by_version for ref in one.versions}
+    out = {f"{name}@{number}" for name in models for number in barred(name)}
+    rows = [_row(one, is_barred=not out.isdisjoint(one.versions)) for one in found.by_version]
     return Table(name="by-version", columns=_BY_VERSION, rows=rows, empty="Nothing was asked in this time.")
 
 
@@ -59,12 +61,13 @@ def stands(predictions: int, failed: int) -> State:
     return State("fails", "bad") if share > _BAD_SHARE else State("some failed", "warn") if failed else State("answers", "good")
 
 
-def _row(one: OfVersion) -> tuple[Value, ...]:
+def _row(one: OfVersion, *, is_barred: bool) -> tuple[Value, ...]:
     shown: Value = "none: refused before" if not one.versions else _link(one.versions)
     is_refused = one.predictions and one.predictions == one.refused
+    answers = State("refused", "warn") if is_refused else stands(one.predictions, one.failed)
     return (
         shown, one.predictions, one.failed, one.refused,
-        State("refused", "warn") if is_refused else stands(one.predictions, one.failed), one.p50_ms, one.p95_ms, one.p99_ms,
+        State("barred", "bad") if is_barred else answers, one.p50_ms, one.p95_ms, one.p99_ms,
         one.first, one.last,
     )  # fmt: skip
 

@@ -1,7 +1,4 @@
-"""The messages of the Open Inference Protocol over gRPC, and how an inference is said in them.
-
-The messages are made from `open_inference.binpb` (the compiled `open_inference.proto`) in a pool of their own: a project that asks
-another server with Triton's client has messages of the same names in its process.
+"""How an inference is said in the messages of the Open Inference Protocol over gRPC.
 
 Tensors come in typed contents, or all of them as bytes in `raw_input_contents`; the answer has the form of the question. FP16 has no typed
 form: an answer with one is all bytes.
@@ -10,13 +7,9 @@ form: an answer with one is all bytes.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from importlib import resources
 from typing import Any, Final
 
 import numpy as np
-from google.protobuf.descriptor_pb2 import FileDescriptorSet
-from google.protobuf.descriptor_pool import DescriptorPool
-from google.protobuf.message_factory import GetMessageClass
 
 from bedplate.core.model import Signature
 from bedplate.interfaces.http import tensors
@@ -24,30 +17,7 @@ from bedplate.interfaces.http.answered import Answered, lines_of
 from bedplate.interfaces.http.infer_forms import Wishes, names_of, words_of
 from bedplate.interfaces.http.replies import Headers, Problem
 from bedplate.stages.deploy.deployment import LoadedModel
-
-PACKAGE: Final = "inference"
-_CONTENTS: Final = {
-    "BOOL": "bool_contents", "INT8": "int_contents", "INT16": "int_contents", "INT32": "int_contents", "INT64": "int64_contents",
-    "UINT8": "uint_contents", "UINT16": "uint_contents", "UINT32": "uint_contents", "UINT64": "uint64_contents",
-    "FP32": "fp32_contents", "FP64": "fp64_contents", "BYTES": "bytes_contents",
-}  # fmt: skip
-
-
-def _pool() -> DescriptorPool:
-    pool = DescriptorPool()
-    compiled = resources.files(__package__).joinpath("open_inference.binpb").read_bytes()
-    for one in FileDescriptorSet.FromString(compiled).file:
-        pool.AddSerializedFile(one.SerializeToString())
-    return pool
-
-
-_POOL: Final = _pool()
-
-
-def message(name: str) -> Any:
-    """The class of a message of the protocol."""
-    return GetMessageClass(_POOL.FindMessageTypeByName(f"{PACKAGE}.{name}"))
-
+from bedplate.storage.backends.open_inference import CONTENTS, message
 
 _RESPONSE: Final = message("ModelInferResponse")
 
@@ -84,14 +54,14 @@ class GrpcForm:
     ) -> Answered:
         """The outputs: the message's bytes."""
         made = _RESPONSE(model_name=loaded.name, model_version=str(loaded.version.number), id=asked.id)
-        is_raw = self._is_raw or any(one.datatype not in _CONTENTS for one in outputs)
+        is_raw = self._is_raw or any(one.datatype not in CONTENTS for one in outputs)
         for output in outputs:
             values = np.asarray(output.values)
             one = made.outputs.add(name=output.name, datatype=output.datatype, shape=values.shape)
             if is_raw:
                 made.raw_output_contents.append(tensors.to_bytes(output))
             else:
-                getattr(one.contents, _CONTENTS[output.datatype]).extend(_flat(output.datatype, values))
+                getattr(one.contents, CONTENTS[output.datatype]).extend(_flat(output.datatype, values))
         return Answered(200, names_of(loaded, request_id), made.SerializeToString())
 
     def refuse(self, problem: Problem) -> Answered:
@@ -118,7 +88,7 @@ def _raw(one: Any, content: bytes) -> tensors.Tensor:
 def _typed(one: Any) -> tensors.Tensor:
     """A tensor of typed contents. Raises Problem 400."""
     declared = _declared(one)
-    count, field = tensors.count_of(declared), _CONTENTS.get(one.datatype)
+    count, field = tensors.count_of(declared), CONTENTS.get(one.datatype)
     if field is None:
         raise Problem(400, f"input '{one.name}': {one.datatype} has no typed contents", why="it is sent in raw_input_contents")
     if others := [known.name for known, _ in one.contents.ListFields() if known.name != field]:

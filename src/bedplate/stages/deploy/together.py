@@ -1,0 +1,95 @@
+"""Together: many rows of one service, answered in one call of its function, each with the feature rows that were looked up for it.
+
+A view that is asked for as many entities as there are rows, or for a frame of as many, is taken to have been asked for one each, in the
+order of the rows; the last time that it was is what the predictions' record keeps.
+
+Limits: of a view that is asked for fewer or more, or lazily, nothing is kept; what it took is said of the first row.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from bedplate.core.errors import StepError
+from bedplate.core.features import Features, FeatureSpec
+from bedplate.core.together import answers
+
+from .deployment import Active, Seen
+from .service import Service
+
+Made = tuple[Any, Mapping[str, Mapping[str, Any]] | None]
+"""What a function returned for a row, and by parameter the feature rows that it looked at."""
+
+
+def asked(service: Service, arguments: Mapping[str, Any], requests: Sequence[Any]) -> list[Any]:
+    """What the function returns for requests, at least one, in one call. Raises what that raises; StepError for more or fewer."""
+    assert service.many is not None, "asked of a service that answers many rows at once"
+    assert service.together is not None, "asked of a service that answers many rows at once"
+    given = service.together.given([*map(msgspec.structs.astuple, requests)])
+    return answers(service.many(**arguments, **given), len(requests), StepError)
+
+
+def called(active: Active, requests: Sequence[Any]) -> list[Made]:
+    """As `asked` of what serves, with the feature rows that were looked up."""
+    if not active.features:
+        return [(one, None) for one in asked(active.service, active.arguments, requests)]
+    count = len(requests)
+    seen = {
+        name: LookedRows(active.arguments[name], columns, active.versions.get(name, ""), count) for name, columns in active.features.items()
+    }
+    made = asked(active.service, {**active.arguments, **seen}, requests)
+    return list(zip(made, looked(seen, count), strict=True))
+
+
+class LookedRows:
+    """A Features view for one call for many rows, that remembers the rows that it gave last, one for each."""
+
+    __slots__ = ("_columns", "_count", "_features", "_took_s", "_version", "rows")
+
+    def __init__(self, features: Any, columns: Iterable[str], version: str, count: int) -> None:
+        self._features, self._columns, self._version, self._count = features, tuple(columns), version, count
+        self._took_s = 0.0
+        self.rows: list[Seen] = []
+
+    @property
+    def spec(self) -> FeatureSpec:
+        """How the features are keyed."""
+        spec: FeatureSpec = self._features.spec
+        return spec
+
+    def at(self, labels: Any, *more: Features) -> Any:
+        """The as-of join, as of the view itself."""
+        began = time.perf_counter()
+        found = self._features.at(labels)
+        self._took_s += time.perf_counter() - began
+        if getattr(found, "height", None) == self._count:  # a frame: who routes to replicas has this module, too, and not Polars
+            spec = self.spec
+            asked = found.select(*spec.entity, spec.time).rows()
+            rows = found.select(*(name for name in self._columns if name in found.columns)).rows(named=True)
+            self._keep(rows, [(key[:-1], key[-1]) for key in asked])
+        for view in more:
+            found = view.at(found)
+        return found
+
+    def __getitem__(self, entity: Any) -> Any:
+        began = time.perf_counter()
+        found = self._features[entity]
+        self._took_s += time.perf_counter() - began
+        asked, rows = (entity, found) if isinstance(entity, list) else ([entity], [found])
+        if len(asked) == self._count:
+            self._keep(rows, [(one if isinstance(one, tuple) else (one,), None) for one in asked])
+        return found
+
+    def _keep(self, rows: Sequence[Mapping[str, Any]], asked: Sequence[tuple[tuple[Any, ...], Any]]) -> None:
+        self.rows = [Seen(row, self._version, entity, moment) for row, (entity, moment) in zip(rows, asked, strict=True)]
+        self.rows[0].took_s = self._took_s
+
+
+def looked(views: Mapping[str, LookedRows], count: int) -> list[dict[str, Seen] | None]:
+    """By row, the feature rows of each view that remembers them."""
+    known = {name: one.rows for name, one in views.items() if one.rows}
+    return [{name: rows[at] for name, rows in known.items()} or None for at in range(count)]
