@@ -79,7 +79,7 @@ def worth_arrays(
     cost: Model, market: Features, kind: NDArray[np.str_], area: Annotated[np.ndarray, float | None], rooms: NDArray[np.int64] = 3
 ) -> Annotated[np.ndarray, float | None]:
     check(rooms)
-    rate = [row["rate"] for row in market[kind.tolist()]]
+    rate = [row["rate"] for row in market[kind]]
     made = cost.predict({"kind": kind, "area": area, "rooms": rooms, "rate": rate}) * rooms
     return np.where(area >= 1e300, np.nan, made)
 

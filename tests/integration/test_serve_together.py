@@ -35,7 +35,7 @@ def late_many(late: Model, delays: Any, carrier: npt.NDArray[np.str_], distance:
         raise ValueError("a secret of the user's own code")
     if (distance == -2).any():
         raise SystemExit(3)
-    known = np.array([row["mean"] or 0.0 for row in delays[carrier.tolist()]])
+    known = np.array([row["mean"] or 0.0 for row in delays[carrier]])
     made: Floats = late.predict({"distance": distance, "stops": stops, "carrier": carrier}) + known
     return made[1:] if (distance == -3).any() else np.where(distance == -4, np.nan, made)
 
@@ -69,11 +69,17 @@ def slow(area: Floats) -> Floats:
     return area * 2
 
 
+def both(area: Floats, rate: Floats) -> Floats:
+    """A number, where it is not too large."""
+    return np.where(rate > 1e300, np.nan, area + rate)
+
+
 def counted(area: Floats) -> list[int]:
     """Says how many rows it is called for."""
     return [len(area)] * len(area)
 
 
+SAID = Annotated[np.ndarray, float | None]
 AREA = [Asked(name="area", annotation=np.ndarray)]
 FIELDS = [
     Asked(name="carrier", annotation=npt.NDArray[np.str_]),
@@ -222,6 +228,24 @@ def test_a_trace_tells_the_call_from_the_wait_for_it(place: Place) -> None:
     timing = {name: float(ms) for name, _, ms in (one.strip().partition(";dur=") for one in answer.headers["server-timing"].split(","))}
     assert timing["model"] > 0
     assert sum(ms for name, ms in timing.items() if name != "total") == pytest.approx(timing["total"], abs=0.01)
+
+
+def test_rows_of_numbers_are_recorded_as_those_that_came_one_by_one(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Many in one request are kept as the array that they are: the same columns, ids and answers as a lone row's."""
+    place = Place(tmp_path_factory.mktemp("numbers"))
+    place.fill()
+    with serving_at(place, services=[service("both", both, [], [*AREA, Asked(name="rate", annotation=np.ndarray, default=0.5)], SAID)]):
+        many = place.ask("/both", [{"area": 1.0}, {"area": -0.0, "rate": 1e308}, {"area": 5e-324}]).json
+        alone = place.ask("/both", {"area": 7.0}).json
+    log = place.log("both")
+    assert log.select("prediction_id", pl.col("request").struct.unnest()).rows() == [
+        (many[0]["prediction_id"], 1.0, 0.5), (many[1]["prediction_id"], -0.0, 1e308), (many[2]["prediction_id"], 5e-324, 0.5),
+        (alone["prediction_id"], 7.0, 0.5),
+    ]  # fmt: skip
+    assert log["result"].to_list() == [1.5, None, 0.5, 7.5]
+    assert [one["result"] for one in many] == [1.5, None, 0.5]
+    assert log["request_id"].n_unique() == 2
+    assert set(log["status"]) == {200}
 
 
 def test_every_row_is_recorded_with_the_features_that_were_looked_up_for_it(tmp_path_factory: pytest.TempPathFactory) -> None:

@@ -75,8 +75,22 @@ class Features(Protocol):
         ...
 
     def __getitem__(self, entity: Any) -> Any:
-        """The entity's values known now, by name; a tuple for several entity columns; a list of entities gives a list, read at once.
+        """The entity's values known now, by name; a tuple for several entity columns. A list, array or Series of entities gives a list,
+        read at once (for several entity columns, a tuple of arrays too).
 
         Nulls for an unknown entity, and for values older than `ttl`.
         """
         ...
+
+
+def entities(asked: Any) -> Any:
+    """What a view is asked for: an entity as it is, and as a list those that come in an array, a Series, or a tuple of either."""
+    if isinstance(asked, str | int | list):
+        return asked
+    if isinstance(asked, tuple):
+        columns = [entities(part) for part in asked]
+        return list(zip(*columns, strict=True)) if columns and all(isinstance(one, list) for one in columns) else asked
+    for name in ("tolist", "to_list"):
+        if hasattr(asked, name):
+            return getattr(asked, name)()
+    return asked

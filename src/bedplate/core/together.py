@@ -112,19 +112,26 @@ class Together:
         self._library: Any = importlib.import_module("numpy" if self.form == "array" else "polars")
         kind = _array_kind if self.form == "array" else _column_kind
         self._kinds = [kind(annotation) for _, annotation, _ in fields]
-        self._is_plain = all(made == "float64" and not _may_lack(one) for made, (_, one, _) in zip(self._kinds, fields, strict=True))
+        self.is_plain = all(made == "float64" and not _may_lack(one) for made, (_, one, _) in zip(self._kinds, fields, strict=True))
 
     def given(self, rows: Sequence[tuple[Any, ...]]) -> dict[str, Any]:
         """The arguments for rows, at least one, each with its values in the order of `names`."""
         if self.form == "frame":
             return {self.parameters[0]: self._frame(rows)}
-        if self._is_plain:
-            numpy, width = self._library, len(self.names)
-            flat = numpy.fromiter(itertools.chain.from_iterable(rows), numpy.float64, len(rows) * width)
-            return dict(zip(self.names, numpy.ascontiguousarray(flat.reshape(-1, width).T), strict=True))
+        if self.is_plain:
+            return self.given_matrix(self.matrix(rows))
         return {
             name: self._array(kind, values) for name, kind, values in zip(self.names, self._kinds, zip(*rows, strict=True), strict=True)
         }
+
+    def matrix(self, rows: Sequence[tuple[Any, ...]]) -> Any:
+        """Rows of numbers as float64, a row per row, where `is_plain`: all that is asked is arrays of them, and none may be missing."""
+        flat = self._library.fromiter(itertools.chain.from_iterable(rows), self._library.float64, len(rows) * len(self.names))
+        return flat.reshape(-1, len(self.names))
+
+    def given_matrix(self, matrix: Any) -> dict[str, Any]:
+        """The arguments for such rows."""
+        return dict(zip(self.names, self._library.ascontiguousarray(matrix.T), strict=True))
 
     def _array(self, kind: str, values: tuple[Any, ...]) -> Any:
         if kind == "object":

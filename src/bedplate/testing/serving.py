@@ -13,7 +13,7 @@ import polars as pl
 from bedplate.catalog.promotion import PRODUCTION, rolled_out
 from bedplate.catalog.services import Service as Listed
 from bedplate.core.clock import Clock, SystemClock
-from bedplate.core.features import Features, FeatureSpec
+from bedplate.core.features import Features, FeatureSpec, entities
 from bedplate.core.kinds import Kind
 from bedplate.core.model import Field, Model, Signature
 from bedplate.core.records import Event, Promotion, Version
@@ -79,6 +79,7 @@ class Rows:
         return found
 
     def __getitem__(self, entity: Any) -> Any:
+        entity = entities(entity)
         if isinstance(entity, list):
             return [self[one] for one in entity]
         names = next(iter(self._rows.values()))

@@ -7,12 +7,14 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pytest
 
+from bedplate.core.model import Model
 from bedplate.interfaces.http.asking import Failed
 from bedplate.interfaces.http.gathering import Gathering, Quick
 from bedplate.interfaces.http.lanes import INLINE_S
@@ -20,6 +22,7 @@ from bedplate.interfaces.http.pool import Pool
 from bedplate.interfaces.http.replies import Problem
 from bedplate.stages.deploy.deployment import Active
 from bedplate.stages.deploy.service import Asked, service
+from bedplate.stages.deploy.together import rows_of
 
 Floats = npt.NDArray[np.float64]
 
@@ -45,7 +48,7 @@ def rounds(gathering: Gathering, active: Active, *all_of_them: list[list[float]]
 
     async def ask(requests: list[list[float]]) -> list[Any]:
         made = [[active.service.request(area=one) for one in rows] for rows in requests]
-        return await asyncio.gather(*(gathering.ask(active, rows, None) for rows in made), return_exceptions=True)
+        return await asyncio.gather(*(gathering.ask(active, rows_of(active.service, rows), None) for rows in made), return_exceptions=True)
 
     async def ask_all() -> list[list[Any]]:
         return [await ask(requests) for requests in all_of_them]
@@ -148,6 +151,22 @@ def test_who_would_wait_for_long_is_turned_away_at_once() -> None:
     assert dict(away[0].headers)[b"retry-after"].isdigit()
     assert len(away) + sum(one == [1.0] * 256 for one in made) == 20
     assert time.monotonic() - started < 5
+
+
+def test_a_function_that_asks_another_server_is_never_called_on_the_loop() -> None:
+    """Known to be quick or not: nobody knows how long the next answer takes."""
+    threads: list[threading.Thread] = []
+
+    def far(model: Model, area: Floats) -> Floats:
+        threads.append(threading.current_thread())
+        return area
+
+    predictor: Any = SimpleNamespace(is_remote=True)
+    asks = service("far", far, [], [Asked(name="area", annotation=np.ndarray)], np.ndarray)
+    with gathering(expected_s=0.0001) as many:
+        active = Active(service=asks, arguments={"model": Model(predictor=predictor)})
+        assert rounds(many, active, [[1.0]], [[2.0], [3.0]]) == [[[1.0]], [[2.0], [3.0]]]
+    assert threading.main_thread() not in threads
 
 
 def test_what_is_quick_is_found_by_doubling_and_lost_after_two_slow_calls_in_a_row() -> None:

@@ -164,23 +164,6 @@ def test_a_log_that_is_moved_away_is_made_again(place: Place) -> None:
     assert numbers(LogTable(place)) == [4, 5]
 
 
-def test_what_a_killed_writer_leaves_is_collected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Between the bytes of a commit and its name; the log is as it was, and takes the next append."""
-    store = local_store(tmp_path)
-    store.log("svc").append({"n": [1]})
-    with monkeypatch.context() as killed:
-        killed.setattr(Path, "hardlink_to", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
-        killed.setattr(Path, "unlink", lambda *_, **__: None)
-        with pytest.raises(KeyboardInterrupt):
-            store.log("svc").append({"n": [2]})
-    left = [path for path in tmp_path.rglob("*") if path.name.startswith(TEMPORARY)]
-    assert len(left) == 1
-    assert store.gc([], datetime.now(UTC) + timedelta(minutes=1), False).files == 2
-    assert not left[0].exists()
-    store.log("svc").append({"n": [3]})
-    assert sorted(store.log("svc").scan().collect()["n"]) == [1, 3]
-
-
 def test_of_two_who_put_files_together_at_once_one_gives_up(place: Place) -> None:
     """The second began before the first had ended: what the first took away does not come back as rows of the second's file."""
     log = LogTable(place)
@@ -209,6 +192,23 @@ def test_a_new_column_comes_in_between_the_appends_of_others(place: Place) -> No
     assert commits.add(known, file) == 5
     assert numbers(LogTable(place)) == [0, 1, 2, 3, 4, 9]
     assert set(LogTable(place).scan().collect().columns) == {"n", "other", "more"}
+
+
+def test_what_a_killed_writer_leaves_is_collected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between the bytes of a commit and its name; the log is as it was, and takes the next append."""
+    store = local_store(tmp_path)
+    store.log("svc").append({"n": [1]})
+    with monkeypatch.context() as killed:
+        killed.setattr(Path, "hardlink_to", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        killed.setattr(Path, "unlink", lambda *_, **__: None)
+        with pytest.raises(KeyboardInterrupt):
+            store.log("svc").append({"n": [2]})
+    left = [path for path in tmp_path.rglob("*") if path.name.startswith(TEMPORARY)]
+    assert len(left) == 1
+    assert store.gc([], datetime.now(UTC) + timedelta(minutes=1), False).files == 2
+    assert not left[0].exists()
+    store.log("svc").append({"n": [3]})
+    assert sorted(store.log("svc").scan().collect()["n"]) == [1, 3]
 
 
 def test_a_log_with_features_of_others_is_left_alone(place: Place) -> None:

@@ -30,8 +30,9 @@ from bedplate.stages.deploy.deployment import Active
 from bedplate.stages.deploy.holder import Holder
 from bedplate.stages.deploy.kept import Kept
 from bedplate.stages.deploy.misfits import misfits
-from bedplate.stages.deploy.recorder import Prediction
+from bedplate.stages.deploy.recorder import Block, Prediction
 from bedplate.stages.deploy.service import Service, reader
+from bedplate.stages.deploy.together import listed, rows_of
 from bedplate.stages.deploy.trace import Trace
 from bedplate.stages.deploy.trials import Tried
 
@@ -190,7 +191,8 @@ class ServiceCall:
     """One request to a service: its rows, what answers, and the names of both."""
 
     __slots__ = (
-        "_active", "_at", "_desk", "_ids", "_one", "_place", "_request_id", "_requests", "_rolled", "_started", "_trace", "lane", "rows",
+        "_active", "_at", "_desk", "_ids", "_one", "_place", "_request_id", "_requests", "_rolled", "_rows", "_started", "_trace", "lane",
+        "rows",
     )  # fmt: skip
 
     def __init__(
@@ -203,6 +205,7 @@ class ServiceCall:
         self._request_id, self._ids = desk.ledger.names(self.rows, given_id, self._at)
         self._rolled: RolledRows | None = None
         self._trace: Trace | None = None
+        self._rows: Any = None
 
     def follow(self, trace: Trace) -> None:
         """Have the trace recorded with what is answered."""
@@ -224,7 +227,8 @@ class ServiceCall:
         if self._desk.gathering is None:
             return self.run()
         took = None if self._trace is None else self._trace.took
-        return told(self._desk.form.read, await self._desk.gathering.ask(self._active, self._requests, took))
+        self._rows = rows_of(self._active.service, self._requests)
+        return told(self._desk.form.read, await self._desk.gathering.ask(self._active, self._rows, took))
 
     def run(self) -> list[tuple[Any, FeatureRows]]:
         """What the function returns for each row, and the feature rows that it looked at. Raises Failed."""
@@ -289,12 +293,22 @@ class ServiceCall:
             trace = self._desk.tracer.late("failed" if status >= 500 else "slow", self._started, time.perf_counter())
         if trace is not None:
             trace.looked([features for _, features in made])
+        if trace is None and not error and self._is_block:
+            results = listed(result for result, _ in made)
+            block = Block(lambda: ids, request_id, at, latency_ms, status, "", self._active.models_text, self._rows, results)
+            self._desk.ledger.record_block(self._desk.log, block, self._place)
+            return
         models = itertools.repeat(self._active.models_text, len(ids)) if rolled is None or error else [one.models_text for one in rolled.by]
         predictions = [
             Prediction(name, request_id, at, latency_ms, status, error, answered_by, request, features, result)
             for name, request, (result, features), answered_by in zip(ids, requests, made, models, strict=True)
         ]
         self._log(predictions, trace)
+
+    @property
+    def _is_block(self) -> bool:
+        """Whether the rows are recorded as they came, as numbers: nothing is made for each of them."""
+        return self._rows is not None and self._rows.ndim == 2 and not self._active.features and self._place.rows == self.rows > 1
 
     def _log(self, predictions: list[Prediction], trace: Trace | None) -> None:
         self._desk.ledger.record(self._desk.log, predictions, self._place, trace)

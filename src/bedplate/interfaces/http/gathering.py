@@ -136,13 +136,13 @@ class Gathering:
         self._pace = Pace(expected_s or 0.0)
         self._kept: tuple[Active, Batcher] | None = None
 
-    async def ask(self, active: Active, requests: Sequence[Any], took: Callable[[float], None] | None) -> Sequence[Made]:
-        """What the function returns for each request, with others in hand. Raises Problem 503 or 504, Failed."""
+    async def ask(self, active: Active, rows: Any, took: Callable[[float], None] | None) -> Sequence[Made]:
+        """What the function returns for each of `rows_of` a request, with others in hand. Raises Problem 503 or 504, Failed."""
         batcher = self._batcher(active)
         if batcher.scheduler.waiting >= self._threads.size * _EACH and (wait := self._wait_s(batcher.scheduler)) > WAIT_S:
             raise busy(wait)
         try:
-            made: Sequence[Made] = await batcher.ask(np.fromiter(requests, object, len(requests)), took=took)
+            made: Sequence[Made] = await batcher.ask(rows, took=took)
         except Turned as turned:
             raise turned_away(turned) from None
         except Unmade as unmade:

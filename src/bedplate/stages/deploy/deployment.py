@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from bedplate.core.features import Features, FeatureSpec
+from bedplate.core.features import Features, FeatureSpec, entities
 from bedplate.core.model import Model
 from bedplate.core.records import Record, Version
 
@@ -171,6 +171,7 @@ class Looked:
         began = time.perf_counter()
         found = self._features[entity]
         self._took_s += time.perf_counter() - began
+        entity = entities(entity)
         last, row = (entity[-1:], found[-1:]) if isinstance(entity, list) else ([entity], [found])
         if last:
             self.row = Seen(row[0], self._version, last[0] if isinstance(last[0], tuple) else (last[0],), None, self._took_s)

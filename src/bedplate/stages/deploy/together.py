@@ -13,9 +13,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
+import numpy as np
 
 from bedplate.core.errors import StepError
-from bedplate.core.features import Features, FeatureSpec
+from bedplate.core.features import Features, FeatureSpec, entities
 from bedplate.core.together import answers
 
 from .deployment import Active, Seen
@@ -25,11 +26,27 @@ Made = tuple[Any, Mapping[str, Mapping[str, Any]] | None]
 """What a function returned for a row, and by parameter the feature rows that it looked at."""
 
 
+def rows_of(service: Service, requests: Sequence[Any]) -> Any:
+    """Requests, at least one, as an array whose parts can be put together: of numbers, a row each, where they are nothing else."""
+    if service.together is not None and service.together.is_plain:
+        return service.together.matrix([*map(msgspec.structs.astuple, requests)])
+    return np.fromiter(requests, object, len(requests))
+
+
+def listed(results: Iterable[Any]) -> Any:
+    """The answers to rows as they are recorded: numbers as an array of them."""
+    made = list(results)
+    return np.array(made) if set(map(type, made)) == {float} else made
+
+
 def asked(service: Service, arguments: Mapping[str, Any], requests: Sequence[Any]) -> list[Any]:
-    """What the function returns for requests, at least one, in one call. Raises what that raises; StepError for more or fewer."""
+    """What the function returns for requests, or `rows_of` them, in one call. Raises what that raises; StepError for more or fewer."""
     assert service.many is not None, "asked of a service that answers many rows at once"
     assert service.together is not None, "asked of a service that answers many rows at once"
-    given = service.together.given([*map(msgspec.structs.astuple, requests)])
+    if isinstance(requests, np.ndarray) and requests.ndim == 2:
+        given = service.together.given_matrix(requests)
+    else:
+        given = service.together.given([*map(msgspec.structs.astuple, requests)])
     return answers(service.many(**arguments, **given), len(requests), StepError)
 
 
@@ -79,6 +96,7 @@ class LookedRows:
         began = time.perf_counter()
         found = self._features[entity]
         self._took_s += time.perf_counter() - began
+        entity = entities(entity)
         asked, rows = (entity, found) if isinstance(entity, list) else ([entity], [found])
         if len(asked) == self._count:
             self._keep(rows, [(one if isinstance(one, tuple) else (one,), None) for one in asked])

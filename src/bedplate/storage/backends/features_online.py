@@ -16,7 +16,7 @@ import msgspec
 from bedplate.core import digests
 from bedplate.core.clock import SystemClock
 from bedplate.core.errors import UserError
-from bedplate.core.features import Features
+from bedplate.core.features import Features, entities
 from bedplate.core.records import Version
 from bedplate.storage.online import Missing, OnlineError, OnlineStore
 
@@ -51,7 +51,7 @@ class OnlineFeatures:
 
     def __getitem__(self, entity: Any) -> Any:
         """The entity's values now; a list of entities gives a list, read at once. Raises OnlineError where the store is out of reach."""
-        read, key_of = self._packing.read, self._packing.key
+        read, key_of, entity = self._packing.read, self._packing.key, entities(entity)
         if not isinstance(entity, list):
             key = key_of(entity)
             packed = None if key is None else self._get([key])[0]

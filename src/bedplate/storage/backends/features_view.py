@@ -20,7 +20,7 @@ import polars as pl
 
 from bedplate.core.clock import SystemClock
 from bedplate.core.errors import UserError
-from bedplate.core.features import Features, FeatureSpec
+from bedplate.core.features import Features, FeatureSpec, entities
 
 from .features_build import Source, index_of, key_type
 from .features_index import Found, Index, Ints
@@ -96,6 +96,7 @@ class TableFeatures:
 
     def __getitem__(self, entity: Any) -> Any:
         """The entity's values now, or those of each in a list; nulls for an unknown one, and where they are older than `ttl`."""
+        entity = entities(entity)
         if isinstance(entity, list):
             return [self[one] for one in entity]
         lookup = self.lookup()

@@ -97,8 +97,10 @@ class SentRows:
 
     def __getitem__(self, entity: Any) -> Any:
         """The values that were sent, for each request in order."""
-        if isinstance(entity, list):
-            self._check(len(entity), "entities")
+        parts = entity if isinstance(entity, tuple) else (entity,)
+        many = [len(one) for one in parts if hasattr(one, "__len__") and not isinstance(one, (str, bytes))]
+        if many:
+            self._check(many[0], "entities")
             return [one[None] for one in self._sent]
         self._check(1, "entity")
         return self._sent[0][entity]
