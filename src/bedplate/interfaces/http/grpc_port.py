@@ -9,14 +9,16 @@ import importlib.util
 import socket
 import ssl
 from collections.abc import Callable
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from bedplate.core import extras
 from bedplate.core.errors import UserError
 
 from .binding import GRPC_OPTION, bind
-from .grpc_calls import Answers, Meets
 from .plane.relay import Relay
+
+if TYPE_CHECKING:
+    from .grpc_calls import Answers, Meets
 
 SERVER: Final = "bedplate.interfaces.http.backends.grpc_server"
 METHODS: Final = "bedplate.interfaces.http.backends.grpc_methods"
