@@ -10,16 +10,17 @@ from bedplate.catalog.export import TABLES, export
 from bedplate.core.records import Version
 from bedplate.storage.store import Store
 
-from .served import PREDICTIONS, log_name
+from .served import PREDICTIONS, log_name, logs
 
 
 def tables(names: Iterable[str], catalog: Catalog, store: Store, *, anew: bool = False) -> dict[str, Any]:
     """Name -> what the warehouse takes, for the names that a query asks for and that exist here.
 
-    A table artifact is its pinned version's files, any other artifact one row with its value; a service's name is what it predicted.
-    An artifact named like a table of the record hides it; `record.` is not needed otherwise. With `anew`, copies are fetched again.
+    A table artifact is its pinned version's files, any other artifact one row with its value; a service's name is what it predicted
+    (`"model/late"`: what a model was asked itself, `"shadow/late"`: what a shadow said). An artifact named like a table of the record
+    hides it; `record.` is not needed otherwise. With `anew`, copies are fetched again.
     """
-    served = set(store.logged(PREDICTIONS))
+    served = set(logs(store))
     found: dict[str, Any] = {}
     for name in names:
         if (version := _version(catalog, name)) is not None:
@@ -35,7 +36,7 @@ def known(catalog: Catalog, store: Store) -> dict[str, list[str]]:
     """Every name that a query may use, with what it is."""
     names = catalog.artifacts.names()
     rows = [(name, f"{kind} artifact") for name, kind in names.items() if "[" not in name]
-    rows += [(name, "predictions") for name in store.logged(PREDICTIONS) if name not in names]
+    rows += [(name, "predictions") for name in logs(store) if name not in names]
     rows += [(name, "record") for name in TABLES if name not in names]
     return {"table": [name for name, _ in rows], "what": [what for _, what in rows]}
 

@@ -19,7 +19,10 @@ from typing import Any
 
 from .code.origin import is_installed
 
-_QUIET = tuple(f"{folder}{os.sep}" for folder in (sys.prefix, sys.base_prefix, "/proc", "/sys", "/dev", "/etc", "/usr", "/lib", "/run"))
+_OWN = Path(__file__).resolve().parent.parent
+_QUIET = tuple(
+    f"{folder}{os.sep}" for folder in (_OWN, sys.prefix, sys.base_prefix, "/proc", "/sys", "/dev", "/etc", "/usr", "/lib", "/run")
+)
 _LIBRARY = sysconfig.get_path("stdlib")
 _SHOWS = ("/linecache.py", "/inspect.py")
 """Who reads code to show it, in a traceback or a warning."""

@@ -46,6 +46,13 @@ def log_name(what: str, service: str) -> str:
     return f"{what}/{service}"
 
 
+def logs(store: Store) -> list[str]:
+    """The logs of predictions that there are, by service; `model/late` is that of a model asked itself, `shadow/...` what shadows said."""
+    below = {prefix: store.logged(prefix.rstrip("/")) for prefix in (SERVICES, MODELS, SHADOWS, f"{SHADOWS}model/")}
+    named = [f"{prefix}{name}" for prefix, names in below.items() for name in names if f"{prefix}{name}/" not in below]
+    return [name.removeprefix(SERVICES) for name in named]
+
+
 def served(store: Store, service: str, at: datetime) -> Version | None:
     """What the service has predicted until now, and the labels known; None where it has predicted nothing yet."""
     files = {what: [path.name for path in store.log(log_name(what, service)).files()] for what in (PREDICTIONS, LABELS)}

@@ -13,7 +13,8 @@ import pytest
 from rich.console import Console
 
 from bedplate.core.records import Event
-from bedplate.interfaces.cli.serve import Teller, _of_first, heard, opening, replicas_of, say
+from bedplate.interfaces.cli.serve import _of_first, opening, replicas_of
+from bedplate.interfaces.cli.telling import Teller, heard, say
 from bedplate.interfaces.http.server import Ready
 from bedplate.stages.deploy.deployment import Waiting
 

@@ -24,14 +24,14 @@ from bedplate.core.errors import StoreError, UserError
 from bedplate.core.records import Event
 from bedplate.core.units import byte_count, seconds
 from bedplate.pipeline.code.load import find_project
-from bedplate.pipeline.served import BEGUN, CONCLUDED, ENDED, LOAD_FAILED, LOST, PROCESS_DIED, SWAPPED
+from bedplate.pipeline.served import CONCLUDED, ENDED, LOST, PROCESS_DIED
 from bedplate.pipeline.wiring.services import services
-from bedplate.planner.rollout.rule import SHADOW
 from bedplate.planner.routing.records import Rules
 from bedplate.planner.scaling.scale import Scale
 
 from .common import console, put_line
 from .platform import stand
+from .telling import Teller, heard
 from .verb import Asked, verb
 
 ROUTER = "bedplate.interfaces.http.router.serving"
@@ -223,74 +223,3 @@ def _waits(ready: Any, group: list[Any]) -> str:
     names = [one.name for one in group if one.name in ready.services] or [group[0].name]
     step = f"; next: [bold]{group[0].next}[/bold]" if group[0].next else ""
     return f"  [yellow]waits[/yellow]    {', '.join(names)}: {escape(group[0].reason)}{step}"
-
-
-def heard(record: Callable[[Event], None], tell: Callable[[Event], None]) -> Callable[[Event], None]:
-    """Record what happens while serving, and tell it here."""
-
-    def emit(event: Event) -> None:
-        record(event)
-        tell(event)
-
-    return emit
-
-
-class Teller:
-    """Says what happens once the server has said that it is ready: its first line is that one."""
-
-    def __init__(self, as_json: bool) -> None:
-        self._as_json = as_json
-        self._early: list[Event] | None = []
-
-    def begin(self) -> None:
-        """The server is ready: say what has happened so far."""
-        early, self._early = self._early or [], None
-        with suppress(OSError, ValueError):
-            sys.stdout.flush()  # who reads a pipe waits for that line
-        for event in early:
-            say(event, self._as_json)
-
-    def tell(self, event: Event) -> None:
-        """Say what happened, now or once the server is ready."""
-        if self._early is None:
-            say(event, self._as_json)
-        else:
-            self._early.append(event)
-
-
-def say(event: Event, as_json: bool) -> None:
-    """Say what happened; a reader who is gone stops no server."""
-    with suppress(OSError, ValueError):
-        if as_json:
-            put_line(event)
-        for line in [] if as_json else lines(event):
-            console().print(escape(line), soft_wrap=True)
-        sys.stdout.flush()
-
-
-def lines(event: Event) -> list[str]:
-    """What an event of a server says to people: who answers now and why, or what would not load."""
-    if event.kind == LOAD_FAILED:
-        return [f"{event.subject} could not be loaded, so what served before serves on: {event.data['reason']}"]
-    if event.kind == LOST:
-        return [f"{event.subject}: {event.data['count']:,} answers could not be recorded: {event.data['why']}"]
-    if event.kind == PROCESS_DIED:
-        again = f"in {event.data['again_s']:.0f} s" if event.data["again_s"] else "now"
-        return [f"{event.subject}: a process that predicted for it died, another is started {again}: {event.data['how']}"]
-    if event.kind == CONCLUDED:
-        ended = "promoted" if event.data["by"] == "verdict" else "rolled back"
-        if event.data["trial"] == event.data["alias"]:
-            return [f"{event.subject} is rolled back from {event.data['trial']}: {event.data['why']}"]
-        return [f"{event.subject}, the {event.data['trial']}, is {ended}: {event.data['why']}"]
-    if event.kind == BEGUN:
-        how = "is asked beside production for" if event.data["trial"] == SHADOW else "answers"
-        return [f"{event.subject} is {event.data['trial']} now: {how} {event.data['rule']} (begun by {event.data['by'] or 'a person'})"]
-    if event.kind == ENDED:
-        return [f"{event.subject} is {event.data['trial']} no more: {event.data['why']}"]
-    if event.kind != SWAPPED:
-        return []
-    return [f"{one['model']}: now version {one['version']}{_was(one['before'])}, {one['why']}" for one in event.data["changes"]]
-
-
-def _was(before: int | None) -> str:
-    return f" (was {before})" if before is not None else ""

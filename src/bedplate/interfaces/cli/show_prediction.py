@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from bedplate.core.errors import NotFound
-from bedplate.pipeline.served import PREDICTIONS
+from bedplate.pipeline.served import logs
 from bedplate.stages.deploy.trace import PARTS
 from bedplate.stages.monitor.lately import Answer
 from bedplate.storage.store import Store
@@ -20,8 +20,8 @@ from .common import as_of, console, put_json, table
 LOOKING: Final = "bedplate.stages.monitor.looking"
 """Loaded by name: it reads tables."""
 _BAR: Final = 40
-_MODELS: Final = "model"
-_SHADOWS: Final = "shadow"
+_SHADOWS: Final = "shadow/"
+"""What shadows said has the ids of the answers that were given."""
 
 
 def show_prediction(store: Store, id: str, as_json: bool) -> int:
@@ -51,8 +51,7 @@ def show_prediction(store: Store, id: str, as_json: bool) -> int:
 
 def _found(store: Store, id: str) -> tuple[str, Answer]:
     looking = importlib.import_module(LOOKING)
-    services = [name for name in store.logged(PREDICTIONS) if name not in (_MODELS, _SHADOWS)]
-    for name in (*services, *(f"{_MODELS}/{one}" for one in store.logged(f"{PREDICTIONS}/{_MODELS}"))):
+    for name in (one for one in logs(store) if not one.startswith(_SHADOWS)):
         answer: Answer | None = looking.answer(store, name, id)
         if answer is not None:
             return name, answer

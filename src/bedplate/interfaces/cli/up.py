@@ -26,6 +26,7 @@ from bedplate.pipeline.code.load import declared_name, find_project
 
 from .common import console, put_line
 from .platform import Standing, stand
+from .telling import Teller, heard
 from .verb import Asked, verb
 
 SERVER = "bedplate.interfaces.http.up.server"
@@ -83,13 +84,16 @@ def command(
     _own_experiment(standing)
     child = None if no_due or standing.project is None else _due(asked, standing)
 
+    teller = Teller(asked.as_json)
+
     def announce(url: str, _stop: Callable[[], None], grpc: str | None) -> None:
         _say(asked, standing, url, begun, serve, grpc)
+        teller.begin()
         if child is not None:
             child.open()
 
     try:
-        importlib.import_module(SERVER).up(_platform(asked, standing), place, announce, _services(standing) if serve else None)
+        importlib.import_module(SERVER).up(_platform(asked, standing), place, announce, _services(standing, teller) if serve else None)
     finally:
         if child is not None:
             child.close()
@@ -117,10 +121,11 @@ def _platform(asked: Asked, standing: Standing) -> Any:
     )  # fmt: skip
 
 
-def _services(standing: Standing) -> Any:
+def _services(standing: Standing, teller: Teller) -> Any:
     """What mounts the project's services, on the same state. Only here is the project's code imported into the server."""
-    site_of = importlib.import_module("bedplate.stages.deploy.site").site_of
-    return functools.partial(importlib.import_module(SERVICES).mounted, site_of(build(standing.config, pickles=False).parts))
+    site = importlib.import_module("bedplate.stages.deploy.site").site_of(build(standing.config, pickles=False).parts)
+    site = msgspec.structs.replace(site, emit=heard(site.emit, teller.tell))
+    return functools.partial(importlib.import_module(SERVICES).mounted, site)
 
 
 def _due(asked: Asked, standing: Standing) -> Any:

@@ -9,6 +9,7 @@ from typing import Final
 import msgspec
 
 from bedplate.catalog.models import Withdrawal
+from bedplate.catalog.promotion import ROLL_OUT
 from bedplate.core.records import Promotion, Record
 from bedplate.interfaces.http.console.frame import path_of
 from bedplate.interfaces.http.console.tables import Column, Link, Table, Value
@@ -78,9 +79,10 @@ def history(desk: Desk, model: str) -> Table:
 def who(move: Promotion) -> str:
     """Who moved an alias, in words."""
     if move.by == "verdict":
-        return f"the check {move.check}"
-    person = move.actor or "a person"
-    return f"{person}, rolling back" if move.by == "rollback" else person
+        return "a server, after its roll-out" if move.check == ROLL_OUT else f"the check {move.check}"
+    if move.by == "rollback":
+        return f"{move.actor}, rolling back" if move.actor else "a server, rolling back"
+    return move.actor or "a person"
 
 
 def _moved(model: str, one: Promotion) -> tuple[Value, ...]:

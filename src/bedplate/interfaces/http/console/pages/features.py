@@ -18,6 +18,7 @@ from bedplate.interfaces.http.console.stored.artifact_facts import own, plain, s
 from bedplate.interfaces.http.console.stored.feature_facts import age, facts, known, spec_of
 from bedplate.interfaces.http.console.tables import Column, Link, Table, Value
 from bedplate.interfaces.http.door.endpoint import SERVER, Asks, Desk, Endpoint, Reply, missing, on_server
+from bedplate.pipeline.served import logs
 from bedplate.stages.monitor.valued import Known, Moved, Valued
 from bedplate.storage.tables import entries
 
@@ -124,7 +125,7 @@ def _head(desk: Desk, name: str) -> tuple[Version, Known | None]:
 
 def _logs(desk: Desk) -> list[str]:
     """The services that have predicted something, for who may see that."""
-    return desk.store.logged("predictions")[:_SERVICES] if desk.may("service.read", SERVER) else []
+    return [name for name in logs(desk.store) if "/" not in name][:_SERVICES] if desk.may("service.read", SERVER) else []
 
 
 def _fragment(desk: Desk, name: str, template: str, answer: Any) -> Reply:

@@ -16,6 +16,7 @@ from bedplate.interfaces.http.console.frame import page, path_of
 from bedplate.interfaces.http.console.served.timed import time_of
 from bedplate.interfaces.http.console.tables import Column, Link, State, Table, Value
 from bedplate.interfaces.http.door.endpoint import SERVER, Asks, Desk, Endpoint, Reply, invalid, missing
+from bedplate.pipeline.served import logs
 from bedplate.stages.monitor.lately import Answer, Place, Sought
 
 from .services import LOOKING
@@ -91,7 +92,7 @@ def prediction(desk: Desk, asked: GetPrediction) -> Reply:
 
 def _need(desk: Desk, name: str) -> None:
     """Raises Fault for who may not see services, and for a name that no log can have."""
-    if not desk.may("service.read", SERVER) or name not in desk.store.logged("predictions"):
+    if not desk.may("service.read", SERVER) or name not in logs(desk.store):
         raise missing("this service has predicted nothing yet, or you may not see it")
 
 

@@ -23,12 +23,10 @@ from bedplate.interfaces.http.console.served.watching import drift_charts, drift
 from bedplate.interfaces.http.console.spans import SPANS, chosen, since
 from bedplate.interfaces.http.console.tables import Column, Link, State, Table, Tone, Value
 from bedplate.interfaces.http.door.endpoint import SERVER, Asks, Desk, Endpoint, Reply, Resource, missing, on_server
-from bedplate.pipeline.served import PREDICTIONS
+from bedplate.pipeline.served import logs
 
 LOOKING: Final = "bedplate.stages.monitor.looking"
 """Loaded when a log is first looked at: it needs Polars."""
-_ASKED_DIRECTLY: Final = "model"
-"""Below this name are the logs of models that were asked without a service."""
 _COLUMNS: Final = (
     Column("service", "Service"), Column("state", "Status", "state"), Column("versions", "Answers with"), Column("where", "Where"),
     Column("since", "Since (UTC)", "time"), Column("seen", "Last sign of life (UTC)", "time"),
@@ -60,7 +58,7 @@ def services(desk: Desk, _asked: GetServices) -> Reply:
     now = served(desk)
     rows = [_row(one) for one in sorted(now, key=lambda one: (not one.alive, one.service.name))]
     there = {one.service.name for one in now}
-    rows += [_gone(name) for name in desk.store.logged(PREDICTIONS) if name not in there and name != _ASKED_DIRECTLY]
+    rows += [_gone(name) for name in logs(desk.store) if name not in there and "/" not in name]
     shown = Table(
         name="services", columns=_COLUMNS, rows=rows, empty="Nothing is served, and nothing was: a function with @PROJECT.service is.",
         command="bedplate serve",
@@ -133,7 +131,7 @@ def may_see_answers(desk: Desk) -> bool:
 def _known(desk: Desk, name: str) -> list[Serving]:
     """The servers of a service. Raises Fault for one that is neither served nor was."""
     now = served(desk, name)
-    if not now and (name == _ASKED_DIRECTLY or name not in desk.store.logged(PREDICTIONS)):
+    if not now and name not in logs(desk.store):
         raise missing("there is no such service, and there was none: /serving lists those that there are")
     return now
 

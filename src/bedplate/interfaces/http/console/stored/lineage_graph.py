@@ -20,6 +20,7 @@ from bedplate.interfaces.http.console.graphs import Edge, Graph, Node
 from bedplate.interfaces.http.console.served.serving import served
 from bedplate.interfaces.http.console.tables import Column, Link, Table, Tone, Value
 from bedplate.interfaces.http.door.endpoint import SERVER, Desk, Resource, missing
+from bedplate.pipeline.served import logs
 
 from .artifact_facts import aliases_of, to_ref, to_run, version_of
 
@@ -252,7 +253,7 @@ def _of_service(desk: Desk, drawing: _Drawing, name: str, up: int, _down: int) -
 def _of_prediction(desk: Desk, drawing: _Drawing, told: str, up: int, _down: int) -> _Chosen:
     """One prediction: which versions answered it, and whose rows were looked up."""
     service, _, number = told.partition("/")
-    if not desk.may("service.read", SERVER) or service not in desk.store.logged("predictions"):
+    if not desk.may("service.read", SERVER) or service not in logs(desk.store):
         raise missing(f"there is no prediction '{told}'")
     answer: Any = importlib.import_module(_LOOKING).answer(desk.store, service, number)
     if answer is None:
