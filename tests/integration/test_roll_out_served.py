@@ -179,6 +179,7 @@ def test_a_canary_that_cannot_begin_a_stream_fails_none_and_goes_back(place: Pla
     assert (counted(place, "canary", "fell back"), counted(place, "canary", "answered")) == (10, 0)
     until(lambda: place.record.moves[-1].by == "rollback")
     assert "10 of 10 answers" in place.record.moves[-1].reason
+    assert ("the last with ValueError: no such carrier" in place.record.moves[-1].reason) == (what == "raises")
 
 
 def test_a_canary_that_breaks_in_the_middle_of_streams_goes_back(place: Place) -> None:
@@ -243,6 +244,7 @@ def test_a_bad_canary_fails_no_request_and_goes_back(place: Place, what: str) ->
     until(lambda: place.record.moves[-1].by == "rollback")
     assert place.record.aliases["late", "canary"] == 1
     assert "10 of 10 answers" in place.record.moves[-1].reason
+    assert ("the last with ValueError: no such carrier" in place.record.moves[-1].reason) == (what == "raises")
     assert ask(place) == (1.0, "late@1")
 
 

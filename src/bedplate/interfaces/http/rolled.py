@@ -30,6 +30,7 @@ from .replies import Headers
 
 WAITING: Final = 64
 """Requests that may wait for a shadow."""
+_LONGEST: Final = 200
 _WAITERS: Final = 32
 """Requests that wait for a canary, or are answered by production in its place, at once."""
 _TIMES: Final = 10.0
@@ -179,15 +180,22 @@ def _text(key: str, field: Callable[[str], Any], headers: Headers) -> str:
 
 def timed(note: Callable[[Outcome], None], call: Callable[[], Any], read: Callable[[Any], Any]) -> Any:
     """What `call` makes, read; `note` hears of its outcome. Raises what either raises."""
-    started, failed, empty = time.perf_counter(), True, False
+    started, error, empty = time.perf_counter(), "", False
     try:
         raw = call()
         empty = is_empty(raw)
-        made = read(raw)
-        failed = False
-        return made
+        return read(raw)
+    except BaseException as raised:  # whatever it is, it is noted
+        error = in_words(raised)
+        raise
     finally:
-        note(Outcome(time.perf_counter() - started, failed and not empty, empty))
+        failed = bool(error) and not empty
+        note(Outcome(time.perf_counter() - started, failed, empty, error=error if failed else ""))
+
+
+def in_words(error: BaseException) -> str:
+    """What a version raised, for who has to mend it."""
+    return f"{type(error).__name__}: {error}"[:_LONGEST]
 
 
 def is_empty(made: Any) -> bool:

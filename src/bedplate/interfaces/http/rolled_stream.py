@@ -20,7 +20,7 @@ from bedplate.stages.deploy.streams import Raised, Value
 from bedplate.stages.deploy.trials import Candidate, Tried
 
 from .replies import Headers
-from .rolled import Trying, counted, is_empty, note_old, picks
+from .rolled import Trying, counted, in_words, is_empty, note_old, picks
 from .rolled_rows import shadow_of
 
 
@@ -49,7 +49,8 @@ class RolledStream:
         self._trying.waited(canary, in_time=told is not None)
         self._trying.count(counted(canary, "answered" if usable else "fell back"))
         if not usable:
-            canary.seen.new.append(Outcome(seconds, failed=not empty, empty=empty))
+            error = in_words(told.error) if isinstance(told, Raised) else ""
+            canary.seen.new.append(Outcome(seconds, failed=not empty, empty=empty, error=error))
             self._of_canary = None
         return usable
 

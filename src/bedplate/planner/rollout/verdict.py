@@ -32,13 +32,14 @@ _LEAST_LIMIT_S: Final = 0.02
 
 class Outcome(Record, frozen=True):
     """What became of one request: how long the version took, whether it failed, whether what it said is no number, and whether that is
-    too far from what production said.
+    too far from what production said. `error` is what it failed with, where that is known.
     """
 
     seconds: float
     failed: bool = False
     empty: bool = False
     apart: bool = False
+    error: str = ""
 
 
 class Side(Record, frozen=True, kw_only=True):
@@ -92,7 +93,8 @@ def fault(side: Side) -> str:
         ("were too far from production's", sum(one.apart for one in new), 0),
     ):
         if _worse(bad, len(new), was, len(old), _ALLOWED):
-            return f"{bad:,} of {len(new):,} answers {what}{_beside(was, len(old))}"
+            last = next((f", the last with {one.error}" for one in reversed(new) if one.error and one.failed), "")
+            return f"{bad:,} of {len(new):,} answers {what}{_beside(was, len(old))}{last if what == 'failed' else ''}"
     limit = side.limit_s or _limit(old)
     slow, was = (sum(one.seconds > limit for one in outcomes) for outcomes in (new, old))
     if limit and _worse(slow, len(new), was, len(old), _SLOW):

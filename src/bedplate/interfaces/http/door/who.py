@@ -42,7 +42,8 @@ def unknown() -> Fault:
     """Nobody whom this server knows."""
     return Fault(
         "UNAUTHENTICATED",
-        "this server needs a token that counts: set MLFLOW_TRACKING_TOKEN; in a browser, log in at /login",
+        "this server needs a token that counts: send Authorization: Bearer TOKEN (MLflow's clients: set MLFLOW_TRACKING_TOKEN); "
+        "in a browser, log in at /login",
         headers=_CHALLENGE,
     )
 
