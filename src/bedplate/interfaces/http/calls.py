@@ -29,7 +29,7 @@ from bedplate.pipeline.served import SHADOWS
 from bedplate.stages.deploy.deployment import Active
 from bedplate.stages.deploy.holder import Holder
 from bedplate.stages.deploy.kept import Kept
-from bedplate.stages.deploy.misfits import misfits
+from bedplate.stages.deploy.misfits import misfits, no_json
 from bedplate.stages.deploy.recorder import Block, Prediction
 from bedplate.stages.deploy.service import Service, reader
 from bedplate.stages.deploy.together import listed, rows_of
@@ -83,7 +83,7 @@ class Form:
             what, why = misfits(self._request, body, error), f"{self.name} takes {self._fields or 'no fields'}"
             raise Problem(422, what, why=why, next="GET /docs shows each field") from None
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise Problem(400, f"the body is not JSON: {error}", next="send one JSON object, or an array of them") from None
+            raise Problem(400, **no_json(body, error)) from None
         except (RecursionError, ValueError, OverflowError) as error:
             raise Problem(400, f"the body cannot be read: {error}", why="it is nested too deeply or holds a number too long") from None
         return (value, False) if isinstance(value, list) else ([value], True)
