@@ -39,21 +39,17 @@ def misfit(error: msgspec.ValidationError) -> str:
     return f"'{field}': {said[:1].lower()}{said[1:]}" if field else _words(str(error))
 
 
-def no_json(body: bytes, error: Exception) -> dict[str, str]:
+def no_json(body: bytes, error: Exception) -> tuple[str, str, str]:
     """What is wrong with a body that is no JSON, why, and what to send instead."""
     if not body.strip():
-        return {
-            "what": "the body is empty",
-            "why": "a request is a JSON object",
-            "next": "send one by the fields that GET /docs shows; {} where none",
-        }
+        why = "a request is one JSON object, or an array of them"
+        return "the body is not JSON: it is empty", why, "GET /docs shows its fields; {} where it has none"
     at = _BYTE.search(str(error))
     found = next((word.decode() for word in _NO_NUMBERS if at and body.startswith(word, int(at[1]))), "")
     what = f"the body is not JSON: {error}"
     if found:
-        send = "send null where there is no number, to a field that is declared `float | None`"
-        return {"what": what, "why": f"{found} is no number in JSON", "next": send}
-    return {"what": what, "why": "", "next": "send one JSON object, or an array of them"}
+        return what, f"{found} is no number in JSON", "send null where there is no number, to a field that is declared `float | None`"
+    return what, "", "send one JSON object, or an array of them"
 
 
 def _of_row(request: type[msgspec.Struct], row: dict[str, msgspec.Raw]) -> Iterator[str]:
