@@ -74,17 +74,17 @@ def test_sums_that_are_gone_vouch_for_nothing(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("path", "body", "status", "what"),
+    ("path", "body", "status", "what", "step"),
     [
-        ("/", b'{"a":', 400, "what was asked is not JSON"),
-        ("/", b"[" * 100_000, 400, "what was asked is not JSON"),
-        ("/else", b"{}", 404, "there is no page /else"),
+        ("/", b'{"a":', 400, "what was asked is not JSON", "send one JSON object"),
+        ("/", b"[" * 100_000, 400, "what was asked is not JSON", "send one JSON object"),
+        ("/worth", b"{}", 404, "there is no page /worth", "POST / (of a service too)"),
     ],
 )
-def test_what_is_refused_says_what_why_and_what_next(port: int, path: str, body: bytes, status: int, what: str) -> None:
+def test_what_is_refused_says_what_why_and_what_next(port: int, path: str, body: bytes, status: int, what: str, step: str) -> None:
     with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=30)) as connection:
         connection.request("POST", path, body)
         reply = connection.getresponse()
         told = json.loads(reply.read())["error"]
     assert (reply.status, told["what"]) == (status, what)
-    assert told["next"]
+    assert told["next"].startswith(step)

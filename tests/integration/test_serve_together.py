@@ -149,18 +149,26 @@ def test_what_does_not_fit_a_row_is_refused_as_of_any_service(place: Place, body
 
 
 @pytest.mark.parametrize(
-    ("distance", "cause"),
-    [(-1, "a secret of the user's own code"), (-2, "SystemExit"), (-3, "the service gave 0 answers for 1 rows"), (-4, "returned nan")],
+    ("distance", "cause", "hint", "why"),
+    [
+        (-1, "a secret of the user's own code", "", "its own code raised an error"),
+        (-2, "SystemExit", "", "its own code raised an error"),
+        (-3, "the service gave 0 answers for 1 row", "return an array as long as those", "it did not answer as its annotation says"),
+        (-4, "returned nan", "Annotated[np.ndarray, float | None]", "it did not answer as its annotation says"),
+    ],
 )
 def test_an_error_of_its_own_is_500_with_the_cause_in_the_log_only(
-    place: Place, caplog: pytest.LogCaptureFixture, distance: int, cause: str
+    place: Place, caplog: pytest.LogCaptureFixture, distance: int, cause: str, hint: str, why: str
 ) -> None:
     """It raises, leaves, answers fewer rows than it was asked about, or gives no number where one is declared."""
     with caplog.at_level(logging.ERROR, "bedplate.serve"):
         answer = place.ask("/late_many", {**GOOD, "distance": distance})
     assert answer.status == 500
     assert "secret" not in answer.body.decode()
+    assert answer.json["error"]["why"] == why
     assert cause in caplog.text
+    assert hint in caplog.text
+    assert ("Traceback" in caplog.text) == (distance > -3)
     assert place.ask("/late_many", GOOD).status == 200
 
 

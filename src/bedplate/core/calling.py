@@ -26,6 +26,8 @@ _STREAMS: Final = frozenset(
 
 _PLAIN: Final = (bool, int, float, str)
 """Requests of these alone can be in no circle: nobody need look for one in the thousands that wait to be logged."""
+Wrong = Callable[..., Exception]
+"""Makes an error of what it is, `why` and what to do `next`."""
 Fields = Iterable[tuple[str, Any, Any]]
 """The fields of a request: name, annotation and default (`msgspec.UNSET`: it has none)."""
 
@@ -87,11 +89,11 @@ def plain(value: Any) -> Any:
     return value
 
 
-def reader(returns: Any, wrong: Callable[[str], Exception]) -> Callable[[Any], Any]:
+def reader(returns: Any, wrong: Wrong) -> Callable[[Any], Any]:
     """How a function's answers are read: plain, and where a scalar is declared, of that type; of a stream the list of its values.
 
     Not-a-number and infinity are no numbers that JSON can say: they are null where None is declared too (and inside lists and objects).
-    What is read raises what `wrong` makes of words, where the answer is not as declared.
+    What is read raises what `wrong` makes, where the answer is not as declared.
     """
     item, is_stream = streamed(returns)
     if is_stream:
@@ -110,16 +112,24 @@ def reader(returns: Any, wrong: Callable[[str], Exception]) -> Callable[[Any], A
             return made
         if inner is float and type(made) is int:
             return float(made)
-        raise wrong(f"the service returned {_typename(value)}, and its annotation says {declared}")
+        raise wrong(f"the service returned {_typename(value)}, and its annotation says {declared}", next=_declare(inner, value))
 
     return read
 
 
-def _plainer(wrong: Callable[[str], Exception], value: Any) -> Any:
+def _plainer(wrong: Wrong, value: Any) -> Any:
     made = plain(value)
     if made is value:
         raise wrong(f"the service returned {_typename(value)} inside its result, which JSON cannot say")
     return made
+
+
+def _declare(inner: type, value: Any) -> str:
+    """What to write where a function may answer so."""
+    if value is None or (isinstance(value, float) and not math.isfinite(value)):
+        kind = f"{inner.__name__} | None"
+        return f"where there may be none: -> {kind}, which is null (of an array: -> Annotated[np.ndarray, {kind}])"
+    return "return that, or declare what is returned"
 
 
 def _typename(value: Any) -> str:

@@ -11,6 +11,7 @@
     |  |- CatalogError    the record cannot be read or written
     |  `- BusyError       someone else holds it now
     |- StepError          the step's own code or its limits (exit 1)
+    |  `- AnswerError     a function answered otherwise than it declares
     `- InternalError      our bug (exit 70)
 
 Every error says what happened, why, and the next command. `exit_code` is what the command line ends with.
@@ -96,6 +97,10 @@ class StepError(BedplateError):
     """A step's own code raised, or a limit that it declares was hit."""
 
     exit_code = 1
+
+
+class AnswerError(StepError):
+    """A function returned what its annotation does not say, or another number of answers than it was asked for."""
 
 
 class InternalError(BedplateError):

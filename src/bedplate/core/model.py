@@ -197,7 +197,7 @@ class Model:
         return other
 
     def predict(self, rows: Any) -> Any:
-        """Predict for a frame, a mapping of columns, a list of row mappings or one row mapping.
+        """Predict for a frame, a mapping of columns (or of scalars, the same in each row), a list of row mappings or one row mapping.
 
         Returns a 1-d array (n rows), or 2-d (n rows, k classes) where the framework does; for one row mapping of
         scalars, its single value. Raises UserError before the model is stored or where inputs are missing.
@@ -230,7 +230,10 @@ _SCALARS = (str, int, float, bool, type(None))  # a tuple: four times as fast as
 
 
 def as_columns(rows: Any, names: list[str]) -> tuple[dict[str, Any], bool]:
-    """Named columns of `rows`, and whether it was one row mapping of scalars. Raises UserError for missing names."""
+    """Named columns of `rows`, and whether it was one row mapping of scalars; a scalar beside columns is the same in each row.
+
+    Raises UserError for missing names.
+    """
     if hasattr(rows, "collect"):
         rows = rows.collect()
     one = False
@@ -238,13 +241,28 @@ def as_columns(rows: Any, names: list[str]) -> tuple[dict[str, Any], bool]:
         columns: dict[str, Any] = {name: [row.get(name) for row in rows] for name in names if all(name in r for r in rows)}
     elif isinstance(rows, dict):
         one = all(isinstance(rows.get(name), _SCALARS) for name in names)
-        columns = {name: [rows[name]] if one else rows[name] for name in names if name in rows}
+        given = {name: rows[name] for name in names if name in rows}
+        lengths = [] if one else [len(values) for values in given.values() if not _is_scalar(values)]
+        count = lengths[0] if lengths else 1
+        columns = {name: [values] for name, values in given.items()} if one else {name: _column(given[name], count) for name in given}
+        one = one or not lengths
     else:
         columns = {name: rows[name] for name in names if name in list(rows.columns)}
     missing = [name for name in names if name not in columns]
     if missing:
         raise UserError(f"the model needs {', '.join(missing)}", why="these inputs are not among the columns given")
     return columns, one
+
+
+def _is_scalar(value: Any) -> bool:
+    return isinstance(value, _SCALARS) or not hasattr(value, "__len__") or getattr(value, "shape", None) == ()
+
+
+def _column(value: Any, count: int) -> Any:
+    """A column as it is given; a scalar as often as there are rows."""
+    if not _is_scalar(value):
+        return value
+    return [value.item() if hasattr(value, "item") else value] * count
 
 
 def _is_missing(value: Any) -> bool:

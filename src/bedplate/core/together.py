@@ -32,8 +32,13 @@ _DTYPES: Final[dict[Any, str]] = {float: "float64", int: "int64", bool: "bool"}
 _COLUMNS: Final[dict[Any, str]] = {float: "Float64", int: "Int64", bool: "Boolean", str: "String", datetime: "Datetime", date: "Date"}
 _TOLD: Final = "numpy.typing.NDArray of float64, int64, bool_, str_ or object_, or Annotated[numpy.ndarray, TYPE_OF_A_ROW]"
 _ROW_TOLD: Final = "`rows: Annotated[polars.DataFrame, Row]`, with `class Row(TypedDict)` and a field for each column"
+_GAVE: Final = "the service gave"
+_EACH: Final = "a function that is asked for many rows at once answers each of them, in their order"
+_AS_LONG: Final = "return an array as long as those that the function was given"
 Form = Literal["", "array", "frame"]
 Raised = type[BaseException] | tuple[type[BaseException], ...]
+Wrong = Callable[..., Exception]
+"""Makes an error of what it is, `why` and what to do `next`."""
 Fields = Iterable[tuple[str, Any, Any]]
 """Parameters, or the fields of a request: name, annotation and default (`msgspec.UNSET`: it has none)."""
 
@@ -146,7 +151,7 @@ class Together:
         return polars.DataFrame(series)
 
 
-def alone(function: Callable[..., Any], together: Together, wrong: Callable[[str], Exception]) -> Callable[..., Any]:
+def alone(function: Callable[..., Any], together: Together, wrong: Wrong) -> Callable[..., Any]:
     """A function that is asked for many rows as one that is asked for one, by the fields of a row."""
 
     @functools.wraps(function)
@@ -157,12 +162,14 @@ def alone(function: Callable[..., Any], together: Together, wrong: Callable[[str
     return ask
 
 
-def answers(made: Any, count: int, wrong: Callable[[str], Exception]) -> list[Any]:
-    """The answer to each of `count` rows, in what a function made of them. Raises what `wrong` makes of words."""
+def answers(made: Any, count: int, wrong: Wrong) -> list[Any]:
+    """The answer to each of `count` rows, in what a function made of them. Raises what `wrong` makes."""
     if isinstance(made, Mapping) or hasattr(made, "columns"):
         columns = {str(name): _listed(made[name], count, f"the column '{name}' of its answer has", wrong) for name in _columns(made)}
-        return [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)] or _listed([], count, "", wrong)
-    return _listed(made, count, "the service gave", wrong)
+        return [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)] or _listed(
+            [], count, _GAVE, wrong
+        )
+    return _listed(made, count, _GAVE, wrong)
 
 
 def apart(
@@ -188,16 +195,20 @@ def _columns(made: Any) -> list[Any]:
     return list(made) if isinstance(made, Mapping) else list(made.columns)
 
 
-def _listed(values: Any, count: int, what: str, wrong: Callable[[str], Exception]) -> list[Any]:
+def _listed(values: Any, count: int, what: str, wrong: Wrong) -> list[Any]:
     for name in ("tolist", "to_list"):
         if hasattr(values, name):
             values = getattr(values, name)()
             break
     if not isinstance(values, list | tuple):
-        raise wrong(f"{what or 'the service gave'} one value for {count} rows ({type(values).__name__})")
+        raise wrong(f"{what} one value for {_some(count, 'row')} ({type(values).__name__})", why=_EACH, next=_AS_LONG)
     if len(values) != count:
-        raise wrong(f"{what or 'the service gave'} {len(values)} answers for {count} rows")
+        raise wrong(f"{what} {_some(len(values), 'answer')} for {_some(count, 'row')}", why=_EACH, next=_AS_LONG)
     return list(values)
+
+
+def _some(count: int, thing: str) -> str:
+    return f"{count} {thing}{'' if count == 1 else 's'}"
 
 
 def _array_value(name: str, annotation: Any) -> Any:

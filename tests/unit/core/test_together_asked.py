@@ -13,6 +13,7 @@ import numpy.typing as npt
 import polars as pl
 import pytest
 
+from bedplate.core.errors import AnswerError
 from bedplate.core.together import Together, Unfit, alone, answer_of, answers, apart, fields_of, form_of
 
 UNSET = msgspec.UNSET
@@ -137,8 +138,10 @@ def test_what_many_rows_were_answered_is_told_apart(made: Any, expected: list[An
 
 @pytest.mark.parametrize("made", [3.0, np.float64(3), np.ones(3), [1], {"a": [1], "b": [1, 2]}, {}, {"a": 1}, "ab", None, pl.DataFrame()])
 def test_as_many_answers_as_rows_or_none(made: Any) -> None:
-    with pytest.raises(ValueError, match="rows"):
-        answers(made, 2, ValueError)
+    with pytest.raises(AnswerError, match="2 rows") as raised:
+        answers(made, 2, AnswerError)
+    assert "each of them" in raised.value.why
+    assert "as long as" in raised.value.next
 
 
 def test_one_row_that_raises_takes_no_other_with_it() -> None:

@@ -17,7 +17,7 @@ from bedplate.core.errors import UserError
 from bedplate.core.model import Field, Model, Remote, Signature
 from bedplate.core.project import Needs
 from bedplate.core.records import Version
-from bedplate.stages.deploy.export import docker, kserve, kubernetes, names, needed, runner, sender, triton, written
+from bedplate.stages.deploy.export import docker, edge, kserve, kubernetes, names, needed, runner, sender, triton, written
 from bedplate.stages.deploy.export.subject import Exported, Subject
 from bedplate.stages.deploy.export.workload import Workload, workload
 from bedplate.storage.flavours import Stored
@@ -223,3 +223,14 @@ def test_a_token_goes_over_tls_or_loopback_only() -> None:
     for url in ("http://example.com", "file:///etc/passwd", "example.com"):
         with pytest.raises(ValueError, match=r"https only|no address"):
             sender.Record(url, "secret")
+
+
+def test_a_model_that_cannot_go_names_what_was_asked_for(tmp_path: Path) -> None:
+    """The way out that is told exports the service, not the one model of it that stays."""
+    one = exported(tmp_path, 0.5, flavour="function", file="params.json")
+    service = Subject(name="will_be_late", kind="service", models=(one,), needs=Needs())
+    with pytest.raises(UserError, match="late@7") as by_triton:
+        triton.write(service, tmp_path / "triton")
+    with pytest.raises(UserError, match="late@7") as at_the_edge:
+        edge.write(service, tmp_path / "edge", str)
+    assert by_triton.value.next == at_the_edge.value.next == "bedplate export docker will_be_late"

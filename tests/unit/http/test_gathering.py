@@ -113,7 +113,7 @@ def test_another_number_of_answers_than_rows_is_a_failure_of_those_alone() -> No
     with gathering() as many:
         first, bad = asked(many, served(lambda area: area[area != 13]), [[1.0], [13.0]])
     assert first == [1.0]
-    assert "the service gave 0 answers for 1 rows" in str(bad.__cause__)
+    assert "the service gave 0 answers for 1 row" in str(bad.__cause__)
 
 
 def test_a_call_that_never_returns_is_given_up_and_others_are_answered() -> None:

@@ -20,11 +20,12 @@ from collections.abc import Callable
 import json as words
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated, Literal, TypedDict
 
 import polars as pl
 
 from bedplate import Model, Project, tune
+from lifted_parts import scale as scales
 from lifted_parts.scale import doubled
 
 if TYPE_CHECKING:
@@ -68,6 +69,33 @@ def opaque(text: str) -> float:
 @shop.service
 def at_home(text: str) -> str:
     return __file__
+
+
+class Row(TypedDict):
+    city: Literal["Bern", "Chur"] | None
+    area: Annotated[float, "metres"]
+    by: "Literal['bus'] | None"
+
+
+@shop.service
+def in_town(rows: Annotated[pl.DataFrame, Row]) -> float:
+    return 1.0
+
+
+TWICE = 1
+TWICE = 2
+
+
+@shop.service
+def twice(area: float) -> float:
+    return area * TWICE
+
+
+@shop.service
+def handed(area: float) -> float:
+    return str(
+        scales
+    )
 
 
 def made() -> Callable[[float], float]:
@@ -134,7 +162,9 @@ def test_what_is_lifted_answers_alike_with_no_more_than_it_reaches(shop: ModuleT
     ("name", "why"),
     [
         ("asks_bedplate", "calls bedplate"),
-        ("opaque", "cannot be followed"),
+        ("opaque", "cannot be followed: `eval` may do anything (lifted_shop.py, line {eval(})"),
+        ("twice", "cannot be followed: 'TWICE' is bound more than once, or by `global` (lifted_shop.py, line {area * TWICE})"),
+        ("handed", "the module behind 'scales' is handed around as a value (lifted_shop.py, line {        scales})"),
         ("at_home", "where its file lies"),
         ("inner", "made by another function"),
     ],
@@ -142,4 +172,13 @@ def test_what_is_lifted_answers_alike_with_no_more_than_it_reaches(shop: ModuleT
 def test_what_cannot_be_followed_is_refused_with_the_reason(shop: ModuleType, name: str, why: str) -> None:
     with pytest.raises(UserError) as raised:
         lift(getattr(shop, name), ["area", "text"], folder(shop))
-    assert why in raised.value.why
+    said, brace, at = why.partition("{")
+    line = next((str(number) for number, text in enumerate(MAIN.splitlines(), 1) if brace and at.removesuffix("})") in text), "")
+    assert (said + line + ")" if brace else said) in raised.value.why
+
+
+def test_words_of_a_rows_type_are_no_names(shop: ModuleType) -> None:
+    """What `Literal` and `Annotated` say beside a type names nothing: the row goes along, and no more."""
+    lifted = lift(shop.in_town, ["rows"], folder(shop))
+    assert set(lifted.files) == {"lifted_shop.py"}
+    assert "Literal['Bern', 'Chur']" in lifted.files["lifted_shop.py"]

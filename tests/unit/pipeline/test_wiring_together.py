@@ -73,6 +73,29 @@ def test_what_cannot_be_is_one_error_with_a_suggestion(project: Write, text: str
         build(loaded.project)
 
 
+@pytest.mark.parametrize(
+    ("answer", "write"),
+    [
+        ("", "-> NDArray[np.float64]"),
+        (" -> pl.Series", "-> Annotated[pl.Series, float]"),
+        (" -> list", "-> list[float]"),
+        (" -> Annotated[pl.Series, float]", ""),
+        (" -> NDArray[np.float64]", ""),
+        (" -> NDArray[np.object_]", ""),
+        (" -> np.ndarray", ""),
+        (" -> list[str]", ""),
+        (" -> dict[str, np.ndarray]", ""),
+        (" -> Annotated[pl.DataFrame, Row]", ""),
+    ],
+)
+def test_an_answer_without_a_type_is_a_warning_with_what_to_write(project: Write, answer: str, write: str) -> None:
+    """Its numbers would be kept as text: who wrote it hears of that before the first of them."""
+    loaded = project(f"{BASE}\n@p.service\ndef s(late: Model, distance: np.ndarray){answer}: ...\n")
+    said = [one for one in lint(loaded.project) if "what a row is answered" in one.message]
+    assert len(said) == bool(write)
+    assert all(write in one.suggestion and one.severity == "warning" for one in said)
+
+
 def test_only_a_service_takes_many_rows(project: Write) -> None:
     """A step's settings come from the command line, which says no arrays."""
     loaded = project(f"{BASE}\n@p.step\ndef s(x: np.ndarray) -> float: ...\n")

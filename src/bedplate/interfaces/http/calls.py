@@ -29,7 +29,7 @@ from bedplate.pipeline.served import SHADOWS
 from bedplate.stages.deploy.deployment import Active
 from bedplate.stages.deploy.holder import Holder
 from bedplate.stages.deploy.kept import Kept
-from bedplate.stages.deploy.misfits import misfits
+from bedplate.stages.deploy.misfits import misfits, no_json
 from bedplate.stages.deploy.recorder import Block, Prediction
 from bedplate.stages.deploy.service import Service, reader
 from bedplate.stages.deploy.together import listed, rows_of
@@ -80,10 +80,11 @@ class Form:
         try:
             value = self._decode(body)
         except msgspec.ValidationError as error:
-            what, why = misfits(self._request, body, error), f"{self.name} takes {self._fields or 'no fields'}"
-            raise Problem(422, what, why=why, next="GET /docs shows each field") from None
+            why = f"{self.name} takes {self._fields or 'no fields'}"
+            raise Problem(422, misfits(self._request, body, error), why=why, next="GET /docs shows each field") from None
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise Problem(400, f"the body is not JSON: {error}", next="send one JSON object, or an array of them") from None
+            what, why, step = no_json(body, error)
+            raise Problem(400, what, why=why, next=step) from None
         except (RecursionError, ValueError, OverflowError) as error:
             raise Problem(400, f"the body cannot be read: {error}", why="it is nested too deeply or holds a number too long") from None
         return (value, False) if isinstance(value, list) else ([value], True)
@@ -240,9 +241,7 @@ class ServiceCall:
             for request in self._requests:
                 result, features = call(asdict(request))
                 made.append((read(result), features))
-        except (
-            BaseException
-        ) as error:  # user code may end in SystemExit or KeyboardInterrupt, and native libraries panic; Ctrl-C is a signal
+        except BaseException as error:  # user code may end in SystemExit, and native libraries panic; Ctrl-C is a signal
             raise Failed(len(made)) from error
         return made
 

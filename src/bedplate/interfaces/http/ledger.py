@@ -15,7 +15,7 @@ from typing import Any, Final
 import msgspec
 
 from bedplate.core.clock import Clock
-from bedplate.core.errors import WorldError
+from bedplate.core.errors import AnswerError, WorldError
 from bedplate.core.ids import ended, endings, new_id, of_30_bits
 from bedplate.stages.deploy.recorder import Block, Prediction, Recorder
 from bedplate.stages.deploy.trace import Trace
@@ -157,15 +157,18 @@ class Ledger:
         if isinstance(error, WorldError):
             return _unreachable(name, error), f"{error.what}: {error.why}"[:_LONGEST_ERROR]
         error_id = new_id("e", at, self._random_bits)
-        lines = traceback.format_exception(error) if self._is_news(name, error) else traceback.format_exception_only(error)
+        is_answer = isinstance(error, AnswerError)  # its traceback is ours, and says nothing of the function
+        is_full = not is_answer and self._is_news(name, error)
+        lines = traceback.format_exception(error) if is_full else traceback.format_exception_only(error)
         _LOG.error("%s in %s: %s", error_id, name, "".join(lines).rstrip())
         problem = Problem(
             500,
             f"{name} failed on this request ({error_id})",
-            why="its own code raised an error",
+            why="it did not answer as its annotation says" if is_answer else "its own code raised an error",
             next=f"look for {error_id} in the server's log",
         )
-        return problem, f"{type(error).__name__}: {error} ({error_id})"[:_LONGEST_ERROR]
+        said = error.what if isinstance(error, AnswerError) else error
+        return problem, f"{type(error).__name__}: {said} ({error_id})"[:_LONGEST_ERROR]
 
     def _is_news(self, name: str, error: BaseException) -> bool:
         frames = traceback.extract_tb(error.__traceback__)

@@ -25,7 +25,7 @@ from typing import Any, Final, Protocol, TypeGuard, runtime_checkable
 import msgspec
 
 from bedplate.core import calling
-from bedplate.core.errors import StepError
+from bedplate.core.errors import AnswerError
 from bedplate.stages.deploy.deployment import Active
 from bedplate.stages.deploy.recorder import Prediction
 from bedplate.stages.deploy.streams import End, Pulled, Raised, Value, begun
@@ -187,7 +187,7 @@ class Stream:
     def _pull(self) -> None:
         """Call the function of the version that is asked now."""
         item, _ = calling.streamed(self._active.service.returns)
-        self._pulled = Pulled(partial(self._start, self._active), calling.reader(item, StepError))
+        self._pulled = Pulled(partial(self._start, self._active), calling.reader(item, AnswerError))
 
     def _put_away(self) -> None:
         if self._pulled is not None:

@@ -27,6 +27,7 @@ from .effects import Effects
 from .modules import Module
 from .names import References
 from .reach import EFFECTS, WHOLE, Spot, absolute
+from .unfollowed import unfollowed
 
 ASKED: Final = "BEDPLATE_ASKED"
 RETURNS: Final = "BEDPLATE_RETURNS"
@@ -102,8 +103,6 @@ class _Lifting:
                 self._import(spot.name.removeprefix("import "))
                 continue
             module = self._reader.shelf.at(spot.path, spot.dotted)
-            if spot.name == WHOLE:
-                raise _stays(module.label, "its code cannot be followed: a name bound twice, a star import, `eval`, a module handed around")
             if spot.name == EFFECTS:
                 continue
             if spot.name in module.imports:
@@ -126,23 +125,31 @@ class _Lifting:
         references = References()
         references.read(bare)
         for chain in references.chains:
-            self._chain(module, chain)
+            self._chain(module, chain, bare)
         for found in references.imports:
             self._import(absolute(module, found))
-            self._waiting.extend(self._reader.resolve(module, (found.name,)) if found.name in module.imports else ())
+            if found.name in module.imports:
+                self._lead(module, (found.name,), bare)
         if is_new:
             for effect in self._effects.of(module):
                 if not isinstance(effect, _FUNCTIONS):
                     self._statement(module, effect)
 
-    def _chain(self, module: Module, chain: tuple[str, ...]) -> None:
+    def _lead(self, module: Module, chain: tuple[str, ...], within: ast.stmt) -> None:
+        """Where names lead is taken later. Raises UserError where that is no one piece of code."""
+        for spot in self._reader.resolve(module, chain):
+            if spot.name == WHOLE:
+                raise _stays(module.label, f"its code cannot be followed: {unfollowed(module, chain, within)}")
+            self._waiting.append(spot)
+
+    def _chain(self, module: Module, chain: tuple[str, ...], within: ast.stmt) -> None:
         if chain[0] == "__file__":
             raise _stays(module.label, "it asks where its file lies (`__file__`)")
         if chain[0] in module.imports and chain[0] not in module.rebound:
             self._name(module, chain[0])
         elif chain[0] not in module.bindings and hasattr(builtins, chain[0]) and chain[0] not in ("eval", "exec", "globals", "__import__"):
             return
-        self._waiting.extend(self._reader.resolve(module, chain))
+        self._lead(module, chain, within)
 
     def _name(self, module: Module, name: str) -> None:
         """An imported name is used."""

@@ -159,13 +159,28 @@ class References:
         self.read(node)
         if isinstance(node, ast.Name):
             return
-        for inner in ast.walk(node):
-            if isinstance(inner, ast.Constant) and isinstance(inner.value, str):
-                try:
-                    self.read(ast.parse(inner.value.strip(), mode="eval").body)
-                except (SyntaxError, ValueError):
-                    # Text in Literal["..."] or Annotated is no expression.
-                    continue
+        for text in _texts(node):
+            try:
+                said = ast.parse(text.strip(), mode="eval").body
+            except (SyntaxError, ValueError):
+                # Text that no type checker would read either.
+                continue
+            self._annotation(said)
+
+
+def _texts(node: ast.AST) -> Iterator[str]:
+    """The text in an annotation that stands for a type: not the words of a `Literal`, and of `Annotated` what comes first."""
+    if isinstance(node, ast.Constant):
+        yield from (node.value,) if isinstance(node.value, str) else ()
+        return
+    called = getattr(node.value, "attr", getattr(node.value, "id", "")) if isinstance(node, ast.Subscript) else ""
+    if called == "Literal":
+        return
+    if called == "Annotated" and isinstance(node, ast.Subscript) and isinstance(node.slice, ast.Tuple):
+        yield from _texts(node.slice.elts[0])
+        return
+    for child in _children(node):
+        yield from _texts(child)
 
 
 def bound(statement: ast.AST) -> set[str]:

@@ -27,7 +27,8 @@ from .shape import shape
 
 WHOLE: Final = "*"
 EFFECTS: Final = "<import>"
-_OPAQUE: Final = frozenset({"eval", "exec", "globals", "__import__"})
+OPAQUE: Final = frozenset({"eval", "exec", "globals", "__import__"})
+"""Built-in functions that may reach any code."""
 _WIDE: Final = frozenset({"__subclasses__", "__globals__", "f_globals", "f_back"})
 """Attributes that lead anywhere in the code that is imported."""
 _NEVER: Final = frozenset({"__class__", "__name__", "__file__", "__doc__", "__package__", "__spec__", "__annotations__", "__builtins__"})
@@ -140,7 +141,7 @@ class Reader:
             yield from self._imported(module, module.imports[name], chain[1:])
         elif name in module.bindings:
             yield Spot(module.path, module.dotted, name)
-        elif name in _OPAQUE or not (hasattr(builtins, name) or name in _NEVER) or self._starred(module, name, set()):
+        elif name in OPAQUE or not (hasattr(builtins, name) or name in _NEVER) or self._starred(module, name, set()):
             yield Spot(module.path, module.dotted, WHOLE)
         if chain[-1] == "import_module" or chain[:2] == ("sys", "modules"):
             yield Spot(module.path, module.dotted, WHOLE)

@@ -41,6 +41,19 @@ def check_together(wires: Sequence[Wire], result: Any, declaration: Declaration,
         report.error(f"{name} is asked for many rows at once, and a stream is of one", "take numbers and text, or return an array")
         return
     try:
-        answer_of(Any if result is MISSING else result)
+        of_row = answer_of(Any if result is MISSING else result)
     except Unfit as unfit:
         report.error(f"{name}: {unfit}", unfit.next)
+        return
+    if of_row is Any and form_of(result) != "array":  # NDArray[np.object_] says that it may be anything
+        why = "its answers are kept as text, and /docs shows no type"
+        report.warning(f"{name} does not say what a row is answered: {why}", f"with the type of a row's answer: {_told(result)}")
+
+
+def _told(result: Any) -> str:
+    """How an annotation that says nothing of a row's answer would say that it is a number."""
+    if result is list:
+        return "-> list[float]"
+    if getattr(result, "__name__", "") == "Series":
+        return f"-> Annotated[{'pd' if result.__module__.startswith('pandas') else 'pl'}.Series, float]"
+    return "-> NDArray[np.float64], or list[X]"

@@ -6,12 +6,15 @@ say it alike, and so does a bundle for the edge, which this file goes along into
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from itertools import islice
 from typing import Any, Final
 
 import msgspec
 
+_BYTE: Final = re.compile(r"\(byte (\d+)\)$")
+_NO_NUMBERS: Final = (b"NaN", b"Infinity")
 _MOST: Final = 5
 _LONGEST: Final = 60
 _ROWS: Final = msgspec.json.Decoder(list[dict[str, msgspec.Raw]])
@@ -34,6 +37,19 @@ def misfit(error: msgspec.ValidationError) -> str:
     """What `error` says of a row that is no text of JSON: its field first."""
     said, _, field = str(error).removesuffix("`").partition(" - at `$.")
     return f"'{field}': {said[:1].lower()}{said[1:]}" if field else _words(str(error))
+
+
+def no_json(body: bytes, error: Exception) -> tuple[str, str, str]:
+    """What is wrong with a body that is no JSON, why, and what to send instead."""
+    if not body.strip():
+        why = "a request is one JSON object, or an array of them"
+        return "the body is not JSON: it is empty", why, "GET /docs shows its fields; {} where it has none"
+    at = _BYTE.search(str(error))
+    found = next((word.decode() for word in _NO_NUMBERS if at and body.startswith(word, int(at[1]))), "")
+    what = f"the body is not JSON: {error}"
+    if found:
+        return what, f"{found} is no number in JSON", "send null where there is no number, to a field that is declared `float | None`"
+    return what, "", "send one JSON object, or an array of them"
 
 
 def _of_row(request: type[msgspec.Struct], row: dict[str, msgspec.Raw]) -> Iterator[str]:

@@ -26,7 +26,7 @@ import msgspec
 
 from bedplate.core import calling
 from bedplate.core.calling import optional
-from bedplate.core.errors import ProjectError, StepError
+from bedplate.core.errors import AnswerError, ProjectError
 from bedplate.core.kinds import View
 from bedplate.core.parameters import Tune
 from bedplate.core.records import Record
@@ -134,7 +134,7 @@ def service(
     together = _together(name, fields, returns, is_stream=is_stream)
     return Service(
         name=name,
-        function=gathered(function) if is_stream else function if together is None else alone(function, together, StepError),
+        function=gathered(function) if is_stream else function if together is None else alone(function, together, AnswerError),
         stream=function if is_stream else None,
         many=None if together is None else function,
         together=together,
@@ -185,8 +185,8 @@ def request_columns(request: type[msgspec.Struct]) -> dict[str, ColumnType]:
 
 
 def reader(returns: Any) -> Callable[[Any], Any]:
-    """How a service's results are read: plain, and where a scalar is declared, of that type. It raises StepError.
+    """How a service's results are read: plain, and where a scalar is declared, of that type. It raises AnswerError.
 
     Not-a-number and infinity are no numbers that JSON can say: they are null where None is declared too (and inside lists and objects).
     """
-    return calling.reader(returns, StepError)
+    return calling.reader(returns, AnswerError)

@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from bedplate.core.errors import StepError
+from bedplate.core.errors import AnswerError
 from bedplate.core.features import Features, FeatureSpec, entities
 from bedplate.core.together import answers
 
@@ -40,14 +40,14 @@ def listed(results: Iterable[Any]) -> Any:
 
 
 def asked(service: Service, arguments: Mapping[str, Any], requests: Sequence[Any]) -> list[Any]:
-    """What the function returns for requests, or `rows_of` them, in one call. Raises what that raises; StepError for more or fewer."""
+    """What the function returns for requests, or `rows_of` them, in one call. Raises what that raises; AnswerError for more or fewer."""
     assert service.many is not None, "asked of a service that answers many rows at once"
     assert service.together is not None, "asked of a service that answers many rows at once"
     if isinstance(requests, np.ndarray) and requests.ndim == 2:
         given = service.together.given_matrix(requests)
     else:
         given = service.together.given([*map(msgspec.structs.astuple, requests)])
-    return answers(service.many(**arguments, **given), len(requests), StepError)
+    return answers(service.many(**arguments, **given), len(requests), AnswerError)
 
 
 def called(active: Active, requests: Sequence[Any]) -> list[Made]:

@@ -33,14 +33,13 @@ class Asked:
 
     def predict(self, rows: Any) -> Any:
         """As where it was served: an array with an item for each row, and for one row its item."""
-        if isinstance(rows, Mapping) and not any(
-            isinstance(rows.get(name), (list, tuple)) or hasattr(rows.get(name), "tolist") for name in self._names
-        ):
+        if isinstance(rows, Mapping) and all(_is_scalar(rows.get(name)) for name in self._names):
             return self._values([dict(rows)])[0]
         if isinstance(rows, list):
             return self._values(rows)
         columns = {name: rows[name] for name in self._names if name in (rows if isinstance(rows, Mapping) else list(rows.columns))}
-        lists = {name: column.tolist() if hasattr(column, "tolist") else list(column) for name, column in columns.items()}
+        count = next((len(column) for column in columns.values() if not _is_scalar(column)), 1)
+        lists = {name: _repeated(column, count) for name, column in columns.items()}
         return self._values([dict(zip(lists, row, strict=True)) for row in zip(*lists.values(), strict=True)])
 
     def _values(self, rows: list[Any]) -> Any:
@@ -199,6 +198,17 @@ class Service:
             return int(value)  # a prediction log keeps every number of a feature as a float
         known = TYPES.get(kind)
         return value if value is None or known is None else self._msgspec.convert(value, known)
+
+
+def _is_scalar(value: Any) -> bool:
+    return isinstance(value, str) or not hasattr(value, "__len__") or getattr(value, "shape", None) == ()
+
+
+def _repeated(column: Any, count: int) -> list[Any]:
+    """A column as a list; a scalar beside columns is the same in each row."""
+    if _is_scalar(column):
+        return [_bare(column)] * count
+    return list(column.tolist() if hasattr(column, "tolist") else column)
 
 
 def _bare(value: Any) -> Any:

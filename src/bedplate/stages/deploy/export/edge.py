@@ -68,7 +68,7 @@ def write(asked: Subject, folder: Path, card: Callable[[str], str], function: Ca
     if not asked.models:
         raise UserError(f"{asked.name} takes no model", why="a bundle holds models", next=f"bedplate export docker {asked.name}")
     notes: list[str] = []
-    about = {one.name: _model(one, folder, notes) for one in asked.models}
+    about = {one.name: _model(asked.name, one, folder, notes) for one in asked.models}
     needed = packages([*(name for one in about.values() for name in one["packages"]), *_put_function(function, folder)])
     if asked.kind == "service":
         notes.append(function.note if function is not None else why)
@@ -90,13 +90,16 @@ def write(asked: Subject, folder: Path, card: Callable[[str], str], function: Ca
     return Bundle(name=asked.name, models=refs, files=tuple(written.files(folder)), packages=needed, notes=tuple(notes))
 
 
-def _model(one: Exported, folder: Path, notes: list[str]) -> dict[str, Any]:
-    """Put a model's file into the bundle; what the runner has to know of it. Raises UserError for one that it cannot run."""
+def _model(asked: str, one: Exported, folder: Path, notes: list[str]) -> dict[str, Any]:
+    """Put a model's file into the bundle; what the runner has to know of it. Raises UserError for one that it cannot run.
+
+    `asked` is the name of what is exported.
+    """
     flavour, place = one.stored.flavour, folder / "models" / one.name
     place.mkdir(parents=True)
     off = 0.0
     if flavour == "torch":
-        flavour, off = "onnx", _converted(one, place)
+        flavour, off = "onnx", _converted(asked, one, place)
         notes.append(f"{one.version.ref} is there as ONNX; its predictions differ by {off:.2g} at most from those served (256 rows)")
     elif flavour in _FILES and _FILES[flavour] in one.files:
         shutil.copyfile(one.files[_FILES[flavour]], place / _FILES[flavour])
@@ -104,7 +107,7 @@ def _model(one: Exported, folder: Path, notes: list[str]) -> dict[str, Any]:
         raise UserError(
             f"{one.version.ref} does not run without bedplate",
             why=f"it is kept as {flavour}; a bundle takes {', '.join(_FILES)} and torch",
-            next=f"bedplate export docker {one.name}",
+            next=f"bedplate export docker {asked}",
         )
     frame = _frame(one) if flavour == "sklearn" else ""
     return {
@@ -126,10 +129,10 @@ def _put_function(function: Carried | None, folder: Path) -> list[str]:
     return ["msgspec", *(name for module in function.imports for name in versions_of(module))]
 
 
-def _converted(one: Exported, place: Path) -> float:
+def _converted(asked: str, one: Exported, place: Path) -> float:
     """Put a model there as ONNX; how far its answers lie from the framework's on the example and rows like it. Raises UserError."""
     if one.source is None:
-        raise UserError(f"{one.version.ref} does not compute on rows of numbers", next=f"bedplate export docker {one.name}")
+        raise UserError(f"{one.version.ref} does not compute on rows of numbers", next=f"bedplate export docker {asked}")
     runtimes.runtime("onnxruntime").prepare(one.source, place)
     rows = np.nan_to_num(probes(one.source))
     call = runtimes.runtime("onnxruntime").open(one.source, place)
@@ -165,6 +168,7 @@ def _put(path: Path, value: Any) -> None:
 
 def _readme(asked: Subject, about: dict[str, Any], notes: list[str], *, is_called: bool) -> str:
     first = asked.models[0].name
+    of = "request.json" if is_called else f"example-{first}.json"
     held = "\n".join(f"- {name}: {one['ref']} ({one['runtime']}, {digests.short(one['digest'])})" for name, one in about.items())
     told = "".join(f"\n- {note}" for note in notes)
     service = f"    python run.py < request.json        # {asked.name} itself; --model {first} asks the model\n" if is_called else ""
@@ -176,7 +180,7 @@ def _readme(asked: Subject, about: dict[str, Any], notes: list[str], *, is_calle
     pip install -r requirements.txt
     sha256sum --check SHA256SUMS
     python run.py < example-{first}.json
-{service}    python run.py --serve 8000
+{service}    python run.py --serve 8000           # then: curl http://127.0.0.1:8000/ --data @{of}
     python run.py --send URL --token-file FILE
 
 Whether it is what was signed: `model_signing verify key --signature model.sig --public_key PUBLIC.pem --ignore-paths model.sig .`

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 MOST_BYTES: Final = 16_000_000
 FLUSH_S: Final = 60.0
-_PAGES: Final = "POST / or GET /health"
+_PAGES: Final = "POST / (of a service too), or GET /health"
 OURS: Final = frozenset({"127.0.0.1", "localhost"})
 """What a request may call this machine: under a name of its own, a page elsewhere could read what is answered here."""
 

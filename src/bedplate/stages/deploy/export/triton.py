@@ -35,10 +35,10 @@ def write(asked: Subject, folder: Path, name: str = "") -> list[str]:
         raise UserError("--as names one model", why=f"{asked.name} takes {len(asked.models)}", next="leave it out")
     if not asked.models:
         raise UserError(f"{asked.name} takes no model", why="a repository holds models", next=f"bedplate export docker {asked.name}")
-    return [_write(one, folder / plain(name or one.name)) for one in asked.models]
+    return [_write(asked.name, one, folder / plain(name or one.name)) for one in asked.models]
 
 
-def _write(one: Exported, folder: Path) -> str:
+def _write(asked: str, one: Exported, folder: Path) -> str:
     flavour, place = one.stored.flavour, folder / str(one.version.number)
     place.mkdir(parents=True)
     if flavour in _FIL and _FIL[flavour][0] in one.files:
@@ -56,7 +56,7 @@ def _write(one: Exported, folder: Path) -> str:
         raise UserError(
             f"{one.version.ref} is nothing that Triton runs",
             why=f"it is kept as {flavour}; known: {', '.join([*_FIL, 'onnx', *_CONVERTED])}, of numbers",
-            next=f"bedplate export docker {one.name}",
+            next=f"bedplate export docker {asked}",
         )
     (folder / CONFIG).write_text(config, encoding="utf-8")
     columns = [{"name": field.name, "type": field.type, "categories": list(field.categories)} for field in one.stored.signature.inputs]
