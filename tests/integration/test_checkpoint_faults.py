@@ -86,6 +86,7 @@ def test_f40_a_full_disk_ends_no_training(room: int) -> None:
         assert loop(disk.root, 8, 9, size=100_000) == (0, 8)
 
 
+@pytest.mark.slow
 def test_f40_a_slow_disk_ends_no_training() -> None:
     """A tenth of a second for each write: `save` returns at once, and waits for the one before only."""
     with lossy_disk() as disk:
