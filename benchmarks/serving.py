@@ -6,8 +6,9 @@ Open Inference Protocol (JSON and raw bytes), with record, metrics, limits and v
 `bedplate optimise` found quickest. The sum of the parts is the model called by itself and the bare HTTP and JSON of uvloop, httptools and
 msgspec, each in this run. An MLP of 1M parameters is asked on 64 connections. The HTTP layers of others carry no model.
 
-Latency: an open load at 70 % of what each server itself can answer. Promises: twenty times more than can be answered, twenty promotions
-while requests come, bad versions that are rolled out; and the percentile that the planner's simulator gives beside the measured one.
+Latency: an open load at 70 % of what each server itself can answer, of at most 12,000 requests a second: the generator sends no more in
+time. Promises: twenty times more than can be answered, twenty promotions while requests come, bad versions that are rolled out; and the
+percentile that the planner's simulator gives beside the measured one.
 Limits: server and load generator have a processor each, and share both with whatever else the machine does.
 """
 
