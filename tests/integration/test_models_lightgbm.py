@@ -205,7 +205,7 @@ def test_wrong_inputs_are_named(shelf):
         predictor.predict(columns | {"hour": [1]})
     with pytest.raises(UserError, match="needs hour"):
         predictor.predict({name: values for name, values in columns.items() if name != "hour"})
-    with pytest.raises(UserError, match="'hour' is a str"):
+    with pytest.raises(UserError, match="'hour' takes numbers"):
         predictor.predict(columns | {"hour": "12"})
     with pytest.raises(UserError, match="'hour' is not a column"):
         predictor.predict(columns | {"hour": [[1], [2, 3]] * 250})
