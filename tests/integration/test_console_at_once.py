@@ -93,11 +93,9 @@ def test_a_check_that_promotes_meanwhile_is_in_the_same_history(site: Up) -> Non
     before, ended, told = len(history(site)), threading.Event(), []
 
     def people() -> None:
-        number = 0
         while not ended.is_set():
-            number += 1
             stands = int(site.ask("GET", f"{API}/registered-models/alias?name=m&alias=production").json["model_version"]["version"])
-            body = {"version": 1 + number % 3, "reason": "p", "seen": {"production": stands}, "confirmed": True}
+            body = {"version": 1 + stands % 3, "reason": "p", "seen": {"production": stands}, "confirmed": True}
             told.append(site.ask("POST", "/models/m/promote", body).status)
 
     person = threading.Thread(target=people)
