@@ -42,10 +42,11 @@ def test_it_says_at_the_start_which_versions_answer_and_what_waits_for_what() ->
         no_grpc="grpc is not installed; next: pip install 'bedplate[grpc]'",
         tried=["early@4 as canary: 5 %"],
     )
-    out = Console(file=io.StringIO(), width=200)
+    said = io.StringIO()
+    out = Console(file=said, width=200)
     for line in opening("flights", ready):
         out.print(line, soft_wrap=True)
-    assert out.file.getvalue().splitlines()[:6] == [  # type: ignore[attr-defined]  # it is a StringIO
+    assert said.getvalue().splitlines()[:6] == [
         "serving flights at http://h:1 with early@3",
         "  POST     http://h:1/nap",
         f"  waits    board, will_be_late: {reason}; next: {step}",
@@ -62,12 +63,13 @@ def test_a_router_says_at_the_start_where_its_replicas_are() -> None:
         "[::1]:8000": {**standing, "address": "[::1]:8000", "zone": "a", "region": "eu"},
         "h:1": {**standing, "address": "h:1", "state": "gone"},
     }
-    out = Console(file=io.StringIO(), width=200)
+    said = io.StringIO()
+    out = Console(file=said, width=200)
     for scale in ([1, 4], [2, 2], None):
         for line in replicas_of({"replicas": {name: one for name, one in replicas.items() if scale or one["address"]}, "scale": scale}):
             out.print(line, soft_wrap=True)
     others = ["  replica  [::1]:8000, zone a, region eu: ready", "  replica  h:1: gone"]
-    assert out.file.getvalue().splitlines() == [  # type: ignore[attr-defined]  # it is a StringIO
+    assert said.getvalue().splitlines() == [
         "  replicas 1 to 4, by load, on this machine", *others, "  replicas 2, on this machine", *others, *others,
     ]  # fmt: skip
     assert replicas_of({"url": "http://h:1"}) == []
