@@ -7,7 +7,7 @@ roll-out: a request in flight keeps the arguments that it began with.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -160,9 +160,7 @@ class Looked:
         began = time.perf_counter()
         found = self._features.at(labels)
         self._took_s += time.perf_counter() - began
-        if isinstance(found, dict):
-            row, spec = {name: found.get(name) for name in self._columns}, self.spec
-            self.row = Seen(row, self._version, tuple(labels[name] for name in spec.entity), labels[spec.time], self._took_s)
+        self._joined(labels, found)
         for view in more:
             found = view.at(found)
         return found
@@ -172,7 +170,21 @@ class Looked:
         found = self._features[entity]
         self._took_s += time.perf_counter() - began
         entity = entities(entity)
-        last, row = (entity[-1:], found[-1:]) if isinstance(entity, list) else ([entity], [found])
-        if last:
-            self.row = Seen(row[0], self._version, last[0] if isinstance(last[0], tuple) else (last[0],), None, self._took_s)
+        self._read(*((entity, found) if isinstance(entity, list) else ([entity], [found])))
         return found
+
+    def _joined(self, labels: Any, found: Any) -> None:
+        """That was found as of these labels."""
+        if isinstance(found, dict):
+            row, spec = {name: found.get(name) for name in self._columns}, self.spec
+            self.row = Seen(row, self._version, tuple(labels[name] for name in spec.entity), labels[spec.time], self._took_s)
+
+    def _read(self, asked: Sequence[Any], rows: Sequence[Mapping[str, Any]]) -> None:
+        """These are the rows of entities now."""
+        if asked:
+            self.row = Seen(rows[-1], self._version, entity_of(asked[-1]), None, self._took_s)
+
+
+def entity_of(asked: Any) -> tuple[Any, ...]:
+    """An entity by each of its columns, however it was asked for."""
+    return asked if isinstance(asked, tuple) else (asked,)

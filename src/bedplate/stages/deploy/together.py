@@ -8,7 +8,6 @@ Limits: of a view that is asked for fewer or more, or lazily, nothing is kept; w
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -16,10 +15,9 @@ import msgspec
 import numpy as np
 
 from bedplate.core.errors import AnswerError
-from bedplate.core.features import Features, FeatureSpec, entities
 from bedplate.core.together import answers
 
-from .deployment import Active, Seen
+from .deployment import Active, Looked, Seen, entity_of
 from .service import Service
 
 Made = tuple[Any, Mapping[str, Mapping[str, Any]] | None]
@@ -62,45 +60,26 @@ def called(active: Active, requests: Sequence[Any]) -> list[Made]:
     return list(zip(made, looked(seen, count), strict=True))
 
 
-class LookedRows:
+class LookedRows(Looked):
     """A Features view for one call for many rows, that remembers the rows that it gave last, one for each."""
 
-    __slots__ = ("_columns", "_count", "_features", "_took_s", "_version", "rows")
+    __slots__ = ("_count", "rows")
 
     def __init__(self, features: Any, columns: Iterable[str], version: str, count: int) -> None:
-        self._features, self._columns, self._version, self._count = features, tuple(columns), version, count
-        self._took_s = 0.0
+        super().__init__(features, columns, version)
+        self._count = count
         self.rows: list[Seen] = []
 
-    @property
-    def spec(self) -> FeatureSpec:
-        """How the features are keyed."""
-        spec: FeatureSpec = self._features.spec
-        return spec
-
-    def at(self, labels: Any, *more: Features) -> Any:
-        """The as-of join, as of the view itself."""
-        began = time.perf_counter()
-        found = self._features.at(labels)
-        self._took_s += time.perf_counter() - began
+    def _joined(self, _labels: Any, found: Any) -> None:
         if getattr(found, "height", None) == self._count:  # a frame: who routes to replicas has this module, too, and not Polars
             spec = self.spec
             asked = found.select(*spec.entity, spec.time).rows()
             rows = found.select(*(name for name in self._columns if name in found.columns)).rows(named=True)
             self._keep(rows, [(key[:-1], key[-1]) for key in asked])
-        for view in more:
-            found = view.at(found)
-        return found
 
-    def __getitem__(self, entity: Any) -> Any:
-        began = time.perf_counter()
-        found = self._features[entity]
-        self._took_s += time.perf_counter() - began
-        entity = entities(entity)
-        asked, rows = (entity, found) if isinstance(entity, list) else ([entity], [found])
+    def _read(self, asked: Sequence[Any], rows: Sequence[Mapping[str, Any]]) -> None:
         if len(asked) == self._count:
-            self._keep(rows, [(one if isinstance(one, tuple) else (one,), None) for one in asked])
-        return found
+            self._keep(rows, [(entity_of(one), None) for one in asked])
 
     def _keep(self, rows: Sequence[Mapping[str, Any]], asked: Sequence[tuple[tuple[Any, ...], Any]]) -> None:
         self.rows = [Seen(row, self._version, entity, moment) for row, (entity, moment) in zip(rows, asked, strict=True)]

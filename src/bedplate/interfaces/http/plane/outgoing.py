@@ -1,7 +1,8 @@
 """Outgoing: what is to be written, gathered while the loop takes a turn and written at its end.
 
-A write wakes who waits for it, and to wake a process costs as much as to write. A client with several requests in hand is woken by the
-first answer and finds the others there; one with a single request waits no longer, as its turn is over when it is answered.
+A write wakes who waits for it, and to wake a process costs as much as to write. Who has several connections is woken by the first answer
+and finds the others there. A request that comes alone waits no longer, as the turn is over when it is answered; one that comes with
+others waits until these are, too.
 
 What must not wait (an answer that comes in pieces, the end of a connection) flushes first, so that order is kept.
 """
