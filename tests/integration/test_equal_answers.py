@@ -2,63 +2,25 @@
 
 from __future__ import annotations
 
-import http.client
 import json
 import math
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import polars as pl
 import pytest
+from homes_asked import bits, made, posting
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-import bedplate
 from bedplate.stages.deploy.lines import Answering, Line
 from bedplate.stages.deploy.over import Scoring
 from bedplate.stages.deploy.site import site_of
 
-PROJECT = """
-from datetime import datetime
-
-import lightgbm as lgb
-import numpy as np
-import polars as pl
-
-from bedplate import Features, Model, Project
-
-homes = Project("homes")
-KINDS = pl.Enum(["flat", "house", "barn"])
-INPUTS = ["kind", "area", "rooms", "rate"]
-
-
-@homes.prepare
-def sold() -> pl.DataFrame:
-    draw = np.random.default_rng(1)
-    kind = draw.choice(KINDS.categories.to_list(), 400)
-    area, rooms, rate = draw.normal(80, 30, 400), draw.integers(1, 9, 400), draw.normal(0, 1, 400)
-    price = area * (1 + (kind == "house")) + rooms * 5 + rate
-    table = pl.DataFrame({"kind": kind, "area": area, "rooms": rooms, "rate": rate, "price": price})
-    return table.with_columns(pl.col("kind").cast(KINDS))
-
-
-@homes.features(entity="kind", time="time")
-def market(sold: pl.DataFrame) -> pl.DataFrame:
-    return pl.DataFrame({"kind": ["flat", "house"], "time": [datetime(2020, 1, 1)] * 2, "rate": [0.1, 1 / 3], "seen": [7, None]})
-
-
-@homes.train
-def cost(sold: pl.DataFrame) -> Model:
-    inputs = Model.codes(sold.select(INPUTS)).to_numpy()
-    data = lgb.Dataset(inputs, sold["price"].to_numpy(), feature_name=INPUTS, categorical_feature=["kind"])
-    params = {"num_leaves": 15, "min_data_in_leaf": 5, "verbose": -1, "num_threads": 1, "deterministic": True, "seed": 1}
-    return Model(lgb.train(params, data, 30), example=sold.select(INPUTS))
-
+FUNCTIONS = """
 
 @homes.service
 def worth(
@@ -90,42 +52,18 @@ ROWS = st.fixed_dictionaries(
 Ask = Callable[[list[dict[str, Any]]], list[Any]]
 
 
-def _posting(stack: ExitStack, url: str, path: str) -> Callable[[Any], tuple[int, Any]]:
-    address = urlsplit(url)
-    connection = http.client.HTTPConnection(address.hostname or "", address.port, timeout=30)
-    stack.callback(connection.close)
-
-    def post(body: Any) -> tuple[int, Any]:
-        connection.request("POST", path, json.dumps(body), {"content-type": "application/json"})
-        reply = connection.getresponse()
-        return reply.status, json.loads(reply.read())
-
-    return post
-
-
-def _started(stack: ExitStack, words: list[str], folder: Path) -> str:
-    process = stack.enter_context(subprocess.Popen(words, cwd=folder, stdout=subprocess.PIPE, text=True))
-    stack.callback(process.terminate)
-    assert process.stdout is not None
-    url: str = json.loads(process.stdout.readline())["url"]
-    return url
-
-
 @pytest.fixture(scope="module")
 def ways(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Ask]]:
     """How to ask about rows, by way; what is refused is None."""
     folder = tmp_path_factory.mktemp("homes")
-    (folder / "homes.py").write_text(PROJECT)
-    (folder / "bedplate.toml").write_text('compute = "inline"\n')
-    workspace = bedplate.open(folder)
-    workspace.run()
+    workspace = made(folder, FUNCTIONS)
     with ExitStack() as stack:
         bedplate_words = [sys.executable, "-m", "bedplate"]
         subprocess.run(
             [*bedplate_words, "export", "edge", "worth", "--unsigned", "--to", "edge"], cwd=folder, check=True, capture_output=True
         )
-        online = _posting(stack, _started(stack, [*bedplate_words, "serve", "--port", "0", "--json"], folder), "/worth")
-        edge = _posting(stack, _started(stack, [sys.executable, "-I", "edge/run.py", "--serve", "0"], folder), "/")
+        online = posting(stack, [*bedplate_words, "serve", "--port", "0", "--json"], folder)
+        edge = posting(stack, [sys.executable, "-I", "edge/run.py", "--serve", "0"], folder)
         scoring = Scoring(workspace, "worth", "asked", shard_rows=1000)
         lines = Answering(site_of(workspace.parts), "worth")
         lines.open()
@@ -135,8 +73,7 @@ def ways(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Ask]]:
         def at_the_edge(row: dict[str, Any]) -> Any:
             moment = pl.Series([row.get("when") or "2021-01-01T00:00:00"]).str.to_datetime(time_unit="us")[0]
             found = market.at({"kind": row["kind"], "time": moment})
-            status, answer = edge({**row, "features": {"market": {"rate": found["rate"], "seen": found["seen"]}}})
-            return answer if status == 200 else None
+            return edge("/", {**row, "features": {"market": {"rate": found["rate"], "seen": found["seen"]}}})
 
         def as_lines(rows: list[dict[str, Any]]) -> list[Any]:
             texts = [json.dumps(row).encode() for row in rows]
@@ -155,15 +92,11 @@ def ways(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Ask]]:
             return told
 
         yield {
-            "online": lambda rows: [answer.get("result") for _, answer in map(online, rows)],
+            "online": lambda rows: [(online("/worth", row) or {}).get("result") for row in rows],
             "batch": as_table,
             "stream": as_lines,
             "edge": lambda rows: [at_the_edge(row) for row in rows],
         }
-
-
-def _bits(answers: list[Any]) -> list[str]:
-    return [one.hex() if isinstance(one, float) else repr(one) for one in answers]
 
 
 @settings(
@@ -171,9 +104,9 @@ def _bits(answers: list[Any]) -> list[str]:
 )
 @given(rows=st.lists(ROWS, min_size=1, max_size=6))
 @example(rows=[{"kind": "barn", "area": 80.0}, {"kind": "house", "area": 120.5, "rooms": 4}, {"kind": "castle"}])
-def test_every_way_gives_the_same_bits(ways: dict[str, Ask], rows: list[dict[str, Any]]) -> None:
+def test_every_way_gives_the_samebits(ways: dict[str, Ask], rows: list[dict[str, Any]]) -> None:
     """Unseen categories, missing and extreme values, defaults; a row on which the function raises is refused in every way."""
-    said = {way: _bits(ask(rows)) for way, ask in ways.items()}
+    said = {way: bits(ask(rows)) for way, ask in ways.items()}
     if all(row["kind"] == "barn" and row.get("rooms", 3) != 13 for row in rows):
         assert "None" not in said["online"]
     assert said == dict.fromkeys(said, said["online"])

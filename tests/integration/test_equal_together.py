@@ -2,64 +2,28 @@
 
 from __future__ import annotations
 
-import http.client
 import io
 import json
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import numpy as np
 import polars as pl
 import pytest
+from homes_asked import bits, made, posting
 
-import bedplate
 from bedplate.stages.deploy.lines import Answering, Counted, run
 from bedplate.stages.deploy.over import Scoring
 from bedplate.stages.deploy.site import site_of
 
-PROJECT = """
-from __future__ import annotations
+FUNCTIONS = """
 
-from datetime import datetime
 from typing import Annotated, TypedDict
 
-import lightgbm as lgb
-import numpy as np
-import polars as pl
 from numpy.typing import NDArray
-
-from bedplate import Features, Model, Project
-
-homes = Project("homes")
-KINDS = pl.Enum(["flat", "house", "barn"])
-INPUTS = ["kind", "area", "rooms", "rate"]
-
-
-@homes.prepare
-def sold() -> pl.DataFrame:
-    draw = np.random.default_rng(1)
-    kind = draw.choice(KINDS.categories.to_list(), 400)
-    area, rooms, rate = draw.normal(80, 30, 400), draw.integers(1, 9, 400), draw.normal(0, 1, 400)
-    table = pl.DataFrame({"kind": kind, "area": area, "rooms": rooms, "rate": rate, "price": area + rooms * 5 + rate})
-    return table.with_columns(pl.col("kind").cast(KINDS))
-
-
-@homes.features(entity="kind", time="time")
-def market(sold: pl.DataFrame) -> pl.DataFrame:
-    return pl.DataFrame({"kind": ["flat", "house"], "time": [datetime(2020, 1, 1)] * 2, "rate": [0.1, 1 / 3]})
-
-
-@homes.train
-def cost(sold: pl.DataFrame) -> Model:
-    inputs = Model.codes(sold.select(INPUTS)).to_numpy()
-    data = lgb.Dataset(inputs, sold["price"].to_numpy(), feature_name=INPUTS, categorical_feature=["kind"])
-    params = {"num_leaves": 15, "min_data_in_leaf": 5, "verbose": -1, "num_threads": 1, "deterministic": True, "seed": 1}
-    return Model(lgb.train(params, data, 30), example=sold.select(INPUTS))
 
 
 def check(rooms):
@@ -106,43 +70,22 @@ SERVICES = ("worth", "worth_arrays", "worth_frame")
 Ask = Callable[[str, list[dict[str, Any]]], list[Any]]
 
 
-def _posting(stack: ExitStack, words: list[str], folder: Path) -> Callable[[str, Any], Any]:
-    """Asks a server that these words start; what is refused is None."""
-    process = stack.enter_context(subprocess.Popen(words, cwd=folder, stdout=subprocess.PIPE, text=True))
-    stack.callback(process.terminate)
-    assert process.stdout is not None
-    address = urlsplit(json.loads(process.stdout.readline())["url"])
-    connection = http.client.HTTPConnection(address.hostname or "", address.port, timeout=60)
-    stack.callback(connection.close)
-
-    def post(path: str, body: Any) -> Any:
-        connection.request("POST", path, json.dumps(body), {"content-type": "application/json"})
-        reply = connection.getresponse()
-        said = json.loads(reply.read())
-        return said if reply.status == 200 else None
-
-    return post
-
-
 @pytest.fixture(scope="module")
 def ways(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Ask]]:
     """How to ask a service about rows, by way."""
     folder = tmp_path_factory.mktemp("homes")
-    (folder / "homes.py").write_text(PROJECT)
-    (folder / "bedplate.toml").write_text('compute = "inline"\n')
-    workspace = bedplate.open(folder)
-    workspace.run()
+    workspace = made(folder, FUNCTIONS)
     command = [sys.executable, "-m", "bedplate"]
     with ExitStack() as stack:
         for name in SERVICES[1:]:
             words = [*command, "export", "edge", name, "--unsigned", "--to", f"edge_{name}"]
             subprocess.run(words, cwd=folder, check=True, capture_output=True)
-        online = _posting(stack, [*command, "serve", "--port", "0", "--json"], folder)
-        edges = {name: _posting(stack, [sys.executable, "-I", f"edge_{name}/run.py", "--serve", "0"], folder) for name in SERVICES[1:]}
+        online = posting(stack, [*command, "serve", "--port", "0", "--json"], folder)
+        edges = {name: posting(stack, [sys.executable, "-I", f"edge_{name}/run.py", "--serve", "0"], folder) for name in SERVICES[1:]}
         market = workspace["market"].load(view="features")
 
         def sent(row: dict[str, Any]) -> dict[str, Any]:
-            return {**row, "features": {"market": {"rate": market[row["kind"]]["rate"]}}}
+            return {**row, "features": {"market": {name: market[row["kind"]][name] for name in ("rate", "seen")}}}
 
         def lines(name: str, rows: list[dict[str, Any]]) -> list[Any]:
             answering, out = Answering(site_of(workspace.parts), name), io.BytesIO()
@@ -174,14 +117,10 @@ def _rows(count: int) -> list[dict[str, Any]]:
     return [{"kind": kinds[kind], "area": odd[area], "rooms": int(rooms)} for kind, area, rooms in picked]
 
 
-def _bits(answers: list[Any]) -> list[str]:
-    return [one.hex() if isinstance(one, float) else repr(one) for one in answers]
-
-
-def test_every_way_and_every_form_gives_the_same_bits(ways: dict[str, Ask]) -> None:
+def test_every_way_and_every_form_gives_the_samebits(ways: dict[str, Ask]) -> None:
     """More rows than one call takes; each alone, all in a list, as lines and as a table."""
     rows = _rows(300)
-    expected = _bits(ways["online"]("worth", rows))
+    expected = bits(ways["online"]("worth", rows))
     assert "None" in expected
     assert len(set(expected)) > 50
     for name in SERVICES:
@@ -189,7 +128,7 @@ def test_every_way_and_every_form_gives_the_same_bits(ways: dict[str, Ask]) -> N
             if way.startswith("edge") and name == "worth":  # in test_equal_answers.py
                 continue
             count = 20 if way == "edge" else 300  # its small server takes 40 ms for each
-            assert (name, way, _bits(ask(name, rows[:count]))) == (name, way, expected[:count])
+            assert (name, way, bits(ask(name, rows[:count]))) == (name, way, expected[:count])
 
 
 def test_a_row_that_raises_is_refused_alone_by_every_way(ways: dict[str, Ask]) -> None:
@@ -200,4 +139,4 @@ def test_a_row_that_raises_is_refused_alone_by_every_way(ways: dict[str, Ask]) -
     assert (expected[4], expected[:4].count(None) < 4) == (None, True)
     for name in SERVICES[1:]:
         for way in ("online", "batch", "stream", "edge"):
-            assert (name, way, _bits(ways[way](name, rows))) == (name, way, _bits(expected))
+            assert (name, way, bits(ways[way](name, rows))) == (name, way, bits(expected))

@@ -138,18 +138,23 @@ def test_after_three_that_never_return_nobody_is_let_in_and_then_one_may_try() -
     assert not lane.breaker.is_open
 
 
-def test_who_would_wait_for_long_is_turned_away_at_once() -> None:
-    """F58: one thread, a second for each: four wait, the rest hear when to come again, and those are answered."""
+def let_go(lane: Lane, calls: int) -> list[Any]:
+    """What became of so many calls at once, which return when all have come."""
     release = threading.Event()
-    lane = Lane(Pool(1), 1.0)
 
     async def run() -> list[Any]:
-        asking = [asyncio.ensure_future(lane.run(1, release.wait)) for _ in range(20)]
+        asking = [asyncio.ensure_future(lane.run(1, release.wait)) for _ in range(calls)]
         await asyncio.sleep(0.05)
         release.set()
         return await asyncio.gather(*asking, return_exceptions=True)
 
-    said = asyncio.run(run())
+    return asyncio.run(run())
+
+
+def test_who_would_wait_for_long_is_turned_away_at_once() -> None:
+    """F58: one thread, a second for each: four wait, the rest hear when to come again, and those are answered."""
+    lane = Lane(Pool(1), 1.0)
+    said = let_go(lane, 20)
     refused = [one for one in said if isinstance(one, Problem)]
     assert [one for one in said if not isinstance(one, Problem)] == [True] * (20 - len(refused))
     assert len(refused) in (15, 16)
@@ -158,16 +163,8 @@ def test_who_would_wait_for_long_is_turned_away_at_once() -> None:
 
 def test_what_waited_for_a_server_to_start_is_let_in_before_it_is_known_what_a_call_takes() -> None:
     """A burst of requests that a router held; once the first call has ended, what that took says how many may wait."""
-    release = threading.Event()
     lane = Lane(Pool(2), math.inf)
-
-    async def run() -> list[Any]:
-        asking = [asyncio.ensure_future(lane.run(1, release.wait)) for _ in range(140)]
-        await asyncio.sleep(0.05)
-        release.set()
-        return await asyncio.gather(*asking, return_exceptions=True)
-
-    said = asyncio.run(run())
+    said = let_go(lane, 140)
     refused = [one for one in said if isinstance(one, Problem)]
     assert 140 - 2 * 64 - 2 <= len(refused) <= 140 - 2 * 64
     assert {one.next for one in refused} == {"try again in 2 s"}
